@@ -1,0 +1,114 @@
+"""Names of dimensions, and matching by label: exactly, never by order, never by an inner join."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import xarray as xr
+
+from neurolens.errors import LabelError, UnknownNameError
+
+STIMULUS = "stimulus"
+STIMULUS_2 = "stimulus_2"
+OP = "op"
+REGION = "region"
+SUBJECT = "subject"
+PRESENTATION = "presentation"
+NEUROID = "neuroid"
+STIMULUS_ID = "stimulus_id"
+NEUROID_ID = "neuroid_id"
+
+
+def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
+    """Raise LabelError unless ``array`` has exactly the dimensions ``dims``, in any order."""
+    if set(array.dims) != set(dims) or len(array.dims) != len(dims):
+        raise LabelError(
+            f"{name} must have dimensions {tuple(dims)}, got {tuple(array.dims)} with sizes "
+            f"{dict(array.sizes)}. Rename with {name}.rename(old='new') or select with {name}.isel(...)."
+        )
+
+
+def check_unique(ids: Iterable, what: str) -> None:
+    """Raise LabelError naming the values that occur more than once in ``ids``."""
+    seen: set = set()
+    repeated: dict = {}
+    for value in ids:
+        if value in seen:
+            repeated[value] = None
+        seen.add(value)
+    if repeated:
+        raise LabelError(f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them.")
+
+
+def get_ids(array: xr.DataArray, dim: str, name: str) -> np.ndarray:
+    """Return the labels of ``array`` along ``dim``, checked to exist and to be unique."""
+    if dim not in array.coords:
+        raise LabelError(
+            f"{name} has no labels along '{dim}', so its entries cannot be matched. "
+            f"Add them with {name}.assign_coords({dim}=ids)."
+        )
+    ids = np.asarray(array[dim].values)
+    check_unique(ids.tolist(), f"the '{dim}' labels of {name}")
+    return ids
+
+
+def align_stimuli(
+    array: xr.DataArray,
+    ids: Sequence,
+    *,
+    name: str = "array",
+    other: str = "the model's stimuli",
+    dims: Sequence[str] = (STIMULUS, STIMULUS_2),
+) -> xr.DataArray:
+    """Put ``array`` into the order of ``ids`` along each of ``dims`` it has, matching exactly by label.
+
+    Parameters
+    ----------
+    array : DataArray
+        Labelled along the dimensions to align; its order does not matter.
+    ids : sequence
+        The wanted order; every id must be in ``array`` and every id of ``array`` in it.
+    name, other : str
+        What to call the two sides in an error.
+
+    Raises
+    ------
+    LabelError
+        When either side has an id that the other lacks, or an id repeats.
+    """
+    wanted = list(ids)
+    check_unique(wanted, f"the ids of {other}")
+    for dim in dims:
+        if dim not in array.dims:
+            continue
+        have = get_ids(array, dim, name).tolist()
+        missing = [i for i in wanted if i not in set(have)]
+        extra = [i for i in have if i not in set(wanted)]
+        if missing or extra:
+            raise LabelError(
+                f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "
+                f"Missing from {name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
+                f"Keep the common ones on both sides, e.g. {name}.sel({dim}=common_ids)."
+            )
+        if have != wanted:
+            array = array.sel({dim: wanted})
+    return array
+
+
+def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -> UnknownNameError:
+    """Return the error for an unknown name, listing the closest known ones."""
+    known = list(names)
+    close = difflib.get_close_matches(wanted, known, n=5, cutoff=0.4)
+    if not close:
+        close = [n for n in known if wanted.lower() in n.lower()][:5] or known[:5]
+    tail = f" {hint}" if hint else ""
+    return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
+
+
+def list_names(names: Iterable, limit: int = 5) -> str:
+    """Return up to ``limit`` names for a message, with a count of the rest."""
+    known = [repr(n.item() if isinstance(n, np.generic) else n) for n in names]
+    if not known:
+        return "none"
+    rest = len(known) - limit
+    return ", ".join(known[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,259 @@
+"""StimulusSet: what the model and the brain were shown, by id."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from neurolens.errors import InputError
+from neurolens.labels import check_unique, list_names, suggest_name
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+
+class StimulusSet:
+    """An ordered set of stimuli with unique ids; read one batch at a time.
+
+    Attributes
+    ----------
+    ids : tuple of str
+    metadata : DataFrame
+        One row per stimulus, indexed by id (categories, flags, anything).
+    transform : callable or None
+        Turns one stimulus (a PIL image, or the array entry) into a tensor.
+
+    Notes
+    -----
+    Make one with `load_stimuli`. Files are opened when a batch is read, not before.
+    """
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        ids: Sequence[str],
+        transform: Callable[[Any], torch.Tensor] | None,
+        metadata: pd.DataFrame | None = None,
+    ) -> None:
+        self.ids = tuple(str(i) for i in ids)
+        if len(self.ids) != len(items):
+            raise InputError(f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus")
+        if not self.ids:
+            raise InputError("the stimulus set is empty; pass at least one stimulus")
+        check_unique(self.ids, "stimulus ids")
+        self.transform = transform
+        self._items = items
+        self.metadata = pd.DataFrame(index=pd.Index(self.ids, name="stimulus")) if metadata is None else metadata
+        if list(self.metadata.index) != list(self.ids):
+            raise InputError("metadata must have one row per stimulus, indexed by stimulus id in the same order")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        columns = ", ".join(self.metadata.columns) or "none"
+        return f"<StimulusSet: {len(self)} stimuli, metadata: {columns}>"
+
+    def __getitem__(self, stimulus: str) -> torch.Tensor:
+        """Return one stimulus, by id, as the model sees it."""
+        if stimulus not in self.ids:
+            raise suggest_name(str(stimulus), self.ids, "stimulus")
+        return self._read(self.ids.index(stimulus))
+
+    def select(self, ids: Sequence[str]) -> "StimulusSet":
+        """Return the stimuli with these ids, in this order."""
+        position = {name: i for i, name in enumerate(self.ids)}
+        unknown = [i for i in ids if i not in position]
+        if unknown:
+            raise suggest_name(str(unknown[0]), self.ids, "stimulus")
+        rows = [position[i] for i in ids]
+        return StimulusSet([self._items[r] for r in rows], list(ids), self.transform, self.metadata.iloc[rows])
+
+    def use_transform(self, transform: Callable[[Any], torch.Tensor] | None) -> "StimulusSet":
+        """Return the same stimuli with another preprocessing."""
+        return StimulusSet(self._items, self.ids, transform, self.metadata)
+
+    def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
+        """Yield (ids, tensor of shape (batch, ...)) in order.
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read as an image, or the stimuli of a batch differ in shape.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        for start in range(0, len(self), batch_size):
+            rows = range(start, min(start + batch_size, len(self)))
+            tensors = [self._read(r) for r in rows]
+            shapes = {tuple(t.shape) for t in tensors}
+            if len(shapes) > 1:
+                raise InputError(
+                    f"stimuli of one set must have one shape, got {sorted(shapes)} "
+                    f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize them."
+                )
+            yield self.ids[rows[0] : rows[-1] + 1], torch.stack(tensors)
+
+    def hash_content(self) -> str:
+        """Return the sha256 of ids, raw content and preprocessing, as hex: equal if and only if the runs are."""
+        digest = hashlib.sha256(repr(self.transform).encode())
+        for name, item in zip(self.ids, self._items, strict=True):
+            digest.update(name.encode() + b"\0")
+            if isinstance(item, Path):
+                digest.update(item.read_bytes())
+            else:
+                array = np.ascontiguousarray(item)
+                digest.update(f"{array.shape}{array.dtype}".encode() + array.tobytes())
+        return digest.hexdigest()
+
+    def _read(self, row: int) -> torch.Tensor:
+        item = self._items[row]
+        if isinstance(item, Path):
+            item = open_image(item)
+        elif _is_picture(item) and self.transform is not None:
+            item = Image.fromarray(np.asarray(item))
+        tensor = torch.as_tensor(np.array(item)) if self.transform is None else self.transform(item)
+        if not isinstance(tensor, torch.Tensor):
+            raise InputError(f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}")
+        return tensor
+
+
+class ImageTransform:
+    """Preprocessing of ImageNet-trained networks: resize the shorter side, centre crop, scale, normalise.
+
+    Parameters
+    ----------
+    resize, crop : int
+        Pixels: length of the shorter side after resizing (bilinear, antialiased); side of the square cut out.
+    mean, std : tuple of float
+        Per channel, for RGB in [0, 1].
+    """
+
+    def __init__(
+        self,
+        resize: int = 256,
+        crop: int = 224,
+        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
+        std: tuple[float, ...] = (0.229, 0.224, 0.225),
+    ) -> None:
+        self.resize, self.crop, self.mean, self.std = resize, crop, tuple(mean), tuple(std)
+
+    def __repr__(self) -> str:
+        return f"ImageTransform(resize={self.resize}, crop={self.crop}, mean={self.mean}, std={self.std})"
+
+    def __call__(self, image: Image.Image) -> torch.Tensor:
+        """Return a float32 tensor (3, crop, crop)."""
+        from torchvision.transforms import functional as tv
+
+        image = tv.center_crop(tv.resize(image.convert("RGB"), [self.resize]), [self.crop, self.crop])
+        return tv.normalize(tv.to_tensor(image), self.mean, self.std)
+
+
+def load_stimuli(
+    source: Any,
+    *,
+    ids: Sequence[str] | None = None,
+    transform: Callable[[Any], torch.Tensor] | str | None = "auto",
+    metadata: pd.DataFrame | None = None,
+) -> StimulusSet:
+    """Return stimuli with ids, from a folder, a list of files, or an array.
+
+    Parameters
+    ----------
+    source : path, sequence of paths, array or tensor
+        A folder of images (read in sorted order of their names), image files, or an array with stimuli along its
+        first axis. Arrays of type uint8 and shape (n, height, width, 3) are pictures; other arrays go to
+        the model as they are.
+    ids : sequence of str, optional
+        Default: file names without suffix; ``stim000``, ``stim001`` ... for arrays.
+    transform : callable, None or "auto"
+        Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for pictures,
+        nothing for other arrays. Pass the one your model was trained with, e.g. ``weights.transforms()``.
+    metadata : DataFrame, optional
+        One row per stimulus, indexed by id; rows are put into the stimuli's order by id.
+
+    Returns
+    -------
+    StimulusSet
+
+    Raises
+    ------
+    InputError
+        When the source does not exist, is empty, or holds a broken image.
+    LabelError
+        When ids repeat.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stimuli = load_stimuli(np.zeros((2, 3, 8, 8), np.float32), ids=["cat", "dog"])
+    >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
+    [(('cat', 'dog'), (2, 3, 8, 8))]
+    """
+    items: Sequence[Any]
+    if isinstance(source, StimulusSet):
+        raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
+    if isinstance(source, (str, Path)):
+        items = _list_images(Path(source))
+    elif isinstance(source, (np.ndarray, torch.Tensor)):
+        array = np.asarray(source.detach().cpu() if isinstance(source, torch.Tensor) else source)
+        if array.ndim < 2:
+            raise InputError(f"an array of stimuli needs them along its first axis, got shape {array.shape}")
+        items = list(array)
+    else:
+        items = [Path(p) for p in source]
+        missing = [str(p) for p in items if not p.is_file()]
+        if missing:
+            raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
+    pictures = len(items) > 0 and (isinstance(items[0], Path) or _is_picture(items[0]))
+    if pictures and isinstance(items[0], Path):
+        for path in items:
+            open_image(path, verify_only=True)
+    if ids is None:
+        files = pictures and isinstance(items[0], Path)
+        ids = [p.stem for p in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+    if transform == "auto":
+        chosen: Any = ImageTransform() if pictures else None
+    else:
+        chosen = transform
+    if metadata is not None:
+        names = [str(i) for i in ids]
+        unknown = [i for i in names if i not in metadata.index]
+        if unknown or len(metadata) != len(names):
+            raise InputError(f"metadata needs exactly one row per stimulus id; without a row: {list_names(unknown)}")
+        metadata = metadata.loc[names]
+    return StimulusSet(items, ids, chosen, metadata)
+
+
+def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
+    """Return the image in a file, fully read; raise InputError naming the file when it is broken."""
+    try:
+        with Image.open(path) as image:
+            if verify_only:
+                image.verify()
+                return image
+            image.load()
+            return image.copy()
+    except FileNotFoundError:
+        raise InputError(f"stimulus file {str(path)!r} does not exist any more; restore it and run again") from None
+    except Exception as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the folder."
+        ) from error
+
+
+def _list_images(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise InputError(f"no images in {str(folder)!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+    return found
+
+
+def _is_picture(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim == 3 and item.shape[-1] == 3

@@ -1,0 +1,15 @@
+"""Fixtures that every test may use."""
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# The same examples on every run and on slow machines: a test that fails once fails again.
+settings.register_profile("repeatable", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A fresh generator with a fixed seed, so that a failure can be repeated."""
+    return np.random.default_rng(0)

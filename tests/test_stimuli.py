@@ -1,0 +1,111 @@
+"""Stimuli: ids, files, preprocessing, and every way they can be wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import neurolens as nl
+from neurolens.errors import InputError, LabelError, UnknownNameError
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    for name in ("b_dog", "a_cat", "c_car"):
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3)).astype(np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "notes.txt").write_text("not an image")
+    return tmp_path
+
+
+def test_a_folder_gives_ids_from_sorted_file_names(folder):
+    stimuli = nl.load_stimuli(folder)
+    assert stimuli.ids == ("a_cat", "b_dog", "c_car")
+    [(ids, batch)] = stimuli.iterate_batches(3)
+    assert ids == stimuli.ids
+    assert batch.shape == (3, 3, 224, 224)
+    assert batch.dtype == torch.float32
+
+
+def test_the_default_preprocessing_is_torchvisions(folder):
+    import torchvision
+
+    preset = torchvision.models.get_model_weights("resnet18").IMAGENET1K_V1.transforms()
+    ours, theirs = nl.load_stimuli(folder)["a_cat"], nl.load_stimuli(folder, transform=preset)["a_cat"]
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_broken_image_is_named(folder):
+    (folder / "d_broken.png").write_bytes(b"not a png")
+    with pytest.raises(InputError, match=r"d_broken.png' cannot be read as an image.*move it out of the folder"):
+        nl.load_stimuli(folder)
+
+
+def test_an_image_cut_short_is_found_when_it_is_read(folder):
+    path = folder / "a_cat.png"
+    stimuli = nl.load_stimuli(folder)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"a_cat.png' cannot be read as an image"):
+        list(stimuli.iterate_batches(2))
+    path.unlink()
+    with pytest.raises(InputError, match=r"a_cat.png' does not exist any more; restore it"):
+        list(stimuli.iterate_batches(2))
+
+
+def test_duplicate_ids_are_named(folder):
+    with pytest.raises(LabelError, match=r"stimulus ids must be unique, but these repeat: 'x'"):
+        nl.load_stimuli(folder, ids=["x", "y", "x"])
+    Image.new("RGB", (8, 8)).save(folder / "a_cat.jpg")
+    with pytest.raises(LabelError, match="these repeat: 'a_cat'"):
+        nl.load_stimuli(folder)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("no/such/folder", "no folder 'no/such/folder'"),
+        (["x.png"], "these stimulus files do not exist: 'x.png'"),
+        (np.ones(3), r"needs them along its first axis, got shape \(3,\)"),
+        (np.ones((0, 3, 4, 4)), "the stimulus set is empty"),
+    ],
+)
+def test_sources_that_hold_nothing_are_refused(source, message):
+    with pytest.raises(InputError, match=message):
+        nl.load_stimuli(source)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no images in"):
+        nl.load_stimuli(tmp_path)
+
+
+def test_images_of_different_sizes_need_a_transform(tmp_path):
+    for i, size in enumerate([8, 9]):
+        Image.new("RGB", (size, size)).save(tmp_path / f"{i}.png")
+    with pytest.raises(InputError, match=r"must have one shape.*Pass transform="):
+        list(nl.load_stimuli(tmp_path, transform=None).iterate_batches(2))
+
+
+def test_metadata_follows_the_ids(folder):
+    table = pd.DataFrame({"kind": ["car", "cat", "dog"]}, index=["c_car", "a_cat", "b_dog"])
+    assert list(nl.load_stimuli(folder, metadata=table).metadata.kind) == ["cat", "dog", "car"]
+    with pytest.raises(InputError, match="exactly one row per stimulus id; without a row: 'c_car'"):
+        nl.load_stimuli(folder, metadata=table.drop("c_car"))
+
+
+def test_select_keeps_the_asked_order(folder):
+    stimuli = nl.load_stimuli(folder).select(["c_car", "a_cat"])
+    assert stimuli.ids == ("c_car", "a_cat")
+    with pytest.raises(UnknownNameError, match="no stimulus named 'a_cap'. Closest: 'a_cat'"):
+        stimuli.select(["a_cap"])
+
+
+def test_the_hash_follows_content_ids_and_preprocessing(rng):
+    x = rng.standard_normal((3, 2, 4)).astype(np.float32)
+    base = nl.load_stimuli(x).hash_content()
+    assert nl.load_stimuli(x.copy()).hash_content() == base
+    assert nl.load_stimuli(x, ids=list("abc")).hash_content() != base
+    assert nl.load_stimuli(x + 1).hash_content() != base
+    pictures = rng.integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
+    stimuli = nl.load_stimuli(pictures)
+    assert stimuli.use_transform(nl.ImageTransform(crop=200)).hash_content() != stimuli.hash_content()
