@@ -1,0 +1,127 @@
+"""Labelled activations: one array per op, with its real dimensions and stimulus ids."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from neurolens.errors import InputError
+from neurolens.extract.axes import Layout, label_dims
+from neurolens.extract.guards import evaluation_mode
+from neurolens.extract.passes import choose_layouts, find_device, iterate_results, read_layouts, show_progress
+from neurolens.labels import STIMULUS
+from neurolens.stimuli import StimulusSet
+
+
+def extract_activations(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    *,
+    ops: str | list[str] | Callable[[Any], bool] = "all",
+    batch_size: int = 16,
+    device: str | torch.device | None = None,
+    quiet: bool = False,
+) -> xr.DataTree:
+    """Return what the chosen ops computed for each stimulus.
+
+    Parameters
+    ----------
+    model : Module
+        Runs in evaluation mode; its own mode is put back afterwards.
+    stimuli : StimulusSet
+        At least 2, of one shape.
+    ops : str, list of str or callable
+        ``"all"``, names, module addresses, glob patterns, or a predicate over `Op` records. Ops without a result per
+        stimulus (factories, weights, shapes) are left out of ``"all"`` and of patterns, and listed in the attributes.
+    batch_size : int
+        Stimuli per pass.
+    device : optional
+        Where to run; default: where the model is. The model is not moved.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    DataTree
+        One node per op, at the op's name, with the variable ``activation`` of dimensions ``(stimulus, channel, y, x)``,
+        ``(stimulus, token, feature)`` or ``(stimulus, feature)``; ``dim_k`` where the meaning of an axis is unknown.
+        Several results of one op are nodes ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32).
+
+    Raises
+    ------
+    InputError
+        When the values would not fit into memory; for an op without a result per stimulus asked for by name.
+    UnknownNameError
+        For an op that does not exist, with the closest names.
+    RecordingError
+        When the model raises.
+
+    Notes
+    -----
+    Two small passes find the stimulus axis of each op, then one pass over the set, ended after the last chosen op.
+
+    Examples
+    --------
+    >>> import numpy as np, torch
+    >>> from neurolens.stimuli import load_stimuli
+    >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())
+    >>> images = load_stimuli(np.zeros((4, 3, 8, 8), np.float32))
+    >>> acts = extract_activations(net, images, ops="1", quiet=True)
+    >>> acts["1/relu"]["activation"].sizes
+    Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
+    """
+    target = find_device(model, device)
+    with evaluation_mode(model), torch.no_grad():
+        layouts = read_layouts(model, stimuli, target)
+        chosen = choose_layouts(layouts, ops)
+        arrays: dict[str, np.ndarray] = {}
+        with show_progress(len(stimuli), "activations", quiet) as progress:
+            for rows, results in iterate_results(
+                model, stimuli, chosen, batch_size=batch_size, device=target, progress=progress
+            ):
+                if not arrays:
+                    arrays = _allocate_arrays(results, len(stimuli))
+                for name, tensor in results.items():
+                    arrays[name][rows] = to_numpy(tensor)
+    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(coords={STIMULUS: np.array(stimuli.ids, dtype=object)})}
+    for layout in chosen:
+        nodes[layout.name.removeprefix("/")] = xr.Dataset(
+            {"activation": _label_array(layout, arrays[layout.name], chosen)}
+        )
+    tree = xr.DataTree.from_dict(nodes, name="activations")
+    skipped = [f"{name}: {reason}" for name, reason in layouts.skipped.items()]
+    tree.attrs.update(model=type(model).__name__, stimulus_hash=stimuli.hash_content(), skipped_ops=skipped)
+    return tree
+
+
+def to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor as numpy, bfloat16 as float32 (numpy has none)."""
+    tensor = tensor.detach().cpu()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+
+
+def _label_array(layout: Layout, array: np.ndarray, chosen: list[Layout]) -> xr.DataArray:
+    dims = label_dims(layout)
+    # An op of the model itself ("/relu") and a module of that name share a tree node's branch, where xarray wants one
+    # size per dimension.
+    if layout.op.startswith("/") and any(other.op.startswith(layout.op[1:] + "/") for other in chosen):
+        dims = (STIMULUS, *(f"model_{d}" for d in layout.dims))
+    attrs = {"op": layout.name, "repeatable": int(layout.repeatable)}
+    return xr.DataArray(array, dims=dims, attrs=attrs)
+
+
+def _allocate_arrays(results: dict[str, torch.Tensor], n_stimuli: int) -> dict[str, np.ndarray]:
+    shapes = {name: (n_stimuli, *tensor.shape[1:]) for name, tensor in results.items()}
+    dtypes = {name: to_numpy(tensor[:0]).dtype for name, tensor in results.items()}
+    needed = sum(int(np.prod(shapes[name])) * dtypes[name].itemsize for name in shapes)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+    if available is not None and needed > 0.8 * available:
+        raise InputError(
+            f"the {len(shapes)} chosen ops over {n_stimuli} stimuli need {needed / 2**30:.1f} GiB and this machine has "
+            f"{available / 2**30:.1f} GiB. Choose fewer with ops=, or use extract_grams, which stores no activations."
+        )
+    return {name: np.empty(shapes[name], dtypes[name]) for name in shapes}

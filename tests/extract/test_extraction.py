@@ -1,0 +1,207 @@
+"""A whole stimulus set: real dimensions, the stimulus axis found and not assumed, Grams within a budget."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from nets import Chain, Raises, Windows, make_net
+from oracles import multiply_rows_slowly
+from torch import nn
+
+import neurolens as nl
+from neurolens.errors import InputError, RecordingError, UnknownNameError
+from neurolens.extract.axes import find_layouts
+from neurolens.extract.grams import plan_groups, read_bytes
+
+
+@pytest.fixture
+def images(rng):
+    return nl.load_stimuli(rng.standard_normal((7, 3, 32, 32)).astype(np.float32), ids=list("abcdefg"))
+
+
+@pytest.fixture
+def resnet():
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(weights=None)
+
+
+def test_activations_are_labelled_and_equal_a_plain_forward(resnet, images):
+    acts = nl.extract_activations(resnet, images, ops=["conv1", "layer1.0/add", "fc"], batch_size=3, quiet=True)
+    assert list(acts.stimulus.values) == list("abcdefg")
+    assert acts["conv1/conv2d"]["activation"].dims == ("stimulus", "channel", "y", "x")
+    assert acts["layer1.0/add"]["activation"].sizes == {"stimulus": 7, "channel": 64, "y": 8, "x": 8}
+    assert acts["fc/linear"]["activation"].dims == ("stimulus", "feature")
+    resnet.eval()
+    with torch.no_grad():
+        expected = resnet(torch.stack([images[i] for i in images.ids]))
+    np.testing.assert_allclose(acts["fc/linear"]["activation"], expected, rtol=1e-4, atol=1e-5)
+    assert acts["fc/linear"]["activation"].attrs["op"] == "fc/linear"
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 50])
+def test_batch_size_does_not_change_activations(resnet, images, batch_size):
+    whole = nl.extract_activations(resnet, images, ops="layer4.1", batch_size=7, quiet=True)
+    parts = nl.extract_activations(resnet, images, ops="layer4.1", batch_size=batch_size, quiet=True)
+    name = "layer4.1.relu/relu@2/activation"
+    np.testing.assert_allclose(parts[name], whole[name], rtol=1e-4, atol=1e-5)
+
+
+def test_the_models_mode_is_put_back_even_after_an_error(resnet, images):
+    resnet.train()
+    resnet.layer1.eval()
+    nl.extract_activations(resnet, images, ops="fc", quiet=True)
+    assert resnet.training
+    assert not resnet.layer1.training
+    net = Raises().train()
+    with pytest.raises(RecordingError, match="while recording op 'inner/linear'"):
+        nl.extract_activations(net, nl.load_stimuli(np.ones((3, 4), np.float32)), quiet=True)
+    assert net.training
+
+
+def test_the_stimulus_axis_is_found_where_it_is(rng):
+    x = torch.as_tensor(rng.standard_normal((2, 8)), dtype=torch.float32)
+    layouts = find_layouts(Windows(), x[:1], x)
+    windows = layouts.by_name["/reshape"]
+    assert (windows.axis, windows.group, windows.major, windows.shape) == (0, 4, True, (4, 2))
+    tokens = layouts.by_name["/contiguous"]
+    assert (tokens.axis, tokens.group, tokens.shape) == (1, 1, (4, 2))
+    interleaved = layouts.by_name["/reshape_3"]
+    assert (interleaved.axis, interleaved.group, interleaved.major) == (0, 4, False)
+    assert "mixes the stimuli" in layouts.skipped["/matmul"]
+    assert "does not grow" in layouts.skipped["/ones"]
+
+
+def test_every_layout_gives_each_stimulus_its_own_values(rng):
+    x = rng.standard_normal((5, 8)).astype(np.float32)
+    acts = nl.extract_activations(
+        Windows(), nl.load_stimuli(x), ops=["/reshape", "/contiguous", "/reshape_3"], quiet=True
+    )
+    for name in ("/reshape", "/contiguous", "/reshape_3"):
+        values = acts[name]["activation"].values
+        np.testing.assert_array_equal(values.reshape(5, 8), x)
+
+
+def test_attention_tokens_first_is_put_stimulus_first():
+    net, x = make_net("attention")
+    acts = nl.extract_activations(net, nl.load_stimuli(x.numpy()), quiet=True)
+    for node in acts.subtree:
+        if "activation" in node:
+            assert node["activation"].dims[0] == "stimulus"
+            assert node["activation"].shape[0] == 2
+    alone = nl.trace(net, x[1:]).graph
+    assert len(alone) > 10
+
+
+def test_results_of_a_multi_output_op_are_separate():
+    net, x = make_net("multi-output")
+    acts = nl.extract_activations(net, nl.load_stimuli(x.numpy()), quiet=True)
+    np.testing.assert_array_equal(acts["/split.1"]["activation"], x[:, 2:])
+    assert acts["/split.1"]["activation"].attrs["op"] == "/split.1"
+
+
+def test_an_op_of_the_model_beside_a_module_of_its_name():
+    class Clash(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.relu = nn.Sequential(nn.Linear(4, 6), nn.ReLU())
+
+        def forward(self, x):
+            return self.relu(torch.relu(x))
+
+    acts = nl.extract_activations(Clash(), nl.load_stimuli(np.ones((3, 4), np.float32)), quiet=True)
+    assert acts["/relu"]["activation"].shape == (3, 4)
+    assert acts["relu.1/relu"]["activation"].shape == (3, 6)
+
+
+def test_a_stochastic_op_is_marked(rng):
+    net, x = make_net("noisy")
+    acts = nl.extract_activations(net, nl.load_stimuli(x.numpy()), quiet=True)
+    assert acts["/dropout"]["activation"].attrs["repeatable"] == 0
+
+
+def test_selection_by_predicate(resnet, images):
+    acts = nl.extract_activations(resnet, images, ops=lambda op: op.function == "add", quiet=True)
+    assert sum("activation" in node for node in acts.subtree) == 8
+
+
+def test_grams_equal_the_slow_way_and_do_not_depend_on_the_budget(resnet, images):
+    one = nl.extract_grams(resnet, images, memory="1GiB", quiet=True)
+    many = nl.extract_grams(resnet, images, memory="400KB", batch_size=7, quiet=True)
+    assert one.attrs["n_passes"] == 1
+    assert many.attrs["n_passes"] > 5
+    np.testing.assert_allclose(many.gram, one.gram, rtol=1e-4, atol=1e-6)
+    acts = nl.extract_activations(resnet, images, quiet=True)
+    for name in ("conv1/conv2d", "layer2.0/add", "/flatten", "fc/linear"):
+        gram, total, p = multiply_rows_slowly(acts[name]["activation"].values)
+        np.testing.assert_allclose(one.gram.sel(op=name), gram, rtol=1e-5, atol=1e-8)
+        np.testing.assert_allclose(one.row_sum.sel(op=name), total, rtol=1e-4, atol=1e-5)
+        assert one.n_features.sel(op=name) == p
+    assert one.alias_of.sel(op="/flatten") == "avgpool/adaptive_avg_pool2d"
+    assert one.alias_of.sel(op="bn1/batch_norm") == ""
+
+
+def test_grams_of_in_place_ops_are_their_own(resnet, images):
+    grams = nl.extract_grams(resnet, images, ops="layer1.0*", quiet=True)
+    before, after = (grams.gram.sel(op=n) for n in ("layer1.0.bn1/batch_norm", "layer1.0.relu/relu"))
+    assert not np.allclose(before, after)
+
+
+def test_groups_are_in_order_and_within_the_budget(resnet, images):
+    x = torch.stack([images["a"], images["b"]])
+    with torch.no_grad():
+        layouts = list(find_layouts(resnet.eval(), x[:1], x).by_name.values())
+    budget = 2_000_000
+    groups = plan_groups(layouts, 7, budget)
+    assert [x for g in groups for x in g] == layouts
+    for group in groups:
+        assert len(group) == 1 or sum(7 * int(np.prod(x.shape)) * 4 for x in group) <= budget
+
+
+@pytest.mark.parametrize(("text", "expected"), [("4GiB", 4 * 2**30), ("500 MB", 5 * 10**8), ("1.5KiB", 1536), (7, 7)])
+def test_sizes_are_read(text, expected):
+    assert read_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["4 gigs", "-1GiB", "0GB", "", 0, -3])
+def test_sizes_that_are_none_are_refused(text):
+    with pytest.raises(InputError, match="memory must be a size such as '4GiB'"):
+        read_bytes(text)
+
+
+def test_values_that_are_not_finite_are_named(rng):
+    class Logs(nn.Module):
+        def forward(self, x):
+            return x.log()
+
+    x = np.ones((4, 3), np.float32)
+    x[2, 0] = 0
+    with pytest.raises(InputError, match=r"'/log' has values that are not finite for 1 stimuli, first 'stim002'"):
+        nl.extract_grams(Logs(), nl.load_stimuli(x), quiet=True)
+
+
+def test_a_graph_that_depends_on_the_stimuli_is_reported():
+    class Picky(nn.Module):
+        def forward(self, x):
+            return x.cos() if x.sum() > 0 else x.sin()
+
+    x = np.ones((4, 3), np.float32)
+    x[3] = -1
+    with pytest.raises(InputError, match=r"op '/cos' did not run for stimuli 'stim003' to 'stim003'"):
+        nl.extract_activations(Picky(), nl.load_stimuli(x), ops="/cos", batch_size=1, quiet=True)
+
+
+def test_unusable_requests_are_refused(resnet, images):
+    with pytest.raises(UnknownNameError, match="no op or module named 'layer9'"):
+        nl.extract_activations(resnet, images, ops="layer9", quiet=True)
+    with pytest.raises(InputError, match="'/ones' has no result per stimulus: does not grow"):
+        nl.extract_activations(Windows(), nl.load_stimuli(np.ones((3, 8), np.float32)), ops="/ones", quiet=True)
+    with pytest.raises(InputError, match=r"stimuli must be a StimulusSet, got Tensor.*load_stimuli"):
+        nl.extract_activations(Chain(), torch.ones(2, 3, 6, 6), quiet=True)
+    with pytest.raises(InputError, match="at least 2 stimuli"):
+        nl.extract_grams(Chain(), nl.load_stimuli(np.ones((1, 3, 6, 6), np.float32)), quiet=True)
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_tried(resnet, images, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1024)
+    with pytest.raises(InputError, match=r"need .* GiB and this machine has .*use extract_grams"):
+        nl.extract_activations(resnet, images, quiet=True)
