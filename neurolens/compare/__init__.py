@@ -1,0 +1,28 @@
+"""From labelled representations to scores: which op goes with which brain region.
+
+``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``: the formulas)
+``exchange``     RDMs to and from rsatoolbox
+``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli
+                 (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``: the kernels)
+``ceilings``     how well any model could do
+``regions``      which op for which region, chosen and scored on different stimuli
+"""
+
+from neurolens.compare.ceilings import compute_rdm_ceilings
+from neurolens.compare.comparators import COMPARATORS
+from neurolens.compare.distances import METRICS
+from neurolens.compare.exchange import from_rsatoolbox, to_rsatoolbox
+from neurolens.compare.rdms import compute_rdms
+from neurolens.compare.regions import assign_regions
+from neurolens.compare.similarity import compare_rdms
+
+__all__ = [
+    "COMPARATORS",
+    "METRICS",
+    "assign_regions",
+    "compare_rdms",
+    "compute_rdm_ceilings",
+    "compute_rdms",
+    "from_rsatoolbox",
+    "to_rsatoolbox",
+]

@@ -1,0 +1,103 @@
+"""Noise ceilings: how similar to the subjects the best possible model would be."""
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.triangles import BrainPairs, take_brain_pairs
+from neurolens.labels import REGION
+
+
+def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
+    """Bounds on the mean similarity over subjects that a model RDM can reach in each region.
+
+    lower = mean_s sim(d_s, pool(others)), upper = mean_s sim(d_s, pool(all)), where d_s is the RDM of subject s and
+    pool averages RDMs as the comparator sees them: ranked (spearman, rho-a), z-scored (pearson), divided by the root
+    mean square (cosine). Pooling raw RDMs under a rank comparator would give an "upper" that is no bound.
+
+    Parameters
+    ----------
+    brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
+        Dissimilarities in any unit; NaN throughout where a subject lacks the region.
+    comparator : str
+        A key of ``COMPARATORS``; the one the scores were made with.
+
+    Returns
+    -------
+    Dataset
+        ``ceiling_lower``, ``ceiling_upper`` (region), in units of the comparator, for the mean over subjects; NaN
+        where a region has fewer than two subjects, of whom nothing can be said. ``n_subjects`` (region).
+
+    Raises
+    ------
+    InputError, LabelError, UnknownNameError
+        As for the brain side of ``compare_rdms``.
+
+    Notes
+    -----
+    Time O(subjects^2 n^2) per region.
+
+    References
+    ----------
+    Nili et al. (2014) PLoS Comput. Biol. 10:e1003553, on the noise ceiling. Checked against rsatoolbox
+    ``boot_noise_ceiling``.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> ids = ["cat", "dog", "cup"]
+    >>> squares = np.array([[[0, 1, 2], [1, 0, 3], [2, 3, 0]], [[0, 1, 3], [1, 0, 2], [3, 2, 0]]])
+    >>> rdms = xr.DataArray(squares, dims=("subject", "stimulus", "stimulus_2"),
+    ...                     coords={"subject": ["A", "B"], "stimulus": ids, "stimulus_2": ids})
+    >>> ceilings = compute_rdm_ceilings(rdms)
+    >>> dict(ceilings.sizes)
+    {'region': 1}
+    >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
+    (0.5, 0.866)
+    """
+    return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator), comparator)
+
+
+def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dataset:
+    """Return the ceilings of checked pairs, with a sentence on what kind they are."""
+    bounds = [bound_region(pairs[here], comparator) for pairs, here in zip(brain.pairs, brain.present, strict=True)]
+    n_subjects = brain.present.sum(axis=1)
+    counts = ", ".join(f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True))
+    single = [str(region) for region, n in zip(brain.regions, n_subjects, strict=True) if n < 2]
+    return xr.Dataset(
+        {
+            "ceiling_lower": (REGION, [lower for lower, _ in bounds]),
+            "ceiling_upper": (REGION, [upper for _, upper in bounds]),
+            "n_subjects": (REGION, n_subjects),
+        },
+        coords={REGION: brain.regions},
+        attrs={
+            "comparator": name,
+            "ceiling_kind": (
+                f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, pooled as {name} sees the RDMs; "
+                f"lower leaves the subject out, upper includes it. Subjects per region: {counts}."
+            ),
+            "ceiling_note": (
+                f"No ceiling, for fewer than two subjects, in: {', '.join(single)}."
+                if single
+                else "Every region has a ceiling."
+            ),
+        },
+    )
+
+
+def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[float, float]:
+    """Return (lower, upper) for the RDMs (subject, pair) of one region; NaN for fewer than two subjects."""
+    n_subjects, n_pairs = pairs.shape
+    if n_subjects < 2:
+        return np.nan, np.nan
+    n_stimuli = round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
+    everything = np.ones((1, n_stimuli), dtype=int)
+    scaled = comparator.standardise(pairs)
+    total = scaled.sum(axis=0)
+    upper = compare_pairs(total[None] / n_subjects, pairs, everything, comparator)
+    lower = [
+        compare_pairs((total - scaled[s : s + 1]) / (n_subjects - 1), pairs[s : s + 1], everything, comparator)
+        for s in range(n_subjects)
+    ]
+    return float(np.mean(lower)), float(upper.mean())

@@ -1,0 +1,144 @@
+"""Which op for which region: chosen on one half of the stimuli, scored on the other."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.weights import percentile_interval
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, list_names
+
+NEEDED = ("split_score", "score_mean", "bootstrap_mean")
+
+
+def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
+    """Best op for each region, with the score it has on stimuli that did not choose it.
+
+    The largest of many noisy scores is too large: that it was chosen for its score is why. Here the op with the
+    largest subject mean on half a of the stimuli is reported with its score on half b.
+
+    Parameters
+    ----------
+    scores : Dataset
+        From ``compare_rdms``: ``split_score`` (split, half, op, region), ``score_mean`` (op, region),
+        ``bootstrap_mean`` (bootstrap, op, region). Any unit.
+    split : int
+        Which random half split names the op.
+
+    Returns
+    -------
+    Dataset over region (and op)
+        ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
+        ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, the honest number.
+        ``naive_op``, ``naive_score``: largest score on all stimuli, biased up; for comparison only.
+        ``agreement``: fraction of the ``2 n_splits`` halves that choose ``best_op``; in [0, 1].
+        ``heldout_mean``: mean over splits and both directions of the score on the half that did not choose. It
+        belongs to the procedure, not to ``best_op``: each half may choose another op.
+        ``indistinguishable`` (region, op): True where the bootstrap interval of (best_op - op) includes 0, and for
+        best_op itself. Without bootstrap draws nothing can be told apart, so every op with a score is True.
+
+    Raises
+    ------
+    InputError
+        The scores hold no half splits (``n_splits=0``), or ``split`` is not one of them.
+
+    Warns
+    -----
+    RuntimeWarning
+        A region has no score at all; the message names it.
+
+    Notes
+    -----
+    Halves hold half the stimuli, so scores on them are noisier than ``score_mean``, but neither larger nor smaller in
+    expectation for an op fixed in advance. Honest about stimuli, not about subjects: both halves have the same ones.
+
+    References
+    ----------
+    Kriegeskorte et al. (2009) Nat. Neurosci. 12:535, on selection; checked by simulation (``test_regions.py``).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> scores = xr.Dataset(
+    ...     {"split_score": (("split", "half", "op", "region"), np.array([[[[0.5], [0.2]], [[0.3], [0.4]]]])),
+    ...      "score_mean": (("op", "region"), np.array([[0.4], [0.3]])),
+    ...      "bootstrap_mean": (("bootstrap", "op", "region"), np.array([[[0.4], [0.3]], [[0.3], [0.4]]]))},
+    ...     coords={"op": ["conv", "relu"], "region": ["IT"]}, attrs={"confidence": 0.95})
+    >>> best = assign_regions(scores)
+    >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
+    (['conv'], [0.5], [0.3])
+    """
+    missing = [name for name in NEEDED if name not in scores]
+    n_splits = scores.sizes.get("split", 0)
+    if missing or n_splits == 0:
+        raise InputError(
+            f"scores must hold half splits and draws; missing: {list_names(missing)}, number of splits: {n_splits}. "
+            "Make them with compare_rdms(..., n_splits=20)."
+        )
+    if not 0 <= split < n_splits:
+        raise InputError(f"split must be in 0..{n_splits - 1}, got {split}. Pass one of the splits the scores hold.")
+    ops = scores[OP].values.astype(str)
+    halves = scores["split_score"].transpose("split", "half", OP, REGION).values
+    overall = scores["score_mean"].transpose(OP, REGION).values
+    draws = scores["bootstrap_mean"].transpose("bootstrap", OP, REGION).values
+    confidence = float(scores.attrs.get("confidence", 0.95))
+
+    found = [
+        _choose_op(ops, halves[..., r], overall[:, r], draws[..., r], split, confidence)
+        for r in range(scores.sizes[REGION])
+    ]
+    empty = [region for region, choice in zip(scores[REGION].values, found, strict=True) if not choice["best_op"]]
+    if empty:
+        warnings.warn(
+            f"no op could be chosen, for want of a score, in: {list_names(empty)}. Drop those regions, or look at "
+            "their RDMs.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return xr.Dataset(
+        {
+            name: ((REGION, OP) if np.ndim(value) else REGION, np.array([choice[name] for choice in found]))
+            for name, value in found[0].items()
+        },
+        coords={REGION: scores[REGION].values, OP: ops},
+        attrs={
+            **{key: scores.attrs[key] for key in ("method", "comparator", "metric") if key in scores.attrs},
+            "split": split,
+            "n_splits": n_splits,
+            "confidence": confidence,
+        },
+    )
+
+
+def _choose_op(
+    ops: np.ndarray, halves: np.ndarray, overall: np.ndarray, draws: np.ndarray, split: int, confidence: float
+) -> dict[str, Any]:
+    """Return one region's results from ``halves`` (split, half, op), ``overall`` (op,), ``draws`` (bootstrap, op)."""
+    names = ("selection_score", "heldout_score", "naive_score", "agreement", "heldout_mean")
+    if np.isnan(halves).all(axis=-1).any() or np.isnan(overall).all():
+        nothing = np.zeros(len(ops), dtype=bool)
+        return {"best_op": "", "naive_op": "", **dict.fromkeys(names, np.nan), "indistinguishable": nothing}
+    chosen = np.nanargmax(halves, axis=-1)
+    # Half a is scored with what half b chose, and the other way round.
+    crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=-1)
+    best, naive = int(chosen[split, 0]), int(np.nanargmax(overall))
+    numbers = (*halves[split, :, best], overall[naive], (chosen == best).mean(), crossed.mean())
+    return {
+        "best_op": str(ops[best]),
+        "naive_op": str(ops[naive]),
+        **dict(zip(names, map(float, numbers), strict=True)),
+        "indistinguishable": _find_indistinguishable(draws, best, confidence) & ~np.isnan(overall),
+    }
+
+
+def _find_indistinguishable(draws: np.ndarray, best: int, confidence: float) -> np.ndarray:
+    """Return for each op whether the percentile interval of (best - op) over ``draws`` (bootstrap, op) includes 0."""
+    if len(draws) == 0:
+        return np.ones(draws.shape[1], dtype=bool)
+    difference = draws[:, best, None].astype(np.float64) - draws
+    low, high = percentile_interval(difference, confidence)
+    same = (low <= 0) & (high >= 0)
+    same[best] = True
+    return same

@@ -1,0 +1,211 @@
+"""Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
+
+import warnings
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.ceilings import bound_scores
+from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.triangles import take_brain_pairs, take_model_pairs
+from neurolens.compare.weights import percentile_interval
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
+
+# Pairs times ops that one block may hold, few enough for a processor's cache; draws times ops times brain RDMs.
+BLOCK_PAIRS = 2**18
+BLOCK_DRAWS = 2**23
+
+
+def compare_rdms(
+    model_rdms: xr.DataArray,
+    brain_rdms: xr.DataArray,
+    *,
+    comparator: str = "spearman",
+    n_bootstrap: int = 1000,
+    n_splits: int = 20,
+    confidence: float = 0.95,
+    rng: int | np.random.Generator = 0,
+) -> xr.Dataset:
+    """Similarity of each op's RDM to each region's, per subject, with intervals and noise ceilings.
+
+    Over the pairs p of stimuli, x = model and y = brain dissimilarities: ``pearson`` r(x, y); ``spearman`` r of their
+    mid-ranks; ``cosine`` sum x y / sqrt(sum x^2 sum y^2); ``rho-a`` = 12 / (N^3 - N) sum (R_x - mean)(R_y - mean) for
+    N pairs and mid-ranks R, the mean Spearman under random tie breaking: fair to models that predict ties.
+
+    Parameters
+    ----------
+    model_rdms : DataArray (op, stimulus, stimulus_2) or (stimulus, stimulus_2)
+        Dissimilarities in any unit, symmetric, 0 on the diagonal. An op with NaN gets NaN scores, with a warning.
+    brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
+        The same stimuli by id, in any order; region, subject or both may be missing (then "brain", "group").
+        A (region, subject) that does not exist is NaN throughout.
+    comparator : str
+        A key of ``COMPARATORS``.
+    n_bootstrap : int
+        Draws of stimuli with replacement; 0 gives NaN intervals.
+    n_splits : int
+        Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves them out.
+    confidence : float
+        Of the percentile intervals, in (0, 1).
+    rng : int or Generator
+        Seed of draws and splits.
+
+    Returns
+    -------
+    Dataset
+        ``score``, ``ci_low``, ``ci_high`` (op, region, subject); ``score_mean``, ``mean_ci_low``, ``mean_ci_high``
+        (op, region), mean over the subjects that have the region; ``ceiling_lower``, ``ceiling_upper`` (region), see
+        ``compute_rdm_ceilings``; ``bootstrap_mean`` (bootstrap, op, region), float32; ``split_score`` (split, half, op,
+        region), mean over subjects; ``split_member`` (split, stimulus), True in half a. Unit: that of the comparator,
+        in [-1, 1]. Attributes say how it was made.
+
+    Raises
+    ------
+    LabelError
+        Dimensions differ from these, or the two sides do not hold exactly the same stimuli.
+    InputError
+        An RDM is asymmetric, not 0 on the diagonal, infinite; a brain RDM is NaN in part or constant; a number of
+        draws, splits or a confidence cannot be used.
+    UnknownNameError
+        ``comparator`` is not in ``COMPARATORS``.
+
+    Warns
+    -----
+    RuntimeWarning
+        The score of an op is undefined: its RDM holds NaN or does not vary. The message names it.
+
+    Notes
+    -----
+    Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects.
+    Pairs of a stimulus with its own copy are dropped. A draw in which a score is undefined is left out of its interval.
+    Time O(draws ops brains n^2), linear in each; memory is bounded by blocks, plus ``bootstrap_mean``.
+
+    References
+    ----------
+    Kriegeskorte et al. (2008) Front. Syst. Neurosci. 2:4; Schuett et al. (2023) eLife 12:e82566, Methods, on rho-a and
+    the bootstrap; Nili et al. (2014) for the ceilings. Checked against scipy, rsatoolbox ``compare`` and a loop that
+    resamples the rows of the RDMs.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> ids = ["cat", "dog", "cup", "car"]
+    >>> square = np.abs(np.subtract.outer([0, 1, 5, 7], [0, 1, 5, 7]))
+    >>> model = xr.DataArray(square[None], dims=("op", "stimulus", "stimulus_2"),
+    ...                      coords={"op": ["relu"], "stimulus": ids, "stimulus_2": ids})
+    >>> brain = (model.isel(op=0, drop=True) ** 2).isel(stimulus=[3, 2, 1, 0])
+    >>> scores = compare_rdms(model, brain, n_splits=0, n_bootstrap=10)
+    >>> scores.score.dims
+    ('op', 'region', 'subject')
+    >>> float(scores.score.sel(op="relu", region="brain", subject="group").round(3))
+    1.0
+    """
+    kernel = find_comparator(comparator)
+    model = take_model_pairs(model_rdms)
+    brain = take_brain_pairs(brain_rdms, model.ids)
+    n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
+    _check_settings(n_bootstrap, n_splits, confidence, n_stimuli)
+
+    draw_rng, split_rng = np.random.default_rng(rng).spawn(2)
+    draws = draw_rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=n_bootstrap)
+    member = np.zeros((n_splits, n_stimuli), dtype=bool)
+    for row in member:
+        row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
+    halves = np.stack([member, ~member], axis=1).reshape(-1, n_stimuli)
+    whole = np.ones((1, n_stimuli), dtype=int)
+
+    score, ci_low, ci_high = np.full((3, *shape), np.nan)
+    mean, mean_low, mean_high = np.full((3, *shape[:2]), np.nan)
+    boot_mean = np.full((n_bootstrap, *shape[:2]), np.nan, dtype=np.float32)
+    split_score = np.full((len(halves), *shape[:2]), np.nan)
+    usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
+    n_brains = int(brain.present.sum())
+    width = max(1, min(BLOCK_PAIRS // model.pairs.shape[1], BLOCK_DRAWS // (max(1, n_bootstrap) * n_brains)))
+    for ops in np.split(usable, range(width, len(usable), width)):
+        pairs = model.pairs[ops]
+        score[ops] = _score(pairs, brain.pairs, brain.present, whole, kernel)[0]
+        mean[ops] = _mean_subjects(score[ops], brain.present)
+        split_score[:, ops] = _mean_subjects(_score(pairs, brain.pairs, brain.present, halves, kernel), brain.present)
+        drawn = _score(pairs, brain.pairs, brain.present, draws, kernel)
+        drawn_mean = _mean_subjects(drawn, brain.present)
+        ci_low[ops], ci_high[ops] = percentile_interval(drawn, confidence)
+        mean_low[ops], mean_high[ops] = percentile_interval(drawn_mean, confidence)
+        boot_mean[:, ops] = drawn_mean
+    _warn_undefined(model.ops[np.isnan(score[:, brain.present]).any(axis=1)])
+
+    ceilings = bound_scores(brain, kernel, comparator)
+    by_subject, by_region = (OP, REGION, SUBJECT), (OP, REGION)
+    return xr.Dataset(
+        {
+            "score": (by_subject, score),
+            "ci_low": (by_subject, ci_low),
+            "ci_high": (by_subject, ci_high),
+            "score_mean": (by_region, mean),
+            "mean_ci_low": (by_region, mean_low),
+            "mean_ci_high": (by_region, mean_high),
+            "ceiling_lower": ceilings["ceiling_lower"],
+            "ceiling_upper": ceilings["ceiling_upper"],
+            "bootstrap_mean": (("bootstrap", *by_region), boot_mean),
+            "split_score": (("split", "half", *by_region), split_score.reshape(n_splits, 2, *shape[:2])),
+            "split_member": (("split", STIMULUS), member),
+        },
+        coords={
+            OP: model.ops,
+            REGION: brain.regions,
+            SUBJECT: brain.subjects,
+            STIMULUS: model.ids,
+            "half": ["a", "b"],
+        },
+        attrs={
+            "method": "rsa",
+            "comparator": comparator,
+            "metric": str(model_rdms.attrs.get("metric", "unknown")),
+            "n_stimuli": n_stimuli,
+            "n_bootstrap": int(n_bootstrap),
+            "n_splits": int(n_splits),
+            "confidence": float(confidence),
+            "rng": "generator" if isinstance(rng, np.random.Generator) else int(rng),
+            "ceiling_kind": ceilings.attrs["ceiling_kind"],
+            "ceiling_note": ceilings.attrs["ceiling_note"],
+        },
+    )
+
+
+def _score(
+    pairs: np.ndarray, brain_pairs: np.ndarray, present: np.ndarray, counts: np.ndarray, comparator: Comparator
+) -> np.ndarray:
+    """Return (draw, op, region, subject) for ``pairs`` (op, pair), NaN where a brain RDM is not ``present``."""
+    result = np.full((len(counts), len(pairs), *present.shape), np.nan)
+    result[:, :, present] = compare_pairs(pairs, brain_pairs[present], counts, comparator)
+    return result
+
+
+def _mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the mean over the subjects ``present`` (region, subject); NaN if any of them is undefined, or none is."""
+    count = present.sum(axis=-1)
+    return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
+
+
+def _check_settings(n_bootstrap: int, n_splits: int, confidence: float, n_stimuli: int) -> None:
+    """Raise InputError for settings that cannot be used."""
+    for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):
+        if not isinstance(number, int | np.integer) or number < 0:
+            raise InputError(f"{name} must be a whole number, 0 or more, got {number!r}. Pass e.g. {name}=20.")
+    if n_splits and n_stimuli < 6:
+        raise InputError(
+            f"half splits need at least 6 stimuli, 3 in each half, got {n_stimuli}. Pass n_splits=0 or more stimuli."
+        )
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}. Pass e.g. confidence=0.95.")
+
+
+def _warn_undefined(ops: np.ndarray) -> None:
+    """Warn once, naming the ops without a score."""
+    if len(ops):
+        warnings.warn(
+            f"no score for {list_names(ops)}: the RDM holds NaN or does not vary over pairs. Leave those ops out, or "
+            "drop the stimuli that compute_rdms warned about.",
+            RuntimeWarning,
+            stacklevel=3,
+        )

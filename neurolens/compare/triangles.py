@@ -1,0 +1,107 @@
+"""Labelled square RDMs to checked vectors of their upper triangles, which is all that comparators see."""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids, list_names
+
+# RDMs are published in single precision: triangles and diagonals may differ by its rounding, not by more.
+TOLERANCE = 1e-5
+
+
+class ModelPairs(NamedTuple):
+    """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``; ops with NaN are kept."""
+
+    pairs: np.ndarray
+    ops: np.ndarray
+    ids: np.ndarray
+
+
+class BrainPairs(NamedTuple):
+    """``pairs`` (region, subject, pair) with NaN where ``present`` (region, subject) is False, and the labels."""
+
+    pairs: np.ndarray
+    present: np.ndarray
+    regions: np.ndarray
+    subjects: np.ndarray
+
+
+def take_model_pairs(rdms: xr.DataArray) -> ModelPairs:
+    """Return the pairs of model RDMs (op, stimulus, stimulus_2) or (stimulus, stimulus_2), as op "model"."""
+    rdms = _expand_dims(rdms, {OP: "model"}, "model_rdms")
+    ids = get_ids(rdms, STIMULUS, "model_rdms")
+    return ModelPairs(_take_pairs(rdms, ids, "model_rdms", "its 'stimulus' labels"), rdms[OP].values, ids)
+
+
+def take_brain_pairs(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainPairs:
+    """Return the pairs of brain RDMs, their stimuli in the order of ``ids``.
+
+    A missing region is called "brain", a missing subject "group".
+    """
+    rdms = _expand_dims(rdms, {REGION: "brain", SUBJECT: "group"}, "brain_rdms")
+    other = "its 'stimulus' labels" if ids is None else "model_rdms"
+    pairs = _take_pairs(rdms, get_ids(rdms, STIMULUS, "brain_rdms") if ids is None else ids, "brain_rdms", other)
+    missing = np.isnan(pairs)
+    present = ~missing.all(axis=-1)
+    for wrong, what, fix in (
+        (present & missing.any(axis=-1), "hold NaN for some pairs", "Drop those stimuli from both sides"),
+        (present & (np.ptp(pairs, axis=-1) == 0), "do not vary over pairs", "Leave them out"),
+    ):
+        if wrong.any():
+            names = [f"{rdms[REGION].values[r]}, {rdms[SUBJECT].values[s]}" for r, s in np.argwhere(wrong)]
+            raise InputError(
+                f"brain_rdms must be numbers throughout, or NaN throughout where a region and subject do not exist; "
+                f"these {what}: {list_names(names)}. {fix}."
+            )
+    if not present.any():
+        raise InputError("brain_rdms are NaN throughout. Pass at least one RDM that holds numbers.")
+    return BrainPairs(pairs, present, rdms[REGION].values, rdms[SUBJECT].values)
+
+
+def _expand_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.DataArray:
+    """Return ``rdms`` with the dimensions of ``defaults`` in front, labelled and checked to be unique."""
+    if not isinstance(rdms, xr.DataArray):
+        raise InputError(
+            f"{name} must be a DataArray (..., stimulus, stimulus_2), got {type(rdms).__name__}. "
+            "Pass what compute_rdms returns."
+        )
+    known = {*defaults, STIMULUS, STIMULUS_2}
+    if not {STIMULUS, STIMULUS_2} <= set(rdms.dims) <= known:
+        raise LabelError(
+            f"{name} must have dimensions 'stimulus', 'stimulus_2' and any of {tuple(defaults)}, got "
+            f"{tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. Rename with {name}.rename(old='new') or select with "
+            f"{name}.isel(...)."
+        )
+    for dim, label in defaults.items():
+        if dim not in rdms.dims:
+            rdms = rdms.expand_dims(dim) if dim in rdms.coords else rdms.expand_dims({dim: np.array([label])})
+        get_ids(rdms, dim, name)
+    return rdms.transpose(*defaults, STIMULUS, STIMULUS_2)
+
+
+def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:
+    """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares."""
+    if len(ids) < 3:
+        raise InputError(f"{name} must hold at least 3 stimuli, got {len(ids)}. Pass more stimuli.")
+    if rdms.dtype.kind not in "fiub":
+        raise InputError(f"{name} must be real numbers, got dtype {rdms.dtype}. Pass dissimilarities.")
+    squares = align_stimuli(rdms, ids.tolist(), name=name, other=other).values.astype(np.float64, copy=False)
+    first, second = np.triu_indices(len(ids), 1)
+    pairs, mirrored = squares[..., first, second], squares[..., second, first]
+    if np.isinf(pairs).any():
+        raise InputError(f"{name} must be finite, but some dissimilarities are infinite. Drop or repair those first.")
+    slack = TOLERANCE * np.nanmax(np.abs(pairs), initial=0.0)
+    for ok, what, fix in (
+        (np.allclose(pairs, mirrored, rtol=0, atol=slack, equal_nan=True), "symmetric", "(x + x.T) / 2"),
+        (
+            np.nanmax(np.abs(np.diagonal(squares, axis1=-2, axis2=-1)), initial=0.0) <= slack,
+            "zero on the diagonal",
+            "1 - x for similarities",
+        ),
+    ):
+        if not ok:
+            raise InputError(f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}.")
+    return pairs

@@ -1,0 +1,163 @@
+"""Moments of pair vectors when stimuli are counted several times, or not at all: pure arrays.
+
+Drawing stimulus i c_i times gives the pair (i, j) the weight w_ij = c_i c_j; pairs of a stimulus with its own copy do
+not exist among the original pairs, so they are dropped. A bootstrap draw (counts), a half of the stimuli (0 or 1) and
+the whole set (all 1) are thus one computation, and no RDM is ever copied.
+
+Axes: d draws, n stimuli, p = n(n-1)/2 pairs (row by row, upper triangle), m model RDMs, b brain RDMs.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# Pair weights held at once, so that memory does not grow with the number of draws.
+BLOCK_WEIGHTS = 2**22
+
+
+class Moments(NamedTuple):
+    """Weighted means of products, per draw: ``cross`` (d, m, b), ``power_x`` (d, m), ``power_y`` (d, b).
+
+    ``total`` (d,) is the sum of the weights: how many pairs the draw holds.
+    """
+
+    cross: np.ndarray
+    power_x: np.ndarray
+    power_y: np.ndarray
+    total: np.ndarray
+
+
+def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (draws, weights) in blocks of draws, with weights (d', p) = c_i c_j for ``counts`` (d, n)."""
+    first, second = np.triu_indices(counts.shape[1], 1)
+    step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
+    for start in range(0, len(counts), step):
+        block = counts[start : start + step].astype(np.float64)
+        yield slice(start, start + len(block)), block[:, first] * block[:, second]
+
+
+def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return weighted means of x y, x^2 and y^2 about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
+    return _product_moments(x, y, counts, centred=False)
+
+
+def centred_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return weighted covariances and variances, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
+    # Taking off the first value before the mean makes a constant vector exactly zero.
+    x, y = x - x[:, :1], y - y[:, :1]
+    return _product_moments(x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True), counts, centred=True)
+
+
+def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return covariances and variances of the mid-ranks within each draw, for ``x`` (m, p), ``y`` (b, p).
+
+    Ranks are those of the drawn pairs, each as often as its weight, so they are found anew for each draw. Sorting is
+    done once: a draw only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
+    """
+    result = _empty_moments(len(x), len(y), len(counts))
+    table = _sort_pairs(np.concatenate([x, y]))
+    for draws, weights in weigh_pairs(counts):
+        for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
+            result.total[draw] = total = weight.sum()
+            ranks = _centred_ranks(table, weight, total)
+            weighted = ranks * (weight / _positive(total))
+            power = np.einsum("kp,kp->k", ranks, weighted)
+            result.cross[draw] = ranks[: len(x)] @ weighted[len(x) :].T
+            result.power_x[draw], result.power_y[draw] = power[: len(x)], power[len(x) :]
+    return result
+
+
+class SortedPairs(NamedTuple):
+    """The order of each row's values and, as flat places in its running sum of weights, where each value's ties lie."""
+
+    order: np.ndarray
+    below: np.ndarray
+    upto: np.ndarray | None
+
+
+def _sort_pairs(values: np.ndarray) -> SortedPairs:
+    """Return the sorted order of each row (k, p), and for each value how many are below it and up to it."""
+    k, p = values.shape
+    order = np.argsort(values, axis=1, kind="stable")
+    in_order = np.take_along_axis(values, order, axis=1)
+    new = np.ones((k, p + 1), dtype=bool)
+    new[:, 1:p] = in_order[:, 1:] != in_order[:, :-1]
+    places = np.broadcast_to(np.arange(p + 1), (k, p + 1))
+    below = np.maximum.accumulate(np.where(new, places, 0), axis=1)[:, :p]
+    after = np.where(new, places, p)[:, ::-1]
+    upto = np.minimum.accumulate(after, axis=1)[:, ::-1][:, 1:]
+    back = np.empty_like(order)
+    np.put_along_axis(back, order, places[:, :p], axis=1)
+    rows = np.arange(k)[:, None] * (p + 1)
+    flat = [np.take_along_axis(place, back, axis=1) + rows for place in (below, upto)]
+    return SortedPairs(order, flat[0], None if new.all() else flat[1])
+
+
+def _centred_ranks(table: SortedPairs, weight: np.ndarray, total: float) -> np.ndarray:
+    """Return the mid-rank (k, p), less the mean rank, of each pair when pair p occurs ``weight[p]`` times.
+
+    The mid-rank is (below + up to + 1) / 2 and the mean rank (total + 1) / 2, where "below" and "up to" count the
+    drawn pairs with a smaller value, and with one no larger.
+    """
+    k, p = table.order.shape
+    running = np.zeros((k, p + 1))
+    np.cumsum(weight.take(table.order), axis=1, out=running[:, 1:])
+    below = running.take(table.below)
+    # Without ties "up to" is the pair itself more than "below", which spares the second look-up.
+    upto = below + weight if table.upto is None else running.take(table.upto)
+    upto += below
+    upto -= total
+    upto /= 2
+    return upto
+
+
+def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
+    """Return weighted means of products, about the weighted means if ``centred``."""
+    result = _empty_moments(len(x), len(y), len(counts))
+    mean_x, mean_y = np.zeros_like(result.power_x), np.zeros_like(result.power_y)
+    for draws, weights in weigh_pairs(counts):
+        result.total[draws] = weights.sum(axis=1)
+        weights = weights / _positive(result.total[draws])[:, None]
+        result.power_x[draws] = weights @ (x**2).T
+        result.power_y[draws] = weights @ (y**2).T
+        for b, row in enumerate(y):
+            result.cross[draws, :, b] = weights @ (x * row).T
+        if centred:
+            mean_x[draws], mean_y[draws] = weights @ x.T, weights @ y.T
+    return Moments(
+        result.cross - mean_x[:, :, None] * mean_y[:, None, :],
+        _subtract_square(result.power_x, mean_x),
+        _subtract_square(result.power_y, mean_y),
+        result.total,
+    )
+
+
+def _subtract_square(power: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return E[x^2] - E[x]^2, exactly 0 where the difference is only rounding."""
+    variance = power - mean**2
+    return np.where(variance <= 1e-13 * power, 0.0, variance)
+
+
+def _empty_moments(m: int, b: int, d: int) -> Moments:
+    """Return moments to be filled."""
+    return Moments(np.empty((d, m, b)), np.empty((d, m)), np.empty((d, b)), np.empty(d))
+
+
+def _positive(total: np.ndarray) -> np.ndarray:
+    """Return ``total``, NaN for a draw of one stimulus only: it holds no pair."""
+    return np.where(total > 0, total, np.nan)
+
+
+def percentile_interval(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return (low, high) over axis 0 of ``draws``, leaving undefined draws out; NaN where every draw is undefined."""
+    tail = (1 - confidence) / 2
+    low, high = np.full((2, *draws.shape[1:]), np.nan)
+    known = ~np.isnan(draws)
+    whole, some = known.all(axis=0), known.any(axis=0)
+    if len(draws):
+        low[whole], high[whole] = np.quantile(draws[:, whole], [tail, 1 - tail], axis=0)
+    patchy = some & ~whole
+    if patchy.any():
+        low[patchy], high[patchy] = np.nanquantile(draws[:, patchy], [tail, 1 - tail], axis=0)
+    return low, high

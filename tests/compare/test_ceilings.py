@@ -1,0 +1,99 @@
+import numpy as np
+import oracles
+import pytest
+from rsatoolbox.inference.noise_ceiling import boot_noise_ceiling
+from squares import draw_square, label_squares
+
+from neurolens.compare import COMPARATORS, compare_rdms, compute_rdm_ceilings, to_rsatoolbox
+from neurolens.errors import InputError, UnknownNameError
+
+RSATOOLBOX_NAMES = {"spearman": "spearman", "pearson": "corr", "cosine": "cosine", "rho-a": "rho-a"}
+
+
+def build_brain(rng, n_subjects=4, n=8, noise=0.5):
+    shared = draw_square(rng, n)
+    squares = [shared + noise * draw_square(rng, n) for _ in range(n_subjects)]
+    return label_squares([squares], region=["IT"], subject=list("ABCDEFGH")[:n_subjects])
+
+
+@pytest.mark.parametrize("comparator", COMPARATORS)
+class TestOracles:
+    def test_loops(self, rng, comparator):
+        brain = build_brain(rng)
+        brain.values *= np.array([1, 100, 0.01, 5])[None, :, None, None]
+        found = compute_rdm_ceilings(brain, comparator=comparator)
+        lower, upper = oracles.ceilings(brain.values[0], comparator)
+        assert found.ceiling_lower.item() == pytest.approx(lower, abs=1e-12)
+        assert found.ceiling_upper.item() == pytest.approx(upper, abs=1e-12)
+
+    def test_rsatoolbox(self, rng, comparator):
+        brain = build_brain(rng)
+        found = compute_rdm_ceilings(brain, comparator=comparator)
+        lower, upper = boot_noise_ceiling(to_rsatoolbox(brain), method=RSATOOLBOX_NAMES[comparator])
+        np.testing.assert_allclose([found.ceiling_lower.item(), found.ceiling_upper.item()], [lower, upper], atol=1e-12)
+
+    def test_no_model_beats_the_upper_bound(self, rng, comparator):
+        brain = build_brain(rng, n=6, noise=2)
+        upper = compute_rdm_ceilings(brain, comparator=comparator).ceiling_upper.item()
+        subjects = brain.values[0]
+        rivals = [np.tensordot(rng.dirichlet(np.ones(4)), subjects, 1) for _ in range(300)]
+        rivals += [np.mean([s / s.max() for s in subjects], axis=0), np.median(subjects, axis=0)]
+        model = label_squares(rivals, op=[f"m{k}" for k in range(len(rivals))])
+        scores = compare_rdms(model, brain, comparator=comparator, n_bootstrap=0, n_splits=0)
+        assert float(scores.score_mean.max()) <= upper + 1e-12
+        assert scores.ceiling_upper.item() == upper
+
+    def test_planted_truth_lies_between(self, rng, comparator):
+        """The noiseless RDM scores below the upper bound always, and above the lower one on average."""
+        lower, score, upper = [], [], []
+        for _ in range(20):
+            shared = draw_square(rng, 16)
+            squares = [shared + draw_square(rng, 16) - draw_square(rng, 16) for _ in range(5)]
+            brain = label_squares(squares, subject=list("ABCDE"))
+            scores = compare_rdms(label_squares(shared), brain, comparator=comparator, n_bootstrap=0, n_splits=0)
+            lower.append(scores.ceiling_lower.item())
+            score.append(scores.score_mean.item())
+            upper.append(scores.ceiling_upper.item())
+        if comparator != "rho-a":
+            assert all(np.array(score) <= np.array(upper) + 1e-12)
+        assert np.mean(lower) < np.mean(score) < np.mean(upper)
+
+
+def test_known_answer():
+    # Ranks (1, 2, 3) and (1, 3, 2): each other's r is .5; their mean (1, 2.5, 2.5) gives 1.5 / sqrt(2 * 1.5) to both.
+    brain = label_squares(
+        [[[0, 1, 2], [1, 0, 3], [2, 3, 0]], [[0, 10, 30], [10, 0, 20], [30, 20, 0]]], subject=["A", "B"]
+    )
+    ceilings = compute_rdm_ceilings(brain)
+    assert ceilings.ceiling_lower.item() == pytest.approx(0.5)
+    assert ceilings.ceiling_upper.item() == pytest.approx(1.5 / np.sqrt(3))
+
+
+def test_one_subject_has_no_ceiling(rng):
+    squares = [[draw_square(rng, 5) for _ in "ABC"] for _ in range(3)]
+    brain = label_squares(squares, region=["V1", "V4", "IT"], subject=list("ABC"))
+    brain[1, 1:] = np.nan
+    brain[2] = np.nan
+    ceilings = compute_rdm_ceilings(brain)
+    assert np.isfinite(ceilings.ceiling_lower.values).tolist() == [True, False, False]
+    assert np.isfinite(ceilings.ceiling_upper.values).tolist() == [True, False, False]
+    assert ceilings.n_subjects.values.tolist() == [3, 1, 0]
+    assert ceilings.attrs["ceiling_note"] == "No ceiling, for fewer than two subjects, in: V4, IT."
+
+
+def test_identical_subjects_reach_one(rng):
+    brain = label_squares([draw_square(rng, 6)] * 3, subject=list("ABC"))
+    for comparator in COMPARATORS:
+        ceilings = compute_rdm_ceilings(brain, comparator=comparator)
+        assert ceilings.ceiling_lower.item() == pytest.approx(1)
+        assert ceilings.ceiling_upper.item() == pytest.approx(1)
+    assert ceilings.attrs["ceiling_note"] == "Every region has a ceiling."
+
+
+def test_errors(rng):
+    brain = build_brain(rng)
+    with pytest.raises(UnknownNameError, match=r"no comparator named 'rho'. Closest: 'rho-a'"):
+        compute_rdm_ceilings(brain, comparator="rho")
+    brain[0, 0, 0, 1] = brain[0, 0, 1, 0] = np.nan
+    with pytest.raises(InputError, match="hold NaN for some pairs: 'IT, A'"):
+        compute_rdm_ceilings(brain)

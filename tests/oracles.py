@@ -1,0 +1,119 @@
+"""Slow, obvious versions of what the package computes fast. Loops and textbook formulas only."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def mean(values):
+    """Return the arithmetic mean."""
+    return sum(values) / len(values)
+
+
+def pearson(x, y):
+    """Return Pearson's r of two sequences; NaN where one of them does not vary."""
+    mx, my = mean(x), mean(y)
+    cross = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
+    scale = math.sqrt(sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y))
+    return cross / scale if scale > 1e-12 else math.nan
+
+
+def cosine(x, y):
+    """Return the cosine of two sequences."""
+    return sum(a * b for a, b in zip(x, y, strict=True)) / math.sqrt(sum(a * a for a in x) * sum(b * b for b in y))
+
+
+def mid_ranks(x):
+    """Return 1-based ranks; equal values share the mean of their places."""
+    return [sum(b < a for b in x) + (sum(b == a for b in x) + 1) / 2 for a in x]
+
+
+def spearman(x, y):
+    """Return Pearson's r of the mid-ranks."""
+    return pearson(mid_ranks(x), mid_ranks(y))
+
+
+def rho_a(x, y):
+    """Return 12 / (n^3 - n) times the cross product of the centred mid-ranks."""
+    rx, ry = mid_ranks(x), mid_ranks(y)
+    n, middle = len(rx), (len(rx) + 1) / 2
+    return 12 / (n**3 - n) * sum((a - middle) * (b - middle) for a, b in zip(rx, ry, strict=True))
+
+
+def rho_a_by_breaking_ties(x, y):
+    """Return the mean Spearman over every way to break the ties of ``x`` and of ``y``."""
+    return mean([pearson(a, b) for a in tie_breakings(x) for b in tie_breakings(y)])
+
+
+def tie_breakings(x):
+    """Return every ranking without ties that agrees with the order of ``x``."""
+    n = len(x)
+    orders = itertools.permutations(range(n))
+    kept = [o for o in orders if all(x[o[k]] <= x[o[k + 1]] for k in range(n - 1))]
+    return [[order.index(i) + 1 for i in range(n)] for order in kept]
+
+
+SIMILARITIES = {"pearson": pearson, "spearman": spearman, "cosine": cosine, "rho-a": rho_a}
+
+
+def distance(a, b, metric):
+    """Return the dissimilarity of two feature vectors."""
+    if metric == "correlation":
+        return 1 - pearson(a, b)
+    if metric == "cosine":
+        return 1 - cosine(a, b)
+    return sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a)
+
+
+def rdm(features, metric):
+    """Return the dissimilarity of each pair of rows."""
+    rows = [list(map(float, np.ravel(row))) for row in features]
+    n = len(rows)
+    return np.array([[0.0 if i == j else distance(rows[i], rows[j], metric) for j in range(n)] for i in range(n)])
+
+
+def triangle(square):
+    """Return the entries above the diagonal, row by row."""
+    n = len(square)
+    return [float(square[i][j]) for i in range(n) for j in range(i + 1, n)]
+
+
+def resampled_score(model, brain, counts, comparator):
+    """Return the score after repeating stimulus i ``counts[i]`` times and dropping its pairs with its own copies."""
+    drawn = [i for i, times in enumerate(counts) for _ in range(times)]
+    kept = [(i, j) for a, i in enumerate(drawn) for j in drawn[a + 1 :] if i != j]
+    return SIMILARITIES[comparator]([model[i][j] for i, j in kept], [brain[i][j] for i, j in kept])
+
+
+def pool(triangles, comparator):
+    """Return the mean of RDM vectors as the comparator sees them."""
+    scaled = []
+    for x in triangles:
+        if comparator in ("spearman", "rho-a"):
+            scaled.append(mid_ranks(x))
+        elif comparator == "pearson":
+            m = mean(x)
+            sd = math.sqrt(mean([(a - m) ** 2 for a in x]))
+            scaled.append([(a - m) / sd for a in x])
+        else:
+            rms = math.sqrt(mean([a * a for a in x]))
+            scaled.append([a / rms for a in x])
+    return [mean(column) for column in zip(*scaled, strict=True)]
+
+
+def ceilings(squares, comparator):
+    """Return (lower, upper) of Nili et al. 2014 for the RDMs of one region's subjects."""
+    vectors, similarity = [triangle(s) for s in squares], SIMILARITIES[comparator]
+    everyone = pool(vectors, comparator)
+    others = [pool(vectors[:s] + vectors[s + 1 :], comparator) for s in range(len(vectors))]
+    lower = mean([similarity(o, v) for o, v in zip(others, vectors, strict=True)])
+    return lower, mean([similarity(everyone, v) for v in vectors])
+
+
+def multiply_rows_slowly(features):
+    """Gram, row sums and feature count by one pair at a time."""
+    flat = features.reshape(len(features), -1).astype(np.float64)
+    n = len(flat)
+    gram = np.array([[sum(flat[i] * flat[j]) for j in range(n)] for i in range(n)])
+    return gram, np.array([sum(row) for row in flat]), flat.shape[1]
