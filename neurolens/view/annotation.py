@@ -1,0 +1,171 @@
+"""What a table of scores says about each op: its share of the ceiling, and which regions it fits best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, get_ids, list_names
+
+NEEDED = ("score_mean", "ceiling_lower", "ceiling_upper")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Scores by op, ready to draw; every array has one entry per region.
+
+    Attributes
+    ----------
+    regions : tuple of str
+    means, lows, highs : dict of op name to array
+        Mean score and its confidence interval, NaN where there is none.
+    ceiling_lower, ceiling_upper : array
+        NaN for a region without a noise ceiling.
+    scale : array
+        What a full colour stands for: the lower ceiling, or for all regions without one their common maximum.
+    best : dict of op name to tuple of int
+        The regions (by position) whose best op this is.
+    ties : dict of op name to tuple of int
+        The regions whose best op cannot be told apart from this one.
+    """
+
+    regions: tuple[str, ...]
+    means: dict[str, np.ndarray]
+    lows: dict[str, np.ndarray]
+    highs: dict[str, np.ndarray]
+    ceiling_lower: np.ndarray
+    ceiling_upper: np.ndarray
+    scale: np.ndarray
+    attrs: dict[str, Any]
+    best: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    ties: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def has_ceiling(self) -> np.ndarray:
+        """Which regions are coloured by share of their ceiling."""
+        return self.ceiling_lower > 0
+
+    def get_means(self, op: str) -> np.ndarray:
+        """Return the mean score per region, NaN for an op without scores."""
+        return self.means.get(op, np.full(len(self.regions), np.nan))
+
+    def get_shares(self, op: str) -> np.ndarray:
+        """Return score ÷ scale per region, unclamped."""
+        return self.get_means(op) / self.scale
+
+
+def annotate_ops(scores: xr.Dataset, *, ops: Sequence[str] | None = None, best: xr.Dataset | None = None) -> Annotation:
+    """Read a scores Dataset, and the best ops if given, into an ``Annotation``.
+
+    Parameters
+    ----------
+    scores : Dataset
+        ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region); optionally
+        ``mean_ci_low`` and ``mean_ci_high`` (op, region).
+    ops : sequence of str, optional
+        The ops of the graph; a score of any other op is refused.
+    best : Dataset, optional
+        ``best_op`` (region); optionally ``indistinguishable`` (region, op).
+
+    Raises
+    ------
+    InputError
+        When ``scores`` lacks a variable.
+    LabelError
+        When ops or regions do not match.
+    """
+    check_scores(scores)
+    names = [str(name) for name in get_ids(scores[NEEDED[0]], OP, "scores")]
+    regions = [str(name) for name in get_ids(scores[NEEDED[0]], REGION, "scores")]
+    if ops is not None:
+        _check_ops(names, ops, "scores")
+    table = scores.transpose(OP, REGION, ...)
+    means = table["score_mean"].values.astype(float)
+    empty = np.full_like(means, np.nan)
+    lows = table["mean_ci_low"].values if "mean_ci_low" in table else empty
+    highs = table["mean_ci_high"].values if "mean_ci_high" in table else empty
+    lower = scores["ceiling_lower"].values.astype(float)
+    best_of, ties = _read_best(best, names, regions) if best is not None else ({}, {})
+    return Annotation(
+        regions=tuple(regions),
+        means=dict(zip(names, means, strict=True)),
+        lows=dict(zip(names, lows, strict=True)),
+        highs=dict(zip(names, highs, strict=True)),
+        ceiling_lower=lower,
+        ceiling_upper=scores["ceiling_upper"].values.astype(float),
+        scale=_pick_scale(means, lower),
+        attrs=dict(scores.attrs),
+        best=best_of,
+        ties=ties,
+    )
+
+
+def check_scores(scores: xr.Dataset, name: str = "scores") -> None:
+    """Raise InputError unless ``scores`` holds the means and ceilings that pictures show."""
+    lacking = [key for key in NEEDED if key not in getattr(scores, "data_vars", {})]
+    if lacking:
+        raise InputError(
+            f"{name} must be a Dataset with {', '.join(NEEDED)}, but {', '.join(lacking)} is missing "
+            f"from this {type(scores).__name__}. Pass what compare_rdms or fit_encoding returned."
+        )
+
+
+def describe_method(attrs: Mapping[str, Any]) -> str:
+    """Return one line saying what was compared and how, from the attributes of a scores Dataset."""
+    method = str(attrs.get("method", ""))
+    parts = [method.upper() if method == "rsa" else method, str(attrs.get("comparator", ""))]
+    if attrs.get("metric"):
+        parts.append(f"{attrs['metric']} dissimilarity")
+    if attrs.get("n_stimuli"):
+        parts.append(f"{attrs['n_stimuli']} stimuli")
+    return " · ".join(part for part in parts if part)
+
+
+def describe_interval(attrs: Mapping[str, Any]) -> str:
+    """Return what the intervals of a scores Dataset are, such as ``95 % CI``."""
+    return f"{100 * float(attrs.get('confidence', 0.95)):g} % CI"
+
+
+def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
+    known = set(ops)
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise LabelError(
+            f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the model that "
+            f"was scored, or drop them with {what}.sel(op=[op.name for op in trace.graph])."
+        )
+
+
+def _pick_scale(means: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    with_ceiling = lower > 0
+    rest = means[:, ~with_ceiling]
+    top = float(np.nanmax(rest)) if np.isfinite(rest).any() else 1.0
+    return np.where(with_ceiling, lower, top if top > 0 else 1.0)
+
+
+def _read_best(
+    best: xr.Dataset, names: list[str], regions: list[str]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    chosen_regions = [str(name) for name in get_ids(best["best_op"], REGION, "best")]
+    if sorted(chosen_regions) != sorted(regions):
+        raise LabelError(
+            f"best and scores must have the same regions, got {chosen_regions} and {regions}. "
+            "Compute best from these scores with assign_regions(scores)."
+        )
+    chosen = [str(best["best_op"].sel(region=region).item()) for region in regions]
+    _check_ops([name for name in chosen if name], names, "best")
+    best_of: dict[str, tuple[int, ...]] = {}
+    for i, name in enumerate(chosen):
+        if name:
+            best_of[name] = (*best_of.get(name, ()), i)
+    ties: dict[str, tuple[int, ...]] = {}
+    if "indistinguishable" in best:
+        flags = best["indistinguishable"].transpose(REGION, OP).sel(region=regions)
+        for i, row in enumerate(flags.values.astype(bool)):
+            for name in flags[OP].values[row]:
+                if str(name) != chosen[i]:
+                    ties[str(name)] = (*ties.get(str(name), ()), i)
+    return best_of, ties

@@ -1,0 +1,159 @@
+"""Colours, fonts and numbers as every picture shows them."""
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from itertools import chain
+from typing import Any
+
+import matplotlib
+from matplotlib.colors import ListedColormap
+from matplotlib.font_manager import fontManager
+
+INK, MUTED, FAINT = "#1B2430", "#5B6675", "#98A2B0"
+CARD, CARD_LINE, EMPTY = "#FFFFFF", "#B8C0CB", "#EDF0F4"
+EDGE, SHORTCUT = "#6B7685", "#A3ADBA"
+CLUSTER_FILLS = ("#F5F7FA", "#ECEFF4", "#E3E8EF")
+CLUSTER_LINES = ("#DCE1E8", "#CFD6DF", "#C2CAD5")
+
+# Seventeen stops each, evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays
+# monotone for the three anomalies of colour vision.
+LIGHT_RAMP = (
+    "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0", "#369DA6",
+    "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099", "#511C83",
+)  # fmt: skip
+DARK_RAMP = (
+    "#201D30", "#2F2949", "#3E3366", "#4C4083", "#52519B", "#4F63A7", "#4774AB", "#4184AA", "#4091A6",
+    "#489EA1", "#56AA9C", "#6BB697", "#87C193", "#A7CA93", "#C8D4A0", "#E3E2BB", "#FAF5DC",
+)  # fmt: skip
+
+KNOWN_REGIONS = {"V1": "#C8431B", "V2": "#946300", "V4": "#1F7A4D", "IT": "#B01E6E"}
+OTHER_REGIONS = ("#2456A6", "#6B3FA0", "#00707A", "#7A4B2A", "#4F6B00", "#A3262A")
+
+FONT = "Arial"
+FONT_STACK = "Arial,'Liberation Sans',Helvetica,sans-serif"
+PLOT_FONTS = ("Arial", "Liberation Sans", "Helvetica", "DejaVu Sans")
+RC: dict[Any, Any] = {
+    "font.size": 7.5,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": MUTED,
+    "text.color": INK,
+    "lines.solid_capstyle": "round",
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "neurolens",
+}
+
+
+def apply_style() -> AbstractContextManager[None]:
+    """Return a context in which Matplotlib draws in this project's style; nothing global changes."""
+    installed = {entry.name for entry in fontManager.ttflist}
+    family = next((name for name in PLOT_FONTS if name in installed), PLOT_FONTS[-1])
+    return matplotlib.rc_context(RC | {"font.family": family})
+
+
+def build_colormap(dark: bool = False) -> ListedColormap:
+    """Return the ramp as a Matplotlib colormap of 256 colours."""
+    return ListedColormap([pick_color(i / 255, dark=dark) for i in range(256)], name="neurolens")
+
+
+def pick_color(share: float, *, dark: bool = False) -> str:
+    """Return the ramp's colour for a share from 0 to 1; values outside are clamped, NaN is "no score".
+
+    Examples
+    --------
+    >>> pick_color(0.0), pick_color(7.0), pick_color(float("nan"))
+    ('#FAF6E9', '#511C83', '#EDF0F4')
+    """
+    if math.isnan(share):
+        return EMPTY
+    ramp = DARK_RAMP if dark else LIGHT_RAMP
+    place = min(max(share, 0.0), 1.0) * (len(ramp) - 1)
+    low = min(int(place), len(ramp) - 2)
+    weight = place - low
+    mixed = (
+        (1 - weight) * a + weight * b for a, b in zip(_to_linear(ramp[low]), _to_linear(ramp[low + 1]), strict=True)
+    )
+    return "#" + "".join(f"{round(255 * _to_gamma(value)):02X}" for value in mixed)
+
+
+def pick_text_color(fill: str) -> str:
+    """Return black or white, whichever reads better on ``fill``; at least 4.5:1 on both ramps."""
+    return max(("#000000", "#FFFFFF"), key=lambda text: measure_contrast(text, fill))
+
+
+def measure_contrast(one: str, other: str) -> float:
+    """Return the WCAG contrast ratio of two ``#RRGGBB`` colours, from 1 to 21."""
+    dim, bright = sorted(_measure_luminance(color) for color in (one, other))
+    return (bright + 0.05) / (dim + 0.05)
+
+
+def assign_region_colors(regions: Iterable[str]) -> dict[str, str]:
+    """Return one colour per region: V1, V2, V4 and IT keep theirs, the others take turns in a fixed list."""
+    names = list(regions)
+    spare = [c for c in chain(OTHER_REGIONS, KNOWN_REGIONS.values()) if c not in {KNOWN_REGIONS.get(n) for n in names}]
+    others = [name for name in names if name not in KNOWN_REGIONS]
+    return KNOWN_REGIONS | {name: spare[i % len(spare)] for i, name in enumerate(others)}
+
+
+def format_score(value: float, digits: int = 2) -> str:
+    """Write a score as short as it can be read.
+
+    Examples
+    --------
+    >>> format_score(0.376), format_score(-0.04), format_score(1.0), format_score(float("nan"))
+    ('.38', '-.04', '1.00', '–')
+    """
+    if not math.isfinite(value):
+        return "–"
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def format_shape(shape: Sequence[int]) -> str:
+    """Write a shape without its batch axis, equal sides as a power.
+
+    Examples
+    --------
+    >>> format_shape((1, 64, 56, 56)), format_shape((8, 197, 768)), format_shape((8, 512)), format_shape(())
+    ('64×56²', '197×768', '512', 'scalar')
+    """
+    sides = list(shape[1:] if len(shape) > 1 else shape)
+    if not sides:
+        return "scalar"
+    if len(sides) == 3 and sides[1] == sides[2]:
+        return f"{sides[0]}×{sides[1]}²"
+    return "×".join(str(side) for side in sides)
+
+
+def shorten_text(text: str, limit: int) -> str:
+    """Cut ``text`` in its middle to at most ``limit`` characters; both ends of a name tell it apart."""
+    if len(text) <= limit:
+        return text
+    tail = (limit - 1) * 2 // 3
+    return text[: limit - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def _to_linear(color: str) -> list[float]:
+    levels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
+
+
+def _to_gamma(value: float) -> float:
+    return 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+
+
+def _measure_luminance(color: str) -> float:
+    red, green, blue = _to_linear(color)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
