@@ -1,0 +1,56 @@
+"""NeuroLens: which operation inside a network represents stimuli the way a brain region does.
+
+The map, in the order a question travels:
+
+``stimuli``    what was shown, by id
+``datasets``   brain data with their stimuli, fetched and checked
+``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set (`extract_grams`, ...)
+``compare``    RDMs, scores with noise ceilings and intervals, which op for which region
+``view``       the annotated graph and the figures
+``report``     everything a run found, on one page
+``demo``       the main job, end to end; ``cli`` runs it from the shell
+``labels``     names of dimensions, matching by id; ``errors`` what can be raised
+
+`extract` and `compare` never import each other: they meet in labelled xarray objects.
+"""
+
+from neurolens.compare import (
+    assign_regions,
+    compare_rdms,
+    compute_rdm_ceilings,
+    compute_rdms,
+    from_rsatoolbox,
+    to_rsatoolbox,
+)
+from neurolens.datasets import Dataset, describe_dataset, list_datasets, load_dataset
+from neurolens.extract import Trace, Verdict, extract_activations, extract_grams, trace, validate
+from neurolens.report import write_report
+from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
+from neurolens.view import Drawing, draw_graph, plot_profile, plot_rdms
+
+__all__ = [
+    "Dataset",
+    "Drawing",
+    "ImageTransform",
+    "StimulusSet",
+    "Trace",
+    "Verdict",
+    "assign_regions",
+    "compare_rdms",
+    "compute_rdm_ceilings",
+    "compute_rdms",
+    "describe_dataset",
+    "draw_graph",
+    "extract_activations",
+    "extract_grams",
+    "from_rsatoolbox",
+    "list_datasets",
+    "load_dataset",
+    "load_stimuli",
+    "plot_profile",
+    "plot_rdms",
+    "to_rsatoolbox",
+    "trace",
+    "validate",
+    "write_report",
+]

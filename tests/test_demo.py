@@ -1,0 +1,123 @@
+"""The main job, end to end, and every way it can be asked wrongly."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import neurolens as nl
+from neurolens.cli import main
+from neurolens.demo import run_demo
+from neurolens.errors import DataError, InputError, UnknownNameError
+
+MIRROR = os.environ.get("NEUROLENS_MIRROR")
+WEIGHTS = Path(MIRROR or "") / "weights" / "squeezenet1_0.pth"
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, run_demo(output=folder, offline=True, quiet=True)
+
+
+def test_the_offline_demo_writes_everything(planted):
+    folder, _ = planted
+    written = {p.name for p in folder.iterdir()}
+    assert {"report.html", "graph.gv", "graph.svg", "profile.png", "scores.nc"} <= written
+    assert "NOT REAL DATA" not in (folder / "graph.gv").read_text()
+    report = (folder / "report.html").read_text()
+    assert "noisy random readouts of known ops" in report
+    assert "was never trained" in report
+    scores = xr.load_dataset(folder / "scores.nc")
+    assert list(scores.region.values) == ["V1", "V4", "IT"]
+
+
+def test_the_planted_op_is_found_or_one_that_cannot_be_told_from_it(planted):
+    _, found = planted
+    right = nl.load_dataset("planted").responses
+    for region in found.best.region.values:
+        op = str(right.planted_op.values[right.region.values == region][0])
+        row = found.best.sel(region=region)
+        chosen = str(row.best_op.item())
+        same = np.allclose(found.rdms.sel(op=chosen), found.rdms.sel(op=op), atol=1e-6)
+        assert chosen == op or same or bool(row.indistinguishable.sel(op=op)), (region, op, chosen)
+        assert row.heldout_score > 0.5
+
+
+def test_the_first_line_says_what_is_used_and_the_last_where_to_look(tmp_path, capsys):
+    assert main(["demo", "--offline", "--model", "alexnet", "--output", str(tmp_path), "--quiet"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("neurolens demo: NOT REAL DATA. alexnet with random weights (seed 0)")
+    assert any(line.startswith("region") and "held-out" in line for line in lines)
+    assert any("report.html" in line for line in lines[-5:])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (MIRROR and WEIGHTS.is_file()), reason="needs NEUROLENS_MIRROR with data and weights")
+def test_trained_squeezenet_against_human_it_and_early_visual_cortex(tmp_path):
+    found = run_demo(output=tmp_path, model="squeezenet1_0", weights=WEIGHTS, quiet=True)
+    scores, control = found.scores, found.control
+    assert scores.sizes["op"] == 66
+    assert found.verdict.status == "verified"
+    human_it = scores.score_mean.sel(region="IT").values
+    third = len(human_it) // 3
+    assert human_it[:third].mean() < human_it[third : 2 * third].mean() < human_it[2 * third :].mean()
+    assert human_it.max() > 2 * float(control.score_mean.sel(region="IT").max())
+    early = scores.score_mean.sel(region="EVA").values
+    assert 0.25 < early.argmax() / len(early) < 0.75
+    assert np.isnan(float(scores.ceiling_lower.sel(region="EVA")))
+
+
+def test_without_data_or_network_it_says_why_and_goes_on_planted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NEUROLENS_MIRROR", str(tmp_path / "nothing"))
+    run_demo(output=tmp_path / "out", model="alexnet", quiet=True)
+    out = capsys.readouterr().out
+    assert out.startswith("neurolens demo: NOT REAL DATA")
+    assert "Why not real data" in out
+    assert "lacks" in out
+
+
+def test_an_unwritable_folder_is_refused_before_anything_runs(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot write into .*Pass another folder with --output"):
+        run_demo(output=tmp_path / "file", offline=True)
+
+
+def test_wrong_requests_end_with_a_sentence(tmp_path, capsys, monkeypatch):
+    with pytest.raises(UnknownNameError, match="no torchvision classifier named 'resnet19'. Closest:.*'resnet1"):
+        run_demo(output=tmp_path, model="resnet19")
+    with pytest.raises(DataError, match="no weights file 'none.pth'"):
+        run_demo(output=tmp_path, weights="none.pth")
+    torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match="--weights needs real data"):
+        run_demo(output=tmp_path, weights=tmp_path / "other.pth", offline=True)
+    assert main(["demo", "--model", "resnet19", "--output", str(tmp_path)]) == 1
+    assert "neurolens: no torchvision classifier named 'resnet19'" in capsys.readouterr().err
+
+    def interrupt(**kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neurolens.cli.run_demo", interrupt)
+    assert main(["demo"]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_weights_of_another_model_are_refused(tmp_path):
+    from neurolens.demo import load_model
+
+    torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
+    with pytest.raises(InputError, match=r"other.pth' is not a state dict of squeezenet1_0"):
+        load_model("squeezenet1_0", tmp_path / "other.pth", 0, trained=True)
+    (tmp_path / "junk.pth").write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"junk.pth' is not a state dict of squeezenet1_0"):
+        load_model("squeezenet1_0", tmp_path / "junk.pth", 0, trained=True)
+
+
+def test_datasets_are_listed_with_their_licences(capsys):
+    assert main(["datasets"]) == 0
+    out = capsys.readouterr().out
+    assert "kriegeskorte2008" in out
+    assert "licence" in out

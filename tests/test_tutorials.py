@@ -1,0 +1,43 @@
+"""Tutorials run from a clean kernel, and their two forms say the same."""
+
+import warnings
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / "tutorials"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def list_cells(notebook):
+    return [(cell.cell_type, cell.source.strip()) for cell in notebook.cells]
+
+
+def test_there_are_tutorials():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_the_notebook_and_its_script_say_the_same(path):
+    script = jupytext.read(path.with_suffix(".py"))
+    assert list_cells(nbformat.read(path, as_version=4)) == list_cells(script)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_the_notebook_runs_from_a_clean_kernel(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    with warnings.catch_warnings():
+        # The client's own libraries warn about event loops; the notebook's warnings show in its output.
+        warnings.simplefilter("ignore")
+        client = NotebookClient(
+            notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+        )
+        client.execute()
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [o for o in outputs if o.output_type == "error"]
+    assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
+    pictures = [o for o in outputs if "image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {})]
+    assert len(pictures) >= 3
