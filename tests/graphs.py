@@ -28,9 +28,9 @@ class GraphBuilder:
         kinds = {op.name for op in self.ops}
         self.ops.append(
             Op(
-                len(self.ops), name, function, f"torch.{function}", "", address, "", passes, site,
+                len(self.ops), name, function, f"torch.{function}", "_", "", address, "", passes, site,
                 passes, tuple(Parent("op" if p in kinds else "input", p, 0, str(i)) for i, p in enumerate(parents)),
-                (TensorSpec(tuple(shape), "float32", "cpu", 4 * int(np.prod(shape))),), "", "model.py:1",
+                (TensorSpec(tuple(shape), "float32", "cpu", 4 * int(np.prod(shape))),), "", "model.py:1", 0.0,
             )
         )  # fmt: skip
         return name

@@ -5,7 +5,7 @@ import math
 import torch
 
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
-from neurolens.extract.recorder import Event, Recording, Value
+from neurolens.extract.records import Event, Recording, Value
 from neurolens.extract.sites import Site
 
 
@@ -26,8 +26,8 @@ def assemble_graph(recording: Recording) -> Graph:
             key: names[value.source] for key, value in recording.module_outputs.items() if value.kind == "op"
         },
         host_reads=tuple(
-            HostRead(function, name_parent(value, "0", names).source, source, after)
-            for function, value, source, after in recording.host_reads
+            HostRead(function, name_parent(value, "0", names).source, source, after, describe_read(result))
+            for function, value, source, after, result in recording.host_reads
         ),
     )
 
@@ -44,6 +44,32 @@ def describe_tensor(shape: torch.Size, dtype: torch.dtype, device: torch.device)
     return TensorSpec(sizes, str(dtype).removeprefix("torch."), str(device), math.prod(sizes) * dtype.itemsize)
 
 
+def describe_settings(event: Event) -> str:
+    """Return the arguments other than tensors as text, with ``_`` for each tensor."""
+    parts = [_describe_argument(a) for a in event.args]
+    parts += [f"{name}={_describe_argument(a)}" for name, a in event.kwargs.items()]
+    return ", ".join(parts)
+
+
+def describe_read(result: object) -> str:
+    """Return what a host read gave, shortened."""
+    text = f"array {result.shape}" if hasattr(result, "shape") else repr(result)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _describe_argument(arg: object) -> str:
+    if isinstance(arg, Value):
+        return "_"
+    if isinstance(arg, (tuple, list)) and not isinstance(arg, torch.Size):
+        text = ", ".join(_describe_argument(a) for a in arg)
+        return f"[{text}]" if isinstance(arg, list) else f"({text})"
+    if isinstance(arg, (bool, int, float, complex, str, bytes, slice, type(None), type(...), torch.Size)):
+        return repr(arg)
+    if isinstance(arg, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
+        return str(arg)
+    return type(arg).__name__
+
+
 def _assemble_op(index: int, event: Event, names: list[str], sources: dict[Site, str]) -> Op:
     if event.site not in sources:
         sources[event.site] = event.site.source
@@ -54,6 +80,7 @@ def _assemble_op(index: int, event: Event, names: list[str], sources: dict[Site,
         name=event.name,
         function=event.call.function,
         call=event.call.exact,
+        settings=describe_settings(event),
         composite=event.composite,
         module=event.scope.address,
         module_class=event.scope.module_class,
@@ -64,4 +91,5 @@ def _assemble_op(index: int, event: Event, names: list[str], sources: dict[Site,
         outputs=tuple(describe_tensor(*spec) for spec in event.specs),
         alias_of="" if alias is None else names[alias.source],
         source=sources[event.site],
+        seconds=event.seconds,
     )

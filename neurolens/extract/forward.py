@@ -8,7 +8,9 @@ from torch import nn
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.guards import open_attention, preserve_random_states
-from neurolens.extract.recorder import Recorder, Recording, StopForward
+from neurolens.extract.ledger import Ledger
+from neurolens.extract.recorder import Recorder
+from neurolens.extract.records import Recording, StopForward
 from neurolens.extract.scopes import ScopeStack
 
 
@@ -62,7 +64,7 @@ def record_forward(
     scopes = ScopeStack(model)
     recorder = Recorder(
         scopes,
-        sources,
+        Ledger(sources),
         record_forward.__code__,
         keep=keep,
         stop_after=stop_after,

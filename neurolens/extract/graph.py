@@ -48,6 +48,8 @@ class Op:
         Plain name: in-place and operator forms are folded (``relu_`` is ``relu``, ``__iadd__`` is ``add``).
     call : str
         The exact call that ran.
+    settings : str
+        Its arguments other than tensors, as text: ``"_, _, None, (2, 2), (0, 0)"``, with ``_`` for a tensor.
     composite : str
         The Python functions of torch that led to it, outermost first, ``""`` when called directly.
     module, module_class, module_call
@@ -63,12 +65,15 @@ class Op:
         The op whose memory this op's result shares (views, in-place, no-ops), or ``""``.
     source : str
         ``file:line`` of the caller outside torch.
+    seconds : float
+        Wall time of this execution.
     """
 
     index: int
     name: str
     function: str
     call: str
+    settings: str
     composite: str
     module: str
     module_class: str
@@ -79,6 +84,7 @@ class Op:
     outputs: tuple[TensorSpec, ...]
     alias_of: str
     source: str
+    seconds: float
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -93,12 +99,16 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class HostRead:
-    """A value that left torch: ``function`` (``item``, ``__bool__``, ...) read ``parent`` at ``source``."""
+    """A value that left torch: ``function`` (``item``, ``__bool__``, ...) read ``parent`` at ``source``.
+
+    ``after`` counts the ops that had run; ``value`` is what was read, shortened: for a branch, which way it went.
+    """
 
     function: str
     parent: str
     source: str
     after: int
+    value: str
 
 
 @dataclass(frozen=True)

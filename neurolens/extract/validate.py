@@ -10,7 +10,7 @@ from torch import nn
 
 from neurolens.extract.forward import record_forward, run_plain
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
-from neurolens.extract.recorder import Event, Recording, Value, iterate_tensors
+from neurolens.extract.records import Event, Recording, Value, iterate_tensors
 
 _UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"})
 
@@ -96,7 +96,7 @@ def judge_recording(recording: Recording, plain: Any, findings: list[tuple[str, 
                 n_replayed += 1
             else:
                 findings.append((event.name, "replay", *reason))
-    for function, _, source, _ in recording.host_reads:
+    for function, _, source, _, _ in recording.host_reads:
         findings.append(("", "host read", "unverified", f"{function} took a value out of torch at {source}"))
     statuses = {row[2] for row in findings}
     status = "failed" if "failed" in statuses else "unverified" if "unverified" in statuses else "verified"

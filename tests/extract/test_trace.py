@@ -11,7 +11,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError, UnknownNameError
 from neurolens.extract.forward import run_plain
-from neurolens.extract.recorder import iterate_tensors
+from neurolens.extract.records import iterate_tensors
 
 
 def make_resnet():

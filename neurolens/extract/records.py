@@ -1,0 +1,125 @@
+"""What one pass leaves behind: tensors at a moment, executed ops, and where everything came from."""
+
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from neurolens.extract.calls import Call
+from neurolens.extract.scopes import Scope
+from neurolens.extract.sites import Site
+
+_Tensor = torch.Tensor
+
+
+class StopForward(BaseException):
+    """Raised inside a forward pass to end it after the last wanted op; never leaves this package."""
+
+
+class Value:
+    """One tensor at one moment of the pass.
+
+    ``kind`` and ``source`` say where it came from: an op's event (``source`` is its index), or an input,
+    parameter, buffer or constant (``source`` is its address). ``tensor`` is the value as it was then: the
+    live tensor, or a clone once something is about to overwrite it; None when it is not kept. ``previous`` is the
+    value the same tensor object had before an in-place change; ``edge`` its place in the autograd graph, if any.
+    """
+
+    __slots__ = ("edge", "kind", "output", "previous", "ref", "source", "storage", "tensor", "version")
+
+    def __init__(self, kind: str, source: Any, output: int, tensor: torch.Tensor, storage: int, keep: bool) -> None:
+        self.kind = kind
+        self.source = source
+        self.output = output
+        self.ref = weakref.ref(tensor)
+        self.storage = storage
+        self.tensor = tensor if keep else None
+        self.version = read_version(tensor)
+        self.previous: Value | None = None
+        self.edge: Any = None
+
+
+@dataclass(slots=True)
+class Event:
+    """One executed op, as it is recorded; `assemble_graph` turns events into `Op` records."""
+
+    name: str
+    call: Call
+    func: Callable
+    args: tuple
+    kwargs: dict
+    parents: list[tuple[Value, str]]
+    outputs: list[Value]
+    scope: Scope
+    site: Site
+    composite: str
+    pass_number: int
+    specs: tuple
+    seconds: float
+    random_state: Any = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything one pass left: events, sources, host reads, and what the modules and the model returned."""
+
+    events: list[Event] = field(default_factory=list)
+    inputs: dict[str, Value] = field(default_factory=dict)
+    host_reads: list[tuple[str, Value, str, int, Any]] = field(default_factory=list)
+    module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    outputs: list[tuple[Value, str]] = field(default_factory=list)
+    result: Any = None
+
+
+def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors in a result: a tensor, or (nested) tuples, lists, dicts and dataclass-like objects of them."""
+    if isinstance(result, _Tensor):
+        yield result
+    elif isinstance(result, torch.Size):
+        return
+    elif isinstance(result, (tuple, list)):
+        for item in result:
+            yield from iterate_tensors(item)
+    elif isinstance(result, dict):
+        for item in result.values():
+            yield from iterate_tensors(item)
+    elif hasattr(result, "__dataclass_fields__"):
+        for name in result.__dataclass_fields__:
+            yield from iterate_tensors(getattr(result, name, None))
+
+
+def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]]) -> None:
+    """Append (tensor, path) for every tensor in a nested structure: ``input``, ``input.1``, ``input.mask``."""
+    if isinstance(tree, _Tensor):
+        found.append((tree, path))
+    elif isinstance(tree, (tuple, list)) and not isinstance(tree, torch.Size):
+        for i, item in enumerate(tree):
+            collect_tensors(item, f"{path}.{i}", found)
+    elif isinstance(tree, dict):
+        for key, item in tree.items():
+            collect_tensors(item, f"{path}.{key}", found)
+    elif hasattr(tree, "__dataclass_fields__"):
+        for name in tree.__dataclass_fields__:
+            collect_tensors(getattr(tree, name, None), f"{path}.{name}", found)
+
+
+def read_storage(tensor: torch.Tensor) -> int:
+    """Return an identity of the memory behind ``tensor``, 0 where there is none to speak of (sparse, meta views)."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):
+        return 0
+
+
+def read_version(tensor: torch.Tensor) -> int:
+    """Return the counter that in-place changes raise, -1 where there is none (inference tensors)."""
+    return -1 if tensor.is_inference() else tensor._version
+
+
+def read_random_state() -> Any:
+    """Return the states of torch's generators, for running an op again."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return torch.get_rng_state(), cuda
