@@ -81,7 +81,7 @@ def describe_call(func: Any, clones: "CloneShop") -> Call:
         function = operator or stem
     else:
         function = exact.strip("_") or exact
-    leaf = exact in _LEAVES or exact in HOST_READS
+    leaf = exact in _LEAVES or exact in HOST_READS or getattr(func, "__module__", None) == "torch.autograd"
     body = None if leaf else clones.clone_function(func)
     return Call(function, exact, mutates, _BATCH_STATISTICS.get(exact, 0), exact in HOST_READS, exact in _QUIET, body)
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError, RecordingError
-from neurolens.extract.guards import open_attention, preserve_random_states
+from neurolens.extract.guards import open_attention, preserve_random_states, run_eagerly
+from neurolens.extract.kernels import KernelRecorder
 from neurolens.extract.ledger import Ledger
 from neurolens.extract.recorder import Recorder
 from neurolens.extract.records import Recording, StopForward
@@ -17,8 +18,7 @@ from neurolens.extract.scopes import ScopeStack
 def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
     """Return the model's output without recording: no gradients, attention opened as the recorder sees it."""
     args, kwargs = split_inputs(inputs, kwargs)
-    with preserve_random_states(), open_attention(), torch.no_grad():
-        return model(*args, **kwargs)
+    return _run_model(unwrap_model(model), args, kwargs, False)
 
 
 def record_forward(
@@ -29,8 +29,9 @@ def record_forward(
     keep: Callable[[str], bool] = lambda name: True,
     stop_after: str | None = None,
     random_states: bool = False,
+    gradients: bool = False,
 ) -> Recording:
-    """Run the model once and return everything that ran.
+    """Run the model once and return every torch function that ran.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def record_forward(
         Op after which the pass ends.
     random_states : bool
         Store generator states before each op.
+    gradients : bool
+        Run with gradients, and keep the values in the autograd graph.
 
     Raises
     ------
@@ -54,33 +57,65 @@ def record_forward(
     RecordingError
         When the model raises; says while recording which op.
     """
-    check_model(model)
+    model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, kwargs)
-    sources: dict[int, tuple[str, str]] = {}
-    for name, buffer in model.named_buffers():
-        sources.setdefault(id(buffer), ("buffer", name))
-    for name, parameter in model.named_parameters():
-        sources.setdefault(id(parameter), ("parameter", name))
-    scopes = ScopeStack(model)
+    scopes, ledger = ScopeStack(model), Ledger(list_sources(model), gradients)
     recorder = Recorder(
-        scopes,
-        Ledger(sources),
-        record_forward.__code__,
-        keep=keep,
-        stop_after=stop_after,
-        random_states=random_states,
+        scopes, ledger, _run_model.__code__, keep=keep, stop_after=stop_after, random_states=random_states
     )
-    recorder.recording.modules = dict(scopes.classes)
-    recorder.add_inputs(args, kwargs)
+    recording = recorder.recording
+    recording.modules = dict(scopes.classes)
+    scopes.on_return = lambda scope, output: ledger.note_module_output(recording, scope, output)
+    ledger.note_inputs(recording, args, kwargs)
     try:
-        with preserve_random_states(), open_attention(), torch.no_grad(), scopes, recorder:
-            result = model(*args, **kwargs)
-        recorder.add_result(result)
+        with scopes, recorder:
+            result = _run_model(model, args, kwargs, gradients)
+        ledger.note_result(recording, result)
     except StopForward:
         pass
     except Exception as error:
         raise RecordingError(_describe_failure(recorder, scopes, error)) from error
-    return recorder.recording
+    return recording
+
+
+def record_kernels(
+    model: nn.Module, inputs: Any, kwargs: dict | None = None, *, keep: Callable[[str], bool] | None = lambda name: True
+) -> Recording:
+    """Run the model once and return every aten kernel that ran, named after the function that ran it.
+
+    Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
+    """
+    model = unwrap_model(model)
+    args, kwargs = split_inputs(inputs, kwargs)
+    sources = list_sources(model)
+    scopes, ledger = ScopeStack(model), Ledger(sources)
+    functions = Ledger(sources, copies=False)
+    recorder = Recorder(scopes, functions, _run_model.__code__, keep=lambda name: False)
+    recorder.recording.modules = dict(scopes.classes)
+    kernels = KernelRecorder(recorder, scopes, ledger, keep)
+    scopes.on_return = lambda scope, output: ledger.note_module_output(kernels.recording, scope, output)
+    ledger.note_inputs(kernels.recording, args, kwargs)
+    try:
+        with scopes, recorder, kernels:
+            result = _run_model(model, args, kwargs, False)
+    except Exception as error:
+        raise RecordingError(_describe_failure(recorder, scopes, error)) from error
+    return kernels.finish(result)
+
+
+def _run_model(model: nn.Module, args: tuple, kwargs: dict, gradients: bool) -> Any:
+    with preserve_random_states(), open_attention(), run_eagerly(), torch.set_grad_enabled(gradients):
+        return model(*args, **kwargs)
+
+
+def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
+    """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers, the first address if tied."""
+    sources: dict[int, tuple[str, str]] = {}
+    for name, parameter in model.named_parameters():
+        sources.setdefault(id(parameter), ("parameter", name))
+    for name, buffer in model.named_buffers():
+        sources.setdefault(id(buffer), ("buffer", name))
+    return sources
 
 
 def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
@@ -92,8 +127,15 @@ def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
     return (inputs if isinstance(inputs, tuple) else (inputs,)), kwargs or {}
 
 
-def check_model(model: Any) -> None:
-    """Raise InputError for what cannot be recorded op by op, saying what to pass instead."""
+def unwrap_model(model: Any) -> nn.Module:
+    """Return the model inside a compiled or data-parallel wrapper; raise InputError for what cannot be recorded."""
+    while isinstance(model, nn.Module):
+        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            break
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be recorded. "
@@ -103,6 +145,7 @@ def check_model(model: Any) -> None:
         raise InputError("an exported program cannot be recorded; pass program.module() or the original nn.Module")
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's forward.")
+    return model
 
 
 def _describe_failure(recorder: Recorder, scopes: ScopeStack, error: Exception) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from neurolens.errors import UnknownNameError
+from neurolens.extract.rolling import Layer, LayerEdge, link_layers, roll_ops
 from neurolens.labels import list_names, suggest_name
 
 
@@ -139,6 +140,14 @@ class Graph:
         return {op.name: op for op in self.ops}
 
     @cached_property
+    def by_composite(self) -> dict[str, tuple[str, ...]]:
+        """Names of the ops made by each composite; at the level of kernels, those each function-level op ran."""
+        made: dict[str, list[str]] = {}
+        for op in self.ops:
+            made.setdefault(op.composite, []).append(op.name)
+        return {name: tuple(names) for name, names in made.items()}
+
+    @cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
         """Names of the ops each op feeds, in execution order."""
         fed: dict[str, list[str]] = {op.name: [] for op in self.ops}
@@ -146,6 +155,16 @@ class Graph:
             for parent in op.parent_ops:
                 fed[parent].append(op.name)
         return {name: tuple(names) for name, names in fed.items()}
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The rolled view: layers with their passes, in order of first execution."""
+        return roll_ops(self.ops)
+
+    @cached_property
+    def layer_edges(self) -> tuple[LayerEdge, ...]:
+        """What feeds what in the rolled view, and which edges recur."""
+        return link_layers(self.ops, self.layers)
 
     def find_op(self, key: str | int) -> Op:
         """Return the op for an exact name, a module address (``"layer1.0"``, ``"fc@2"``) or a position.

@@ -36,6 +36,13 @@ def open_attention() -> Iterator[None]:
 
 
 @contextmanager
+def run_eagerly() -> Iterator[None]:
+    """Let compiled functions and modules run their Python, so that what they do can be seen."""
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put every module into evaluation mode, and each back into its own mode afterwards."""
     before = [(module, module.training) for module in model.modules()]

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 
 from neurolens.extract.calls import Call
-from neurolens.extract.records import Value, iterate_tensors, read_storage
+from neurolens.extract.records import Recording, Value, collect_tensors, iterate_tensors, read_storage
+from neurolens.extract.scopes import Scope
 
 _Tensor = torch.Tensor
 
@@ -19,10 +20,13 @@ class Ledger:
         ``id(tensor) -> (kind, address)`` of parameters and buffers.
     gradients : bool
         Whether kept clones stay in the autograd graph and each value's place in it is noted.
+    copies : bool
+        Whether to keep what is about to be overwritten; without, only what feeds what is followed.
     """
 
-    def __init__(self, sources: dict[int, tuple[str, str]], gradients: bool = False) -> None:
+    def __init__(self, sources: dict[int, tuple[str, str]], gradients: bool = False, copies: bool = True) -> None:
         self._sources = sources
+        self._copies = copies
         self._gradients = gradients
         self._values: dict[int, Value] = {}
         self._storages: dict[int, list[Value]] = {}
@@ -75,6 +79,8 @@ class Ledger:
 
     def preserve_values(self, written: list[torch.Tensor]) -> None:
         """Clone the kept values that share memory with ``written``, before it changes."""
+        if not self._copies:
+            return
         for storage in {read_storage(t) for t in written}:
             for value in self._storages.get(storage, ()):
                 if value.tensor is not None and value.tensor is value.ref():
@@ -92,10 +98,33 @@ class Ledger:
                 current = self.look_up(tensor)
                 if current is not None and not (current.kind == "op" and current.source == index):
                     self.set_value(self.make_value("op", index, 0, tensor, keep), tensor)
-            if keep and any(v.kind != "op" for v in values):
+            if keep and self._copies and any(v.kind != "op" for v in values):
                 for value in values:
                     if value.kind == "op" and value.tensor is not None:
                         value.tensor = self._copy(value.tensor)
+
+    def note_inputs(self, recording: Recording, args: tuple, kwargs: dict) -> None:
+        """Register the tensors the model is called with, named by where they stand."""
+        found: list[tuple[torch.Tensor, str]] = []
+        collect_tensors(args[0] if len(args) == 1 else args, "input", found)
+        collect_tensors(kwargs, "input", found)
+        for tensor, name in found:
+            recording.inputs[name] = self.set_value(self.make_value("input", name, 0, tensor, True), tensor)
+
+    def note_result(self, recording: Recording, result: Any) -> None:
+        """Register what the model returned."""
+        found: list[tuple[torch.Tensor, str]] = []
+        collect_tensors(result, "output", found)
+        recording.result = result
+        recording.outputs = [(self.get_value(tensor), name) for tensor, name in found]
+
+    def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
+        """Remember which value a module returned first."""
+        for tensor in iterate_tensors(output):
+            value = self.look_up(tensor)
+            if value is not None:
+                recording.module_outputs[scope.address, scope.call] = value
+            return
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         if self._gradients:

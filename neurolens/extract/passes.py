@@ -9,13 +9,12 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.axes import Layout, Layouts, find_layouts
-from neurolens.extract.forward import check_model, record_forward
+from neurolens.extract.forward import record_forward
 from neurolens.stimuli import StimulusSet
 
 
 def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -> Layouts:
     """Return the layouts of all results, from the first two stimuli of the set."""
-    check_model(model)
     if not isinstance(stimuli, StimulusSet):
         raise InputError(
             f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with neurolens.load_stimuli(...)."

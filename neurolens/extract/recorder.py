@@ -14,11 +14,10 @@ from neurolens.extract.records import (
     Recording,
     StopForward,
     Value,
-    collect_tensors,
     iterate_tensors,
     read_random_state,
 )
-from neurolens.extract.scopes import Scope, ScopeStack
+from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
 # Anything else among the types is a tensor subclass with an answer of its own: its calls are leaves.
@@ -48,8 +47,8 @@ class Recorder(TorchFunctionMode):
     recording : Recording
     failure : (exception, op name) or None
         The last error raised inside an op.
-    running : int
-        Index of the event whose function is running now, -1 between ops.
+    running : list or None
+        While a torch function runs: a list that gets the name of its op once it is recorded. None between functions.
     """
 
     def __init__(
@@ -65,9 +64,8 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.recording = Recording()
         self.failure: tuple[BaseException, str] | None = None
-        self.running = -1
+        self.running: list[str] | None = None
         self._scopes = scopes
-        scopes.on_return = self.note_module_output
         self._ledger = ledger
         self._keep = keep
         self._stop_after = stop_after
@@ -93,7 +91,7 @@ class Recorder(TorchFunctionMode):
         if written:
             self._ledger.preserve_values(written)
         random_state = read_random_state() if self._random_states else None
-        self.running = len(self.recording.events)
+        running = self.running = []
         start = perf_counter()
         try:
             result = func(*args, **kwargs)
@@ -102,7 +100,7 @@ class Recorder(TorchFunctionMode):
                 self.failure = (error, f"{self._scopes.current.address}/{call.function}")
             raise
         finally:
-            self.running = -1
+            self.running = None
         seconds = perf_counter() - start
         if isinstance(result, torch.Tensor):
             made = [result]
@@ -112,6 +110,7 @@ class Recorder(TorchFunctionMode):
             self._record_event(
                 call, func, kept_args, kept_kwargs, parents, made, written, seconds=seconds, random_state=random_state
             )
+            running.append(self.recording.events[-1].name)
         elif call.host_read and parents:
             place = self._sites.read_place(None)
             site = self._sites.find_site(self._scopes.current.address, call.exact, place)
@@ -135,30 +134,6 @@ class Recorder(TorchFunctionMode):
             made = list(iterate_tensors(result))
             self._record_event(call, call.body, kept_args, kept_kwargs, parents, made, [])
         return result
-
-    def add_inputs(self, args: Any, kwargs: dict) -> None:
-        """Register the tensors the model is called with, named by where they stand."""
-        found: list[tuple[torch.Tensor, str]] = []
-        collect_tensors(args[0] if len(args) == 1 else args, "input", found)
-        collect_tensors(kwargs, "input", found)
-        for tensor, name in found:
-            value = self._ledger.make_value("input", name, 0, tensor, True)
-            self.recording.inputs[name] = self._ledger.set_value(value, tensor)
-
-    def add_result(self, result: Any) -> None:
-        """Register what the model returned."""
-        found: list[tuple[torch.Tensor, str]] = []
-        collect_tensors(result, "output", found)
-        self.recording.result = result
-        self.recording.outputs = [(self._ledger.get_value(tensor), name) for tensor, name in found]
-
-    def note_module_output(self, scope: Scope, output: Any) -> None:
-        """Remember which value a module returned first."""
-        for tensor in iterate_tensors(output):
-            value = self._ledger.look_up(tensor)
-            if value is not None:
-                self.recording.module_outputs[scope.address, scope.call] = value
-            return
 
     def _note_arguments(self, args: tuple, kwargs: dict, parents: list[tuple[Value, str]]) -> tuple[tuple, dict]:
         find = self._ledger.find_parents

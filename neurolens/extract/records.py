@@ -106,6 +106,17 @@ def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]])
             collect_tensors(getattr(tree, name, None), f"{path}.{name}", found)
 
 
+def replace_tensors(tree: Any, path: str, make: Callable[[torch.Tensor, str], torch.Tensor]) -> Any:
+    """Return a nested structure with each tensor replaced by ``make(tensor, path)``; other objects are kept."""
+    if isinstance(tree, _Tensor):
+        return make(tree, path)
+    if type(tree) in (tuple, list):
+        return type(tree)(replace_tensors(item, f"{path}.{i}", make) for i, item in enumerate(tree))
+    if type(tree) is dict:
+        return {key: replace_tensors(item, f"{path}.{key}", make) for key, item in tree.items()}
+    return tree
+
+
 def read_storage(tensor: torch.Tensor) -> int:
     """Return an identity of the memory behind ``tensor``, 0 where there is none to speak of (sparse, meta views)."""
     try:

@@ -1,6 +1,5 @@
 """Is what was recorded what the model computes? Verified, failed or unverified, with the reasons."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +7,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.extract.forward import record_forward, run_plain
+from neurolens.extract.assemble import name_parent
+from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
-from neurolens.extract.records import Event, Recording, Value, iterate_tensors
+from neurolens.extract.kernels import UNSEEN
+from neurolens.extract.records import Recording, iterate_tensors, replace_tensors
+from neurolens.extract.replay import equal_bits, make_others, perturb_event, replay_event, run_program
 
-_UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"})
+Finding = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Verdict:
     n_ops, n_replayed : int
         Ops recorded, and those that gave their saved value again, bit for bit, from their parents' saved values.
     reasons : DataFrame
-        One row per finding: ``op``, ``check``, ``status``, ``reason``.
+        One row per finding: ``op``, ``check``, ``status`` (``"failed"``, ``"unverified"`` or ``"exempt"``), ``reason``.
     """
 
     status: str
@@ -37,18 +39,23 @@ class Verdict:
 
     def __repr__(self) -> str:
         text = f"{self.status}: {self.n_replayed} of {self.n_ops} ops replayed bit for bit"
-        for row in self.reasons.head(5).itertuples():
+        shown = self.reasons[self.reasons.status != "exempt"]
+        for row in shown.head(5).itertuples():
             text += f"\n  {row.status} ({row.check}) {row.op}: {row.reason}"
-        return text + (f"\n  and {len(self.reasons) - 5} more in .reasons" if len(self.reasons) > 5 else "")
+        return text + (f"\n  and {len(shown) - 5} more in .reasons" if len(shown) > 5 else "")
 
 
 def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Verdict:
     """Check a recording against the model itself.
 
-    The model runs plainly and recorded, from the same random state: outputs must be equal bit for bit. Then each
-    recorded op runs again from the saved values of its parents and must give its saved value, bit for bit.
-    A kept value that something changed unseen fails. A value that left torch (``item``, ``bool``, numpy) or a tensor
-    made by something unseen makes the verdict *unverified*: the graph does not hold the whole computation.
+    1. *Output*: a plain and a recorded pass from the same random state give the same output, bit for bit.
+    2. *Census*: every aten kernel that ran did so inside a recorded op.
+    3. *Replay*: each op, run again from its parents' saved values, gives its saved value, bit for bit.
+    4. *Perturbation*: with another plausible value in place of a parent op, the result changes; exempt, with a written
+       reason, where it cannot.
+    5. *Program*: the recorded ops, run in order on new inputs, give what the model gives on them.
+    6. *Host reads*: a value that left torch (``item``, ``bool``, numpy), or a tensor made by something unseen, means
+       that the graph does not hold the whole computation: *unverified* rather than true.
 
     Parameters
     ----------
@@ -66,7 +73,8 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
 
     Notes
     -----
-    Costs two passes and a replay, and the memory of all values. Buffers, mode and random state are put back.
+    Costs five passes and two or three runs of each op, and the memory of all values. Buffers, mode and random state are
+    put back.
 
     Examples
     --------
@@ -75,14 +83,18 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     'verified'
     """
     with preserve_buffers(model):
-        plain = run_plain(model, inputs, kwargs)
+        plain = run_plain(model, copy_inputs(inputs), kwargs)
     with preserve_buffers(model):
-        recording = record_forward(model, inputs, kwargs, random_states=True)
-        findings = _find_overwritten(recording)
-    return judge_recording(recording, plain, findings + _find_unseen_tensors(recording, model, inputs, kwargs))
+        inputs_used = copy_inputs(inputs)
+        recording = record_forward(model, inputs_used, kwargs, random_states=True)
+        findings = find_overwritten(recording)
+    findings += find_unseen_tensors(recording, model, inputs_used, kwargs)
+    findings += take_census(model, copy_inputs(inputs), kwargs)
+    findings += compare_program(recording, model, inputs, kwargs)
+    return judge_recording(recording, plain, findings)
 
 
-def judge_recording(recording: Recording, plain: Any, findings: list[tuple[str, str, str, str]]) -> Verdict:
+def judge_recording(recording: Recording, plain: Any, findings: list[Finding]) -> Verdict:
     """Return the verdict on a recording made with ``random_states=True``, given the plain run's output."""
     findings = list(findings)
     ours, theirs = list(iterate_tensors(recording.result)), list(iterate_tensors(plain))
@@ -91,71 +103,27 @@ def judge_recording(recording: Recording, plain: Any, findings: list[tuple[str, 
     n_replayed = 0
     with preserve_random_states(), open_attention(), torch.no_grad():
         for event in recording.events:
-            reason = _replay_event(event)
-            if reason is None:
-                n_replayed += 1
-            else:
+            reason = replay_event(event)
+            if reason is not None:
                 findings.append((event.name, "replay", *reason))
-    for function, _, source, _, _ in recording.host_reads:
-        findings.append(("", "host read", "unverified", f"{function} took a value out of torch at {source}"))
+                continue
+            n_replayed += 1
+            ignored, exempt = perturb_event(event)
+            for position in ignored:
+                text = f"argument {position} can be changed without changing the result"
+                findings.append((event.name, "perturbation", "unverified", text))
+            findings += [(event.name, "perturbation", "exempt", f"argument {text}") for text in exempt]
+    findings += find_wrong_parents(recording)
+    for function, _, source, _, read in recording.host_reads:
+        text = f"{function} took a value out of torch at {source} ({str(read)[:40]})"
+        findings.append(("", "host read", "unverified", text))
     statuses = {row[2] for row in findings}
     status = "failed" if "failed" in statuses else "unverified" if "unverified" in statuses else "verified"
     table = pd.DataFrame(findings, columns=["op", "check", "status", "reason"])
     return Verdict(status, len(recording.events), n_replayed, table)
 
 
-def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Return whether two tensors have equal shape, dtype and values, NaN equal to NaN."""
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if torch.equal(a, b):
-        return True
-    if not (a.is_floating_point() or a.is_complex()):
-        return False
-    return bool(((a == b) | (a.isnan() & b.isnan())).all())
-
-
-def _replay_event(event: Event) -> tuple[str, str] | None:
-    """Run one op again from saved values; return (status, reason) unless it gives its saved result."""
-    if event.call.function in _UNINITIALISED:
-        return None
-    fresh = event.call.mutates or event.call.updates_statistics or "out" in event.kwargs
-    clone: Callable = (lambda t: t.clone()) if fresh else (lambda t: t)
-    shared: dict[int, torch.Tensor] = {}
-    try:
-        args = _restore_values(event.args, clone, shared)
-        kwargs = _restore_values(event.kwargs, clone, shared)
-        if event.random_state is not None:
-            torch.set_rng_state(event.random_state[0])
-            if event.random_state[1]:
-                torch.cuda.set_rng_state_all(event.random_state[1])
-        result = event.func(*args, **kwargs)
-    except Exception as error:
-        return "failed", f"running it again raised {type(error).__name__}: {error}"
-    made = list(iterate_tensors(args[0] if result is None else result))
-    saved = [value.tensor for value in event.outputs]
-    if len(made) != len(saved):
-        return "failed", f"it gave {len(made)} tensors when run again, {len(saved)} were saved"
-    for again, before in zip(made, saved, strict=True):
-        if before is None or not equal_bits(again, before):
-            return "failed", "run again from its parents' saved values it does not give its saved value"
-    return None
-
-
-def _restore_values(arg: Any, clone: Callable, shared: dict[int, torch.Tensor]) -> Any:
-    if isinstance(arg, Value):
-        if id(arg) not in shared:
-            shared[id(arg)] = clone(arg.tensor)
-        return shared[id(arg)]
-    kind = type(arg)
-    if kind is tuple or kind is list:
-        return kind(_restore_values(a, clone, shared) for a in arg)
-    if kind is dict:
-        return {k: _restore_values(a, clone, shared) for k, a in arg.items()}
-    return arg
-
-
-def _find_overwritten(recording: Recording) -> list[tuple[str, str, str, str]]:
+def find_overwritten(recording: Recording) -> list[Finding]:
     """Return a finding for each kept value that is still the live tensor but was written to since."""
     reason = "its saved value was changed in place by something unseen"
     return [
@@ -169,24 +137,91 @@ def _find_overwritten(recording: Recording) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def _find_unseen_tensors(
-    recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None
-) -> list[tuple[str, str, str, str]]:
+def find_wrong_parents(recording: Recording) -> list[Finding]:
+    """Return a finding for each parent that runs after its child, or that the noted arguments do not hold."""
+    findings = []
+    names = [event.name for event in recording.events]
+    for i, event in enumerate(recording.events):
+        held = {id(v) for v in iterate_values((event.args, event.kwargs))}
+        for value, position in event.parents:
+            if id(value) not in held or (value.kind == "op" and value.source >= i):
+                parent = name_parent(value, position, names).source
+                findings.append((event.name, "parents", "failed", f"{parent!r} cannot be its argument {position}"))
+    return findings
+
+
+def iterate_values(arg: Any) -> list:
+    """Return the Values in noted arguments."""
+    if isinstance(arg, (tuple, list)):
+        return [v for a in arg for v in iterate_values(a)]
+    if isinstance(arg, dict):
+        return [v for a in arg.values() for v in iterate_values(a)]
+    return [arg] if hasattr(arg, "previous") else []
+
+
+def find_unseen_tensors(recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
     """Return a finding for each op fed by a tensor that was made during the pass by something unseen.
 
     A tensor the model already held (an attribute, a closure) is the same object in a second pass.
     """
 
     def list_constants(r: Recording) -> dict[tuple[str, str], int]:
-        return {(e.name, p): id(v.tensor) for e in r.events for v, p in e.parents if v.kind == "constant"}
+        return {(e.name, p): id(v.ref()) for e in r.events for v, p in e.parents if v.kind == "constant"}
 
     first = list_constants(recording)
     if not first:
         return []
     with preserve_buffers(model):
-        second = list_constants(record_forward(model, inputs, kwargs))
+        repeated = record_forward(model, inputs, kwargs)
+        second = list_constants(repeated)
     return [
         (name, "origin", "unverified", f"argument {position} was made during the pass by something unseen")
         for (name, position), identity in first.items()
         if second.get((name, position)) != identity
     ]
+
+
+def take_census(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
+    """Return a finding for each aten kernel that ran while no recorded function did."""
+    with preserve_buffers(model):
+        recording = record_kernels(model, inputs, kwargs, keep=None)
+    unseen = [e for e in recording.events if e.composite.endswith(f"/{UNSEEN}")]
+    return [
+        (event.name, "census", "unverified", f"kernel {event.call.exact} ran outside every recorded op")
+        for event in unseen
+    ]
+
+
+def compare_program(recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
+    """Return a finding when the recorded ops and the model differ on new inputs."""
+    args, kwargs = split_inputs(inputs, kwargs)
+    others = {id(v.tensor): v for v in recording.inputs.values()}
+    if not others or not recording.outputs:
+        return []
+    new: dict[str, torch.Tensor] = {}
+
+    def renew(tensor: torch.Tensor, name: str) -> torch.Tensor:
+        kinds = make_others(tensor) if tensor.numel() and tensor.layout == torch.strided else [tensor]
+        new[name] = kinds[-1].clone() if tensor.is_floating_point() else kinds[1 % len(kinds)].clone()
+        return new[name].clone()
+
+    changed_args = replace_tensors(args[0] if len(args) == 1 else args, "input", renew)
+    changed_kwargs = replace_tensors(kwargs, "input", renew)
+    status = "unverified" if recording.host_reads else "failed"
+    try:
+        with preserve_buffers(model):
+            expected = list(iterate_tensors(run_plain(model, changed_args, changed_kwargs)))
+    except Exception:
+        return [("", "program", "exempt", "the model does not accept other inputs of the same kind")]
+    try:
+        found = run_program(recording, new)
+    except Exception as error:
+        return [("", "program", status, f"the recorded ops raised {type(error).__name__} on new inputs: {error}")]
+    if len(found) == len(expected) and all(equal_bits(a, b) for a, b in zip(found, expected, strict=True)):
+        return []
+    return [("", "program", status, "on new inputs the recorded ops and the model give different outputs")]
+
+
+def copy_inputs(inputs: Any) -> Any:
+    """Return the inputs with each tensor cloned, for models that write into them."""
+    return replace_tensors(inputs, "", lambda tensor, name: tensor.detach().clone())

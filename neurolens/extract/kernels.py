@@ -1,0 +1,115 @@
+"""One level down: the aten kernels that run, through TorchDispatchMode, each linked to the op that ran it."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from neurolens.extract.calls import Call
+from neurolens.extract.ledger import Ledger
+from neurolens.extract.recorder import Recorder
+from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_random_state
+from neurolens.extract.scopes import ScopeStack
+from neurolens.extract.sites import Site
+
+UNSEEN = "?"
+
+
+class KernelRecorder(TorchDispatchMode):
+    """Records every aten kernel, below C++ composites too, while ``recorder`` records the functions.
+
+    A kernel is named ``<op name>/<kernel>[_<n>]``. One that ran while no recorded function did has ``?`` in place of
+    the op: nobody saw who called it. Without ``keep`` no values are kept.
+    """
+
+    def __init__(
+        self, recorder: Recorder, scopes: ScopeStack, ledger: Ledger, keep: Callable[[str], bool] | None
+    ) -> None:
+        super().__init__()
+        self.recording = Recording()
+        self._recorder = recorder
+        self._scopes = scopes
+        self._ledger = ledger
+        self._keep = keep
+        self._owners: list[list[str] | None] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        parents: list[tuple[Value, str]] = []
+        find = self._ledger.find_parents
+        kept_args = tuple(find(a, str(i), parents) for i, a in enumerate(args))
+        kept_kwargs = {k: find(v, k, parents) for k, v in kwargs.items()}
+        written = find_written_arguments(func, args, kwargs)
+        if written:
+            self._ledger.preserve_values(written)
+        random_state = read_random_state()
+        start = perf_counter()
+        result = func(*args, **kwargs)
+        seconds = perf_counter() - start
+        made = written if result is None and written else list(iterate_tensors(result))
+        if made:
+            kernel = func._schema.name.split("::")[-1]
+            call = Call(kernel.strip("_"), str(func).removeprefix("aten."), bool(written), 0, False, False, None)
+            index = len(self.recording.events)
+            outputs = [self._ledger.make_value("op", index, k, t, self._keep is not None) for k, t in enumerate(made)]
+            specs = tuple((t.shape, t.dtype, t.device) for t in made)
+            site, scope = Site("", None, 0), self._scopes.current
+            # fmt: off
+            self.recording.events.append(Event("", call, func, kept_args, kept_kwargs, parents, outputs, scope, site,
+                                               "", 1, specs, seconds, random_state))
+            # fmt: on
+            self._owners.append(self._recorder.running)
+            for tensor, value in zip(made, outputs, strict=True):
+                self._ledger.set_value(value, tensor)
+            if written:
+                self._ledger.renew_aliases(written, index, self._keep is not None)
+        return result
+
+    def finish(self, result: Any) -> Recording:
+        """Name the kernels after the ops that ran them, and return the recording."""
+        functions = self._recorder.recording
+        by_name = {event.name: event for event in functions.events}
+        counts: dict[str, int] = {}
+        for event, cell in zip(self.recording.events, self._owners, strict=True):
+            owner = by_name.get(cell[0]) if cell else None
+            parent = owner.name if owner else f"{event.scope.address}/{UNSEEN if cell is None else 'read'}"
+            base = f"{parent}/{event.call.function}"
+            count = counts[base] = counts.get(base, 0) + 1
+            event.name = base if count == 1 else f"{base}_{count}"
+            event.composite = parent
+            if owner is not None:
+                site = f"{owner.site.base}/{event.call.function}" + ("" if count == 1 else f"_{count}")
+                event.site = Site(site, owner.site.code, owner.site.offset)
+                event.pass_number, event.scope = owner.pass_number, owner.scope
+            else:
+                event.site = Site(event.name, None, 0)
+            if self._keep is None or not self._keep(event.name):
+                for value in event.outputs:
+                    value.tensor = None
+        self._ledger.note_result(self.recording, result)
+        self.recording.modules = functions.modules
+        self.recording.host_reads = [
+            (function, self._ledger.get_value(tensor), source, self._count_before(after), read)
+            for function, value, source, after, read in functions.host_reads
+            if (tensor := value.ref()) is not None
+        ]
+        return self.recording
+
+    def _count_before(self, n_functions: int) -> int:
+        """Return how many kernels ran before the ``n_functions``-th function-level op ended."""
+        names = {event.name for event in self._recorder.recording.events[:n_functions]}
+        return sum(bool(cell) and cell[0] in names for cell in self._owners if cell)
+
+
+def find_written_arguments(func: Any, args: tuple, kwargs: dict) -> list[torch.Tensor]:
+    """Return the tensors that a kernel overwrites, by its schema."""
+    written: list[torch.Tensor] = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            value = args[i] if i < len(args) else kwargs.get(argument.name)
+            written.extend(iterate_tensors(value))
+    if func._schema.name in ("aten::native_batch_norm", "aten::cudnn_batch_norm") and len(args) > 5 and args[5]:
+        written.extend(t for t in args[3:5] if isinstance(t, torch.Tensor))
+    return written

@@ -1,0 +1,142 @@
+"""Which executions are passes of one layer: the rolled view of a recurrent network."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neurolens.extract.graph import Op
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer and its passes.
+
+    ``ops`` are the names of its executions in order; a layer that runs once has one. ``name`` is the first's.
+    """
+
+    name: str
+    function: str
+    module: str
+    ops: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerEdge:
+    """``source`` feeds ``target`` in ``times`` of their passes; ``recurrent`` when later passes read earlier ones."""
+
+    source: str
+    target: str
+    times: int
+    recurrent: bool
+
+
+def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
+    """Group executions into layers.
+
+    With parameters: the same call with the same parameters and settings at the same place of the same module. Without:
+    the same place, and the same nearest parametrised layers upstream, or the same downstream: a loop's first pass reads
+    a value from before it, its last feeds what comes after. Passes follow each other in the data: parallel branches
+    that share weights are not a loop. What a loop takes in or gives out at each step follows through the loop: executions at
+    one place that feed, or are fed by, successive passes of a layer are passes too.
+
+    Returns
+    -------
+    tuple of Layer
+        In order of first execution.
+
+    Notes
+    -----
+    Time is linear in the number of ops, except for the sets of ancestors, kept as bits of integers.
+    """
+    index = {op.name: i for i, op in enumerate(ops)}
+    parents = [[index[name] for name in op.parent_ops if index[name] < i] for i, op in enumerate(ops)]
+    ancestors: list[int] = []
+    for i, above in enumerate(parents):
+        bits = 1 << i
+        for p in above:
+            bits |= ancestors[p]
+        ancestors.append(bits)
+    weights = [frozenset(p.source for p in op.parents if p.kind == "parameter") for op in ops]
+    upstream = _find_nearest(weights, parents)
+    children: list[list[int]] = [[] for _ in ops]
+    for i, above in enumerate(parents):
+        for p in above:
+            children[p].append(i)
+    downstream = _find_nearest(weights[::-1], [[len(ops) - 1 - c for c in below] for below in reversed(children)])[::-1]
+    groups: list[list[int]] = []
+    by_place: dict[tuple, list[list[int]]] = {}
+    for i, op in enumerate(ops):
+        place = (op.site, op.call, weights[i], op.settings if weights[i] else "")
+        for group in by_place.setdefault(place, []):
+            last = group[-1]
+            follows = bool(ancestors[i] >> last & 1)
+            if follows and (weights[i] or upstream[i] == upstream[last] or downstream[i] == downstream[last]):
+                group.append(i)
+                break
+        else:
+            groups.append([i])
+            by_place[place].append(groups[-1])
+    _join_steps(groups, list(by_place.values()), parents, children)
+    groups = [group for group in groups if group]
+    firsts = [ops[group[0]] for group in groups]
+    return tuple(
+        Layer(first.name, first.function, first.module, tuple(ops[i].name for i in group))
+        for first, group in zip(firsts, groups, strict=True)
+    )
+
+
+def link_layers(ops: Sequence["Op"], layers: Sequence[Layer]) -> tuple[LayerEdge, ...]:
+    """Return the edges between layers, in order of first use; an edge back to an earlier or the same layer recurs."""
+    place = {name: (i, k) for i, layer in enumerate(layers) for k, name in enumerate(layer.ops)}
+    counts: dict[tuple[int, int, bool], int] = {}
+    for op in ops:
+        target, _ = place[op.name]
+        for parent in op.parent_ops:
+            source, _ = place[parent]
+            key = (source, target, source >= target)
+            counts[key] = counts.get(key, 0) + 1
+    return tuple(LayerEdge(layers[s].name, layers[t].name, n, back) for (s, t, back), n in counts.items())
+
+
+def _join_steps(
+    groups: list[list[int]], places: list[list[list[int]]], parents: list[list[int]], children: list[list[int]]
+) -> None:
+    """Join groups at one place whose members are neighbours of successive passes of one layer; empties the joined."""
+    group_of = {i: g for g, group in enumerate(groups) for i in group}
+    position = {i: k for group in groups for k, i in enumerate(group)}
+    candidates = [place for place in places if len(place) > 1]
+    joined = True
+    while joined:
+        joined = False
+        for place in candidates:
+            kept = place[0]
+            for group in place[1:]:
+                if not group:
+                    continue
+                before, after = kept[-1], group[0]
+                if _are_steps(children[before], children[after], group_of, position) or _are_steps(
+                    parents[before], parents[after], group_of, position
+                ):
+                    for i in group:
+                        group_of[i], position[i] = group_of[before], len(kept)
+                        kept.append(i)
+                    group.clear()
+                    joined = True
+                else:
+                    kept = group
+
+
+def _are_steps(first: list[int], second: list[int], group_of: dict[int, int], position: dict[int, int]) -> bool:
+    """Return whether a neighbour in ``first`` and one in ``second`` are an earlier and a later pass of one layer."""
+    earliest = {group_of[i]: position[i] for i in first}
+    return any(group_of[i] in earliest and earliest[group_of[i]] < position[i] for i in second)
+
+
+def _find_nearest(weights: list[frozenset], parents: list[list[int]]) -> list[frozenset]:
+    """Return for each op the parameters of the nearest parametrised ops among its ancestors."""
+    nearest: list[frozenset] = []
+    for above in parents:
+        sets = {weights[p] or nearest[p] for p in above}
+        nearest.append(next(iter(sets)) if len(sets) == 1 else frozenset().union(*sets))
+    return nearest
