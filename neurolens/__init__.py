@@ -23,7 +23,15 @@ from neurolens.compare import (
     to_rsatoolbox,
 )
 from neurolens.datasets import Dataset, describe_dataset, list_datasets, load_dataset
-from neurolens.extract import Trace, Verdict, extract_activations, extract_grams, trace, validate
+from neurolens.extract import (
+    Trace,
+    Verdict,
+    extract_activations,
+    extract_grams,
+    load_trace,
+    trace,
+    validate,
+)
 from neurolens.report import write_report
 from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
 from neurolens.view import Drawing, draw_graph, plot_profile, plot_rdms
@@ -47,6 +55,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "load_stimuli",
+    "load_trace",
     "plot_profile",
     "plot_rdms",
     "to_rsatoolbox",

@@ -7,12 +7,15 @@
 from neurolens.extract.activations import extract_activations
 from neurolens.extract.grams import extract_grams
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
-from neurolens.extract.trace import Trace, TracedOp, trace
+from neurolens.extract.rolling import Layer, LayerEdge
+from neurolens.extract.trace import Trace, TracedOp, load_trace, trace
 from neurolens.extract.validate import Verdict, validate
 
 __all__ = [
     "Graph",
     "HostRead",
+    "Layer",
+    "LayerEdge",
     "Op",
     "Parent",
     "TensorSpec",
@@ -21,6 +24,7 @@ __all__ = [
     "Verdict",
     "extract_activations",
     "extract_grams",
+    "load_trace",
     "trace",
     "validate",
 ]

@@ -37,8 +37,8 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
     With parameters: the same call with the same parameters and settings at the same place of the same module. Without:
     the same place, and the same nearest parametrised layers upstream, or the same downstream: a loop's first pass reads
     a value from before it, its last feeds what comes after. Passes follow each other in the data: parallel branches
-    that share weights are not a loop. What a loop takes in or gives out at each step follows through the loop: executions at
-    one place that feed, or are fed by, successive passes of a layer are passes too.
+    that share weights are not a loop. What a loop takes in or gives out at each step follows through the loop:
+    executions at one place that feed, or are fed by, successive passes of a layer are passes too.
 
     Returns
     -------

@@ -1,17 +1,22 @@
 """Trace: the graph of one pass together with its values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.errors import UnknownNameError
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.assemble import assemble_graph
-from neurolens.extract.forward import record_forward
+from neurolens.extract.files import read_trace, write_trace
+from neurolens.extract.forward import record_forward, record_kernels, unwrap_model
 from neurolens.extract.graph import Graph, Op
+from neurolens.extract.guards import preserve_buffers
+from neurolens.extract.metadata import build_table
+from neurolens.extract.records import Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,26 @@ class Trace:
     Attributes
     ----------
     graph : Graph
+        Unrolled (``graph.ops``: every execution) and rolled (``graph.layers``: layers with their passes).
     model_name : str
         Class of the model.
     output
-        What the model returned.
+        What the model returned; None for a trace that was stopped early or read from a file.
     """
 
-    def __init__(self, graph: Graph, values: dict[str, tuple[torch.Tensor, ...]], output: Any, model_name: str) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        values: dict[str, tuple[torch.Tensor, ...]],
+        output: Any,
+        model_name: str,
+        recording: Recording | None = None,
+    ) -> None:
         self.graph = graph
         self.output = output
         self.model_name = model_name
         self._values = values
+        self._recording = recording
 
     def __getitem__(self, key: str | int) -> TracedOp:
         op = self.graph.find_op(key)
@@ -79,34 +93,50 @@ class Trace:
         Returns
         -------
         DataFrame
-            Indexed by op name, in execution order; ``shape`` includes the batch axis, ``n_bytes`` is the memory of
-            all outputs.
+            Indexed by op name, in execution order: function and exact call, composite, module and its call, layer and
+            pass, parents with their positions, children, ``shape`` (batch axis included), dtype, device, ``n_bytes`` of
+            all outputs, parameters and buffers used, ``alias_of``, shortest and longest path in ops from an input and
+            to an output, ``seconds``, ``source`` line; ``n_parameters`` and ``flops`` (torch's formulas, counted here).
         """
-        children = self.graph.children
-        rows = [
-            {
-                "op": op.name,
-                "function": op.function,
-                "call": op.call,
-                "composite": op.composite,
-                "module": op.module,
-                "module_class": op.module_class,
-                "module_call": op.module_call,
-                "pass": op.pass_number,
-                "shape": op.shape,
-                "dtype": op.outputs[0].dtype,
-                "device": op.outputs[0].device,
-                "n_outputs": len(op.outputs),
-                "n_bytes": sum(o.n_bytes for o in op.outputs),
-                "parents": op.parent_ops,
-                "children": children[op.name],
-                "parameters": tuple(p.source for p in op.parents if p.kind == "parameter"),
-                "alias_of": op.alias_of,
-                "source": op.source,
-            }
-            for op in self.graph
-        ]
-        return pd.DataFrame(rows).set_index("op") if rows else pd.DataFrame(rows)
+        return build_table(self.graph, self._recording)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the trace to one file (usually ``.safetensors``): metadata as JSON, values as safetensors, no pickle.
+
+        Raises
+        ------
+        DataError
+            When the file cannot be written.
+        """
+        write_trace(Path(path), self.graph, self._values, self.model_name)
+        return Path(path)
+
+    def gradients(self, loss: torch.Tensor) -> dict[str, torch.Tensor | None]:
+        """Return the gradient of a loss at every op's first result, by op name.
+
+        Parameters
+        ----------
+        loss : Tensor
+            A scalar computed from ``output`` or from values of a trace made with ``grad=True``.
+
+        Returns
+        -------
+        dict of Tensor or None
+            Shaped as the ops' results; None where the loss does not depend on the op.
+
+        Raises
+        ------
+        InputError
+            When the trace was made without ``grad=True``, or the loss is not a scalar that needs gradients.
+        """
+        events = self._recording.events if self._recording is not None else []
+        edges = {e.name: e.outputs[0].edge for e in events if e.outputs[0].edge is not None}
+        if not edges:
+            raise InputError("this trace holds no gradients; trace again with grad=True")
+        if loss.numel() != 1 or not loss.requires_grad:
+            raise InputError(f"loss must be one number that depends on the trace, got shape {tuple(loss.shape)}")
+        found = torch.autograd.grad(loss, list(edges.values()), retain_graph=True, allow_unused=True)
+        return dict(zip(edges, found, strict=True))
 
     def summary(self) -> str:
         """Return a few lines on what ran: counts, memory, the commonest functions, values that left torch."""
@@ -131,12 +161,33 @@ class Trace:
         return "\n".join(lines)
 
 
-def trace(model: nn.Module, inputs: Any, *, kwargs: dict | None = None, ops: str | list[str] = "all") -> Trace:
+def load_trace(path: str | Path) -> Trace:
+    """Read a trace written by ``trace.save(path)``; the file is data only and cannot run anything.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or not a trace.
+    """
+    graph, values, model_name = read_trace(Path(path))
+    return Trace(graph, values, None, model_name)
+
+
+def trace(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    kwargs: dict | None = None,
+    ops: str | list[str] = "all",
+    stop_after: str | None = None,
+    grad: bool = False,
+    level: str = "function",
+) -> Trace:
     """Run a model once and record the result of every operation.
 
-    The model runs as it is: in the mode (train or eval) it is in, without gradients, unmodified. Its hooks and
-    the random state are as before when this returns or raises. A PyTorch transformer layer runs op by op
-    rather than through its fused path, whose result differs in the last bits.
+    The model runs as it is: in the mode (train or eval) it is in, unmodified. Its hooks and the random state are as
+    before when this returns or raises. A PyTorch transformer layer runs op by op rather than through its fused path,
+    whose result differs in the last bits. Compiled and data-parallel models are unwrapped and run eagerly.
 
     Parameters
     ----------
@@ -148,6 +199,13 @@ def trace(model: nn.Module, inputs: Any, *, kwargs: dict | None = None, ops: str
         Keyword arguments of the model's forward.
     ops : str or list of str
         Whose values to keep: ``"all"``, names, module addresses or glob patterns. All ops are in the graph.
+    stop_after : str, optional
+        Op or module after which to end the pass.
+    grad : bool
+        Keep the values in the autograd graph, for losses on ``trace[...].value`` and for ``trace.gradients(loss)``.
+    level : str
+        ``"function"``: the torch calls that Python makes. ``"aten"``: the kernels below, each named after the function
+        that ran it (its ``composite``).
 
     Returns
     -------
@@ -156,16 +214,16 @@ def trace(model: nn.Module, inputs: Any, *, kwargs: dict | None = None, ops: str
     Raises
     ------
     InputError
-        When the model is not an eager nn.Module.
+        When the model is not an eager nn.Module, or the level is unknown.
     RecordingError
         When the model raises; the message says while recording which op.
     UnknownNameError
-        When ``ops`` names none of the model's ops.
+        When ``ops`` or ``stop_after`` names none of the model's ops.
 
     Notes
     -----
     Costs some microseconds per op over a plain pass, and the memory of the values kept. With ``ops`` other than
-    ``"all"`` the model runs twice: the names are known only after a first pass.
+    ``"all"``, or ``stop_after``, the model runs twice: the names are known only after a first pass.
 
     Examples
     --------
@@ -177,16 +235,32 @@ def trace(model: nn.Module, inputs: Any, *, kwargs: dict | None = None, ops: str
     >>> t["1"].value.shape
     torch.Size([2, 3])
     """
-    if ops == "all":
-        recording = record_forward(model, inputs, kwargs)
+    if level not in ("function", "aten"):
+        raise InputError(f"level must be 'function' or 'aten', got {level!r}")
+    if level == "aten" and (grad or stop_after):
+        raise InputError("level='aten' records whole passes without gradients; leave out grad= and stop_after=")
+    keep: Callable[[str], bool] = lambda name: True  # noqa: E731
+    if ops != "all" or stop_after is not None:
+        first = record_kernels(model, inputs, kwargs, keep=None) if level == "aten" else _scout(model, inputs, kwargs)
+        graph = assemble_graph(first)
+        if ops != "all":
+            keep = set(graph.select_names(ops)).__contains__
+        if stop_after is not None:
+            stop_after = graph.find_op(stop_after).name
+    if level == "aten":
+        recording = record_kernels(model, inputs, kwargs, keep=keep)
     else:
-        graph = assemble_graph(record_forward(model, inputs, kwargs, keep=lambda name: False))
-        wanted = set(graph.select_names(ops))
-        recording = record_forward(model, inputs, kwargs, keep=wanted.__contains__)
-    graph = assemble_graph(recording)
+        recording = record_forward(model, inputs, kwargs, keep=keep, stop_after=stop_after, gradients=grad)
     values = {
-        event.name: tuple(v.tensor for v in event.outputs)
+        event.name: tuple([v.tensor for v in event.outputs])
         for event in recording.events
         if event.outputs[0].tensor is not None
     }
-    return Trace(graph, values, recording.result, type(model).__name__)  # type: ignore[arg-type]
+    graph = assemble_graph(recording)
+    return Trace(graph, values, recording.result, type(unwrap_model(model)).__name__, recording)  # type: ignore[arg-type]
+
+
+def _scout(model: nn.Module, inputs: Any, kwargs: dict | None) -> Recording:
+    """Record once for the names alone, putting back what the pass changes."""
+    with preserve_buffers(model):
+        return record_forward(model, inputs, kwargs, keep=lambda name: False)

@@ -1,0 +1,108 @@
+"""Traces as files: one safetensors file, its header the graph as JSON; nothing in it can run."""
+
+import dataclasses
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from neurolens.errors import DataError
+from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
+
+FORMAT = "neurolens-trace-1"
+
+
+def write_trace(path: Path, graph: Graph, values: dict[str, tuple[torch.Tensor, ...]], model_name: str) -> None:
+    """Write a graph and its values to one file.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be written, or a value cannot be stored (sparse or quantised tensors).
+    """
+    tensors = {
+        f"{name}#{k}": tensor.detach().cpu().contiguous().clone()
+        for name, results in values.items()
+        for k, tensor in enumerate(results)
+    }
+    header = {"format": FORMAT, "model": model_name, "graph": json.dumps(_describe_graph(graph))}
+    try:
+        save_file(tensors, path, metadata=header)
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        message = f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write to."
+        raise DataError(message) from error
+
+
+def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str]:
+    """Return the graph, the values by op name and the model's class name from a file.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or not a trace.
+    """
+    try:
+        header = _read_header(path)
+        if header.get("format") != FORMAT:
+            raise DataError(f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not {FORMAT!r})")
+        graph = _read_graph(json.loads(header["graph"]))
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise DataError(f"no trace file {str(path)!r}; write one with trace.save(path)") from None
+    except DataError:
+        raise
+    except Exception as error:
+        message = f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
+        raise DataError(message) from error
+    values = {
+        op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
+        for op in graph
+        if f"{op.name}#0" in tensors
+    }
+    return graph, values, str(header.get("model", ""))
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > path.stat().st_size:
+            raise ValueError("its header is longer than the file")
+        return json.loads(file.read(length)).get("__metadata__", {})
+
+
+def _describe_graph(graph: Graph) -> dict[str, Any]:
+    described = {
+        field.name: getattr(graph, field.name)
+        for field in dataclasses.fields(graph)
+        if field.name not in ("ops", "outputs", "inputs", "host_reads", "module_outputs")
+    }
+    described["ops"] = [dataclasses.asdict(op) for op in graph.ops]
+    described["outputs"] = [dataclasses.asdict(p) for p in graph.outputs]
+    described["inputs"] = {name: dataclasses.asdict(spec) for name, spec in graph.inputs.items()}
+    described["host_reads"] = [dataclasses.asdict(r) for r in graph.host_reads]
+    described["module_outputs"] = [[address, call, op] for (address, call), op in graph.module_outputs.items()]
+    return described
+
+
+def _read_graph(described: dict[str, Any]) -> Graph:
+    ops = []
+    for fields in described["ops"]:
+        fields["parents"] = tuple(Parent(**p) for p in fields["parents"])
+        fields["outputs"] = tuple(_read_spec(o) for o in fields["outputs"])
+        ops.append(Op(**fields))
+    return Graph(
+        ops=tuple(ops),
+        inputs={name: _read_spec(spec) for name, spec in described["inputs"].items()},
+        outputs=tuple(Parent(**p) for p in described["outputs"]),
+        modules=described["modules"],
+        module_outputs={(address, call): op for address, call, op in described["module_outputs"]},
+        host_reads=tuple(HostRead(**r) for r in described["host_reads"]),
+    )
+
+
+def _read_spec(fields: dict[str, Any]) -> TensorSpec:
+    return TensorSpec(**{**fields, "shape": tuple(fields["shape"])})

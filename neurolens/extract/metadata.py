@@ -1,0 +1,128 @@
+"""Everything known about each op, as a table."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from neurolens.extract.graph import Graph
+from neurolens.extract.records import Event, Recording, Value
+
+
+def build_table(graph: Graph, recording: Recording | None) -> pd.DataFrame:
+    """Return one row per op, in execution order, indexed by its name.
+
+    Columns that need the recording itself (``flops``, ``n_parameters``) are missing for a trace read from a file.
+    """
+    children = graph.children
+    from_input, to_output = measure_distances(graph)
+    returned = {p.source for p in graph.outputs if p.kind == "op"}
+    layer_of = {name: layer.name for layer in graph.layers for name in layer.ops}
+    rows: dict[str, dict[str, Any]] = {}
+    for op in graph:
+        low, high = from_input[op.name]
+        before, after = to_output[op.name]
+        rows[op.name] = {
+            "function": op.function,
+            "call": op.call,
+            "settings": op.settings,
+            "composite": op.composite,
+            "module": op.module,
+            "module_class": op.module_class,
+            "module_call": op.module_call,
+            "layer": layer_of[op.name],
+            "pass": op.pass_number,
+            "parents": op.parent_ops,
+            "parent_positions": tuple(p.position for p in op.parents if p.kind == "op"),
+            "children": children[op.name],
+            "shape": op.shape,
+            "dtype": op.outputs[0].dtype,
+            "device": op.outputs[0].device,
+            "n_outputs": len(op.outputs),
+            "n_bytes": sum(o.n_bytes for o in op.outputs),
+            "parameters": tuple(p.source for p in op.parents if p.kind == "parameter"),
+            "buffers": tuple(p.source for p in op.parents if p.kind == "buffer"),
+            "alias_of": op.alias_of,
+            "is_input": any(p.kind == "input" for p in op.parents),
+            "is_output": op.name in returned,
+            "is_generated": low is None,
+            "min_from_input": low,
+            "max_from_input": high,
+            "min_to_output": before,
+            "max_to_output": after,
+            "seconds": op.seconds,
+            "source": op.source,
+        }
+    if recording is not None:
+        for event in recording.events:
+            weights = {id(v): v.tensor for v, _ in event.parents if v.kind == "parameter" and v.tensor is not None}
+            rows[event.name]["n_parameters"] = sum(t.numel() for t in weights.values())
+            rows[event.name]["flops"] = count_flops(event, recording)
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    integers = [c for c in table if str(c).startswith(("min_", "max_")) or c == "flops"]
+    table[integers] = table[integers].astype("Int64")
+    return table.rename_axis("op")
+
+
+def measure_distances(graph: Graph) -> tuple[dict[str, tuple], dict[str, tuple]]:
+    """Return for each op the shortest and longest path, in ops, from an input and to an output; None without one."""
+    forward: dict[str, tuple] = {}
+    for op in graph:
+        above = [forward[name] for name in op.parent_ops if name in forward and forward[name][0] is not None]
+        starts = [(0, 0)] if any(p.kind == "input" for p in op.parents) else []
+        forward[op.name] = _extend(above, starts)
+    returned = {p.source for p in graph.outputs if p.kind == "op"}
+    backward: dict[str, tuple] = {}
+    for op in reversed(graph.ops):
+        below = [backward[name] for name in graph.children[op.name] if backward.get(name, (None,))[0] is not None]
+        backward[op.name] = _extend(below, [(0, 0)] if op.name in returned else [])
+    return forward, backward
+
+
+def _extend(neighbours: list[tuple], starts: list[tuple[int, int]]) -> tuple:
+    steps = [(low + 1, high + 1) for low, high in neighbours] + starts
+    return (min(low for low, _ in steps), max(high for _, high in steps)) if steps else (None, None)
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up floating-point operations of the kernels that run, by torch's own formulas."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        formula: Callable | None = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def count_flops(event: Event, recording: Recording) -> int | None:
+    """Return the floating-point operations of one op, by torch's formulas (matrix products, convolutions, attention).
+
+    The op runs once more on tensors without data. None where it cannot (its shape depends on values).
+    """
+
+    def make_empty(arg: Any) -> Any:
+        if isinstance(arg, Value):
+            if arg.tensor is not None:
+                return torch.empty_like(arg.tensor, device="meta")
+            spec = recording.events[arg.source].specs[arg.output]
+            return torch.empty(spec[0], dtype=spec[1], device="meta")
+        if type(arg) in (tuple, list):
+            return type(arg)(make_empty(a) for a in arg)
+        return arg
+
+    if not event.parents:
+        return 0
+    try:
+        with torch.no_grad(), _FlopCounter() as counter:
+            event.func(*make_empty(event.args), **{k: make_empty(v) for k, v in event.kwargs.items()})
+    except Exception:
+        return None
+    return counter.total
