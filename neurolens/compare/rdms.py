@@ -163,7 +163,7 @@ def _compute_from_grams(grams: xr.Dataset, kernel: Metric) -> xr.DataArray:
     squares = np.empty(gram.shape)
     for k, op in enumerate(ops):
         one = _check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
-        eps = float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS
+        eps = grams.attrs.get("eps", float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS)
         sums = _check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
         count = int(grams["n_features"].values[k])
         squares[k] = kernel.distance(one.astype(np.float64), sums.astype(np.float64), count, eps)
@@ -269,7 +269,7 @@ def _warn_undefined(rdms: xr.DataArray, metric: str) -> None:
         # A stimulus without variance is 0 to itself; an absent (region, subject) is NaN there too.
         dead = np.isnan(square).sum(axis=1) == len(square) - 1
         if dead.any():
-            label = ", ".join(f"{dim} {rdms[dim].values[k].item()!r}" for dim, k in zip(lead, place, strict=True))
+            label = ", ".join(f"{dim} {rdms[dim].values.tolist()[k]!r}" for dim, k in zip(lead, place, strict=True))
             found.append(f"{label or 'the data'}: stimuli {list_names(rdms[STIMULUS].values[dead])}")
     if found:
         warnings.warn(

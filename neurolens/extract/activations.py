@@ -11,7 +11,7 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout, label_dims
-from neurolens.extract.guards import evaluation_mode
+from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.passes import choose_layouts, find_device, iterate_results, read_layouts, show_progress
 from neurolens.labels import STIMULUS
 from neurolens.stimuli import StimulusSet
@@ -75,13 +75,13 @@ def extract_activations(
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
     target = find_device(model, device)
-    with evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         layouts = read_layouts(model, stimuli, target)
         chosen = choose_layouts(layouts, ops)
         arrays: dict[str, np.ndarray] = {}
         with show_progress(len(stimuli), "activations", quiet) as progress:
             for rows, results in iterate_results(
-                model, stimuli, chosen, batch_size=batch_size, device=target, progress=progress
+                model, stimuli, layouts.graph, chosen, batch_size=batch_size, device=target, progress=progress
             ):
                 if not arrays:
                     arrays = _allocate_arrays(results, len(stimuli))

@@ -1,6 +1,6 @@
 """Which axis of each result holds the stimuli, and what the others are called."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from neurolens.errors import InputError
 from neurolens.extract.assemble import assemble_graph
 from neurolens.extract.forward import record_forward
 from neurolens.extract.graph import Graph, Op
+from neurolens.extract.guards import preserve_buffers
 from neurolens.labels import STIMULUS
 
 _SPATIAL = (
@@ -19,6 +20,11 @@ _SPATIAL = (
     "upsample_nearest2d upsample_bilinear2d"
 ).split()
 _REARRANGING = ("permute transpose T mT movedim swapaxes reshape view unflatten flatten").split()
+# Only these may share a Gram with what they view, and only when the values say so too.
+_VIEWS = frozenset(
+    "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim unflatten swapaxes "
+    "identity to detach alias clone feature_dropout alpha_dropout".split()
+)
 _BY_NDIM = {
     0: (),
     1: ("feature",),
@@ -33,7 +39,8 @@ class Layout:
 
     The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds ``group`` of them
     per stimulus, stimulus by stimulus when ``major``, else interleaved; they become an axis of their own.
-    ``repeatable`` is False when a stimulus's values differed between two passes in different company.
+    ``repeatable`` is False when a stimulus's values differed between two passes in different company. ``shares`` names
+    the result that this one only views or passes on: the same values per stimulus, perhaps in another order.
     """
 
     op: str
@@ -44,6 +51,8 @@ class Layout:
     shape: tuple[int, ...]
     dims: tuple[str, ...]
     repeatable: bool
+    dtype: torch.dtype
+    shares: str
 
     @property
     def name(self) -> str:
@@ -88,16 +97,14 @@ class Layouts:
     skipped: dict[str, str]
 
 
-def find_layouts(model: nn.Module, first: torch.Tensor, pair: torch.Tensor) -> Layouts:
-    """Find the stimulus axis of every result by running one stimulus alone and again beside a second one.
+def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
+    """Find the stimulus axis of every result by running some stimuli alone and again beside another one.
 
     Parameters
     ----------
     model : Module
-    first : Tensor (1, ...)
-        One stimulus.
-    pair : Tensor (2, ...)
-        The same stimulus followed by another.
+    few, more : Tensor (m, ...), (n, ...)
+        ``more`` starts with the stimuli of ``few``.
 
     Returns
     -------
@@ -105,67 +112,101 @@ def find_layouts(model: nn.Module, first: torch.Tensor, pair: torch.Tensor) -> L
 
     Notes
     -----
-    An axis counts as the stimuli's when it alone doubles. When it holds more than the stimuli, the values of the
-    first stimulus tell whether they come stimulus by stimulus or interleaved. Nothing is assumed from position:
-    attention in PyTorch puts tokens first.
+    An axis counts as the stimuli's when it alone grows, in proportion. When it holds more than the stimuli, the values
+    tell whether they come stimulus by stimulus or interleaved; where both fit, what fed the op decides, else it is left
+    out. Nothing is assumed from position: attention in PyTorch puts tokens first.
     """
-    alone = record_forward(model, first)
-    beside = record_forward(model, pair)
+    with preserve_buffers(model):
+        alone = record_forward(model, few)
+    with preserve_buffers(model):
+        beside = record_forward(model, more)
     graph = assemble_graph(beside)
-    values = {event.name: event.outputs for event in alone.events}
+    before = {event.name: event for event in alone.events}
+    counts = len(few), len(more)
     layouts: dict[str, Layout] = {}
     skipped: dict[str, str] = {}
-    dims: dict[str, tuple[str, ...]] = {}
-    input_dims = _name_input_dims(first)
+    results: dict[str, torch.Tensor] = {}
+    input_dims = _name_input_dims(few)
     for op, event in zip(graph, beside.events, strict=True):
-        if op.name not in values:
+        other = before.get(op.name)
+        if other is None or other.site.source != op.source or len(other.outputs) != len(event.outputs):
             skipped[op.name] = "runs only for some batch sizes"
             continue
-        for k, (a, b) in enumerate(zip(values[op.name], event.outputs, strict=False)):
-            output = k if len(event.outputs) > 1 else -1
-            match = _match_axes(a.tensor, b.tensor)
+        for k, (a, b) in enumerate(zip(other.outputs, event.outputs, strict=True)):
+            match = _match_axes(a.tensor, b.tensor, counts, [layouts[p] for p in op.parent_ops if p in layouts])
             if isinstance(match, str):
                 skipped.setdefault(op.name, match)
                 continue
             axis, group, major, sizes, repeatable = match
-            named = _name_dims(op, sizes, group, dims, layouts, input_dims)
-            layout = Layout(op.name, output, axis, group, major, sizes, named, repeatable)
-            dims[op.name] = named
+            named = _name_dims(op, sizes, group, layouts, input_dims)
+            output = k if len(event.outputs) > 1 else -1
+            dtype = b.tensor.dtype  # type: ignore[union-attr]
+            layout = Layout(op.name, output, axis, group, major, sizes, named, repeatable, dtype, "")
+            if output < 0:
+                tensor = results[op.name] = layout.put_stimuli_first(b.tensor, counts[1])  # type: ignore[arg-type]
+                source = layouts.get(op.alias_of) if op.function in _VIEWS and not event.call.mutates else None
+                if source is not None and fingerprint_rows(tensor) == fingerprint_rows(results[source.name]):
+                    layout = replace(layout, shares=source.shares or source.name)
             layouts[layout.name] = layout
-    return Layouts(graph, layouts, {k: v for k, v in skipped.items() if k not in {x.op for x in layouts.values()}})
+    used = {layout.op for layout in layouts.values()}
+    return Layouts(graph, layouts, {name: reason for name, reason in skipped.items() if name not in used})
 
 
-def _match_axes(a: Any, b: Any) -> tuple[int, int, bool, tuple[int, ...], bool] | str:
+def fingerprint_rows(rows: torch.Tensor) -> tuple:
+    """Return what reordering each stimulus's values does not change: dtype, count, and exact sums over their bits."""
+    flat = rows.reshape(len(rows), -1).contiguous()
+    if flat.dtype == torch.bool or flat.is_complex() or flat.dtype == torch.bfloat16:
+        flat = torch.view_as_real(flat).flatten(1) if flat.is_complex() else flat.float()
+    width = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.dtype.itemsize]
+    bits = flat.view(width).to(torch.int64)
+    sums = [bits.sum(1), (bits * bits).sum(1), (bits * bits * bits).sum(1)]
+    return rows.dtype, bits.shape[1], tuple(tuple(s.tolist()) for s in sums)
+
+
+def _match_axes(
+    a: Any, b: Any, counts: tuple[int, int], parents: list[Layout]
+) -> tuple[int, int, bool, tuple[int, ...], bool] | str:
     """Return (axis, group, major, shape per stimulus, repeatable), or why there is none."""
+    few, more = counts
+    if a.layout != torch.strided or b.layout != torch.strided:
+        return "is not a dense tensor"
     if a.ndim != b.ndim:
         return "its number of axes depends on the batch size"
-    doubled = [i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if n == 2 * m and m > 0]
     changed = [i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if n != m]
     if not changed:
         return "does not grow with the number of stimuli"
-    if changed != doubled or len(doubled) != 1:
-        return "mixes the stimuli: more than one axis changes with their number"
-    axis = doubled[0]
-    group = a.shape[axis]
-    major = _nearly_equal(b.narrow(axis, 0, group), a)
-    repeatable, rest = major, list(a.shape)
+    axis = changed[0]
+    if len(changed) > 1 or a.shape[axis] * more != b.shape[axis] * few or a.shape[axis] % few:
+        return "mixes the stimuli: it does not grow along one axis in proportion to their number"
+    group = a.shape[axis] // few
+    rest = list(a.shape)
+    major = _differ(b.narrow(axis, 0, group * few), a)
     if group == 1:
         del rest[axis]
-        return axis, 1, True, tuple(rest), repeatable
-    if not major:
-        index = torch.arange(0, 2 * group, 2, device=b.device)
-        if not _nearly_equal(b.index_select(axis, index), a):
-            return "its stimuli share an axis with other things in an order that cannot be told"
-    return axis, group, major, tuple(rest), True
+        return axis, 1, True, tuple(rest), major <= 1
+    rest[axis] = group
+    index = torch.arange(more * group, device=b.device).reshape(group, more)[:, :few].reshape(-1)
+    interleaved = _differ(b.index_select(axis, index), a)
+    if min(major, interleaved) > 1:
+        return "its stimuli share an axis with other things in an order that cannot be told"
+    if max(major, interleaved) > 10:
+        return axis, group, major < interleaved, tuple(rest), True
+    for parent in parents:
+        if (parent.axis, parent.group) == (axis, group):
+            return axis, group, parent.major, tuple(rest), True
+    return "its stimuli share an axis with other things, and those looked at do not tell in which order"
 
 
-def _nearly_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return the largest difference in units of what rounding in another batch may change: up to 1 counts as equal."""
     if a.numel() == 0:
-        return True
-    if a.dtype == torch.bool or not (a.is_floating_point() or a.is_complex()):
-        return bool((a == b).all())
+        return 0.0
+    if not (a.is_floating_point() or a.is_complex()):
+        return 0.0 if bool((a == b).all()) else float("inf")
     scale = float(b.abs().nan_to_num(0, 0, 0).max())
-    return bool(((a - b).abs() <= 1e-3 * scale).logical_or(a == b).logical_or(a.isnan() & b.isnan()).all())
+    allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
+    off = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(allowed), (a - b).abs() / allowed)
+    return float(off.nan_to_num(float("inf"), float("inf")).max())
 
 
 def _name_input_dims(first: torch.Tensor) -> dict[tuple[int, ...], tuple[str, ...]]:
@@ -178,7 +219,6 @@ def _name_dims(
     op: Op,
     shape: tuple[int, ...],
     group: int,
-    dims: dict[str, tuple[str, ...]],
     layouts: dict[str, Layout],
     input_dims: dict[tuple[int, ...], tuple[str, ...]],
 ) -> tuple[str, ...]:
@@ -191,8 +231,8 @@ def _name_dims(
         return _SPATIAL_BY_NDIM.get(ndim, _BY_NDIM.get(ndim, unnamed))
     if op.function not in _REARRANGING:
         for parent in op.parents:
-            if parent.kind == "op" and len(dims.get(parent.source, ())) == ndim and parent.source in layouts:
-                return dims[parent.source]
+            if parent.kind == "op" and parent.source in layouts and len(layouts[parent.source].dims) == ndim:
+                return layouts[parent.source].dims
             if parent.kind == "input" and shape in input_dims:
                 return input_dims[shape]
     return _BY_NDIM.get(ndim, unnamed)

@@ -11,15 +11,22 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
-from neurolens.extract.guards import evaluation_mode
-from neurolens.extract.passes import choose_layouts, find_device, iterate_results, read_layouts, show_progress
-from neurolens.labels import OP, STIMULUS, STIMULUS_2
+from neurolens.extract.guards import evaluation_mode, preserve_buffers
+from neurolens.extract.passes import (
+    choose_layouts,
+    find_device,
+    is_named,
+    iterate_results,
+    read_layouts,
+    show_progress,
+)
+from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 from neurolens.stimuli import StimulusSet
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _CHUNK_BYTES = 64 * 2**20
 # Up to here a Gram is summed in float64 throughout; beyond, products are float32 and their sums float64.
-_EXACT_STIMULI = 512
+EXACT_STIMULI = 512
 
 
 def extract_grams(
@@ -41,7 +48,8 @@ def extract_grams(
     Parameters
     ----------
     model, stimuli, ops, batch_size, device, quiet
-        As for `extract_activations`. Ops with complex results are refused.
+        As for `extract_activations`. Ops whose results are complex or not finite are left out of ``"all"`` and of
+        patterns and listed in the attributes.
     memory : str or int
         Budget for the activations held at once: ``"4GiB"``, ``"500MB"`` or bytes. The model, one batch and the Grams
         themselves come on top. An op larger than the budget gets a pass of its own.
@@ -55,7 +63,7 @@ def extract_grams(
     Raises
     ------
     InputError
-        When an op's values are not finite or complex, or the budget cannot be read.
+        When an op asked for by name has results that are complex or not finite, or the budget cannot be read.
 
     Notes
     -----
@@ -73,10 +81,15 @@ def extract_grams(
     budget = read_bytes(memory)
     target = find_device(model, device)
     n = len(stimuli)
-    with evaluation_mode(model), torch.no_grad():
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         layouts = read_layouts(model, stimuli, target)
+        skipped = dict(layouts.skipped)
         chosen = choose_layouts(layouts, ops)
-        shared = find_shared(chosen, {op.name: op.alias_of for op in layouts.graph})
+        named = is_named(ops)
+        for layout in [x for x in chosen if x.dtype.is_complex]:
+            _skip_op(layout.name, "is complex, and a Gram wants real features", named, skipped)
+        chosen = [x for x in chosen if not x.dtype.is_complex]
+        shared = {x.name: x.shares for x in chosen if x.shares in {y.name for y in chosen}}
         groups = plan_groups([x for x in chosen if x.name not in shared], n, budget)
         computed: dict[str, tuple[np.ndarray, np.ndarray, int]] = {}
         with show_progress(n * len(groups), "grams", quiet) as progress:
@@ -84,16 +97,22 @@ def extract_grams(
                 progress.set_description(f"grams, pass {number} of {len(groups)}")
                 held: dict[str, torch.Tensor] = {}
                 for rows, results in iterate_results(
-                    model, stimuli, group, batch_size=batch_size, device=target, progress=progress
+                    model, stimuli, layouts.graph, group, batch_size=batch_size, device=target, progress=progress
                 ):
                     for name, tensor in results.items():
                         if name not in held:
-                            _check_dtype(name, tensor)
                             held[name] = tensor.new_empty((n, tensor[0].numel()))
-                        held[name][rows] = tensor.flatten(1) if tensor.ndim > 1 else tensor[:, None]
+                        held[name][rows] = tensor.reshape(len(tensor), -1)
                 for name in list(held):
-                    computed[name] = multiply_rows(held.pop(name), name, stimuli.ids)
-    names = [layout.name for layout in chosen]
+                    computed[name] = multiply_rows(held.pop(name))
+                    bad = ~np.isfinite(np.diag(computed[name][0]))
+                    if bad.any():
+                        first = stimuli.ids[int(bad.argmax())]
+                        reason = f"has values that are not finite for {int(bad.sum())} stimuli, first {first!r}"
+                        _skip_op(name, reason, named, skipped)
+    names = [layout.name for layout in chosen if shared.get(layout.name, layout.name) not in skipped]
+    if not names:
+        raise InputError(f"none of the {len(chosen)} selected ops has a Gram: {list_names(skipped.values())}")
     found = [computed[shared.get(name, name)] for name in names]
     ids = np.array(stimuli.ids, dtype=object)
     return xr.Dataset(
@@ -112,37 +131,20 @@ def extract_grams(
             "model": type(model).__name__,
             "stimulus_hash": stimuli.hash_content(),
             "n_passes": len(groups),
-            "skipped_ops": [f"{name}: {reason}" for name, reason in layouts.skipped.items()],
+            "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
+            "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
         },
     )
 
 
 def read_bytes(memory: str | int) -> int:
     """Return a number of bytes from ``"4GiB"``, ``"500 MB"`` or an int."""
-    if isinstance(memory, int) and memory > 0:
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
         return memory
-    match = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?i?B)\s*", str(memory))
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", str(memory))
     if not match or match[2] not in _UNITS or float(match[1]) <= 0:
         raise InputError(f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}")
     return int(float(match[1]) * _UNITS[match[2]])
-
-
-def find_shared(layouts: Sequence[Layout], alias_of: dict[str, str]) -> dict[str, str]:
-    """Map each result that only views another one to that one, so that it is computed once.
-
-    A result shares its source's Gram when both have one output, as many features, and the same values: a view that
-    reorders or reshapes. In-place ops share memory but not values, and are not shared.
-    """
-    by_name = {layout.name: layout for layout in layouts}
-    shared: dict[str, str] = {}
-    for layout in layouts:
-        source = alias_of.get(layout.op, "")
-        function = layout.op.rsplit("/", 1)[-1].split("@")[0].rstrip("0123456789").rstrip("_")
-        if source not in by_name or function not in _VIEWS or layout.output >= 0:
-            continue
-        if np.prod(by_name[source].shape) == np.prod(layout.shape):
-            shared[layout.name] = shared.get(source, source)
-    return shared
 
 
 def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[list[Layout]]:
@@ -150,7 +152,7 @@ def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[
     groups: list[list[Layout]] = []
     used = 0
     for layout in layouts:
-        size = n_stimuli * int(np.prod(layout.shape)) * 4
+        size = n_stimuli * int(np.prod(layout.shape)) * layout.dtype.itemsize
         if not groups or used + size > budget:
             groups.append([])
             used = 0
@@ -159,36 +161,38 @@ def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[
     return groups
 
 
-def multiply_rows(rows: torch.Tensor, name: str, ids: Sequence[str]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (A A', A 1, p) of A (stimulus, feature), summed over chunks of features."""
+def multiply_rows(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return (A A', A 1, p) of A (stimulus, feature), summed over chunks of features in float64.
+
+    Products are float64 up to 512 stimuli. Beyond, they are float32 of rows freed from their means, which are put back
+    exactly: a large common offset would cost digits.
+    """
     n, p = rows.shape
-    exact = torch.float64 if n <= _EXACT_STIMULI and rows.device.type != "mps" else torch.float32
-    gram = torch.zeros((n, n), dtype=torch.float64, device=rows.device if exact == torch.float64 else "cpu")
-    total = torch.zeros(n, dtype=torch.float64, device=gram.device)
+    double = n <= EXACT_STIMULI and rows.device.type != "mps"
+    home = rows.device if double else torch.device("cpu")
+    gram = torch.zeros((n, n), dtype=torch.float64, device=home)
     step = max(1, _CHUNK_BYTES // (8 * n))
-    for start in range(0, p, step):
-        chunk = rows[:, start : start + step].to(exact)
-        gram += (chunk @ chunk.T).to(gram)
-        total += chunk.sum(1, dtype=torch.float64 if exact == torch.float64 else None).to(total)
-    bad = ~torch.isfinite(gram.diagonal())
-    if bad.any():
-        first = ids[int(bad.nonzero()[0, 0])]
-        raise InputError(
-            f"{name!r} has values that are not finite for {int(bad.sum())} stimuli, first {first!r}. "
-            "Leave it out of ops=, or look at the model's output for this stimulus."
-        )
+    chunks = [slice(start, start + step) for start in range(0, p, step)]
+    total = sum(
+        (rows[:, c].to(home, torch.float64).sum(1) for c in chunks), torch.zeros(n, dtype=torch.float64).to(home)
+    )
+    if double:
+        for chunk in chunks:
+            part = rows[:, chunk].to(torch.float64)
+            gram += part @ part.T
+    else:
+        mean = (total / max(p, 1)).float().to(rows.device)
+        for chunk in chunks:
+            part = rows[:, chunk].float() - mean[:, None]
+            gram += (part @ part.T).to(home, torch.float64)
+        mean64 = mean.to(home, torch.float64)
+        gram += torch.outer(mean64, total) + torch.outer(total, mean64) - p * torch.outer(mean64, mean64)
     gram = (gram + gram.T) / 2
     return gram.cpu().numpy(), total.cpu().numpy(), p
 
 
-def _check_dtype(name: str, tensor: torch.Tensor) -> None:
-    if tensor.is_complex():
-        raise InputError(f"{name!r} is complex, and RDMs want real features. Leave it out of ops=.")
-
-
-_VIEWS = frozenset(
-    (
-        "view reshape flatten permute transpose T mT squeeze unsqueeze contiguous dropout movedim unflatten "
-        "swapaxes identity to detach alias clone feature_dropout alpha_dropout"
-    ).split()
-)
+def _skip_op(name: str, reason: str, named: bool, skipped: dict[str, str]) -> None:
+    """Leave an op out with its reason, or raise when it was asked for by name."""
+    if named:
+        raise InputError(f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this stimulus.")
+    skipped[name] = reason

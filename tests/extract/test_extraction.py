@@ -176,7 +176,7 @@ def test_values_that_are_not_finite_are_named(rng):
     x = np.ones((4, 3), np.float32)
     x[2, 0] = 0
     with pytest.raises(InputError, match=r"'/log' has values that are not finite for 1 stimuli, first 'stim002'"):
-        nl.extract_grams(Logs(), nl.load_stimuli(x), quiet=True)
+        nl.extract_grams(Logs(), nl.load_stimuli(x), ops="/log", quiet=True)
 
 
 def test_a_graph_that_depends_on_the_stimuli_is_reported():
@@ -186,7 +186,7 @@ def test_a_graph_that_depends_on_the_stimuli_is_reported():
 
     x = np.ones((4, 3), np.float32)
     x[3] = -1
-    with pytest.raises(InputError, match=r"op '/cos' did not run for stimuli 'stim003' to 'stim003'"):
+    with pytest.raises(InputError, match=r"depends on the stimuli: for 'stim003' to 'stim003' the model ran '/sin'"):
         nl.extract_activations(Picky(), nl.load_stimuli(x), ops="/cos", batch_size=1, quiet=True)
 
 
