@@ -1,6 +1,8 @@
 """StimulusSet: what the model and the brain were shown, by id."""
 
 import hashlib
+import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,8 @@ class StimulusSet:
     def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
         """Yield (ids, tensor of shape (batch, ...)) in order.
 
+        A last batch of one joins the one before: some models treat a batch of one differently.
+
         Raises
         ------
         InputError
@@ -87,8 +91,11 @@ class StimulusSet:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        for start in range(0, len(self), batch_size):
-            rows = range(start, min(start + batch_size, len(self)))
+        edges = [*range(0, len(self), batch_size), len(self)]
+        if batch_size > 1 and len(edges) > 2 and edges[-1] - edges[-2] == 1:
+            del edges[-2]
+        for start, stop in itertools.pairwise(edges):
+            rows = range(start, stop)
             tensors = [self._read(r) for r in rows]
             shapes = {tuple(t.shape) for t in tensors}
             if len(shapes) > 1:
@@ -99,8 +106,8 @@ class StimulusSet:
             yield self.ids[rows[0] : rows[-1] + 1], torch.stack(tensors)
 
     def hash_content(self) -> str:
-        """Return the sha256 of ids, raw content and preprocessing, as hex: equal if and only if the runs are."""
-        digest = hashlib.sha256(repr(self.transform).encode())
+        """Return the sha256 of ids, raw content and preprocessing, as hex; a function as its code."""
+        digest = hashlib.sha256(_describe_transform(self.transform).encode())
         for name, item in zip(self.ids, self._items, strict=True):
             digest.update(name.encode() + b"\0")
             if isinstance(item, Path):
@@ -167,7 +174,7 @@ def load_stimuli(
     source : path, sequence of paths, array or tensor
         A folder of images (read in sorted order of their names), image files, or an array with stimuli along its
         first axis. Arrays of type uint8 and shape (n, height, width, 3) are pictures; other arrays go to
-        the model as they are.
+        the model as they are, float64 and bfloat16 as float32.
     ids : sequence of str, optional
         Default: file names without suffix; ``stim000``, ``stim001`` ... for arrays.
     transform : callable, None or "auto"
@@ -200,12 +207,12 @@ def load_stimuli(
     if isinstance(source, (str, Path)):
         items = _list_images(Path(source))
     elif isinstance(source, (np.ndarray, torch.Tensor)):
-        array = np.asarray(source.detach().cpu() if isinstance(source, torch.Tensor) else source)
-        if array.ndim < 2:
-            raise InputError(f"an array of stimuli needs them along its first axis, got shape {array.shape}")
-        items = list(array)
+        items = _split_array(source, transform)
     else:
-        items = [Path(p) for p in source]
+        items = list(source)
+        if items and isinstance(items[0], (np.ndarray, torch.Tensor)):
+            raise InputError("a list of arrays was passed; stack them into one with numpy.stack or torch.stack")
+        items = [Path(p) for p in items]
         missing = [str(p) for p in items if not p.is_file()]
         if missing:
             raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
@@ -215,7 +222,7 @@ def load_stimuli(
             open_image(path, verify_only=True)
     if ids is None:
         files = pictures and isinstance(items[0], Path)
-        ids = [p.stem for p in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+        ids = [Path(str(p)).stem for p in items] if files else [f"stim{i:03d}" for i in range(len(items))]
     if transform == "auto":
         chosen: Any = ImageTransform() if pictures else None
     else:
@@ -253,6 +260,34 @@ def _list_images(folder: Path) -> list[Path]:
     if not found:
         raise InputError(f"no images in {str(folder)!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
     return found
+
+
+def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.ndarray]:
+    if isinstance(source, torch.Tensor):
+        source = source.detach().cpu()
+        source = source.float().numpy() if source.dtype == torch.bfloat16 else source.numpy()
+    if source.ndim < 2:
+        raise InputError(f"an array of stimuli needs them along its first axis, got shape {source.shape}")
+    if source.dtype == np.uint8 and source.ndim > 2 and source.shape[-1] != 3 and transform == "auto":
+        raise InputError(
+            f"uint8 arrays are read as pictures of shape (n, height, width, 3), got {source.shape}. Move the axes, or "
+            "pass transform=None to give the numbers to the model as they are."
+        )
+    return list(source.astype(np.float32) if source.dtype == np.float64 else source)
+
+
+def _describe_transform(transform: Any) -> str:
+    """Return a text that is equal in every process for equal preprocessing: no addresses."""
+    if transform is None:
+        return "None"
+    code = getattr(transform, "__code__", None)
+    if code is not None:
+        parts = (transform.__module__, transform.__qualname__, code.co_code.hex(), code.co_consts, code.co_names)
+        return re.sub(r" at 0x[0-9a-f]+", "", repr(parts))
+    text = repr(transform)
+    if " at 0x" in text:
+        text = f"{type(transform).__module__}.{type(transform).__qualname__}({sorted(vars(transform).items())!r})"
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 
 def _is_picture(item: Any) -> bool:

@@ -51,12 +51,14 @@ class Call:
     """What the recorder needs to know of one torch function, worked out once per recording.
 
     ``function`` is the plain name, ``exact`` the name that ran; ``body`` is a clone of a Python function that
-    runs straight through instead of asking the mode again, or None for a leaf. ``quiet`` calls are not looked at.
+    runs straight through instead of asking the mode again, or None for a leaf. ``writes`` are positions and names of
+    arguments that a registered operator says it writes to. ``quiet`` calls are not looked at.
     """
 
     function: str
     exact: str
     mutates: bool
+    writes: tuple[int | str, ...]
     updates_statistics: int
     host_read: bool
     quiet: bool
@@ -68,7 +70,7 @@ def describe_call(func: Any, clones: "CloneShop") -> Call:
     exact = getattr(func, "__name__", None) or type(func).__name__
     if exact in ("__get__", "__set__") and hasattr(func, "__self__"):
         target = getattr(func.__self__, "__name__", exact)
-        return Call(target, f"{target}.{exact}", exact == "__set__", 0, False, target in _QUIET, None)
+        return Call(target, f"{target}.{exact}", exact == "__set__", (), 0, False, target in _QUIET, None)
     if isinstance(func, torch._ops.OpOverload):
         exact = func._schema.name.split("::")[-1]
     stem = exact.strip("_") if exact.startswith("__") else exact
@@ -83,7 +85,24 @@ def describe_call(func: Any, clones: "CloneShop") -> Call:
         function = exact.strip("_") or exact
     leaf = exact in _LEAVES or exact in HOST_READS or getattr(func, "__module__", None) == "torch.autograd"
     body = None if leaf else clones.clone_function(func)
-    return Call(function, exact, mutates, _BATCH_STATISTICS.get(exact, 0), exact in HOST_READS, exact in _QUIET, body)
+    writes = list_writes(func)
+    mutates = mutates and not writes
+    return Call(
+        function, exact, mutates, writes, _BATCH_STATISTICS.get(exact, 0), exact in HOST_READS, exact in _QUIET, body
+    )
+
+
+def list_writes(func: Any) -> tuple[int | str, ...]:
+    """Return the positions and names of the arguments that an operator's schema says it writes to."""
+    if isinstance(func, torch._ops.OpOverloadPacket):
+        func = getattr(func, func.overloads()[0])
+    if not isinstance(func, torch._ops.OpOverload):
+        return ()
+    found: list[int | str] = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found += [argument.name] if argument.kwarg_only else [i, argument.name]
+    return tuple(found)
 
 
 class CloneShop:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError, RecordingError
-from neurolens.extract.guards import open_attention, preserve_random_states, run_eagerly
+from neurolens.extract.guards import open_attention, preserve_random_states
 from neurolens.extract.kernels import KernelRecorder
 from neurolens.extract.ledger import Ledger
 from neurolens.extract.recorder import Recorder
@@ -104,7 +104,7 @@ def record_kernels(
 
 
 def _run_model(model: nn.Module, args: tuple, kwargs: dict, gradients: bool) -> Any:
-    with preserve_random_states(), open_attention(), run_eagerly(), torch.set_grad_enabled(gradients):
+    with preserve_random_states(), open_attention(), torch.set_grad_enabled(gradients):
         return model(*args, **kwargs)
 
 

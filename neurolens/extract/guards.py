@@ -1,8 +1,9 @@
 """Contexts that lend a model or the process's settings to a pass and put everything back."""
 
 import random
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -24,22 +25,42 @@ def preserve_random_states() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
 
 
-@contextmanager
-def open_attention() -> Iterator[None]:
-    """Turn PyTorch's fused attention path off, as an active function mode does, so that the two runs are equal."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+class _EagerKernels:
+    """Fused attention off and compiled code eager, while any thread is inside.
+
+    Both are settings of the whole process: the first pass in saves them, the last one out puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._undo = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                before = torch.backends.mha.get_fastpath_enabled()
+                self._undo.callback(torch.backends.mha.set_fastpath_enabled, before)
+                torch.backends.mha.set_fastpath_enabled(False)
+                self._undo.enter_context(torch.compiler.set_stance("force_eager"))
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._undo.close()
 
 
-@contextmanager
-def run_eagerly() -> Iterator[None]:
-    """Let compiled functions and modules run their Python, so that what they do can be seen."""
-    with torch.compiler.set_stance("force_eager"):
-        yield
+_EAGER_KERNELS = _EagerKernels()
+
+
+def open_attention() -> _EagerKernels:
+    """Run attention op by op, as an active function mode does, and compiled modules as their Python.
+
+    A plain run needs the same, so that it equals a recorded one bit for bit.
+    """
+    return _EAGER_KERNELS
 
 
 @contextmanager
@@ -56,12 +77,19 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def preserve_buffers(model: nn.Module) -> Iterator[None]:
-    """Put every buffer's content back, for passes in training mode that are only looked at."""
-    before = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+    """Put every module's buffers back: the same tensors, with the content they had."""
+    before = [
+        (module, name, buffer, None if buffer is None or buffer.is_meta else buffer.detach().clone())
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+    ]
     try:
         yield
     finally:
+        for module in model.modules():
+            module._buffers.clear()
         with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                if name in before and before[name].shape == buffer.shape:
-                    buffer.copy_(before[name])
+            for module, name, buffer, content in before:
+                module._buffers[name] = buffer
+                if buffer is not None and content is not None and not torch.equal(buffer, content):
+                    buffer.copy_(content)

@@ -51,7 +51,7 @@ class KernelRecorder(TorchDispatchMode):
         made = written if result is None and written else list(iterate_tensors(result))
         if made:
             kernel = func._schema.name.split("::")[-1]
-            call = Call(kernel.strip("_"), str(func).removeprefix("aten."), bool(written), 0, False, False, None)
+            call = Call(kernel.strip("_"), str(func).removeprefix("aten."), bool(written), (), 0, False, False, None)
             index = len(self.recording.events)
             outputs = [self._ledger.make_value("op", index, k, t, self._keep is not None) for k, t in enumerate(made)]
             specs = tuple((t.shape, t.dtype, t.device) for t in made)

@@ -94,7 +94,11 @@ class Ledger:
         for storage in {read_storage(t) for t in written}:
             old = self._storages.pop(storage, [])
             values = self._storages[storage] = [v for v in old if v.kind != "op" or v.source == index]
+            touched = [t for t in written if read_storage(t) == storage]
             for tensor in [t for t in (v.ref() for v in old) if t is not None]:
+                if not any(may_overlap(tensor, t) for t in touched):
+                    values.extend(v for v in old if v.ref() is tensor)
+                    continue
                 current = self.look_up(tensor)
                 if current is not None and not (current.kind == "op" and current.source == index):
                     self.set_value(self.make_value("op", index, 0, tensor, keep), tensor)
@@ -133,12 +137,46 @@ class Ledger:
             return tensor.detach().clone()
 
 
+def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return False only where two tensors on one memory surely share no element: disjoint ranges or slices."""
+    if a.layout != torch.strided or b.layout != torch.strided or not a.numel() or not b.numel():
+        return True
+    spans = []
+    for t in (a, b):
+        start = t.storage_offset() * t.element_size()
+        reach = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+        spans.append((start, start + (reach + 1) * t.element_size()))
+    if spans[0][1] <= spans[1][0] or spans[1][1] <= spans[0][0]:
+        return False
+    if a.stride() != b.stride() or a.dtype != b.dtype:
+        return True
+    # Slices of one base: compare the ranges of indices axis by axis, largest stride first.
+    left, right, limit = int(a.storage_offset()), int(b.storage_offset()), None
+    strides = a.stride()
+    for axis in sorted(range(a.ndim), key=lambda i: -strides[i]):
+        stride = strides[axis]
+        if stride == 0:
+            return True
+        (i, left), (j, right) = divmod(left, stride), divmod(right, stride)
+        if limit is not None and max(i + a.shape[axis], j + b.shape[axis]) * stride > limit:
+            return True
+        if i + a.shape[axis] <= j or j + b.shape[axis] <= i:
+            return False
+        limit = stride
+    return True
+
+
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
     """Return the tensors that a function-level call is about to overwrite."""
     written: list[torch.Tensor] = []
     if call.mutates and args:
         written.extend(iterate_tensors(args[0]))
-    if kwargs and kwargs.get("out") is not None:
+    for place in call.writes:
+        if isinstance(place, str):
+            written.extend(iterate_tensors(kwargs.get(place)))
+        elif place < len(args):
+            written.extend(iterate_tensors(args[place]))
+    if kwargs and kwargs.get("out") is not None and "out" not in call.writes:
         written.extend(iterate_tensors(kwargs["out"]))
     flag = call.updates_statistics
     if flag and len(args) > flag and args[flag]:

@@ -80,7 +80,8 @@ class Recorder(TorchFunctionMode):
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_call(func, self._clones)
-        if call.quiet:
+        # Inside vmap and its kin, tensors stand for batches that only the transform knows: what comes out is unseen.
+        if call.quiet or torch._C._are_functorch_transforms_active():
             return func(*args, **kwargs)
         outer = self._composites[-1] if self._composites else None
         if call.body is not None and types in _PLAIN_TYPES and (outer is None or outer[0] is not call):

@@ -86,9 +86,9 @@ def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
     elif isinstance(result, dict):
         for item in result.values():
             yield from iterate_tensors(item)
-    elif hasattr(result, "__dataclass_fields__"):
-        for name in result.__dataclass_fields__:
-            yield from iterate_tensors(getattr(result, name, None))
+    else:
+        for item in list_attributes(result).values():
+            yield from iterate_tensors(item)
 
 
 def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]]) -> None:
@@ -101,9 +101,21 @@ def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]])
     elif isinstance(tree, dict):
         for key, item in tree.items():
             collect_tensors(item, f"{path}.{key}", found)
-    elif hasattr(tree, "__dataclass_fields__"):
-        for name in tree.__dataclass_fields__:
-            collect_tensors(getattr(tree, name, None), f"{path}.{name}", found)
+    else:
+        for name, item in list_attributes(tree).items():
+            collect_tensors(item, f"{path}.{name}", found)
+
+
+def list_attributes(tree: Any) -> dict[str, Any]:
+    """Return the tensors, and containers of them, that a plain object holds as attributes; nothing deeper."""
+    if tree is None or isinstance(tree, (str, bytes, int, float, complex, type, torch.nn.Module)):
+        return {}
+    if hasattr(tree, "__dataclass_fields__"):
+        return {name: getattr(tree, name, None) for name in tree.__dataclass_fields__}
+    held = getattr(tree, "__dict__", None)
+    if not isinstance(held, dict) or callable(tree):
+        return {}
+    return {name: item for name, item in held.items() if isinstance(item, (_Tensor, tuple, list, dict))}
 
 
 def replace_tensors(tree: Any, path: str, make: Callable[[torch.Tensor, str], torch.Tensor]) -> Any:
@@ -121,7 +133,7 @@ def read_storage(tensor: torch.Tensor) -> int:
     """Return an identity of the memory behind ``tensor``, 0 where there is none to speak of (sparse, meta views)."""
     try:
         return tensor.untyped_storage()._cdata
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, ValueError):
         return 0
 
 
@@ -131,6 +143,7 @@ def read_version(tensor: torch.Tensor) -> int:
 
 
 def read_random_state() -> Any:
-    """Return the states of torch's generators, for running an op again."""
+    """Return the states of torch's generators and of autocast, for running an op again."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return torch.get_rng_state(), cuda
+    autocast = [(d, torch.get_autocast_dtype(d)) for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)]
+    return torch.get_rng_state(), cuda, autocast

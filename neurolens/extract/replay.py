@@ -1,6 +1,7 @@
 """Running recorded ops again: one by one from saved values, with a changed parent, or as a whole program."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ def replay_event(event: Event) -> tuple[str, str] | None:
     """Run one op again from saved values; return (status, reason) unless it gives its saved result, bit for bit."""
     if event.call.function in UNINITIALISED:
         return None
+    if is_differentiation(event):
+        return "unverified", "it differentiates what was recorded, which a replay of single ops cannot"
     try:
         made = _run_event(event, {})
     except Exception as error:
@@ -32,6 +35,11 @@ def replay_event(event: Event) -> tuple[str, str] | None:
         if before is None or not equal_bits(again, before):
             return "failed", "run again from its parents' saved values it does not give its saved value"
     return None
+
+
+def is_differentiation(event: Event) -> bool:
+    """Return whether the op computes gradients of others, by walking the autograd graph rather than its arguments."""
+    return getattr(event.func, "__module__", "") == "torch.autograd" or event.call.exact == "backward"
 
 
 def perturb_event(event: Event) -> tuple[list[str], list[str]]:
@@ -137,11 +145,22 @@ def run_program(recording: Recording, inputs: dict[str, torch.Tensor]) -> list[t
         for event in recording.events:
             args = _substitute(event.args, resolve)
             kwargs = _substitute(event.kwargs, resolve)
-            result = event.func(*args, **kwargs)
+            with repeat_autocast(event):
+                result = event.func(*args, **kwargs)
             made = list(iterate_tensors(args[0] if result is None else result))
             for value, tensor in zip(event.outputs, made, strict=True):
                 state[id(value)] = tensor
         return [resolve(value) for value, _ in recording.outputs]
+
+
+@contextmanager
+def repeat_autocast(event: Event) -> Iterator[None]:
+    """Set autocast as it was when the op ran, without its cache of converted weights."""
+    recorded = event.random_state[2] if event.random_state is not None else []
+    with ExitStack() as stack:
+        for device, dtype in recorded:
+            stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
+        yield
 
 
 def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -159,7 +178,7 @@ def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def _run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Tensor]:
     """Run an event on its parents' saved values, some of them replaced; what it writes to are copies."""
-    fresh = event.call.mutates or event.call.updates_statistics or "out" in event.kwargs
+    fresh = event.call.mutates or event.call.writes or event.call.updates_statistics or "out" in event.kwargs
     shared: dict[int, torch.Tensor] = {}
 
     def resolve(value: Value) -> torch.Tensor:
@@ -173,7 +192,8 @@ def _run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Te
         if event.random_state[1]:
             torch.cuda.set_rng_state_all(event.random_state[1])
     args = _substitute(event.args, resolve)
-    result = event.func(*args, **_substitute(event.kwargs, resolve))
+    with repeat_autocast(event):
+        result = event.func(*args, **_substitute(event.kwargs, resolve))
     return list(iterate_tensors(args[0] if result is None else result))
 
 

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 
@@ -17,6 +18,21 @@ class Scope:
         self.address = address
         self.module_class = module_class
         self.call = call
+
+
+class _Hook:
+    """A hook that a model may copy along with its modules; the copies' calls are not counted as the model's."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable) -> None:
+        self.call = call
+
+    def __call__(self, *args: Any) -> None:
+        self.call(*args)
+
+    def __deepcopy__(self, memo: dict) -> "_Hook":
+        return self
 
 
 class ScopeStack:
@@ -52,9 +68,12 @@ class ScopeStack:
 
     def __enter__(self) -> "ScopeStack":
         try:
+            enter, leave = _Hook(self._enter_module), _Hook(self._leave_module)
             for module in self._model.modules():
-                self._handles.append(module.register_forward_pre_hook(self._enter_module, prepend=True))
-                self._handles.append(module.register_forward_hook(self._leave_module, always_call=True))
+                if isinstance(module, torch.jit.ScriptModule):
+                    continue
+                self._handles.append(module.register_forward_pre_hook(enter, prepend=True))
+                self._handles.append(module.register_forward_hook(leave, always_call=True))
         except BaseException:
             self.__exit__()
             raise
@@ -66,7 +85,7 @@ class ScopeStack:
         self._handles.clear()
 
     def _enter_module(self, module: nn.Module, _: Any) -> None:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or id(module) not in self.addresses:
             return
         address = self.addresses[id(module)]
         call = self._calls[address] = self._calls.get(address, 0) + 1
@@ -74,7 +93,7 @@ class ScopeStack:
         self.current = Scope(address, self.classes[address], call)
 
     def _leave_module(self, module: nn.Module, _: Any, output: Any) -> None:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or id(module) not in self.addresses:
             return
         error = sys.exc_info()[1]
         if error is not None and (self.failure is None or self.failure[0] is not error):

@@ -205,3 +205,130 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_tried(resnet, ima
     monkeypatch.setattr("os.sysconf", lambda name: 1024)
     with pytest.raises(InputError, match=r"need .* GiB and this machine has .*use extract_grams"):
         nl.extract_activations(resnet, images, quiet=True)
+
+
+class Merged(nn.Module):
+    """Puts tokens and stimuli into one axis, tokens first, after a ReLU that may leave nothing."""
+
+    def forward(self, x):
+        return torch.relu(x.transpose(0, 1).reshape(-1, x.shape[2]))
+
+
+def test_an_order_that_the_first_stimuli_do_not_tell_is_not_guessed(rng):
+    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
+    x[:3] = -1
+    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), quiet=True)
+    assert any("do not tell in which order" in reason for reason in acts.attrs["skipped_ops"])
+    x[1] = rng.standard_normal((4, 6))
+    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), ops="/relu", quiet=True)
+    np.testing.assert_array_equal(acts["/relu"]["activation"], np.maximum(x, 0))
+
+
+def test_one_huge_channel_does_not_hide_the_order(rng):
+    class Outlier(Merged):
+        def forward(self, x):
+            merged = x.transpose(0, 1).reshape(-1, x.shape[2])
+            return merged + torch.tensor([5e3] + [0.0] * 5)
+
+    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
+    acts = nl.extract_activations(Outlier(), nl.load_stimuli(x), ops="/add", quiet=True)
+    np.testing.assert_allclose(acts["/add"]["activation"].values[..., 1:], x[..., 1:])
+
+
+class WritesBesideAView(nn.Module):
+    def forward(self, x):
+        y = x * 1
+        a, b = y[:, :2], y[:, 2:]
+        a.add_(1)
+        return b.flatten(1)
+
+
+class DropsInPlace(nn.Module):
+    def forward(self, x):
+        return torch.nn.functional.dropout(x * 1, 0.5, True, inplace=True).flatten(1)
+
+
+class SeesBits(nn.Module):
+    def forward(self, x):
+        return (x * 1).view(torch.int32)
+
+
+@pytest.mark.parametrize("net", [WritesBesideAView, DropsInPlace, SeesBits])
+def test_only_equal_values_share_a_gram(net, rng):
+    stimuli = nl.load_stimuli(rng.standard_normal((5, 4, 6)).astype(np.float32))
+    torch.manual_seed(0)
+    grams = nl.extract_grams(net(), stimuli, quiet=True)
+    torch.manual_seed(0)
+    acts = nl.extract_activations(net(), stimuli, quiet=True)
+    for op in grams.op.values:
+        expected = multiply_rows_slowly(acts[op]["activation"].values)[0]
+        np.testing.assert_allclose(grams.gram.sel(op=op), expected, rtol=1e-6)
+
+
+def test_a_write_beside_a_slice_is_not_its_parent():
+    graph = nl.trace(WritesBesideAView(), torch.ones(2, 4, 6)).graph
+    assert graph.by_name["/flatten"].parent_ops == ("/getitem_2",)
+
+
+def test_a_counting_buffer_does_not_make_grams_depend_on_the_budget(rng):
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("n", torch.zeros(1))
+
+        def forward(self, x):
+            self.n += 1
+            return (x * self.n).sin()
+
+    net, stimuli = Counts(), nl.load_stimuli(rng.standard_normal((6, 5)).astype(np.float32))
+    one = nl.extract_grams(net, stimuli, quiet=True)
+    many = nl.extract_grams(net, stimuli, memory=1, quiet=True)
+    np.testing.assert_array_equal(one.gram, many.gram)
+    assert net.n.item() == 0
+
+
+@pytest.mark.parametrize("offset", [0, 10, 1000])
+def test_grams_of_many_stimuli_keep_their_precision(offset, rng):
+    from neurolens.extract.grams import EXACT_STIMULI, multiply_rows
+
+    rows = (rng.standard_normal((EXACT_STIMULI + 8, 300)) + offset).astype(np.float32)
+    gram, total, p = multiply_rows(torch.as_tensor(rows))
+    exact = rows.astype(np.float64)
+    centred = gram - np.outer(total, total) / p
+    true = exact - exact.mean(1, keepdims=True)
+    np.testing.assert_allclose(centred, true @ true.T, atol=2e-4 * 300)
+
+
+def test_ops_without_finite_or_real_values_are_left_out_with_the_reason(rng):
+    class Odd(nn.Module):
+        def forward(self, x):
+            return x.masked_fill(x > 0, -torch.inf).softmax(-1) + torch.fft.fft(x).abs()
+
+    grams = nl.extract_grams(Odd(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
+    assert list(grams.op.values) == ["/gt", "/softmax", "/abs", "/add"]
+    reasons = " ".join(grams.attrs["skipped_ops"])
+    assert "/masked_fill: has values that are not finite" in reasons
+    assert "/fft_fft: is complex" in reasons
+
+
+def test_patterns_leave_out_ops_without_stimuli():
+    acts = nl.extract_activations(Windows(), nl.load_stimuli(np.ones((3, 8), np.float32)), ops=["/*"], quiet=True)
+    assert "/ones" not in [node["activation"].attrs["op"] for node in acts.subtree if "activation" in node]
+
+
+def test_a_dead_op_gives_nan_and_a_warning_that_names_it(rng):
+    class Dead(nn.Module):
+        def forward(self, x):
+            return (x * 0).relu() + x
+
+    grams = nl.extract_grams(Dead(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
+    with pytest.warns(RuntimeWarning, match="op '/mul': stimuli 'stim000'"):
+        rdms = nl.compute_rdms(grams)
+    assert rdms.sel(op="/add").notnull().all()
+
+
+def test_a_missing_gpu_is_a_sentence(resnet, images):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(InputError, match="torch sees no GPU"):
+        nl.extract_grams(resnet, images, device="cuda", quiet=True)

@@ -97,3 +97,86 @@ def test_a_kept_value_overwritten_unseen_fails():
     verdict = nl.validate(Sneaky(), torch.ones(2))
     assert verdict.status == "failed"
     assert verdict.reasons.reason.str.contains("changed in place by something unseen").any()
+
+
+def test_autocast_inside_a_model_is_repeated():
+    class Casts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return self.b(self.a(x))
+
+    verdict = nl.validate(Casts(), torch.randn(2, 4))
+    assert verdict.status == "verified", verdict
+
+
+def test_gradients_taken_inside_a_model_are_said_not_to_be_replayed():
+    class Differentiates(nn.Module):
+        def forward(self, x):
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad((x * x).sum(), x)[0]
+
+    verdict = nl.validate(Differentiates(), torch.randn(4))
+    assert verdict.status == "unverified"
+    assert verdict.reasons.reason.str.contains("differentiates what was recorded").any()
+
+
+def test_what_vmap_hides_is_said_to_be_unseen():
+    class Maps(nn.Module):
+        def forward(self, x):
+            return torch.vmap(lambda row: row.sin() * 2)(x) + 1
+
+    assert nl.validate(Maps(), torch.randn(3, 4)).status == "unverified"
+
+
+def test_an_output_without_tensors_is_not_called_verified():
+    class Hides(nn.Module):
+        def forward(self, x):
+            (x + 1).sum()
+            return lambda: x
+
+    verdict = nl.validate(Hides(), torch.randn(2))
+    assert verdict.status == "unverified"
+    assert verdict.reasons.reason.str.contains("no tensor was found").any()
+
+
+def test_a_buffer_replaced_and_written_is_put_back_as_the_same_tensor():
+    class Replaces(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("k", torch.ones(3))
+
+        def forward(self, x):
+            self.k = self.k + 1
+            self.k[0].mul_(2)
+            return x * self.k
+
+    net = Replaces()
+    before = net.k
+    assert nl.validate(net, torch.randn(3)).status == "verified"
+    assert net.k is before
+    assert net.k.tolist() == [1, 1, 1]
+
+
+def test_custom_ops_that_write_are_seen():
+    if not hasattr(torch.ops, "neurolens_tests") or not hasattr(torch.ops.neurolens_tests, "bump"):
+
+        @torch.library.custom_op("neurolens_tests::bump", mutates_args=("x",))
+        def bump(x: torch.Tensor) -> None:
+            x.add_(1)
+
+    class Bumps(nn.Module):
+        def forward(self, x):
+            y = x * 2
+            torch.ops.neurolens_tests.bump(y)
+            return y + 0
+
+    trace = nl.trace(Bumps(), torch.ones(2))
+    assert trace["/mul"].value.tolist() == [2, 2]
+    assert trace["/bump"].value.tolist() == [3, 3]
+    assert trace["/add"].op.parent_ops == ("/bump",)
+    assert nl.validate(Bumps(), torch.ones(2)).status == "verified"
