@@ -82,7 +82,7 @@ def describe_call(func: Any, clones: "CloneShop") -> Call:
     elif exact.startswith("__"):
         function = operator or stem
     else:
-        function = exact.strip("_") or exact
+        function = "sub" if exact == "rsub" else exact.strip("_") or exact
     leaf = exact in _LEAVES or exact in HOST_READS or getattr(func, "__module__", None) == "torch.autograd"
     body = None if leaf else clones.clone_function(func)
     writes = list_writes(func)

@@ -44,9 +44,26 @@ class Ledger:
         """Return the current value of a tensor, noting a source or a constant on its first use."""
         value = self.look_up(tensor)
         if value is None:
-            kind, address = self._sources.get(id(tensor), ("constant", "constant"))
-            value = self.set_value(self.make_value(kind, address, 0, tensor, True), tensor)
+            twin = None if id(tensor) in self._sources else self._find_twin(tensor)
+            if twin is not None:
+                value = self.set_value(self.make_value(twin.kind, twin.source, twin.output, tensor, True), tensor)
+                value.previous = twin
+            else:
+                kind, address = self._sources.get(id(tensor), ("constant", "constant"))
+                value = self.set_value(self.make_value(kind, address, 0, tensor, True), tensor)
         return value
+
+    def _find_twin(self, tensor: torch.Tensor) -> Value | None:
+        """Return the current value of another object with the very same elements, such as a tensor made a subclass."""
+        storage = read_storage(tensor)
+        for value in reversed(self._storages.get(storage, ()) if storage else ()):
+            live = value.ref()
+            if live is None or self.look_up(live) is not value or live.layout != tensor.layout:
+                continue
+            same = live.shape == tensor.shape and live.stride() == tensor.stride() and live.dtype == tensor.dtype
+            if same and live.storage_offset() == tensor.storage_offset():
+                return value
+        return None
 
     def make_value(self, kind: str, source: Any, output: int, tensor: torch.Tensor, keep: bool) -> Value:
         """Return a new value for a tensor, without making it the current one."""

@@ -10,6 +10,7 @@ from neurolens.extract.guards import open_attention, preserve_random_states
 from neurolens.extract.records import Event, Recording, Value, iterate_tensors
 
 UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"})
+SHAPE_OF_SECOND = frozenset({"type_as", "expand_as", "view_as", "reshape_as", "resize_as", "to"})
 # Functions of a tensor's shape, dtype or device alone: no other value can change their result.
 SHAPE_ONLY = frozenset(
     "zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full new_empty "
@@ -71,7 +72,7 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
                 break
         if changed:
             continue
-        reason = f"no other value was accepted ({refused})" if refused else find_excuse(event, value)
+        reason = f"no other value was accepted ({refused})" if refused else find_excuse(event, value, position)
         (exempt if reason else ignored).append(f"{position}: {reason}" if reason else position)
     return ignored, exempt
 
@@ -85,16 +86,23 @@ def make_others(tensor: torch.Tensor) -> list[torch.Tensor]:
         low, high = int(flat.min()), int(flat.max())
         rolled = flat.roll(1).reshape(tensor.shape)
         shifted = (tensor - low + 1) % (high - low + 1) + low if high > low else tensor + 1
-        return [shifted.to(tensor.dtype), rolled, (tensor - 1).abs() if high == low else tensor.flip(0)]
+        if high > low:
+            return [shifted.to(tensor.dtype), rolled, torch.full_like(tensor, low), torch.full_like(tensor, high)]
+        return [shifted.to(tensor.dtype), (tensor - 1).abs()]
     step = torch.linspace(-1, 1, flat.numel(), device=flat.device, dtype=torch.float32)
     scale = float(flat.abs().float().nan_to_num(0, 0, 0).max()) if not tensor.is_complex() else 1.0
     noise = (step * (scale or 1.0)).to(tensor.dtype).reshape(tensor.shape)
     rolled = flat.roll(1).reshape(tensor.shape)
-    return [tensor + noise, noise.flip(tuple(range(noise.ndim))) * 3 if noise.ndim else noise + 3, rolled]
+    others = [tensor + noise, noise.flip(tuple(range(noise.ndim))) * 3 if noise.ndim else noise + 3]
+    return [*others, tensor + step.to(tensor.dtype).reshape(tensor.shape), torch.zeros_like(tensor), rolled]
 
 
-def find_excuse(event: Event, value: Value) -> str:
+def find_excuse(event: Event, value: Value, position: str) -> str:
     """Return why an op's result need not depend on a parent, or an empty string."""
+    if position == "out":
+        return "it is overwritten entirely"
+    if event.call.function in SHAPE_OF_SECOND and position != "0":
+        return "only its shape or type is used"
     others = [v.tensor for v, _ in event.parents if v is not value and v.tensor is not None]
     if any(t.numel() and not t.to(torch.bool).any() for t in others if not t.is_quantized):
         return "another operand is all zero"
@@ -102,7 +110,7 @@ def find_excuse(event: Event, value: Value) -> str:
         return "a mask leaves it out entirely"
     if event.call.function in ("dropout", "feature_dropout", "alpha_dropout"):
         return "dropout left nothing"
-    if event.call.function in ("copy_", "setitem", "index_put", "index_copy", "scatter", "masked_fill", "where"):
+    if event.call.function in ("copy", "setitem", "index_put", "index_copy", "scatter", "masked_fill", "where"):
         return "it is overwritten entirely or not chosen"
     if all((s == s.reshape(-1)[:1]).all() for s in (v.tensor for v in event.outputs) if s is not None and s.numel()):
         return "the result is constant: everything was clipped, masked or rounded to one value"
