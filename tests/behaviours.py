@@ -107,8 +107,8 @@ def name_passes(*stems: str, n: int) -> tuple[tuple[str, ...], ...]:
 def merge_tables() -> dict[str, Behaviour]:
     """Return all behaviours by name."""
     merged: dict[str, Behaviour] = {}
-    for part in ("behaviours_values", "behaviours_modules", "behaviours_control"):
-        table = import_module(part).BEHAVIOURS
+    for part in ("values",):
+        table = import_module(f"behaviours_{part}").BEHAVIOURS
         assert not merged.keys() & table.keys()
         merged |= table
     return merged

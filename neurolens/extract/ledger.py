@@ -9,6 +9,10 @@ from neurolens.extract.records import Recording, Value, collect_tensors, iterate
 from neurolens.extract.scopes import Scope
 
 _Tensor = torch.Tensor
+# In-place calls that change what a tensor object says of itself and no element: other views are as they were.
+METADATA_ONLY = frozenset(
+    "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ requires_grad_ detach_".split()
+)
 
 
 class Ledger:

@@ -8,7 +8,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from neurolens.extract.calls import Call, CloneShop, describe_call
-from neurolens.extract.ledger import Ledger, find_written
+from neurolens.extract.ledger import METADATA_ONLY, Ledger, find_written
 from neurolens.extract.records import (
     Event,
     Recording,
@@ -167,7 +167,7 @@ class Recorder(TorchFunctionMode):
         # fmt: on
         for tensor, value in zip(made, outputs, strict=True):
             ledger.set_value(value, tensor)
-        if written:
+        if written and call.exact not in METADATA_ONLY:
             ledger.renew_aliases(written, index, keep)
         if name == self._stop_after:
             raise StopForward

@@ -79,6 +79,10 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
 
 def make_others(tensor: torch.Tensor) -> list[torch.Tensor]:
     """Return plausible other values of the same kind: permuted, moved, and for numbers of another scale."""
+    if tensor.is_quantized:
+        scale, zero = tensor.q_scale(), tensor.q_zero_point()
+        plain = tensor.dequantize()
+        return [torch.quantize_per_tensor(other, scale, zero, tensor.dtype) for other in make_others(plain)]
     flat = tensor.detach().reshape(-1)
     if tensor.dtype == torch.bool:
         return [~tensor, torch.ones_like(tensor), torch.zeros_like(tensor)]
