@@ -107,7 +107,7 @@ def name_passes(*stems: str, n: int) -> tuple[tuple[str, ...], ...]:
 def merge_tables() -> dict[str, Behaviour]:
     """Return all behaviours by name."""
     merged: dict[str, Behaviour] = {}
-    for part in ("values",):
+    for part in ("values", "modules", "control"):
         table = import_module(f"behaviours_{part}").BEHAVIOURS
         assert not merged.keys() & table.keys()
         merged |= table

@@ -134,7 +134,8 @@ class Ledger:
         collect_tensors(args[0] if len(args) == 1 else args, "input", found)
         collect_tensors(kwargs, "input", found)
         for tensor, name in found:
-            recording.inputs[name] = self.set_value(self.make_value("input", name, 0, tensor, True), tensor)
+            known = self.look_up(tensor)
+            recording.inputs[name] = known or self.set_value(self.make_value("input", name, 0, tensor, True), tensor)
 
     def note_result(self, recording: Recording, result: Any) -> None:
         """Register what the model returned."""
@@ -190,8 +191,8 @@ def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
     """Return the tensors that a function-level call is about to overwrite."""
     written: list[torch.Tensor] = []
-    if call.mutates and args:
-        written.extend(iterate_tensors(args[0]))
+    if call.mutates and (args or kwargs):
+        written.extend(iterate_tensors(args[0] if args else next(iter(kwargs.values()))))
     for place in call.writes:
         if isinstance(place, str):
             written.extend(iterate_tensors(kwargs.get(place)))

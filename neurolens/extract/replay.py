@@ -13,9 +13,12 @@ UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", 
 SHAPE_OF_SECOND = frozenset({"type_as", "expand_as", "view_as", "reshape_as", "resize_as", "to"})
 # Functions of a tensor's shape, dtype or device alone: no other value can change their result.
 SHAPE_ONLY = frozenset(
-    "zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full new_empty "
-    "new_empty_strided zero_ fill_ normal_ uniform_ bernoulli_ random_ exponential_ log_normal_ cauchy_ geometric_ "
-    "resize_ data.__set__".split()
+    (
+        "zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones "
+        "new_full new_empty new_empty_strided zero_ fill_ normal_ uniform_ bernoulli_ random_ "
+        "kaiming_uniform_ kaiming_normal_ xavier_uniform_ xavier_normal_ trunc_normal_ orthogonal_ "
+        "exponential_ log_normal_ cauchy_ geometric_ resize_ data.__set__"
+    ).split()
 )
 
 

@@ -48,6 +48,7 @@ class SiteBook:
         self._sites: dict[Any, Site] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._kept: list[CodeType] = []
+        self._spots: dict[tuple[int, int], tuple[int, int]] = {}
 
     def read_place(self, outer: Any) -> tuple:
         """Return a key for the place that called torch; ``outer`` is the place of the composite it runs in."""
@@ -60,10 +61,19 @@ class SiteBook:
             code = frame.f_code
             if code is self._handler or code is _MODULE_CALL or code is self._runner:
                 break
-            key.append(id(code))
-            key.append(frame.f_lasti)
+            spot = (id(code), frame.f_lasti)
+            key.append(self._spots.get(spot) or self._find_spot(spot, code))
             frame = frame.f_back
         return tuple(key)
+
+    def _find_spot(self, spot: tuple[int, int], code: CodeType) -> tuple[int, int]:
+        """Return the first instruction of the same source text: a while loop's condition is compiled twice."""
+        positions = list(code.co_positions())
+        wanted = positions[spot[1] // 2]
+        first = spot[1] if None in wanted else 2 * positions.index(wanted)
+        self._kept.append(code)
+        found = self._spots[spot] = (spot[0], first)
+        return found
 
     def find_site(self, address: str, function: str, place: tuple) -> Site:
         """Return the site for a function called at ``place`` in the module at ``address``."""

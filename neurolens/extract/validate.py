@@ -214,14 +214,23 @@ def compare_program(
         return []
     new: dict[str, torch.Tensor] = {}
 
+    same: dict[int, torch.Tensor] = {}
+
     def renew(tensor: torch.Tensor, name: str) -> torch.Tensor:
+        if id(tensor) in same:
+            return same[id(tensor)]
         kinds = make_others(tensor) if tensor.numel() and tensor.layout == torch.strided else [tensor]
         new[name] = kinds[-1].clone() if tensor.is_floating_point() else kinds[1 % len(kinds)].clone()
-        return new[name].clone()
+        same[id(tensor)] = new[name].clone()
+        return same[id(tensor)]
 
     changed_args = replace_tensors(args[0] if len(args) == 1 else args, "input", renew)
     changed_kwargs = replace_tensors(kwargs, "input", renew)
     cut = recording.host_reads or any(map(is_differentiation, recording.events)) or blind
+    for name, value in recording.inputs.items():
+        # Held by an object of the user's own: it stays as it is, in the model and in the program.
+        if name not in new and value.source == name and value.tensor is not None:
+            new[name] = value.tensor
     status = "unverified" if cut else "failed"
     try:
         with preserve_buffers(model):
@@ -238,5 +247,10 @@ def compare_program(
 
 
 def copy_inputs(inputs: Any) -> Any:
-    """Return the inputs with each tensor cloned, for models that write into them."""
-    return replace_tensors(inputs, "", lambda tensor, name: tensor.detach().clone())
+    """Return the inputs with each tensor cloned, for models that write into them; one given twice stays one."""
+    copies: dict[int, torch.Tensor] = {}
+
+    def copy(tensor: torch.Tensor, _: str) -> torch.Tensor:
+        return copies.setdefault(id(tensor), tensor.detach().clone())
+
+    return replace_tensors(inputs, "", copy)

@@ -27,6 +27,15 @@ ZOO = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small inputs: with more threads, and other work on the machine, they wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def build_representative(name):
     settings, shapes = ZOO[name]
     torch.manual_seed(0)
