@@ -63,6 +63,9 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
         position = next(p for v, p in event.parents if v is value)
         if value.tensor is None or value.tensor.numel() == 0 or all(s.numel() == 0 for s in saved):
             continue
+        if value.tensor.layout != torch.strided:
+            exempt.append(f"{position}: other values are not made for layout {value.tensor.layout}")
+            continue
         changed, refused = False, ""
         for other in make_others(value.tensor):
             try:

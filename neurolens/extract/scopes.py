@@ -55,9 +55,14 @@ class ScopeStack:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.addresses = {id(module): address for address, module in model.named_modules()}
-        self.classes = {address: type(module).__name__ for address, module in model.named_modules()}
-        self._model = model
+        # What torch.compile wraps keeps the wrapper's place in the model: the wrapper itself runs nothing.
+        self._modules = {
+            ".".join(part for part in address.split(".") if part != "_orig_mod"): module
+            for address, module in model.named_modules()
+            if not isinstance(getattr(module, "_orig_mod", None), nn.Module)
+        }
+        self.addresses = {id(module): address for address, module in self._modules.items()}
+        self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
         self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None
         self._calls: dict[str, int] = {}
         self._open: list[Scope] = []
@@ -69,7 +74,7 @@ class ScopeStack:
     def __enter__(self) -> "ScopeStack":
         try:
             enter, leave = _Hook(self._enter_module), _Hook(self._leave_module)
-            for module in self._model.modules():
+            for module in self._modules.values():
                 if isinstance(module, torch.jit.ScriptModule):
                     continue
                 self._handles.append(module.register_forward_pre_hook(enter, prepend=True))

@@ -7,8 +7,9 @@ import pandas as pd
 import torch
 from torch import nn
 
+from neurolens.errors import InputError
 from neurolens.extract.assemble import name_parent
-from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs
+from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs, unwrap_model
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
 from neurolens.extract.kernels import UNSEEN
 from neurolens.extract.records import Recording, iterate_tensors, replace_tensors
@@ -89,6 +90,8 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     >>> validate(torch.nn.Linear(4, 3), torch.ones(2, 4)).status
     'verified'
     """
+    model = unwrap_model(model)
+    refuse_unreadable(inputs, kwargs)
     with preserve_buffers(model):
         plain = run_plain(model, copy_inputs(inputs), kwargs)
     with preserve_buffers(model):
@@ -130,6 +133,15 @@ def judge_recording(recording: Recording, plain: Any, findings: list[Finding]) -
     status = "failed" if "failed" in statuses else "unverified" if "unverified" in statuses else "verified"
     table = pd.DataFrame(findings, columns=["op", "check", "status", "reason"])
     return Verdict(status, len(recording.events), n_replayed, table)
+
+
+def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
+    """Raise InputError for inputs whose values cannot be compared bit for bit."""
+    for tensor in iterate_tensors((inputs, kwargs)):
+        if tensor.is_meta:
+            raise InputError(
+                "validation compares values, and a meta tensor has none. Pass inputs with values; trace accepts these."
+            )
 
 
 def find_overwritten(recording: Recording) -> list[Finding]:
