@@ -310,6 +310,7 @@ class VaryingBody(WithFc):
         "head/linear@3": ("/relu@3",),
         "/stack": ("head/linear", "head/linear@2", "head/linear@3"),
     },
+    layers=(*name_passes("/getitem", "fc/linear", "/relu", "head/linear", n=3), *name_passes("/add", n=2)),
 )
 class Steps(WithFc):
     def forward(self, x):
@@ -432,6 +433,7 @@ def ternary(x):
     reads=(("__bool__", "True"), ("__bool__", "True"), ("__bool__", "False")),
     values={"/mul@2": [4, 4]},
     verdict="unverified",
+    layers=(*name_passes("/sum", "/lt", n=3), *name_passes("/mul", n=2)),
 )
 def while_on_tensor(x):
     while x.sum() < 5:

@@ -1,7 +1,8 @@
 """Which executions are passes of one layer: the rolled view of a recurrent network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -77,7 +78,18 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
         else:
             groups.append([i])
             by_place[place].append(groups[-1])
-    _join_steps(groups, list(by_place.values()), parents, children)
+    readers: dict[int | str, list[int]] = {}
+    reads: list[list[int | str]] = []
+    for i, op in enumerate(ops):
+        reads.append([*parents[i], *(p.source for p in op.parents if p.kind == "input")])
+        for source in reads[i]:
+            readers.setdefault(source, []).append(i)
+    beside = [[r for source in above for r in readers[source] if r != i] for i, above in enumerate(reads)]
+    stops = [bool(w) for w in weights]
+    views: list[tuple[Callable, Callable]] = [(children.__getitem__, min), (parents.__getitem__, max)]
+    views += [(beside.__getitem__, min)]
+    views += [(partial(_reach, children, stops), min), (partial(_reach, parents, stops), max)]
+    _join_steps(groups, list(by_place.values()), views)
     groups = [group for group in groups if group]
     firsts = [ops[group[0]] for group in groups]
     return tuple(
@@ -99,15 +111,19 @@ def link_layers(ops: Sequence["Op"], layers: Sequence[Layer]) -> tuple[LayerEdge
     return tuple(LayerEdge(layers[s].name, layers[t].name, n, back) for (s, t, back), n in counts.items())
 
 
-def _join_steps(
-    groups: list[list[int]], places: list[list[list[int]]], parents: list[list[int]], children: list[list[int]]
-) -> None:
-    """Join groups at one place whose members are neighbours of successive passes of one layer; empties the joined."""
+def _join_steps(groups: list[list[int]], places: list[list[list[int]]], views: list[tuple]) -> None:
+    """Join groups at one place whose members are neighbours of successive passes of one layer; empties the joined.
+
+    ``views`` give an op's neighbours, and which pass of a layer among them counts: the first of what it feeds, the last
+    of what feeds it, the first of what reads the same; then, where these find nothing more, of all it reaches
+    downwards and upwards without passing a parameter.
+    """
     group_of = {i: g for g, group in enumerate(groups) for i in group}
     position = {i: k for group in groups for k, i in enumerate(group)}
     candidates = [place for place in places if len(place) > 1]
-    joined = True
-    while joined:
+    near = views[:3]
+    tried = near
+    while True:
         joined = False
         for place in candidates:
             kept = place[0]
@@ -115,8 +131,8 @@ def _join_steps(
                 if not group:
                     continue
                 before, after = kept[-1], group[0]
-                if _are_steps(children[before], children[after], group_of, position) or _are_steps(
-                    parents[before], parents[after], group_of, position
+                if before < after and any(
+                    _are_steps(view(before), view(after), group_of, position, choose) for view, choose in tried
                 ):
                     for i in group:
                         group_of[i], position[i] = group_of[before], len(kept)
@@ -125,12 +141,33 @@ def _join_steps(
                     joined = True
                 else:
                     kept = group
+        if not joined and tried is views:
+            return
+        tried = near if joined else views
 
 
-def _are_steps(first: list[int], second: list[int], group_of: dict[int, int], position: dict[int, int]) -> bool:
-    """Return whether a neighbour in ``first`` and one in ``second`` are an earlier and a later pass of one layer."""
-    earliest = {group_of[i]: position[i] for i in first}
-    return any(group_of[i] in earliest and earliest[group_of[i]] < position[i] for i in second)
+def _are_steps(
+    first: list[int], second: list[int], group_of: dict[int, int], position: dict[int, int], choose: Callable
+) -> bool:
+    """Return whether the neighbours in ``first`` and ``second`` are earlier and later passes of the same layers."""
+    early: dict[int, int] = {}
+    late: dict[int, int] = {}
+    for found, neighbours in ((early, first), (late, second)):
+        for i in neighbours:
+            found[group_of[i]] = choose(position[i], found.get(group_of[i], position[i]))
+    shared = early.keys() & late.keys()
+    return any(early[g] < late[g] for g in shared) and all(early[g] <= late[g] for g in shared)
+
+
+def _reach(neighbours: list[list[int]], stops: list[bool], start: int) -> list[int]:
+    """Return the ops that a walk along ``neighbours`` meets, ended at those that ``stops`` names."""
+    found, ahead = set(neighbours[start]), list(neighbours[start])
+    while ahead:
+        i = ahead.pop()
+        if not stops[i]:
+            ahead += [n for n in neighbours[i] if n not in found]
+            found.update(neighbours[i])
+    return list(found)
 
 
 def _find_nearest(weights: list[frozenset], parents: list[list[int]]) -> list[frozenset]:

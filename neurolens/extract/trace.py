@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class Trace:
     Attributes
     ----------
     graph : Graph
-        Unrolled (``graph.ops``: every execution) and rolled (``graph.layers``: layers with their passes).
+        Unrolled (``graph.ops``: every execution) and rolled (``graph.layers``: layers with their passes); put together
+        when it is first asked for.
     model_name : str
         Class of the model.
     output
@@ -60,17 +62,19 @@ class Trace:
 
     def __init__(
         self,
-        graph: Graph,
+        made: Graph | Recording,
         values: dict[str, tuple[torch.Tensor, ...]],
         output: Any,
         model_name: str,
-        recording: Recording | None = None,
     ) -> None:
-        self.graph = graph
         self.output = output
         self.model_name = model_name
+        self._made = made
         self._values = values
-        self._recording = recording
+
+    @cached_property
+    def graph(self) -> Graph:  # noqa: D102 - described with the class
+        return self._made if isinstance(self._made, Graph) else assemble_graph(self._made)
 
     def __getitem__(self, key: str | int) -> TracedOp:
         op = self.graph.find_op(key)
@@ -98,7 +102,7 @@ class Trace:
             all outputs, parameters and buffers used, ``alias_of``, shortest and longest path in ops from an input and
             to an output, ``seconds``, ``source`` line; ``n_parameters`` and ``flops`` (torch's formulas, counted here).
         """
-        return build_table(self.graph, self._recording)
+        return build_table(self.graph, None if isinstance(self._made, Graph) else self._made)
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one file (usually ``.safetensors``): metadata as JSON, values as safetensors, no pickle.
@@ -129,7 +133,7 @@ class Trace:
         InputError
             When the trace was made without ``grad=True``, or the loss is not a scalar that needs gradients.
         """
-        events = self._recording.events if self._recording is not None else []
+        events = [] if isinstance(self._made, Graph) else self._made.events
         edges = {e.name: e.outputs[0].edge for e in events if e.outputs[0].edge is not None}
         if not edges:
             raise InputError("this trace holds no gradients; trace again with grad=True")
@@ -256,8 +260,7 @@ def trace(
         for event in recording.events
         if event.outputs[0].tensor is not None
     }
-    graph = assemble_graph(recording)
-    return Trace(graph, values, recording.result, type(unwrap_model(model)).__name__, recording)  # type: ignore[arg-type]
+    return Trace(recording, values, recording.result, type(unwrap_model(model)).__name__)  # type: ignore[arg-type]
 
 
 def _scout(model: nn.Module, inputs: Any, kwargs: dict | None) -> Recording:
