@@ -12,7 +12,7 @@ from torch import nn
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout, label_dims
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
-from neurolens.extract.passes import choose_layouts, find_device, iterate_results, read_layouts, show_progress
+from neurolens.extract.passes import choose_layouts, find_device, read_layouts, run_set, show_progress
 from neurolens.labels import STIMULUS
 from neurolens.stimuli import StimulusSet
 
@@ -50,6 +50,8 @@ def extract_activations(
         One node per op, at the op's name, with the variable ``activation`` of dimensions ``(stimulus, channel, y, x)``,
         ``(stimulus, token, feature)`` or ``(stimulus, feature)``; ``dim_k`` where the meaning of an axis is unknown.
         Several results of one op are nodes ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32).
+        Where the graph depends on the stimuli, an op that did not run for some has NaN there (0 for integers) and a
+        variable ``ran`` (stimulus); the root's attributes list such ops and batches.
 
     Raises
     ------
@@ -78,23 +80,30 @@ def extract_activations(
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         layouts = read_layouts(model, stimuli, target)
         chosen = choose_layouts(layouts, ops)
-        arrays: dict[str, np.ndarray] = {}
+        arrays = _allocate_arrays(chosen, len(stimuli))
+        ran = {layout.name: np.ones(len(stimuli), bool) for layout in chosen}
+
+        def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+            if tensor is None:
+                ran[layout.name][rows] = False
+                arrays[layout.name][rows] = np.nan if arrays[layout.name].dtype.kind in "fc" else 0
+            else:
+                arrays[layout.name][rows] = to_numpy(tensor)
+
         with show_progress(len(stimuli), "activations", quiet) as progress:
-            for rows, results in iterate_results(
-                model, stimuli, layouts.graph, chosen, batch_size=batch_size, device=target, progress=progress
-            ):
-                if not arrays:
-                    arrays = _allocate_arrays(results, len(stimuli))
-                for name, tensor in results.items():
-                    arrays[name][rows] = to_numpy(tensor)
+            tally = run_set(
+                model, stimuli, layouts, chosen, take, batch_size=batch_size, device=target, progress=progress
+            )
     nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(coords={STIMULUS: np.array(stimuli.ids, dtype=object)})}
     for layout in chosen:
-        nodes[layout.name.removeprefix("/")] = xr.Dataset(
-            {"activation": _label_array(layout, arrays[layout.name], chosen)}
-        )
+        held = {"activation": _label_array(layout, arrays[layout.name], chosen)}
+        if not ran[layout.name].all():
+            held["ran"] = xr.DataArray(ran[layout.name], dims=STIMULUS)
+        nodes[layout.name.removeprefix("/")] = xr.Dataset(held)
     tree = xr.DataTree.from_dict(nodes, name="activations")
     skipped = [f"{name}: {reason}" for name, reason in layouts.skipped.items()]
     tree.attrs.update(model=type(model).__name__, stimulus_hash=stimuli.hash_content(), skipped_ops=skipped)
+    tree.attrs.update(tally.describe())
     return tree
 
 
@@ -114,9 +123,9 @@ def _label_array(layout: Layout, array: np.ndarray, chosen: list[Layout]) -> xr.
     return xr.DataArray(array, dims=dims, attrs=attrs)
 
 
-def _allocate_arrays(results: dict[str, torch.Tensor], n_stimuli: int) -> dict[str, np.ndarray]:
-    shapes = {name: (n_stimuli, *tensor.shape[1:]) for name, tensor in results.items()}
-    dtypes = {name: to_numpy(tensor[:0]).dtype for name, tensor in results.items()}
+def _allocate_arrays(chosen: list[Layout], n_stimuli: int) -> dict[str, np.ndarray]:
+    shapes = {layout.name: (n_stimuli, *layout.shape) for layout in chosen}
+    dtypes = {layout.name: to_numpy(torch.empty(0, dtype=layout.dtype)).dtype for layout in chosen}
     needed = sum(int(np.prod(shapes[name])) * dtypes[name].itemsize for name in shapes)
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
     if available is not None and needed > 0.8 * available:

@@ -8,9 +8,10 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.assemble import assemble_graph
-from neurolens.extract.forward import record_forward
+from neurolens.extract.forward import make_sites, record_forward
 from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
+from neurolens.extract.light import Script, write_script
 from neurolens.labels import STIMULUS
 
 _SPATIAL = (
@@ -89,12 +90,14 @@ class Layout:
 class Layouts:
     """The layouts of all results that have stimuli, and why the other ops have none.
 
-    ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them.
+    ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them. ``script`` is what
+    later passes are checked against.
     """
 
     graph: Graph
     by_name: dict[str, Layout]
     skipped: dict[str, str]
+    script: Script
 
 
 def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
@@ -116,20 +119,20 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     tell whether they come stimulus by stimulus or interleaved; where both fit, what fed the op decides, else it is left
     out. Nothing is assumed from position: attention in PyTorch puts tokens first.
     """
+    sites, counts = make_sites(), (len(few), len(more))
     with preserve_buffers(model):
-        alone = record_forward(model, few)
+        alone = record_forward(model, few, sites=sites)
     with preserve_buffers(model):
-        beside = record_forward(model, more)
+        beside = record_forward(model, more, sites=sites)
     graph = assemble_graph(beside)
     before = {event.name: event for event in alone.events}
-    counts = len(few), len(more)
     layouts: dict[str, Layout] = {}
     skipped: dict[str, str] = {}
     results: dict[str, torch.Tensor] = {}
     input_dims = _name_input_dims(few)
     for op, event in zip(graph, beside.events, strict=True):
         other = before.get(op.name)
-        if other is None or other.site.source != op.source or len(other.outputs) != len(event.outputs):
+        if other is None or len(other.outputs) != len(event.outputs):
             skipped[op.name] = "runs only for some batch sizes"
             continue
         for k, (a, b) in enumerate(zip(other.outputs, event.outputs, strict=True)):
@@ -149,7 +152,8 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
                     layout = replace(layout, shares=source.shares or source.name)
             layouts[layout.name] = layout
     used = {layout.op for layout in layouts.values()}
-    return Layouts(graph, layouts, {name: reason for name, reason in skipped.items() if name not in used})
+    script = write_script(alone, beside, counts, sites)
+    return Layouts(graph, layouts, {name: reason for name, reason in skipped.items() if name not in used}, script)
 
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:

@@ -1,6 +1,6 @@
 """Running a model once, plainly or under the recorder, with everything put back afterwards."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,11 +8,14 @@ from torch import nn
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.guards import open_attention, preserve_random_states
+from neurolens.extract.interceptor import Interceptor, make_book
 from neurolens.extract.kernels import KernelRecorder
 from neurolens.extract.ledger import Ledger
+from neurolens.extract.light import GraphChanged, LightRecorder, Script
 from neurolens.extract.recorder import Recorder
 from neurolens.extract.records import Recording, StopForward
 from neurolens.extract.scopes import ScopeStack
+from neurolens.extract.sites import SiteBook
 
 
 def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
@@ -30,6 +33,7 @@ def record_forward(
     stop_after: str | None = None,
     random_states: bool = False,
     gradients: bool = False,
+    sites: SiteBook | None = None,
 ) -> Recording:
     """Run the model once and return every torch function that ran.
 
@@ -49,6 +53,8 @@ def record_forward(
         Store generator states before each op.
     gradients : bool
         Run with gradients, and keep the values in the autograd graph.
+    sites : SiteBook, optional
+        Of an earlier pass, so that the same places get the same names.
 
     Raises
     ------
@@ -60,9 +66,8 @@ def record_forward(
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, kwargs)
     scopes, ledger = ScopeStack(model), Ledger(list_sources(model), gradients)
-    recorder = Recorder(
-        scopes, ledger, _run_model.__code__, keep=keep, stop_after=stop_after, random_states=random_states
-    )
+    book = make_sites() if sites is None else sites.restart()
+    recorder = Recorder(scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states)
     recording = recorder.recording
     recording.modules = dict(scopes.classes)
     scopes.on_return = lambda scope, output: ledger.note_module_output(recording, scope, output)
@@ -74,8 +79,55 @@ def record_forward(
     except StopForward:
         pass
     except Exception as error:
-        raise RecordingError(_describe_failure(recorder, scopes, error)) from error
+        raise RecordingError(_describe_failure(recorder, scopes, recording.list_names(), error)) from error
     return recording
+
+
+def run_light(
+    model: nn.Module,
+    inputs: Any,
+    script: Script,
+    n_stimuli: int,
+    take: Mapping[int, Callable[[list[torch.Tensor]], None]],
+) -> None:
+    """Run the model along a script, up to the last op whose results are taken.
+
+    Parameters
+    ----------
+    model, inputs
+        As for `record_forward`.
+    script : Script
+    n_stimuli : int
+        In this batch.
+    take : dict of callable
+        Position in the script -> function called with that op's live results as soon as it has run.
+
+    Raises
+    ------
+    GraphChanged
+        When the model does not do what the script says.
+    RecordingError
+        When the model raises. What ``take`` raises comes through as it is.
+    """
+    model = unwrap_model(model)
+    args, kwargs = split_inputs(inputs, None)
+    scopes, last = ScopeStack(model), max(take)
+    recorder = LightRecorder(scopes, script, n_stimuli, take, last)
+    try:
+        with scopes, recorder:
+            _run_model(model, args, kwargs, False)
+    except StopForward:
+        if recorder.error is not None:
+            raise recorder.error from None
+    except Exception as error:
+        raise RecordingError(_describe_failure(recorder, scopes, script.names[: recorder.position], error)) from error
+    if recorder.position <= last:
+        raise GraphChanged(f"ended after {recorder.position} ops, before {script.names[last]!r}")
+
+
+def make_sites() -> SiteBook:
+    """Return an empty book of places, to share between passes of one model."""
+    return make_book(_run_model.__code__)
 
 
 def record_kernels(
@@ -90,7 +142,7 @@ def record_kernels(
     sources = list_sources(model)
     scopes, ledger = ScopeStack(model), Ledger(sources)
     functions = Ledger(sources, copies=False)
-    recorder = Recorder(scopes, functions, _run_model.__code__, keep=lambda name: False)
+    recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
     recorder.recording.modules = dict(scopes.classes)
     kernels = KernelRecorder(recorder, scopes, ledger, keep)
     scopes.on_return = lambda scope, output: ledger.note_module_output(kernels.recording, scope, output)
@@ -99,7 +151,7 @@ def record_kernels(
         with scopes, recorder, kernels:
             result = _run_model(model, args, kwargs, False)
     except Exception as error:
-        raise RecordingError(_describe_failure(recorder, scopes, error)) from error
+        raise RecordingError(_describe_failure(recorder, scopes, recorder.recording.list_names(), error)) from error
     return kernels.finish(result)
 
 
@@ -148,9 +200,8 @@ def unwrap_model(model: Any) -> nn.Module:
     return model
 
 
-def _describe_failure(recorder: Recorder, scopes: ScopeStack, error: Exception) -> str:
-    events = recorder.recording.events
-    last = f"after {events[-1].name!r} ({len(events)} ops recorded)" if events else "before the first op"
+def _describe_failure(recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception) -> str:
+    last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
     if recorder.failure is not None and recorder.failure[0] is error:
         where = f"while recording op {recorder.failure[1]!r}, {last}"
     elif scopes.failure is not None and scopes.failure[0] is error:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.passes import (
+    Tally,
     choose_layouts,
     find_device,
     is_named,
-    iterate_results,
     read_layouts,
+    run_set,
     show_progress,
 )
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
@@ -51,8 +53,9 @@ def extract_grams(
         As for `extract_activations`. Ops whose results are complex or not finite are left out of ``"all"`` and of
         patterns and listed in the attributes.
     memory : str or int
-        Budget for the activations held at once: ``"4GiB"``, ``"500MB"`` or bytes. The model, one batch and the Grams
-        themselves come on top. An op larger than the budget gets a pass of its own.
+        Budget for the activations held at once, the Grams and the workspace of their products: ``"4GiB"``, ``"500MB"``
+        or bytes. The model and one batch of its forward pass come on top. An op that does not fit is taken in parts
+        along its features, one per pass.
 
     Returns
     -------
@@ -63,7 +66,8 @@ def extract_grams(
     Raises
     ------
     InputError
-        When an op asked for by name has results that are complex or not finite, or the budget cannot be read.
+        When an op asked for by name has results that are complex or not finite, or does not run for all stimuli; when
+        the budget cannot be read or does not even hold the Grams.
 
     Notes
     -----
@@ -81,6 +85,7 @@ def extract_grams(
     budget = read_bytes(memory)
     target = find_device(model, device)
     n = len(stimuli)
+    tally = Tally()
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         layouts = read_layouts(model, stimuli, target)
         skipped = dict(layouts.skipped)
@@ -90,36 +95,55 @@ def extract_grams(
             _skip_op(layout.name, "is complex, and a Gram wants real features", named, skipped)
         chosen = [x for x in chosen if not x.dtype.is_complex]
         shared = {x.name: x.shares for x in chosen if x.shares in {y.name for y in chosen}}
-        groups = plan_groups([x for x in chosen if x.name not in shared], n, budget)
-        computed: dict[str, tuple[np.ndarray, np.ndarray, int]] = {}
+        own = [x for x in chosen if x.name not in shared]
+        grams, totals = np.zeros((len(own), n, n)), np.zeros((len(own), n))
+        groups = plan_groups(own, n, budget)
+        row_of = {layout.name: i for i, layout in enumerate(own)}
         with show_progress(n * len(groups), "grams", quiet) as progress:
             for number, group in enumerate(groups, 1):
                 progress.set_description(f"grams, pass {number} of {len(groups)}")
                 held: dict[str, torch.Tensor] = {}
-                for rows, results in iterate_results(
-                    model, stimuli, layouts.graph, group, batch_size=batch_size, device=target, progress=progress
-                ):
-                    for name, tensor in results.items():
-                        if name not in held:
-                            held[name] = tensor.new_empty((n, tensor[0].numel()))
-                        held[name][rows] = tensor.reshape(len(tensor), -1)
+                parts = {piece.layout.name: piece for piece in group}
+
+                def take(
+                    layout: Layout, rows: slice, tensor: torch.Tensor | None, held: dict = held, parts: dict = parts
+                ) -> None:
+                    if tensor is None:
+                        return
+                    piece = parts[layout.name]
+                    if layout.name not in held:
+                        held[layout.name] = tensor.new_empty((n, piece.stop - piece.start))
+                    held[layout.name][rows] = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
+
+                # fmt: off
+                run_set(model, stimuli, layouts, [p.layout for p in group], take, batch_size=batch_size, device=target,
+                        progress=progress, tally=tally)
+                # fmt: on
                 for name in list(held):
-                    computed[name] = multiply_rows(held.pop(name))
-                    bad = ~np.isfinite(np.diag(computed[name][0]))
-                    if bad.any():
-                        first = stimuli.ids[int(bad.argmax())]
-                        reason = f"has values that are not finite for {int(bad.sum())} stimuli, first {first!r}"
-                        _skip_op(name, reason, named, skipped)
-    names = [layout.name for layout in chosen if shared.get(layout.name, layout.name) not in skipped]
-    if not names:
+                    add_products(held.pop(name), grams[row_of[name]], totals[row_of[name]])
+    for layout in own:
+        bad = ~np.isfinite(np.diag(grams[row_of[layout.name]]))
+        if layout.name in tally.absent:
+            lacking = tally.absent[layout.name]
+            reason = f"does not run for {len(lacking)} stimuli, first {lacking[0]!r}"
+            _skip_op(layout.name, reason, named, skipped)
+        elif bad.any():
+            first = stimuli.ids[int(bad.argmax())]
+            reason = f"has values that are not finite for {int(bad.sum())} stimuli, first {first!r}"
+            _skip_op(layout.name, reason, named, skipped)
+    kept = [layout for layout in chosen if shared.get(layout.name, layout.name) not in skipped]
+    if not kept:
         raise InputError(f"none of the {len(chosen)} selected ops has a Gram: {list_names(skipped.values())}")
-    found = [computed[shared.get(name, name)] for name in names]
+    names = [layout.name for layout in kept]
+    order = [row_of[shared.get(name, name)] for name in names]
+    if order != list(range(len(own))):
+        grams, totals = grams[order], totals[order]
     ids = np.array(stimuli.ids, dtype=object)
     return xr.Dataset(
         {
-            "gram": ((OP, STIMULUS, STIMULUS_2), np.stack([g for g, _, _ in found])),
-            "row_sum": ((OP, STIMULUS), np.stack([s for _, s, _ in found])),
-            "n_features": (OP, np.array([p for _, _, p in found])),
+            "gram": ((OP, STIMULUS, STIMULUS_2), grams),
+            "row_sum": ((OP, STIMULUS), totals),
+            "n_features": (OP, np.array([int(np.prod(layout.shape)) for layout in kept])),
         },
         coords={
             OP: np.array(names, dtype=object),
@@ -133,6 +157,7 @@ def extract_grams(
             "n_passes": len(groups),
             "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
             "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
+            **tally.describe(),
         },
     )
 
@@ -147,22 +172,49 @@ def read_bytes(memory: str | int) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
-def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[list[Layout]]:
-    """Split results, in execution order, into groups whose activations over all stimuli fit the budget."""
-    groups: list[list[Layout]] = []
-    used = 0
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The features ``start`` to ``stop`` of one result."""
+
+    layout: Layout
+    start: int
+    stop: int
+
+
+def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[list[Piece]]:
+    """Split results, in execution order, into passes whose activations over all stimuli fit what the budget leaves.
+
+    Raises
+    ------
+    InputError
+        When the Grams alone take the budget.
+    """
+    needed = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
+    left = budget - needed - 2 * min(_CHUNK_BYTES, budget // 8)
+    if left < 8 * n_stimuli:
+        raise InputError(
+            f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over {n_stimuli} stimuli take "
+            f"{needed} themselves. Give more ({2 * needed + 2**20} or above), or choose fewer ops with ops=."
+        )
+    groups: list[list[Piece]] = []
+    free = 0
     for layout in layouts:
-        size = n_stimuli * int(np.prod(layout.shape)) * layout.dtype.itemsize
-        if not groups or used + size > budget:
-            groups.append([])
-            used = 0
-        groups[-1].append(layout)
-        used += size
+        n_features = int(np.prod(layout.shape))
+        column = n_stimuli * layout.dtype.itemsize
+        widest = max(1, left // column)
+        for start in range(0, n_features, widest):
+            piece = Piece(layout, start, min(start + widest, n_features))
+            size = (piece.stop - piece.start) * column
+            if not groups or size > free:
+                groups.append([])
+                free = left
+            groups[-1].append(piece)
+            free -= size
     return groups
 
 
-def multiply_rows(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return (A A', A 1, p) of A (stimulus, feature), summed over chunks of features in float64.
+def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> None:
+    """Add A A' and A 1 of some features of all stimuli, A (stimulus, feature), to float64 arrays.
 
     Products are float64 up to 512 stimuli. Beyond, they are float32 of rows freed from their means, which are put back
     exactly: a large common offset would cost digits.
@@ -170,25 +222,25 @@ def multiply_rows(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray, int]:
     n, p = rows.shape
     double = n <= EXACT_STIMULI and rows.device.type != "mps"
     home = rows.device if double else torch.device("cpu")
-    gram = torch.zeros((n, n), dtype=torch.float64, device=home)
+    found, sums = torch.from_numpy(gram).to(home), torch.from_numpy(total).to(home)
     step = max(1, _CHUNK_BYTES // (8 * n))
     chunks = [slice(start, start + step) for start in range(0, p, step)]
-    total = sum(
-        (rows[:, c].to(home, torch.float64).sum(1) for c in chunks), torch.zeros(n, dtype=torch.float64).to(home)
-    )
     if double:
         for chunk in chunks:
             part = rows[:, chunk].to(torch.float64)
-            gram += part @ part.T
+            sums += part.sum(1)
+            found.addmm_(part, part.T)
     else:
-        mean = (total / max(p, 1)).float().to(rows.device)
+        own = sum((rows[:, c].to(home, torch.float64).sum(1) for c in chunks), torch.zeros_like(sums))
+        sums += own
+        mean = (own / max(p, 1)).float().to(rows.device)
         for chunk in chunks:
             part = rows[:, chunk].float() - mean[:, None]
-            gram += (part @ part.T).to(home, torch.float64)
+            found += (part @ part.T).to(home, torch.float64)
         mean64 = mean.to(home, torch.float64)
-        gram += torch.outer(mean64, total) + torch.outer(total, mean64) - p * torch.outer(mean64, mean64)
-    gram = (gram + gram.T) / 2
-    return gram.cpu().numpy(), total.cpu().numpy(), p
+        found += torch.outer(mean64, own) + torch.outer(own, mean64) - p * torch.outer(mean64, mean64)
+    gram[:] = ((found + found.T) / 2).cpu().numpy()
+    total[:] = sums.cpu().numpy()
 
 
 def _skip_op(name: str, reason: str, named: bool, skipped: dict[str, str]) -> None:

@@ -1,7 +1,9 @@
 """Repeated passes over a stimulus set, batch by batch, keeping only what was asked for."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,9 +12,10 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.axes import Layout, Layouts, find_layouts
-from neurolens.extract.forward import record_forward
-from neurolens.extract.graph import Graph
+from neurolens.extract.forward import record_forward, run_light
 from neurolens.extract.guards import preserve_buffers
+from neurolens.extract.light import GraphChanged, Script
+from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 
 
@@ -40,49 +43,108 @@ def find_device(model: nn.Module, device: str | torch.device | None) -> torch.de
     return torch.device("cpu") if held is None else held.device
 
 
-def iterate_results(
+@dataclass
+class Tally:
+    """What a pass over the set met: batches whose graph was another, and for which stimuli an op did not run."""
+
+    changed: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, list[str]] = field(default_factory=dict)
+    unlisted: set[str] = field(default_factory=set)
+
+    def describe(self) -> dict[str, list[str]]:
+        """Return what there is to tell, as attributes of the result."""
+        told = {
+            "changed_batches": [f"{first}: {what}" for first, what in self.changed.items()],
+            "ops_some_stimuli_lack": [f"{op}: {list_names(ids)}" for op, ids in self.absent.items()],
+            "ops_only_some_stimuli_have": sorted(self.unlisted),
+        }
+        return {key: value for key, value in told.items() if value}
+
+
+def run_set(
     model: nn.Module,
     stimuli: StimulusSet,
-    graph: Graph,
-    layouts: Sequence[Layout],
+    layouts: Layouts,
+    chosen: Sequence[Layout],
+    take: Callable[[Layout, slice, torch.Tensor | None], None],
     *,
     batch_size: int,
     device: torch.device,
     progress: tqdm | None = None,
-) -> Iterator[tuple[slice, dict[str, torch.Tensor]]]:
-    """Run the whole set once, yielding for each batch its rows and the wanted results, stimuli first.
+    tally: Tally | None = None,
+) -> Tally:
+    """Run the set once, batch by batch, handing out each wanted result as soon as it exists.
 
-    The pass ends after the last wanted op. A batch whose ops are not those of ``graph`` raises: the graph depends on
-    the stimuli.
+    Parameters
+    ----------
+    take : callable
+        Called with (layout, rows of the set, result with stimuli first): the live result, which the model may overwrite
+        when this returns. The result is None where the op did not run for these stimuli.
+    progress : tqdm, optional
+        Counts stimuli.
+
+    Returns
+    -------
+    Tally
+
+    Notes
+    -----
+    Every op of a batch is checked against the first recording, by name and shape, and the pass ends after the last
+    wanted op. A batch that does something else is recorded in full.
     """
-    wanted = {layout.op for layout in layouts}
-    last = layouts[-1].op
-    expected = [(op.name, op.source) for op in graph.ops[: graph.by_name[last].index + 1]]
+    tally = Tally() if tally is None else tally
+    position = {name: i for i, name in enumerate(layouts.script.names)}
+    wanted: dict[str, list[Layout]] = {}
+    for layout in chosen:
+        wanted.setdefault(layout.op, []).append(layout)
     start = 0
     for ids, batch in stimuli.iterate_batches(batch_size):
         rows = slice(start, start + len(ids))
         start += len(ids)
+
+        def hand_out(made: Sequence[torch.Tensor], group: list[Layout], rows: slice = rows, n: int = len(ids)) -> None:
+            for layout in group:
+                take(layout, rows, layout.put_stimuli_first(made[max(layout.output, 0)], n))
+
+        batch = batch.to(device)
+        takes = {position[op]: partial(hand_out, group=group) for op, group in wanted.items()}
         try:
-            with preserve_buffers(model):
-                recording = record_forward(model, batch.to(device), keep=wanted.__contains__, stop_after=last)
+            try:
+                with preserve_buffers(model):
+                    run_light(model, batch, layouts.script, len(ids), takes)
+            except GraphChanged as change:
+                tally.changed[ids[0]] = str(change)
+                _record_batch(model, batch, ids, layouts.script, wanted, hand_out, take, rows, tally)
         except RecordingError as error:
             raise RecordingError(f"stimuli {ids[0]!r} to {ids[-1]!r}: {error}") from error
-        ran = [(event.name, event.site.source) for event in recording.events]
-        if ran != expected:
-            pairs = itertools.zip_longest(expected, ran, fillvalue=("nothing", ""))
-            (want, at), (got, there) = next(pair for pair in pairs if pair[0] != pair[1])
-            raise InputError(
-                f"the graph depends on the stimuli: for {ids[0]!r} to {ids[-1]!r} the model ran {got!r} ({there}) "
-                f"where the first stimuli ran {want!r} ({at}). Extract these stimuli on their own."
-            )
-        found = {event.name: event.outputs for event in recording.events if event.name in wanted}
-        yield rows, {x.name: _take(x, found[x.op], len(ids)) for x in layouts}
         if progress is not None:
             progress.update(len(ids))
+    return tally
 
 
-def _take(layout: Layout, outputs: list, n_stimuli: int) -> torch.Tensor:
-    return layout.put_stimuli_first(outputs[max(layout.output, 0)].tensor, n_stimuli)
+def _record_batch(
+    model: nn.Module,
+    batch: torch.Tensor,
+    ids: Sequence[str],
+    script: Script,
+    wanted: dict[str, list[Layout]],
+    hand_out: Callable,
+    take: Callable[[Layout, slice, torch.Tensor | None], None],
+    rows: slice,
+    tally: Tally,
+) -> None:
+    """Run a batch that left the script, and hand out what it has of the wanted results."""
+    with preserve_buffers(model):
+        recording = record_forward(model, batch, keep=wanted.__contains__, sites=script.sites)
+    found = {event.name: event.outputs for event in recording.events}
+    tally.unlisted.update(set(found) - set(script.names))
+    for op, group in wanted.items():
+        if op in found:
+            hand_out([value.tensor for value in found[op]], group)
+            continue
+        for layout in group:
+            take(layout, rows, None)
+        tally.absent.setdefault(op, []).extend(ids)
 
 
 def choose_layouts(layouts: Layouts, ops: str | list[str] | Callable[[Any], bool]) -> list[Layout]:

@@ -1,40 +1,28 @@
-"""One forward pass as a stream of op events, through TorchFunctionMode: no torch name is patched."""
+"""One forward pass as a stream of op events."""
 
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
-from neurolens.extract.calls import Call, CloneShop, describe_call
+from neurolens.extract.calls import Call
+from neurolens.extract.interceptor import Interceptor
 from neurolens.extract.ledger import METADATA_ONLY, Ledger, find_written
-from neurolens.extract.records import (
-    Event,
-    Recording,
-    StopForward,
-    Value,
-    iterate_tensors,
-    read_random_state,
-)
+from neurolens.extract.records import Event, Recording, StopForward, Value, iterate_tensors, read_random_state
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
-# Anything else among the types is a tensor subclass with an answer of its own: its calls are leaves.
-_PLAIN_TYPES = ((), (torch.Tensor,))
 
-
-class Recorder(TorchFunctionMode):
+class Recorder(Interceptor):
     """Records every torch call that makes a tensor while it is the active function mode.
 
     Parameters
     ----------
-    scopes : ScopeStack
-        Tells which module is running.
+    scopes, sites
+        As for `Interceptor`.
     ledger : Ledger
         Follows the tensors.
-    runner : code
-        Code object of the function that calls the model: where the walk up the frames ends.
     keep : callable
         Op name -> bool: whether its value stays in memory after the pass. All values are tracked either way.
     stop_after : str, optional
@@ -45,8 +33,6 @@ class Recorder(TorchFunctionMode):
     Attributes
     ----------
     recording : Recording
-    failure : (exception, op name) or None
-        The last error raised inside an op.
     running : list or None
         While a torch function runs: a list that gets the name of its op once it is recorded. None between functions.
     """
@@ -54,38 +40,23 @@ class Recorder(TorchFunctionMode):
     def __init__(
         self,
         scopes: ScopeStack,
+        sites: SiteBook,
         ledger: Ledger,
-        runner: Any,
         *,
         keep: Callable[[str], bool],
         stop_after: str | None = None,
         random_states: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(scopes, sites)
         self.recording = Recording()
-        self.failure: tuple[BaseException, str] | None = None
         self.running: list[str] | None = None
-        self._scopes = scopes
         self._ledger = ledger
         self._keep = keep
         self._stop_after = stop_after
         self._random_states = random_states
-        self._sites = SiteBook(Recorder.__torch_function__.__code__, runner)
-        self._clones = CloneShop()
-        self._calls: dict[Any, Call] = {}
-        self._composites: list[tuple[Call, Any]] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        call = self._calls.get(func)
-        if call is None:
-            call = self._calls[func] = describe_call(func, self._clones)
-        # Inside vmap and its kin, tensors stand for batches that only the transform knows: what comes out is unseen.
-        if call.quiet or torch._C._are_functorch_transforms_active():
-            return func(*args, **kwargs)
-        outer = self._composites[-1] if self._composites else None
-        if call.body is not None and types in _PLAIN_TYPES and (outer is None or outer[0] is not call):
-            return self._open_composite(call, args, kwargs)
+    def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run one op and record it."""
         parents: list[tuple[Value, str]] = []
         kept_args, kept_kwargs = self._note_arguments(args, kwargs, parents)
         written = find_written(call, args, kwargs)
@@ -97,8 +68,7 @@ class Recorder(TorchFunctionMode):
         try:
             result = func(*args, **kwargs)
         except Exception as error:
-            if self.failure is None or self.failure[0] is not error:
-                self.failure = (error, f"{self._scopes.current.address}/{call.function}")
+            self.note_failure(call, error)
             raise
         finally:
             self.running = None
@@ -113,28 +83,18 @@ class Recorder(TorchFunctionMode):
             )
             running.append(self.recording.events[-1].name)
         elif call.host_read and parents:
-            place = self._sites.read_place(None)
-            site = self._sites.find_site(self._scopes.current.address, call.exact, place)
-            read = (call.exact, parents[0][0], site.source, len(self.recording.events), result)
+            source = self.find_site(call.exact).source
+            read = (call.exact, parents[0][0], source, len(self.recording.events), result)
             self.recording.host_reads.append(read)
         return result
 
-    def _open_composite(self, call: Call, args: tuple, kwargs: dict) -> Any:
-        """Run a Python function of torch's own so that the calls it makes arrive here one by one."""
-        place = self._sites.read_place(self._composites[-1][1] if self._composites else None)
-        self._composites.append((call, place))
-        try:
-            with self:
-                result = call.body(*args, **kwargs)  # type: ignore[misc]
-        finally:
-            self._composites.pop()
-        if result is not NotImplemented and any(not self._ledger.knows(t) for t in iterate_tensors(result)):
-            # It made a tensor without any call that could be seen: the composite itself is the op.
+    def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
+        """Record the composite itself as the op when it made a tensor without any call that could be seen."""
+        made = list(iterate_tensors(result))
+        if any(not self._ledger.knows(t) for t in made):
             parents: list[tuple[Value, str]] = []
             kept_args, kept_kwargs = self._note_arguments(args, kwargs, parents)
-            made = list(iterate_tensors(result))
             self._record_event(call, call.body, kept_args, kept_kwargs, parents, made, [])
-        return result
 
     def _note_arguments(self, args: tuple, kwargs: dict, parents: list[tuple[Value, str]]) -> tuple[tuple, dict]:
         find = self._ledger.find_parents
@@ -154,8 +114,7 @@ class Recorder(TorchFunctionMode):
         random_state: Any = None,
     ) -> None:
         scope, ledger, events = self._scopes.current, self._ledger, self.recording.events
-        place = self._sites.read_place(self._composites[-1][1] if self._composites else None)
-        site = self._sites.find_site(scope.address, call.function, place)
+        site = self.find_site(call.function)
         name = site.next_name()
         index, keep = len(events), self._keep(name)
         outputs = [ledger.make_value("op", index, k, t, keep) for k, t in enumerate(made)]

@@ -73,6 +73,10 @@ class Recording:
     outputs: list[tuple[Value, str]] = field(default_factory=list)
     result: Any = None
 
+    def list_names(self) -> list[str]:
+        """Return the names of the ops, in the order they ran."""
+        return [event.name for event in self.events]
+
 
 def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
     """Yield the tensors in a result: a tensor, or (nested) tuples, lists, dicts and dataclass-like objects of them."""

@@ -50,6 +50,12 @@ class SiteBook:
         self._kept: list[CodeType] = []
         self._spots: dict[tuple[int, int], tuple[int, int]] = {}
 
+    def restart(self) -> "SiteBook":
+        """Count every place's executions from the beginning again, for another pass; names stay what they are."""
+        for site in self._sites.values():
+            site.count = 0
+        return self
+
     def read_place(self, outer: Any) -> tuple:
         """Return a key for the place that called torch; ``outer`` is the place of the composite it runs in."""
         frame: FrameType | None = sys._getframe(1)

@@ -11,7 +11,6 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError, UnknownNameError
 from neurolens.extract.axes import find_layouts
-from neurolens.extract.grams import plan_groups, read_bytes
 
 
 @pytest.fixture
@@ -124,72 +123,6 @@ def test_selection_by_predicate(resnet, images):
     assert sum("activation" in node for node in acts.subtree) == 8
 
 
-def test_grams_equal_the_slow_way_and_do_not_depend_on_the_budget(resnet, images):
-    one = nl.extract_grams(resnet, images, memory="1GiB", quiet=True)
-    many = nl.extract_grams(resnet, images, memory="400KB", batch_size=7, quiet=True)
-    assert one.attrs["n_passes"] == 1
-    assert many.attrs["n_passes"] > 5
-    np.testing.assert_allclose(many.gram, one.gram, rtol=1e-4, atol=1e-6)
-    acts = nl.extract_activations(resnet, images, quiet=True)
-    for name in ("conv1/conv2d", "layer2.0/add", "/flatten", "fc/linear"):
-        gram, total, p = multiply_rows_slowly(acts[name]["activation"].values)
-        np.testing.assert_allclose(one.gram.sel(op=name), gram, rtol=1e-5, atol=1e-8)
-        np.testing.assert_allclose(one.row_sum.sel(op=name), total, rtol=1e-4, atol=1e-5)
-        assert one.n_features.sel(op=name) == p
-    assert one.alias_of.sel(op="/flatten") == "avgpool/adaptive_avg_pool2d"
-    assert one.alias_of.sel(op="bn1/batch_norm") == ""
-
-
-def test_grams_of_in_place_ops_are_their_own(resnet, images):
-    grams = nl.extract_grams(resnet, images, ops="layer1.0*", quiet=True)
-    before, after = (grams.gram.sel(op=n) for n in ("layer1.0.bn1/batch_norm", "layer1.0.relu/relu"))
-    assert not np.allclose(before, after)
-
-
-def test_groups_are_in_order_and_within_the_budget(resnet, images):
-    x = torch.stack([images["a"], images["b"]])
-    with torch.no_grad():
-        layouts = list(find_layouts(resnet.eval(), x[:1], x).by_name.values())
-    budget = 2_000_000
-    groups = plan_groups(layouts, 7, budget)
-    assert [x for g in groups for x in g] == layouts
-    for group in groups:
-        assert len(group) == 1 or sum(7 * int(np.prod(x.shape)) * 4 for x in group) <= budget
-
-
-@pytest.mark.parametrize(("text", "expected"), [("4GiB", 4 * 2**30), ("500 MB", 5 * 10**8), ("1.5KiB", 1536), (7, 7)])
-def test_sizes_are_read(text, expected):
-    assert read_bytes(text) == expected
-
-
-@pytest.mark.parametrize("text", ["4 gigs", "-1GiB", "0GB", "", 0, -3])
-def test_sizes_that_are_none_are_refused(text):
-    with pytest.raises(InputError, match="memory must be a size such as '4GiB'"):
-        read_bytes(text)
-
-
-def test_values_that_are_not_finite_are_named(rng):
-    class Logs(nn.Module):
-        def forward(self, x):
-            return x.log()
-
-    x = np.ones((4, 3), np.float32)
-    x[2, 0] = 0
-    with pytest.raises(InputError, match=r"'/log' has values that are not finite for 1 stimuli, first 'stim002'"):
-        nl.extract_grams(Logs(), nl.load_stimuli(x), ops="/log", quiet=True)
-
-
-def test_a_graph_that_depends_on_the_stimuli_is_reported():
-    class Picky(nn.Module):
-        def forward(self, x):
-            return x.cos() if x.sum() > 0 else x.sin()
-
-    x = np.ones((4, 3), np.float32)
-    x[3] = -1
-    with pytest.raises(InputError, match=r"depends on the stimuli: for 'stim003' to 'stim003' the model ran '/sin'"):
-        nl.extract_activations(Picky(), nl.load_stimuli(x), ops="/cos", batch_size=1, quiet=True)
-
-
 def test_unusable_requests_are_refused(resnet, images):
     with pytest.raises(UnknownNameError, match="no op or module named 'layer9'"):
         nl.extract_activations(resnet, images, ops="layer9", quiet=True)
@@ -270,61 +203,9 @@ def test_a_write_beside_a_slice_is_not_its_parent():
     assert graph.by_name["/flatten"].parent_ops == ("/getitem_2",)
 
 
-def test_a_counting_buffer_does_not_make_grams_depend_on_the_budget(rng):
-    class Counts(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("n", torch.zeros(1))
-
-        def forward(self, x):
-            self.n += 1
-            return (x * self.n).sin()
-
-    net, stimuli = Counts(), nl.load_stimuli(rng.standard_normal((6, 5)).astype(np.float32))
-    one = nl.extract_grams(net, stimuli, quiet=True)
-    many = nl.extract_grams(net, stimuli, memory=1, quiet=True)
-    np.testing.assert_array_equal(one.gram, many.gram)
-    assert net.n.item() == 0
-
-
-@pytest.mark.parametrize("offset", [0, 10, 1000])
-def test_grams_of_many_stimuli_keep_their_precision(offset, rng):
-    from neurolens.extract.grams import EXACT_STIMULI, multiply_rows
-
-    rows = (rng.standard_normal((EXACT_STIMULI + 8, 300)) + offset).astype(np.float32)
-    gram, total, p = multiply_rows(torch.as_tensor(rows))
-    exact = rows.astype(np.float64)
-    centred = gram - np.outer(total, total) / p
-    true = exact - exact.mean(1, keepdims=True)
-    np.testing.assert_allclose(centred, true @ true.T, atol=2e-4 * 300)
-
-
-def test_ops_without_finite_or_real_values_are_left_out_with_the_reason(rng):
-    class Odd(nn.Module):
-        def forward(self, x):
-            return x.masked_fill(x > 0, -torch.inf).softmax(-1) + torch.fft.fft(x).abs()
-
-    grams = nl.extract_grams(Odd(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
-    assert list(grams.op.values) == ["/gt", "/softmax", "/abs", "/add"]
-    reasons = " ".join(grams.attrs["skipped_ops"])
-    assert "/masked_fill: has values that are not finite" in reasons
-    assert "/fft_fft: is complex" in reasons
-
-
 def test_patterns_leave_out_ops_without_stimuli():
     acts = nl.extract_activations(Windows(), nl.load_stimuli(np.ones((3, 8), np.float32)), ops=["/*"], quiet=True)
     assert "/ones" not in [node["activation"].attrs["op"] for node in acts.subtree if "activation" in node]
-
-
-def test_a_dead_op_gives_nan_and_a_warning_that_names_it(rng):
-    class Dead(nn.Module):
-        def forward(self, x):
-            return (x * 0).relu() + x
-
-    grams = nl.extract_grams(Dead(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
-    with pytest.warns(RuntimeWarning, match="op '/mul': stimuli 'stim000'"):
-        rdms = nl.compute_rdms(grams)
-    assert rdms.sel(op="/add").notnull().all()
 
 
 def test_a_missing_gpu_is_a_sentence(resnet, images):

@@ -1,0 +1,149 @@
+"""Light passes: each op is checked against a recorded pass, and wanted results are handed out as they appear."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from neurolens.extract.calls import Call
+from neurolens.extract.interceptor import Interceptor
+from neurolens.extract.ledger import find_written
+from neurolens.extract.records import Recording, StopForward, iterate_tensors
+from neurolens.extract.scopes import ScopeStack
+from neurolens.extract.sites import SiteBook
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class GraphChanged(BaseException):
+    """Ends a light pass that did something else than the recorded one; never leaves this package."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a pass is expected to do, from the recordings of two batches.
+
+    ``names`` are the ops in order; ``composites`` those that are a function of torch's own as a whole, with its name;
+    ``sizes`` holds, per op, the shapes of its results at both ``counts`` of stimuli, or None where only one ran it;
+    ``sites`` the places that call torch, so that every later pass gives the same names.
+    """
+
+    names: tuple[str, ...]
+    composites: dict[int, str]
+    sizes: tuple[tuple[Shapes, Shapes] | None, ...]
+    counts: tuple[int, int]
+    sites: SiteBook
+
+    def predict_shapes(self, n_stimuli: int) -> list[Shapes | None]:
+        """Return the shapes of each op's results for a batch, growing along straight lines; None where unknown."""
+        few, more = self.counts
+
+        def predict(pair: tuple[Shapes, Shapes] | None) -> Shapes | None:
+            if pair is None or [len(s) for s in pair[0]] != [len(s) for s in pair[1]]:
+                return None
+            return tuple(
+                tuple(a + (b - a) * (n_stimuli - few) // (more - few) for a, b in zip(s, t, strict=True))
+                for s, t in zip(*pair, strict=True)
+            )
+
+        return [predict(pair) for pair in self.sizes]
+
+
+def write_script(few: Recording, more: Recording, counts: tuple[int, int], sites: SiteBook) -> Script:
+    """Return the script of the pass ``more``; ``few`` is the same model on a smaller batch."""
+    shapes = {event.name: tuple(tuple(spec[0]) for spec in event.specs) for event in few.events}
+    return Script(
+        names=tuple(event.name for event in more.events),
+        composites={
+            i: event.call.exact
+            for i, event in enumerate(more.events)
+            if event.call.body is not None and event.func is event.call.body
+        },
+        sizes=tuple(
+            (shapes[event.name], tuple(tuple(spec[0]) for spec in event.specs)) if event.name in shapes else None
+            for event in more.events
+        ),
+        counts=counts,
+        sites=sites,
+    )
+
+
+class LightRecorder(Interceptor):
+    """Follows a script while it is the active function mode, and hands the wanted results out.
+
+    Parameters
+    ----------
+    scopes, script
+    n_stimuli : int
+        In this batch.
+    take : dict of callable
+        Position in the script -> what is called with the op's results as soon as it has run: live tensors, which the
+        model may overwrite later.
+    last : int
+        Position of the op that ends the pass.
+
+    Attributes
+    ----------
+    position : int
+        How many ops have run.
+    error : Exception or None
+        What ``take`` raised.
+    """
+
+    def __init__(
+        self,
+        scopes: ScopeStack,
+        script: Script,
+        n_stimuli: int,
+        take: Mapping[int, Callable[[list[torch.Tensor]], None]],
+        last: int,
+    ) -> None:
+        super().__init__(scopes, script.sites.restart())
+        self.position = 0
+        self.error: Exception | None = None
+        self._script = script
+        self._shapes = script.predict_shapes(n_stimuli)
+        self._take = take
+        self._last = last
+
+    def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run one op, and check it against the script."""
+        try:
+            result = func(*args, **kwargs)
+        except Exception as error:
+            self.note_failure(call, error)
+            raise
+        if isinstance(result, torch.Tensor):
+            self._follow(call, [result])
+        else:
+            made = find_written(call, args, kwargs) if result is None else list(iterate_tensors(result))
+            if made:
+                self._follow(call, made)
+        return result
+
+    def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
+        """Check the composite itself where the script has it as an op."""
+        if self._script.composites.get(self.position) == call.exact:
+            self._follow(call, list(iterate_tensors(result)))
+
+    def _follow(self, call: Call, made: list[torch.Tensor]) -> None:
+        i = self.position
+        name = self.find_site(call.function).next_name()
+        expected = self._script.names[i] if i < len(self._script.names) else "nothing"
+        if name != expected:
+            raise GraphChanged(f"ran {name!r} where {expected!r} was expected")
+        shapes = self._shapes[i]
+        if shapes is not None and (
+            len(shapes) != len(made) or any(t.shape != s for t, s in zip(made, shapes, strict=True))
+        ):
+            raise GraphChanged(f"{name!r} has shapes {[tuple(t.shape) for t in made]}, expected {list(shapes)}")
+        self.position = i + 1
+        if i in self._take:
+            try:
+                self._take[i](made)
+            except Exception as error:
+                self.error = error
+                raise StopForward from error
+        if i == self._last:
+            raise StopForward
