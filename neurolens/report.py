@@ -17,13 +17,13 @@ from matplotlib.figure import Figure
 from neurolens.errors import DataError, InputError, MissingToolError
 from neurolens.labels import OP, REGION
 from neurolens.view.annotation import Annotation, annotate_ops, describe_interval, describe_method
-from neurolens.view.cards import format_interval
 from neurolens.view.dot import draw_graph
 from neurolens.view.layout import read_graph
 from neurolens.view.plots import plot_profile, plot_rdms
 from neurolens.view.style import (
     apply_style,
     assign_region_colors,
+    format_interval,
     format_score,
     format_shape,
     pick_color,
