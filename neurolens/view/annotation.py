@@ -73,22 +73,10 @@ class Annotation:
 def annotate_ops(scores: xr.Dataset, *, ops: Sequence[str] | None = None, best: xr.Dataset | None = None) -> Annotation:
     """Read a scores Dataset, and the best ops if given, into an ``Annotation``.
 
-    Parameters
-    ----------
-    scores : Dataset
-        ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region); optionally
-        ``mean_ci_low`` and ``mean_ci_high`` (op, region).
-    ops : sequence of str, optional
-        The ops of the graph; a score of any other op is refused.
-    best : Dataset, optional
-        ``best_op`` (region); optionally ``indistinguishable`` (region, op).
-
-    Raises
-    ------
-    InputError
-        When ``scores`` lacks a variable.
-    LabelError
-        When ops or regions do not match.
+    ``scores`` has ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region), and perhaps
+    ``mean_ci_low`` and ``mean_ci_high`` (op, region); ``best`` has ``best_op`` (region) and ``indistinguishable``
+    (region, op). Raises InputError when ``scores`` lacks a variable, and LabelError when regions differ or an op is
+    none of ``ops``, those of the graph.
     """
     check_scores(scores)
     names, regions = ([str(name) for name in get_ids(scores["score_mean"], dim, "scores")] for dim in (OP, REGION))
@@ -168,9 +156,9 @@ def _read_best(best: xr.Dataset, names: list[str], regions: list[str]) -> tuple[
     chosen = [str(name) for name in best["best_op"].values]
     _check_ops([name for name in chosen if name], names, "best")
     best_of = {name: tuple(i for i, other in enumerate(chosen) if other == name) for name in chosen if name}
-    ties: Marks = {}
-    if "indistinguishable" in best:
-        flags = best["indistinguishable"].transpose(OP, REGION)
-        for name, row in zip(map(str, flags[OP].values), flags.values.astype(bool), strict=True):
-            ties[name] = tuple(i for i in np.flatnonzero(row).tolist() if chosen[i] != name)
-    return best_of, {name: regions for name, regions in ties.items() if regions}
+    tied = best["indistinguishable"].transpose(OP, REGION).astype(bool)
+    ties = {
+        name: tuple(i for i in np.flatnonzero(row).tolist() if chosen[i] != name)
+        for name, row in zip(map(str, tied[OP].values), tied.values, strict=True)
+    }
+    return best_of, {name: places for name, places in ties.items() if places}

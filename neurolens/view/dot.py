@@ -9,37 +9,26 @@ import graphviz
 import xarray as xr
 
 from neurolens.errors import DataError, InputError, MissingToolError
+from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops
 from neurolens.view.cards import build_card, build_legend, build_tooltip, write_font
 from neurolens.view.engines import render_dot
 from neurolens.view.layout import Layout, Node, lay_out, read_graph
-from neurolens.view.style import (
-    CARD,
-    CARD_LINE,
-    CLUSTER_FILLS,
-    CLUSTER_LINES,
-    EDGE,
-    FAINT,
-    FONT,
-    INK,
-    MUTED,
-    SHORTCUT,
-)
 
 SUFFIXES = (".svg", ".pdf", ".png", ".gv")
 PLAIN_CONTAINERS = ("", "Sequential", "ModuleList", "ModuleDict")
 GRAPH_STYLE = {
     "rankdir": "TB", "newrank": "true", "nodesep": "0.28", "ranksep": "0.17", "pad": "0.2", "splines": "true",
-    "outputorder": "edgesfirst", "bgcolor": "transparent", "labelloc": "t", "labeljust": "l", "fontname": FONT,
+    "outputorder": "edgesfirst", "bgcolor": "transparent", "labelloc": "t", "labeljust": "l", "fontname": style.FONT,
     "tooltip": " ",
 }  # fmt: skip
 NODE_STYLE = {
-    "shape": "box", "style": "filled", "fillcolor": CARD, "color": CARD_LINE, "penwidth": "0.8", "margin": "0",
-    "width": "0", "height": "0", "fontname": FONT, "fontcolor": INK,
+    "shape": "box", "style": "filled", "fillcolor": style.CARD, "color": style.CARD_LINE, "penwidth": "0.8",
+    "margin": "0", "width": "0", "height": "0", "fontname": style.FONT, "fontcolor": style.INK,
 }  # fmt: skip
-EDGE_STYLE = {"penwidth": "1.1", "arrowsize": "0.5", "color": EDGE}
-END_STYLE = {"style": "rounded,filled", "color": FAINT, "height": "0.26", "margin": "0.11,0.02"}
-SHORTCUT_STYLE = {"weight": "0", "style": "dashed", "color": SHORTCUT}
+EDGE_STYLE = {"penwidth": "1.1", "arrowsize": "0.5", "color": style.EDGE}
+END_STYLE = {"style": "rounded,filled", "color": style.FAINT, "height": "0.26", "margin": "0.11,0.02"}
+SHORTCUT_STYLE = {"weight": "0", "style": "dashed", "color": style.SHORTCUT}
 WIRE_STYLE = {"arrowhead": "none", "penwidth": "1.6"}
 HIDDEN = {"style": "invis"}
 CORNER_STYLE = {"shape": "point", "width": "0.01", "style": "invis", "label": ""}
@@ -89,20 +78,26 @@ class Drawing:
                 f"Write for example .save({str(path.with_suffix('.svg'))!r})."
             )
         data = self.source.encode() if suffix == ".gv" else render_dot(self.source, suffix[1:])
-        try:
-            path.write_bytes(data)
-        except OSError as error:
-            raise DataError(
-                f"the drawing could not be written to {str(path)!r}: {error.strerror}. "
-                "Give a path in an existing folder that you may write to."
-            ) from None
-        return path
+        return write_file(path, data, "the drawing")
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         try:
             return {"image/svg+xml": self.render_svg()}
         except (MissingToolError, DataError) as error:
             return {"text/plain": f"Drawing of {self.source.count('class=op')} boxes, not shown: {error}"}
+
+
+def write_file(path: str | Path, data: bytes, what: str) -> Path:
+    """Write ``data`` to ``path`` and return it; raise DataError, saying ``what`` was to be written, when that fails."""
+    path = Path(path)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise DataError(
+            f"{what} could not be written to {str(path)!r}: {error.strerror}. "
+            "Give a path in an existing folder that you may write to."
+        ) from None
+    return path
 
 
 def draw_graph(
@@ -130,9 +125,12 @@ def draw_graph(
     title, subtitle : str, optional
         By default the model's name, and what the attributes of ``scores`` say about the method.
     depth : int, optional
-        Fold modules this many levels below the model into one card each; see ``lay_out``.
+        Fold modules this many levels below the model into one card each, counted from the first level that
+        branches (wrappers that hold everything do not count). By default nothing is folded up to 160 boxes, and
+        above that the deepest level giving at most 160.
     layout : str
-        ``"auto"``, ``"columns"`` or ``"flow"``.
+        ``"columns"`` cuts the chain at module borders, ``"flow"`` leaves placing to Graphviz, ``"auto"`` takes
+        columns unless more than a tenth of the arrows would jump over a border.
 
     Returns
     -------
@@ -142,7 +140,7 @@ def draw_graph(
     Raises
     ------
     InputError
-        For an unknown layout or depth, or ``best`` without ``scores``.
+        For an unknown layout, a depth below 1, a graph without ops, or ``best`` without ``scores``.
     LabelError
         When ``scores`` or ``best`` name ops that the graph lacks.
     """
@@ -182,17 +180,17 @@ def _write_boxes(
 
 def _style_cluster(plan: Layout, place: int, k: int) -> dict[str, str]:
     cluster = plan.clusters[place]
-    shade = min(cluster.depth, len(CLUSTER_FILLS) - 1)
+    shade = min(cluster.depth, len(style.CLUSTER_FILLS) - 1)
     held = [n for n, column in enumerate(plan.columns) if any(place in plan.nodes[i].clusters for i in column)]
-    size, color = (11.0, INK) if cluster.depth == 0 else (8.5, MUTED)
+    size, color = (11.0, style.INK) if cluster.depth == 0 else (8.5, style.MUTED)
     extra = "" if cluster.module_class in PLAIN_CONTAINERS else f"  {cluster.module_class}"
     extra += f"  {held.index(k) + 1}/{len(held)}" if len(held) > 1 else ""
-    title = write_font(cluster.title, size, color, True) + (write_font(extra, 8.5, MUTED) if extra else "")
+    title = write_font(cluster.title, size, color, True) + (write_font(extra, 8.5, style.MUTED) if extra else "")
     return {
         "label": f"<{title}>",
         "style": "rounded,filled",
-        "fillcolor": CLUSTER_FILLS[shade],
-        "color": CLUSTER_LINES[shade],
+        "fillcolor": style.CLUSTER_FILLS[shade],
+        "color": style.CLUSTER_LINES[shade],
         "penwidth": "0.8",
         "margin": "8",
         "tooltip": graphviz.escape(cluster.address),
@@ -200,23 +198,23 @@ def _style_cluster(plan: Layout, place: int, k: int) -> dict[str, str]:
 
 
 def _style_node(node: Node, i: int, annotation: Annotation | None) -> dict[str, str]:
-    style = {
+    look = {
         "label": f"<{build_card(node, annotation)}>",
         "tooltip": graphviz.escape(build_tooltip(node, annotation)),
         "class": f"{node.kind} box",
         "id": f"op-{node.ops[0].index}" if node.kind == "op" else f"{node.kind}-{i}",
     }
     if node.kind in ("input", "output"):
-        style |= END_STYLE
+        look |= END_STYLE
     if node.kind == "module":
-        style["peripheries"] = "2"
+        look["peripheries"] = "2"
     if annotation is not None:
         best = [region for op in node.ops for region in annotation.best.get(op.name, ())]
         framed = best or (annotation.ties.get(node.ops[0].name) if node.kind == "op" else None)
         if framed:
             color = annotation.colors[annotation.regions[framed[0]]]
-            style |= {"color": color, "penwidth": "2.2" if best else "1.1", "margin": FRAME_MARGIN, "peripheries": "1"}
-    return style
+            look |= {"color": color, "penwidth": "2.2" if best else "1.1", "margin": FRAME_MARGIN, "peripheries": "1"}
+    return look
 
 
 def _write_edges(dot: graphviz.Digraph, plan: Layout) -> None:
@@ -224,9 +222,9 @@ def _write_edges(dot: graphviz.Digraph, plan: Layout) -> None:
     straight = {pair for spine in plan.spines for pair in pairwise(spine)}
     for edge in plan.edges:
         if not edge.wired:
-            style = {"weight": "8" if (edge.tail, edge.head) in straight else "2"}
+            look = {"weight": "8" if (edge.tail, edge.head) in straight else "2"}
             free = {"constraint": "false"} if column_of[edge.tail] != column_of[edge.head] else {}
-            dot.edge(f"n{edge.tail}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else style), **free)
+            dot.edge(f"n{edge.tail}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else look), **free)
 
 
 def _write_wires(dot: graphviz.Digraph, plan: Layout) -> None:
@@ -247,8 +245,8 @@ def _write_wires(dot: graphviz.Digraph, plan: Layout) -> None:
         top, bottom = f"n{spine[0]}", f"n{spine[-1]}"
         entries = [edge for edge in plan.edges if edge.wired and k and edge.tail == plan.wires[k - 1]]
         for edge in entries:
-            style = {"penwidth": "1.6", "weight": "8"} if edge.head == spine[0] else {"weight": "1"}
-            dot.edge(f"t{k}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else style))
+            look = {"penwidth": "1.6", "weight": "8"} if edge.head == spine[0] else {"weight": "1"}
+            dot.edge(f"t{k}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else look))
         if spine[0] not in [edge.head for edge in entries]:
             dot.edge(f"t{k}", top, weight="8", **HIDDEN)
         if k == last:

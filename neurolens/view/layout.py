@@ -75,13 +75,7 @@ class Layout:
 
 
 def read_graph(trace: Any) -> Graph:
-    """Return the Graph of a trace, or the Graph itself.
-
-    Raises
-    ------
-    InputError
-        For anything else.
-    """
+    """Return the Graph of a trace, or the Graph itself; raise InputError for anything else."""
     graph = getattr(trace, "graph", trace)
     if not isinstance(graph, Graph):
         raise InputError(
@@ -91,28 +85,7 @@ def read_graph(trace: Any) -> Graph:
 
 
 def lay_out(graph: Graph, *, depth: int | None = None, layout: str = "auto") -> Layout:
-    """Turn a graph into boxes, arrows, shaded modules and newspaper columns.
-
-    Parameters
-    ----------
-    graph : Graph
-    depth : int, optional
-        Fold modules standing this many levels below the model into one card each, counted from the first level
-        that branches (wrappers that hold everything do not count). By default nothing is folded up to 160 ops,
-        and above that the deepest level giving at most 160 boxes.
-    layout : str
-        ``"columns"`` cuts the chain at module borders, ``"flow"`` leaves placing to Graphviz, ``"auto"`` takes
-        columns unless more than a tenth of the arrows would jump over a border.
-
-    Raises
-    ------
-    InputError
-        For an unknown layout, a depth below 1 or a graph without ops.
-
-    Notes
-    -----
-    Shortcuts are found with one bit set of ancestors per box: boxes × arrows / 64 steps.
-    """
+    """Turn a graph into boxes, arrows, shaded modules and columns; options and errors are those of ``draw_graph``."""
     if layout not in LAYOUTS:
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}.")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
@@ -149,7 +122,10 @@ def find_module_paths(graph: Graph) -> tuple[dict[str, tuple[str, ...]], str]:
 
 
 def find_shortcuts(n_nodes: int, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Return the pairs (tail, head), tail < head, between which a longer path exists as well."""
+    """Return the pairs (tail, head), tail < head, between which a longer path exists as well.
+
+    One bit set of ancestors per box makes this boxes × pairs / 64 steps.
+    """
     parents: list[list[int]] = [[] for _ in range(n_nodes)]
     for tail, head in pairs:
         parents[head].append(tail)

@@ -15,20 +15,9 @@ from matplotlib.figure import Figure
 
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, check_dims, get_ids, list_names
+from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops, check_scores, describe_interval
 from neurolens.view.layout import find_module_paths, read_graph
-from neurolens.view.style import (
-    CARD,
-    CEILING,
-    CLUSTER_FILLS,
-    FAINT,
-    INK,
-    MUTED,
-    apply_style,
-    assign_region_colors,
-    build_colormap,
-    shorten_text,
-)
 
 MOST_RDMS = 8
 MOST_COLUMNS = 6
@@ -104,7 +93,7 @@ def plot_profile(
             )
     if axes is not None and len(axes) != len(note.regions):
         raise InputError(f"axes must be one per region, {len(note.regions)} for {list(note.regions)}, got {len(axes)}.")
-    with apply_style():
+    with style.apply_style():
         axes = _make_axes(len(note.regions)) if axes is None else axes
         for i, (axis, region) in enumerate(zip(axes, note.regions, strict=True)):
             place = {REGION: region, OP: names}
@@ -115,10 +104,10 @@ def plot_profile(
                 each = scores["score"].sel(place).transpose(OP, SUBJECT)
                 axis.plot(each.values, color=note.colors[region], linewidth=0.4, alpha=0.45, zorder=2)
             if control is not None:
-                axis.plot(control["score_mean"].sel(place).values, color=FAINT, linewidth=1.0, zorder=2)
+                axis.plot(control["score_mean"].sel(place).values, color=style.FAINT, linewidth=1.0, zorder=2)
         if control is not None:
-            label = shorten_text(str(control.attrs.get("label", "control")), 24)
-            axes[0].legend(axes[0].lines[-1:], [label], frameon=False, fontsize=6.5, labelcolor=MUTED, handlelength=1.2)
+            label = style.shorten_text(str(control.attrs.get("label", "control")), 24)
+            axes[0].legend(axes[0].lines[-1:], [label])
         for axis in axes[:: _count_columns(axes[0])]:
             axis.set_ylabel(_name_score(note))
         ends = np.array([0.0, *(end for axis in axes for end in axis.dataLim.intervaly)])
@@ -178,7 +167,7 @@ def plot_rdms(
         brains = _average_brain(brain, [ids[i] for i in order])
         shown = [region for region in ops if region in brains] if isinstance(ops, Mapping) else brains
         panels += [Panel("brain", region, "", brains[region]) for region in shown]
-    with apply_style():
+    with style.apply_style():
         return _draw_panels(panels, [groups[i] for i in order])
 
 
@@ -194,11 +183,11 @@ def _make_axes(n: int) -> list[Axes]:
 
 def _draw_ceiling(axis: Axes, note: Annotation, i: int) -> None:
     lower, upper = note.ceiling_lower[i], note.ceiling_upper[i]
-    small: dict[str, Any] = {"fontsize": 6.5, "color": MUTED}
+    small: dict[str, Any] = {"fontsize": 6.5, "color": style.MUTED}
     if not np.isfinite(lower):
         axis.text(0.02, 0.98, "no noise ceiling", transform=axis.transAxes, va="top", **small)
         return
-    axis.axhspan(lower, upper if np.isfinite(upper) else lower, color=CEILING, linewidth=0.8, zorder=1)
+    axis.axhspan(lower, upper if np.isfinite(upper) else lower, color=style.CEILING, linewidth=0.8, zorder=1)
     if i == np.argmax(np.isfinite(note.ceiling_lower)):
         axis.text(0.02, lower, "noise ceiling", transform=axis.get_yaxis_transform(), va="bottom", **small)
 
@@ -213,20 +202,20 @@ def _draw_scores(axis: Axes, note: Annotation, i: int, names: list[str]) -> None
     for name, regions in note.best.items():
         if i in regions and name in names:
             at = names.index(name)
-            axis.plot(at, mean[at], "o", ms=5, mfc=CARD, mec=color, mew=1.4, zorder=4)
+            axis.plot(at, mean[at], "o", ms=5, mfc=style.CARD, mec=color, mew=1.4, zorder=4)
             room = int(_measure_width(axis) / CHARACTER) - len(region)
-            axis.set_title(shorten_text(name, max(8, room)), loc="right", fontsize=6.5, color=MUTED)
+            axis.set_title(style.shorten_text(name, max(8, room)), loc="right", fontsize=6.5, color=style.MUTED)
 
 
 def _draw_bands(axis: Axes, paths: list[str]) -> None:
     runs = [(key, [i for i, _ in run]) for key, run in groupby(enumerate(paths), key=lambda item: item[1])]
     for _, places in runs[1::2]:
-        axis.axvspan(places[0] - 0.5, places[-1] + 0.5, color=CLUSTER_FILLS[0], linewidth=0, zorder=0)
+        axis.axvspan(places[0] - 0.5, places[-1] + 0.5, color=style.CLUSTER_FILLS[0], linewidth=0, zorder=0)
     character = CHARACTER * len(paths) / _measure_width(axis)
     labels: list[tuple[float, float, str]] = []
     # Widest first: where names would collide, the module with more ops keeps its name.
     for key, places in sorted(runs, key=lambda run: -len(run[1])):
-        text = shorten_text(key, 14)
+        text = style.shorten_text(key, 14)
         half = (len(text) + 0.7) * character / 2
         centre = max(half - 0.5, min((places[0] + places[-1]) / 2, len(paths) - 0.5 - half))
         if key and all(abs(centre - other) >= half + its_half for other, its_half, _ in labels):
@@ -264,8 +253,8 @@ def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
     rows = [run[i : i + n_columns] for run in kinds for i in range(0, len(run), n_columns)]
     figure = Figure(figsize=(1.35 * n_columns + 1.2, 1.6 * len(rows) + 0.1), layout="constrained")
     grid = figure.subplots(len(rows), n_columns, squeeze=False)
-    colors = assign_region_colors(panel.region for panel in panels if panel.region)
-    cmap = build_colormap()
+    colors = style.assign_region_colors(panel.region for panel in panels if panel.region)
+    cmap = style.build_colormap()
     centres, labels, borders = _place_ticks(categories)
     for row, axes in zip(rows, grid, strict=True):
         for panel, axis in zip_longest(row, axes):
@@ -277,8 +266,8 @@ def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
             axis.set_xticks([])
             axis.set_yticks([])
             for border in borders:
-                axis.axhline(border, color=CARD, linewidth=0.5)
-                axis.axvline(border, color=CARD, linewidth=0.5)
+                axis.axhline(border, color=style.CARD, linewidth=0.5)
+                axis.axvline(border, color=style.CARD, linewidth=0.5)
             axis.spines[:].set_visible(False)
         axes[0].set_ylabel(row[0].row)
         axes[0].set_yticks(centres, labels, fontsize=6)
@@ -291,12 +280,12 @@ def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
 
 
 def _write_title(axis: Axes, panel: Panel, colors: dict[str, str]) -> None:
-    op = shorten_text(panel.op, 20)
+    op = style.shorten_text(panel.op, 20)
     if not panel.region:
-        axis.set_title(op, fontsize=6.5, color=INK, pad=4)
+        axis.set_title(op, fontsize=6.5, color=style.INK, pad=4)
         return
     axis.set_title(panel.region, fontsize=8, color=colors[panel.region], fontweight="bold", pad=11 if op else 4)
-    axis.text(0.5, 1.02, op, transform=axis.transAxes, ha="center", va="bottom", fontsize=6, color=MUTED)
+    axis.text(0.5, 1.02, op, transform=axis.transAxes, ha="center", va="bottom", fontsize=6, color=style.MUTED)
 
 
 def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
@@ -328,7 +317,7 @@ def _place_ticks(categories: list[str]) -> tuple[list[float], list[str], list[fl
         # A label needs about a sixteenth of a panel's height.
         if name and (end - start) / len(categories) >= 0.06:
             centres.append((start + end - 1) / 2)
-            labels.append(shorten_text(name, 16))
+            labels.append(style.shorten_text(name, 16))
         if start:
             borders.append(start - 0.5)
         start = end

@@ -225,4 +225,4 @@ def test_pygraphviz_draws_without_dot(monkeypatch, tmp_path):
 @needs_engine
 def test_broken_dot_gives_the_engine_reason():
     with pytest.raises(DataError, match="Graphviz could not draw this graph"):
-        engines.render_dot("digraph { a -> ")
+        engines.render_dot("digraph { a -> ", "svg")
