@@ -11,15 +11,17 @@ from neurolens.errors import NeuroLensError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0 done, 1 a NeuroLens error, 130 interrupted."""
-    options = build_parser().parse_args(arguments)
+    options = vars(build_parser().parse_args(arguments))
+    run = options.pop("run")
     try:
-        return options.run(options)
+        run(**options)
     except NeuroLensError as error:
         print(f"neurolens: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("neurolens: interrupted; nothing was left half-written, run the same command again", file=sys.stderr)
         return 130
+    return 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -35,28 +37,15 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("--offline", action="store_true", help="use the planted brain and random weights")
     demo.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     demo.add_argument("--quiet", action="store_true", help="print only what is used and what was found")
-    demo.set_defaults(run=_run_demo)
+    demo.set_defaults(run=run_demo)
     datasets = commands.add_parser("datasets", help="list the data sets, their licences and what to cite")
-    datasets.set_defaults(run=_run_datasets)
+    datasets.set_defaults(run=_print_datasets)
     return parser
 
 
-def _run_demo(options: argparse.Namespace) -> int:
-    run_demo(
-        output=options.output,
-        model=options.model,
-        weights=options.weights,
-        offline=options.offline,
-        seed=options.seed,
-        quiet=options.quiet,
-    )
-    return 0
-
-
-def _run_datasets(_: argparse.Namespace) -> int:
+def _print_datasets() -> None:
     for key in list_datasets():
         card = describe_dataset(key)
         print(f"{key}: {card['title']}")
         print(f"  licence: {card['licence']}; terms: {card['terms']}")
         print(f"  cite: {card['citation'].strip()}")
-    return 0

@@ -133,23 +133,25 @@ def _find_recipes() -> Path:
 
 def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) -> Path:
     """Return the folder that holds the card's files, each checked against its sha256."""
-    key, files = card["key"], card["files"]
+    key = card["key"]
     mirror = os.environ.get(MIRROR_VARIABLE)
-    if mirror:
-        folder = Path(mirror) / key
-        missing = [f["name"] for f in files if not (folder / f["name"]).is_file()]
-        if missing:
+    folder = Path(mirror) / key if mirror else Path(cache or Path(pooch.os_cache("neurolens")) / "datasets") / key
+    missing = [entry for entry in card["files"] if not (folder / entry["name"]).is_file()]
+    if missing and mirror:
+        raise DataError(
+            f"{MIRROR_VARIABLE}={mirror} lacks {list_names(entry['name'] for entry in missing)} of data set {key!r}. "
+            f"Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch them."
+        )
+    for entry in missing:
+        _fetch_file(card, entry, folder, quiet)
+    for entry in card["files"]:
+        with (folder / entry["name"]).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != entry["sha256"]:
             raise DataError(
-                f"{MIRROR_VARIABLE}={mirror} lacks {list_names(missing)} of data set {key!r}. "
-                f"Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch them."
+                f"{folder / entry['name']} is not the file the recipe names: sha256 {found}, expected "
+                f"{entry['sha256']}. Delete it and load again."
             )
-    else:
-        folder = Path(cache) / key if cache else Path(pooch.os_cache("neurolens")) / "datasets" / key
-        for entry in files:
-            if not (folder / entry["name"]).is_file():
-                _fetch_file(card, entry, folder, quiet)
-    for entry in files:
-        _check_hash(folder / entry["name"], entry["sha256"])
     return folder
 
 
@@ -168,24 +170,13 @@ def _fetch_file(card: dict[str, Any], entry: dict[str, Any], folder: Path, quiet
         ) from error
 
 
-def _check_hash(path: Path, expected: str) -> None:
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != expected:
-        raise DataError(
-            f"{path} is not the file the recipe names: sha256 {found}, expected {expected}. Delete it and load again."
-        )
-
-
 def _check_card(dataset: Dataset) -> None:
     """Raise DataError when what the recipe made is not what its card promises."""
     card = dataset.card
-    promised = card.get("check", {})
-    n_stimuli = len(dataset.stimuli) if dataset.stimuli is not None else 0
-    if n_stimuli != promised.get("n_stimuli", n_stimuli):
-        raise DataError(f"{card['key']!r} has {n_stimuli} stimuli, its card says {promised['n_stimuli']}")
-    if dataset.regions != promised.get("regions", dataset.regions):
-        raise DataError(f"{card['key']!r} has regions {dataset.regions}, its card says {promised['regions']}")
+    made = {"n_stimuli": len(dataset.stimuli or ()), "regions": dataset.regions}
+    for what, promised in card.get("check", {}).items():
+        if made[what] != promised:
+            raise DataError(f"{card['key']!r} has {what} {made[what]}, its card says {promised}")
     absent = [name for name in card["holds"] if getattr(dataset, name) is None]
     if absent:
         raise DataError(f"{card['key']!r} lacks {list_names(absent)}, which its card promises")

@@ -4,33 +4,24 @@ import base64
 import io
 import platform
 from collections.abc import Mapping, Sequence
-from html import escape
 from importlib import metadata, resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 import xarray as xr
+from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
 from neurolens.errors import DataError, InputError, MissingToolError
-from neurolens.labels import OP, REGION
+from neurolens.labels import OP, REGION, STIMULUS
+from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops, describe_interval, describe_method
-from neurolens.view.cards import format_interval
-from neurolens.view.dot import draw_graph
+from neurolens.view.dot import Drawing, draw_graph, write_file
 from neurolens.view.layout import read_graph
 from neurolens.view.plots import plot_profile, plot_rdms
-from neurolens.view.style import (
-    apply_style,
-    assign_region_colors,
-    format_score,
-    format_shape,
-    pick_color,
-    pick_text_color,
-)
 
-PACKAGES = ("neurolens", "python", "torch", "numpy", "xarray")
+PACKAGES = ("neurolens", "torch", "numpy", "xarray")
 RSA = (
     "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis – connecting the branches of "
     "systems neuroscience. Frontiers in Systems Neuroscience 2:4. https://doi.org/10.3389/neuro.06.004.2008"
@@ -98,107 +89,86 @@ def write_report(
     graph = read_graph(trace)
     note = annotate_ops(scores, ops=list(graph.by_name), best=best)
     model = str(getattr(trace, "model_name", "") or "model")
-    card = dict(getattr(brain, "card", None) or {})
-    data = str(card.get("title", "")) or "brain"
-    sections = []
-    if best is not None:
-        sections.append(_write_section("Best op per region", _write_best(note, best, scores)))
-    sections.append(_write_section("Every op of the network", _write_graph(trace, scores, best)))
-    profile = plot_profile(scores, best=best, graph=graph, control=control)
-    sections.append(
-        _write_section("Score along the network", _embed_figure(profile, "svg", "score of every op, by region"))
-    )
+    card = getattr(brain, "card", None) or {}
+    data = card.get("title") or "brain"
+    matrices = None
     if rdms is not None and getattr(brain, "rdms", None) is not None:
-        grid = plot_rdms(rdms, ops=_pick_ops(note, rdms), brain=brain.rdms, categories=_find_categories(brain, rdms))
-        sections.append(
-            _write_section("Dissimilarity matrices", _embed_figure(grid, "png", "matrices of model and brain"))
-        )
-    sections.append(_write_section("All scores", _write_scores(graph, note)))
-    sections.append(_write_section("Methods", _write_methods(note, best, card)))
-    template = Template(resources.files("neurolens.view").joinpath("assets/report.html").read_text(encoding="utf-8"))
-    known = [
-        ("model", model),
-        ("ops", len(graph)),
-        ("ops with scores", len(note.means)),
-        ("stimuli", note.attrs.get("n_stimuli", "")),
-        ("regions", ", ".join(note.regions)),
-        ("comparator", note.attrs.get("comparator", "")),
-        ("metric", note.attrs.get("metric", "")),
-        *(facts or {}).items(),
-    ]
-    page = template.substitute(
-        title=escape(title or f"{model} and {data}"),
-        summary=escape(f"{model} compared with {data}. {describe_method(note.attrs)}"),
-        notices=f'<ul class="notices">{"".join(f"<li>{escape(n)}</li>" for n in notes)}</ul>' if notes else "",
-        facts="".join(f"<div><dt>{escape(k)}</dt><dd>{escape(str(v))}</dd></div>" for k, v in known if v != ""),
-        sections="\n".join(sections),
+        categories = _find_categories(brain, rdms)
+        grid = plot_rdms(rdms, ops=_pick_ops(note, rdms), brain=brain.rdms, categories=categories)
+        matrices = _embed_figure(grid, "png")
+    methods, sources = _describe_methods(note, best is not None)
+    text = resources.files("neurolens.view").joinpath("assets/report.html").read_text(encoding="utf-8")
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(text)
+    html = page.render(
+        title=title or f"{model} and {data}",
+        summary=f"{model} compared with {data}. {describe_method(note.attrs)}",
+        notes=notes,
+        facts={
+            "model": model,
+            "ops": len(graph),
+            "ops with scores": len(note.means),
+            "stimuli": note.attrs.get("n_stimuli", ""),
+            "regions": ", ".join(note.regions),
+            "comparator": note.attrs.get("comparator", ""),
+            "metric": note.attrs.get("metric", ""),
+            **(facts or {}),
+        },
+        best=list_best_ops(scores, best) if best is not None else [],
+        colors=note.colors,
+        graph=_embed_drawing(draw_graph(trace, scores=scores, best=best)),
+        profile=_embed_figure(plot_profile(scores, best=best, graph=graph, control=control), "svg"),
+        matrices=matrices,
+        interval=describe_interval(note.attrs),
+        regions=list(note.regions),
+        scores=[
+            (op, style.format_shape(op.shape), _list_cells(note, op.name)) for op in graph if op.name in note.means
+        ],
+        methods=methods,
+        card=[f"{key}: {card[key]}" for key in ("title", "citation", "licence") if card.get(key)],
+        sources=sources,
+        versions=[f"python {platform.python_version()}", *map(_name_version, PACKAGES)],
     )
-    path = Path(path)
-    try:
-        path.write_bytes(page.encode())
-    except OSError as error:
-        raise DataError(
-            f"the report could not be written to {str(path)!r}: {error.strerror}. "
-            "Give a path in an existing folder that you may write to."
-        ) from None
-    return path
+    return write_file(path, html.encode(), "the report")
 
 
-def _write_section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n{body}\n</section>"
+def list_best_ops(scores: xr.Dataset, best: xr.Dataset) -> list[list[str]]:
+    """Return a row of text per region, to be shown as a table.
 
-
-def _write_best(note: Annotation, best: xr.Dataset, scores: xr.Dataset) -> str:
-    colors = assign_region_colors(note.regions)
-    heads = (
-        "region", "op chosen on one half", "score on that half", "score held out", "noise ceiling", "splits agreeing",
-        "naive maximum (biased: chosen and scored on the same stimuli)",
-    )  # fmt: skip
+    Its cells: region, best op, its score where it was chosen and where it was held out, noise ceiling, share of splits
+    that agree, naive maximum.
+    """
     rows = []
-    for i, region in enumerate(note.regions):
+    for region in scores[REGION].values:
         row = best.sel({REGION: region})
-
-        def show(key: str, digits: int = 3, row: xr.Dataset = row) -> str:
-            return format_score(float(row[key]), digits) if key in row else "–"
-
-        ceiling = format_interval(note.ceiling_lower[i], note.ceiling_upper[i]).strip(" []").replace(", ", "–")
-        agreement = f"{float(row['agreement']):.0%}".replace("nan%", "–") if "agreement" in row else "–"
-        naive = f"{row['naive_op'].item()} {show('naive_score')}" if "naive_op" in row else "–"
-        rows.append(
-            f'<tr><td class="text"><span class="dot" style="background:{colors[region]}"></span>{escape(region)}</td>'
-            f'<td class="name"><b>{escape(str(row["best_op"].item()))}</b></td><td>{show("selection_score")}</td>'
-            f"<td><b>{show('heldout_score')}</b></td><td>{ceiling or 'none'}</td><td>{agreement}</td>"
-            f'<td class="name biased">{escape(naive)}</td></tr>'
+        chosen, held_out, naive = (
+            style.format_score(row[f"{kind}_score"].item(), 3) for kind in ("selection", "heldout", "naive")
         )
-    sides = ("text", "text", "", "", "", "", "text")
-    head = "".join(f'<th class="{side}">{escape(text)}</th>' for text, side in zip(heads, sides, strict=True))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        bounds = (scores[f"ceiling_{side}"].sel({REGION: region}).item() for side in ("lower", "upper"))
+        ceiling = style.format_interval(*bounds).strip(" []").replace(", ", "–") or "none"
+        agreement = f"{row['agreement'].item():.0%}".replace("nan%", "–")
+        naive = f"{row['naive_op'].item()} {naive}"
+        rows.append([str(region), str(row["best_op"].item()), chosen, held_out, ceiling, agreement, naive])
+    return rows
 
 
-def _write_graph(trace: Any, scores: xr.Dataset, best: xr.Dataset | None) -> str:
-    drawing = draw_graph(trace, scores=scores, best=best)
+def _embed_drawing(drawing: Drawing) -> dict[str, str]:
     try:
         # Inside HTML the parser knows what svg means; the declarations would be the page's only addresses.
         svg = drawing.render_svg().replace(' xmlns="http://www.w3.org/2000/svg"', "")
-        svg = svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
-        return f'<div class="figure wide">{svg}</div>'
+        return {"svg": svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")}
     except (MissingToolError, DataError) as error:
-        return (
-            f"<p>The graph is not drawn here: {escape(str(error))}</p>\n<details><summary>The graph as DOT text"
-            f"</summary><pre>{escape(drawing.source)}</pre></details>"
-        )
+        return {"svg": "", "reason": str(error), "source": drawing.source}
 
 
-def _embed_figure(figure: Figure, fmt: str, alt: str) -> str:
+def _embed_figure(figure: Figure, fmt: str) -> dict[str, Any]:
     buffer = io.BytesIO()
     # No date and no program version, so that the same input gives the same bytes.
     keys = ("Date", "Creator", "Format", "Type") if fmt == "svg" else ("Software",)
-    with apply_style():
+    with style.apply_style():
         figure.savefig(buffer, format=fmt, dpi=180, metadata=dict.fromkeys(keys))
     kind = "svg+xml" if fmt == "svg" else fmt
-    width = round(figure.get_figwidth() * 125)
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<div class="figure"><img width="{width}" alt="{escape(alt)}" src="data:image/{kind};base64,{data}"></div>'
+    return {"width": round(figure.get_figwidth() * 125), "source": f"data:image/{kind};base64,{data}"}
 
 
 def _pick_ops(note: Annotation, rdms: xr.DataArray) -> dict[str, str] | None:
@@ -209,92 +179,62 @@ def _pick_ops(note: Annotation, rdms: xr.DataArray) -> dict[str, str] | None:
 
 def _find_categories(brain: Any, rdms: xr.DataArray) -> list[str] | None:
     table = getattr(getattr(brain, "stimuli", None), "metadata", None)
-    ids = rdms["stimulus"].values.tolist()
-    if table is None or "category" not in table or not set(ids) <= set(getattr(table, "index", ())):
+    ids = rdms[STIMULUS].values.tolist()
+    if table is None or "category" not in table or not set(ids) <= set(table.index):
         return None
     return [str(value) for value in table["category"].loc[ids]]
 
 
-def _write_scores(graph: Any, note: Annotation) -> str:
-    heads = [("#", "number", ""), ("op", "text", "text"), ("output", "text", "text")]
-    heads += [(region, "number", "") for region in note.regions]
-    head = "".join(
-        f'<th data-kind="{kind}" class="{side}" scope="col"><button type="button">{escape(text)}</button></th>'
-        for text, kind, side in heads
-    )
-    rows = []
-    for op in graph:
-        if op.name not in note.means:
-            continue
-        shape = format_shape(op.shape)
-        cells = [
-            f'<td data-value="{op.index}">{op.index}</td>'
-            f'<td class="name" data-value="{escape(op.name)}">{escape(op.name)}</td>'
-            f'<td class="text" data-value="{shape}">{shape}</td>'
-        ]
-        for i, (mean, share) in enumerate(zip(note.means[op.name], note.get_shares(op.name), strict=True)):
-            fill = pick_color(share)
-            star = "★ " if i in note.best.get(op.name, ()) else ""
-            value = "" if np.isnan(mean) else f"{mean:.6g}"
-            interval = format_interval(note.lows[op.name][i], note.highs[op.name][i])
-            cells.append(
-                f'<td data-value="{value}" style="background:{fill};color:{pick_text_color(fill)}">'
-                f"{star}{format_score(mean)}{interval}</td>"
-            )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return (
-        f'<p class="muted">Mean score and {describe_interval(note.attrs)}; colour as in the graph. '
-        "Click a heading to sort.</p>"
-        f'<div class="scroll"><table class="sortable"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def _list_cells(note: Annotation, name: str) -> list[dict[str, str]]:
+    """Return, per region, the text of an op's score, its colours and the value to sort by."""
+    cells = []
+    for i, (mean, share) in enumerate(zip(note.means[name], note.get_shares(name), strict=True)):
+        fill = style.pick_color(share)
+        star = "★ " if i in note.best.get(name, ()) else ""
+        text = star + style.format_score(mean) + style.format_interval(note.lows[name][i], note.highs[name][i])
+        value = "" if np.isnan(mean) else f"{mean:.6g}"
+        cells.append({"text": text, "value": value, "fill": fill, "ink": style.pick_text_color(fill)})
+    return cells
 
 
-def _write_methods(note: Annotation, best: xr.Dataset | None, card: dict[str, Any]) -> str:
-    attrs = note.attrs
+def _describe_methods(note: Annotation, has_best: bool) -> tuple[list[str], list[str]]:
+    """Return sentences on how the scores were made, and the papers they cite."""
+    attrs = {key: str(value) for key, value in note.attrs.items() if value}
+    comparator = attrs.get("comparator", "")
+    kind = f" ({attrs['ceiling_kind']})" if "ceiling_kind" in attrs else ""
+    lacking = ", ".join(r for r, has in zip(note.regions, note.has_ceiling, strict=True) if not has)
     sentences, sources = [], []
-    if attrs.get("metric"):
+    if "metric" in attrs:
         sentences.append(
             f"Representational dissimilarity matrices ({attrs['metric']}) of every op were compared with those of each "
-            f"region by {attrs.get('comparator', 'the comparator named above')} (Kriegeskorte et al., 2008)."
+            f"region by {comparator or 'the comparator named above'} (Kriegeskorte et al., 2008)."
         )
         sources.append(RSA)
-    elif attrs.get("comparator"):
-        sentences.append(f"Ops were compared with each region by {attrs['comparator']}.")
-    if attrs.get("method") not in (None, "", "rsa"):
-        sentences.append(f"Method: {str(attrs['method']).rstrip('.')}.")
+    elif comparator:
+        sentences.append(f"Ops were compared with each region by {comparator}.")
+    if attrs.get("method", "rsa") != "rsa":
+        sentences.append(f"Method: {attrs['method'].rstrip('.')}.")
     if note.has_ceiling.any():
-        kind = f" ({attrs['ceiling_kind']})" if attrs.get("ceiling_kind") else ""
         sentences.append(f"Noise ceilings{kind} bound what any model can reach (Nili et al., 2014).")
         sentences.append("Colours show the score divided by the lower ceiling, clamped to 0–1.")
         sources.append(CEILINGS)
-    if attrs.get("ceiling_note"):
-        sentences.append(str(attrs["ceiling_note"]))
-    if lacking := [r for r, has in zip(note.regions, note.has_ceiling, strict=True) if not has]:
-        sentences.append(f"No noise ceiling for {', '.join(lacking)}: colours show raw scores from 0 to their maximum.")
-    if any(np.isfinite(row).any() for row in note.lows.values()):
+    if "ceiling_note" in attrs:
+        sentences.append(attrs["ceiling_note"])
+    if lacking:
+        sentences.append(f"No noise ceiling for {lacking}: colours show raw scores from 0 to their maximum.")
+    if note.has_intervals:
         sentences.append(f"Intervals are {describe_interval(attrs)}s; for what they cover see Schütt et al. (2023).")
         sources.append(INFERENCE)
-    if best is not None:
+    if has_best:
         sentences.append(
             "The best op of a region was chosen on one half of the stimuli and scored on the other, with the same "
             "subjects in both; the maximum over all ops on all stimuli is biased upwards and given for comparison only."
         )
-    parts = [f"<p>{escape(' '.join(sentences))}</p>"]
-    if card:
-        lines = [f"{key}: {card[key]}" for key in ("title", "citation", "licence") if card.get(key)]
-        parts.append("<h2>Data</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>")
-    if sources:
-        parts.append("<h2>References</h2><ul>" + "".join(f"<li>{escape(text)}</li>" for text in sources) + "</ul>")
-    parts.append(f'<p class="muted">{escape(_list_versions())}</p>')
-    return "\n".join(parts)
+    return sentences, sources
 
 
-def _list_versions() -> str:
-    found = []
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {platform.python_version() if name == 'python' else metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            found.append(f"{name} (not installed as a package)")
-    return "Made with " + ", ".join(found) + "."
+def _name_version(package: str) -> str:
+    try:
+        return f"{package} {metadata.version(package)}"
+    except metadata.PackageNotFoundError:
+        return f"{package} (not installed as a package)"

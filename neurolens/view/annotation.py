@@ -1,7 +1,8 @@
 """What a table of scores says about each op: its share of the ceiling, and which regions it fits best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import xarray as xr
 
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, get_ids, list_names
+from neurolens.view.style import assign_region_colors
 
 NEEDED = ("score_mean", "ceiling_lower", "ceiling_upper")
+Marks = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,10 @@ class Annotation:
         NaN for a region without a noise ceiling.
     scale : array
         What a full colour stands for: the lower ceiling, or for all regions without one their common maximum.
-    best : dict of op name to tuple of int
-        The regions (by position) whose best op this is.
-    ties : dict of op name to tuple of int
-        The regions whose best op cannot be told apart from this one.
+    attrs : dict
+        How the scores were made, as the Dataset of scores says it.
+    best, ties : dict of op name to tuple of int
+        The regions (by position) whose best op this is, or whose best op cannot be told apart from it.
     """
 
     regions: tuple[str, ...]
@@ -40,13 +43,23 @@ class Annotation:
     ceiling_upper: np.ndarray
     scale: np.ndarray
     attrs: dict[str, Any]
-    best: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    ties: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    best: Marks
+    ties: Marks
+
+    @cached_property
+    def colors(self) -> dict[str, str]:
+        """One colour per region."""
+        return assign_region_colors(self.regions)
 
     @property
     def has_ceiling(self) -> np.ndarray:
         """Which regions are coloured by share of their ceiling."""
         return self.ceiling_lower > 0
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether any score has an interval."""
+        return any(np.isfinite(row).any() for row in self.lows.values())
 
     def get_means(self, op: str) -> np.ndarray:
         """Return the mean score per region, NaN for an op without scores."""
@@ -60,46 +73,33 @@ class Annotation:
 def annotate_ops(scores: xr.Dataset, *, ops: Sequence[str] | None = None, best: xr.Dataset | None = None) -> Annotation:
     """Read a scores Dataset, and the best ops if given, into an ``Annotation``.
 
-    Parameters
-    ----------
-    scores : Dataset
-        ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region); optionally
-        ``mean_ci_low`` and ``mean_ci_high`` (op, region).
-    ops : sequence of str, optional
-        The ops of the graph; a score of any other op is refused.
-    best : Dataset, optional
-        ``best_op`` (region); optionally ``indistinguishable`` (region, op).
-
-    Raises
-    ------
-    InputError
-        When ``scores`` lacks a variable.
-    LabelError
-        When ops or regions do not match.
+    ``scores`` has ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region), and perhaps
+    ``mean_ci_low`` and ``mean_ci_high`` (op, region); ``best`` has ``best_op`` (region) and ``indistinguishable``
+    (region, op). Raises InputError when ``scores`` lacks a variable, and LabelError when regions differ or an op is
+    none of ``ops``, those of the graph.
     """
     check_scores(scores)
-    names = [str(name) for name in get_ids(scores[NEEDED[0]], OP, "scores")]
-    regions = [str(name) for name in get_ids(scores[NEEDED[0]], REGION, "scores")]
+    names, regions = ([str(name) for name in get_ids(scores["score_mean"], dim, "scores")] for dim in (OP, REGION))
     if ops is not None:
         _check_ops(names, ops, "scores")
-    table = scores.transpose(OP, REGION, ...)
-    means = table["score_mean"].values.astype(float)
-    empty = np.full_like(means, np.nan)
-    lows = table["mean_ci_low"].values if "mean_ci_low" in table else empty
-    highs = table["mean_ci_high"].values if "mean_ci_high" in table else empty
+
+    def read(key: str) -> dict[str, np.ndarray]:
+        values = scores.get(key, scores["score_mean"] * np.nan).transpose(OP, REGION).values.astype(float)
+        return dict(zip(names, values, strict=True))
+
+    means = read("score_mean")
     lower = scores["ceiling_lower"].values.astype(float)
-    best_of, ties = _read_best(best, names, regions) if best is not None else ({}, {})
+    marks: tuple[Marks, Marks] = _read_best(best, names, regions) if best is not None else ({}, {})
     return Annotation(
-        regions=tuple(regions),
-        means=dict(zip(names, means, strict=True)),
-        lows=dict(zip(names, lows, strict=True)),
-        highs=dict(zip(names, highs, strict=True)),
-        ceiling_lower=lower,
-        ceiling_upper=scores["ceiling_upper"].values.astype(float),
-        scale=_pick_scale(means, lower),
-        attrs=dict(scores.attrs),
-        best=best_of,
-        ties=ties,
+        tuple(regions),
+        means,
+        read("mean_ci_low"),
+        read("mean_ci_high"),
+        lower,
+        scores["ceiling_upper"].values.astype(float),
+        _pick_scale(np.array(list(means.values())), lower),
+        dict(scores.attrs),
+        *marks,
     )
 
 
@@ -141,31 +141,24 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
 
 def _pick_scale(means: np.ndarray, lower: np.ndarray) -> np.ndarray:
     with_ceiling = lower > 0
-    rest = means[:, ~with_ceiling]
-    top = float(np.nanmax(rest)) if np.isfinite(rest).any() else 1.0
-    return np.where(with_ceiling, lower, top if top > 0 else 1.0)
+    top = np.fmax.reduce(means[:, ~with_ceiling], axis=None, initial=0.0)
+    return np.where(with_ceiling, lower, top or 1.0)
 
 
-def _read_best(
-    best: xr.Dataset, names: list[str], regions: list[str]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+def _read_best(best: xr.Dataset, names: list[str], regions: list[str]) -> tuple[Marks, Marks]:
     chosen_regions = [str(name) for name in get_ids(best["best_op"], REGION, "best")]
     if sorted(chosen_regions) != sorted(regions):
         raise LabelError(
             f"best and scores must have the same regions, got {chosen_regions} and {regions}. "
             "Compute best from these scores with assign_regions(scores)."
         )
-    chosen = [str(best["best_op"].sel(region=region).item()) for region in regions]
+    best = best.sel({REGION: regions})
+    chosen = [str(name) for name in best["best_op"].values]
     _check_ops([name for name in chosen if name], names, "best")
-    best_of: dict[str, tuple[int, ...]] = {}
-    for i, name in enumerate(chosen):
-        if name:
-            best_of[name] = (*best_of.get(name, ()), i)
-    ties: dict[str, tuple[int, ...]] = {}
-    if "indistinguishable" in best:
-        flags = best["indistinguishable"].transpose(REGION, OP).sel(region=regions)
-        for i, row in enumerate(flags.values.astype(bool)):
-            for name in flags[OP].values[row]:
-                if str(name) != chosen[i]:
-                    ties[str(name)] = (*ties.get(str(name), ()), i)
-    return best_of, ties
+    best_of = {name: tuple(i for i, other in enumerate(chosen) if other == name) for name in chosen if name}
+    tied = best["indistinguishable"].transpose(OP, REGION).astype(bool)
+    ties = {
+        name: tuple(i for i in np.flatnonzero(row).tolist() if chosen[i] != name)
+        for name, row in zip(map(str, tied[OP].values), tied.values, strict=True)
+    }
+    return best_of, {name: places for name, places in ties.items() if places}

@@ -26,14 +26,8 @@ CHILD = (
 )
 
 
-def find_engine(fmt: str = "svg") -> list[str]:
-    """Return the command that reads DOT on its input and writes a picture in format ``fmt``.
-
-    Raises
-    ------
-    MissingToolError
-        When nothing that can draw is installed; the message says how to get one.
-    """
+def find_engine(fmt: str) -> list[str]:
+    """Return the command that reads DOT on its input and writes a picture; raise MissingToolError without one."""
     extra = f"-Gdpi={PNG_DPI} -Gbgcolor=white" if fmt == "png" else ""
     program = shutil.which("dot")
     if program:
@@ -44,22 +38,14 @@ def find_engine(fmt: str = "svg") -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def render_dot(source: str, fmt: str = "svg", timeout: float = TIMEOUT) -> bytes:
-    """Return the picture of ``source``, DOT text, as ``"svg"``, ``"pdf"`` or ``"png"`` bytes.
-
-    Raises
-    ------
-    MissingToolError
-        When nothing that can draw is installed.
-    DataError
-        When the layout fails or takes longer than ``timeout`` seconds.
-    """
+def render_dot(source: str, fmt: str) -> bytes:
+    """Return the picture of DOT text as ``"svg"``, ``"pdf"`` or ``"png"``; raise DataError when the layout fails."""
     command = find_engine(fmt)
     try:
-        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=timeout, check=False)
+        done = subprocess.run(command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         raise DataError(
-            f"Graphviz did not finish within {timeout:g} s. Draw fewer boxes with draw_graph(..., depth=1) or 2."
+            f"Graphviz did not finish within {TIMEOUT} s. Draw fewer boxes with draw_graph(..., depth=1) or 2."
         ) from None
     if done.returncode or not done.stdout:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["it gave no reason"]
@@ -77,11 +63,7 @@ def fit_svg(svg: str) -> str:
     a text are made hard: browsers drop them, and the words before and after would touch.
     """
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(
-        r'<svg width="([\d.]+)pt" height="[\d.]+pt"',
-        r'<svg width="100%" style="max-width:\1pt;height:auto"',
-        svg,
-        count=1,
-    )
+    size = r'<svg width="([\d.]+)pt" height="[\d.]+pt"'
+    svg = re.sub(size, r'<svg width="100%" style="max-width:\1pt;height:auto"', svg, count=1)
     svg = re.sub(r"(<text[^>]*>) ", "\\1\u00a0", svg)
     return svg.replace(f'font-family="{FONT}"', f'font-family="{FONT_STACK}"')

@@ -1,17 +1,21 @@
 """What is visible: which ops stand for themselves, which modules are folded, what feeds what, and where."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from functools import reduce
+from itertools import accumulate, chain, groupby
+from operator import or_
 from typing import Any
 
 from neurolens.errors import InputError
 from neurolens.extract.graph import Graph, Op
-from neurolens.view.columns import cut_columns, find_spine, find_wires, measure_rows, price_border
+from neurolens.view.columns import arrange_boxes, count_shared
 
 MOST_VISIBLE = 160
-MOST_JUMPS = 0.1
 LAYOUTS = ("auto", "columns", "flow")
+# The modules around a box, outermost first, and its ops.
+Box = tuple[tuple[str, ...], list[Op]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +23,13 @@ class Node:
     """One box: ``kind`` is ``"op"``, ``"module"`` (folded, several ops), ``"input"`` or ``"output"``.
 
     ``clusters`` are positions in ``Layout.clusters``, outermost first; ``address`` is the module; ``label`` is
-    what the box adds to its function: the module's name within its cluster, or the name of an input.
+    what the box adds to its function: the module's name within its cluster, or the name of an input, which alone
+    has its ``shape`` here. What is ``generated`` was made without any input.
     """
 
     kind: str
     label: str
-    address: str
+    address: str = ""
     ops: tuple[Op, ...] = ()
     clusters: tuple[int, ...] = ()
     shape: tuple[int, ...] | None = None
@@ -34,12 +39,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``role`` is ``"main"`` or ``"shortcut"`` (a longer path also leads there); ``wired``: drawn by a column wire."""
+    """``shortcut``: a longer path also leads there; ``wired``: drawn by a column wire."""
 
     tail: int
     head: int
-    role: str
-    wired: bool = False
+    shortcut: bool
+    wired: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,29 +61,21 @@ class Cluster:
 class Layout:
     """Everything a writer needs: nodes in order of execution, edges, clusters, and columns as lists of nodes.
 
-    ``wires[k]`` is the node whose output leads from column ``k`` to the next, or None; ``depth`` is None when
-    every op stands for itself; ``spines[k]`` is the longest path down column ``k``. With ``kind`` ``"flow"`` there
-    is one column and no wire.
+    ``depth`` is None when every op stands for itself; ``spines[k]`` is the longest path down column ``k``, and
+    ``wires[k]`` the node whose output leads from it to the next column, or None.
     """
 
-    kind: str
     depth: int | None
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
-    clusters: tuple[Cluster, ...]
-    columns: tuple[tuple[int, ...], ...]
-    wires: tuple[int | None, ...]
-    spines: tuple[tuple[int, ...], ...]
+    nodes: list[Node]
+    edges: list[Edge]
+    clusters: list[Cluster]
+    columns: list[list[int]]
+    spines: list[list[int]]
+    wires: list[int | None]
 
 
 def read_graph(trace: Any) -> Graph:
-    """Return the Graph of a trace, or the Graph itself.
-
-    Raises
-    ------
-    InputError
-        For anything else.
-    """
+    """Return the Graph of a trace, or the Graph itself; raise InputError for anything else."""
     graph = getattr(trace, "graph", trace)
     if not isinstance(graph, Graph):
         raise InputError(
@@ -88,28 +85,7 @@ def read_graph(trace: Any) -> Graph:
 
 
 def lay_out(graph: Graph, *, depth: int | None = None, layout: str = "auto") -> Layout:
-    """Turn a graph into boxes, arrows, shaded modules and newspaper columns.
-
-    Parameters
-    ----------
-    graph : Graph
-    depth : int, optional
-        Fold modules standing this many levels below the model into one card each, counted from the first level
-        that branches (wrappers that hold everything do not count). By default nothing is folded up to 160 ops,
-        and above that the deepest level giving at most 160 boxes.
-    layout : str
-        ``"columns"`` cuts the chain at module borders, ``"flow"`` leaves placing to Graphviz, ``"auto"`` takes
-        columns unless more than a tenth of the arrows would jump over a border.
-
-    Raises
-    ------
-    InputError
-        For an unknown layout, a depth below 1 or a graph without ops.
-
-    Notes
-    -----
-    Shortcuts are found with one bit set of ancestors per box: boxes × arrows / 64 steps.
-    """
+    """Turn a graph into boxes, arrows, shaded modules and columns; options and errors are those of ``draw_graph``."""
     if layout not in LAYOUTS:
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)}, got {layout!r}.")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
@@ -117,35 +93,14 @@ def lay_out(graph: Graph, *, depth: int | None = None, layout: str = "auto") -> 
     if not len(graph):
         raise InputError("the graph has no ops, so there is nothing to draw. Trace a model that calls torch.")
     paths, root = find_module_paths(graph)
-    runs, depth = _fold_modules(graph, paths, depth)
-    bodies, clusters = _open_clusters(graph, runs, root)
-    nodes, pairs = _connect_nodes(graph, bodies)
-    tops, bottoms = measure_rows([1.5 if n.kind == "module" else 1.0 for n in nodes], pairs)
-    around = [node.clusters for node in nodes]
-    borders = [price_border(a, b, len(_share_prefix(a, b))) for a, b in pairwise(around)]
-    columns = [list(range(len(nodes)))]
-    if layout != "flow":
-        columns = cut_columns(tops, bottoms, borders, pairs)
-    wires, wired, jumps = find_wires(columns, pairs)
-    if layout == "auto" and jumps > MOST_JUMPS * len(pairs):
-        columns = [list(range(len(nodes)))]
-        wires, wired, jumps = find_wires(columns, pairs)
-    ends = [
-        max(column, key=lambda node: bottoms[node]) if wire is None else wire
-        for column, wire in zip(columns, [*wires, None], strict=True)
-    ]
-    shortcuts = find_shortcuts(len(nodes), pairs)
-    edges = [Edge(a, b, "shortcut" if (a, b) in shortcuts else "main", (a, b) in wired) for a, b in pairs]
-    return Layout(
-        kind="columns" if len(columns) > 1 else "flow",
-        depth=depth,
-        nodes=tuple(nodes),
-        edges=tuple(edges),
-        clusters=tuple(clusters),
-        columns=tuple(tuple(column) for column in columns),
-        wires=tuple(wires),
-        spines=tuple(tuple(find_spine(column, end, bottoms, pairs)) for column, end in zip(columns, ends, strict=True)),
-    )
+    boxes, depth = _fold_modules(graph, paths, depth)
+    bodies, clusters = _open_clusters(graph, boxes, root)
+    nodes, arrows = _connect_nodes(graph, bodies)
+    heights = [1.5 if node.kind == "module" else 1.0 for node in nodes]
+    columns, spines, wires, wired = arrange_boxes(heights, [node.clusters for node in nodes], arrows, layout)
+    shortcuts = find_shortcuts(len(nodes), arrows)
+    edges = [Edge(*arrow, shortcut=arrow in shortcuts, wired=arrow in wired) for arrow in arrows]
+    return Layout(depth, nodes, edges, clusters, columns, spines, wires)
 
 
 def find_module_paths(graph: Graph) -> tuple[dict[str, tuple[str, ...]], str]:
@@ -154,14 +109,11 @@ def find_module_paths(graph: Graph) -> tuple[dict[str, tuple[str, ...]], str]:
     A module around a single op (``conv1`` around ``conv2d``) is no container: its name goes on the op's card.
     Wrappers around the whole model are left out and answered as the second value, ``""`` when there is none.
     """
-    containers: set[str] = set()
-    calls: set[tuple[str, int]] = set()
-    for op in graph:
-        containers.update(_list_addresses(op.module)[:-1])
-        if (op.module, op.module_call) in calls:
-            containers.add(op.module)
-        calls.add((op.module, op.module_call))
-    paths = {op.name: tuple(a for a in _list_addresses(op.module) if a in containers) for op in graph}
+    around = {op.name: tuple(accumulate(op.module.split("."), "{}.{}".format)) if op.module else () for op in graph}
+    n_ops = Counter((op.module, op.module_call) for op in graph)
+    containers = {address for path in around.values() for address in path[:-1]}
+    containers.update(module for (module, _), n in n_ops.items() if n > 1)
+    paths = {name: tuple(address for address in path if address in containers) for name, path in around.items()}
     root = ""
     while all(paths.values()) and len({path[0] for path in paths.values()}) == 1:
         root = next(iter(paths.values()))[0]
@@ -170,133 +122,96 @@ def find_module_paths(graph: Graph) -> tuple[dict[str, tuple[str, ...]], str]:
 
 
 def find_shortcuts(n_nodes: int, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Return the pairs (tail, head), tail < head, between which a longer path exists as well."""
+    """Return the pairs (tail, head), tail < head, between which a longer path exists as well.
+
+    One bit set of ancestors per box makes this boxes × pairs / 64 steps.
+    """
     parents: list[list[int]] = [[] for _ in range(n_nodes)]
     for tail, head in pairs:
         parents[head].append(tail)
-    ancestors = [0] * n_nodes
-    found = set()
-    for head in range(n_nodes):
-        above = 0
-        for tail in parents[head]:
-            above |= ancestors[tail]
-        for tail in parents[head]:
-            if above >> tail & 1:
-                found.add((tail, head))
-            ancestors[head] |= 1 << tail
-        ancestors[head] |= above
+    ancestors: list[int] = []
+    found: set[tuple[int, int]] = set()
+    for head, tails in enumerate(parents):
+        above = reduce(or_, (ancestors[tail] for tail in tails), 0)
+        found.update((tail, head) for tail in tails if above >> tail & 1)
+        ancestors.append(reduce(or_, (1 << tail for tail in tails), above))
     return found
 
 
-def _list_addresses(module: str) -> list[str]:
-    parts = module.split(".") if module else []
-    return [".".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _fold_modules(
-    graph: Graph, paths: dict[str, tuple[str, ...]], depth: int | None
-) -> tuple[list[tuple[tuple[str, ...], list[Op]]], int | None]:
-    """Group ops into boxes: (modules around the box, its ops); runs are unbroken, so no box can feed itself."""
-
-    def fold(level: int) -> list[tuple[tuple[str, ...], list[Op]]]:
-        boxes = []
-        for folded, run in groupby(graph, key=lambda op: paths[op.name][:level] if level else None):
-            ops = list(run)
-            if folded is not None and len(folded) == level and len(ops) > 1:
-                boxes.append((folded, ops))
-            else:
-                boxes.extend((paths[op.name], [op]) for op in ops)
-        return boxes
-
+def _fold_modules(graph: Graph, paths: dict[str, tuple[str, ...]], depth: int | None) -> tuple[list[Box], int | None]:
+    """Group ops into boxes; runs are unbroken, so no box can feed itself."""
     deepest = max(len(path) for path in paths.values())
-    if depth is not None:
-        return fold(depth), depth if depth <= deepest else None
-    if len(graph) <= MOST_VISIBLE or not deepest:
-        return fold(0), None
-    for level in range(deepest, 0, -1):
-        boxes = fold(level)
+    # One level below the deepest nothing is folded.
+    for level in range(deepest + 1, 0, -1) if depth is None else [depth]:
+        boxes: list[Box] = []
+        for path, run in groupby(graph, key=lambda op: paths[op.name][:level]):
+            ops = list(run)
+            folded = len(path) == level and len(ops) > 1
+            boxes += [(path, ops)] if folded else [(paths[op.name], [op]) for op in ops]
         if len(boxes) <= MOST_VISIBLE:
             break
-    return boxes, level
+    return boxes, level if level <= deepest else None
 
 
-def _open_clusters(
-    graph: Graph, boxes: list[tuple[tuple[str, ...], list[Op]]], root: str
-) -> tuple[list[Node], list[Cluster]]:
+def _open_clusters(graph: Graph, boxes: list[Box], root: str) -> tuple[list[Node], list[Cluster]]:
     # A box of one op stands inside all its modules; a folded one is the last of them, seen from outside.
     around = [path[:-1] if len(ops) > 1 else path for path, ops in boxes]
-    around = _drop_small(around)
+    # Below the second level an area for one or two boxes costs more room than the name it carries.
+    sizes = Counter(chain.from_iterable(around))
+    around = [tuple(a for i, a in enumerate(path) if i < 2 or sizes[a] > 2) for path in around]
+    nodes: list[Node] = []
     clusters: list[Cluster] = []
-    seen: dict[str, int] = {}
-    open_now: list[tuple[str, int]] = []
-    nodes = []
+    places: tuple[int, ...] = ()
+    times_opened: Counter[str] = Counter()
     for (path, ops), outer in zip(boxes, around, strict=True):
-        kept = len(_share_prefix(outer, [address for address, _ in open_now]))
-        del open_now[kept:]
-        for address in outer[kept:]:
-            seen[address] = seen.get(address, 0) + 1
-            inside = open_now[-1][0] if open_now else root
-            title = ("." if open_now else "") + _cut_prefix(address, inside)
-            title += f"@{seen[address]}" if seen[address] > 1 else ""
-            clusters.append(Cluster(address, title, graph.modules.get(address, ""), len(open_now)))
-            open_now.append((address, len(clusters) - 1))
-        inside = outer[-1] if outer else root
+        places = places[: count_shared([clusters[place].address for place in places], outer)]
+        for level, address in list(enumerate(outer))[len(places) :]:
+            times_opened[address] += 1
+            title = "." * bool(level) + _cut_prefix(address, outer[:level], root) + _count(times_opened[address])
+            places = (*places, len(clusters))
+            clusters.append(Cluster(address, title, graph.modules.get(address, ""), level))
         op = ops[0]
-        places = tuple(place for _, place in open_now)
         if len(ops) > 1:
-            label = ("." if outer else "") + _cut_prefix(path[-1], inside)
-            nodes.append(Node("module", label, path[-1], tuple(ops), places, None, graph.modules.get(path[-1], "")))
-            continue
-        label = _cut_prefix(op.module, inside)
-        label = "" if label == op.function else label
-        label += f"@{op.pass_number}" if op.pass_number > 1 else ""
-        fed = any(parent.kind in ("op", "input") for parent in op.parents)
-        nodes.append(Node("op", label, op.module, (op,), places, op.shape, op.module_class, not fed))
+            label = "." * bool(outer) + _cut_prefix(path[-1], outer, root)
+            module_class = graph.modules.get(path[-1], "")
+            nodes.append(Node("module", label, path[-1], tuple(ops), places, module_class=module_class))
+        else:
+            label = _cut_prefix(op.module, outer, root)
+            label = ("" if label == op.function else label) + _count(op.pass_number)
+            fed = any(parent.kind in ("op", "input") for parent in op.parents)
+            nodes.append(Node("op", label, op.module, (op,), places, generated=not fed))
     return nodes, clusters
 
 
-def _drop_small(around: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    # Below the second level an area for one or two boxes costs more room than the name it carries.
-    sizes: dict[str, int] = {}
-    for path in around:
-        for address in path:
-            sizes[address] = sizes.get(address, 0) + 1
-    return [tuple(a for i, a in enumerate(path) if i < 2 or sizes[a] > 2) for path in around]
-
-
 def _connect_nodes(graph: Graph, bodies: list[Node]) -> tuple[list[Node], list[tuple[int, int]]]:
-    used = dict.fromkeys(p.source for op in graph for p in op.parents if p.kind == "input")
-    specs = graph.inputs
-    nodes = [Node("input", name, "", shape=specs[name].shape if name in specs else None) for name in used]
-    place = {("input", name): i for i, name in enumerate(used)}
-    for i, node in enumerate(bodies, start=len(nodes)):
-        place.update({("op", op.name): i for op in node.ops})
-    nodes += bodies
-    arrows = [(p, ("op", op.name)) for op in graph for p in op.parents]
+    """Add boxes for inputs and outputs; return all boxes and the arrows between them."""
+    names = dict.fromkeys(p.source for op in graph for p in op.parents if p.kind == "input")
+    inputs = [Node("input", name, shape=graph.inputs[name].shape if name in graph.inputs else None) for name in names]
+    nodes = inputs + bodies
+    place = {("input", name): i for i, name in enumerate(names)}
+    place |= {("op", op.name): i for i, node in enumerate(nodes) for op in node.ops}
+    arrows = [(p, place["op", op.name]) for op in graph for p in op.parents]
     if graph.outputs:
-        results = dict.fromkeys((p.kind, p.source, p.output) for p in graph.outputs)
-        single = graph.by_name.get(graph.outputs[0].source) if len(results) == 1 else None
-        label = "output" if len(results) == 1 else f"{len(results)} outputs"
-        shape = single.outputs[graph.outputs[0].output].shape if single else None
-        place["output", ""] = len(nodes)
-        nodes.append(Node("output", label, "", shape=shape))
-        arrows += [(p, ("output", "")) for p in graph.outputs]
-    pairs: dict[tuple[int, int], None] = {}
-    for parent, head in arrows:
-        tail = place.get((parent.kind, parent.source))
-        if tail is not None and tail != place[head]:
-            pairs[tail, place[head]] = None
+        arrows += [(p, len(nodes)) for p in graph.outputs]
+        nodes.append(_build_output(graph))
+    tails = [place.get((parent.kind, parent.source)) for parent, _ in arrows]
+    pairs = dict.fromkeys((t, h) for t, (_, h) in zip(tails, arrows, strict=True) if t is not None and t != h)
     return nodes, list(pairs)
 
 
-def _cut_prefix(address: str, prefix: str) -> str:
-    if address == prefix:
-        return ""
-    return address.removeprefix(prefix + ".") if prefix else address
+def _build_output(graph: Graph) -> Node:
+    results = dict.fromkeys((p.kind, p.source, p.output) for p in graph.outputs)
+    if len(results) > 1:
+        return Node("output", f"{len(results)} outputs")
+    first = graph.outputs[0]
+    op = graph.by_name.get(first.source)
+    return Node("output", "output", shape=op.outputs[first.output].shape if op else None)
 
 
-def _share_prefix(one: Sequence, other: Sequence) -> Sequence:
-    n = 0
-    while n < min(len(one), len(other)) and one[n] == other[n]:
-        n += 1
-    return one[:n]
+def _cut_prefix(address: str, outer: tuple[str, ...], root: str) -> str:
+    """Return an address as seen from the innermost of the modules around it, or from the wrapper of all."""
+    return address.removeprefix(outer[-1] if outer else root).removeprefix(".")
+
+
+def _count(times: int) -> str:
+    return f"@{times}" if times > 1 else ""

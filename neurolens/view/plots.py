@@ -2,34 +2,37 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, check_dims, get_ids, list_names
+from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops, check_scores, describe_interval
 from neurolens.view.layout import find_module_paths, read_graph
-from neurolens.view.style import (
-    CARD,
-    CLUSTER_FILLS,
-    FAINT,
-    INK,
-    MUTED,
-    apply_style,
-    assign_region_colors,
-    build_colormap,
-    shorten_text,
-)
 
 MOST_RDMS = 8
+MOST_COLUMNS = 6
 # Inches a character takes at the small label size, a little more than measured.
 CHARACTER = 0.046
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One matrix to draw: of an op of the ``"model"``, or of a region of the ``"brain"``."""
+
+    row: str
+    region: str
+    op: str
+    values: np.ndarray
 
 
 def plot_profile(
@@ -71,16 +74,15 @@ def plot_profile(
     LabelError
         When ``best``, ``control`` or ``graph`` do not have the same ops and regions.
     """
-    names = [str(name) for name in scores[OP].values] if OP in scores.coords else []
-    paths = [name.rpartition("/")[0].split(".")[0] for name in names]
-    if graph is not None:
-        graph = read_graph(graph)
-        annotate_ops(scores, ops=list(graph.by_name))
-        held = set(names)
-        names = [op.name for op in graph if op.name in held]
+    graph = read_graph(graph) if graph is not None else None
+    note = annotate_ops(scores, ops=list(graph.by_name) if graph is not None else None, best=best)
+    if graph is None:
+        names = list(note.means)
+        paths = [name.rpartition("/")[0].split(".")[0] for name in names]
+    else:
+        names = [op.name for op in graph if op.name in note.means]
         modules, root = find_module_paths(graph)
         paths = [(modules[name] or ("",))[0].removeprefix(root + ".") for name in names]
-    note = annotate_ops(scores, best=best)
     if control is not None:
         check_scores(control, "control")
         different = set(names) ^ {str(name) for name in get_ids(control["score_mean"], OP, "control")}
@@ -89,40 +91,32 @@ def plot_profile(
                 f"control must have the ops and regions of scores; they differ in {list_names(sorted(different))} "
                 f"and regions {list(note.regions)}, {list(control[REGION].values)}. Score both with the same ops."
             )
-    n = len(note.regions)
-    if axes is not None and len(axes) != n:
-        raise InputError(f"axes must be one per region, {n} for {list(note.regions)}, got {len(axes)}.")
-    with apply_style():
-        if axes is None:
-            n_columns = n if n <= 4 else math.ceil(n / math.ceil(n / 4))
-            n_rows = math.ceil(n / n_columns)
-            figure = Figure(figsize=(max(3.5, 1.9 * n_columns + 0.5), 2.1 * n_rows + 0.2), layout="constrained")
-            grid = figure.subplots(n_rows, n_columns, sharey=True, squeeze=False)
-            axes = list(grid.flat[:n])
-            for spare in grid.flat[n:]:
-                spare.set_axis_off()
-            firsts = set(grid[:, 0])
-        else:
-            firsts = {axes[0]}
-        figure = _find_figure(axes[0])
-        low, high = _find_limits(note, scores, control, subjects)
+    if axes is not None and len(axes) != len(note.regions):
+        raise InputError(f"axes must be one per region, {len(note.regions)} for {list(note.regions)}, got {len(axes)}.")
+    with style.apply_style():
+        axes = _make_axes(len(note.regions)) if axes is None else axes
         for i, (axis, region) in enumerate(zip(axes, note.regions, strict=True)):
-            axis.set_ylim(low, high)
+            place = {REGION: region, OP: names}
             _draw_bands(axis, paths)
-            _draw_region(axis, note, i, names)
+            _draw_ceiling(axis, note, i)
+            _draw_scores(axis, note, i, names)
             if subjects and "score" in scores:
-                one = scores["score"].sel({REGION: region, OP: names}).transpose(OP, SUBJECT)
-                color = assign_region_colors(note.regions)[region]
-                axis.plot(one.values, color=color, linewidth=0.4, alpha=0.45, zorder=2)
+                each = scores["score"].sel(place).transpose(OP, SUBJECT)
+                axis.plot(each.values, color=note.colors[region], linewidth=0.4, alpha=0.45, zorder=2)
             if control is not None:
-                values = control["score_mean"].sel({REGION: region, OP: names}).values
-                (line,) = axis.plot(values, color=FAINT, linewidth=1.0, zorder=2)
-                if i == 0:
-                    label = shorten_text(str(control.attrs.get("label", "control")), 24)
-                    axis.legend([line], [label], frameon=False, fontsize=6.5, labelcolor=MUTED, handlelength=1.2)
-            if axis in firsts:
-                axis.set_ylabel(_name_score(note))
-    return figure
+                axis.plot(control["score_mean"].sel(place).values, color=style.FAINT, linewidth=1.0, zorder=2)
+        if control is not None:
+            label = style.shorten_text(str(control.attrs.get("label", "control")), 24)
+            axes[0].legend(axes[0].lines[-1:], [label])
+        for axis in axes[:: _count_columns(axes[0])]:
+            axis.set_ylabel(_name_score(note))
+        ends = np.array([0.0, *(end for axis in axes for end in axis.dataLim.intervaly)])
+        ends = ends[np.isfinite(ends)]
+        low, high = ends.min(), ends.max()
+        room = 0.06 * ((high - low) or 1.0)
+        for axis in axes:
+            axis.set_ylim(low - room, high + room)
+    return _find_figure(axes[0])
 
 
 def plot_rdms(
@@ -157,130 +151,76 @@ def plot_rdms(
     names = [str(name) for name in get_ids(rdms, OP, "rdms")]
     if ops is None:
         ops = [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(MOST_RDMS, len(names))).astype(int))]
-    chosen = list(ops.values() if isinstance(ops, Mapping) else ops)
-    if unknown := [name for name in chosen if name not in names]:
+    chosen = list(ops.items()) if isinstance(ops, Mapping) else [("", name) for name in ops]
+    if unknown := [name for _, name in chosen if name not in names]:
         raise LabelError(
             f"rdms has no ops {list_names(unknown)}; it has {list_names(names)}. Pass ops=[...] from those."
         )
     ids = get_ids(rdms, STIMULUS, "rdms").tolist()
-    order = np.arange(len(ids))
-    if categories is not None:
-        if len(categories) != len(ids):
-            raise LabelError(f"categories must be one per stimulus, {len(ids)}, got {len(categories)}.")
-        rank = {name: i for i, name in enumerate(dict.fromkeys(categories))}
-        order = np.argsort([rank[c] for c in categories], kind="stable")
-    titles = [shorten_text(name, 20) for name in chosen]
-    model = [rdms.sel({OP: name}).transpose(STIMULUS, STIMULUS_2).values for name in chosen]
-    brains = _average_brain(brain, ids) if brain is not None else {}
-    if isinstance(ops, Mapping) and brains:
-        brains = {region: brains[region] for region in ops if region in brains}
-        titles = [f"{region}\n{title}" for region, title in zip(ops, titles, strict=True)]
-    panels = [("model", title, values) for title, values in zip(titles, model, strict=True)]
-    panels += [("brain", region, values) for region, values in brains.items()]
-    ticks = _place_ticks([str(categories[int(i)]) for i in order] if categories is not None else [])
-    with apply_style():
-        return _draw_matrices(panels, order, ticks)
+    groups = [""] * len(ids) if categories is None else [str(name) for name in categories]
+    if len(groups) != len(ids):
+        raise LabelError(f"categories must be one per stimulus, {len(ids)}, got {len(groups)}.")
+    order = np.argsort([groups.index(name) for name in groups], kind="stable")
+    ordered = rdms.transpose(OP, STIMULUS, STIMULUS_2).isel({STIMULUS: order, STIMULUS_2: order})
+    panels = [Panel("model", region, name, ordered.sel({OP: name}).values) for region, name in chosen]
+    if brain is not None:
+        brains = _average_brain(brain, [ids[i] for i in order])
+        shown = [region for region in ops if region in brains] if isinstance(ops, Mapping) else brains
+        panels += [Panel("brain", region, "", brains[region]) for region in shown]
+    with style.apply_style():
+        return _draw_panels(panels, [groups[i] for i in order])
 
 
-def _draw_matrices(
-    panels: list[tuple[str, str, np.ndarray]], order: np.ndarray, ticks: tuple[list[float], list[str], list[float]]
-) -> Figure:
-    groups = [list(group) for _, group in groupby(panels, key=lambda panel: panel[0])]
-    n_columns = min(6, max(len(group) for group in groups))
-    rows = [group[i : i + n_columns] for group in groups for i in range(0, len(group), n_columns)]
-    figure = Figure(figsize=(1.35 * n_columns + 1.2, 1.6 * len(rows) + 0.1), layout="constrained")
-    grid = figure.subplots(len(rows), n_columns, squeeze=False)
-    colors = assign_region_colors([title.split("\n")[0] for _, title, _ in panels])
-    cmap = build_colormap()
-    image: AxesImage | None = None
-    centres, labels, borders = ticks
-    for row, axes in zip(rows, grid, strict=True):
-        for axis in axes[len(row) :]:
-            axis.set_axis_off()
-        for k, (axis, (kind, title, values)) in enumerate(zip(axes, row, strict=False)):
-            ranked = _rank_values(values[np.ix_(order, order)])
-            image = axis.imshow(ranked, cmap=cmap, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-            head, _, rest = title.partition("\n")
-            region = bool(rest) or kind == "brain"
-            axis.set_title(
-                head,
-                fontsize=8 if region else 6.5,
-                color=colors[head] if region else INK,
-                fontweight="bold" if region else "normal",
-                pad=11 if rest else 4,
-            )
-            if rest:
-                axis.text(0.5, 1.02, rest, transform=axis.transAxes, ha="center", va="bottom", fontsize=6, color=MUTED)
-            axis.set_xticks([])
-            axis.set_yticks(centres if k == 0 else [], labels if k == 0 else [], fontsize=6)
-            axis.tick_params(length=0)
-            for border in borders:
-                axis.axhline(border, color=CARD, linewidth=0.5)
-                axis.axvline(border, color=CARD, linewidth=0.5)
-            axis.spines[:].set_visible(False)
-            if k == 0:
-                axis.set_ylabel(kind)
-    assert image is not None
-    bar = figure.colorbar(image, ax=list(grid.flat), shrink=0.7, aspect=25, pad=0.02)
-    bar.set_label("dissimilarity (rank)")
-    bar.set_ticks([0, 0.5, 1])
-    bar.outline.set_visible(False)
-    return figure
+def _make_axes(n: int) -> list[Axes]:
+    n_rows = math.ceil(n / 4)
+    n_columns = math.ceil(n / n_rows)
+    figure = Figure(figsize=(max(3.5, 1.9 * n_columns + 0.5), 2.1 * n_rows + 0.2), layout="constrained")
+    axes = list(figure.subplots(n_rows, n_columns, sharey=True, squeeze=False).flat)
+    for spare in axes[n:]:
+        spare.set_axis_off()
+    return axes[:n]
 
 
-def _draw_region(axis: Axes, note: Annotation, i: int, names: list[str]) -> None:
-    region = note.regions[i]
-    color = assign_region_colors(note.regions)[region]
+def _draw_ceiling(axis: Axes, note: Annotation, i: int) -> None:
     lower, upper = note.ceiling_lower[i], note.ceiling_upper[i]
-    if np.isfinite(lower):
-        axis.axhspan(lower, upper if np.isfinite(upper) else lower, color="#DDE1E6", linewidth=0.8, zorder=1)
-    else:
-        axis.text(0.02, 0.98, "no noise ceiling", transform=axis.transAxes, va="top", fontsize=6.5, color=MUTED)
-    if i == np.argmax(np.isfinite(note.ceiling_lower)) and np.isfinite(lower):
-        axis.text(
-            0.02, lower, "noise ceiling", transform=axis.get_yaxis_transform(), va="bottom", fontsize=6.5, color=MUTED
-        )
-    x = np.arange(len(names))
+    small: dict[str, Any] = {"fontsize": 6.5, "color": style.MUTED}
+    if not np.isfinite(lower):
+        axis.text(0.02, 0.98, "no noise ceiling", transform=axis.transAxes, va="top", **small)
+        return
+    axis.axhspan(lower, upper if np.isfinite(upper) else lower, color=style.CEILING, linewidth=0.8, zorder=1)
+    if i == np.argmax(np.isfinite(note.ceiling_lower)):
+        axis.text(0.02, lower, "noise ceiling", transform=axis.get_yaxis_transform(), va="bottom", **small)
+
+
+def _draw_scores(axis: Axes, note: Annotation, i: int, names: list[str]) -> None:
+    region = note.regions[i]
+    color = note.colors[region]
     mean, low, high = (np.array([table[name][i] for name in names]) for table in (note.means, note.lows, note.highs))
-    axis.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0, zorder=2)
-    axis.plot(x, mean, color=color, linewidth=1.5, zorder=3, marker="." if len(names) < 3 else None)
+    axis.fill_between(range(len(names)), low, high, color=color, alpha=0.2, linewidth=0, zorder=2)
+    axis.plot(mean, color=color, linewidth=1.5, zorder=3, marker="." if len(names) < 3 else None)
     axis.set_title(region, loc="left", color=color, fontweight="bold", fontsize=10)
     for name, regions in note.best.items():
         if i in regions and name in names:
             at = names.index(name)
-            axis.plot(
-                at,
-                mean[at],
-                "o",
-                markersize=5,
-                markerfacecolor=CARD,
-                markeredgecolor=color,
-                markeredgewidth=1.4,
-                zorder=4,
-            )
-            room = int(_find_figure(axis).get_figwidth() / max(1, _count_columns(axis)) / CHARACTER) - 8
-            axis.set_title(shorten_text(name, max(8, room - len(region))), loc="right", fontsize=6.5, color=MUTED)
+            axis.plot(at, mean[at], "o", ms=5, mfc=style.CARD, mec=color, mew=1.4, zorder=4)
+            room = int(_measure_width(axis) / CHARACTER) - len(region)
+            axis.set_title(style.shorten_text(name, max(8, room)), loc="right", fontsize=6.5, color=style.MUTED)
 
 
 def _draw_bands(axis: Axes, paths: list[str]) -> None:
     runs = [(key, [i for i, _ in run]) for key, run in groupby(enumerate(paths), key=lambda item: item[1])]
-    width = _find_figure(axis).get_figwidth() / max(1, _count_columns(axis)) - 0.4
-    per_op = width / max(1, len(paths))
-    taken: list[tuple[float, float]] = []
-    labels: dict[float, str] = {}
-    for n, (_, places) in enumerate(runs):
-        if n % 2:
-            axis.axvspan(places[0] - 0.5, places[-1] + 0.5, color=CLUSTER_FILLS[0], linewidth=0, zorder=0)
+    for _, places in runs[1::2]:
+        axis.axvspan(places[0] - 0.5, places[-1] + 0.5, color=style.CLUSTER_FILLS[0], linewidth=0, zorder=0)
+    character = CHARACTER * len(paths) / _measure_width(axis)
+    labels: list[tuple[float, float, str]] = []
     # Widest first: where names would collide, the module with more ops keeps its name.
     for key, places in sorted(runs, key=lambda run: -len(run[1])):
-        centre = (places[0] + places[-1]) / 2
-        text = shorten_text(key, 14)
-        half = (len(text) + 0.7) * CHARACTER / 2 / per_op
-        centre = max(half - 0.5, min(centre, len(paths) - 0.5 - half))
-        if key and all(centre + half <= a or centre - half >= b for a, b in taken):
-            taken.append((centre - half, centre + half))
-            labels[centre] = text
-    axis.set_xticks(list(labels), list(labels.values()), fontsize=6.5)
+        text = style.shorten_text(key, 14)
+        half = (len(text) + 0.7) * character / 2
+        centre = max(half - 0.5, min((places[0] + places[-1]) / 2, len(paths) - 0.5 - half))
+        if key and all(abs(centre - other) >= half + its_half for other, its_half, _ in labels):
+            labels.append((centre, half, text))
+    axis.set_xticks([centre for centre, _, _ in labels], [text for _, _, text in labels], fontsize=6.5)
     axis.tick_params(axis="x", length=0)
     axis.set_xlim(-0.5, max(0.5, len(paths) - 0.5))
 
@@ -297,26 +237,55 @@ def _count_columns(axis: Axes) -> int:
     return spec.get_gridspec().ncols if spec is not None else 1
 
 
-def _find_limits(
-    note: Annotation, scores: xr.Dataset, control: xr.Dataset | None, subjects: bool
-) -> tuple[float, float]:
-    parts = [np.array(list(t.values())).ravel() for t in (note.means, note.lows, note.highs)]
-    parts += [note.ceiling_lower, note.ceiling_upper]
-    if control is not None:
-        parts.append(control["score_mean"].values.ravel())
-    if subjects and "score" in scores:
-        parts.append(scores["score"].values.ravel())
-    values = np.concatenate(parts)
-    values = values[np.isfinite(values)]
-    low, high = (min(0.0, values.min()), max(0.0, values.max())) if values.size else (0.0, 1.0)
-    room = 0.06 * ((high - low) or 1.0)
-    return low - room, high + room
+def _measure_width(axis: Axes) -> float:
+    """Return the width of a panel in inches, before Matplotlib has laid the figure out."""
+    return _find_figure(axis).get_figwidth() / _count_columns(axis) - 0.4
 
 
 def _name_score(note: Annotation) -> str:
     name = str(note.attrs.get("comparator", "score"))
-    known = any(np.isfinite(row).any() for row in note.lows.values())
-    return f"{name} ({describe_interval(note.attrs)})" if known else name
+    return f"{name} ({describe_interval(note.attrs)})" if note.has_intervals else name
+
+
+def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
+    kinds = [list(run) for _, run in groupby(panels, key=lambda panel: panel.row)]
+    n_columns = min(MOST_COLUMNS, max(map(len, kinds)))
+    rows = [run[i : i + n_columns] for run in kinds for i in range(0, len(run), n_columns)]
+    figure = Figure(figsize=(1.35 * n_columns + 1.2, 1.6 * len(rows) + 0.1), layout="constrained")
+    grid = figure.subplots(len(rows), n_columns, squeeze=False)
+    colors = style.assign_region_colors(panel.region for panel in panels if panel.region)
+    cmap = style.build_colormap()
+    centres, labels, borders = _place_ticks(categories)
+    for row, axes in zip(rows, grid, strict=True):
+        for panel, axis in zip_longest(row, axes):
+            if panel is None:
+                axis.set_axis_off()
+                continue
+            axis.imshow(_rank_values(panel.values), cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
+            _write_title(axis, panel, colors)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            for border in borders:
+                axis.axhline(border, color=style.CARD, linewidth=0.5)
+                axis.axvline(border, color=style.CARD, linewidth=0.5)
+            axis.spines[:].set_visible(False)
+        axes[0].set_ylabel(row[0].row)
+        axes[0].set_yticks(centres, labels, fontsize=6)
+        axes[0].tick_params(length=0)
+    bar = figure.colorbar(ScalarMappable(cmap=cmap), ax=grid, shrink=0.7, aspect=25, pad=0.02)
+    bar.set_label("dissimilarity (rank)")
+    bar.set_ticks([0, 0.5, 1])
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _write_title(axis: Axes, panel: Panel, colors: dict[str, str]) -> None:
+    op = style.shorten_text(panel.op, 20)
+    if not panel.region:
+        axis.set_title(op, fontsize=6.5, color=style.INK, pad=4)
+        return
+    axis.set_title(panel.region, fontsize=8, color=colors[panel.region], fontweight="bold", pad=11 if op else 4)
+    axis.text(0.5, 1.02, op, transform=axis.transAxes, ha="center", va="bottom", fontsize=6, color=style.MUTED)
 
 
 def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
@@ -327,31 +296,28 @@ def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
     if REGION not in brain.dims:
         brain = brain.expand_dims({REGION: ["brain"]})
     brain = brain.transpose(REGION, STIMULUS, STIMULUS_2)
-    return {str(region): brain.values[i] for i, region in enumerate(brain[REGION].values)}
+    return dict(zip(map(str, brain[REGION].values), brain.values, strict=True))
 
 
 def _rank_values(values: np.ndarray) -> np.ndarray:
     """Replace the values above the diagonal by their mean ranks from 0 to 1; equal values stay equal."""
     upper = np.triu_indices(len(values), 1)
-    known = np.isfinite(values[upper])
-    _, place, counts = np.unique(values[upper][known], return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts + 1) / 2
-    flat = np.full(len(upper[0]), np.nan)
-    flat[known] = ranks[place] / max(1, known.sum() - 1)
-    ranked = np.zeros_like(values, dtype=float)
-    ranked[upper] = flat
+    ranks = pd.Series(values[upper]).rank() - 1
+    ranked = np.zeros(values.shape)
+    ranked[upper] = ranks / max(1, ranks.count() - 1)
     return ranked + ranked.T
 
 
 def _place_ticks(categories: list[str]) -> tuple[list[float], list[str], list[float]]:
+    """Return the middle and name of each run of a category that has room for its name, and the borders of runs."""
     centres, labels, borders = [], [], []
     start = 0
     for name, run in groupby(categories):
         end = start + len(list(run))
         # A label needs about a sixteenth of a panel's height.
-        if (end - start) / len(categories) >= 0.06:
+        if name and (end - start) / len(categories) >= 0.06:
             centres.append((start + end - 1) / 2)
-            labels.append(shorten_text(name, 16))
+            labels.append(style.shorten_text(name, 16))
         if start:
             borders.append(start - 0.5)
         start = end

@@ -3,28 +3,26 @@
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from itertools import chain
+from itertools import cycle
 from typing import Any
 
 import matplotlib
-from matplotlib.colors import ListedColormap
+import numpy as np
+from matplotlib.colors import ListedColormap, to_hex, to_rgba_array
 from matplotlib.font_manager import fontManager
 
 INK, MUTED, FAINT = "#1B2430", "#5B6675", "#98A2B0"
 CARD, CARD_LINE, EMPTY = "#FFFFFF", "#B8C0CB", "#EDF0F4"
 EDGE, SHORTCUT = "#6B7685", "#A3ADBA"
+CEILING = "#DDE1E6"
 CLUSTER_FILLS = ("#F5F7FA", "#ECEFF4", "#E3E8EF")
 CLUSTER_LINES = ("#DCE1E8", "#CFD6DF", "#C2CAD5")
 
-# Seventeen stops each, evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays
-# monotone for the three anomalies of colour vision.
-LIGHT_RAMP = (
+# Evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays monotone for the three
+# anomalies of colour vision.
+RAMP = (
     "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0", "#369DA6",
     "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099", "#511C83",
-)  # fmt: skip
-DARK_RAMP = (
-    "#201D30", "#2F2949", "#3E3366", "#4C4083", "#52519B", "#4F63A7", "#4774AB", "#4184AA", "#4091A6",
-    "#489EA1", "#56AA9C", "#6BB697", "#87C193", "#A7CA93", "#C8D4A0", "#E3E2BB", "#FAF5DC",
 )  # fmt: skip
 
 KNOWN_REGIONS = {"V1": "#C8431B", "V2": "#946300", "V4": "#1F7A4D", "IT": "#B01E6E"}
@@ -48,6 +46,10 @@ RC: dict[Any, Any] = {
     "ytick.labelcolor": MUTED,
     "text.color": INK,
     "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+    "legend.labelcolor": MUTED,
+    "legend.handlelength": 1.2,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "neurolens",
@@ -61,12 +63,12 @@ def apply_style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(RC | {"font.family": family})
 
 
-def build_colormap(dark: bool = False) -> ListedColormap:
+def build_colormap() -> ListedColormap:
     """Return the ramp as a Matplotlib colormap of 256 colours."""
-    return ListedColormap([pick_color(i / 255, dark=dark) for i in range(256)], name="neurolens")
+    return ListedColormap([pick_color(i / 255) for i in range(256)], name="neurolens")
 
 
-def pick_color(share: float, *, dark: bool = False) -> str:
+def pick_color(share: float) -> str:
     """Return the ramp's colour for a share from 0 to 1; values outside are clamped, NaN is "no score".
 
     Examples
@@ -76,33 +78,29 @@ def pick_color(share: float, *, dark: bool = False) -> str:
     """
     if math.isnan(share):
         return EMPTY
-    ramp = DARK_RAMP if dark else LIGHT_RAMP
-    place = min(max(share, 0.0), 1.0) * (len(ramp) - 1)
-    low = min(int(place), len(ramp) - 2)
-    weight = place - low
-    mixed = (
-        (1 - weight) * a + weight * b for a, b in zip(_to_linear(ramp[low]), _to_linear(ramp[low + 1]), strict=True)
-    )
-    return "#" + "".join(f"{round(255 * _to_gamma(value)):02X}" for value in mixed)
+    stops = np.linspace(0, 1, len(RAMP))
+    light = np.array([np.interp(share, stops, channel) for channel in _measure_light(RAMP).T])
+    red, green, blue = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return to_hex((red, green, blue)).upper()
 
 
 def pick_text_color(fill: str) -> str:
-    """Return black or white, whichever reads better on ``fill``; at least 4.5:1 on both ramps."""
+    """Return black or white, whichever reads better on ``fill``; at least 4.5:1 all along the ramp."""
     return max(("#000000", "#FFFFFF"), key=lambda text: measure_contrast(text, fill))
 
 
 def measure_contrast(one: str, other: str) -> float:
     """Return the WCAG contrast ratio of two ``#RRGGBB`` colours, from 1 to 21."""
-    dim, bright = sorted(_measure_luminance(color) for color in (one, other))
+    dim, bright = sorted(_measure_light((one, other)) @ (0.2126, 0.7152, 0.0722))
     return (bright + 0.05) / (dim + 0.05)
 
 
 def assign_region_colors(regions: Iterable[str]) -> dict[str, str]:
     """Return one colour per region: V1, V2, V4 and IT keep theirs, the others take turns in a fixed list."""
-    names = list(regions)
-    spare = [c for c in chain(OTHER_REGIONS, KNOWN_REGIONS.values()) if c not in {KNOWN_REGIONS.get(n) for n in names}]
-    others = [name for name in names if name not in KNOWN_REGIONS]
-    return KNOWN_REGIONS | {name: spare[i % len(spare)] for i, name in enumerate(others)}
+    names = list(dict.fromkeys(regions))
+    kept = {KNOWN_REGIONS[name] for name in names if name in KNOWN_REGIONS}
+    spare = cycle(color for color in (*OTHER_REGIONS, *KNOWN_REGIONS.values()) if color not in kept)
+    return {name: KNOWN_REGIONS.get(name) or next(spare) for name in names}
 
 
 def format_score(value: float, digits: int = 2) -> str:
@@ -119,6 +117,13 @@ def format_score(value: float, digits: int = 2) -> str:
     if float(text) == 0:
         text = text.lstrip("-")
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def format_interval(low: float, high: float, digits: int = 2) -> str:
+    """Return `` [low, high]``, or nothing where an end is unknown."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f" [{format_score(low, digits)}, {format_score(high, digits)}]"
 
 
 def format_shape(shape: Sequence[int]) -> str:
@@ -145,15 +150,7 @@ def shorten_text(text: str, limit: int) -> str:
     return text[: limit - 1 - tail] + "…" + text[len(text) - tail :]
 
 
-def _to_linear(color: str) -> list[float]:
-    levels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in levels]
-
-
-def _to_gamma(value: float) -> float:
-    return 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
-
-
-def _measure_luminance(color: str) -> float:
-    red, green, blue = _to_linear(color)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+def _measure_light(colors: Sequence[str]) -> np.ndarray:
+    """Return linear sRGB (color, channel): on this scale light adds up."""
+    levels = to_rgba_array(colors)[:, :3]
+    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)

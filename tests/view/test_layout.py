@@ -47,13 +47,13 @@ def test_shortcuts_are_arrows_beside_a_longer_path(rng):
 
 def test_residual_blocks_without_downsampling_have_shortcuts():
     plan = lay_out(build_residual())
-    heads = [plan.nodes[edge.head].ops[0].name for edge in plan.edges if edge.role == "shortcut"]
+    heads = [plan.nodes[edge.head].ops[0].name for edge in plan.edges if edge.shortcut]
     assert heads == ["layer1.0/add", "layer1.1/add", "layer2.1/add", "layer3.1/add", "layer4.1/add"]
 
 
 def test_resnet_is_cut_at_its_stages():
     plan = lay_out(build_residual())
-    assert plan.kind == "columns"
+    assert len(plan.columns) == 6
     firsts = [plan.nodes[column[0]].address for column in plan.columns]
     assert firsts == ["", "layer1.0.conv1", "layer2.0.conv1", "layer3.0.conv1", "layer4.0.conv1", "avgpool"]
     crossing = {i: k for k, column in enumerate(plan.columns) for i in column}
@@ -67,8 +67,8 @@ def test_long_skips_fall_back_to_flow():
         builder.add(f"up{i}.conv", "conv2d")
         builder.add(f"up{i}", "cat", [builder.ops[-1].name, skipped])
     graph = builder.build()
-    assert lay_out(graph).kind == "flow"
-    assert lay_out(graph, layout="columns").kind == "columns"
+    assert len(lay_out(graph).columns) == 1
+    assert len(lay_out(graph, layout="columns").columns) > 1
 
 
 def test_many_ops_are_folded_to_blocks():
