@@ -29,17 +29,18 @@ _BATCH_STATISTICS = {"batch_norm": 5, "instance_norm": 5, "native_batch_norm": 5
 HOST_READS = frozenset(
     (
         "item tolist numpy __bool__ __int__ __float__ __complex__ __index__ __array__ __contains__ equal "
-        "allclose is_nonzero __dlpack__"
+        "allclose is_nonzero __dlpack__ __repr__ __str__ __format__ data_ptr _nnz"
     ).split()
 )
+SIZE_READS = frozenset("shape size numel nelement __len__ len stride nbytes".split())
 # Opening these would record what printing or copying does, not what the model does.
-_LEAVES = frozenset(("__repr__ __str__ __format__ __deepcopy__ __reduce_ex__ backward register_hook _assert").split())
+_LEAVES = frozenset(("__deepcopy__ __reduce_ex__ backward register_hook _assert").split())
 # These never make a tensor and never show a value: not worth looking at their arguments.
 _QUIET = frozenset(
     (
         "shape dtype device layout ndim is_cuda is_meta is_sparse is_quantized requires_grad is_leaf grad_fn "
         "size dim stride numel nelement element_size storage_offset is_contiguous is_floating_point "
-        "is_complex is_inference _version data_ptr untyped_storage get_device ndimension __len__ __hash__ "
+        "is_complex is_inference _version untyped_storage get_device ndimension __len__ __hash__ "
         "names itemsize nbytes"
     ).split()
 )

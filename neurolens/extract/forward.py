@@ -50,7 +50,7 @@ def record_forward(
     stop_after : str, optional
         Op after which the pass ends.
     random_states : bool
-        Store generator states before each op.
+        Store what validation needs: generator states before each op, and whose sizes Python read.
     gradients : bool
         Run with gradients, and keep the values in the autograd graph.
     sites : SiteBook, optional
@@ -68,6 +68,7 @@ def record_forward(
     scopes, ledger = ScopeStack(model), Ledger(list_sources(model), gradients)
     book = make_sites() if sites is None else sites.restart()
     recorder = Recorder(scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states)
+    recorder.size_reads = [] if random_states else None
     recording = recorder.recording
     recording.modules = dict(scopes.classes)
     scopes.on_return = lambda scope, output: ledger.note_module_output(recording, scope, output)
@@ -76,6 +77,7 @@ def record_forward(
         with scopes, recorder:
             result = _run_model(model, args, kwargs, gradients)
         ledger.note_result(recording, result)
+        recording.size_reads = [ledger.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
         pass
     except Exception as error:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from neurolens.extract.calls import Call, CloneShop, describe_call
+from neurolens.extract.calls import SIZE_READS, Call, CloneShop, describe_call
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import Site, SiteBook
 
@@ -27,11 +27,14 @@ class Interceptor(TorchFunctionMode):
     ----------
     failure : (exception, op name) or None
         The last error raised inside an op.
+    size_reads : list of Tensor or None
+        Collects the tensors whose size the model asks for, when it is a list.
     """
 
     def __init__(self, scopes: ScopeStack, sites: SiteBook) -> None:
         super().__init__()
         self.failure: tuple[BaseException, str] | None = None
+        self.size_reads: list[torch.Tensor] | None = None
         self._scopes = scopes
         self._sites = sites
         self._clones = CloneShop()
@@ -45,6 +48,8 @@ class Interceptor(TorchFunctionMode):
             call = self._calls[func] = describe_call(func, self._clones)
         # Inside vmap and its kin, tensors stand for batches that only the transform knows: what comes out is unseen.
         if call.quiet or torch._C._are_functorch_transforms_active():
+            if self.size_reads is not None and call.function in SIZE_READS and args and not self._composites:
+                self.size_reads.append(args[0])
             return func(*args, **kwargs)
         outer = self._composites[-1] if self._composites else None
         if call.body is not None and types in _PLAIN_TYPES and (outer is None or outer[0] is not call):

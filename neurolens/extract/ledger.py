@@ -94,6 +94,10 @@ class Ledger:
         kind = type(arg)
         if kind is tuple or kind is list:
             return kind(self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg))
+        if kind is slice:
+            return slice(*self.find_parents((arg.start, arg.stop, arg.step), position, found))
+        if isinstance(arg, tuple) and kind is not torch.Size:
+            return self.find_parents(tuple(arg), position, found)
         if kind is dict:
             return {k: self.find_parents(a, f"{position}.{k}", found) for k, a in arg.items()}
         return arg

@@ -68,6 +68,7 @@ class Recording:
     events: list[Event] = field(default_factory=list)
     inputs: dict[str, Value] = field(default_factory=dict)
     host_reads: list[tuple[str, Value, str, int, Any]] = field(default_factory=list)
+    size_reads: list[Value] = field(default_factory=list)
     module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     outputs: list[tuple[Value, str]] = field(default_factory=list)

@@ -1,5 +1,6 @@
 """Is what was recorded what the model computes? Verified, failed or unverified, with the reasons."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,22 +8,27 @@ import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.errors import InputError
+from neurolens.errors import InputError, RecordingError
 from neurolens.extract.assemble import name_parent
 from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs, unwrap_model
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
 from neurolens.extract.kernels import UNSEEN
-from neurolens.extract.records import Recording, iterate_tensors, replace_tensors
+from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_storage, replace_tensors
 from neurolens.extract.replay import (
+    UNINITIALISED,
     equal_bits,
-    is_differentiation,
-    make_others,
+    find_fixed,
+    find_obstacle,
     perturb_event,
+    renew_input,
     replay_event,
     run_program,
+    substitute_values,
 )
 
 Finding = tuple[str, str, str, str]
+# Reads of two tensors, of which only the first is noted.
+_COMPARISONS = frozenset("equal allclose __contains__".split())
 
 
 @dataclass(frozen=True)
@@ -61,9 +67,10 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     3. *Replay*: each op, run again from its parents' saved values, gives its saved value, bit for bit.
     4. *Perturbation*: with another plausible value in place of a parent op, the result changes; exempt, with a written
        reason, where it cannot.
-    5. *Program*: the recorded ops, run in order on new inputs, give what the model gives on them.
-    6. *Host reads*: a value that left torch (``item``, ``bool``, numpy), or a tensor made by something unseen, means
-       that the graph does not hold the whole computation: *unverified* rather than true.
+    5. *Program*: the recorded ops, run in order on two new inputs, give what each op of the model gives on them.
+    6. *Host reads*: a value that left torch (``item``, ``bool``, numpy), a size that follows from values and was read,
+       or a tensor made by something unseen, means that the graph does not hold the whole computation: *unverified*
+       rather than true. A value that no input and no random number feeds is the same in every pass, and exempt.
 
     Parameters
     ----------
@@ -81,8 +88,8 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
 
     Notes
     -----
-    Costs five passes and two or three runs of each op, and the memory of all values. Buffers, mode and random state are
-    put back.
+    Costs eight passes and two or three runs of each op, and the memory of all values twice. Buffers, mode and random
+    state are put back.
 
     Examples
     --------
@@ -93,24 +100,32 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     model = unwrap_model(model)
     refuse_unreadable(inputs, kwargs)
     with preserve_buffers(model):
+        earlier = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
+    with preserve_buffers(model):
         plain = run_plain(model, copy_inputs(inputs), kwargs)
     with preserve_buffers(model):
-        inputs_used = copy_inputs(inputs)
-        recording = record_forward(model, inputs_used, kwargs, random_states=True)
+        recording = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
         findings = find_overwritten(recording)
-    unseen = find_unseen_tensors(recording, model, inputs_used, kwargs)
+        keep_buffer_views(recording, model)
+    unseen = find_unseen(recording, earlier)
+    del earlier
+    if not equal_results(recording.result, plain):
+        with preserve_buffers(model):
+            again = run_plain(model, copy_inputs(inputs), kwargs)
+        if not equal_results(again, plain):
+            unseen.append(("", "output", "unverified", "plain passes on one input differ: it cannot be compared"))
+            plain = recording.result
     unseen += take_census(model, copy_inputs(inputs), kwargs)
-    findings += unseen + compare_program(recording, model, inputs, kwargs, blind=bool(unseen))
-    return judge_recording(recording, plain, findings)
+    program, resized = compare_program(recording, model, inputs, kwargs, blind=bool(unseen))
+    return judge_recording(recording, plain, findings + unseen + program, resized)
 
 
-def judge_recording(recording: Recording, plain: Any, findings: list[Finding]) -> Verdict:
-    """Return the verdict on a recording made with ``random_states=True``, given the plain run's output."""
+def judge_recording(recording: Recording, plain: Any, findings: list[Finding], resized: Collection = ()) -> Verdict:
+    """Return the verdict on a recording with ``random_states``: given the plain output, findings, resized events."""
     findings = list(findings)
-    ours, theirs = list(iterate_tensors(recording.result)), list(iterate_tensors(plain))
-    if len(ours) != len(theirs) or not all(equal_bits(a, b) for a, b in zip(ours, theirs, strict=True)):
+    if not equal_results(recording.result, plain):
         findings.append(("", "output", "failed", "the recorded pass and a plain pass gave different outputs"))
-    if not ours:
+    if not any(True for _ in iterate_tensors(recording.result)):
         findings.append(("", "output", "unverified", "no tensor was found in what the model returned"))
     n_replayed = 0
     with preserve_random_states(), open_attention(), torch.no_grad():
@@ -126,9 +141,12 @@ def judge_recording(recording: Recording, plain: Any, findings: list[Finding]) -
                 findings.append((event.name, "perturbation", "unverified", text))
             findings += [(event.name, "perturbation", "exempt", f"argument {text}") for text in exempt]
     findings += find_wrong_parents(recording)
+    steering = find_steering(recording, resized)
     for function, _, source, _, read in recording.host_reads:
+        free = (function, source) not in steering
         text = f"{function} took a value out of torch at {source} ({str(read)[:40]})"
-        findings.append(("", "host read", "unverified", text))
+        text += "; no input feeds it, so it is the same in every pass" if free else ""
+        findings.append(("", "host read", "exempt" if free else "unverified", text))
     statuses = {row[2] for row in findings}
     status = "failed" if "failed" in statuses else "unverified" if "unverified" in statuses else "verified"
     table = pd.DataFrame(findings, columns=["op", "check", "status", "reason"])
@@ -141,6 +159,11 @@ def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
         if tensor.is_meta:
             raise InputError(
                 "validation compares values, and a meta tensor has none. Pass inputs with values; trace accepts these."
+            )
+        if tensor.is_nested:
+            raise InputError(
+                "validation makes new inputs of the same shape, and a nested tensor has none. "
+                "Pass a padded tensor, and a mask if the model takes one."
             )
 
 
@@ -163,99 +186,157 @@ def find_wrong_parents(recording: Recording) -> list[Finding]:
     findings = []
     names = [event.name for event in recording.events]
     for i, event in enumerate(recording.events):
-        held = {id(v) for v in iterate_values((event.args, event.kwargs))}
+        held: list[Value] = []
+        substitute_values((event.args, event.kwargs), held.append)
         for value, position in event.parents:
-            if id(value) not in held or (value.kind == "op" and value.source >= i):
+            if value not in held or (value.kind == "op" and value.source >= i):
                 parent = name_parent(value, position, names).source
                 findings.append((event.name, "parents", "failed", f"{parent!r} cannot be its argument {position}"))
     return findings
 
 
-def iterate_values(arg: Any) -> list:
-    """Return the Values in noted arguments."""
-    if isinstance(arg, (tuple, list)):
-        return [v for a in arg for v in iterate_values(a)]
-    if isinstance(arg, dict):
-        return [v for a in arg.values() for v in iterate_values(a)]
-    return [arg] if hasattr(arg, "previous") else []
+def find_steering(recording: Recording, resized: Collection[int]) -> set[tuple[str, str]]:
+    """Return (function, place) of the host reads that another input could change."""
+    is_fixed = find_fixed(recording, resized) if recording.host_reads else bool
+    return {(r[0], r[2]) for r in recording.host_reads if r[0] in _COMPARISONS or not is_fixed(r[1])}
 
 
-def find_unseen_tensors(recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
-    """Return a finding for each op fed by a tensor that was made during the pass by something unseen.
+def find_unseen(recording: Recording, earlier: Recording) -> list[Finding]:
+    """Return a finding for each op fed by a tensor that something unseen made, or that an earlier pass left.
 
-    A tensor the model already held (an attribute, a closure) is the same object in a second pass.
+    A tensor that the model holds (an attribute, a closure), or made once from no input, was there in the earlier pass.
+    A host read that was not repeated may have been kept, too.
     """
-
-    def list_constants(r: Recording) -> dict[tuple[str, str], int]:
-        return {(e.name, p): id(v.ref()) for e in r.events for v, p in e.parents if v.kind == "constant"}
-
-    first = list_constants(recording)
-    if not first:
-        return []
-    with preserve_buffers(model):
-        repeated = record_forward(model, inputs, kwargs)
-        second = list_constants(repeated)
-    return [
-        (name, "origin", "unverified", f"argument {position} was made during the pass by something unseen")
-        for (name, position), identity in first.items()
-        if second.get((name, position)) != identity
+    is_fixed = find_fixed(earlier, ())
+    values = [v for e in earlier.events for v in (*(parent for parent, _ in e.parents), *e.outputs)]
+    held = {id(live) for v in values if (live := v.ref()) is not None and is_fixed(v)}
+    text = "was made during the pass by something unseen, or kept from an earlier pass"
+    unseen = [
+        (event.name, "origin", "unverified", f"argument {position} {text}")
+        for event in recording.events
+        for value, position in event.parents
+        if value.kind == "constant" and id(value.ref()) not in held
     ]
+    lost = find_steering(earlier, ()) - {(read[0], read[2]) for read in recording.host_reads}
+    return unseen + [("", "host read", "unverified", f"{f} at {at} ran in an earlier pass only") for f, at in lost]
+
+
+def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
+    """Clone kept values that are views of the model's buffers, which are about to be put back."""
+    storages = {read_storage(buffer) for buffer in model.buffers()}
+    for value in (v for event in recording.events for v in event.outputs):
+        if value.tensor is not None and value.storage in storages:
+            value.tensor = value.tensor.detach().clone()
+
+
+def equal_results(a: Any, b: Any) -> bool:
+    """Return whether two results hold the same tensors, bit for bit."""
+    ours, theirs = list(iterate_tensors(a)), list(iterate_tensors(b))
+    return len(ours) == len(theirs) and all(map(equal_bits, ours, theirs))
 
 
 def take_census(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
     """Return a finding for each aten kernel that ran while no recorded function did."""
-    with preserve_buffers(model):
-        recording = record_kernels(model, inputs, kwargs, keep=None)
-    unseen = [e for e in recording.events if e.composite.endswith(f"/{UNSEEN}")]
+    try:
+        with preserve_buffers(model):
+            recording = record_kernels(model, inputs, kwargs, keep=None)
+    except RecordingError as error:
+        return [("", "census", "unverified", f"the kernels could not be watched: {error}")]
     return [
         (event.name, "census", "unverified", f"kernel {event.call.exact} ran outside every recorded op")
-        for event in unseen
+        for event in recording.events
+        if event.composite.endswith(f"/{UNSEEN}")
     ]
 
 
 def compare_program(
     recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None, *, blind: bool
-) -> list[Finding]:
-    """Return a finding when the recorded ops and the model differ on new inputs.
+) -> tuple[list[Finding], set[int]]:
+    """Return findings where the recorded ops and the model differ on new inputs, and the events that changed size.
 
-    Failed, or unverified where the graph is known not to hold everything: host reads, gradients, or ``blind``.
+    Failed, or unverified where the graph is known not to hold everything: sizes that follow from values, gradients,
+    generators, or ``blind``. Nothing is run where a host read steers the pass: on other inputs it may never end.
     """
-    args, kwargs = split_inputs(inputs, kwargs)
-    others = {id(v.tensor): v for v in recording.inputs.values()}
-    if not others or not recording.outputs:
-        return []
-    new: dict[str, torch.Tensor] = {}
+    resized: set[int] = set()
+    if not recording.inputs or not recording.outputs or find_steering(recording, ()):
+        return [], resized
+    found: list[Finding | None] = []
+    for way in range(3):
+        args, new = renew_inputs(recording, inputs, kwargs, way)
+        try:
+            with preserve_buffers(model):
+                expected = record_forward(model, *args)
+        except RecordingError:
+            continue
+        found.append(run_again(recording, expected, new, resized))
+        if len(found) == 2:
+            break
+    if not found:
+        return [("", "program", "exempt", "the model does not accept other inputs of the same kind")], resized
+    steers = "sizes read from values steer the pass unseen"
+    cut = blind or bool(resized) or any(map(find_obstacle, recording.events))
+    findings = [
+        (name, check, "unverified" if cut else status, f"{reason} ({steers})" if resized else reason)
+        for name, check, status, reason in dict.fromkeys(row for row in found if row is not None)
+    ]
+    read = resized & {v.source for v in recording.size_reads if v.kind == "op"}
+    text = f"its size follows from values and was read by Python: {steers}"
+    return findings + [(recording.events[i].name, "program", "unverified", text) for i in sorted(read)], resized
 
-    same: dict[int, torch.Tensor] = {}
+
+def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: int) -> tuple[tuple, dict]:
+    """Return new (inputs, kwargs) for the model, and the same tensors by name for the program."""
+    args, kwargs = split_inputs(inputs, kwargs)
+    made: dict[int, torch.Tensor] = {}
+    reached: set[str] = set()
 
     def renew(tensor: torch.Tensor, name: str) -> torch.Tensor:
-        if id(tensor) in same:
-            return same[id(tensor)]
-        kinds = make_others(tensor) if tensor.numel() and tensor.layout == torch.strided else [tensor]
-        new[name] = kinds[-1].clone() if tensor.is_floating_point() else kinds[1 % len(kinds)].clone()
-        same[id(tensor)] = new[name].clone()
-        return same[id(tensor)]
+        reached.add(name)
+        return made.setdefault(id(tensor), renew_input(tensor, way))
 
-    changed_args = replace_tensors(args[0] if len(args) == 1 else args, "input", renew)
-    changed_kwargs = replace_tensors(kwargs, "input", renew)
-    cut = recording.host_reads or any(map(is_differentiation, recording.events)) or blind
-    for name, value in recording.inputs.items():
-        # Held by an object of the user's own: it stays as it is, in the model and in the program.
-        if name not in new and value.source == name and value.tensor is not None:
-            new[name] = value.tensor
-    status = "unverified" if cut else "failed"
+    changed = [replace_tensors(tree, "input", renew) for tree in (args[0] if len(args) == 1 else args, kwargs)]
+    # What an object of the user's own holds stays as it is, in the model and in the program.
+    tensors = {v.source: v.tensor for v in recording.inputs.values() if v.tensor is not None}
+    new = {name: renew_input(t, way) if name in reached else t for name, t in tensors.items()}
+    return (changed[0] if args else None, changed[1]), new
+
+
+def run_again(recording: Recording, expected: Recording, inputs: dict, resized: set[int]) -> Finding | None:
+    """Run the recorded ops on new inputs, adding to ``resized``; return how the first op differs from the model's."""
+    events = recording.events
+    same = [a.name == b.name for a, b in zip(events, expected.events, strict=False)]
+    alike = next((i for i, equal in enumerate(same) if not equal), len(same))
+    for i in range(alike):
+        if [spec[0] for spec in events[i].specs] != [spec[0] for spec in expected.events[i].specs]:
+            resized.add(i)
+    if alike < max(len(events), len(expected.events)):
+        return "", "program", "unverified", "on new inputs the model runs other ops: something unseen steers the pass"
+    differing: list[str] = []
+    unset: set[int] = set()
+
+    def follow(i: int, made: list[torch.Tensor]) -> None:
+        event, other = events[i], expected.events[i]
+        if event.call.function in UNINITIALISED or any(v.kind == "op" and v.source in unset for v, _ in event.parents):
+            unset.add(i)
+            return
+        values = [v.tensor for v in other.outputs]
+        if not equal_results(made, values) or describe_place(event) != describe_place(other):
+            differing.append(event.name)
+
     try:
-        with preserve_buffers(model):
-            expected = list(iterate_tensors(run_plain(model, changed_args, changed_kwargs)))
-    except Exception:
-        return [("", "program", "exempt", "the model does not accept other inputs of the same kind")]
-    try:
-        found = run_program(recording, new)
+        outputs = run_program(recording, inputs, follow)
     except Exception as error:
-        return [("", "program", status, f"the recorded ops raised {type(error).__name__} on new inputs: {error}")]
-    if len(found) == len(expected) and all(equal_bits(a, b) for a, b in zip(found, expected, strict=True)):
-        return []
-    return [("", "program", status, "on new inputs the recorded ops and the model give different outputs")]
+        return "", "program", "failed", f"the recorded ops raised {type(error).__name__} on new inputs: {error}"
+    if differing or not equal_results(outputs, expected.result):
+        text = "on new inputs the recorded ops and the model differ in values, parents or modules"
+        return (differing or [""])[0], "program", "failed", text
+    return None
+
+
+def describe_place(event: Event) -> tuple:
+    """Return the module call an op ran in and what fed it."""
+    parents = [(v.kind, v.source, v.output, position) for v, position in event.parents]
+    return event.scope.address, event.scope.call, parents
 
 
 def copy_inputs(inputs: Any) -> Any:
