@@ -8,7 +8,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo test lint check setup clean
+.PHONY: demo test lint check setup bench conformance clean
 .DEFAULT_GOAL = demo
 
 demo: $(READY)
@@ -24,7 +24,24 @@ lint: $(READY)
 check: $(READY)
 	$(BIN)/python -m pytest
 
+# What it costs, beside peers, as ratios: tables in benchmarks/results/.
+bench: $(VENV)/.peers
+	$(BIN)/python benchmarks/capture.py
+
+# Every model of the zoo traced and validated: docs/conformance.md. Takes about half an hour.
+conformance: $(VENV)/.peers
+	$(BIN)/python benchmarks/zoo.py --again || true
+	$(BIN)/python benchmarks/zoo.py --write
+
 setup: $(READY)
+
+INSTALL = $(shell command -v uv >/dev/null 2>&1 && echo uv pip install --quiet --python $(BIN)/python \
+            || echo $(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+# The peers, and the libraries of models, that only benchmarks need.
+$(VENV)/.peers: $(READY)
+	$(INSTALL) -c constraints.txt -e "$(WHAT:]=,peers])"
+	@touch $@
 
 # Set up again only when what is needed has changed.
 $(READY): pyproject.toml constraints.txt

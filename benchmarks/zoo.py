@@ -160,11 +160,13 @@ def write_table(rows: list[dict]) -> None:
     lines = [
         "# Conformance: models traced and validated",
         "",
-        "Written by `python benchmarks/zoo.py --write`. Every model has random weights, is in evaluation mode and",
-        "gets a small input; it runs plainly, is traced, and is validated: outputs bit-equal to the plain run, each",
-        "op run again from its parents' saved values. *unverified* means that nothing was found wrong but something",
-        "could not be checked, mostly because a value left torch (`item`, `bool`, numpy) and may steer what runs.",
-        "Seconds (trace, plain run, recorded run and replay, one thread) only tell small from large.",
+        "Written by `make conformance`. Every model has random weights, is in evaluation mode and gets a small input; it",
+        "is traced and validated: outputs bit-equal to a plain run, every kernel inside a recorded op, each op run again",
+        "from its parents' saved values and with others, and the recorded ops run on two new inputs against the model.",
+        "*unverified* means that nothing was found wrong but something steers the pass that the graph does not hold: a",
+        "value that left torch (`item`, `bool`, numpy), or a size that follows from values, such as the number of boxes",
+        "that a detector finds. That lies in the model. Seconds (trace and validation, one thread) only tell small from",
+        "large.",
         "",
         f"torch {', '.join(sorted({row['torch'] for row in rows}))}; "
         + ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common()),
@@ -194,7 +196,7 @@ def main() -> int:
     parser.add_argument("--results", default="zoo_results.jsonl")
     parser.add_argument("--again", action="store_true", help="also run models that have a result")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one model")
-    parser.add_argument("--memory", type=float, default=11, help="address space of one model, GiB")
+    parser.add_argument("--memory", type=float, default=16, help="address space of one model, GiB")
     parser.add_argument("--write", action="store_true", help="write docs/conformance.md and run nothing")
     options = parser.parse_args()
     if not options.write:

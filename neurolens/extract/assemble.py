@@ -11,25 +11,63 @@ from neurolens.extract.sites import Site
 
 def assemble_graph(recording: Recording) -> Graph:
     """Return the graph of a recording: ops in execution order, with names in place of events."""
-    names = [event.name for event in recording.events]
-    sources: dict[Site, str] = {}
-    return Graph(
-        ops=tuple(_assemble_op(i, event, names, sources) for i, event in enumerate(recording.events)),
-        inputs={
-            name: describe_tensor(value.tensor.shape, value.tensor.dtype, value.tensor.device)
-            for name, value in recording.inputs.items()
-            if value.tensor is not None
-        },
-        outputs=tuple(name_parent(value, position, names) for value, position in recording.outputs),
-        modules=recording.modules,
-        module_outputs={
-            key: names[value.source] for key, value in recording.module_outputs.items() if value.kind == "op"
-        },
-        host_reads=tuple(
-            HostRead(function, name_parent(value, "0", names).source, source, after, describe_read(result))
-            for function, value, source, after, result in recording.host_reads
-        ),
-    )
+    return _Assembler(recording).assemble()
+
+
+class _Assembler:
+    """Turns the events of one recording into records; equal ones are made once."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._names = recording.list_names()
+        self._sources: dict[Site, str] = {}
+        self._specs: dict[tuple, TensorSpec] = {}
+
+    def assemble(self) -> Graph:
+        recording, names = self._recording, self._names
+        return Graph(
+            ops=tuple([self._assemble_op(i, event) for i, event in enumerate(recording.events)]),
+            inputs={
+                name: self._describe_tensor((value.tensor.shape, value.tensor.dtype, value.tensor.device))
+                for name, value in recording.inputs.items()
+                if value.tensor is not None
+            },
+            outputs=tuple([name_parent(value, position, names) for value, position in recording.outputs]),
+            modules=recording.modules,
+            module_outputs={
+                key: names[value.source] for key, value in recording.module_outputs.items() if value.kind == "op"
+            },
+            host_reads=tuple(
+                HostRead(function, name_parent(value, "0", names).source, source, after, describe_read(result))
+                for function, value, source, after, result in recording.host_reads
+            ),
+        )
+
+    def _assemble_op(self, index: int, event: Event) -> Op:
+        names, site, scope, call = self._names, event.site, event.scope, event.call
+        source = self._sources.get(site)
+        if source is None:
+            source = self._sources[site] = site.source
+        storage, alias = event.outputs[0].storage, ""
+        parents = []
+        for value, position in event.parents:
+            parents.append(name_parent(value, position, names))
+            if storage and not alias and value.kind == "op" and value.storage == storage:
+                alias = names[value.source]
+        # fmt: off
+        return Op(index, event.name, call.function, call.exact, describe_settings(event), event.composite,
+                  scope.address, scope.module_class, scope.call, site.base, event.pass_number, tuple(parents),
+                  tuple([self._describe_tensor(spec) for spec in event.specs]), alias, source, event.seconds)
+        # fmt: on
+
+    def _describe_tensor(self, spec: tuple[torch.Size, torch.dtype, torch.device]) -> TensorSpec:
+        found = self._specs.get(spec)
+        if found is None:
+            shape, dtype, device = spec
+            sizes = tuple([int(s) for s in shape])
+            kind = str(dtype).removeprefix("torch.")
+            found = self._specs[spec] = TensorSpec(sizes, kind, str(device), math.prod(sizes) * dtype.itemsize)
+        return found
 
 
 def name_parent(value: Value, position: str, names: list[str]) -> Parent:
@@ -38,16 +76,11 @@ def name_parent(value: Value, position: str, names: list[str]) -> Parent:
     return Parent(value.kind, source, value.output, position)
 
 
-def describe_tensor(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> TensorSpec:
-    """Return the plain record of a tensor's shape, dtype, device and size in bytes."""
-    sizes = tuple(int(s) for s in shape)
-    return TensorSpec(sizes, str(dtype).removeprefix("torch."), str(device), math.prod(sizes) * dtype.itemsize)
-
-
 def describe_settings(event: Event) -> str:
     """Return the arguments other than tensors as text, with ``_`` for each tensor."""
-    parts = [_describe_argument(a) for a in event.args]
-    parts += [f"{name}={_describe_argument(a)}" for name, a in event.kwargs.items()]
+    parts = ["_" if type(a) is Value else _describe_argument(a) for a in event.args]
+    if event.kwargs:
+        parts += [f"{name}={_describe_argument(a)}" for name, a in event.kwargs.items()]
     return ", ".join(parts)
 
 
@@ -68,28 +101,3 @@ def _describe_argument(arg: object) -> str:
     if isinstance(arg, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
         return str(arg)
     return type(arg).__name__
-
-
-def _assemble_op(index: int, event: Event, names: list[str], sources: dict[Site, str]) -> Op:
-    if event.site not in sources:
-        sources[event.site] = event.site.source
-    storage = event.outputs[0].storage
-    alias = next((v for v, _ in event.parents if storage and v.kind == "op" and v.storage == storage), None)
-    return Op(
-        index=index,
-        name=event.name,
-        function=event.call.function,
-        call=event.call.exact,
-        settings=describe_settings(event),
-        composite=event.composite,
-        module=event.scope.address,
-        module_class=event.scope.module_class,
-        module_call=event.scope.call,
-        site=event.site.base,
-        pass_number=event.pass_number,
-        parents=tuple(name_parent(v, position, names) for v, position in event.parents),
-        outputs=tuple(describe_tensor(*spec) for spec in event.specs),
-        alias_of="" if alias is None else names[alias.source],
-        source=sources[event.site],
-        seconds=event.seconds,
-    )

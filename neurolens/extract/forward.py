@@ -29,7 +29,7 @@ def record_forward(
     inputs: Any,
     kwargs: dict | None = None,
     *,
-    keep: Callable[[str], bool] = lambda name: True,
+    keep: Callable[[str], bool] | None = None,
     stop_after: str | None = None,
     random_states: bool = False,
     gradients: bool = False,
@@ -45,8 +45,8 @@ def record_forward(
     inputs : tensor, tuple or other
         A tuple is the positional arguments, anything else the single argument.
     kwargs : dict, optional
-    keep : callable
-        Op name -> bool: whether to keep its value.
+    keep : callable, optional
+        Op name -> bool: whether to keep its value; all by default.
     stop_after : str, optional
         Op after which the pass ends.
     random_states : bool

@@ -39,7 +39,7 @@ class Interceptor(TorchFunctionMode):
         self._sites = sites
         self._clones = CloneShop()
         self._calls: dict[Any, Call] = {}
-        self._composites: list[tuple[Call, Any]] = []
+        self._composites: list[tuple[Call, int]] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -54,7 +54,7 @@ class Interceptor(TorchFunctionMode):
         outer = self._composites[-1] if self._composites else None
         if call.body is not None and types in _PLAIN_TYPES and (outer is None or outer[0] is not call):
             # A Python function of torch's own: run it so that the calls it makes arrive here one by one.
-            self._composites.append((call, self._sites.read_place(outer and outer[1])))
+            self._composites.append((call, self._sites.read_place(outer[1] if outer else 0)))
             try:
                 with self:
                     result = call.body(*args, **kwargs)
@@ -75,8 +75,8 @@ class Interceptor(TorchFunctionMode):
 
     def find_site(self, function: str) -> Site:
         """Return the place that is calling ``function`` now."""
-        place = self._sites.read_place(self._composites[-1][1] if self._composites else None)
-        return self._sites.find_site(self._scopes.current.address, function, place)
+        outer = self._composites[-1][1] if self._composites else 0
+        return self._sites.find_site(self._scopes.current.address, function, outer)
 
     def note_failure(self, call: Call, error: BaseException) -> None:
         """Remember in which op an error was raised first."""

@@ -9,6 +9,7 @@ from neurolens.extract.records import Recording, Value, collect_tensors, iterate
 from neurolens.extract.scopes import Scope
 
 _Tensor = torch.Tensor
+_ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
 # In-place calls that change what a tensor object says of itself and no element: other views are as they were.
 METADATA_ONLY = frozenset(
     "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ requires_grad_ detach_".split()
@@ -81,9 +82,25 @@ class Ledger:
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
         """Make ``value`` the current one of ``tensor``."""
-        value.previous = self.look_up(tensor)
+        before = self._values.get(id(tensor))
+        if before is not None and before.ref() is tensor:
+            value.previous = before
         self._values[id(tensor)] = value
         return value
+
+    def note_arguments(self, args: tuple, kwargs: dict, found: list[tuple[Value, str]]) -> tuple[tuple, dict]:
+        """Return a call's arguments with each tensor replaced by its Value, noting each one's position."""
+        noted: list[Any] = []
+        for i, arg in enumerate(args):
+            if isinstance(arg, _Tensor):
+                value = self._values.get(id(arg))
+                if value is None or value.ref() is not arg:
+                    value = self.get_value(arg)
+                found.append((value, str(i)))
+                noted.append(value)
+            else:
+                noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
+        return tuple(noted), {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
 
     def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
         """Return ``arg`` with each tensor replaced by its Value, noting each one's position in the call."""
@@ -92,8 +109,12 @@ class Ledger:
             found.append((value, position))
             return value
         kind = type(arg)
+        if kind in _ATOMS:
+            return arg
         if kind is tuple or kind is list:
-            return kind(self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg))
+            if _ATOMS.issuperset(map(type, arg)):
+                return arg if kind is tuple else list(arg)
+            return kind([self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg)])
         if kind is slice:
             return slice(*self.find_parents((arg.start, arg.stop, arg.step), position, found))
         if isinstance(arg, tuple) and kind is not torch.Size:
@@ -165,7 +186,7 @@ class Ledger:
 
 def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Return False only where two tensors on one memory surely share no element: disjoint ranges or slices."""
-    if a.layout != torch.strided or b.layout != torch.strided or not a.numel() or not b.numel():
+    if a is b or a.layout != torch.strided or b.layout != torch.strided or not a.numel() or not b.numel():
         return True
     spans = []
     for t in (a, b):
@@ -195,6 +216,8 @@ def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
     """Return the tensors that a function-level call is about to overwrite."""
     written: list[torch.Tensor] = []
+    if not (kwargs or call.mutates or call.writes or call.updates_statistics):
+        return written
     if call.mutates and (args or kwargs):
         written.extend(iterate_tensors(args[0] if args else next(iter(kwargs.values()))))
     for place in call.writes:

@@ -9,7 +9,15 @@ import torch
 from neurolens.extract.calls import Call
 from neurolens.extract.interceptor import Interceptor
 from neurolens.extract.ledger import METADATA_ONLY, Ledger, find_written
-from neurolens.extract.records import Event, Recording, StopForward, Value, iterate_tensors, read_random_state
+from neurolens.extract.records import (
+    Event,
+    Recording,
+    StopForward,
+    Value,
+    iterate_tensors,
+    read_random_state,
+    read_version,
+)
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
@@ -23,7 +31,7 @@ class Recorder(Interceptor):
         As for `Interceptor`.
     ledger : Ledger
         Follows the tensors.
-    keep : callable
+    keep : callable, optional
         Op name -> bool: whether its value stays in memory after the pass. All values are tracked either way.
     stop_after : str, optional
         Name of the op after which the pass is ended with StopForward.
@@ -43,7 +51,7 @@ class Recorder(Interceptor):
         sites: SiteBook,
         ledger: Ledger,
         *,
-        keep: Callable[[str], bool],
+        keep: Callable[[str], bool] | None = None,
         stop_after: str | None = None,
         random_states: bool = False,
     ) -> None:
@@ -58,7 +66,7 @@ class Recorder(Interceptor):
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and record it."""
         parents: list[tuple[Value, str]] = []
-        kept_args, kept_kwargs = self._note_arguments(args, kwargs, parents)
+        kept_args, kept_kwargs = self._ledger.note_arguments(args, kwargs, parents)
         written = find_written(call, args, kwargs)
         if written:
             self._ledger.preserve_values(written)
@@ -78,10 +86,12 @@ class Recorder(Interceptor):
         else:
             made = written if result is None and written else list(iterate_tensors(result))
         if made:
-            self._record_event(
-                call, func, kept_args, kept_kwargs, parents, made, written, seconds=seconds, random_state=random_state
-            )
-            running.append(self.recording.events[-1].name)
+            # fmt: off
+            name = self._record_event(call, func, kept_args, kept_kwargs, parents, made, written, seconds, random_state)
+            # fmt: on
+            running.append(name)
+            if name == self._stop_after:
+                raise StopForward
         elif call.host_read and parents:
             source = self.find_site(call.exact).source
             read = (call.exact, parents[0][0], source, len(self.recording.events), result)
@@ -93,13 +103,8 @@ class Recorder(Interceptor):
         made = list(iterate_tensors(result))
         if any(not self._ledger.knows(t) for t in made):
             parents: list[tuple[Value, str]] = []
-            kept_args, kept_kwargs = self._note_arguments(args, kwargs, parents)
-            self._record_event(call, call.body, kept_args, kept_kwargs, parents, made, [])
-
-    def _note_arguments(self, args: tuple, kwargs: dict, parents: list[tuple[Value, str]]) -> tuple[tuple, dict]:
-        find = self._ledger.find_parents
-        kept_args = tuple([find(a, str(i), parents) for i, a in enumerate(args)])
-        return kept_args, {k: find(v, k, parents) for k, v in kwargs.items()} if kwargs else {}
+            kept_args, kept_kwargs = self._ledger.note_arguments(args, kwargs, parents)
+            self._record_event(call, call.body, kept_args, kept_kwargs, parents, made, [], 0.0, None)
 
     def _record_event(
         self,
@@ -110,23 +115,25 @@ class Recorder(Interceptor):
         parents: list[tuple[Value, str]],
         made: list[torch.Tensor],
         written: list[torch.Tensor],
-        seconds: float = 0.0,
-        random_state: Any = None,
-    ) -> None:
+        seconds: float,
+        random_state: Any,
+    ) -> str:
         scope, ledger, events = self._scopes.current, self._ledger, self.recording.events
         site = self.find_site(call.function)
         name = site.next_name()
-        index, keep = len(events), self._keep(name)
-        outputs = [ledger.make_value("op", index, k, t, keep) for k, t in enumerate(made)]
-        specs = tuple([(t.shape, t.dtype, t.device) for t in made])
-        composite = "/".join([c.function for c, _ in self._composites])
+        index, keep = len(events), self._keep is None or self._keep(name)
+        outputs, specs = [], []
+        for k, tensor in enumerate(made):
+            value = ledger.make_value("op", index, k, tensor, keep)
+            if self._random_states:
+                value.version = read_version(tensor)
+            outputs.append(ledger.set_value(value, tensor))
+            specs.append((tensor.shape, tensor.dtype, tensor.device))
+        composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""
         # fmt: off
-        events.append(Event(name, call, func, args, kwargs, parents, outputs, scope, site, composite, site.count, specs,
-                            seconds, random_state))
+        events.append(Event(name, call, func, args, kwargs, parents, outputs, scope, site, composite, site.count,
+                            tuple(specs), seconds, random_state))
         # fmt: on
-        for tensor, value in zip(made, outputs, strict=True):
-            ledger.set_value(value, tensor)
         if written and call.exact not in METADATA_ONLY:
             ledger.renew_aliases(written, index, keep)
-        if name == self._stop_after:
-            raise StopForward
+        return name

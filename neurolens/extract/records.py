@@ -24,7 +24,8 @@ class Value:
     ``kind`` and ``source`` say where it came from: an op's event (``source`` is its index), or an input,
     parameter, buffer or constant (``source`` is its address). ``tensor`` is the value as it was then: the
     live tensor, or a clone once something is about to overwrite it; None when it is not kept. ``previous`` is the
-    value the same tensor object had before an in-place change; ``edge`` its place in the autograd graph, if any.
+    value the same tensor object had before an in-place change; ``edge`` its place in the autograd graph, if any;
+    ``version`` the tensor's counter of in-place changes then, -1 where that was not noted.
     """
 
     __slots__ = ("edge", "kind", "output", "previous", "ref", "source", "storage", "tensor", "version")
@@ -36,7 +37,7 @@ class Value:
         self.ref = weakref.ref(tensor)
         self.storage = storage
         self.tensor = tensor if keep else None
-        self.version = read_version(tensor)
+        self.version = -1
         self.previous: Value | None = None
         self.edge: Any = None
 

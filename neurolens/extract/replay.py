@@ -112,6 +112,8 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
         if changed:
             continue
         reason = find_excuse(event, value, position) if accepted else f"no other value was accepted ({refused})"
+        if not reason and refused and event.call.function == "getitem" and (value.tensor == value.tensor.max()).all():
+            reason = "no other index is in range"
         (exempt if reason else ignored).append(f"{position}: {reason}" if reason else position)
     return ignored, exempt
 
@@ -133,13 +135,14 @@ def make_others(tensor: torch.Tensor) -> list[torch.Tensor]:
         # An index out of range is an error on the CPU; on other devices it would end the process's use of them.
         reach = high - low + 1
         far = [tensor + reach, tensor - reach] if tensor.device.type == "cpu" else []
-        return [shifted.to(tensor.dtype), *near, (tensor - 1).abs(), *far]
+        return [shifted.to(tensor.dtype), *near, (tensor - 1).abs(), torch.zeros_like(tensor), *far]
     step = _make_steps(tensor)
     scale = float(flat.abs().float().nan_to_num(0, 0, 0).max()) if not tensor.is_complex() else 1.0
     noise = (step * (scale or 1.0)).to(tensor.dtype)
     rolled = flat.roll(1).reshape(tensor.shape)
     others = [tensor + noise, noise.flip(tuple(range(noise.ndim))) * 3 if noise.ndim else noise + 3]
-    return [*others, *(tensor + (step * k).to(tensor.dtype) for k in (1, 1000)), torch.zeros_like(tensor), rolled]
+    others += [*(tensor + (step * k).to(tensor.dtype) for k in (1, 1000)), torch.zeros_like(tensor), rolled]
+    return [*others, tensor[:1].expand_as(tensor)] if tensor.ndim else others
 
 
 def renew_input(tensor: torch.Tensor, way: int) -> torch.Tensor:

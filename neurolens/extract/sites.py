@@ -26,8 +26,8 @@ class Site:
 
     def next_name(self) -> str:
         """Count one more execution and return its name."""
-        self.count += 1
-        return self.base if self.count == 1 else f"{self.base}@{self.count}"
+        count = self.count = self.count + 1
+        return self.base if count == 1 else f"{self.base}@{count}"
 
     @property
     def source(self) -> str:
@@ -47,8 +47,12 @@ class SiteBook:
         self._runner = runner
         self._sites: dict[Any, Site] = {}
         self._counts: dict[tuple[str, str], int] = {}
-        self._kept: list[CodeType] = []
-        self._spots: dict[tuple[int, int], tuple[int, int]] = {}
+        self._places: dict[tuple, int] = {}
+        # What was found for frames as they were read, so that each place is worked out once.
+        self._seen: dict[tuple, Any] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._foreign: dict[int, bool] = {}
+        self._firsts: dict[int, list[int]] = {}
 
     def restart(self) -> "SiteBook":
         """Count every place's executions from the beginning again, for another pass; names stay what they are."""
@@ -56,51 +60,82 @@ class SiteBook:
             site.count = 0
         return self
 
-    def read_place(self, outer: Any) -> tuple:
-        """Return a key for the place that called torch; ``outer`` is the place of the composite it runs in."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code is not self._handler:
-            frame = frame.f_back
+    def read_place(self, outer: int) -> int:
+        """Return the number of the place that called torch; ``outer`` is that of the composite it runs in, or 0."""
+        key = self._read_frames([outer], 2)
+        place = self._seen.get(key)
+        if place is None:
+            self._find_caller()
+            place = self._seen[key] = self._places.setdefault(self._merge_spots(key, 1), len(self._places) + 1)
+        return place
+
+    def find_site(self, address: str, function: str, outer: int) -> Site:
+        """Return the site for a function called now in the module at ``address``, in a composite at ``outer`` or 0."""
+        key = self._read_frames([address, function, outer], 5)
+        site = self._seen.get(key)
+        if site is None:
+            code, offset = self._find_caller()
+            place = self._merge_spots(key, 3)
+            site = self._sites.get(place)
+            if site is None:
+                count = self._counts[address, function] = self._counts.get((address, function), 0) + 1
+                base = f"{address}/{function}" if count == 1 else f"{address}/{function}_{count}"
+                site = self._sites[place] = Site(base, code, offset)
+            self._seen[key] = site
+        return site
+
+    def _read_frames(self, key: list, depth: int) -> tuple:
+        """Append the code and the instruction of each frame from the handler's caller up to the module's call.
+
+        ``depth`` is where the handler should be: looking at a frame costs more than anything else here.
+        """
+        frame: FrameType | None = sys._getframe(depth)
+        handler, runner = self._handler, self._runner
+        if frame is None or frame.f_code is not handler:
+            frame = sys._getframe(1)
+            while frame is not None and frame.f_code is not handler:
+                frame = frame.f_back
         frame = frame and frame.f_back
-        key: list[Any] = [outer]
         while frame is not None:
             code = frame.f_code
-            if code is self._handler or code is _MODULE_CALL or code is self._runner:
+            if code is _MODULE_CALL or code is handler or code is runner:
                 break
-            spot = (id(code), frame.f_lasti)
-            key.append(self._spots.get(spot) or self._find_spot(spot, code))
+            key.append(id(code))
+            key.append(frame.f_lasti)
             frame = frame.f_back
         return tuple(key)
 
-    def _find_spot(self, spot: tuple[int, int], code: CodeType) -> tuple[int, int]:
-        """Return the first instruction of the same source text: a while loop's condition is compiled twice."""
-        positions = list(code.co_positions())
-        wanted = positions[spot[1] // 2]
-        first = spot[1] if None in wanted else 2 * positions.index(wanted)
-        self._kept.append(code)
-        found = self._spots[spot] = (spot[0], first)
-        return found
+    def _merge_spots(self, key: tuple, start: int) -> tuple:
+        """Return the frames from ``start`` on with each instruction as the first of the same source text.
 
-    def find_site(self, address: str, function: str, place: tuple) -> Site:
-        """Return the site for a function called at ``place`` in the module at ``address``."""
-        key = (address, function, place)
-        site = self._sites.get(key)
-        if site is None:
-            count = self._counts[address, function] = self._counts.get((address, function), 0) + 1
-            base = f"{address}/{function}" if count == 1 else f"{address}/{function}_{count}"
-            code, offset = self._find_caller()
-            site = self._sites[key] = Site(base, code, offset)
-        return site
+        A while loop's condition is compiled twice.
+        """
+        merged = list(key)
+        for i in range(start, len(key), 2):
+            firsts = self._firsts.get(key[i])
+            if firsts is None:
+                found: dict[tuple, int] = {}
+                firsts = self._firsts[key[i]] = [
+                    n if None in position else found.setdefault(position, n)
+                    for n, position in enumerate(self._codes[key[i]].co_positions())
+                ]
+            merged[i + 1] = 2 * firsts[key[i + 1] // 2]
+        return tuple(merged)
 
     def _find_caller(self) -> tuple[CodeType | None, int]:
-        """Return the innermost frame outside torch, keeping every code object seen so that no id is reused."""
+        """Return the innermost frame outside torch, keeping every code object up to there so that no id is reused."""
         frame: FrameType | None = sys._getframe(2)
         found: tuple[CodeType | None, int] = (None, 0)
-        while frame is not None and frame.f_code is not self._runner:
+        inside = True
+        while frame is not None and frame.f_code is not self._runner and (inside or found[0] is None):
             code = frame.f_code
-            self._kept.append(code)
-            if found[0] is None and code is not self._handler and not is_engine_code(code):
+            foreign = self._foreign.get(id(code))
+            if foreign is None:
+                self._codes[id(code)] = code
+                foreign = self._foreign[id(code)] = not is_engine_code(code)
+            if foreign and found[0] is None:
                 found = (code, frame.f_lasti)
+            inside = inside and code is not _MODULE_CALL
             frame = frame.f_back
         return found
 

@@ -101,14 +101,15 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     refuse_unreadable(inputs, kwargs)
     with preserve_buffers(model):
         earlier = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
+    held, reads = list_fixed(earlier), find_steering(earlier, ())
+    del earlier
     with preserve_buffers(model):
         plain = run_plain(model, copy_inputs(inputs), kwargs)
     with preserve_buffers(model):
         recording = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
         findings = find_overwritten(recording)
         keep_buffer_views(recording, model)
-    unseen = find_unseen(recording, earlier)
-    del earlier
+    unseen = find_unseen(recording, held, reads)
     if not equal_results(recording.result, plain):
         with preserve_buffers(model):
             again = run_plain(model, copy_inputs(inputs), kwargs)
@@ -201,15 +202,20 @@ def find_steering(recording: Recording, resized: Collection[int]) -> set[tuple[s
     return {(r[0], r[2]) for r in recording.host_reads if r[0] in _COMPARISONS or not is_fixed(r[1])}
 
 
-def find_unseen(recording: Recording, earlier: Recording) -> list[Finding]:
+def list_fixed(recording: Recording) -> dict[int, torch.Tensor]:
+    """Return the tensors, by id, that are the same in every pass: the model's own, and those made from no input."""
+    is_fixed = find_fixed(recording, ())
+    values = [v for e in recording.events for v in (*(parent for parent, _ in e.parents), *e.outputs)]
+    return {id(live): live for v in values if (live := v.ref()) is not None and is_fixed(v)}
+
+
+def find_unseen(recording: Recording, held: dict[int, torch.Tensor], reads: set[tuple[str, str]]) -> list[Finding]:
     """Return a finding for each op fed by a tensor that something unseen made, or that an earlier pass left.
 
-    A tensor that the model holds (an attribute, a closure), or made once from no input, was there in the earlier pass.
-    A host read that was not repeated may have been kept, too.
+    ``held`` are the fixed tensors of an earlier pass, ``reads`` the host reads that steered it: a tensor that the model
+    holds (an attribute, a closure), or made once from no input, was there in the earlier pass. A host read that was not
+    repeated may have been kept, too.
     """
-    is_fixed = find_fixed(earlier, ())
-    values = [v for e in earlier.events for v in (*(parent for parent, _ in e.parents), *e.outputs)]
-    held = {id(live) for v in values if (live := v.ref()) is not None and is_fixed(v)}
     text = "was made during the pass by something unseen, or kept from an earlier pass"
     unseen = [
         (event.name, "origin", "unverified", f"argument {position} {text}")
@@ -217,7 +223,7 @@ def find_unseen(recording: Recording, earlier: Recording) -> list[Finding]:
         for value, position in event.parents
         if value.kind == "constant" and id(value.ref()) not in held
     ]
-    lost = find_steering(earlier, ()) - {(read[0], read[2]) for read in recording.host_reads}
+    lost = reads - {(read[0], read[2]) for read in recording.host_reads}
     return unseen + [("", "host read", "unverified", f"{f} at {at} ran in an earlier pass only") for f, at in lost]
 
 

@@ -1,0 +1,296 @@
+"""What recording every operation costs, beside forward hooks, torchvision's feature extraction and TorchLens.
+
+    python benchmarks/capture.py            # about five minutes
+    python benchmarks/capture.py --quick    # fewer rounds, batch 1 only
+    python benchmarks/capture.py --device cuda
+
+Everything is a ratio to the bare forward pass of the same round. Peak memory is measured in processes of its own, and
+so is TorchLens, which leaves torch's functions wrapped after its first use. The tables are kept in benchmarks/results/.
+"""
+
+import argparse
+import ctypes
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import torch
+import torchvision
+from machine import compare_times, describe_machine, time_rounds, write_result
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+from zoo_models import RecurrentNet
+
+import neurolens as nl
+from neurolens.extract.records import iterate_tensors
+
+CHAIN = 300
+MODELS: dict[str, Callable[[], nn.Module]] = {
+    "resnet50": torchvision.models.resnet50,
+    "vit_b_16": torchvision.models.vit_b_16,
+    "recurrent": RecurrentNet,
+}
+
+
+class Chain(nn.Module):
+    """Tiny ops in a row: hardly any arithmetic, so that the cost of recording shows."""
+
+    def forward(self, x):
+        for _ in range(CHAIN // 3):
+            x = torch.sin(x)
+            x = x * 1.01
+            x = torch.relu(x)
+        return x
+
+
+def count_bytes(tensors: Any) -> int:
+    """Return the bytes of the distinct memories behind tensors."""
+    storages = {t.untyped_storage()._cdata: t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
+class Hooks:
+    """Forward hooks on all leaf modules that keep the outputs, the usual way to get activations.
+
+    With ``total`` bytes to reach on ``example``, they keep what a trace keeps: outputs of batch norms and inputs of
+    in-place ReLUs are cloned, since what follows overwrites them, and each hook takes fresh memory and touches its
+    pages, in place of the results that hooks do not see.
+    """
+
+    def __init__(self, model: nn.Module, total: int = 0, example: torch.Tensor | None = None) -> None:
+        self.kept: list[torch.Tensor] = []
+        self._model, self._n_calls, self._extra, self._safe = model, 0, 0, bool(total)
+        for module in model.modules():
+            if not list(module.children()):
+                module.register_forward_hook(self._keep)
+                if self._safe and getattr(module, "inplace", False):
+                    module.register_forward_pre_hook(self._keep_input)
+        if total:
+            missing = total - count_bytes(self(example))
+            self._extra = max(missing, 0) // self._n_calls
+
+    def _keep_input(self, module: nn.Module, args: tuple) -> None:
+        if not isinstance(self._last, nn.BatchNorm2d):
+            self.kept.append(args[0].clone())
+
+    def _keep(self, module: nn.Module, args: Any, output: Any) -> None:
+        self._n_calls += 1
+        self._last = module
+        safe = self._safe and isinstance(module, nn.BatchNorm2d)
+        self.kept += [output.clone()] if safe else iterate_tensors(output)
+        if self._extra:
+            filler = torch.empty(self._extra, dtype=torch.uint8, device=self.kept[-1].device)
+            filler[::4096].fill_(0)
+            self.kept.append(filler)
+
+    def __call__(self, x: torch.Tensor) -> list[torch.Tensor]:
+        self.kept = []
+        try:
+            self._model(x)
+            return self.kept
+        finally:
+            self.kept = []
+
+
+EXAMPLE = (1, 3, 224, 224)
+
+
+def measure_chain(rounds: int, device: str) -> str:
+    """Return a table of the time per op that recording a chain of tiny ops adds."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    model, x = Chain().eval(), torch.randn(2, 8, device=device)
+    extractor = create_feature_extractor(model, get_graph_node_names(model)[1][1:])
+    methods = {
+        "bare forward": lambda: model(x),
+        "torchvision feature extraction": lambda: extractor(x),
+        "neurolens trace": lambda: nl.trace(model, x),
+        "neurolens trace, graph put together": lambda: nl.trace(model, x).graph,
+    }
+    with torch.no_grad():
+        times = time_rounds(methods, rounds, time.process_time, repeats=10)
+    torch.set_num_threads(threads)
+    best = {name: min(row) / CHAIN * 1e6 for name, row in times.items()}
+    bare = best["bare forward"]
+    lens = {
+        name: min(row) / CHAIN * 1e6 for name, row in run_child("--peer", "chain", "1", str(rounds), device).items()
+    }
+    best |= {name: bare + cost - lens["bare forward"] for name, cost in lens.items() if "Lens" in name}
+    peer = best.get("TorchLens trace", float("nan")) - bare
+    lines = [
+        f"## A chain of {CHAIN} tiny ops (process time, one thread, best of {rounds})",
+        "",
+        "| method | added per op, us | added per op / bare op | TorchLens trace adds this many times as much |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, cost in best.items():
+        if name != "bare forward":
+            added = cost - bare
+            lines.append(f"| {name} | {added:.1f} | {added / bare:.1f} | {peer / added:.0f} |")
+    return "\n".join(lines)
+
+
+def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: str) -> list[str]:
+    """Return rows of a table: time of each method over the bare forward in the same round, and the bytes it keeps."""
+    torch.manual_seed(0)
+    model = MODELS[name]().eval().to(device)
+    x = torch.randn(batch, *EXAMPLE[1:], device=device)
+    with torch.no_grad():
+        traced = count_bytes(t for op in nl.trace(model, x) for t in op.values)
+        hooks = Hooks(model)
+        hooked = count_bytes(hooks(x))
+        nodes = get_graph_node_names(model)[1]
+        extractor = create_feature_extractor(model, nodes[1:])
+        try:
+            featured = count_bytes(iterate_tensors(extractor(x)))
+        except RuntimeError as error:
+            featured, failure = 0, str(error).splitlines()[0]
+        # A bare model without the hooks, which stay on theirs.
+        bare = MODELS[name]().eval().to(device)
+        bare.load_state_dict(model.state_dict())
+        same = MODELS[name]().eval().to(device)
+        filled = Hooks(same, total=traced, example=x)
+        methods = {
+            "bare forward": (lambda: bare(x), 0),
+            "hooks on leaf modules": (lambda: hooks(x), hooked),
+            "hooks that keep as much": (lambda: filled(x), count_bytes(filled(x))),
+            "neurolens trace": (lambda: nl.trace(bare, x), traced),
+        }
+        if featured:
+            methods["torchvision feature extraction"] = (lambda: extractor(x), featured)
+        times = time_rounds({k: call for k, (call, _) in methods.items()}, rounds)
+        ratios = compare_times(times, "bare forward")
+        paired = compare_times(times, "hooks that keep as much")["neurolens trace"]
+    rows = [
+        f"| {name} | {batch} | {method} | {middle:.2f} ({low:.2f}-{high:.2f}) | "
+        + (f"{methods[method][1] / 2**20:.0f} |" if method in methods else " |")
+        for method, (middle, low, high) in ratios.items()
+        if method != "bare forward"
+    ]
+    if not featured:
+        rows.append(f"| {name} | {batch} | torchvision feature extraction | fails: {failure} | |")
+    peers = run_child("--peer", name, str(batch), str(peer_rounds), device)
+    for method, (middle, low, high) in compare_times(peers, "bare forward").items() if peers else ():
+        if method != "bare forward":
+            rows.append(f"| {name} | {batch} | {method} | {middle:.2f} ({low:.2f}-{high:.2f}) | |")
+    middle, low, high = paired
+    return [
+        *rows,
+        f"| {name} | {batch} | *trace / hooks that keep as much* | {middle:.2f} ({low:.2f}-{high:.2f}) | |",
+    ]
+
+
+def measure_peak(name: str, batch: int, device: str) -> str:
+    """Return a row: peak memory of a trace over (bytes kept + the bare forward's own peak), each in its own process."""
+    found = {}
+    for method in ("bare", "trace"):
+        found[method] = run_child("--peak", method, name, str(batch), device)
+    kept, bare, trace = found["trace"]["kept"], found["bare"]["peak"], found["trace"]["peak"]
+    mib = 2**20
+    return (
+        f"| {name} | {batch} | {kept / mib:.0f} | {bare / mib:.0f} | {trace / mib:.0f} | {trace / (kept + bare):.3f} |"
+    )
+
+
+def run_child(*arguments: str) -> Any:
+    """Return what this script prints as JSON when run with the arguments, the last being the device."""
+    command = [sys.executable, __file__, *arguments[:-1], "--device", arguments[-1]]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
+    """Print TorchLens's times beside the bare forward's, as JSON: nothing where it is not installed."""
+    found = {}
+    if importlib.util.find_spec("torchlens"):
+        torchlens = importlib.import_module("torchlens")
+
+        torch.manual_seed(0)
+        model = (Chain if name == "chain" else MODELS[name])().eval().to(device)
+        x = torch.randn(2, 8, device=device) if name == "chain" else torch.randn(batch, *EXAMPLE[1:], device=device)
+        if name == "chain":
+            torch.set_num_threads(1)
+        methods = {
+            "bare forward": lambda: model(x),
+            "TorchLens record": lambda: torchlens.record(model, x, default_op=True),
+            "TorchLens trace": lambda: torchlens.trace(model, x),
+        }
+        with torch.no_grad():
+            found = time_rounds(methods, rounds, time.process_time if name == "chain" else time.perf_counter)
+    print(json.dumps(found))
+
+
+def print_peak(method: str, name: str, batch: int, device: str) -> None:
+    """Print how far memory rises above what the model and its inputs take, and the bytes kept, as JSON."""
+    torch.manual_seed(0)
+    model = MODELS[name]().eval().to(device)
+    x = torch.randn(batch, *EXAMPLE[1:], device=device)
+    with torch.no_grad():
+        nl.trace(model, x[:1, :, :64, :64] if name != "vit_b_16" else x[:1])
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(
+                0
+            )  # memory freed by the warm-up goes back, so that the peak counts from there
+        before = read_peak(device, reset=True)
+        made = nl.trace(model, x) if method == "trace" else model(x)
+        after = read_peak(device)
+    kept = 0 if method == "bare" else count_bytes(t for op in made for t in op.values)
+    print(json.dumps({"peak": after - before, "kept": kept}))
+
+
+def read_peak(device: str, reset: bool = False) -> int:
+    """Return the highest memory use so far; with ``reset``, the use now, from which peaks count again."""
+    if device.startswith("cuda"):
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated()
+    if reset:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    with open("/proc/self/status") as file:
+        found = {line.split(":")[0]: line.split()[1] for line in file if line.startswith("Vm")}
+    return int(found["VmRSS" if reset else "VmHWM"]) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--peak", nargs=3, metavar=("METHOD", "MODEL", "BATCH"), help=argparse.SUPPRESS)
+    parser.add_argument("--peer", nargs=3, metavar=("MODEL", "BATCH", "ROUNDS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.peak:
+        method, name, batch = options.peak
+        print_peak(method, name, int(batch), options.device)
+        return
+    if options.peer:
+        name, batch, rounds = options.peer
+        print_peer(name, int(batch), int(rounds), options.device)
+        return
+    rounds, peer_rounds, batches = (5, 1, (1,)) if options.quick else (15, 3, (1, 8))
+    has_peer = importlib.util.find_spec("torchlens")
+    peer = f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
+    lines = ["# What recording costs", "", f"{describe_machine(options.device)}; {peer}", ""]
+    lines += [measure_chain(5 if options.quick else 15, options.device), ""]
+    lines += ["## Whole models, as ratios to the bare forward pass of the same round (median, range)", ""]
+    lines += ["| model | batch | method | time / bare | MiB kept |", "|---|---:|---|---:|---:|"]
+    for name in MODELS:
+        for batch in batches:
+            lines += measure_model(name, batch, rounds, peer_rounds, options.device)
+    lines += ["", "## Peak memory above the model and its inputs, MiB", ""]
+    lines += [
+        "| model | batch | kept | bare peak | trace peak | trace peak / (kept + bare peak) |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    lines += [measure_peak(name, batch, options.device) for name in MODELS for batch in batches]
+    write_result(f"capture-{options.device}", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

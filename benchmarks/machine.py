@@ -1,0 +1,74 @@
+"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn."""
+
+import gc
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def describe_machine(device: str = "cpu") -> str:
+    """Return the processor, cores, memory, device and versions in one line."""
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        name = next((s.split(":")[1].strip() for s in info.read_text().splitlines() if "model name" in s), name)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    card = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
+    return (
+        f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} threads; "
+        f"Python {platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def time_call(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter, repeats: int = 1) -> float:
+    """Return the seconds that one call takes, of ``repeats`` in a row; what it made is dropped before the next."""
+    gc.collect()
+    synchronize()
+    start = clock()
+    for _ in range(repeats):
+        made = call()
+        synchronize()
+    seconds = (clock() - start) / repeats
+    del made
+    return seconds
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def time_rounds(
+    methods: dict[str, Callable[[], object]],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+    repeats: int = 1,
+) -> dict[str, list[float]]:
+    """Return the seconds of each method in each round, all taking turns, after one round that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    for i in range(rounds + 1):
+        for name, call in methods.items():
+            seconds = time_call(call, clock, repeats)
+            if i:
+                times[name].append(seconds)
+    return times
+
+
+def compare_times(times: dict[str, list[float]], base: str) -> dict[str, tuple[float, float, float]]:
+    """Return each method's (median, lowest, highest) ratio to ``base`` in the same round."""
+    ratios = {name: [t / b for t, b in zip(row, times[base], strict=True)] for name, row in times.items()}
+    return {name: (statistics.median(row), min(row), max(row)) for name, row in ratios.items()}
+
+
+def write_result(name: str, text: str) -> None:
+    """Print a result and keep it beside the benchmarks."""
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text + "\n")
