@@ -79,35 +79,48 @@ class StimulusSet:
         """Return the same stimuli with another preprocessing."""
         return StimulusSet(self._items, self.ids, transform, self.metadata)
 
-    def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-        """Yield (ids, tensor of shape (batch, ...)) in order.
+    def split_rows(self, batch_size: int) -> list[range]:
+        """Return the rows of each batch, in order.
 
         A last batch of one joins the one before: some models treat a batch of one differently.
-
-        Raises
-        ------
-        InputError
-            When a file cannot be read as an image, or the stimuli of a batch differ in shape.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         edges = [*range(0, len(self), batch_size), len(self)]
         if batch_size > 1 and len(edges) > 2 and edges[-1] - edges[-2] == 1:
             del edges[-2]
-        for start, stop in itertools.pairwise(edges):
-            rows = range(start, stop)
-            tensors = [self._read(r) for r in rows]
-            shapes = {tuple(t.shape) for t in tensors}
-            if len(shapes) > 1:
-                raise InputError(
-                    f"stimuli of one set must have one shape, got {sorted(shapes)} "
-                    f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize them."
-                )
-            yield self.ids[rows[0] : rows[-1] + 1], torch.stack(tensors)
+        return [range(start, stop) for start, stop in itertools.pairwise(edges)]
+
+    def read_rows(self, rows: range) -> torch.Tensor:
+        """Return the stimuli of some rows, as the model sees them: (row, ...).
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read as an image, or the stimuli differ in shape.
+        """
+        tensors = [self._read(r) for r in rows]
+        shapes = {tuple(t.shape) for t in tensors}
+        if len(shapes) > 1:
+            raise InputError(
+                f"stimuli of one set must have one shape, got {sorted(shapes)} "
+                f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize them."
+            )
+        return torch.stack(tensors)
+
+    def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
+        """Yield (ids, tensor of shape (batch, ...)) in order; batches and errors as of `split_rows` and `read_rows`."""
+        for rows in self.split_rows(batch_size):
+            yield self.ids[rows[0] : rows[-1] + 1], self.read_rows(rows)
+
+    @property
+    def preprocessing(self) -> str:
+        """The preprocessing as text, equal in every process for equal preprocessing."""
+        return _describe_transform(self.transform)
 
     def hash_content(self) -> str:
         """Return the sha256 of ids, raw content and preprocessing, as hex; a function as its code."""
-        digest = hashlib.sha256(_describe_transform(self.transform).encode())
+        digest = hashlib.sha256(self.preprocessing.encode())
         for name, item in zip(self.ids, self._items, strict=True):
             digest.update(name.encode() + b"\0")
             if isinstance(item, Path):
@@ -286,7 +299,8 @@ def _describe_transform(transform: Any) -> str:
         return re.sub(r" at 0x[0-9a-f]+", "", repr(parts))
     text = repr(transform)
     if " at 0x" in text:
-        text = f"{type(transform).__module__}.{type(transform).__qualname__}({sorted(vars(transform).items())!r})"
+        settings = sorted(getattr(transform, "__dict__", {}).items())
+        text = f"{type(transform).__module__}.{type(transform).__qualname__}({settings!r})"
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 

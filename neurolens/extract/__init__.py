@@ -5,26 +5,38 @@
 """
 
 from neurolens.extract.activations import extract_activations
+from neurolens.extract.forecast import Forecast, forecast
 from neurolens.extract.grams import extract_grams
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
+from neurolens.extract.reducers import PCA, REDUCERS, Cast, Pool, Project, Subsample
 from neurolens.extract.rolling import Layer, LayerEdge
+from neurolens.extract.store import open_activations
 from neurolens.extract.trace import Trace, TracedOp, load_trace, trace
 from neurolens.extract.validate import Verdict, validate
 
 __all__ = [
+    "PCA",
+    "REDUCERS",
+    "Cast",
+    "Forecast",
     "Graph",
     "HostRead",
     "Layer",
     "LayerEdge",
     "Op",
     "Parent",
+    "Pool",
+    "Project",
+    "Subsample",
     "TensorSpec",
     "Trace",
     "TracedOp",
     "Verdict",
     "extract_activations",
     "extract_grams",
+    "forecast",
     "load_trace",
+    "open_activations",
     "trace",
     "validate",
 ]

@@ -1,8 +1,10 @@
-"""Labelled activations: one array per op, with its real dimensions and stimulus ids."""
+"""Labelled activations: one array per op, with its real dimensions and stimulus ids, in memory or in a store."""
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -10,20 +12,39 @@ import xarray as xr
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.axes import Layout, label_dims
+from neurolens.extract.axes import Layout
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
-from neurolens.extract.passes import choose_layouts, find_device, read_layouts, run_set, show_progress
+from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
+from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.reducers import open_chain
+from neurolens.extract.select import OpSelection
+from neurolens.extract.store import (
+    ActivationStore,
+    describe_counts,
+    describe_provenance,
+    find_clashes,
+    open_activations,
+    place_ops,
+)
 from neurolens.labels import STIMULUS
 from neurolens.stimuli import StimulusSet
+
+Checks = dict[str, dict[str, np.ndarray]]
 
 
 def extract_activations(
     model: nn.Module,
     stimuli: StimulusSet,
     *,
-    ops: str | list[str] | Callable[[Any], bool] = "all",
-    batch_size: int = 16,
+    ops: OpSelection = "all",
+    reducer: Any = None,
+    store: str | Path | None = None,
+    batch_size: int | None = None,
+    memory: str | int = "4GiB",
     device: str | torch.device | None = None,
+    workers: int | None = None,
+    client: Any = None,
+    resources: dict[str, float] | None = None,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return what the chosen ops computed for each stimulus.
@@ -34,13 +55,28 @@ def extract_activations(
         Runs in evaluation mode; its own mode is put back afterwards.
     stimuli : StimulusSet
         At least 2, of one shape.
-    ops : str, list of str or callable
-        ``"all"``, names, module addresses, glob patterns, or a predicate over `Op` records. Ops without a result per
-        stimulus (factories, weights, shapes) are left out of ``"all"`` and of patterns, and listed in the attributes.
-    batch_size : int
-        Stimuli per pass.
+    ops : str, list or other
+        ``"all"``, ``"modules"``, names, module addresses, glob patterns, ``re.compile(...)``, slices (every fifth op:
+        ``slice(None, None, 5)``), or predicates over `Op` records. Ops without a result per stimulus (factories,
+        weights, shapes) are left out of ``"all"`` and of patterns, and listed in the attributes.
+    reducer : str, Reducer or list, optional
+        What makes results smaller before they are copied from the device: a key of ``neurolens.extract.REDUCERS``
+        (``"mean"``, ``"float16"`` ...), a reducer with settings (``Project(seed=1)``), or several, applied in order.
+    store : path, optional
+        Write into a zarr store instead of memory. The same call goes on where an interrupted one ended.
+    batch_size : int, optional
+        Stimuli per pass; by default up to 32, so that a pass holds a quarter of ``memory`` at most.
+    memory : str or int
+        What a pass may hold beside the model and, without a store, the result.
     device : optional
         Where to run; default: where the model is. The model is not moved.
+    workers : int, optional
+        Processes that read stimuli ahead; by default none on a CPU and up to four for a GPU.
+    client : dask.distributed.Client, optional
+        Spread the batches over its workers; needs a store that all of them can write. ``model`` may then be a function
+        that makes the model, which is cheaper to send.
+    resources : dict, optional
+        What each task takes of a worker, such as ``{"GPU": 1}``.
     quiet : bool
         Show no progress.
 
@@ -51,7 +87,8 @@ def extract_activations(
         ``(stimulus, token, feature)`` or ``(stimulus, feature)``; ``dim_k`` where the meaning of an axis is unknown.
         Several results of one op are nodes ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32).
         Where the graph depends on the stimuli, an op that did not run for some has NaN there (0 for integers) and a
-        variable ``ran`` (stimulus); the root's attributes list such ops and batches.
+        variable ``ran`` (stimulus); the root's attributes list such ops and batches, and ops with values that are not
+        finite. From a store, arrays are read when they are used.
 
     Raises
     ------
@@ -61,10 +98,15 @@ def extract_activations(
         For an op that does not exist, with the closest names.
     RecordingError
         When the model raises.
+    DataError
+        When the store cannot be written, is being written by another process, or was made differently: what differs is
+        named.
 
     Notes
     -----
-    Two small passes find the stimulus axis of each op, then one pass over the set, ended after the last chosen op.
+    Two small passes find the stimulus axis of each op, then one pass over the set, ended after the last chosen op (two,
+    and more where they do not fit ``memory`` together, with a reducer that is fitted first). Results do not depend on
+    ``memory`` or ``workers``; on ``batch_size`` only as far as torch's kernels do (about 1e-6 relative in float32).
 
     Examples
     --------
@@ -76,35 +118,157 @@ def extract_activations(
     >>> acts["1/relu"]["activation"].sizes
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
-    target = find_device(model, device)
+    settings = {"ops": ops, "reducer": reducer, "batch_size": batch_size, "memory": memory, "device": device}
+    if client is not None:
+        from neurolens.extract.cluster import extract_on_cluster
+
+        if store is None:
+            raise InputError("client= writes into a store that all workers reach; pass store='acts.zarr'")
+        extract_on_cluster(client, model, stimuli, settings, Path(store), resources, workers, quiet)
+        return open_activations(store)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        layouts = read_layouts(model, stimuli, target)
-        chosen = choose_layouts(layouts, ops)
-        arrays = _allocate_arrays(chosen, len(stimuli))
-        ran = {layout.name: np.ones(len(stimuli), bool) for layout in chosen}
+        plan = make_plan(model, stimuli, **settings)
+        groups = group_slots(plan, read_bytes(memory))
+        if store is None:
+            sink = _Arrays(plan, stimuli)
+            run_groups(model, stimuli, plan, groups, sink, workers=workers, quiet=quiet)
+            return sink.label()
+        held = ActivationStore(Path(store), plan, stimuli, len(groups))
+        with held.hold(describe_provenance(model, stimuli, plan)), explain_interrupts(held):
+            run_groups(model, stimuli, plan, groups, held, workers=workers, quiet=quiet)
+            held.finish(describe_run(plan, stimuli))
+    return open_activations(store)
 
-        def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
-            if tensor is None:
-                ran[layout.name][rows] = False
-                arrays[layout.name][rows] = np.nan if arrays[layout.name].dtype.kind in "fc" else 0
-            else:
-                arrays[layout.name][rows] = to_numpy(tensor)
 
-        with show_progress(len(stimuli), "activations", quiet) as progress:
-            tally = run_set(
-                model, stimuli, layouts, chosen, take, batch_size=batch_size, device=target, progress=progress
-            )
-    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(coords={STIMULUS: np.array(stimuli.ids, dtype=object)})}
-    for layout in chosen:
-        held = {"activation": _label_array(layout, arrays[layout.name], chosen)}
-        if not ran[layout.name].all():
-            held["ran"] = xr.DataArray(ran[layout.name], dims=STIMULUS)
-        nodes[layout.name.removeprefix("/")] = xr.Dataset(held)
-    tree = xr.DataTree.from_dict(nodes, name="activations")
-    skipped = [f"{name}: {reason}" for name, reason in layouts.skipped.items()]
-    tree.attrs.update(model=type(model).__name__, stimulus_hash=stimuli.hash_content(), skipped_ops=skipped)
-    tree.attrs.update(tally.describe())
-    return tree
+class Sink(Protocol):
+    """Where results go: memory or a store."""
+
+    def is_done(self, group: int, number: int) -> bool:
+        """Return whether a batch is complete already."""
+
+    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
+        """Take a result's values for some rows."""
+
+    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
+        """Take what was counted of a batch that is complete."""
+
+
+def group_slots(plan: Plan, budget: int) -> list[tuple[Slot, ...]]:
+    """Return the slots of each run over the set: all in one, unless reducers that are fitted first hold too much."""
+    if plan.fit_on is None:
+        return [plan.slots]
+    groups: list[tuple[Slot, ...]] = []
+    free = 0
+    for slot in plan.slots:
+        needed = 8 * count_elements(slot.raw.shape) * (count_elements(slot.kept.shape) + plan.batch_size)
+        if not groups or needed > free:
+            groups.append(())
+            free = budget
+        groups[-1] += (slot,)
+        free -= needed
+    return groups
+
+
+def run_groups(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    plan: Plan,
+    groups: Sequence[tuple[Slot, ...]],
+    sink: Sink,
+    *,
+    numbers: Sequence[int] | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> None:
+    """Run what is not done yet of all batches, or of those with ``numbers``, into the sink."""
+    wanted = range(len(plan.batches)) if numbers is None else numbers
+    for g, group in enumerate(groups):
+        todo = [number for number in wanted if not sink.is_done(g, number)]
+        if todo:
+            _run_group(model, stimuli, plan, group, sink, g, todo, workers, quiet, f"{g + 1} of {len(groups)}")
+
+
+def _run_group(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    plan: Plan,
+    group: tuple[Slot, ...],
+    sink: Sink,
+    place: int,
+    todo: list[int],
+    workers: int | None,
+    quiet: bool,
+    which: str,
+) -> None:
+    shared: dict = {}
+    chains = {slot.name: open_chain(plan.reducers, slot.raw, len(stimuli), plan.device, shared) for slot in group}
+    slots = {slot.name: slot for slot in group}
+    if plan.fit_on is not None:
+        _fit_chains(model, stimuli, plan, group, chains, workers, quiet)
+    checks: Checks = {}
+
+    def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        slot, n = slots[layout.name], rows.stop - rows.start
+        if tensor is None:
+            dtype = find_numpy_dtype(slot.kept.dtype)
+            values = np.full((n, *slot.kept.shape), np.nan if dtype.kind in "fc" else 0, dtype)
+            bad = over = np.zeros(n, np.int32)
+        else:
+            chain = chains[layout.name]
+            kept = chain(tensor)
+            bad, over, values = count_nonfinite(kept), chain.overflow.cpu().numpy(), to_numpy(kept)
+        for key, found in (("n_nonfinite", bad), ("n_overflowed", over), ("ran", np.full(n, tensor is not None))):
+            checks.setdefault(key, {})[layout.name] = found
+        sink.write(slot, rows, values)
+
+    numbers = {plan.batches[number].start: number for number in todo}
+
+    def close(rows: range, note: Note) -> None:
+        sink.close_batch(place, numbers[rows.start], rows, note, checks)
+        checks.clear()
+
+    with show_progress(len(stimuli), f"activations, pass {which}", quiet) as progress:
+        progress.update(len(stimuli) - sum(len(plan.batches[number]) for number in todo))
+        # fmt: off
+        run_set(model, stimuli, plan.layouts, [slot.layout for slot in group], take, device=plan.device,
+                batches=[plan.batches[number] for number in todo], workers=workers, progress=progress, close=close)
+        # fmt: on
+
+
+def _fit_chains(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    plan: Plan,
+    group: tuple[Slot, ...],
+    chains: dict[str, Any],
+    workers: int | None,
+    quiet: bool,
+) -> None:
+    """Run the stimuli that reducers are fitted on, and fit them."""
+    chosen = stimuli.select(plan.fit_on or ())
+
+    def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        if tensor is not None:
+            chains[layout.name].fit(tensor)
+
+    with show_progress(len(chosen), "fitting", quiet) as progress:
+        # fmt: off
+        run_set(model, chosen, plan.layouts, [slot.layout for slot in group], take, device=plan.device,
+                batches=chosen.split_rows(plan.batch_size), workers=workers, progress=progress)
+        # fmt: on
+
+
+def describe_run(plan: Plan, stimuli: StimulusSet) -> dict[str, Any]:
+    """Return the attributes of a result that do not depend on its values."""
+    skipped = [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()]
+    return {"model": plan.layouts.graph.modules[""], "stimulus_hash": stimuli.hash_content(), "skipped_ops": skipped}
+
+
+def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
+    """Return per stimulus how many values are NaN or infinite; a finite sum tells that none is."""
+    if not (tensor.is_floating_point() or tensor.is_complex()) or bool(tensor.sum().isfinite()):
+        return np.zeros(len(tensor), np.int32)
+    return (~tensor.isfinite()).reshape(len(tensor), -1).sum(1).cpu().numpy()
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -113,24 +277,62 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
-def _label_array(layout: Layout, array: np.ndarray, chosen: list[Layout]) -> xr.DataArray:
-    dims = label_dims(layout)
-    # An op of the model itself ("/relu") and a module of that name share a tree node's branch, where xarray wants one
-    # size per dimension.
-    if layout.op.startswith("/") and any(other.op.startswith(layout.op[1:] + "/") for other in chosen):
-        dims = (STIMULUS, *(f"model_{d}" for d in layout.dims))
-    attrs = {"op": layout.name, "repeatable": int(layout.repeatable)}
-    return xr.DataArray(array, dims=dims, attrs=attrs)
+@contextmanager
+def explain_interrupts(held: ActivationStore) -> Iterator[None]:
+    """Say, where the user ends a run, that what is done is safe."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(f"What is done is safe in {str(held.path)!r}; the same call goes on from there.")
+        raise
 
 
-def _allocate_arrays(chosen: list[Layout], n_stimuli: int) -> dict[str, np.ndarray]:
-    shapes = {layout.name: (n_stimuli, *layout.shape) for layout in chosen}
-    dtypes = {layout.name: to_numpy(torch.empty(0, dtype=layout.dtype)).dtype for layout in chosen}
-    needed = sum(int(np.prod(shapes[name])) * dtypes[name].itemsize for name in shapes)
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
-    if available is not None and needed > 0.8 * available:
-        raise InputError(
-            f"the {len(shapes)} chosen ops over {n_stimuli} stimuli need {needed / 2**30:.1f} GiB and this machine has "
-            f"{available / 2**30:.1f} GiB. Choose fewer with ops=, or use extract_grams, which stores no activations."
-        )
-    return {name: np.empty(shapes[name], dtypes[name]) for name in shapes}
+class _Arrays:
+    """Results in memory."""
+
+    def __init__(self, plan: Plan, stimuli: StimulusSet) -> None:
+        self._plan, self._stimuli = plan, stimuli
+        n = len(stimuli)
+        needed = n * sum(slot.n_bytes for slot in plan.slots)
+        available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+        if available is not None and needed > 0.8 * available:
+            raise InputError(
+                f"the {len(plan.slots)} chosen ops over {n} stimuli need {needed / 2**30:.1f} GiB and this machine has "
+                f"{available / 2**30:.1f} GiB. Write them to disk with store=, make them smaller with reducer=, choose "
+                "fewer with ops=, or use extract_grams, which stores no activations."
+            )
+        self._arrays = {s.name: np.empty((n, *s.kept.shape), find_numpy_dtype(s.kept.dtype)) for s in plan.slots}
+        counts: Callable[[Any], dict] = lambda dtype: {s.name: np.zeros(n, dtype) for s in plan.slots}  # noqa: E731
+        self._checks: Checks = {"n_nonfinite": counts(int), "n_overflowed": counts(int), "ran": counts(bool)}
+        self._notes: dict[int, Note] = {}
+
+    def is_done(self, group: int, number: int) -> bool:
+        return False
+
+    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
+        self._arrays[slot.name][rows] = values
+
+    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
+        self._notes[rows.start] = note
+        for key, found in checks.items():
+            for name, values in found.items():
+                self._checks[key][name][rows.start : rows.stop] = values
+
+    def label(self) -> xr.DataTree:
+        """Return the labelled tree, as `open_activations` would."""
+        names = [slot.name for slot in self._plan.slots]
+        places, clashing = place_ops(names), find_clashes(names)
+        nodes = {"/": xr.Dataset(coords={STIMULUS: np.array(self._stimuli.ids, dtype=object)})}
+        for slot in self._plan.slots:
+            dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
+            attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
+            held = {"activation": xr.DataArray(self._arrays[slot.name], dims=(STIMULUS, *dims), attrs=attrs)}
+            held |= {key: xr.DataArray(value, dims=tuple(dims)) for key, value in slot.arrays.items()}
+            if not self._checks["ran"][slot.name].all():
+                held["ran"] = xr.DataArray(self._checks["ran"][slot.name], dims=STIMULUS)
+            nodes[places[slot.name]] = xr.Dataset(held)
+        tree = xr.DataTree.from_dict(nodes, name="activations")
+        told = describe_notes(self._stimuli.ids, self._notes, self._checks["ran"])
+        counts = [np.stack(list(self._checks[key].values())) for key in ("n_nonfinite", "n_overflowed")]
+        tree.attrs.update(describe_run(self._plan, self._stimuli) | told | describe_counts(names, *counts))
+        return tree

@@ -1,5 +1,6 @@
 """Which axis of each result holds the stimuli, and what the others are called."""
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from neurolens.extract.forward import make_sites, record_forward
 from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import Script, write_script
+from neurolens.extract.records import Recording
 from neurolens.labels import STIMULUS
 
 _SPATIAL = (
@@ -91,13 +93,20 @@ class Layouts:
     """The layouts of all results that have stimuli, and why the other ops have none.
 
     ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them. ``script`` is what
-    later passes are checked against.
+    later passes are checked against. ``live_bytes`` is the most that results alive at one moment took, for each of the
+    script's two counts of stimuli.
     """
 
     graph: Graph
     by_name: dict[str, Layout]
     skipped: dict[str, str]
     script: Script
+    live_bytes: tuple[int, int]
+
+    def predict_live_bytes(self, n_stimuli: int) -> int:
+        """Return the most that a plain pass over a batch holds at one moment, inputs and workspace aside."""
+        (few, more), (low, high) = self.script.counts, self.live_bytes
+        return low + (high - low) * (n_stimuli - few) // (more - few)
 
 
 def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
@@ -153,7 +162,27 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
             layouts[layout.name] = layout
     used = {layout.op for layout in layouts.values()}
     script = write_script(alone, beside, counts, sites)
-    return Layouts(graph, layouts, {name: reason for name, reason in skipped.items() if name not in used}, script)
+    skipped = {name: reason for name, reason in skipped.items() if name not in used}
+    return Layouts(graph, layouts, skipped, script, (measure_live_bytes(alone), measure_live_bytes(beside)))
+
+
+def measure_live_bytes(recording: Recording) -> int:
+    """Return the most bytes that results alive at one moment took, each memory from its first op to its last use."""
+    size: dict[int, int] = {}
+    spans: dict[int, list[int]] = {}
+    for i, event in enumerate(recording.events):
+        for value, spec in zip(event.outputs, event.specs, strict=True):
+            n_bytes = spec[0].numel() * spec[1].itemsize
+            size[value.storage] = max(size.get(value.storage, 0), n_bytes)
+            spans.setdefault(value.storage, [i, i])[1] = i
+        for value, _ in event.parents:
+            if value.storage in spans:
+                spans[value.storage][1] = i
+    change = [0] * (len(recording.events) + 1)
+    for storage, (first, last) in spans.items():
+        change[first] += size[storage]
+        change[last + 1] -= size[storage]
+    return max(itertools.accumulate(change), default=0)
 
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:

@@ -1,44 +1,46 @@
 """One stimulus-by-stimulus Gram matrix per op, for all ops, within a memory budget and with nothing stored."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
+from tqdm import tqdm
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
-from neurolens.extract.passes import (
-    Tally,
-    choose_layouts,
-    find_device,
-    is_named,
-    read_layouts,
-    run_set,
-    show_progress,
+from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
+from neurolens.extract.plan import Plan, count_elements, make_plan, read_bytes
+from neurolens.extract.products import (
+    CHUNK_BYTES,
+    EXACT_STIMULI,
+    Sketch,
+    add_products,
+    count_chunk_features,
+    find_sketch_error,
+    mirror_triangle,
 )
+from neurolens.extract.select import OpSelection, is_named
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 from neurolens.stimuli import StimulusSet
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-_CHUNK_BYTES = 64 * 2**20
-# Up to here a Gram is summed in float64 throughout; beyond, products are float32 and their sums float64.
-EXACT_STIMULI = 512
 
 
 def extract_grams(
     model: nn.Module,
     stimuli: StimulusSet,
     *,
-    ops: str | list[str] | Callable[[Any], bool] = "all",
+    ops: OpSelection = "all",
     memory: str | int = "4GiB",
-    batch_size: int = 16,
+    sketch: int | None = None,
+    batch_size: int | None = None,
     device: str | torch.device | None = None,
+    workers: int | None = None,
+    client: Any = None,
+    resources: dict[str, float] | None = None,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -49,13 +51,16 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, quiet
-        As for `extract_activations`. Ops whose results are complex or not finite are left out of ``"all"`` and of
-        patterns and listed in the attributes.
+    model, stimuli, ops, batch_size, device, workers, client, resources, quiet
+        As for `extract_activations`; a client's workers take groups of ops. Ops whose results are complex or not finite
+        are left out of ``"all"`` and of patterns and listed in the attributes.
     memory : str or int
-        Budget for the activations held at once, the Grams and the workspace of their products: ``"4GiB"``, ``"500MB"``
-        or bytes. The model and one batch of its forward pass come on top. An op that does not fit is taken in parts
-        along its features, one per pass.
+        Budget for the activations held at once, the Grams, the workspace of their products and one batch of the forward
+        pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top. An op that does not fit is taken in parts along
+        its features, one per pass.
+    sketch : int, optional
+        Hash each op's features into this many sums first (`Sketch`): for many thousands of stimuli, whose activations
+        would take too many passes. The attribute ``sketch_error`` states the error.
 
     Returns
     -------
@@ -67,11 +72,12 @@ def extract_grams(
     ------
     InputError
         When an op asked for by name has results that are complex or not finite, or does not run for all stimuli; when
-        the budget cannot be read or does not even hold the Grams.
+        the budget cannot be read or does not even hold the Grams and one batch.
 
     Notes
     -----
-    Time: passes x forward + ``2 n^2 p`` floating-point operations per op. Memory: the budget.
+    Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget. The
+    result is the same, bit for bit, whatever the budget, unless that is too small for 64 MiB of activations.
 
     Examples
     --------
@@ -82,94 +88,25 @@ def extract_grams(
     >>> grams.gram.sizes
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
-    budget = read_bytes(memory)
-    target = find_device(model, device)
-    n = len(stimuli)
-    tally = Tally()
+    settings = {"ops": ops, "reducer": None, "batch_size": batch_size, "memory": memory, "device": device}
+    if client is not None:
+        from neurolens.extract.cluster import materialize_model
+
+        source, model = model, materialize_model(model)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        layouts = read_layouts(model, stimuli, target)
-        skipped = dict(layouts.skipped)
-        chosen = choose_layouts(layouts, ops)
-        named = is_named(ops)
-        for layout in [x for x in chosen if x.dtype.is_complex]:
-            _skip_op(layout.name, "is complex, and a Gram wants real features", named, skipped)
-        chosen = [x for x in chosen if not x.dtype.is_complex]
-        shared = {x.name: x.shares for x in chosen if x.shares in {y.name for y in chosen}}
-        own = [x for x in chosen if x.name not in shared]
-        grams, totals = np.zeros((len(own), n, n)), np.zeros((len(own), n))
-        groups = plan_groups(own, n, budget)
-        row_of = {layout.name: i for i, layout in enumerate(own)}
-        with show_progress(n * len(groups), "grams", quiet) as progress:
-            for number, group in enumerate(groups, 1):
-                progress.set_description(f"grams, pass {number} of {len(groups)}")
-                held: dict[str, torch.Tensor] = {}
-                parts = {piece.layout.name: piece for piece in group}
+        plan = make_plan(model, stimuli, **settings)  # type: ignore[arg-type]
+        tally = Tally(plan, is_named(ops), sketch)
+        overhead = predict_overhead(plan) + tally.n_shared * 8 * len(stimuli) ** 2
+        groups = plan_groups(tally.own, len(stimuli), read_bytes(memory), overhead, sketch)
+        if client is None:
+            with show_progress(len(stimuli) * len(groups), "grams", quiet) as progress:
+                made = run_groups(model, stimuli, plan, groups, sketch, workers, progress)
+        else:
+            from neurolens.extract.cluster import map_grams
 
-                def take(
-                    layout: Layout, rows: slice, tensor: torch.Tensor | None, held: dict = held, parts: dict = parts
-                ) -> None:
-                    if tensor is None:
-                        return
-                    piece = parts[layout.name]
-                    if layout.name not in held:
-                        held[layout.name] = tensor.new_empty((n, piece.stop - piece.start))
-                    held[layout.name][rows] = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
-
-                # fmt: off
-                run_set(model, stimuli, layouts, [p.layout for p in group], take, batch_size=batch_size, device=target,
-                        progress=progress, tally=tally)
-                # fmt: on
-                for name in list(held):
-                    add_products(held.pop(name), grams[row_of[name]], totals[row_of[name]])
-    for layout in own:
-        bad = ~np.isfinite(np.diag(grams[row_of[layout.name]]))
-        if layout.name in tally.absent:
-            lacking = tally.absent[layout.name]
-            reason = f"does not run for {len(lacking)} stimuli, first {lacking[0]!r}"
-            _skip_op(layout.name, reason, named, skipped)
-        elif bad.any():
-            first = stimuli.ids[int(bad.argmax())]
-            reason = f"has values that are not finite for {int(bad.sum())} stimuli, first {first!r}"
-            _skip_op(layout.name, reason, named, skipped)
-    kept = [layout for layout in chosen if shared.get(layout.name, layout.name) not in skipped]
-    if not kept:
-        raise InputError(f"none of the {len(chosen)} selected ops has a Gram: {list_names(skipped.values())}")
-    names = [layout.name for layout in kept]
-    order = [row_of[shared.get(name, name)] for name in names]
-    if order != list(range(len(own))):
-        grams, totals = grams[order], totals[order]
-    ids = np.array(stimuli.ids, dtype=object)
-    return xr.Dataset(
-        {
-            "gram": ((OP, STIMULUS, STIMULUS_2), grams),
-            "row_sum": ((OP, STIMULUS), totals),
-            "n_features": (OP, np.array([int(np.prod(layout.shape)) for layout in kept])),
-        },
-        coords={
-            OP: np.array(names, dtype=object),
-            STIMULUS: ids,
-            STIMULUS_2: ids,
-            "alias_of": (OP, np.array([shared.get(name, "") for name in names], dtype=object)),
-        },
-        attrs={
-            "model": type(model).__name__,
-            "stimulus_hash": stimuli.hash_content(),
-            "n_passes": len(groups),
-            "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
-            "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
-            **tally.describe(),
-        },
-    )
-
-
-def read_bytes(memory: str | int) -> int:
-    """Return a number of bytes from ``"4GiB"``, ``"500 MB"`` or an int."""
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", str(memory))
-    if not match or match[2] not in _UNITS or float(match[1]) <= 0:
-        raise InputError(f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}")
-    return int(float(match[1]) * _UNITS[match[2]])
+            names = [[(p.layout.name, p.start, p.stop) for p in group] for group in groups]
+            made = map_grams(client, source, stimuli, settings, names, sketch, resources, workers)
+    return tally.label(stimuli, made, len(groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,30 +118,57 @@ class Piece:
     stop: int
 
 
-def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[list[Piece]]:
+@dataclass
+class Products:
+    """What some groups of pieces gave: Gram (upper triangle) and row sums by result, who ran, notes by first row."""
+
+    grams: dict[str, np.ndarray] = field(default_factory=dict)
+    totals: dict[str, np.ndarray] = field(default_factory=dict)
+    ran: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: dict[int, Note] = field(default_factory=dict)
+
+
+def predict_overhead(plan: Plan) -> int:
+    """Return the bytes that a batch of the forward pass and its inputs take at most."""
+    longest = max(len(rows) for rows in plan.batches)
+    inputs = sum(spec.n_bytes for spec in plan.layouts.graph.inputs.values()) // plan.layouts.script.counts[1]
+    return plan.layouts.predict_live_bytes(longest) + longest * inputs
+
+
+def plan_groups(
+    layouts: Sequence[Layout], n_stimuli: int, budget: int, overhead: int = 0, sketch: int | None = None
+) -> list[list[Piece]]:
     """Split results, in execution order, into passes whose activations over all stimuli fit what the budget leaves.
 
     Raises
     ------
     InputError
-        When the Grams alone take the budget.
+        When the Grams and the pass itself, ``overhead`` bytes, take the budget.
     """
     needed = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
-    left = budget - needed - 2 * min(_CHUNK_BYTES, budget // 8)
+    left = budget - needed - overhead - 2 * min(CHUNK_BYTES, budget // 8)
     if left < 8 * n_stimuli:
+        enough = 2 * (needed + overhead) + 2**20
         raise InputError(
             f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over {n_stimuli} stimuli take "
-            f"{needed} themselves. Give more ({2 * needed + 2**20} or above), or choose fewer ops with ops=."
+            f"{needed} themselves, and one batch {overhead}. Give more ({enough} or above), a smaller batch_size=, or "
+            "fewer ops with ops=."
         )
     groups: list[list[Piece]] = []
-    free = 0
+    free, step = 0, count_chunk_features(n_stimuli)
     for layout in layouts:
-        n_features = int(np.prod(layout.shape))
-        column = n_stimuli * layout.dtype.itemsize
-        widest = max(1, left // column)
-        for start in range(0, n_features, widest):
-            piece = Piece(layout, start, min(start + widest, n_features))
-            size = (piece.stop - piece.start) * column
+        n_features = count_elements(layout.shape)
+        if sketch is not None and n_features > sketch:
+            pieces, column = [Piece(layout, 0, n_features)], n_stimuli * 4 * sketch / n_features
+        else:
+            column = n_stimuli * layout.dtype.itemsize
+            widest = max(1, left // column)
+            if widest >= step:
+                widest = widest // step * step
+            starts = range(0, max(n_features, 1), widest)
+            pieces = [Piece(layout, start, min(start + widest, n_features)) for start in starts]
+        for piece in pieces:
+            size = int((piece.stop - piece.start) * column)
             if not groups or size > free:
                 groups.append([])
                 free = left
@@ -213,38 +177,147 @@ def plan_groups(layouts: Sequence[Layout], n_stimuli: int, budget: int) -> list[
     return groups
 
 
-def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> None:
-    """Add A A' and A 1 of some features of all stimuli, A (stimulus, feature), to float64 arrays.
+def run_groups(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    plan: Plan,
+    groups: Sequence[Sequence[Piece]],
+    sketch: int | None,
+    workers: int | None = None,
+    progress: tqdm | None = None,
+) -> Products:
+    """Run the set once per group, adding up the products of its pieces."""
+    made, n = Products(), len(stimuli)
+    sketches: dict[int, Sketch] = {}
+    for number, group in enumerate(groups, 1):
+        if progress is not None:
+            progress.set_description(f"grams, pass {number} of {len(groups)}")
+        held: dict[str, torch.Tensor] = {}
+        parts = {piece.layout.name: piece for piece in group}
+        for name in parts:
+            made.grams.setdefault(name, np.zeros((n, n)))
+            made.totals.setdefault(name, np.zeros(n))
+            made.ran.setdefault(name, np.ones(n, bool))
 
-    Products are float64 up to 512 stimuli. Beyond, they are float32 of rows freed from their means, which are put back
-    exactly: a large common offset would cost digits.
+        def take(
+            layout: Layout, rows: slice, tensor: torch.Tensor | None, held: dict = held, parts: dict = parts
+        ) -> None:
+            piece = parts[layout.name]
+            if tensor is None:
+                made.ran[layout.name][rows] = False
+                return
+            flat = tensor.reshape(len(tensor), -1)
+            if sketch is not None and flat.shape[1] > sketch:
+                if flat.shape[1] not in sketches:
+                    sketches[flat.shape[1]] = Sketch(flat.shape[1], sketch, flat.device)
+                made.totals[layout.name][rows] = flat.double().sum(1).cpu().numpy()
+                flat = sketches[flat.shape[1]].reduce(flat)
+            else:
+                flat = flat[:, piece.start : piece.stop]
+            if layout.name not in held:
+                held[layout.name] = flat.new_empty((n, flat.shape[1]))
+            held[layout.name][rows] = flat
+
+        def close(rows: range, note: Note) -> None:
+            if note.changed:
+                made.notes[rows.start] = note
+
+        # fmt: off
+        run_set(model, stimuli, plan.layouts, [p.layout for p in group], take, batches=plan.batches, workers=workers,
+                device=plan.device, progress=progress, close=close)
+        # fmt: on
+        for name in list(held):
+            rows, n_features = held.pop(name), count_elements(parts[name].layout.shape)
+            if sketch is not None and n_features > sketch:
+                total = made.totals[name]
+                add_products(rows, made.grams[name], np.zeros(n))
+                made.grams[name] += np.outer(total, total) / n_features
+            else:
+                add_products(rows, made.grams[name], made.totals[name])
+    return made
+
+
+class Tally:
+    """Which results get a Gram, which share one, which are left out and why; and the labelled answer.
+
+    Attributes
+    ----------
+    own : list of Layout
+        Those that are computed.
+    n_shared : int
+        How many share another's.
     """
-    n, p = rows.shape
-    double = n <= EXACT_STIMULI and rows.device.type != "mps"
-    home = rows.device if double else torch.device("cpu")
-    found, sums = torch.from_numpy(gram).to(home), torch.from_numpy(total).to(home)
-    step = max(1, _CHUNK_BYTES // (8 * n))
-    chunks = [slice(start, start + step) for start in range(0, p, step)]
-    if double:
-        for chunk in chunks:
-            part = rows[:, chunk].to(torch.float64)
-            sums += part.sum(1)
-            found.addmm_(part, part.T)
-    else:
-        own = sum((rows[:, c].to(home, torch.float64).sum(1) for c in chunks), torch.zeros_like(sums))
-        sums += own
-        mean = (own / max(p, 1)).float().to(rows.device)
-        for chunk in chunks:
-            part = rows[:, chunk].float() - mean[:, None]
-            found += (part @ part.T).to(home, torch.float64)
-        mean64 = mean.to(home, torch.float64)
-        found += torch.outer(mean64, own) + torch.outer(own, mean64) - p * torch.outer(mean64, mean64)
-    gram[:] = ((found + found.T) / 2).cpu().numpy()
-    total[:] = sums.cpu().numpy()
 
+    def __init__(self, plan: Plan, named: bool, sketch: int | None) -> None:
+        self._plan, self._named, self._sketch = plan, named, sketch
+        self._skipped = dict(plan.layouts.skipped)
+        chosen = [slot.layout for slot in plan.slots]
+        for layout in chosen:
+            if layout.dtype.is_complex:
+                self._leave_out(layout.name, "is complex, and a Gram wants real features")
+        self._chosen = [x for x in chosen if not x.dtype.is_complex]
+        names = {x.name for x in self._chosen}
+        self._shared = {x.name: x.shares for x in self._chosen if x.shares in names}
+        self.n_shared = len(self._shared)
+        self.own = [x for x in self._chosen if x.name not in self._shared]
+        if sketch is not None and (isinstance(sketch, bool) or not isinstance(sketch, int) or sketch < 1):
+            raise InputError(f"sketch must be a number of sums, such as 8192, got {sketch!r}")
 
-def _skip_op(name: str, reason: str, named: bool, skipped: dict[str, str]) -> None:
-    """Leave an op out with its reason, or raise when it was asked for by name."""
-    if named:
-        raise InputError(f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this stimulus.")
-    skipped[name] = reason
+    def _leave_out(self, name: str, reason: str) -> None:
+        """Leave an op out with its reason, or raise when it was asked for by name."""
+        if self._named:
+            raise InputError(
+                f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this stimulus."
+            )
+        self._skipped[name] = reason
+
+    def label(self, stimuli: StimulusSet, made: Products, n_passes: int) -> xr.Dataset:
+        """Return the labelled Grams."""
+        for layout in self.own:
+            bad, lacking = ~np.isfinite(np.diag(made.grams[layout.name])), ~made.ran[layout.name]
+            for which, what in ((lacking, "does not run for"), (bad, "has values that are not finite for")):
+                if which.any():
+                    first = stimuli.ids[int(which.argmax())]
+                    self._leave_out(layout.name, f"{what} {int(which.sum())} stimuli, first {first!r}")
+                    break
+        kept = [layout for layout in self._chosen if self._shared.get(layout.name, layout.name) not in self._skipped]
+        if not kept:
+            raise InputError(
+                f"none of the {len(self._chosen)} selected ops has a Gram: {list_names(self._skipped.values())}"
+            )
+        n, names = len(stimuli), [layout.name for layout in kept]
+        grams, totals = np.empty((len(kept), n, n)), np.empty((len(kept), n))
+        last = {self._shared.get(name, name): i for i, name in enumerate(names)}
+        for i, name in enumerate(names):
+            source = self._shared.get(name, name)
+            grams[i], totals[i] = made.grams[source], made.totals[source]
+            mirror_triangle(grams[i])
+            if last[source] == i:
+                del made.grams[source]
+        ids = np.array(stimuli.ids, dtype=object)
+        return xr.Dataset(
+            {
+                "gram": ((OP, STIMULUS, STIMULUS_2), grams),
+                "row_sum": ((OP, STIMULUS), totals),
+                "n_features": (OP, np.array([count_elements(layout.shape) for layout in kept])),
+            },
+            coords={
+                OP: np.array(names, dtype=object),
+                STIMULUS: ids,
+                STIMULUS_2: ids,
+                "alias_of": (OP, np.array([self._shared.get(name, "") for name in names], dtype=object)),
+            },
+            attrs={
+                "model": self._plan.layouts.graph.modules[""],
+                "stimulus_hash": stimuli.hash_content(),
+                "n_passes": n_passes,
+                "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
+                "skipped_ops": [f"{name}: {reason}" for name, reason in self._skipped.items()],
+                **(
+                    {}
+                    if self._sketch is None
+                    else {"sketch": self._sketch, "sketch_error": find_sketch_error(self._sketch)}
+                ),
+                **describe_notes(stimuli.ids, made.notes, made.ran),
+            },
+        )

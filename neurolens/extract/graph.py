@@ -1,6 +1,5 @@
 """What ran and what fed what: plain records, no tensors."""
 
-import fnmatch
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -197,27 +196,3 @@ class Graph:
                 )
         addresses = dict.fromkeys(a for a, _ in self.module_outputs if a)
         raise suggest_name(key, [*self.by_name, *addresses], "op or module")
-
-    def select_names(self, ops: str | list[str] | tuple[str, ...]) -> list[str]:
-        """Return op names, in execution order, for ``"all"``, a name, a module address, a glob, or a list of them.
-
-        Raises
-        ------
-        UnknownNameError
-            For a name or pattern that matches nothing.
-        """
-        patterns = [ops] if isinstance(ops, str) else list(ops)
-        if not patterns:
-            raise UnknownNameError("an empty list of ops was asked for; pass ops='all' or some names")
-        chosen: set[str] = set()
-        for pattern in patterns:
-            if pattern == "all":
-                chosen.update(self.by_name)
-            elif pattern not in self.by_name and any(c in pattern for c in "*?["):
-                matched = fnmatch.filter(self.by_name, pattern)
-                if not matched:
-                    raise suggest_name(pattern, self.by_name, "op matching the pattern")
-                chosen.update(matched)
-            else:
-                chosen.add(self.find_op(pattern).name)
-        return [op.name for op in self.ops if op.name in chosen]

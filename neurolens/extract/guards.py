@@ -1,6 +1,7 @@
 """Contexts that lend a model or the process's settings to a pass and put everything back."""
 
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -43,7 +44,9 @@ class _EagerKernels:
                 before = torch.backends.mha.get_fastpath_enabled()
                 self._undo.callback(torch.backends.mha.set_fastpath_enabled, before)
                 torch.backends.mha.set_fastpath_enabled(False)
-                self._undo.enter_context(torch.compiler.set_stance("force_eager"))
+                # Where the compiler was never imported nothing is compiled, and importing it takes a second.
+                if "torch._dynamo" in sys.modules:
+                    self._undo.enter_context(torch.compiler.set_stance("force_eager"))
 
     def __exit__(self, *_: object) -> None:
         with self._lock:

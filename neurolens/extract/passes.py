@@ -1,11 +1,12 @@
 """Repeated passes over a stimulus set, batch by batch, keeping only what was asked for."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -15,6 +16,8 @@ from neurolens.extract.axes import Layout, Layouts, find_layouts
 from neurolens.extract.forward import record_forward, run_light
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import GraphChanged, Script
+from neurolens.extract.pipeline import load_batches
+from neurolens.extract.select import OpSelection, is_named, select_ops
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 
@@ -43,22 +46,31 @@ def find_device(model: nn.Module, device: str | torch.device | None) -> torch.de
     return torch.device("cpu") if held is None else held.device
 
 
-@dataclass
-class Tally:
-    """What a pass over the set met: batches whose graph was another, and for which stimuli an op did not run."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a batch did otherwise than the recorded pass: where it left it, and the ops that only it has."""
 
-    changed: dict[str, str] = field(default_factory=dict)
-    absent: dict[str, list[str]] = field(default_factory=dict)
-    unlisted: set[str] = field(default_factory=set)
+    changed: str = ""
+    unlisted: tuple[str, ...] = ()
 
-    def describe(self) -> dict[str, list[str]]:
-        """Return what there is to tell, as attributes of the result."""
-        told = {
-            "changed_batches": [f"{first}: {what}" for first, what in self.changed.items()],
-            "ops_some_stimuli_lack": [f"{op}: {list_names(ids)}" for op, ids in self.absent.items()],
-            "ops_only_some_stimuli_have": sorted(self.unlisted),
-        }
-        return {key: value for key, value in told.items() if value}
+
+def describe_notes(
+    ids: Sequence[str], notes: Mapping[int, Note], ran: Mapping[str, np.ndarray]
+) -> dict[str, list[str]]:
+    """Return what there is to tell of a whole set, as attributes of its result.
+
+    ``notes`` are of the batches, by first row; ``ran`` (stimulus) says of each op which stimuli ran it.
+    """
+    told = {
+        "changed_batches": [f"{ids[row]}: {note.changed}" for row, note in sorted(notes.items()) if note.changed],
+        "ops_some_stimuli_lack": [
+            f"{op}: {list_names([ids[i] for i in np.flatnonzero(~there).tolist()])}"
+            for op, there in ran.items()
+            if not there.all()
+        ],
+        "ops_only_some_stimuli_have": sorted({op for note in notes.values() for op in note.unlisted}),
+    }
+    return {key: value for key, value in told.items() if value}
 
 
 def run_set(
@@ -68,86 +80,78 @@ def run_set(
     chosen: Sequence[Layout],
     take: Callable[[Layout, slice, torch.Tensor | None], None],
     *,
-    batch_size: int,
+    batches: Sequence[range],
     device: torch.device,
+    workers: int | None = None,
     progress: tqdm | None = None,
-    tally: Tally | None = None,
-) -> Tally:
-    """Run the set once, batch by batch, handing out each wanted result as soon as it exists.
+    close: Callable[[range, Note], None] = lambda rows, note: None,
+) -> None:
+    """Run some batches of the set once, handing out each wanted result as soon as it exists.
 
     Parameters
     ----------
     take : callable
         Called with (layout, rows of the set, result with stimuli first): the live result, which the model may overwrite
         when this returns. The result is None where the op did not run for these stimuli.
+    batches : sequence of range
+        Rows of each batch.
+    workers : int, optional
+        Processes that read stimuli ahead, as for `load_batches`.
     progress : tqdm, optional
         Counts stimuli.
-
-    Returns
-    -------
-    Tally
+    close : callable
+        Called with (rows, note) after each batch.
 
     Notes
     -----
     Every op of a batch is checked against the first recording, by name and shape, and the pass ends after the last
     wanted op. A batch that does something else is recorded in full.
     """
-    tally = Tally() if tally is None else tally
     position = {name: i for i, name in enumerate(layouts.script.names)}
     wanted: dict[str, list[Layout]] = {}
     for layout in chosen:
         wanted.setdefault(layout.op, []).append(layout)
-    start = 0
-    for ids, batch in stimuli.iterate_batches(batch_size):
-        rows = slice(start, start + len(ids))
-        start += len(ids)
+    for rows, batch in load_batches(stimuli, batches, device, workers):
+        place, ids = slice(rows.start, rows.stop), stimuli.ids[rows.start : rows.stop]
 
-        def hand_out(made: Sequence[torch.Tensor], group: list[Layout], rows: slice = rows, n: int = len(ids)) -> None:
+        def hand_out(
+            made: Sequence[torch.Tensor], group: list[Layout], place: slice = place, n: int = len(rows)
+        ) -> None:
             for layout in group:
-                take(layout, rows, layout.put_stimuli_first(made[max(layout.output, 0)], n))
+                take(layout, place, layout.put_stimuli_first(made[max(layout.output, 0)], n))
 
-        batch = batch.to(device)
         takes = {position[op]: partial(hand_out, group=group) for op, group in wanted.items()}
+        note = Note()
         try:
             try:
                 with preserve_buffers(model):
-                    run_light(model, batch, layouts.script, len(ids), takes)
+                    run_light(model, batch, layouts.script, len(rows), takes)
             except GraphChanged as change:
-                tally.changed[ids[0]] = str(change)
-                _record_batch(model, batch, ids, layouts.script, wanted, hand_out, take, rows, tally)
+                found = _record_batch(model, batch, layouts.script, wanted)
+                note = Note(str(change), tuple(sorted(set(found) - set(layouts.script.names))))
+                for op, group in wanted.items():
+                    if op in found:
+                        hand_out(found[op], group)
+                    else:
+                        for layout in group:
+                            take(layout, place, None)
         except RecordingError as error:
             raise RecordingError(f"stimuli {ids[0]!r} to {ids[-1]!r}: {error}") from error
+        close(rows, note)
         if progress is not None:
-            progress.update(len(ids))
-    return tally
+            progress.update(len(rows))
 
 
 def _record_batch(
-    model: nn.Module,
-    batch: torch.Tensor,
-    ids: Sequence[str],
-    script: Script,
-    wanted: dict[str, list[Layout]],
-    hand_out: Callable,
-    take: Callable[[Layout, slice, torch.Tensor | None], None],
-    rows: slice,
-    tally: Tally,
-) -> None:
-    """Run a batch that left the script, and hand out what it has of the wanted results."""
+    model: nn.Module, batch: torch.Tensor, script: Script, wanted: dict[str, list[Layout]]
+) -> dict[str, list[Any]]:
+    """Run a batch that left the script; return what its ops made, by name, values for the wanted ones."""
     with preserve_buffers(model):
         recording = record_forward(model, batch, keep=wanted.__contains__, sites=script.sites)
-    found = {event.name: event.outputs for event in recording.events}
-    tally.unlisted.update(set(found) - set(script.names))
-    for op, group in wanted.items():
-        if op in found:
-            hand_out([value.tensor for value in found[op]], group)
-            continue
-        for layout in group:
-            take(layout, rows, None)
-        tally.absent.setdefault(op, []).extend(ids)
+    return {event.name: [value.tensor for value in event.outputs] for event in recording.events}
 
 
-def choose_layouts(layouts: Layouts, ops: str | list[str] | Callable[[Any], bool]) -> list[Layout]:
+def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
     """Return the layouts of the selected ops in execution order.
 
     Raises
@@ -157,25 +161,15 @@ def choose_layouts(layouts: Layouts, ops: str | list[str] | Callable[[Any], bool
     UnknownNameError
         For a name or pattern that matches nothing.
     """
-    if callable(ops):
-        names = [op.name for op in layouts.graph if ops(op)]
-    else:
-        names = layouts.graph.select_names(ops)
-        if is_named(ops):
-            unusable = [n for n in names if n in layouts.skipped]
-            if unusable:
-                raise InputError(f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}")
+    names = select_ops(layouts.graph, ops)
+    unusable = [n for n in names if n in layouts.skipped] if is_named(ops) else []
+    if unusable:
+        raise InputError(f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}")
     chosen = set(names)
     found = [layout for layout in layouts.by_name.values() if layout.op in chosen]
     if not found:
         raise InputError(f"none of the {len(names)} selected ops has a result per stimulus")
     return found
-
-
-def is_named(ops: Any) -> bool:
-    """Return whether every op was asked for by name, rather than by pattern, predicate or ``"all"``."""
-    patterns = [ops] if isinstance(ops, str) else [] if callable(ops) else list(ops)
-    return bool(patterns) and not any(p == "all" or any(c in p for c in "*?[") for p in patterns)
 
 
 def show_progress(total: int, what: str, quiet: bool) -> tqdm:

@@ -18,6 +18,7 @@ from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.metadata import build_table
 from neurolens.extract.records import Recording
+from neurolens.extract.select import OpSelection, select_ops
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ def trace(
     inputs: Any,
     *,
     kwargs: dict | None = None,
-    ops: str | list[str] = "all",
+    ops: OpSelection = "all",
     stop_after: str | None = None,
     grad: bool = False,
     level: str = "function",
@@ -201,8 +202,9 @@ def trace(
         A tuple is the positional arguments, anything else the single argument.
     kwargs : dict, optional
         Keyword arguments of the model's forward.
-    ops : str or list of str
-        Whose values to keep: ``"all"``, names, module addresses or glob patterns. All ops are in the graph.
+    ops : str, list or other
+        Whose values to keep: ``"all"``, ``"modules"``, names, module addresses, glob patterns, ``re.compile(...)``,
+        slices, or predicates over `Op` records. All ops are in the graph.
     stop_after : str, optional
         Op or module after which to end the pass.
     grad : bool
@@ -248,7 +250,7 @@ def trace(
         first = record_kernels(model, inputs, kwargs, keep=None) if level == "aten" else _scout(model, inputs, kwargs)
         graph = assemble_graph(first)
         if ops != "all":
-            keep = set(graph.select_names(ops)).__contains__
+            keep = set(select_ops(graph, ops)).__contains__
         if stop_after is not None:
             stop_after = graph.find_op(stop_after).name
     if level == "aten":

@@ -1,0 +1,158 @@
+"""Extraction spread over the workers of a dask cluster: batches into one store, groups of ops for Grams."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurolens.errors import InputError, MissingToolError
+from neurolens.extract.activations import describe_run, explain_interrupts, group_slots, run_groups
+from neurolens.extract.grams import Piece, Products
+from neurolens.extract.grams import run_groups as run_gram_groups
+from neurolens.extract.guards import evaluation_mode, preserve_buffers
+from neurolens.extract.passes import show_progress
+from neurolens.extract.plan import make_plan, read_bytes
+from neurolens.extract.store import ActivationStore, describe_provenance
+from neurolens.stimuli import StimulusSet
+
+ModelSource = nn.Module | Callable[[], nn.Module]
+_SHARDS_PER_WORKER = 3
+_RETRIES = 3
+
+
+def materialize_model(source: ModelSource) -> nn.Module:
+    """Return a model from itself or from a function that makes it."""
+    model = source if isinstance(source, nn.Module) else source()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module or make one, got {type(model).__name__}")
+    return model
+
+
+def extract_on_cluster(
+    client: Any,
+    source: ModelSource,
+    stimuli: StimulusSet,
+    settings: dict[str, Any],
+    path: Path,
+    resources: dict[str, float] | None,
+    workers: int | None,
+    quiet: bool,
+) -> None:
+    """Fill a store from a cluster; a task whose worker dies runs again elsewhere, without the batches that are done."""
+    model = materialize_model(source)
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+        plan = make_plan(model, stimuli, **settings)
+    groups = group_slots(plan, read_bytes(settings["memory"]))
+    held = ActivationStore(path, plan, stimuli, len(groups))
+    settings = settings | {"batch_size": plan.batch_size}
+    names = [slot.name for slot in plan.slots]
+    with held.hold(describe_provenance(model, stimuli, plan)), explain_interrupts(held):
+        todo = [
+            number
+            for number in range(len(plan.batches))
+            if not all(held.is_done(g, number) for g in range(len(groups)))
+        ]
+        shards = split_evenly(todo, _SHARDS_PER_WORKER * max(1, len(client.nthreads())))
+        with show_progress(len(stimuli), "activations, on the cluster", quiet) as progress:
+            progress.update(len(stimuli) - sum(len(plan.batches[number]) for number in todo))
+
+            def count(numbers: list[int]) -> None:
+                progress.update(sum(len(plan.batches[number]) for number in numbers))
+
+            run_tasks(client, _fill_shard, (source, stimuli, settings, path, names, workers), shards, resources, count)
+        held.finish(describe_run(plan, stimuli))
+
+
+def map_grams(
+    client: Any,
+    source: ModelSource,
+    stimuli: StimulusSet,
+    settings: dict[str, Any],
+    groups: Sequence[Sequence[tuple[str, int, int]]],
+    sketch: int | None,
+    resources: dict[str, float] | None,
+    workers: int | None,
+) -> Products:
+    """Return the products of groups of (result, start, stop); groups that have a result in common are one task."""
+    chains: list[list] = []
+    for group in groups:
+        if chains and {name for name, _, _ in chains[-1][-1]} & {name for name, _, _ in group}:
+            chains[-1].append(group)
+        else:
+            chains.append([group])
+    made = Products()
+    for part in run_tasks(client, _multiply_groups, (source, stimuli, settings, sketch, workers), chains, resources):
+        made.grams |= part.grams
+        made.totals |= part.totals
+        made.ran |= part.ran
+        made.notes |= part.notes
+    return made
+
+
+def run_tasks(
+    client: Any,
+    function: Callable,
+    common: tuple,
+    tasks: Sequence[Any],
+    resources: dict[str, float] | None,
+    count: Callable[[Any], None] = lambda task: None,
+) -> list[Any]:
+    """Return ``function(common, task)`` for each task, from the cluster; ``common`` is sent once.
+
+    Raises
+    ------
+    InputError
+        When a worker has more threads than one: passes through one model would disturb each other.
+    """
+    try:
+        from distributed import as_completed
+    except ImportError:
+        raise MissingToolError("client= needs dask.distributed: pip install 'neurolens[cluster]'") from None
+    crowded = [address for address, threads in client.nthreads().items() if threads > 1]
+    if crowded:
+        raise InputError(f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1")
+    shared = client.scatter(common, broadcast=True, hash=False, direct=False) if tasks else None
+    futures = {
+        client.submit(function, shared, task, pure=False, retries=_RETRIES, resources=resources): i
+        for i, task in enumerate(tasks)
+    }
+    found: list[Any] = [None] * len(tasks)
+    try:
+        for future in as_completed(list(futures)):
+            found[futures[future]] = future.result()
+            count(tasks[futures[future]])
+    finally:
+        client.cancel([future for future in futures if not future.done()])
+    return found
+
+
+def split_evenly(items: Sequence[int], n_parts: int) -> list[list[int]]:
+    """Return consecutive parts of about equal length, none empty."""
+    n_parts = max(1, min(n_parts, len(items)))
+    edges = [i * len(items) // n_parts for i in range(n_parts + 1)]
+    return [list(items[a:b]) for a, b in itertools.pairwise(edges) if b > a]
+
+
+def _fill_shard(common: tuple, numbers: list[int]) -> None:
+    source, stimuli, settings, path, names, workers = common
+    model = materialize_model(source)
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+        plan = make_plan(model, stimuli, **settings)
+        if [slot.name for slot in plan.slots] != names:
+            raise InputError("a worker finds other ops than the client; give all the same model and versions")
+        groups = group_slots(plan, read_bytes(settings["memory"]))
+        held = ActivationStore(path, plan, stimuli, len(groups)).open()
+        run_groups(model, stimuli, plan, groups, held, numbers=numbers, workers=workers, quiet=True)
+
+
+def _multiply_groups(common: tuple, groups: list) -> Products:
+    source, stimuli, settings, sketch, workers = common
+    model = materialize_model(source)
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+        plan = make_plan(model, stimuli, **settings)
+        layouts = plan.layouts.by_name
+        pieces = [[Piece(layouts[name], start, stop) for name, start, stop in group] for group in groups]
+        return run_gram_groups(model, stimuli, plan, pieces, sketch, workers)

@@ -1,0 +1,184 @@
+"""What a run over a stimulus set will take, before it runs: shapes, bytes, passes, disk, memory and time."""
+
+import math
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from neurolens.extract.forward import record_forward, run_light
+from neurolens.extract.grams import Tally, plan_groups, predict_overhead
+from neurolens.extract.guards import evaluation_mode, preserve_buffers
+from neurolens.extract.metadata import count_flops
+from neurolens.extract.plan import Plan, count_elements, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.products import CHUNK_BYTES, EXACT_STIMULI
+from neurolens.extract.select import OpSelection
+from neurolens.stimuli import StimulusSet
+
+
+class Cost(NamedTuple):
+    """What one way of running takes: forward passes over the set, seconds, and bytes of memory and disk."""
+
+    passes: int
+    seconds: float
+    peak_bytes: int
+    disk_bytes: int
+
+
+class Forecast(pd.DataFrame):
+    """One row per result, and what a whole run takes.
+
+    Columns: ``function``; ``shape`` and ``n_bytes`` per stimulus as the op gives them; ``kept_shape``, ``kept_dtype``
+    and ``kept_bytes`` (all stimuli) as they would be stored; ``flops`` per stimulus; ``alias_of`` the op it only views;
+    ``gram_pass``, in which pass its Gram begins.
+
+    Attributes
+    ----------
+    activations, grams : Cost
+        Of `extract_activations` into a store and of `extract_grams`; ``grams`` is None where the budget is too small.
+    batch_size : int
+    flops : int
+        Of one forward pass over the set.
+    stimuli_per_second : float
+        In the batch that was timed.
+    """
+
+    _metadata = ["activations", "batch_size", "flops", "grams", "stimuli_per_second"]  # noqa: RUF012
+
+    @property
+    def _constructor(self) -> Any:
+        return Forecast
+
+    def summarize(self) -> str:
+        """Return the costs in a few lines."""
+        lines = [f"{len(self)} results, batches of {self.batch_size}, {self.flops / 1e9:.1f} GFLOPs for the set"]
+        for name, cost in (("activations", self.activations), ("grams", self.grams)):
+            if cost is None:
+                lines.append(f"{name:12} the budget does not hold them")
+                continue
+            lines.append(
+                f"{name:12} {cost.passes} passes, about {cost.seconds:.0f} s, {cost.peak_bytes / 2**20:.0f} MiB of "
+                f"memory beside the model, {cost.disk_bytes / 2**20:.0f} MiB of disk"
+            )
+        return "\n".join(lines)
+
+
+def forecast(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    *,
+    ops: OpSelection = "all",
+    reducer: Any = None,
+    memory: str | int = "4GiB",
+    sketch: int | None = None,
+    batch_size: int | None = None,
+    device: str | torch.device | None = None,
+) -> Forecast:
+    """Return what a run takes, before it runs; the run itself follows the same plan.
+
+    Parameters
+    ----------
+    model, stimuli, ops, reducer, memory, sketch, batch_size, device
+        As for `extract_activations` and `extract_grams`.
+
+    Returns
+    -------
+    Forecast
+        A DataFrame with one row per result; ``print(found.summarize())`` tells the whole.
+
+    Raises
+    ------
+    InputError, UnknownNameError
+        As the run would.
+
+    Notes
+    -----
+    Costs two small passes, one full batch that is timed, and a short matrix product. Bytes are exact; memory leaves out
+    what torch's kernels take as workspace; seconds leave out reading the stimuli and writing to disk.
+    """
+    budget, n = read_bytes(memory), len(stimuli)
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+        # fmt: off
+        plan = make_plan(model, stimuli, ops=ops, reducer=reducer, batch_size=batch_size, memory=memory, device=device)
+        # fmt: on
+        tally = Tally(plan, False, sketch)
+        overhead = predict_overhead(plan) + tally.n_shared * 8 * n**2
+        fixed = len(tally.own) * 8 * n * (n + 1) + overhead + 2 * min(CHUNK_BYTES, budget // 8)
+        fits = budget - fixed >= 8 * n
+        groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
+        per_stimulus, flops = _time_batch(model, stimuli, plan)
+    first_pass = {piece.layout.name: i for i, group in reversed(list(enumerate(groups, 1))) for piece in group}
+    rows = {}
+    for slot in plan.slots:
+        op = plan.layouts.graph.by_name[slot.layout.op]
+        rows[slot.name] = {
+            "function": op.function,
+            "shape": slot.layout.shape,
+            "n_bytes": count_elements(slot.layout.shape) * slot.layout.dtype.itemsize,
+            "kept_shape": slot.kept.shape,
+            "kept_dtype": str(find_numpy_dtype(slot.kept.dtype)),
+            "kept_bytes": n * slot.n_bytes,
+            "flops": flops.get(op.name),
+            "alias_of": slot.layout.shares,
+            "gram_pass": first_pass.get(slot.layout.shares or slot.name),
+        }
+    found = Forecast(pd.DataFrame.from_dict(rows, orient="index").rename_axis("op"))
+    found = found.astype({"flops": "Int64", "gram_pass": "Int64"})
+    found.batch_size = plan.batch_size
+    found.flops = n * sum(f for f in flops.values() if f is not None)
+    found.stimuli_per_second = 1 / per_stimulus
+    padded = math.ceil(n / plan.batch_size) * plan.batch_size
+    passes = 1 if plan.fit_on is None else 2
+    found.activations = Cost(
+        passes, passes * n * per_stimulus, predict_overhead(plan), padded * sum(slot.n_bytes for slot in plan.slots)
+    )
+    found.grams = None
+    if groups:
+        held = [sum((p.stop - p.start) * p.layout.dtype.itemsize for p in group) * n for group in groups]
+        work = sum(float(n) ** 2 * (p.stop - p.start) for group in groups for p in group)
+        seconds = len(groups) * n * per_stimulus + work / _measure_products(n, plan.device)
+        found.grams = Cost(len(groups), seconds, fixed + max(held), 0)
+    return found
+
+
+def _time_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> tuple[float, dict[str, int | None]]:
+    """Return the seconds per stimulus of a batch, and the floating-point operations of each op per stimulus."""
+    batch = stimuli.read_rows(plan.batches[0]).to(plan.device)
+    small = batch[: plan.layouts.script.counts[1]]
+    with preserve_buffers(model):
+        recording = record_forward(model, small, keep=lambda name: False)
+    counts = {event.name: count_flops(event, recording) for event in recording.events}
+    flops = {name: None if c is None else c // len(small) for name, c in counts.items()}
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        with preserve_buffers(model):
+            run_light(model, batch, plan.layouts.script, len(batch), {len(plan.layouts.script.names) - 1: _ignore})
+        if plan.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append((time.perf_counter() - start) / len(batch))
+    return seconds[-1], flops
+
+
+def _ignore(made: list[torch.Tensor]) -> None:
+    """Take a result and do nothing with it."""
+
+
+def _measure_products(n_stimuli: int, device: torch.device) -> float:
+    """Return multiplications and additions per second of this device's products of rows, counting half a square."""
+    from neurolens.extract.products import add_products
+
+    dtype = torch.float64 if n_stimuli <= EXACT_STIMULI else torch.float32
+    width = max(64, 2**23 // n_stimuli)
+    rows, gram, total = torch.ones((n_stimuli, width), dtype=dtype, device=device), *_make_sums(n_stimuli)
+    add_products(rows, gram, total)
+    start = time.perf_counter()
+    add_products(rows, gram, total)
+    return float(n_stimuli) ** 2 * width / (time.perf_counter() - start)
+
+
+def _make_sums(n: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((n, n)), np.zeros(n)

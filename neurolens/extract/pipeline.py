@@ -1,0 +1,47 @@
+"""Batches of stimuli on their way to the device: read by worker processes while the model computes."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from neurolens.stimuli import StimulusSet
+
+
+class _Batches(Dataset):
+    """Whole batches by number, for a loader that does not batch."""
+
+    def __init__(self, stimuli: StimulusSet, batches: Sequence[range]) -> None:
+        self._stimuli = stimuli
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, number: int) -> torch.Tensor:
+        return self._stimuli.read_rows(self._batches[number])
+
+
+def load_batches(
+    stimuli: StimulusSet, batches: Sequence[range], device: torch.device, workers: int | None = None
+) -> Iterator[tuple[range, torch.Tensor]]:
+    """Yield (rows, stimuli of these rows on the device), each stimulus read once.
+
+    ``workers`` processes read ahead; by default none for a CPU, whose cores the model needs itself, and up to four for
+    a GPU, to which batches then go from pinned memory while it computes. Without workers a batch is read when it is
+    asked for.
+    """
+    pinned = device.type == "cuda"
+    if workers is None:
+        workers = min(4, os.cpu_count() or 1) if pinned else 0
+    # With a generator of its own the loader leaves the global one alone.
+    loader = DataLoader(
+        _Batches(stimuli, batches),
+        batch_size=None,
+        num_workers=min(workers, len(batches)),
+        pin_memory=pinned,
+        generator=torch.Generator(),
+    )
+    for rows, batch in zip(batches, loader, strict=True):
+        yield rows, batch.to(device, non_blocking=pinned)

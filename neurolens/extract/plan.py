@@ -1,0 +1,133 @@
+"""What a run over a stimulus set will do, settled before it starts: results, what is kept of them, batches, groups."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neurolens.errors import InputError
+from neurolens.extract.axes import Layout, Layouts
+from neurolens.extract.passes import choose_layouts, find_device, read_layouts
+from neurolens.extract.reducers import Reducer, Rows, explain_chain, plan_chain, read_reducer
+from neurolens.extract.select import OpSelection, is_named
+from neurolens.labels import list_names
+from neurolens.stimuli import StimulusSet
+
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+_BATCH_SIZES = (32, 16, 8, 4, 2)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One result and what is kept of it per stimulus; ``notes`` and ``arrays`` say what the reducers did."""
+
+    layout: Layout
+    kept: Rows
+    notes: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def name(self) -> str:
+        """Label of the result."""
+        return self.layout.name
+
+    @property
+    def raw(self) -> Rows:
+        """What the op gives per stimulus."""
+        return Rows(self.layout.shape, self.layout.dims, self.layout.dtype)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes kept per stimulus, as numpy holds them."""
+        return count_elements(self.kept.shape) * find_numpy_dtype(self.kept.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run follows: ``batches`` are rows, ``fit_on`` the stimuli that reducers are fitted on."""
+
+    layouts: Layouts
+    slots: tuple[Slot, ...]
+    reducers: tuple[Reducer, ...]
+    batches: tuple[range, ...]
+    batch_size: int
+    device: torch.device
+    fit_on: tuple[str, ...] | None
+
+
+def make_plan(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    *,
+    ops: OpSelection,
+    reducer: Any,
+    batch_size: int | None,
+    memory: str | int,
+    device: str | torch.device | None,
+) -> Plan:
+    """Return the plan of a run; the model runs twice, on three stimuli at most, in the mode it is in.
+
+    Raises
+    ------
+    InputError
+        For stimuli, a device, ops, a reducer, a batch size or a budget that cannot be used.
+    UnknownNameError
+        For ops that match nothing.
+    """
+    budget = read_bytes(memory)
+    target = find_device(model, device)
+    reducers = read_reducer(reducer)
+    layouts = read_layouts(model, stimuli, target)
+    slots = []
+    for layout in choose_layouts(layouts, ops):
+        raw = Rows(layout.shape, layout.dims, layout.dtype)
+        try:
+            told, kept = explain_chain(reducers, raw, len(stimuli)), plan_chain(reducers, raw, len(stimuli))
+        except InputError as error:
+            if is_named(ops):
+                raise InputError(f"{layout.name!r}: {error}") from None
+            layouts.skipped[layout.name] = str(error)
+            continue
+        arrays = {k: v for one in told for k, v in one.items() if isinstance(v, np.ndarray)}
+        plain = [{k: v for k, v in one.items() if k not in arrays and k != "fit_on"} for one in told]
+        notes = {"reducers": json.dumps(plain)} if plain else {}
+        slots.append(Slot(layout, kept, notes, arrays))
+    if not slots:
+        raise InputError(f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}")
+    if batch_size is None:
+        batch_size = choose_batch_size(layouts, budget)
+    fit_on = next((one.fit_on for one in reducers if one.fit_on), None)
+    if fit_on is not None:
+        stimuli.select(fit_on)
+    batches = tuple(stimuli.split_rows(batch_size))
+    return Plan(layouts, tuple(slots), reducers, batches, batch_size, target, fit_on)
+
+
+def choose_batch_size(layouts: Layouts, budget: int) -> int:
+    """Return the largest usual batch whose pass holds no more than a quarter of the budget."""
+    return next((b for b in _BATCH_SIZES if layouts.predict_live_bytes(b) <= budget // 4), _BATCH_SIZES[-1])
+
+
+def read_bytes(memory: str | int) -> int:
+    """Return a number of bytes from ``"4GiB"``, ``"500 MB"`` or an int."""
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", str(memory))
+    if not match or match[2] not in _UNITS or float(match[1]) <= 0:
+        raise InputError(f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def count_elements(shape: Sequence[int]) -> int:
+    """Return the number of elements of a shape."""
+    return int(torch.Size(shape).numel())
+
+
+def find_numpy_dtype(dtype: torch.dtype) -> Any:
+    """Return the numpy dtype that holds a tensor's values: float32 for bfloat16, of which numpy has none."""
+    return torch.empty(0, dtype=torch.float32 if dtype == torch.bfloat16 else dtype).numpy().dtype

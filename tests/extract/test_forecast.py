@@ -1,0 +1,84 @@
+"""What a run will take, against what it took."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+import neurolens as nl
+from neurolens.errors import InputError
+
+
+@pytest.fixture
+def images(rng):
+    return nl.load_stimuli(rng.standard_normal((22, 3, 32, 32)).astype(np.float32))
+
+
+@pytest.fixture
+def resnet():
+    torch.manual_seed(0)
+    return torchvision.models.resnet18(weights=None)
+
+
+@pytest.mark.parametrize("reducer", [None, "mean", ["mean", "float16"]], ids=str)
+def test_the_bytes_on_disk_are_those_forecast(resnet, images, tmp_path, reducer):
+    found = nl.forecast(resnet, images, ops="*relu*", reducer=reducer, batch_size=8)
+    nl.extract_activations(
+        resnet, images, ops="*relu*", reducer=reducer, batch_size=8, store=tmp_path / "a.zarr", quiet=True
+    )
+    written = sum(p.stat().st_size for p in tmp_path.glob("a.zarr/ops/**/c/**/*") if p.is_file())
+    labels = sum(p.stat().st_size for p in tmp_path.glob("a.zarr/ops/stimulus/c/**/*") if p.is_file())
+    assert written - labels == found.activations.disk_bytes
+    assert found.kept_bytes.sum() == found.activations.disk_bytes * 22 // 24
+
+
+def test_the_run_follows_the_forecast(resnet, images):
+    for memory in ("8MB", "60MB"):
+        found = nl.forecast(resnet, images, memory=memory, batch_size=4)
+        grams = nl.extract_grams(resnet, images, memory=memory, batch_size=4, quiet=True)
+        assert found.grams.passes == grams.attrs["n_passes"] == found.gram_pass.max()
+        assert found.grams.peak_bytes <= float(memory[:-2]) * 1e6
+    assert found.batch_size == 4
+
+
+def test_rows_say_what_each_op_gives(resnet, images):
+    found = nl.forecast(resnet, images, reducer="mean")
+    row = found.loc["layer1.0.conv1/conv2d"]
+    assert (row["shape"], row.kept_shape, row.n_bytes) == ((64, 8, 8), (64,), 4 * 64 * 64)
+    assert row.flops == 2 * 64 * 64 * 9 * 64
+    assert found.loc["/flatten"].alias_of == "avgpool/adaptive_avg_pool2d"
+    assert found.loc["/flatten"].gram_pass == found.loc["avgpool/adaptive_avg_pool2d"].gram_pass
+    assert found.flops == 22 * sum(found.flops_per_op()) if hasattr(found, "flops_per_op") else found.flops > 0
+    text = found.summarize()
+    assert "69 results, batches of 32" in text
+    assert "grams        1 passes" in text
+    assert type(found[found.function == "add"]).__name__ == "Forecast"
+    assert found[found.function == "add"].batch_size == 32
+
+
+def test_a_budget_that_holds_no_grams_is_told_not_raised(resnet, images):
+    found = nl.forecast(resnet, images, memory="500KB", batch_size=2)
+    assert found.grams is None
+    assert "the budget does not hold them" in found.summarize()
+    with pytest.raises(InputError, match="memory=500000 bytes is too little"):
+        nl.extract_grams(resnet, images, memory="500KB", batch_size=2, quiet=True)
+
+
+def test_the_live_bytes_of_a_pass_are_those_of_its_tensors(rng):
+    class Diamond(torch.nn.Module):
+        def forward(self, x):
+            a = x + 1  # 1 alive
+            b = a * 2  # 2
+            c = (a + b).relu_()  # 3: a, b, c; then only c
+            return c.reshape(-1, 2, 5).sum(1)
+
+    found = nl.forecast(Diamond(), nl.load_stimuli(np.ones((4, 10), np.float32)), batch_size=4)
+    assert found.activations.peak_bytes == (3 * 40 + 40) * 4
+
+
+def test_the_model_is_as_it_was(resnet, images):
+    resnet.train()
+    before = [b.clone() for b in resnet.buffers()]
+    nl.forecast(resnet, images)
+    assert resnet.training
+    assert all(torch.equal(a, b) for a, b in zip(before, resnet.buffers(), strict=True))
