@@ -1,6 +1,7 @@
 """Extraction spread over the workers of a dask cluster: batches into one store, groups of ops for Grams."""
 
 import itertools
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,17 @@ def run_tasks(
         When a worker has more threads than one: passes through one model would disturb each other.
     """
     try:
+        import cloudpickle
         from distributed import as_completed
     except ImportError:
         raise MissingToolError("client= needs dask.distributed: pip install 'neurolens[cluster]'") from None
     crowded = [address for address, threads in client.nthreads().items() if threads > 1]
     if crowded:
         raise InputError(f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1")
-    shared = client.scatter(common, broadcast=True, hash=False, direct=False) if tasks else None
+    # As bytes: dask would take containers apart and hand modules plain dicts in place of their ordered ones.
+    shared = client.scatter(cloudpickle.dumps(common), broadcast=True, hash=False) if tasks else None
     futures = {
-        client.submit(function, shared, task, pure=False, retries=_RETRIES, resources=resources): i
+        client.submit(_run_task, function, shared, task, pure=False, retries=_RETRIES, resources=resources): i
         for i, task in enumerate(tasks)
     }
     found: list[Any] = [None] * len(tasks)
@@ -134,6 +137,10 @@ def split_evenly(items: Sequence[int], n_parts: int) -> list[list[int]]:
     n_parts = max(1, min(n_parts, len(items)))
     edges = [i * len(items) // n_parts for i in range(n_parts + 1)]
     return [list(items[a:b]) for a, b in itertools.pairwise(edges) if b > a]
+
+
+def _run_task(function: Callable, common: bytes, task: Any) -> Any:
+    return function(pickle.loads(common), task)
 
 
 def _fill_shard(common: tuple, numbers: list[int]) -> None:
