@@ -204,3 +204,35 @@ def multiply_rows_slowly(features):
     n = len(flat)
     gram = np.array([[sum(flat[i] * flat[j]) for j in range(n)] for i in range(n)])
     return gram, np.array([sum(row) for row in flat]), flat.shape[1]
+
+
+def sample_variance(values):
+    """Return the sum of squared deviations over n - 1."""
+    m = mean(values)
+    return sum((v - m) ** 2 for v in values) / (len(values) - 1)
+
+
+def dual_variance(both, subjects, stimuli, n_subjects, n_stimuli):
+    """Return the variance over stimuli and subjects of Schuett et al. 2023, small-sample form, clipped."""
+    a, b = n_subjects / (n_subjects - 1) * subjects, n_stimuli / (n_stimuli - 1) * stimuli
+    corrected = a + b - n_subjects * n_stimuli / (n_subjects - 1) / (n_stimuli - 1) * (both - subjects - stimuli)
+    return min(max(corrected, a, b), both)
+
+
+def discoveries(p):
+    """Return for each p the smallest false discovery rate at which Benjamini and Hochberg's rule admits it."""
+    return [min(q * len(p) / sum(other <= q for other in p) for q in p if q >= own) for own in p]
+
+
+def clusters(inside, edges):
+    """Return the sets of places that are inside and joined through others that are."""
+    left, found = {i for i, here in enumerate(inside) if here}, []
+    while left:
+        grown, front = set(), {min(left)}
+        while front:
+            grown |= front
+            reached = {b for a, b in edges if a in front} | {a for a, b in edges if b in front}
+            front = (reached & left) - grown
+        left -= grown
+        found.append(grown)
+    return found

@@ -70,16 +70,16 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     """
     if "draws" not in scores:
         raise InputError("scores must hold the variable 'draws'. Pass what bootstrap_scores returns.")
-    names, weights = _average_groups(scores[OP].values.astype(str), groups)
+    names, members = _find_groups(scores[OP].values.astype(str), groups)
     draws = scores["draws"].transpose("resampled", "bootstrap", OP, REGION).values
-    mean = weights @ scores["score_mean"].transpose(OP, REGION).values
+    mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T
     n_stimuli = int(scores.attrs["n_stimuli"])
     confidence = float(scores.attrs["confidence"])
     shape = (len(names), len(names), mean.shape[1])
     difference = mean[:, None] - mean
     low, high, p = np.full((3, *shape), np.nan)
     for region, n_subjects in enumerate(scores["n_subjects"].values.astype(int)):
-        covariance = covary_means(draws[..., region] @ weights.T)
+        covariance = covary_means(_average(draws[..., region], members))
         power = np.diagonal(covariance, axis1=1, axis2=2)
         kinds = power[:, :, None] + power[:, None, :] - 2 * covariance
         variance = combine_variances(kinds, n_subjects, n_stimuli)
@@ -108,10 +108,10 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     )
 
 
-def _average_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> tuple[list[str], np.ndarray]:
-    """Return the names of what is compared and the weights (name, op) that average the ops of each."""
+def _find_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> tuple[list[str], list[np.ndarray]]:
+    """Return the names of what is compared and the places among ``ops`` of each."""
     if groups is None:
-        return ops.tolist(), np.eye(len(ops))
+        return ops.tolist(), list(np.arange(len(ops))[:, None])
     unknown = [op for op in groups if op not in set(ops)]
     if unknown or not groups:
         raise LabelError(
@@ -119,5 +119,9 @@ def _average_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> tuple[
             " Pass e.g. groups={op: op.split('/')[0] for op in scores.op.values}."
         )
     names = list(dict.fromkeys(groups.values()))
-    member = np.array([[groups.get(op) == name for op in ops] for name in names], dtype=float)
-    return names, member / member.sum(axis=1, keepdims=True)
+    return names, [np.flatnonzero([groups.get(op) == name for op in ops]) for name in names]
+
+
+def _average(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
+    """Return the mean over each of ``members`` of the last axis (..., op): (..., group)."""
+    return np.stack([values[..., places].mean(axis=-1) for places in members], axis=-1)
