@@ -2,7 +2,6 @@ import numpy as np
 import oracles
 import pytest
 import rsatoolbox.inference.evaluate
-import rsatoolbox.rdm.compare
 import scipy.stats
 import xarray as xr
 from rsatoolbox.inference import eval_dual_bootstrap
