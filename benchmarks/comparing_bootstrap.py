@@ -120,7 +120,7 @@ def main() -> None:
     for n in sizes:
         for comparator in COMPARATORS:
             slow = comparator.startswith("whitened") and n >= 100
-            lines.append(measure(n, comparator, 1 if slow else rounds, 1 if slow else 3, 200))
+            lines.append(measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200))
             print(lines[-1], flush=True)
     write_result("comparing_bootstrap", "\n".join(lines))
 

@@ -188,14 +188,14 @@ def rank_draws(scores: np.ndarray) -> np.ndarray:
     p = np.empty_like(scores)
     for place in np.ndindex(scores.shape[1:]):
         here = (slice(None), *place)
-        p[here] = 1 - np.searchsorted(order[here], scores[here] - 1e-12, side="left") / len(scores)
+        p[here] = (len(scores) - np.searchsorted(order[here], scores[here] - 1e-12, side="left")) / len(scores)
     return np.where(np.isnan(scores), np.nan, p)
 
 
 def _compare_maxima(observed: np.ndarray, maxima: np.ndarray) -> np.ndarray:
     """Return the share of ``maxima`` (draw,), the observed one among them, that reach each of ``observed``."""
     order = np.sort(maxima)
-    p = 1 - np.searchsorted(order, observed - 1e-9, side="left") / len(order)
+    p = (len(order) - np.searchsorted(order, observed - 1e-9, side="left")) / len(order)
     return np.where(np.isnan(observed), np.nan, p)
 
 

@@ -163,16 +163,18 @@ def _bound_heldout(
     half_b = member[STIMULUS].values[~member.values]
     part = {STIMULUS: half_b, STIMULUS_2: half_b}
     chosen = [op for op in scores[OP].values if op in set(best_op.values)]
-    n_bootstrap = max(2, int(scores.attrs["n_bootstrap"]))
+    names = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
+    if not chosen:
+        return {name: (REGION, np.full(len(best_op), np.nan)) for name in names}
     found = bootstrap_scores(
         model.sel({OP: chosen, **part}),
         brain.sel(part),
         comparator=scores.attrs["comparator"],
-        n_bootstrap=n_bootstrap,
+        n_bootstrap=max(2, int(scores.attrs["n_bootstrap"])),
         confidence=float(scores.attrs["confidence"]),
     )
-    picked = found.sel({OP: best_op})
-    names = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
+    there = best_op != ""
+    picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
     return {name: (REGION, picked[source].values) for name, source in names.items()}
 
 

@@ -143,6 +143,21 @@ def test_undefined_draws_are_left_out_for_all_ops(rng):
     np.testing.assert_allclose(covary_means(means)[2], np.cov(kept[2].T), atol=1e-14)
 
 
+def test_draws_of_two_stimuli_are_left_out(rng, monkeypatch):
+    """Their one pair, however often it occurs, has a cosine of 1 with any other."""
+    model, brain = build_sides(rng, 6)
+    counts = np.array([[3, 3, 0, 0, 0, 0], [2, 2, 2, 0, 0, 0], [1, 2, 0, 1, 1, 1]])
+    monkeypatch.setattr(bootstrap, "draw_stimuli", lambda *_: counts)
+    scores = bootstrap_scores(model, brain, comparator="cosine", n_bootstrap=3)
+    by_stimuli = scores.draws.sel(resampled="stimuli", region="V1")
+    assert by_stimuli.isnull().values[:, 0].tolist() == [True, False, False]
+    alone = oracles.sample_variance(
+        [oracles.resampled_score(model.values[0], brain.values[0, 0], c, "cosine") for c in counts[1:]]
+    )
+    reach = scipy.stats.t.ppf(0.975, 5) * np.sqrt(alone * 6 / 5)
+    assert float((scores.ci_high - scores.score)[0, 0, 0]) == pytest.approx(reach)
+
+
 def test_one_subject_is_tested_over_stimuli(rng):
     model, brain = build_sides(rng, 10)
     scores = bootstrap_scores(model, brain.isel(subject=[0]), n_bootstrap=50)

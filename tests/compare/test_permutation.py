@@ -122,6 +122,17 @@ def test_labels_are_connected_sets(seed, n_edges):
         assert (labels[draw, ~inside[draw, :, region], region] == 0).all()
 
 
+def test_an_op_at_the_threshold_is_inside(rng):
+    """One in twenty is 0.05 and not a rounding error more."""
+    square = draw_square(rng, 12)
+    model = label_squares([square, square], op=["a", "b"])
+    found = permute_scores(model, label_squares(square), edges=[("a", "b")], n_permutations=19)
+    assert (found.p == 0.05).all()
+    assert (found.p_max == 0.05).all()
+    assert found.cluster.values.ravel().tolist() == [1, 1]
+    assert (found.p_cluster == 0.05).all()
+
+
 def test_score_is_that_of_compare_rdms(rng):
     model, brain = build_sides(rng)
     scores = compare_rdms(model, brain.isel(stimulus=slice(None, None, -1)), n_bootstrap=0, n_splits=0)

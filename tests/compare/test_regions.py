@@ -150,6 +150,17 @@ def test_heldout_interval_is_that_of_the_other_half(rng):
         assert float(here.heldout_p) == pytest.approx(float(alone.mean_p))
 
 
+def test_region_without_choice_has_no_interval(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=20, n_splits=2)
+    for missing in (["V1"], ["V1", "IT"]):
+        for name in ("split_score", "split_subject_score", "score_mean", "bootstrap_mean"):
+            scores[name].loc[{"region": missing}] = np.nan
+        with pytest.warns(RuntimeWarning, match="no op could be chosen"):
+            best = assign_regions(scores, rdms=(model, brain))
+        assert best.heldout_p.isnull().values.tolist() == [True, "IT" in missing]
+
+
 def test_nested_score_leaves_a_subject_and_a_half_out(rng):
     model, brain = build_sides(rng)
     scores = compare_rdms(model, brain, n_bootstrap=0, n_splits=4)
