@@ -112,7 +112,7 @@ def main() -> None:
         "`bootstrap_scores`, in the same round (median, range). Dual: `eval_dual_bootstrap`, which also resamples the "
         "noise ceiling. Stimuli: `eval_bootstrap_pattern` without ceilings, which resamples stimuli only. Difference: "
         "the largest between all evaluations of both under identical draws. Whitened comparators of 100 conditions or "
-        "more crash in rsatoolbox as released; here it was given its own dense indicator matrices.",
+        "more crash in rsatoolbox as released; here it was given its own dense indicator matrices, slow at that size.",
         "",
         "| comparator | conditions | ms per draw | dual / ours | stimuli / ours | difference |",
         "|---|---:|---:|---:|---:|---:|",
