@@ -8,7 +8,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo test lint check setup bench conformance clean
+.PHONY: demo test lint check setup bench conformance simulate clean
 .DEFAULT_GOAL = demo
 
 demo: $(READY)
@@ -27,11 +27,16 @@ check: $(READY)
 # What it costs, beside peers, as ratios: tables in benchmarks/results/.
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/comparing_bootstrap.py
 
 # Every model of the zoo traced and validated: docs/conformance.md. Takes about half an hour.
 conformance: $(VENV)/.peers
 	$(BIN)/python benchmarks/zoo.py --again || true
 	$(BIN)/python benchmarks/zoo.py --write
+
+# Error rates, coverage and bias of the statistics where the truth is known: docs/simulation.md. Takes some minutes.
+simulate: $(READY)
+	$(BIN)/python benchmarks/simulate.py
 
 setup: $(READY)
 

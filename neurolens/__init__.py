@@ -16,11 +16,16 @@ The map, in the order a question travels:
 
 from neurolens.compare import (
     assign_regions,
+    bootstrap_scores,
+    compare_ops,
     compare_rdms,
     compute_rdm_ceilings,
     compute_rdms,
     from_rsatoolbox,
+    locate_peaks,
+    permute_scores,
     to_rsatoolbox,
+    to_rsatoolbox_result,
 )
 from neurolens.datasets import Dataset, describe_dataset, list_datasets, load_dataset
 from neurolens.extract import (
@@ -31,6 +36,7 @@ from neurolens.extract import (
     forecast,
     load_trace,
     open_activations,
+    randomize,
     trace,
     validate,
 )
@@ -46,6 +52,8 @@ __all__ = [
     "Trace",
     "Verdict",
     "assign_regions",
+    "bootstrap_scores",
+    "compare_ops",
     "compare_rdms",
     "compute_rdm_ceilings",
     "compute_rdms",
@@ -59,10 +67,14 @@ __all__ = [
     "load_dataset",
     "load_stimuli",
     "load_trace",
+    "locate_peaks",
     "open_activations",
+    "permute_scores",
     "plot_profile",
     "plot_rdms",
+    "randomize",
     "to_rsatoolbox",
+    "to_rsatoolbox_result",
     "trace",
     "validate",
     "write_report",

@@ -17,6 +17,7 @@ PRESENTATION = "presentation"
 NEUROID = "neuroid"
 STIMULUS_ID = "stimulus_id"
 NEUROID_ID = "neuroid_id"
+TIME_BIN = "time_bin"
 
 
 def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:

@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import scipy.spatial.distance
 
 
 def mean(values):
@@ -54,7 +55,73 @@ def tie_breakings(x):
     return [[order.index(i) + 1 for i in range(n)] for order in kept]
 
 
-SIMILARITIES = {"pearson": pearson, "spearman": spearman, "cosine": cosine, "rho-a": rho_a}
+def tau_a(x, y):
+    """Return concordant less discordant pairs of entries, over all pairs of entries."""
+    n = len(x)
+    signs = [np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i in range(n) for j in range(i)]
+    return mean(signs) if signs else math.nan
+
+
+def whitened_cosine(x, y, pairs=None):
+    """Return x'Vy / sqrt(x'Vx y'Vy), V the inverse covariance of pairs that share a stimulus (white noise)."""
+    pairs = pairs or list(itertools.combinations(range(round((1 + math.sqrt(1 + 8 * len(x))) / 2)), 2))
+    contrast = np.zeros((len(pairs), 1 + max(map(max, pairs), default=0)))
+    for row, (i, j) in enumerate(pairs):
+        contrast[row, i], contrast[row, j] = 1, -1
+    inverse = np.linalg.inv((contrast @ contrast.T) ** 2)
+    x, y = np.array(x), np.array(y)
+    return x @ inverse @ y / math.sqrt((x @ inverse @ x) * (y @ inverse @ y))
+
+
+def whitened_pearson(x, y, pairs=None):
+    """Return the whitened cosine after subtracting each mean."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return whitened_cosine([a - mean(x) for a in x], [b - mean(y) for b in y], pairs)
+
+
+def fidelity(gram_x, gram_y):
+    """Return tr sqrt(sqrt(X) Y sqrt(X)) / sqrt(tr X tr Y)."""
+    root = take_root(gram_x)
+    return np.trace(take_root(root @ gram_y @ root)) / math.sqrt(np.trace(gram_x) * np.trace(gram_y))
+
+
+def take_root(square):
+    """Return the positive square root of a positive symmetric matrix."""
+    values, vectors = np.linalg.eigh(square)
+    return vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def positive_gram(square):
+    """Return -H D H / 2 with its negative eigenvalues set to zero."""
+    n = len(square)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-centring @ square @ centring / 2)
+    return vectors @ np.diag(np.maximum(values, 0)) @ vectors.T
+
+
+def bures(x, y):
+    """Return the fidelity of the Grams of two RDM vectors."""
+    return fidelity(*(positive_gram(scipy.spatial.distance.squareform(np.array(v))) for v in (x, y)))
+
+
+def resampled_bures(model, brain, drawn):
+    """Return the fidelity of the Grams of drawn points, copies and all, about their own mean."""
+    if len(set(drawn)) < 2:
+        return math.nan
+    return fidelity(*(positive_gram(np.asarray(square)[np.ix_(drawn, drawn)]) for square in (model, brain)))
+
+
+SIMILARITIES = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "cosine": cosine,
+    "rho-a": rho_a,
+    "tau-a": tau_a,
+    "whitened-pearson": whitened_pearson,
+    "whitened-cosine": whitened_cosine,
+    "bures": bures,
+}
 
 
 def distance(a, b, metric):
@@ -83,19 +150,39 @@ def resampled_score(model, brain, counts, comparator):
     """Return the score after repeating stimulus i ``counts[i]`` times and dropping its pairs with its own copies."""
     drawn = [i for i, times in enumerate(counts) for _ in range(times)]
     kept = [(i, j) for a, i in enumerate(drawn) for j in drawn[a + 1 :] if i != j]
+    if comparator == "bures":
+        return resampled_bures(model, brain, drawn)
+    if comparator.startswith("whitened"):
+        if len(kept) < 1:
+            return math.nan
+        places = [(a, b) for a in range(len(drawn)) for b in range(a + 1, len(drawn)) if drawn[a] != drawn[b]]
+        x, y = ([square[drawn[a]][drawn[b]] for a, b in places] for square in (model, brain))
+        return SIMILARITIES[comparator](x, y, places)
     return SIMILARITIES[comparator]([model[i][j] for i, j in kept], [brain[i][j] for i, j in kept])
+
+
+def whitened_norm(x):
+    """Return sqrt(x'Vx), V as in ``whitened_cosine``."""
+    n = round((1 + math.sqrt(1 + 8 * len(x))) / 2)
+    contrast = np.array([[(k == i) - (k == j) for k in range(n)] for i, j in itertools.combinations(range(n), 2)])
+    return math.sqrt(np.array(x) @ np.linalg.inv((contrast @ contrast.T) ** 2) @ np.array(x))
 
 
 def pool(triangles, comparator):
     """Return the mean of RDM vectors as the comparator sees them."""
     scaled = []
     for x in triangles:
-        if comparator in ("spearman", "rho-a"):
+        if comparator in ("spearman", "rho-a", "tau-a"):
             scaled.append(mid_ranks(x))
         elif comparator == "pearson":
             m = mean(x)
             sd = math.sqrt(mean([(a - m) ** 2 for a in x]))
             scaled.append([(a - m) / sd for a in x])
+        elif comparator == "bures":
+            scaled.append([a / mean(x) for a in x])
+        elif comparator.startswith("whitened"):
+            m = mean(x) if comparator == "whitened-pearson" else 0
+            scaled.append([(a - m) / whitened_norm([b - m for b in x]) for a in x])
         else:
             rms = math.sqrt(mean([a * a for a in x]))
             scaled.append([a / rms for a in x])
@@ -117,3 +204,35 @@ def multiply_rows_slowly(features):
     n = len(flat)
     gram = np.array([[sum(flat[i] * flat[j]) for j in range(n)] for i in range(n)])
     return gram, np.array([sum(row) for row in flat]), flat.shape[1]
+
+
+def sample_variance(values):
+    """Return the sum of squared deviations over n - 1."""
+    m = mean(values)
+    return sum((v - m) ** 2 for v in values) / (len(values) - 1)
+
+
+def dual_variance(both, subjects, stimuli, n_subjects, n_stimuli):
+    """Return the variance over stimuli and subjects of Schuett et al. 2023, small-sample form, clipped."""
+    a, b = n_subjects / (n_subjects - 1) * subjects, n_stimuli / (n_stimuli - 1) * stimuli
+    corrected = a + b - n_subjects * n_stimuli / (n_subjects - 1) / (n_stimuli - 1) * (both - subjects - stimuli)
+    return min(max(corrected, a, b), both)
+
+
+def discoveries(p):
+    """Return for each p the smallest false discovery rate at which Benjamini and Hochberg's rule admits it."""
+    return [min(q * len(p) / sum(other <= q for other in p) for q in p if q >= own) for own in p]
+
+
+def clusters(inside, edges):
+    """Return the sets of places that are inside and joined through others that are."""
+    left, found = {i for i, here in enumerate(inside) if here}, []
+    while left:
+        grown, front = set(), {min(left)}
+        while front:
+            grown |= front
+            reached = {b for a, b in edges if a in front} | {a for a, b in edges if b in front}
+            front = (reached & left) - grown
+        left -= grown
+        found.append(grown)
+    return found

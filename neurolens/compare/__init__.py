@@ -5,24 +5,39 @@
 ``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli
                  (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``: the kernels)
 ``ceilings``     how well any model could do
+``bootstrap``    scores with intervals and p for new stimuli and subjects (``resampling``: the arithmetic)
+``differences``  ops, layers and models against each other
+``permutation``  is there any similarity: one op, all ops and regions, clusters on the graph (``clusters``)
+``peaks``        how deep each region's best op lies
 ``regions``      which op for which region, chosen and scored on different stimuli
+``results``      scores to rsatoolbox's result objects
 """
 
+from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.ceilings import compute_rdm_ceilings
 from neurolens.compare.comparators import COMPARATORS
+from neurolens.compare.differences import compare_ops
 from neurolens.compare.distances import METRICS
 from neurolens.compare.exchange import from_rsatoolbox, to_rsatoolbox
+from neurolens.compare.peaks import locate_peaks
+from neurolens.compare.permutation import permute_scores
 from neurolens.compare.rdms import compute_rdms
 from neurolens.compare.regions import assign_regions
+from neurolens.compare.results import to_rsatoolbox_result
 from neurolens.compare.similarity import compare_rdms
 
 __all__ = [
     "COMPARATORS",
     "METRICS",
     "assign_regions",
+    "bootstrap_scores",
+    "compare_ops",
     "compare_rdms",
     "compute_rdm_ceilings",
     "compute_rdms",
     "from_rsatoolbox",
+    "locate_peaks",
+    "permute_scores",
     "to_rsatoolbox",
+    "to_rsatoolbox_result",
 ]

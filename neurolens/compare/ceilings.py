@@ -5,6 +5,7 @@ import xarray as xr
 
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
 from neurolens.compare.triangles import BrainPairs, take_brain_pairs
+from neurolens.compare.weights import count_stimuli
 from neurolens.labels import REGION
 
 
@@ -12,8 +13,10 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     """Bounds on the mean similarity over subjects that a model RDM can reach in each region.
 
     lower = mean_s sim(d_s, pool(others)), upper = mean_s sim(d_s, pool(all)), where d_s is the RDM of subject s and
-    pool averages RDMs as the comparator sees them: ranked (spearman, rho-a), z-scored (pearson), divided by the root
-    mean square (cosine). Pooling raw RDMs under a rank comparator would give an "upper" that is no bound.
+    pool averages RDMs as the comparator sees them: ranked (spearman, rho-a, tau-a), z-scored (pearson), divided by the
+    root mean square (cosine), by the whitened norm (whitened ones) or the mean (bures). Pooling raw RDMs under a rank
+    comparator would give an "upper" that is no bound. For tau-a and bures no pool in closed form is best: their upper
+    is close to a bound, and ``ceiling_kind`` says so.
 
     Parameters
     ----------
@@ -75,7 +78,8 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
             "comparator": name,
             "ceiling_kind": (
                 f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, pooled as {name} sees the RDMs; "
-                f"lower leaves the subject out, upper includes it. Subjects per region: {counts}."
+                f"lower leaves the subject out, upper includes it{'' if comparator.exact else ' (close to a bound)'}. "
+                f"Subjects per region: {counts}."
             ),
             "ceiling_note": (
                 f"No ceiling, for fewer than two subjects, in: {', '.join(single)}."
@@ -91,8 +95,7 @@ def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[float, floa
     n_subjects, n_pairs = pairs.shape
     if n_subjects < 2:
         return np.nan, np.nan
-    n_stimuli = round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
-    everything = np.ones((1, n_stimuli), dtype=int)
+    everything = np.ones((1, count_stimuli(n_pairs)), dtype=int)
     scaled = comparator.standardise(pairs)
     total = scaled.sum(axis=0)
     upper = compare_pairs(total[None] / n_subjects, pairs, everything, comparator)

@@ -1,19 +1,29 @@
 """Which op for which region: chosen on one half of the stimuli, scored on the other."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.bootstrap import bootstrap_scores
+from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, list_names
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names
 
 NEEDED = ("split_score", "score_mean", "bootstrap_mean")
 
 
-def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
+def assign_regions(
+    scores: xr.Dataset,
+    *,
+    rdms: tuple[xr.DataArray, xr.DataArray] | None = None,
+    control: Sequence[xr.Dataset] = (),
+    depth: Mapping[str, float] | None = None,
+    split: int = 0,
+) -> xr.Dataset:
     """Best op for each region, with the score it has on stimuli that did not choose it.
 
     The largest of many noisy scores is too large: that it was chosen for its score is why. Here the op with the
@@ -24,6 +34,12 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     scores : Dataset
         From ``compare_rdms``: ``split_score`` (split, half, op, region), ``score_mean`` (op, region),
         ``bootstrap_mean`` (bootstrap, op, region). Any unit.
+    rdms : (model_rdms, brain_rdms), optional
+        Those the scores were made from; with them the held-out score gets an interval.
+    control : sequence of Dataset
+        Scores of the same regions for models with random weights (``randomize``), one per seed, made like ``scores``.
+    depth : mapping of op to number, optional
+        As for ``locate_peaks``.
     split : int
         Which random half split names the op.
 
@@ -32,10 +48,16 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     Dataset over region (and op)
         ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
         ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, the honest number.
+        ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and subjects, as ``bootstrap_scores`` on
+        half b; only with ``rdms``.
         ``naive_op``, ``naive_score``: largest score on all stimuli, biased up; for comparison only.
         ``agreement``: fraction of the ``2 n_splits`` halves that choose ``best_op``; in [0, 1].
         ``heldout_mean``: mean over splits and both directions of the score on the half that did not choose. It
         belongs to the procedure, not to ``best_op``: each half may choose another op.
+        ``nested_score``: the same with the op chosen by the other subjects and scored in the subject left out, mean
+        over subjects; NaN for fewer than two. Honest about subjects too.
+        ``control_score`` (control, region): ``heldout_mean`` of each control; only with ``control``.
+        ``peak_depth``, ``hierarchy`` and their intervals: as ``locate_peaks``.
         ``indistinguishable`` (region, op): True where the bootstrap interval of (best_op - op) includes 0, and for
         best_op itself. Without bootstrap draws nothing can be told apart, so every op with a score is True.
 
@@ -43,6 +65,8 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     ------
     InputError
         The scores hold no half splits (``n_splits=0``), or ``split`` is not one of them.
+    LabelError
+        Regions of a control, or labels of ``rdms``, differ from those of ``scores``.
 
     Warns
     -----
@@ -52,7 +76,8 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     Notes
     -----
     Halves hold half the stimuli, so scores on them are noisier than ``score_mean``, but neither larger nor smaller in
-    expectation for an op fixed in advance. Honest about stimuli, not about subjects: both halves have the same ones.
+    expectation for an op fixed in advance. ``heldout_score`` is honest about stimuli, not about subjects: both halves
+    have the same ones.
 
     References
     ----------
@@ -83,13 +108,14 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     halves = scores["split_score"].transpose("split", "half", OP, REGION).values
     overall = scores["score_mean"].transpose(OP, REGION).values
     draws = scores["bootstrap_mean"].transpose("bootstrap", OP, REGION).values
+    regions = scores[REGION].values
     confidence = float(scores.attrs.get("confidence", 0.95))
 
     found = [
         _choose_op(ops, halves[..., r], overall[:, r], draws[..., r], split, confidence)
         for r in range(scores.sizes[REGION])
     ]
-    empty = [region for region, choice in zip(scores[REGION].values, found, strict=True) if not choice["best_op"]]
+    empty = [region for region, choice in zip(regions, found, strict=True) if not choice["best_op"]]
     if empty:
         warnings.warn(
             f"no op could be chosen, for want of a score, in: {list_names(empty)}. Drop those regions, or look at "
@@ -97,12 +123,12 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
             RuntimeWarning,
             stacklevel=2,
         )
-    return xr.Dataset(
+    best = xr.Dataset(
         {
             name: ((REGION, OP) if np.ndim(value) else REGION, np.array([choice[name] for choice in found]))
             for name, value in found[0].items()
         },
-        coords={REGION: scores[REGION].values, OP: ops},
+        coords={REGION: regions, OP: ops},
         attrs={
             **{key: scores.attrs[key] for key in ("method", "comparator", "metric") if key in scores.attrs},
             "split": split,
@@ -110,6 +136,60 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
             "confidence": confidence,
         },
     )
+    if "split_subject_score" in scores:
+        by_subject = scores["split_subject_score"].transpose(REGION, "split", "half", OP, SUBJECT).values
+        best["nested_score"] = (REGION, [_nest_subjects(score) for score in by_subject])
+    if control:
+        found_again = [assign_regions(other)["heldout_mean"] for other in control]
+        aligned = [
+            align_stimuli(x, regions.tolist(), name="control", other="scores", dims=[REGION]) for x in found_again
+        ]
+        best["control_score"] = (("control", REGION), np.stack(aligned))
+    if rdms is not None:
+        best = best.assign(_bound_heldout(best.best_op, scores, rdms, split))
+    return best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
+
+
+def _bound_heldout(
+    best_op: xr.DataArray, scores: xr.Dataset, rdms: tuple[xr.DataArray, xr.DataArray], split: int
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the interval and p of the score that ``best_op`` (region) has on half b of ``split``."""
+    member = scores["split_member"].isel(split=split)
+    ids = member[STIMULUS].values.tolist()
+    model, brain = (
+        align_stimuli(side, ids, name=name, other="scores")
+        for side, name in zip(rdms, ("model_rdms", "brain_rdms"), strict=True)
+    )
+    half_b = member[STIMULUS].values[~member.values]
+    part = {STIMULUS: half_b, STIMULUS_2: half_b}
+    chosen = [op for op in scores[OP].values if op in set(best_op.values)]
+    names = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
+    if not chosen:
+        return {name: (REGION, np.full(len(best_op), np.nan)) for name in names}
+    found = bootstrap_scores(
+        model.sel({OP: chosen, **part}),
+        brain.sel(part),
+        comparator=scores.attrs["comparator"],
+        n_bootstrap=max(2, int(scores.attrs["n_bootstrap"])),
+        confidence=float(scores.attrs["confidence"]),
+    )
+    there = best_op != ""
+    picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
+    return {name: (REGION, picked[source].values) for name, source in names.items()}
+
+
+def _nest_subjects(halves: np.ndarray) -> float:
+    """Return the mean score in the subject and the half that did not choose, of ``halves`` (split, half, op, subject).
+
+    The other subjects choose on the other half.
+    """
+    halves = halves[..., ~np.isnan(halves).all(axis=(0, 1, 2))]
+    n_subjects = halves.shape[-1]
+    if n_subjects < 2 or np.isnan(halves).all(axis=2).any():
+        return np.nan
+    others = (halves.sum(axis=-1, keepdims=True) - halves) / (n_subjects - 1)
+    chosen = np.nanargmax(others, axis=2)[:, ::-1, None]
+    return float(np.take_along_axis(halves, chosen, axis=2).mean())
 
 
 def _choose_op(

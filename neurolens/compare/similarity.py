@@ -31,7 +31,8 @@ def compare_rdms(
 
     Over the pairs p of stimuli, x = model and y = brain dissimilarities: ``pearson`` r(x, y); ``spearman`` r of their
     mid-ranks; ``cosine`` sum x y / sqrt(sum x^2 sum y^2); ``rho-a`` = 12 / (N^3 - N) sum (R_x - mean)(R_y - mean) for
-    N pairs and mid-ranks R, the mean Spearman under random tie breaking: fair to models that predict ties.
+    N pairs and mid-ranks R, the mean Spearman under random tie breaking: fair to models that predict ties;
+    ``whitened-pearson``, ``whitened-cosine``: those of RDMs freed of the covariance of pairs that share a stimulus.
 
     Parameters
     ----------
@@ -57,8 +58,8 @@ def compare_rdms(
         ``score``, ``ci_low``, ``ci_high`` (op, region, subject); ``score_mean``, ``mean_ci_low``, ``mean_ci_high``
         (op, region), mean over the subjects that have the region; ``ceiling_lower``, ``ceiling_upper`` (region), see
         ``compute_rdm_ceilings``; ``bootstrap_mean`` (bootstrap, op, region), float32; ``split_score`` (split, half, op,
-        region), mean over subjects; ``split_member`` (split, stimulus), True in half a. Unit: that of the comparator,
-        in [-1, 1]. Attributes say how it was made.
+        region), mean over subjects; ``split_subject_score`` (split, half, op, region, subject); ``split_member``
+        (split, stimulus), True in half a. Unit: that of the comparator, in [-1, 1]. Attributes say how it was made.
 
     Raises
     ------
@@ -77,7 +78,8 @@ def compare_rdms(
 
     Notes
     -----
-    Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects.
+    Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects; for
+    both, and for p values, see ``bootstrap_scores``.
     Pairs of a stimulus with its own copy are dropped. A draw in which a score is undefined is left out of its interval.
     Time O(draws ops brains n^2), linear in each; memory is bounded by blocks, plus ``bootstrap_mean``.
 
@@ -118,21 +120,21 @@ def compare_rdms(
     score, ci_low, ci_high = np.full((3, *shape), np.nan)
     mean, mean_low, mean_high = np.full((3, *shape[:2]), np.nan)
     boot_mean = np.full((n_bootstrap, *shape[:2]), np.nan, dtype=np.float32)
-    split_score = np.full((len(halves), *shape[:2]), np.nan)
+    split_score = np.full((len(halves), *shape), np.nan)
     usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
     n_brains = int(brain.present.sum())
     width = max(1, min(BLOCK_PAIRS // model.pairs.shape[1], BLOCK_DRAWS // (max(1, n_bootstrap) * n_brains)))
     for ops in np.split(usable, range(width, len(usable), width)):
         pairs = model.pairs[ops]
         score[ops] = _score(pairs, brain.pairs, brain.present, whole, kernel)[0]
-        mean[ops] = _mean_subjects(score[ops], brain.present)
-        split_score[:, ops] = _mean_subjects(_score(pairs, brain.pairs, brain.present, halves, kernel), brain.present)
+        mean[ops] = mean_subjects(score[ops], brain.present)
+        split_score[:, ops] = _score(pairs, brain.pairs, brain.present, halves, kernel)
         drawn = _score(pairs, brain.pairs, brain.present, draws, kernel)
-        drawn_mean = _mean_subjects(drawn, brain.present)
+        drawn_mean = mean_subjects(drawn, brain.present)
         ci_low[ops], ci_high[ops] = percentile_interval(drawn, confidence)
         mean_low[ops], mean_high[ops] = percentile_interval(drawn_mean, confidence)
         boot_mean[:, ops] = drawn_mean
-    _warn_undefined(model.ops[np.isnan(score[:, brain.present]).any(axis=1)])
+    warn_undefined(model.ops[np.isnan(score[:, brain.present]).any(axis=1)])
 
     ceilings = bound_scores(brain, kernel, comparator)
     by_subject, by_region = (OP, REGION, SUBJECT), (OP, REGION)
@@ -147,7 +149,11 @@ def compare_rdms(
             "ceiling_lower": ceilings["ceiling_lower"],
             "ceiling_upper": ceilings["ceiling_upper"],
             "bootstrap_mean": (("bootstrap", *by_region), boot_mean),
-            "split_score": (("split", "half", *by_region), split_score.reshape(n_splits, 2, *shape[:2])),
+            "split_score": (
+                ("split", "half", *by_region),
+                mean_subjects(split_score, brain.present).reshape(n_splits, 2, *shape[:2]),
+            ),
+            "split_subject_score": (("split", "half", *by_subject), split_score.reshape(n_splits, 2, *shape)),
             "split_member": (("split", STIMULUS), member),
         },
         coords={
@@ -181,7 +187,7 @@ def _score(
     return result
 
 
-def _mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
+def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the mean over the subjects ``present`` (region, subject); NaN if any of them is undefined, or none is."""
     count = present.sum(axis=-1)
     return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
@@ -200,7 +206,7 @@ def _check_settings(n_bootstrap: int, n_splits: int, confidence: float, n_stimul
         raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}. Pass e.g. confidence=0.95.")
 
 
-def _warn_undefined(ops: np.ndarray) -> None:
+def warn_undefined(ops: np.ndarray) -> None:
     """Warn once, naming the ops without a score."""
     if len(ops):
         warnings.warn(

@@ -28,6 +28,11 @@ class Moments(NamedTuple):
     total: np.ndarray
 
 
+def count_stimuli(n_pairs: int) -> int:
+    """Return n for n(n-1)/2 pairs."""
+    return round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
+
+
 def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (draws, weights) in blocks of draws, with weights (d', p) = c_i c_j for ``counts`` (d, n)."""
     first, second = np.triu_indices(counts.shape[1], 1)

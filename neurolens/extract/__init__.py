@@ -1,13 +1,14 @@
 """From a model and stimuli to labelled results of every operation.
 
 ``recorder`` catches the calls, ``sites`` and ``scopes`` name them, ``trace`` and ``validate`` are one pass,
-``activations`` and ``grams`` a whole stimulus set.
+``activations`` and ``grams`` a whole stimulus set; ``randomize`` makes a control with random weights.
 """
 
 from neurolens.extract.activations import extract_activations
 from neurolens.extract.forecast import Forecast, forecast
 from neurolens.extract.grams import extract_grams
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
+from neurolens.extract.randomize import randomize
 from neurolens.extract.reducers import PCA, REDUCERS, Cast, Pool, Project, Subsample
 from neurolens.extract.rolling import Layer, LayerEdge
 from neurolens.extract.store import open_activations
@@ -37,6 +38,7 @@ __all__ = [
     "forecast",
     "load_trace",
     "open_activations",
+    "randomize",
     "trace",
     "validate",
 ]

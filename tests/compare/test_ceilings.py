@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import oracles
 import pytest
@@ -7,7 +9,16 @@ from squares import draw_square, label_squares
 from neurolens.compare import COMPARATORS, compare_rdms, compute_rdm_ceilings, to_rsatoolbox
 from neurolens.errors import InputError, UnknownNameError
 
-RSATOOLBOX_NAMES = {"spearman": "spearman", "pearson": "corr", "cosine": "cosine", "rho-a": "rho-a"}
+RSATOOLBOX_NAMES = {
+    "spearman": "spearman",
+    "pearson": "corr",
+    "cosine": "cosine",
+    "rho-a": "rho-a",
+    "tau-a": "tau-a",
+    "whitened-pearson": "corr_cov",
+    "whitened-cosine": "cosine_cov",
+    "bures": "bures",
+}
 
 
 def build_brain(rng, n_subjects=4, n=8, noise=0.5):
@@ -23,16 +34,24 @@ class TestOracles:
         brain.values *= np.array([1, 100, 0.01, 5])[None, :, None, None]
         found = compute_rdm_ceilings(brain, comparator=comparator)
         lower, upper = oracles.ceilings(brain.values[0], comparator)
-        assert found.ceiling_lower.item() == pytest.approx(lower, abs=1e-12)
-        assert found.ceiling_upper.item() == pytest.approx(upper, abs=1e-12)
+        assert found.ceiling_lower.item() == pytest.approx(lower, abs=2e-7 if comparator == "bures" else 1e-12)
+        assert found.ceiling_upper.item() == pytest.approx(upper, abs=2e-7 if comparator == "bures" else 1e-12)
 
     def test_rsatoolbox(self, rng, comparator):
+        if comparator == "bures":
+            pytest.skip("rsatoolbox cannot pool for Bures")
         brain = build_brain(rng)
         found = compute_rdm_ceilings(brain, comparator=comparator)
-        lower, upper = boot_noise_ceiling(to_rsatoolbox(brain), method=RSATOOLBOX_NAMES[comparator])
-        np.testing.assert_allclose([found.ceiling_lower.item(), found.ceiling_upper.item()], [lower, upper], atol=1e-12)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Noise ceiling for tau based on averaged ranks")
+            lower, upper = boot_noise_ceiling(to_rsatoolbox(brain), method=RSATOOLBOX_NAMES[comparator])
+        # Its solver for whitening stops early: our upper bound, which is a maximum, is the larger one.
+        atol = 5e-4 if comparator.startswith("whitened") else 1e-12
+        np.testing.assert_allclose([found.ceiling_lower.item(), found.ceiling_upper.item()], [lower, upper], atol=atol)
+        assert found.ceiling_upper.item() >= upper - 1e-12
 
     def test_no_model_beats_the_upper_bound(self, rng, comparator):
+        slack = 1e-12 if COMPARATORS[comparator].exact else 0.05
         brain = build_brain(rng, n=6, noise=2)
         upper = compute_rdm_ceilings(brain, comparator=comparator).ceiling_upper.item()
         subjects = brain.values[0]
@@ -40,7 +59,7 @@ class TestOracles:
         rivals += [np.mean([s / s.max() for s in subjects], axis=0), np.median(subjects, axis=0)]
         model = label_squares(rivals, op=[f"m{k}" for k in range(len(rivals))])
         scores = compare_rdms(model, brain, comparator=comparator, n_bootstrap=0, n_splits=0)
-        assert float(scores.score_mean.max()) <= upper + 1e-12
+        assert float(scores.score_mean.max()) <= upper + slack
         assert scores.ceiling_upper.item() == upper
 
     def test_planted_truth_lies_between(self, rng, comparator):
@@ -54,9 +73,15 @@ class TestOracles:
             lower.append(scores.ceiling_lower.item())
             score.append(scores.score_mean.item())
             upper.append(scores.ceiling_upper.item())
-        if comparator != "rho-a":
+        if comparator != "rho-a" and COMPARATORS[comparator].exact:
             assert all(np.array(score) <= np.array(upper) + 1e-12)
         assert np.mean(lower) < np.mean(score) < np.mean(upper)
+
+
+def test_ceilings_that_are_no_strict_bound_say_so(rng):
+    brain = build_brain(rng)
+    assert "close to a bound" in compute_rdm_ceilings(brain, comparator="tau-a").attrs["ceiling_kind"]
+    assert "close to a bound" not in compute_rdm_ceilings(brain, comparator="rho-a").attrs["ceiling_kind"]
 
 
 def test_known_answer():
@@ -85,8 +110,9 @@ def test_identical_subjects_reach_one(rng):
     brain = label_squares([draw_square(rng, 6)] * 3, subject=list("ABC"))
     for comparator in COMPARATORS:
         ceilings = compute_rdm_ceilings(brain, comparator=comparator)
-        assert ceilings.ceiling_lower.item() == pytest.approx(1)
-        assert ceilings.ceiling_upper.item() == pytest.approx(1)
+        best = 1 if comparator != "tau-a" else oracles.tau_a(*[oracles.triangle(brain.values[0])] * 2)
+        assert ceilings.ceiling_lower.item() == pytest.approx(best)
+        assert ceilings.ceiling_upper.item() == pytest.approx(best)
     assert ceilings.attrs["ceiling_note"] == "Every region has a ceiling."
 
 

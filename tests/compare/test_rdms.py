@@ -189,7 +189,7 @@ class TestResponses:
 
     def test_extra_dimension(self, rng):
         with pytest.raises(LabelError, match="responses must have dimensions"):
-            compute_rdms(build_responses(rng).expand_dims(time_bin=2))
+            compute_rdms(build_responses(rng).expand_dims(band=2))
 
 
 class TestDeadStimuli:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
-from neurolens.compare import assign_regions, compare_rdms
-from neurolens.errors import InputError
+from neurolens.compare import assign_regions, bootstrap_scores, compare_rdms, locate_peaks
+from neurolens.errors import InputError, LabelError
 
 
 def build_scores(splits, overall, draws, confidence=0.9) -> xr.Dataset:
@@ -90,9 +90,9 @@ def test_errors(scores):
 def test_order_of_ops_changes_no_choice(seed):
     rng = np.random.default_rng(seed)
     scores = build_scores(rng.random((2, 2, 3, 2)), rng.random((3, 2)), rng.random((5, 3, 2)))
-    xr.testing.assert_equal(
-        assign_regions(scores), assign_regions(scores.isel(op=rng.permutation(3))).sel(op=["a", "b", "c"])
-    )
+    depth = {"a": 1, "b": 2, "c": 3}
+    moved = assign_regions(scores.isel(op=rng.permutation(3)), depth=depth).sel(op=["a", "b", "c"])
+    xr.testing.assert_equal(assign_regions(scores, depth=depth), moved)
 
 
 def test_choosing_among_noise_inflates_only_the_naive_score(rng):
@@ -122,3 +122,79 @@ def test_planted_op_is_found(rng):
     assert best.best_op.item() == "op4"
     assert best.agreement.item() == 1
     assert best.indistinguishable.sum().item() == 1
+
+
+def build_sides(rng) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return six ops of which the second makes V1 and the fifth IT, in three subjects; C has no IT."""
+    squares = [draw_square(rng, 16) for _ in range(6)]
+    model = label_squares(squares, op=[f"op{k}" for k in range(6)])
+    sides = [[squares[k] + 0.7 * draw_square(rng, 16) for _ in "ABC"] for k in (1, 4)]
+    brain = label_squares(sides, region=["V1", "IT"], subject=list("ABC"))
+    brain[1, 2] = np.nan
+    return model, brain
+
+
+def test_heldout_interval_is_that_of_the_other_half(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
+    best = assign_regions(scores, rdms=(model.isel(stimulus=slice(None, None, -1)), brain), split=2)
+    assert best.best_op.values.tolist() == ["op1", "op4"]
+    kept = scores.stimulus.values[~scores.split_member.values[2]]
+    half = {"stimulus": kept, "stimulus_2": kept}
+    for region, op in (("V1", "op1"), ("IT", "op4")):
+        alone = bootstrap_scores(model.sel(half), brain.sel(half), n_bootstrap=40).sel(region=region, op=op)
+        here = best.sel(region=region)
+        assert float(here.heldout_score) == pytest.approx(float(alone.score_mean))
+        assert float(here.heldout_ci_low) == pytest.approx(float(alone.mean_ci_low))
+        assert float(here.heldout_ci_high) == pytest.approx(float(alone.mean_ci_high))
+        assert float(here.heldout_p) == pytest.approx(float(alone.mean_p))
+
+
+def test_region_without_choice_has_no_interval(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=20, n_splits=2)
+    for missing in (["V1"], ["V1", "IT"]):
+        for name in ("split_score", "split_subject_score", "score_mean", "bootstrap_mean"):
+            scores[name].loc[{"region": missing}] = np.nan
+        with pytest.warns(RuntimeWarning, match="no op could be chosen"):
+            best = assign_regions(scores, rdms=(model, brain))
+        assert best.heldout_p.isnull().values.tolist() == [True, "IT" in missing]
+
+
+def test_nested_score_leaves_a_subject_and_a_half_out(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=0, n_splits=4)
+    found = assign_regions(scores).nested_score
+    for region, members in (("V1", "ABC"), ("IT", "AB")):
+        halves = scores.split_subject_score.sel(region=region)
+        values = []
+        for split in range(4):
+            for here, there in (("a", "b"), ("b", "a")):
+                for left_out in members:
+                    others = [s for s in members if s != left_out]
+                    choice = halves.isel(split=split).sel(half=here, subject=others).mean("subject").idxmax("op").item()
+                    values.append(float(halves.isel(split=split).sel(half=there, subject=left_out, op=choice)))
+        assert float(found.sel(region=region)) == pytest.approx(np.mean(values))
+    assert assign_regions(scores.isel(subject=[0])).nested_score.isnull().all()
+
+
+def test_control_goes_through_the_same_procedure(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=0, n_splits=4)
+    others = [
+        compare_rdms(build_sides(rng)[0], brain.isel(region=[1, 0]), n_bootstrap=0, n_splits=4, rng=k) for k in range(2)
+    ]
+    best = assign_regions(scores, control=others)
+    assert best.control_score.dims == ("control", "region")
+    for k, other in enumerate(others):
+        np.testing.assert_allclose(best.control_score[k], assign_regions(other).heldout_mean[::-1])
+    assert (best.control_score < best.heldout_mean).all()
+    with pytest.raises(LabelError, match="control and scores must hold the same 2 ids along 'region'"):
+        assign_regions(scores, control=[others[0].isel(region=[0])])
+
+
+def test_depths_are_those_of_locate_peaks(scores):
+    depth = {"a": 3.0, "b": 5.0, "c": 8.0}
+    best, peaks = assign_regions(scores, depth=depth), locate_peaks(scores, depth=depth)
+    for name in ("peak_depth", "peak_depth_low", "peak_depth_high", "hierarchy"):
+        xr.testing.assert_equal(best[name], peaks[name])

@@ -1,0 +1,99 @@
+"""Distances that know the noise, from the Gram of single presentations: Mahalanobis and crossnobis. Pure arrays.
+
+For features A (presentation, feature) with G = A A', the residuals about the mean of each stimulus are E = Q A, so the
+noise covariance enters only through G: A inv(a I + b E'E) A' = (G - G Q inv(a/b I + Q G Q) Q G) / a (Woodbury). No
+matrix of features by features is ever formed, and a Gram of presentations is as good as the features themselves.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from neurolens.compare.distances import euclidean_distance
+from neurolens.errors import InputError
+
+
+class Design(NamedTuple):
+    """Which of ``n_stimuli`` each presentation showed, ``codes`` (presentation,), and in which run, ``runs``."""
+
+    codes: np.ndarray
+    n_stimuli: int
+    runs: np.ndarray
+
+
+def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Return the matrix (stimulus, presentation) that averages the presentations of each stimulus; 0 where none."""
+    hits = codes == np.arange(n_stimuli)[:, None]
+    return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
+
+
+def keep_gram(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+    """Return ``gram`` as it is: noise that is equal and independent over features."""
+    return gram
+
+
+def whiten_gram(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+    """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004): shrunk towards a multiple of the identity.
+
+    Residuals are about each stimulus' mean over all its presentations; degrees of freedom: presentations - stimuli.
+    """
+    n, codes = len(gram), design.codes
+    dof = n - len(np.unique(codes))
+    if dof < 2:
+        raise InputError(f"repeats leave {dof} degrees of freedom, and noise needs at least 2")
+    crossed = gram - gram @ average_rows(codes, design.n_stimuli)[codes].T
+    residual = crossed - (average_rows(codes, design.n_stimuli) @ crossed)[codes]
+    power = np.diag(residual)
+    if power.sum() <= 1e-12 * np.trace(gram):
+        raise InputError("repeats do not differ, so there is no noise to measure")
+    size = (residual**2).sum() / n**2
+    variance = power.sum() / (n * n_features)
+    off = size - n_features * variance**2
+    error = ((power**2).mean() - size) / n
+    shrinkage = min(1.0, error / off) if off > 0 else 1.0
+    if shrinkage <= 1e-12:
+        raise InputError("repeats are too few to shrink their covariance")
+    ridge = shrinkage * variance * n / dof
+    if shrinkage == 1:
+        return gram / ridge
+    inner = residual + np.eye(n) * (ridge * dof / (1 - shrinkage))
+    return (gram - crossed @ np.linalg.solve(inner, crossed.T)) / ridge
+
+
+def mahalanobis_distance(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+    """Return the SQUARED distance of stimulus means per feature, from a whitened Gram of presentations."""
+    mean = average_rows(design.codes, design.n_stimuli)
+    return euclidean_distance(mean @ gram @ mean.T, np.zeros(design.n_stimuli), n_features, 0.0)
+
+
+def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+    """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature, x from that run and y from all others.
+
+    NaN for a pair that no run has together with another run; 0 is expected where two stimuli do not differ.
+    """
+    total, folds = np.zeros((2, design.n_stimuli, design.n_stimuli))
+    for run in np.unique(design.runs):
+        here = design.runs == run
+        test, train = np.zeros((2, design.n_stimuli, len(gram)))
+        test[:, here] = average_rows(design.codes[here], design.n_stimuli)
+        train[:, ~here] = average_rows(design.codes[~here], design.n_stimuli)
+        shared = test.any(axis=1) & train.any(axis=1)
+        both = np.outer(shared, shared)
+        inner = test @ gram @ train.T
+        total += np.where(both, np.add.outer(np.diag(inner), np.diag(inner)) - inner - inner.T, 0.0)
+        folds += both
+    distance = (total + total.T) / 2 / np.where(folds > 0, folds, np.nan) / n_features
+    np.fill_diagonal(distance, 0.0)
+    return distance
+
+
+NOISES: dict[str, Callable[[np.ndarray, int, Design], np.ndarray]] = {
+    "ledoit-wolf": whiten_gram,
+    "identity": keep_gram,
+}
+
+NOISE_METRICS: dict[str, Callable[[np.ndarray, int, Design], np.ndarray]] = {
+    "mahalanobis": mahalanobis_distance,
+    "crossnobis": crossnobis_distance,
+}

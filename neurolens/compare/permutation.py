@@ -1,0 +1,212 @@
+"""Is there any similarity at all? Permutation of the stimuli, over many ops and regions, and on the graph."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.clusters import label_clusters, sum_clusters
+from neurolens.compare.comparators import compare_pairs, find_comparator
+from neurolens.compare.embeddings import EMBEDDINGS
+from neurolens.compare.resampling import control_discoveries
+from neurolens.compare.similarity import mean_subjects, warn_undefined
+from neurolens.compare.triangles import BrainPairs, ModelPairs, take_brain_pairs, take_model_pairs
+from neurolens.compare.whitening import expand_pairs
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, list_names
+
+# Numbers in the permuted squares that one block holds.
+BLOCK_NUMBERS = 2**23
+
+
+def permute_scores(
+    model_rdms: xr.DataArray,
+    brain_rdms: xr.DataArray,
+    *,
+    comparator: str = "spearman",
+    edges: Iterable[tuple[str, str]] = (),
+    cluster_p: float = 0.05,
+    n_permutations: int = 1000,
+    rng: int | np.random.Generator = 0,
+) -> xr.Dataset:
+    """Test of no relation between each op and each region, by permuting the stimuli of the brain RDMs.
+
+    A permutation moves rows and columns together, the same in all regions and subjects, so pairs that share a
+    stimulus and the dependence among regions stay as they are. p = (1 + hits) / (1 + permutations), one-sided.
+
+    Parameters
+    ----------
+    model_rdms, brain_rdms : DataArray
+        As for ``compare_rdms``. To test one subject, select it.
+    comparator : str
+        A key of ``COMPARATORS``.
+    edges : iterable of (op, op)
+        Which ops are neighbours, either way round; both must be in ``model_rdms``. With edges, clusters are tested.
+    cluster_p : float
+        An op may join a cluster where its own p is at most this; chosen in advance, it changes power, not error rate.
+    n_permutations : int
+        1 or more; the smallest possible p is 1 / (1 + n_permutations).
+    rng : int or Generator
+        Seed of the permutations.
+
+    Returns
+    -------
+    Dataset over (op, region)
+        ``score_mean``: mean over subjects, unit of the comparator; ``null_mean``, ``null_sd``: under permutation.
+        ``p``: of this op and region alone; ``q``: Benjamini-Hochberg over all of them; ``p_max``: against the largest
+        (score - null_mean) / null_sd of all ops and regions, which bounds the chance of any false finding. With
+        edges: ``cluster``: number of the cluster within its region, 0 for none, and ``p_cluster``: against the
+        largest cluster anywhere, NaN outside clusters.
+
+    Raises
+    ------
+    InputError, LabelError, UnknownNameError
+        As for ``compare_rdms``; a number of permutations or a ``cluster_p`` that cannot be used; an unknown op in
+        ``edges``.
+
+    Notes
+    -----
+    Clusters on the graph of operations are new here: ops joined by an edge form clusters as neighbouring times do in
+    MEG. A cluster's mass is the sum of its standardised scores, compared with the largest under each permutation,
+    over all regions. It says that the region is related to some op in the cluster, not to which, nor where the cluster
+    ends. ``benchmarks/simulate.py`` measures its error rate. The null is that no stimulus of one side belongs to a
+    stimulus of the other: a low p says that there is a relation, not that it is specific. Time
+    O(permutations ops regions n^2).
+
+    References
+    ----------
+    Kriegeskorte et al. (2008) Front. Syst. Neurosci. 2:4, on permuting stimuli; Phipson & Smyth (2010) Stat. Appl.
+    Genet. Mol. Biol. 9:39, on p; Nichols & Holmes (2002) Hum. Brain Mapp. 15:1, on the maximum; Maris & Oostenveld
+    (2007) J. Neurosci. Methods 164:177, on clusters in time. Checked against loops (``test_permutation.py``).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> ids = [f"s{i}" for i in range(8)]
+    >>> square = np.abs(np.subtract.outer(np.arange(8.0) ** 2, np.arange(8.0) ** 2))
+    >>> rdm = xr.DataArray(square, dims=("stimulus", "stimulus_2"), coords={"stimulus": ids, "stimulus_2": ids})
+    >>> tested = permute_scores(rdm, rdm, n_permutations=99)
+    >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
+    (('op', 'region'), 0.01)
+    """
+    find_comparator(comparator)
+    model = take_model_pairs(model_rdms)
+    brain = take_brain_pairs(brain_rdms, model.ids)
+    if not isinstance(n_permutations, int | np.integer) or n_permutations < 1:
+        raise InputError(f"n_permutations must be 1 or more, got {n_permutations!r}. Pass n_permutations=1000.")
+    if not 0 < cluster_p < 1:
+        raise InputError(f"cluster_p must lie between 0 and 1, got {cluster_p!r}. Pass e.g. cluster_p=0.05.")
+    links = _index_edges(edges, model.ops)
+
+    generator = np.random.default_rng(rng)
+    orders = np.stack(
+        [np.arange(len(model.ids)), *(generator.permutation(len(model.ids)) for _ in range(n_permutations))]
+    )
+    score = score_embedded if comparator in EMBEDDINGS else score_pairs
+    scores = score(model, brain, orders, comparator)
+    warn_undefined(model.ops[np.isnan(scores[0][:, brain.present.any(axis=1)]).any(axis=1)])
+    deviation, centre, spread = standardise_null(scores)
+    reached = rank_draws(scores)
+    p = reached[0]
+    found = {
+        "score_mean": scores[0],
+        "null_mean": centre,
+        "null_sd": spread,
+        "p": p,
+        "q": control_discoveries(p),
+        "p_max": _compare_maxima(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf)),
+    }
+    if len(links):
+        inside = reached <= cluster_p
+        labels = label_clusters(inside, links)
+        mass = sum_clusters(labels, deviation)
+        found["cluster"] = labels[0]
+        found["p_cluster"] = np.where(inside[0], _compare_maxima(mass[0], mass.max(axis=(1, 2))), np.nan)
+    return xr.Dataset(
+        {name: ((OP, REGION), values) for name, values in found.items()},
+        coords={OP: model.ops, REGION: brain.regions},
+        attrs={
+            "method": "rsa",
+            "comparator": comparator,
+            "metric": str(model_rdms.attrs.get("metric", "unknown")),
+            "n_stimuli": len(model.ids),
+            "n_permutations": int(n_permutations),
+            "cluster_p": float(cluster_p),
+            "rng": "generator" if isinstance(rng, np.random.Generator) else int(rng),
+        },
+    )
+
+
+def score_embedded(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str) -> np.ndarray:
+    """Return the mean over subjects (order, op, region) with the brain's stimuli in each of ``orders`` (order, n).
+
+    Sums of products of embedded RDMs: the mean over subjects is that with the mean of their embeddings.
+    """
+    n_ops, n_regions, n = len(model.ops), len(brain.regions), orders.shape[1]
+    embed = EMBEDDINGS[comparator]
+    x = embed(model.pairs).reshape(n_ops, -1)
+    y = np.full((n_regions, n, n), np.nan)
+    for region, here in enumerate(brain.present):
+        if here.any():
+            y[region] = embed(brain.pairs[region, here]).mean(axis=0)
+    scores = np.empty((len(orders), n_ops, n_regions))
+    step = max(1, BLOCK_NUMBERS // y.size)
+    for start in range(0, len(orders), step):
+        block = orders[start : start + step]
+        moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
+        scores[start : start + step] = (x @ moved.T).reshape(n_ops, n_regions, -1).transpose(2, 0, 1)
+    return scores
+
+
+def score_pairs(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str) -> np.ndarray:
+    """Return what ``score_embedded`` does for any comparator, comparing anew under each of ``orders``."""
+    kernel, everything = find_comparator(comparator), np.ones((1, orders.shape[1]), dtype=int)
+    usable = ~np.isnan(model.pairs).any(axis=1)
+    squares = expand_pairs(brain.pairs[brain.present])
+    first, second = np.triu_indices(orders.shape[1], 1)
+    scores = np.full((len(orders), len(model.ops), *brain.present.shape), np.nan)
+    for place, order in enumerate(orders):
+        moved = squares[:, order[first], order[second]]
+        found = np.full((len(model.ops), len(squares)), np.nan)
+        found[usable] = compare_pairs(model.pairs[usable], moved, everything, kernel)[0]
+        scores[place][:, brain.present] = found
+    return mean_subjects(scores, brain.present)
+
+
+def standardise_null(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (score - mean) / sd over the first axis, observed and permuted alike, with that mean and sd."""
+    centre, spread = scores.mean(axis=0), scores.std(axis=0)
+    return (scores - centre) / np.where(spread > 0, spread, np.nan), centre, spread
+
+
+def rank_draws(scores: np.ndarray) -> np.ndarray:
+    """Return the share of draws that reach each of ``scores`` (1 + permutation, m, r): its p, were it observed.
+
+    Permutations that change nothing, of which small sets have many, count whatever the rounding. NaN stays NaN.
+    """
+    order = np.sort(scores, axis=0)
+    p = np.empty_like(scores)
+    for place in np.ndindex(scores.shape[1:]):
+        here = (slice(None), *place)
+        p[here] = (len(scores) - np.searchsorted(order[here], scores[here] - 1e-12, side="left")) / len(scores)
+    return np.where(np.isnan(scores), np.nan, p)
+
+
+def _compare_maxima(observed: np.ndarray, maxima: np.ndarray) -> np.ndarray:
+    """Return the share of ``maxima`` (draw,), the observed one among them, that reach each of ``observed``."""
+    order = np.sort(maxima)
+    p = (len(order) - np.searchsorted(order, observed - 1e-9, side="left")) / len(order)
+    return np.where(np.isnan(observed), np.nan, p)
+
+
+def _index_edges(edges: Iterable[tuple[str, str]], ops: np.ndarray) -> np.ndarray:
+    """Return ``edges`` as places (edge, 2) in ``ops``."""
+    place = {str(op): i for i, op in enumerate(ops)}
+    pairs = list(edges)
+    unknown = dict.fromkeys(op for pair in pairs for op in pair if op not in place)
+    if unknown:
+        raise LabelError(
+            f"edges must join ops of model_rdms, which lack {list_names(unknown)}. "
+            "Pass [(a, b) for a, b in edges if {a, b} <= set(model_rdms.op.values)]."
+        )
+    return np.array([[place[op] for op in pair] for pair in pairs], dtype=int).reshape(-1, 2)

@@ -1,0 +1,107 @@
+"""Bootstrapped scores as rsatoolbox's result objects, for its tests, files and plots."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.resampling import RESAMPLED, count_freedom, covary_means
+from neurolens.compare.triangles import take_model_pairs
+from neurolens.errors import InputError, MissingToolError
+from neurolens.labels import OP, REGION, align_stimuli, suggest_name
+
+if TYPE_CHECKING:
+    from rsatoolbox.inference import Result
+
+RSATOOLBOX_METHODS = {
+    "spearman": "spearman",
+    "pearson": "corr",
+    "cosine": "cosine",
+    "rho-a": "rho-a",
+    "tau-a": "tau-a",
+    "whitened-pearson": "corr_cov",
+    "whitened-cosine": "cosine_cov",
+    "bures": "bures",
+}
+
+
+def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region: str | None = None) -> "Result":
+    """Hand the scores of one region over to rsatoolbox as a ``Result`` of its dual bootstrap.
+
+    Parameters
+    ----------
+    scores : Dataset
+        From ``bootstrap_scores``; of ops that all have a score, in a region of two subjects or more.
+    model_rdms : DataArray (op, stimulus, stimulus_2)
+        Those the scores were made from: the models of the result are these ops.
+    region : str, optional
+        Which region; may be left out where there is only one.
+
+    Returns
+    -------
+    rsatoolbox.inference.Result
+        One fixed model per op, evaluations (draw, op, 1, 1, 3), variances over stimuli and subjects. Works with
+        ``rsatoolbox.vis.plot_model_comparison``, ``test_all`` and ``save``.
+
+    Raises
+    ------
+    InputError
+        No region is named among several; the region has one subject, or an op without a score.
+    UnknownNameError
+        There is no such region.
+    LabelError
+        ``model_rdms`` holds other ops.
+    MissingToolError
+        rsatoolbox is not installed.
+
+    Notes
+    -----
+    rsatoolbox shows the mean over draws, not the score itself, and here takes the noise ceiling as a fixed number.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> from neurolens.compare.bootstrap import bootstrap_scores
+    >>> ids = [f"s{i}" for i in range(9)]
+    >>> points = np.random.default_rng(0).normal(size=(5, 9, 3))
+    >>> squares = ((points[:, :, None] - points[:, None]) ** 2).sum(-1)
+    >>> dims, coords = ("stimulus", "stimulus_2"), {"stimulus": ids, "stimulus_2": ids}
+    >>> model = xr.DataArray(squares[:2], dims=("op", *dims), coords={"op": ["conv", "relu"], **coords})
+    >>> brain = xr.DataArray(squares[2:], dims=("subject", *dims), coords={"subject": ["A", "B", "C"], **coords})
+    >>> result = to_rsatoolbox_result(bootstrap_scores(model, brain, n_bootstrap=20), model)
+    >>> result.evaluations.shape, [m.name for m in result.models]
+    ((20, 2, 1, 1, 3), ['conv', 'relu'])
+    """
+    try:
+        from rsatoolbox.inference import Result
+        from rsatoolbox.model import ModelFixed
+    except ImportError as error:
+        raise MissingToolError("rsatoolbox is not installed; pip install rsatoolbox") from error
+    regions = scores[REGION].values.tolist()
+    if region is None and len(regions) > 1:
+        raise InputError(f"a result holds one region, and scores hold {len(regions)}. Pass region={regions[0]!r}.")
+    if region is not None and region not in regions:
+        raise suggest_name(str(region), map(str, regions), "region")
+    here = scores.isel({REGION: 0 if region is None else regions.index(region)})
+    n_subjects = int(here["n_subjects"])
+    if n_subjects < 2 or bool(here["score_mean"].isnull().any()):
+        raise InputError(
+            f"a result needs two subjects or more and a score for every op; region {here[REGION].item()!r} has "
+            f"{n_subjects} subjects and {int(here['score_mean'].isnull().sum())} ops without a score. Select others."
+        )
+    model = take_model_pairs(
+        align_stimuli(model_rdms, scores[OP].values.tolist(), name="model_rdms", other="scores", dims=[OP])
+    )
+    draws = here["draws"].sel(resampled=list(RESAMPLED)).transpose("bootstrap", OP, "resampled").values
+    n_stimuli = int(scores.attrs["n_stimuli"])
+    return Result(
+        [ModelFixed(str(op), pairs) for op, pairs in zip(model.ops, model.pairs, strict=True)],
+        draws[:, :, None, None, :],
+        method=RSATOOLBOX_METHODS[scores.attrs["comparator"]],
+        cv_method="dual_bootstrap",
+        noise_ceiling=np.array([float(here["ceiling_lower"]), float(here["ceiling_upper"])]),
+        variances=covary_means(draws.transpose(2, 0, 1)),
+        dof=count_freedom(n_subjects, n_stimuli),
+        n_rdm=n_subjects,
+        n_pattern=n_stimuli,
+    )
