@@ -5,7 +5,7 @@ The map, in the order a question travels:
 ``stimuli``    what was shown, by id
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set (`extract_grams`, ...)
-``compare``    RDMs, scores with noise ceilings and intervals, which op for which region
+``compare``    RDMs, encoding, scores with noise ceilings and intervals, which op for which region
 ``view``       the annotated graph and the figures
 ``report``     everything a run found, on one page
 ``demo``       the main job, end to end; ``cli`` runs it from the shell
@@ -19,7 +19,12 @@ from neurolens.compare import (
     compare_rdms,
     compute_rdm_ceilings,
     compute_rdms,
+    compute_weights,
+    fit_banded,
+    fit_encoding,
     from_rsatoolbox,
+    partition_variance,
+    split_stimuli,
     to_rsatoolbox,
 )
 from neurolens.datasets import Dataset, describe_dataset, list_datasets, load_dataset
@@ -47,17 +52,22 @@ __all__ = [
     "compare_rdms",
     "compute_rdm_ceilings",
     "compute_rdms",
+    "compute_weights",
     "describe_dataset",
     "draw_graph",
     "extract_activations",
     "extract_grams",
+    "fit_banded",
+    "fit_encoding",
     "from_rsatoolbox",
     "list_datasets",
     "load_dataset",
     "load_stimuli",
     "load_trace",
+    "partition_variance",
     "plot_profile",
     "plot_rdms",
+    "split_stimuli",
     "to_rsatoolbox",
     "trace",
     "validate",

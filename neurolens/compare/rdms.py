@@ -109,7 +109,7 @@ def compute_rdms(data: xr.Dataset | xr.DataTree | xr.DataArray, *, metric: str =
     elif PRESENTATION in data.dims or NEUROID in data.dims:
         rdms = _compute_from_responses(data, kernel)
     else:
-        ids, values = _read_features(data, "the feature array")
+        ids, values = read_features(data, "the feature array")
         rdms = _label_rdms(_compute_one(values, kernel), {}, ids)
     _warn_undefined(rdms, metric)
     return rdms.rename("rdm").assign_attrs(metric=metric)
@@ -133,7 +133,7 @@ def _compute_from_activations(tree: xr.DataTree, kernel: Metric) -> xr.DataArray
         check_unique([*squares, op], "the op names of the activations")
         if ids is not None:
             array = align_stimuli(array, ids.tolist(), name=f"op {op!r}", other="the first op", dims=(STIMULUS,))
-        ids, values = _read_features(array, f"op {op!r}")
+        ids, values = read_features(array, f"op {op!r}")
         squares[op] = _compute_one(values, kernel)
     if ids is None:
         raise InputError(
@@ -162,9 +162,9 @@ def _compute_from_grams(grams: xr.Dataset, kernel: Metric) -> xr.DataArray:
     row_sum = grams["row_sum"].transpose(OP, STIMULUS)
     squares = np.empty(gram.shape)
     for k, op in enumerate(ops):
-        one = _check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
+        one = check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
         eps = grams.attrs.get("eps", float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS)
-        sums = _check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
+        sums = check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
         count = int(grams["n_features"].values[k])
         squares[k] = kernel.distance(one.astype(np.float64), sums.astype(np.float64), count, eps)
     return gram.copy(data=squares).drop_attrs()
@@ -185,10 +185,10 @@ def _compute_from_responses(responses: xr.DataArray, kernel: Metric) -> xr.DataA
             "Add it with responses.assign_coords(stimulus_id=('presentation', ids))."
         )
     neuroids = responses[NEUROID_ID].values if NEUROID_ID in responses.coords else np.arange(responses.sizes[NEUROID])
-    values = _check_numbers(responses.values, presented, "responses", neuroids)
+    values = check_numbers(responses.values, presented, "responses", neuroids)
     ids = np.asarray(list(dict.fromkeys(presented)))
     _check_count(ids, "responses")
-    means = _average_repeats(values, presented, ids.tolist())
+    means = average_repeats(values, presented, ids.tolist())
     groups = {
         dim: np.broadcast_to(responses[dim].values, neuroids.shape)
         for dim in (REGION, SUBJECT)
@@ -205,7 +205,7 @@ def _compute_from_responses(responses: xr.DataArray, kernel: Metric) -> xr.DataA
     return _label_rdms(squares, labels, ids)
 
 
-def _average_repeats(values: np.ndarray, presented: list, ids: list) -> np.ndarray:
+def average_repeats(values: np.ndarray, presented: list, ids: list) -> np.ndarray:
     """Return the mean over the rows of each stimulus, (len(ids), n_columns), float64."""
     place = {stimulus: k for k, stimulus in enumerate(ids)}
     codes = np.array([place[stimulus] for stimulus in presented])
@@ -214,7 +214,7 @@ def _average_repeats(values: np.ndarray, presented: list, ids: list) -> np.ndarr
     return averaging @ values.astype(np.float64)
 
 
-def _read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
+def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the ids and the checked features (n, p) of one array (stimulus, ...)."""
     if STIMULUS not in array.dims:
         raise LabelError(
@@ -226,7 +226,7 @@ def _read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarr
     values = array.transpose(STIMULUS, ...).values.reshape(len(ids), -1)
     if values.shape[1] == 0:
         raise InputError(f"{name} has no features: sizes {dict(array.sizes)}. Pass at least one value per stimulus.")
-    return ids, _check_numbers(values, ids, name)
+    return ids, check_numbers(values, ids, name)
 
 
 def _check_count(ids: Sequence[Any] | np.ndarray, name: str) -> None:
@@ -235,7 +235,7 @@ def _check_count(ids: Sequence[Any] | np.ndarray, name: str) -> None:
         raise InputError(f"{name} must hold at least 3 stimuli, got {len(ids)}: {list_names(ids)}. Pass more stimuli.")
 
 
-def _check_numbers(
+def check_numbers(
     values: np.ndarray, ids: Sequence[Any] | np.ndarray, name: str, columns: np.ndarray | None = None
 ) -> np.ndarray:
     """Return ``values`` (n, p) if they are real and finite; name the stimuli (and ``columns``) that are not."""
