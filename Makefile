@@ -27,6 +27,7 @@ check: $(READY)
 # What it costs, beside peers, as ratios: tables in benchmarks/results/.
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/comparing_ridge.py
 
 # Every model of the zoo traced and validated: docs/conformance.md. Takes about half an hour.
 conformance: $(VENV)/.peers

@@ -189,7 +189,7 @@ def _check_settings(
 def _warn_ends(ends: dict[str, dict[str, float]]) -> None:
     """Warn once, naming the ops whose penalties are at an end of the grid beyond which the fit would change."""
     found = [
-        f"the {end} in {list_names(f'{op}: {share:.0%} of the fits' for op, share in shares.items())}"
+        f"the {end} in {list_names(f'{op}: {share:.1%} of the fits' for op, share in shares.items())}"
         for end, shares in ends.items()
         if shares
     ]

@@ -99,8 +99,7 @@ def score_loo(spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blo
     """
     vectors = spectrum.vectors
     free = vectors**2 @ left.T - 1 / len(vectors)  # (n, a): 1 - H_ii
-    residuals = (vectors @ (w[:, None] * rotated) for w in left)
-    return torch.stack([(r / f[:, None]).square().sum(0) for r, f in zip(residuals, free.T, strict=True)])
+    return torch.stack([_sum_squares(vectors * w / f[:, None], rotated) for w, f in zip(left, free.T, strict=True)])
 
 
 def score_folds(
@@ -110,13 +109,17 @@ def score_folds(
 
     Exact for any block, intercept included, without fitting again: the identity behind PRESS, for several rows.
     """
-    vectors = spectrum.vectors
     losses = []
     for w in left:
-        residual = vectors @ (w[:, None] * rotated)
-        errors = [torch.linalg.solve((vectors[b] * w) @ vectors[b].T - 1 / len(vectors), residual[b]) for b in blocks]
-        losses.append(torch.cat(errors).square().sum(0))
+        rows = [spectrum.vectors[block] for block in blocks]
+        errors = [torch.linalg.solve((row * w) @ row.T - 1 / len(w), row * w) for row in rows]
+        losses.append(_sum_squares(torch.cat(errors), rotated))
     return torch.stack(losses)
+
+
+def _sum_squares(operator: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
+    """Return the squared length (v,) of each column of ``operator`` (rows, n) applied to ``rotated`` (n, v)."""
+    return torch.linalg.vector_norm(operator @ rotated, dim=0) ** 2
 
 
 SELECTORS: dict[str, Callable[[Spectrum, torch.Tensor, torch.Tensor, Sequence[torch.Tensor]], torch.Tensor]] = {
