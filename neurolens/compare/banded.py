@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import xarray as xr
-from sklearn.model_selection import PredefinedSplit
 
 from neurolens.compare.accuracy import SCORES, read_ceiling
 from neurolens.compare.heldout import RATIOS, read_alphas
@@ -216,6 +215,7 @@ def _search_weights(
     """Return himalaya's log weights (space, v) and dual weights (n, v) for centred kernels and targets (n, v)."""
     from himalaya.backend import get_backend, set_backend
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
+    from sklearn.model_selection import PredefinedSplit
 
     backend = get_backend()
     set_backend("numpy")
