@@ -60,6 +60,22 @@ class TestOracles:
             assert scores.r2.values[0, voxel] == pytest.approx(np.mean(r2), abs=1e-6)
             np.testing.assert_allclose(scores.r2_split.values[:, voxel], np.mean(parts, axis=0), atol=1e-6)
 
+    def test_the_penalty_is_the_best_by_leaving_each_other_fold_out(self, rng):
+        spaces, _ = build_problem(rng, n=60)
+        values = spaces["a"].values @ rng.normal(size=(4, 60)) + rng.uniform(0.5, 5, 60) * rng.normal(size=(60, 60))
+        alphas = np.logspace(-1, 2, 16)
+        scores = fit_banded(spaces, label_responses(values), cv=4, n_iter=1, alphas=alphas)
+        fold = scores.stimulus_fold.values
+        for k in range(4):
+            train = fold != k
+            inputs = [x.values[train] for x in spaces.values()]
+            units = [((x - x.mean(axis=0)) ** 2).sum() / len(x) for x in inputs]
+            scaled = np.column_stack([x / np.sqrt(2 * unit) for x, unit in zip(inputs, units, strict=True)])
+            blocks = [np.flatnonzero(fold[train] == other) for other in range(4) if other != k]
+            losses = [oracles.left_out_error(scaled, values[train], alpha, blocks) for alpha in alphas]
+            expected = np.log(0.5 / alphas[np.argmin(losses, axis=0)])
+            np.testing.assert_allclose(scores.log_weight.values[:, k], [expected, expected])
+
     def test_the_split_of_himalaya(self, rng):
         measured, predicted = rng.normal(size=(20, 5)), rng.normal(size=(3, 20, 5))
         measured -= measured.mean(axis=0)

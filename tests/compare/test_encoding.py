@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import oracles
 import pytest
+import torch
 import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
 from scipy.io import loadmat
@@ -13,6 +14,7 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
 from neurolens import compute_weights, fit_encoding, split_stimuli
+from neurolens.compare.accuracy import correlate_columns, explain_columns
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 ALPHAS = np.logspace(-2, 4, 4)
@@ -59,7 +61,7 @@ class TestOracles:
             for k in range(3):
                 train, test = fold != k, fold == k
                 y = responses.values[:, here]
-                peer = PLSRegression(n_components=4, scale=False).fit(features.values[train], y[train])
+                peer = PLSRegression(4, scale=False, tol=1e-24, max_iter=100_000).fit(features.values[train], y[train])
                 found = peer.predict(features.values[test])
                 r.append([oracles.pearson(a, b) for a, b in zip(y[test].T, found.T, strict=True)])
             np.testing.assert_allclose(scores.r.values[0, here], np.mean(r, axis=0), atol=1e-7)
@@ -319,6 +321,16 @@ class TestBadFeatures:
             fit_encoding(features.assign_coords(stimulus=["s0"] * 30), responses)
 
 
+def test_what_is_constant_but_for_rounding_has_no_score():
+    flat = torch.tensor([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2], dtype=torch.float64)
+    real = torch.arange(4, dtype=torch.float64)
+    x, y = torch.stack([flat, real], dim=1), torch.stack([real, real], dim=1)
+    assert flat.max() > flat.min()
+    assert np.isnan(correlate_columns(x, y).numpy()).tolist() == [True, False]
+    assert np.isnan(correlate_columns(y, x).numpy()).tolist() == [True, False]
+    assert np.isnan(explain_columns(x, y).numpy()).tolist() == [True, False]
+
+
 class TestSettings:
     def test_ends_of_the_grid_are_named(self, rng):
         features, responses = build_problem(rng, noise=0.01)
@@ -379,10 +391,11 @@ class TestCeilings:
         ("kind", "value", "share"), [("reliability", 0.5, 0.5), ("r2", 0.5, 0.5), ("r", 0.5, 0.25), ("ncsnr", 1, 0.5)]
     )
     def test_known_kinds(self, rng, kind, value, share):
-        features, responses = build_problem(rng)
+        features, responses = build_problem(rng, noise=10)
         ceiling = self.build_ceiling(responses, value, kind=kind, n_repeats=1)[::-1]
         scores = fit_encoding(features, responses, ceiling=ceiling)
         r = scores.r.values
+        assert (r < 0).any()
         np.testing.assert_allclose(scores.normalised, r * abs(r) / share)
         np.testing.assert_allclose(scores.ceiling_upper, np.sqrt(share))
         first = (r * abs(r))[0, :2].mean() / share
@@ -391,6 +404,12 @@ class TestCeilings:
         variance = fit_encoding(features, responses, ceiling=ceiling, metric="r2")
         np.testing.assert_allclose(variance.normalised, variance.r2 / share)
         np.testing.assert_allclose(variance.ceiling_upper, share)
+
+    def test_uneven_repeats_count_by_their_harmonic_mean(self, rng):
+        features, responses = build_problem(rng)
+        responses = xr.concat([responses, responses[:10] + 1, responses[:10] - 1], "presentation")
+        # 10 stimuli three times, 20 once: the mean of 1/n is (10/3 + 20) / 30.
+        assert fit_encoding(features, responses).attrs["n_repeats"] == pytest.approx(30 / (10 / 3 + 20))
 
     def test_matched_by_subject_and_id(self, rng):
         features, responses = build_problem(rng)
