@@ -28,6 +28,7 @@ check: $(READY)
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/capture.py
 	$(BIN)/python benchmarks/comparing_bootstrap.py
+	$(BIN)/python benchmarks/comparing_ridge.py
 
 # Every model of the zoo traced and validated: docs/conformance.md. Takes about half an hour.
 conformance: $(VENV)/.peers

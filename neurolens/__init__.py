@@ -5,7 +5,7 @@ The map, in the order a question travels:
 ``stimuli``    what was shown, by id
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set (`extract_grams`, ...)
-``compare``    RDMs, scores with noise ceilings and intervals, which op for which region
+``compare``    RDMs, encoding, scores with noise ceilings and intervals, which op for which region
 ``view``       the annotated graph and the figures
 ``report``     everything a run found, on one page
 ``demo``       the main job, end to end; ``cli`` runs it from the shell
@@ -21,9 +21,14 @@ from neurolens.compare import (
     compare_rdms,
     compute_rdm_ceilings,
     compute_rdms,
+    compute_weights,
+    fit_banded,
+    fit_encoding,
     from_rsatoolbox,
     locate_peaks,
+    partition_variance,
     permute_scores,
+    split_stimuli,
     to_rsatoolbox,
     to_rsatoolbox_result,
 )
@@ -57,10 +62,13 @@ __all__ = [
     "compare_rdms",
     "compute_rdm_ceilings",
     "compute_rdms",
+    "compute_weights",
     "describe_dataset",
     "draw_graph",
     "extract_activations",
     "extract_grams",
+    "fit_banded",
+    "fit_encoding",
     "forecast",
     "from_rsatoolbox",
     "list_datasets",
@@ -69,10 +77,12 @@ __all__ = [
     "load_trace",
     "locate_peaks",
     "open_activations",
+    "partition_variance",
     "permute_scores",
     "plot_profile",
     "plot_rdms",
     "randomize",
+    "split_stimuli",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
     "trace",

@@ -236,3 +236,63 @@ def clusters(inside, edges):
         left -= grown
         found.append(grown)
     return found
+
+
+def ridge(x, y, alpha):
+    """Return (weights, intercept) from the normal equations of features with a column of ones, not penalised."""
+    wide = np.column_stack([np.ones(len(x)), x])
+    penalty = alpha * np.eye(wide.shape[1])
+    penalty[0, 0] = 0
+    solution = np.linalg.solve(wide.T @ wide + penalty, wide.T @ y)
+    return solution[1:], solution[0]
+
+
+def left_out_error(x, y, alpha, blocks):
+    """Return the squared error (v,) of predicting each block of rows from a ridge fitted to the others."""
+    error = 0
+    for block in blocks:
+        rest = [i for i in range(len(x)) if i not in set(block)]
+        weights, intercept = ridge(x[rest], y[rest], alpha)
+        error = error + ((y[block] - x[block] @ weights - intercept) ** 2).sum(axis=0)
+    return error
+
+
+def gcv(x, y, alpha):
+    """Return |y - H y|^2 / (n - tr H)^2 (v,), with the hat matrix H of ridge and its intercept written out."""
+    n = len(x)
+    hat = np.column_stack([predict_all(x, unit, alpha) for unit in np.eye(n)])
+    return ((y - hat @ y) ** 2).sum(axis=0) / (n - np.trace(hat)) ** 2
+
+
+def predict_all(x, y, alpha):
+    """Return ridge's predictions of the rows it was fitted to."""
+    weights, intercept = ridge(x, y, alpha)
+    return x @ weights + intercept
+
+
+def encode(x, y, fold, alphas, select):
+    """Return (r, r2, alpha) (v,), (v,), (fold, v): each fold predicted with the penalty the others chose."""
+    r, r2, chosen = [], [], []
+    for number in sorted(set(fold) - {-1}):
+        train, test = fold != number, fold == number
+        x_in, y_in, inner = x[train], y[train], fold[train]
+        if select == "gcv":
+            losses = [gcv(x_in, y_in, alpha) for alpha in alphas]
+        else:
+            rows = range(len(x_in))
+            blocks = (
+                [[i] for i in rows]
+                if select == "loo"
+                else [[i for i in rows if inner[i] == other] for other in sorted(set(inner) - {-1})]
+            )
+            losses = [left_out_error(x_in, y_in, alpha, blocks) for alpha in alphas]
+        best = [alphas[k] for k in np.argmin(losses, axis=0)]
+        predicted = []
+        for voxel, alpha in enumerate(best):
+            weights, intercept = ridge(x_in, y_in[:, voxel], alpha)
+            predicted.append(x[test] @ weights + intercept)
+        measured = y[test].T
+        r.append([pearson(a, b) for a, b in zip(measured, predicted, strict=True)])
+        r2.append([1 - sum((a - b) ** 2) / sum((a - mean(a)) ** 2) for a, b in zip(measured, predicted, strict=True)])
+        chosen.append(best)
+    return np.mean(r, axis=0), np.mean(r2, axis=0), np.array(chosen)

@@ -9,22 +9,31 @@
 ``differences``  ops, layers and models against each other
 ``permutation``  is there any similarity: one op, all ops and regions, clusters on the graph (``clusters``)
 ``peaks``        how deep each region's best op lies
+``encoding``     held-out prediction of each neuroid from each op (``sources``: kernels and responses by id;
+                 ``splits``: what is held out together; ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``,
+                 ``pooling``: scores and ceilings)
+``projection``   weights back to features
+``banded``       several feature spaces: banded ridge, unique and shared variance
 ``regions``      which op for which region, chosen and scored on different stimuli
 ``results``      scores to rsatoolbox's result objects
 """
 
+from neurolens.compare.banded import fit_banded, partition_variance
 from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.ceilings import compute_rdm_ceilings
 from neurolens.compare.comparators import COMPARATORS
 from neurolens.compare.differences import compare_ops
 from neurolens.compare.distances import METRICS
+from neurolens.compare.encoding import fit_encoding
 from neurolens.compare.exchange import from_rsatoolbox, to_rsatoolbox
 from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.permutation import permute_scores
+from neurolens.compare.projection import compute_weights
 from neurolens.compare.rdms import compute_rdms
 from neurolens.compare.regions import assign_regions
 from neurolens.compare.results import to_rsatoolbox_result
 from neurolens.compare.similarity import compare_rdms
+from neurolens.compare.splits import split_stimuli
 
 __all__ = [
     "COMPARATORS",
@@ -35,9 +44,14 @@ __all__ = [
     "compare_rdms",
     "compute_rdm_ceilings",
     "compute_rdms",
+    "compute_weights",
+    "fit_banded",
+    "fit_encoding",
     "from_rsatoolbox",
     "locate_peaks",
+    "partition_variance",
     "permute_scores",
+    "split_stimuli",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
 ]

@@ -229,7 +229,8 @@ def open_activations(path: str | Path) -> xr.DataTree:
     found = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
     # zarr lists groups by name; ops stand in the order in which they ran.
     names = [str(name) for name in root["checks/op"][:]]
-    nodes = {place: found[place].to_dataset(inherit=False) for place in place_ops(names).values()}
+    held = {node.path[1:]: node.to_dataset(inherit=False) for node in found.subtree}
+    nodes = {place: held[place] for place in place_ops(names).values()}
     tree = xr.DataTree.from_dict({"/": found.to_dataset(), **nodes}, name="activations")
     tree.attrs["provenance"] = attrs["provenance"]
     return tree

@@ -1,0 +1,271 @@
+"""Several feature spaces at once: banded ridge, and what each space explains that the others do not (himalaya)."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import xarray as xr
+
+from neurolens.compare.accuracy import SCORES, read_ceiling
+from neurolens.compare.heldout import RATIOS, read_alphas
+from neurolens.compare.pooling import describe_ceiling, gather_scores, pool_neuroids, warn_undefined
+from neurolens.compare.ridge import centre_kernel
+from neurolens.compare.sources import Targets, check_features, iterate_kernels, list_ops, read_targets
+from neurolens.compare.splits import check_inner, read_folds
+from neurolens.errors import InputError, MissingToolError
+from neurolens.labels import NEUROID, REGION, STIMULUS, SUBJECT, list_names, suggest_name
+
+SPACE = "space"
+
+
+def fit_banded(
+    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
+    responses: xr.DataArray,
+    *,
+    cv: int | str | xr.DataArray = 5,
+    metric: str = "r2",
+    n_iter: int = 50,
+    alphas: Sequence[float] = tuple(RATIOS),
+    ceiling: xr.DataArray | None = None,
+    rng: int | np.random.Generator = 0,
+) -> xr.Dataset:
+    """Held-out prediction of each neuroid from several feature spaces, each with a penalty of its own.
+
+    Banded ridge minimises ``|Y - 1 b' - sum_i A_i W_i|^2 + sum_i alpha_i |W_i|^2``, so that a large space does not
+    drown a small one. Penalties are those of a random search (Dirichlet weights of the kernels times ``alphas``) with
+    the least error over the other folds, each left out in turn within the training stimuli. Each kernel is divided by
+    its mean training eigenvalue first, so that ``alphas`` are ratios of noise to signal.
+
+    Parameters
+    ----------
+    spaces : mapping of str to Dataset, DataTree or DataArray
+        Two or more, each what ``fit_encoding`` takes, with one op: ``{"early": grams.sel(op="conv1/conv2d"), ...}``.
+    responses, cv, metric, ceiling, rng
+        As for ``fit_encoding``; 3 folds or more.
+    n_iter : int
+        Weights of the kernels to try, the first of them equal.
+    alphas : sequence of float
+        Penalties to try with each, above 0.
+
+    Returns
+    -------
+    Dataset
+        As from ``fit_encoding``, with one op named after all spaces; and ``r2_split`` (space, neuroid): the part of R^2
+        that goes to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2 with y centred within the fold; the parts add
+        up to R^2 but for the squared difference of training and test means, relative to the test variance.
+        ``log_weight`` (space, fold, neuroid): log of kernel weight / penalty.
+
+    Raises
+    ------
+    MissingToolError
+        himalaya is not installed.
+    InputError
+        There are fewer than two spaces or three folds, a space has several ops, or as for ``fit_encoding``.
+    LabelError, UnknownNameError
+        As for ``fit_encoding``.
+
+    Notes
+    -----
+    Time O(n_iter folds^2 (n^3 + alphas n^2 v)). himalaya's process-wide backend is put back as it was.
+
+    References
+    ----------
+    Nunez-Elizalde et al. (2019) NeuroImage 197:482; Dupre la Tour et al. (2022) NeuroImage 264:119728, on the solver
+    and the split of R^2 (product measure).
+    """
+    if metric not in SCORES:
+        raise suggest_name(str(metric), SCORES, "metric", f"Choose one of {', '.join(SCORES)}.")
+    problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
+    targets, fold = problem.targets, problem.fold
+    explainable = None if ceiling is None else read_ceiling(ceiling, targets)
+    result, op = _score_spaces(problem, list(spaces)), " + ".join(spaces)
+    warn_undefined([op], result.scores["r"][:, :, targets.usable])
+    scores = gather_scores([op], targets, result.scores, metric, explainable)
+    scores["r2_split"] = ((SPACE, NEUROID), result.parts.mean(axis=1))
+    scores["log_weight"] = ((SPACE, "fold", NEUROID), result.log_weight)
+    scores["stimulus_fold"] = (STIMULUS, fold)
+    return scores.assign_coords({SPACE: list(spaces), STIMULUS: targets.ids}).assign_attrs(
+        method="encoding",
+        comparator=f"banded {metric}",
+        metric=metric,
+        n_stimuli=len(fold),
+        n_folds=result.parts.shape[1],
+        n_repeats=targets.n_repeats,
+        n_iter=int(n_iter),
+        rng="generator" if isinstance(rng, np.random.Generator) else int(rng),
+        interval_note="No intervals are computed: ci_low and ci_high are NaN.",
+        **describe_ceiling(ceiling, explainable, targets),
+    )
+
+
+def partition_variance(
+    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
+    responses: xr.DataArray,
+    *,
+    cv: int | str | xr.DataArray = 5,
+    n_iter: int = 50,
+    alphas: Sequence[float] = tuple(RATIOS),
+    rng: int | np.random.Generator = 0,
+) -> xr.Dataset:
+    """Held-out variance that each feature space explains alone, and that they share.
+
+    unique_i = R^2(all spaces) - R^2(all but i); shared = R^2(all) - sum_i unique_i, which for two spaces is
+    R^2(A) + R^2(B) - R^2(AB). On held-out data each can be negative, and is reported so.
+
+    Parameters
+    ----------
+    spaces, responses, cv, n_iter, alphas, rng
+        As for ``fit_banded``, which is fitted to all spaces and to all but one, with the same folds.
+
+    Returns
+    -------
+    Dataset
+        ``unique`` (space, neuroid), ``shared`` and ``r2`` (neuroid), R^2 of all spaces; and their means over neuroids:
+        ``unique_mean`` (space, region, subject), ``shared_mean``, ``r2_mean`` (region, subject).
+
+    Raises
+    ------
+    MissingToolError, InputError, LabelError
+        As for ``fit_banded``.
+
+    References
+    ----------
+    Lescroart, Stansbury & Gallant (2015) Front. Comput. Neurosci. 9:135, on variance partitioning.
+    """
+    problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
+    targets, names = problem.targets, list(spaces)
+    r2 = _score_spaces(problem, names).scores["r2"][0].mean(axis=0)
+    rest = [_score_spaces(problem, [other for other in names if other != name]) for name in names]
+    unique = r2 - np.stack([fit.scores["r2"][0].mean(axis=0) for fit in rest])
+    shared = r2 - unique.sum(axis=0)
+    return xr.Dataset(
+        {
+            "unique": ((SPACE, NEUROID), unique),
+            "shared": (NEUROID, shared),
+            "r2": (NEUROID, r2),
+            "unique_mean": ((SPACE, REGION, SUBJECT), pool_neuroids(unique, targets)),
+            "shared_mean": ((REGION, SUBJECT), pool_neuroids(shared, targets)),
+            "r2_mean": ((REGION, SUBJECT), pool_neuroids(r2, targets)),
+        },
+        coords={SPACE: names, REGION: targets.regions, SUBJECT: targets.subjects, **targets.coords},
+        attrs={"method": "variance partitioning", "metric": "r2", "n_stimuli": len(targets.ids)},
+    )
+
+
+def split_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the part of R^2 (space, v) of each prediction (space, t, v), for ``measured`` (t, v) with zero means."""
+    total = (measured**2).sum(axis=0)
+    return (predicted * (2 * measured - predicted.sum(axis=0))).sum(axis=1) / np.where(total > 0, total, np.nan)
+
+
+class Problem(NamedTuple):
+    """Checked input: one kernel (stimulus, stimulus) per space, responses, folds and how to search."""
+
+    kernels: dict[str, torch.Tensor]
+    targets: Targets
+    fold: np.ndarray
+    n_iter: int
+    alphas: np.ndarray
+    seed: int
+
+
+class Parts(NamedTuple):
+    """``scores`` by name (1, fold, neuroid); ``parts`` of R^2 and ``log_weight`` (space, fold, neuroid)."""
+
+    scores: dict[str, np.ndarray]
+    parts: np.ndarray
+    log_weight: np.ndarray
+
+
+def _score_spaces(problem: Problem, names: list[str]) -> Parts:
+    """Return the held-out scores of the spaces ``names`` together."""
+    fold, targets = problem.fold, problem.targets
+    numbers, usable = np.unique(fold[fold >= 0]), np.flatnonzero(targets.usable)
+    values = targets.values[:, usable]
+    scores = {name: np.full((1, len(numbers), len(targets.names)), np.nan) for name in SCORES}
+    parts, log_weight = np.full((2, len(names), len(numbers), len(targets.names)), np.nan)
+    for k, number in enumerate(numbers):
+        train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        inner, cross = _scale_kernels([problem.kernels[name] for name in names], train, test)
+        mean, measured = values[train].mean(axis=0), values[test]
+        deltas, dual = _search_weights(inner, values[train] - mean, fold[train], problem)
+        predicted = np.exp(deltas)[:, None, :] * (cross @ dual)  # (space, test, neuroid)
+        whole = torch.from_numpy(predicted.sum(axis=0) + mean)
+        for name, score in SCORES.items():
+            scores[name][0, k, usable] = score(torch.from_numpy(measured), whole).numpy()
+        log_weight[:, k, usable] = deltas
+        parts[:, k, usable] = split_variance(measured - measured.mean(axis=0), predicted)
+    return Parts(scores, parts, log_weight)
+
+
+def _scale_kernels(kernels: list[torch.Tensor], train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return training (space, n, n) and test (space, t, n) kernels, centred and divided by the mean eigenvalue."""
+    places = torch.from_numpy(train), torch.from_numpy(test)
+    centred = [centre_kernel(kernel, *places)[:2] for kernel in kernels]
+    units = [inner.trace() / len(train) for inner, _ in centred]
+    scaled = [[x / unit if unit > 0 else x for x in pair] for pair, unit in zip(centred, units, strict=True)]
+    return np.stack([inner.numpy() for inner, _ in scaled]), np.stack([cross.numpy() for _, cross in scaled])
+
+
+def _search_weights(
+    kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray, problem: Problem
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return himalaya's log weights (space, v) and dual weights (n, v) for centred kernels and targets (n, v)."""
+    from himalaya.backend import get_backend, set_backend
+    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
+    from sklearn.model_selection import PredefinedSplit
+
+    backend = get_backend()
+    set_backend("numpy")
+    try:
+        deltas, dual, *_ = solve_multiple_kernel_ridge_random_search(
+            kernels,
+            targets,
+            n_iter=problem.n_iter if len(kernels) > 1 else np.ones((1, 1)),
+            alphas=problem.alphas,
+            cv=PredefinedSplit(fold),
+            # Kernels are centred anew within each inner split.
+            fit_intercept=True,
+            return_weights="dual",
+            random_state=problem.seed,
+            progress_bar=False,
+        )
+    finally:
+        set_backend(backend)
+    return deltas, dual
+
+
+def _read_problem(
+    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
+    responses: xr.DataArray,
+    cv: int | str | xr.DataArray,
+    n_iter: int,
+    alphas: Sequence[float],
+    rng: int | np.random.Generator,
+) -> Problem:
+    """Return the checked input."""
+    if importlib.util.find_spec("himalaya") is None:
+        raise MissingToolError("banded ridge needs himalaya. Install it with pip install 'neurolens[banded]'.")
+    if not isinstance(spaces, Mapping) or len(spaces) < 2:
+        raise InputError(
+            "spaces must be a mapping of two or more names to features, e.g. {'pixels': a, 'relu': b}. For one space "
+            "use fit_encoding."
+        )
+    if isinstance(n_iter, bool) or not isinstance(n_iter, int | np.integer) or n_iter < 1:
+        raise InputError(f"n_iter must be a whole number, 1 or more, got {n_iter!r}. Pass e.g. n_iter=50.")
+    targets = read_targets(responses)
+    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    check_inner(fold)
+    kernels = {}
+    for name, features in spaces.items():
+        check_features(features)
+        if len(ops := list_ops(features)) != 1:
+            raise InputError(
+                f"space {name!r} must be one op, got {len(ops)}: {list_names(ops)}. Select one, e.g. "
+                "grams.sel(op='conv1/conv2d')."
+            )
+        kernels[name] = torch.from_numpy(next(iterate_kernels(features, targets.ids)))
+    seed = int(np.random.default_rng(rng).integers(2**31))
+    return Problem(kernels, targets, fold, int(n_iter), read_alphas(alphas), seed)

@@ -1,0 +1,201 @@
+"""Encoding: how well each op's features predict each neuroid's responses to stimuli that were held out."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from neurolens.compare.accuracy import SCORES, read_ceiling
+from neurolens.compare.heldout import METHODS, Settings, fit_dual, read_alphas, score_heldout
+from neurolens.compare.pooling import describe_ceiling, gather_scores, warn_undefined
+from neurolens.compare.ridge import SELECTORS
+from neurolens.compare.sources import check_features, iterate_kernels, list_ops, read_targets
+from neurolens.compare.splits import check_inner, read_folds
+from neurolens.errors import InputError
+from neurolens.labels import NEUROID, OP, STIMULUS, list_names, suggest_name
+
+
+def fit_encoding(
+    features: xr.Dataset | xr.DataTree | xr.DataArray,
+    responses: xr.DataArray,
+    *,
+    cv: int | str | xr.DataArray = 5,
+    method: str = "ridge",
+    metric: str = "r",
+    alphas: Sequence[float] | None = None,
+    select: str = "gcv",
+    n_components: int = 25,
+    ceiling: xr.DataArray | None = None,
+    dual: bool = False,
+    rng: int | np.random.Generator = 0,
+    device: str | torch.device = "cpu",
+) -> xr.Dataset:
+    """Held-out prediction of each neuroid from each op, with one penalty per neuroid.
+
+    Ridge minimises ``|Y - 1 b' - A W|^2 + alpha |W|^2`` over training stimuli, features A (stimulus, feature), with a
+    free intercept b; only the kernel A A' is used, centred by training means. The penalty of each neuroid is the one
+    with the least cross-validated error within the training stimuli (``select``), all from one eigendecomposition per
+    op and fold. Scores are measured in each fold of held-out stimuli and then averaged over folds: correlating
+    predictions pooled over folds would be biased below zero.
+
+    Parameters
+    ----------
+    features : Dataset, DataTree or DataArray
+        Grams (``gram`` (op, stimulus, stimulus_2)) from ``extract_grams``, activations from ``extract_activations``, or
+        one array (stimulus, ...), the op "model". Real, finite; any unit. Not scaled: z-score features beforehand, with
+        training means and deviations, if they should be.
+    responses : DataArray (presentation, neuroid) or (stimulus, neuroid)
+        Any unit. ``stimulus_id`` on presentation, exactly the stimuli of the features in any order; ``region``,
+        ``subject`` on neuroid where known (else "brain", "group"). Presentations of a stimulus are averaged first.
+    cv : int, str or DataArray
+        Number of folds over stimuli; the name of a coordinate of ``responses`` to leave out group by group
+        ("category", "run", "subject"); or folds from ``split_stimuli``.
+    method : str
+        "ridge", or "pls": partial least squares without feature scaling, ``n_components`` shared by the neuroids of
+        each region and subject.
+    metric : str
+        What ``score`` is: "r" (Pearson) or "r2" (1 - residual / total sum of squares, below 0 for bad predictions).
+    alphas : sequence of float, optional
+        Penalties to choose from, above 0, as in scikit-learn's Ridge. Default: 1e-4 to 1e5 by tens, times the mean
+        eigenvalue of each training kernel; in these units a penalty is a ratio of noise to signal and fits any op.
+    select : str
+        "gcv" (generalised cross-validation), "loo" (leave one stimulus out) or "folds" (leave each other fold out in
+        turn, exact). The first two take stimuli as exchangeable: choose "folds" when ``cv`` keeps groups together.
+    n_components : int
+        Of "pls"; an op with fewer dimensions uses as many as it has.
+    ceiling : DataArray (neuroid), optional
+        How well a perfect model would do. ``attrs["kind"]``: "ncsnr" (of single trials), or "reliability", "r", "r2"
+        with ``attrs["n_repeats"]``, the number of presentations averaged. Matched by ``neuroid_id`` (and ``subject``).
+    dual : bool
+        Also return dual weights, fitted to all stimuli, for ``compute_weights``. Only with "ridge".
+    rng : int or Generator
+        Seed of the folds.
+    device : str or device
+        Where to compute in float64: "cpu" or "cuda".
+
+    Returns
+    -------
+    Dataset
+        ``score`` (op, region, subject): mean over neuroids that can be predicted at all, ``score_mean`` (op, region):
+        mean over subjects; ``r``, ``r2`` (op, neuroid): means over folds; ``alpha`` (op, fold, neuroid), absolute;
+        ``n_neuroids`` (region, subject); ``stimulus_fold`` (stimulus). ``ceiling_upper`` (region) in units of the
+        score, NaN without ``ceiling``; ``ceiling_lower`` (region), ``ci_low``, ``ci_high`` (op, region, subject): NaN.
+        With ``ceiling``: ``normalised`` (op, neuroid), the share of explainable variance, r|r| / NC or R^2 / NC, and
+        ``score_normalised`` (op, region, subject), its mean weighted by NC. With ``dual``: ``dual`` (op, stimulus,
+        neuroid) and ``response_mean`` (neuroid). Labels of neuroids are kept, ``region`` and ``subject`` as
+        ``neuroid_region`` and ``neuroid_subject``.
+
+    Raises
+    ------
+    InputError
+        Features are complex, NaN or infinite; a stimulus has no response at all; there are too few stimuli or groups
+        for the folds; a setting or ceiling cannot be used.
+    LabelError
+        Labels are missing, repeated, or differ between features and responses.
+    UnknownNameError
+        ``method``, ``metric``, ``select`` or the kind of ceiling is unknown.
+
+    Warns
+    -----
+    RuntimeWarning
+        Neuroids that are NaN or constant get NaN; an op predicts no change in some fold; a neuroid's penalty is at an
+        end of ``alphas`` beyond which the fit would still change (by over one degree of freedom).
+
+    Notes
+    -----
+    Time O(n^3 + n^2 v) per op and fold with "gcv"; a factor of the number of penalties on n^2 v with the others.
+    Memory: the responses, a block of voxels and the result.
+
+    References
+    ----------
+    Golub, Heath & Wahba (1979) Technometrics 21:215 (GCV); Allen (1974) Technometrics 16:125 (LOO); Dupre la Tour et
+    al. (2022) NeuroImage 264:119728 (penalties per voxel). Checked against scikit-learn, himalaya and slow loops.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> rng = np.random.default_rng(0)
+    >>> features = xr.DataArray(rng.normal(size=(30, 4)), dims=("stimulus", "feature"),
+    ...                         coords={"stimulus": [f"s{i}" for i in range(30)]})
+    >>> responses = (features @ xr.DataArray(rng.normal(size=(4, 2)), dims=("feature", "neuroid"))) + 1
+    >>> scores = fit_encoding(features, responses[::-1])
+    >>> scores.score.dims, float(scores.score.squeeze().round(2))
+    (('op', 'region', 'subject'), 1.0)
+    """
+    settings = _check_settings(method, metric, alphas, select, n_components, dual)
+    check_features(features)
+    ops, targets = list_ops(features), read_targets(responses)
+    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    if method == "ridge" and select == "folds":
+        check_inner(fold)
+    explainable = None if ceiling is None else read_ceiling(ceiling, targets)
+
+    usable = np.flatnonzero(targets.usable)
+    columns = [np.flatnonzero(np.isin(usable, group)) for group in targets.groups.values()]
+    values, places = torch.from_numpy(targets.values[:, usable]).to(device), torch.from_numpy(fold).to(device)
+    shape = (len(ops), len(np.unique(fold[fold >= 0])), len(targets.names))
+    found = {name: np.full(shape, np.nan) for name in (*SCORES, "alpha")}
+    weights = np.full((len(ops), *targets.values.shape), np.nan) if dual else None
+    ends: dict[str, dict[str, float]] = {"lowest": {}, "highest": {}}
+    for i, (op, kernel) in enumerate(zip(ops, iterate_kernels(features, targets.ids), strict=True)):
+        square = torch.from_numpy(kernel).to(device)
+        held = score_heldout(square, values, places, settings, columns)
+        for name, score in {**held.scores, "alpha": held.alpha}.items():
+            found[name][i][:, usable] = score
+        for end, share in (("lowest", held.lowest), ("highest", held.highest)):
+            if share:
+                ends[end][op] = share
+        if weights is not None:
+            weights[i][:, usable] = fit_dual(square, values, places, settings).cpu().numpy()
+    _warn_ends(ends)
+    warn_undefined(ops, found["r"][:, :, usable])
+
+    result = gather_scores(ops, targets, found, metric, explainable)
+    result["alpha"] = ((OP, "fold", NEUROID), found["alpha"])
+    result["stimulus_fold"] = (STIMULUS, fold)
+    if weights is not None:
+        result["dual"] = ((OP, STIMULUS, NEUROID), weights)
+        result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
+    return result.assign_coords({STIMULUS: targets.ids}).assign_attrs(
+        method="encoding",
+        comparator=f"{method} {metric}",
+        metric=metric,
+        select=select if method == "ridge" else "none",
+        n_stimuli=len(fold),
+        n_folds=shape[1],
+        n_repeats=targets.n_repeats,
+        rng="generator" if isinstance(rng, np.random.Generator) else int(rng),
+        interval_note="No intervals are computed: ci_low and ci_high are NaN.",
+        **describe_ceiling(ceiling, explainable, targets),
+    )
+
+
+def _check_settings(
+    method: str, metric: str, alphas: Sequence[float] | None, select: str, n_components: int, dual: bool
+) -> Settings:
+    """Return the settings, or raise for those that cannot be used."""
+    for name, table, what in ((method, METHODS, "method"), (metric, SCORES, "metric"), (select, SELECTORS, "select")):
+        if name not in table:
+            raise suggest_name(str(name), table, what, f"Choose one of {', '.join(table)}.")
+    if dual and method != "ridge":
+        raise InputError(f"dual weights are those of method='ridge', got method={method!r}. Leave dual= out.")
+    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
+        raise InputError(f"n_components must be a whole number, 1 or more, got {n_components!r}. Pass e.g. 25.")
+    return Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
+
+
+def _warn_ends(ends: dict[str, dict[str, float]]) -> None:
+    """Warn once, naming the ops whose penalties are at an end of the grid beyond which the fit would change."""
+    found = [
+        f"the {end} in {list_names(f'{op}: {share:.1%} of the fits' for op, share in shares.items())}"
+        for end, shares in ends.items()
+        if shares
+    ]
+    if found:
+        warnings.warn(
+            f"the best penalty is at an end of the grid: {'; '.join(found)}. A better one may lie beyond; widen it.",
+            RuntimeWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,96 @@
+"""One kernel, many voxels: each fold predicted from the other stimuli and scored by itself. Pure tensors."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from neurolens.compare.accuracy import SCORES
+from neurolens.compare.pls import predict_pls
+from neurolens.compare.ridge import Fit, Spectrum, find_edges, fit_ridge, split_kernel
+from neurolens.errors import InputError
+
+METHODS = ("ridge", "pls")
+# Penalties in units of the mean eigenvalue of the training kernel, that is, as a ratio of noise to signal.
+RATIOS = np.logspace(-4, 5, 10)
+
+
+class Settings(NamedTuple):
+    """How to fit; ``alphas`` None for the default grid. The same for every op and fold."""
+
+    method: str
+    alphas: np.ndarray | None
+    select: str
+    n_components: int
+
+
+class Heldout(NamedTuple):
+    """``scores`` by name (fold, v) and ``alpha`` (fold, v), NaN for a method without.
+
+    ``lowest``, ``highest``: the share of fits whose penalty is at an end of the grid that the fit depends on.
+    """
+
+    scores: dict[str, np.ndarray]
+    alpha: np.ndarray
+    lowest: float
+    highest: float
+
+
+def score_heldout(
+    kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings, columns: list[np.ndarray]
+) -> Heldout:
+    """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), for each ``fold`` (n,) from 0 up.
+
+    ``columns`` are the voxels that "pls" fits together.
+    """
+    numbers = fold[fold >= 0].unique()
+    shape = (len(numbers), values.shape[1])
+    scores, alpha, ends = {name: np.empty(shape) for name in SCORES}, np.full(shape, np.nan), np.zeros(2)
+    for k, number in enumerate(numbers):
+        train, test = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
+        mean = values[train].mean(0)
+        spectrum, targets = split_kernel(kernel, train, test), values[train] - mean
+        if settings.method == "pls":
+            predicted = torch.empty_like(values[test])
+            for group in columns:
+                predicted[:, group] = predict_pls(spectrum, targets[:, group], settings.n_components)
+        else:
+            fit, alphas = fit_penalties(spectrum, targets, fold[train], settings)
+            predicted = spectrum.test @ fit.coefficients
+            alpha[k] = alphas[fit.chosen].cpu().numpy()
+            if len(alphas) > 1:
+                at = [float((fit.chosen == end).double().mean()) for end in (0, len(alphas) - 1)]
+                ends += np.multiply(at, find_edges(spectrum, alphas)) / len(numbers)
+        for name, score in SCORES.items():
+            scores[name][k] = score(values[test], predicted + mean).cpu().numpy()
+    return Heldout(scores, alpha, *ends)
+
+
+def fit_dual(kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings) -> torch.Tensor:
+    """Return ridge's dual weights (n, v) of all stimuli: predictions are ``centred kernel @ dual + mean``."""
+    everything = torch.arange(len(kernel), device=kernel.device)
+    spectrum = split_kernel(kernel, everything, everything[:0])
+    return spectrum.vectors @ fit_penalties(spectrum, values - values.mean(0), fold, settings)[0].coefficients
+
+
+def fit_penalties(
+    spectrum: Spectrum, targets: torch.Tensor, fold: torch.Tensor, settings: Settings
+) -> tuple[Fit, torch.Tensor]:
+    """Return ridge for the training ``targets`` (n, v) of stimuli in ``fold`` (n,), and the penalties it chose from."""
+    values = spectrum.values
+    if settings.alphas is None:
+        unit = values.mean() if values.any() else values.new_ones(())
+        alphas = unit * torch.from_numpy(RATIOS).to(values)
+    else:
+        alphas = torch.from_numpy(settings.alphas).to(values)
+    blocks = [(fold == number).nonzero()[:, 0] for number in fold[fold >= 0].unique()]
+    return fit_ridge(spectrum, targets, alphas, settings.select, blocks), alphas
+
+
+def read_alphas(alphas: Sequence[float]) -> np.ndarray:
+    """Return penalties in rising order, or raise InputError for those that cannot be used."""
+    grid = np.unique(np.asarray(alphas, dtype=np.float64))
+    if len(grid) == 0 or not (np.isfinite(grid) & (grid > 0)).all():
+        raise InputError(f"alphas must be numbers above 0, got {alphas!r}. Pass e.g. alphas=np.logspace(-1, 8, 10).")
+    return grid
