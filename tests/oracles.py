@@ -224,7 +224,7 @@ def noisy_rdm(values, stimuli, runs, metric, noise):
     means = {s: values[stimuli == s].mean(axis=0) for s in ids}
     residuals = np.array([row - means[s] for row, s in zip(values, stimuli, strict=True)])
     precision = np.eye(p)
-    if noise == "ledoit-wolf":
+    if noise.startswith("ledoit-wolf"):
         precision = np.linalg.inv(shrink_covariance(residuals, len(values) - len(ids)))
     result = np.zeros((len(ids), len(ids)))
     for (a, i), (b, j) in itertools.combinations(enumerate(ids), 2):
@@ -233,6 +233,11 @@ def noisy_rdm(values, stimuli, runs, metric, noise):
             parts.append((means[i] - means[j]) @ precision @ (means[i] - means[j]))
         else:
             for run in sorted(set(runs)):
+                if noise == "ledoit-wolf-per-run":
+                    kept = [k for k, r in enumerate(runs) if r != run]
+                    means = {s: values[[k for k in kept if stimuli[k] == s]].mean(axis=0) for s in set(stimuli[kept])}
+                    residuals = np.array([values[k] - means[stimuli[k]] for k in kept])
+                    precision = np.linalg.inv(shrink_covariance(residuals, len(kept) - len(means)))
                 cells = [values[(stimuli == s) & here] for here in (runs == run, runs != run) for s in (i, j)]
                 if all(len(cell) for cell in cells):
                     x, y, u, v = (cell.mean(axis=0) for cell in cells)
