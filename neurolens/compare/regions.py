@@ -8,7 +8,7 @@ import xarray as xr
 
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, list_names
+from neurolens.labels import OP, REGION, TIME_BIN, list_names
 
 NEEDED = ("split_score", "score_mean", "bootstrap_mean")
 
@@ -42,7 +42,7 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     Raises
     ------
     InputError
-        The scores hold no half splits (``n_splits=0``), or ``split`` is not one of them.
+        The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, or there are several time bins.
 
     Warns
     -----
@@ -70,6 +70,8 @@ def assign_regions(scores: xr.Dataset, *, split: int = 0) -> xr.Dataset:
     >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
     (['conv'], [0.5], [0.3])
     """
+    if TIME_BIN in scores.dims:
+        raise InputError("assign_regions takes one time bin. Select with scores.isel(time_bin=0, drop=True).")
     missing = [name for name in NEEDED if name not in scores]
     n_splits = scores.sizes.get("split", 0)
     if missing or n_splits == 0:

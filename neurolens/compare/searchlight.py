@@ -105,7 +105,8 @@ def compare_searchlight(
     Returns
     -------
     DataArray (op, neuroid)
-        Named "score", with ``voxel_x/y/z`` and ``n_voxels``; NaN where an RDM is undefined.
+        Named "score", with ``voxel_x/y/z`` and ``n_voxels``; NaN where an RDM, of the op or around
+        the voxel, is undefined.
 
     Raises
     ------
@@ -127,13 +128,14 @@ def compare_searchlight(
         )
     order = [have.index(stimulus) for stimulus in wanted]
     first, second = np.triu_indices(len(order), 1)
+    usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
+    everything = np.ones((1, len(order)), dtype=int)
     scores = np.full((len(model.ops), len(search.places)), np.nan)
     for batch, squares in search.iterate_rdms():
         pairs = squares[:, order][:, :, order][:, first, second]
         known = np.flatnonzero(~np.isnan(pairs).any(axis=1) & (np.ptp(pairs, axis=1) > 0))
-        everything = np.ones((1, len(order)), dtype=int)
-        scores[:, np.arange(batch.start, batch.stop)[known]] = compare_pairs(
-            model.pairs, pairs[known], everything, kernel
+        scores[np.ix_(usable, batch.start + known)] = compare_pairs(
+            model.pairs[usable], pairs[known], everything, kernel
         )[0]
     result = xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.label_centers(), name="score")
     return result.assign_attrs(comparator=comparator, metric=metric, radius=radius)

@@ -68,6 +68,17 @@ def test_lonely_center_has_no_correlation(rng):
     assert np.isnan(compare_searchlight(model, responses, radius=1).values[0]).tolist() == [False, False, True]
 
 
+def test_op_with_nan_has_no_score(rng):
+    responses = build_volume(rng)
+    model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS, op=["a", "b"])
+    broken = model.copy(deep=True)
+    broken[0, 1, 2] = broken[0, 2, 1] = np.nan
+    scores = compare_searchlight(broken, responses, radius=1)
+    assert np.isnan(scores.sel(op="a").values).all()
+    whole = compare_searchlight(model, responses, radius=1)
+    np.testing.assert_allclose(scores.sel(op="b"), whole.sel(op="b"), atol=1e-12)
+
+
 def test_errors(rng):
     responses = build_volume(rng)
     with pytest.raises(LabelError, match="needs voxel_z on 'neuroid'"):

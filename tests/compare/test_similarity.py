@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rsatoolbox.rdm import compare
 from squares import draw_square, label_squares, measure_square
 
-from neurolens.compare import COMPARATORS, compare_rdms, compute_rdm_ceilings, to_rsatoolbox, weights
+from neurolens.compare import COMPARATORS, assign_regions, compare_rdms, compute_rdm_ceilings, to_rsatoolbox, weights
 from neurolens.compare.comparators import compare_pairs
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
@@ -302,6 +302,14 @@ class TestTime:
         noise[2] = noise[2] * 0.1 + model.sel(op="relu", drop=True)
         scores = compare_rdms(model, xr.concat(noise, "time_bin"), **QUICK)
         assert scores.score_mean.sel(op="relu").argmax("time_bin").item() == 2
+
+    def test_regions_are_assigned_at_one_time(self, rng):
+        model, brain = build_sides(rng)
+        scores = compare_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_bootstrap=3, n_splits=2)
+        with pytest.raises(InputError, match=r"takes one time bin. Select with scores.isel\(time_bin=0"):
+            assign_regions(scores)
+        chosen = assign_regions(scores.isel(time_bin=1, drop=True))
+        assert chosen.equals(assign_regions(compare_rdms(model, brain, n_bootstrap=3, n_splits=2)))
 
     def test_errors_name_the_time(self, rng):
         model, brain = build_sides(rng)
