@@ -6,6 +6,7 @@ The map, in the order a question travels:
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set (`extract_grams`, ...)
 ``compare``    RDMs, encoding, scores with noise ceilings and intervals, which op for which region
+``compare``    RDMs and Grams, scores with noise ceilings and intervals, which op for which region
 ``view``       the annotated graph and the figures
 ``report``     everything a run found, on one page
 ``demo``       the main job, end to end; ``cli`` runs it from the shell
@@ -17,20 +18,32 @@ The map, in the order a question travels:
 from neurolens.compare import (
     assign_regions,
     bootstrap_scores,
+    compare_grams,
+    compare_models,
     compare_ops,
+    compare_predicted,
     compare_rdms,
+    compare_searchlight,
+    compute_grams,
+    compute_ncsnr,
     compute_rdm_ceilings,
     compute_rdms,
+    compute_searchlight_rdms,
+    compute_split_half,
     compute_weights,
     fit_banded,
     fit_encoding,
+    fit_reweighted_rdms,
     from_rsatoolbox,
     locate_peaks,
+    normalize_scores,
     partition_variance,
     permute_scores,
+    read_rdms,
     split_stimuli,
     to_rsatoolbox,
     to_rsatoolbox_result,
+    write_rdms,
 )
 from neurolens.datasets import Dataset, describe_dataset, list_datasets, load_dataset
 from neurolens.extract import (
@@ -58,10 +71,18 @@ __all__ = [
     "Verdict",
     "assign_regions",
     "bootstrap_scores",
+    "compare_grams",
+    "compare_models",
     "compare_ops",
+    "compare_predicted",
     "compare_rdms",
+    "compare_searchlight",
+    "compute_grams",
+    "compute_ncsnr",
     "compute_rdm_ceilings",
     "compute_rdms",
+    "compute_searchlight_rdms",
+    "compute_split_half",
     "compute_weights",
     "describe_dataset",
     "draw_graph",
@@ -69,6 +90,7 @@ __all__ = [
     "extract_grams",
     "fit_banded",
     "fit_encoding",
+    "fit_reweighted_rdms",
     "forecast",
     "from_rsatoolbox",
     "list_datasets",
@@ -76,16 +98,19 @@ __all__ = [
     "load_stimuli",
     "load_trace",
     "locate_peaks",
+    "normalize_scores",
     "open_activations",
     "partition_variance",
     "permute_scores",
     "plot_profile",
     "plot_rdms",
     "randomize",
+    "read_rdms",
     "split_stimuli",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
     "trace",
     "validate",
+    "write_rdms",
     "write_report",
 ]

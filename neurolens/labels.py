@@ -83,8 +83,9 @@ def align_stimuli(
         if dim not in array.dims:
             continue
         have = get_ids(array, dim, name).tolist()
-        missing = [i for i in wanted if i not in set(have)]
-        extra = [i for i in have if i not in set(wanted)]
+        held, asked = set(have), set(wanted)
+        missing = [i for i in wanted if i not in held]
+        extra = [i for i in have if i not in asked]
         if missing or extra:
             raise LabelError(
                 f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "

@@ -296,3 +296,55 @@ def encode(x, y, fold, alphas, select):
         r2.append([1 - sum((a - b) ** 2) / sum((a - mean(a)) ** 2) for a, b in zip(measured, predicted, strict=True)])
         chosen.append(best)
     return np.mean(r, axis=0), np.mean(r2, axis=0), np.array(chosen)
+
+
+def shrink_covariance(residuals, dof):
+    """Return the Ledoit-Wolf (2004) covariance of rows, from sums over outer products."""
+    n, p = residuals.shape
+    outers = [np.outer(row, row) for row in residuals]
+    sample = sum(outers) / n
+    variance = np.trace(sample) / p
+    away = ((sample - variance * np.eye(p)) ** 2).sum()
+    error = min(away, sum(((outer - sample) ** 2).sum() for outer in outers) / n**2)
+    return (error / away * variance * np.eye(p) + (1 - error / away) * sample) * n / dof
+
+
+def noisy_rdm(values, stimuli, runs, metric, noise):
+    """Return the mahalanobis or crossnobis RDM of presentations, pair by pair and run by run."""
+    ids = list(dict.fromkeys(stimuli))
+    p = values.shape[1]
+    means = {s: values[stimuli == s].mean(axis=0) for s in ids}
+    residuals = np.array([row - means[s] for row, s in zip(values, stimuli, strict=True)])
+    precision = np.eye(p)
+    if noise.startswith("ledoit-wolf"):
+        precision = np.linalg.inv(shrink_covariance(residuals, len(values) - len(ids)))
+    result = np.zeros((len(ids), len(ids)))
+    for (a, i), (b, j) in itertools.combinations(enumerate(ids), 2):
+        parts = []
+        if metric == "mahalanobis":
+            parts.append((means[i] - means[j]) @ precision @ (means[i] - means[j]))
+        else:
+            for run in sorted(set(runs)):
+                if noise == "ledoit-wolf-per-run":
+                    kept = [k for k, r in enumerate(runs) if r != run]
+                    means = {s: values[[k for k in kept if stimuli[k] == s]].mean(axis=0) for s in set(stimuli[kept])}
+                    residuals = np.array([values[k] - means[stimuli[k]] for k in kept])
+                    precision = np.linalg.inv(shrink_covariance(residuals, len(kept) - len(means)))
+                cells = [values[(stimuli == s) & here] for here in (runs == run, runs != run) for s in (i, j)]
+                if all(len(cell) for cell in cells):
+                    x, y, u, v = (cell.mean(axis=0) for cell in cells)
+                    parts.append((x - y) @ precision @ (u - v))
+        result[a, b] = result[b, a] = mean(parts) / p
+    return result
+
+
+def unbiased_cka(gram_x, gram_y):
+    """Return CKA from the unbiased HSIC of Song et al. 2012, eq. 5."""
+
+    def hsic(k, m):
+        n, ones = len(k), np.ones(len(k))
+        k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+        total = np.trace(k @ m) + (ones @ k @ ones) * (ones @ m @ ones) / ((n - 1) * (n - 2))
+        return (total - 2 / (n - 2) * ones @ k @ m @ ones) / (n * (n - 3))
+
+    return hsic(gram_x, gram_y) / math.sqrt(hsic(gram_x, gram_x) * hsic(gram_y, gram_y))

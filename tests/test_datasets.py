@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import xarray as xr
 
 import neurolens as nl
 from neurolens import datasets
@@ -129,3 +130,54 @@ def test_the_planted_brain_is_made_from_its_seed():
 def test_an_unknown_option_says_where_they_are_listed():
     with pytest.raises(InputError, match=r"unexpected keyword argument 'voxels'.*datasets/planted/prepare.py"):
         nl.load_dataset("planted", voxels=3)
+
+
+def has_mirror(key):
+    return pytest.mark.skipif(
+        not (MIRROR and (Path(MIRROR) / key).is_dir()),
+        reason=f"the real files are not here: set NEUROLENS_MIRROR to a folder that has {key}/",
+    )
+
+
+@has_mirror("haxby2001_slice")
+def test_haxby2001_slice_has_a_block_of_each_category_per_run():
+    responses = nl.load_dataset("haxby2001_slice").responses
+    assert dict(responses.sizes) == {"presentation": 96, "neuroid": 530}
+    cells = list(zip(responses.stimulus_id.values, responses.run.values, strict=True))
+    assert len(set(cells)) == 96
+    assert set(responses.run.values) == set(range(12))
+    assert abs(float(responses.mean())) < 1
+    steps = np.diff(np.unique(responses.voxel_x)), np.diff(np.unique(responses.voxel_y))
+    np.testing.assert_allclose([step.min() for step in steps], [3.1, 3.75], atol=1e-5)
+
+
+@has_mirror("haxby2001_slice")
+def test_categories_of_haxby2001_slice_differ():
+    """Crossnobis is 0 on average where nothing differs: with shuffled labels it is, with the real ones it is not."""
+    responses = nl.load_dataset("haxby2001_slice").responses
+    pairs = np.triu_indices(8, 1)
+    options = {"metric": "crossnobis", "runs": "run", "noise": "ledoit-wolf-per-run"}
+    rdm = nl.compute_rdms(responses, **options)
+    assert rdm.values[0, 0][pairs].min() > 0
+    rng = np.random.default_rng(0)
+    shuffled = responses.copy(deep=True)
+    for run in range(12):
+        here = np.flatnonzero(responses.run.values == run)
+        shuffled["stimulus_id"].values[here] = responses.stimulus_id.values[rng.permutation(here)]
+    by_chance = nl.compute_rdms(shuffled, **options).values[0, 0][pairs]
+    assert abs(by_chance.mean()) < 0.2 * rdm.values[0, 0][pairs].mean()
+
+
+@has_mirror("miyawaki2008_figures")
+def test_miyawaki2008_figures_are_twenty_and_drive_early_visual_cortex():
+    brain = nl.load_dataset("miyawaki2008_figures")
+    responses = brain.responses
+    assert dict(responses.sizes) == {"presentation": 119, "neuroid": 967}
+    repeats = np.unique(responses.stimulus_id, return_counts=True)[1]
+    assert (repeats.min(), repeats.max()) == (4, 8)
+    assert set(responses.stimulus_id.values) == set(brain.stimuli.ids)
+    rdms = nl.compute_rdms(responses, metric="crossnobis", runs="repetition")
+    pixels = np.stack([np.asarray(brain.stimuli[i], dtype=float).ravel() for i in rdms.stimulus.values])
+    model = xr.DataArray(pixels, dims=("stimulus", "pixel"), coords={"stimulus": rdms.stimulus.values})
+    scores = nl.compare_rdms(nl.compute_rdms(model, metric="euclidean"), rdms, n_bootstrap=0, n_splits=0)
+    assert scores.score.item() > 0.3

@@ -14,10 +14,20 @@
                  ``pooling``: scores and ceilings)
 ``projection``   weights back to features
 ``banded``       several feature spaces: banded ridge, unique and shared variance
+``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``, ``noise``:
+                 the formulas; ``features``, ``responses``: checked arrays); ``searchlight``: around each voxel
+``exchange``     RDMs to and from rsatoolbox, and its files
+``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli, over time (``timing``)
+                 (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``, ``whitening``,
+                 ``concordance``, ``shapes``: the kernels)
+``models``       two models, or a model and a brain, from Grams or RDMs (``alignments``: CKA and kin)
+``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA), and RDMs of predicted responses (veRSA)
+``ceilings``     how well any model could do: RDMs; ``reliability``: responses, and scores divided by ceilings
 ``regions``      which op for which region, chosen and scored on different stimuli
 ``results``      scores to rsatoolbox's result objects
 """
 
+from neurolens.compare.alignments import ALIGNMENTS
 from neurolens.compare.banded import fit_banded, partition_variance
 from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.ceilings import compute_rdm_ceilings
@@ -25,33 +35,52 @@ from neurolens.compare.comparators import COMPARATORS
 from neurolens.compare.differences import compare_ops
 from neurolens.compare.distances import METRICS
 from neurolens.compare.encoding import fit_encoding
-from neurolens.compare.exchange import from_rsatoolbox, to_rsatoolbox
+from neurolens.compare.exchange import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
+from neurolens.compare.models import compare_grams, compare_models, compute_grams
+from neurolens.compare.noise import NOISE_METRICS
 from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.permutation import permute_scores
 from neurolens.compare.projection import compute_weights
 from neurolens.compare.rdms import compute_rdms
 from neurolens.compare.regions import assign_regions
+from neurolens.compare.reliability import compute_ncsnr, compute_split_half, normalize_scores
 from neurolens.compare.results import to_rsatoolbox_result
+from neurolens.compare.reweighting import compare_predicted, fit_reweighted_rdms
+from neurolens.compare.searchlight import compare_searchlight, compute_searchlight_rdms
 from neurolens.compare.similarity import compare_rdms
 from neurolens.compare.splits import split_stimuli
 
 __all__ = [
+    "ALIGNMENTS",
     "COMPARATORS",
     "METRICS",
+    "NOISE_METRICS",
     "assign_regions",
     "bootstrap_scores",
+    "compare_grams",
+    "compare_models",
     "compare_ops",
+    "compare_predicted",
     "compare_rdms",
+    "compare_searchlight",
+    "compute_grams",
+    "compute_ncsnr",
     "compute_rdm_ceilings",
     "compute_rdms",
+    "compute_searchlight_rdms",
+    "compute_split_half",
     "compute_weights",
     "fit_banded",
     "fit_encoding",
+    "fit_reweighted_rdms",
     "from_rsatoolbox",
     "locate_peaks",
+    "normalize_scores",
     "partition_variance",
     "permute_scores",
+    "read_rdms",
     "split_stimuli",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
+    "write_rdms",
 ]

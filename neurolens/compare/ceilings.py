@@ -4,9 +4,10 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.timing import merge_time, split_time
 from neurolens.compare.triangles import BrainPairs, take_brain_pairs
 from neurolens.compare.weights import count_stimuli
-from neurolens.labels import REGION
+from neurolens.labels import REGION, SUBJECT, TIME_BIN
 
 
 def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
@@ -21,7 +22,7 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     Parameters
     ----------
     brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
-        Dissimilarities in any unit; NaN throughout where a subject lacks the region.
+        Dissimilarities in any unit; NaN throughout where a subject lacks the region. May have ``time_bin`` besides.
     comparator : str
         A key of ``COMPARATORS``; the one the scores were made with.
 
@@ -29,7 +30,10 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     -------
     Dataset
         ``ceiling_lower``, ``ceiling_upper`` (region), in units of the comparator, for the mean over subjects; NaN
-        where a region has fewer than two subjects, of whom nothing can be said. ``n_subjects`` (region).
+        where a region has fewer than two subjects, of whom nothing can be said. ``left_out`` (region, subject): the
+        similarity of each subject to the pool of the others, whose mean is the lower bound. ``n_subjects`` (region).
+        Attributes: ``ceiling_kind``, a sentence; on each bound ``kind`` "r" (it bounds the score itself) and
+        ``comparator``, for ``normalize_scores``.
 
     Raises
     ------
@@ -53,11 +57,14 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     >>> rdms = xr.DataArray(squares, dims=("subject", "stimulus", "stimulus_2"),
     ...                     coords={"subject": ["A", "B"], "stimulus": ids, "stimulus_2": ids})
     >>> ceilings = compute_rdm_ceilings(rdms)
-    >>> dict(ceilings.sizes)
-    {'region': 1}
+    >>> ceilings.ceiling_lower.dims, ceilings.left_out.dims
+    (('region',), ('region', 'subject'))
     >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
     (0.5, 0.866)
     """
+    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
+        flat, timed = merge_time(brain_rdms)
+        return split_time(compute_rdm_ceilings(flat, comparator=comparator), timed)
     return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator), comparator)
 
 
@@ -65,15 +72,21 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
     """Return the ceilings of checked pairs, with a sentence on what kind they are."""
     bounds = [bound_region(pairs[here], comparator) for pairs, here in zip(brain.pairs, brain.present, strict=True)]
     n_subjects = brain.present.sum(axis=1)
-    counts = ", ".join(f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True))
+    counts = ", ".join(f"{region} {n}" for region, n in zip(brain.regions[:20], n_subjects, strict=False))
+    counts += f" and {len(brain.regions) - 20} more" if len(brain.regions) > 20 else ""
     single = [str(region) for region, n in zip(brain.regions, n_subjects, strict=True) if n < 2]
+    left_out = np.full(brain.present.shape, np.nan)
+    for row, here, (lower, _) in zip(left_out, brain.present, bounds, strict=True):
+        row[here] = lower
+    bound = {"kind": "r", "n_repeats": "as in the RDMs", "comparator": name}
     return xr.Dataset(
         {
-            "ceiling_lower": (REGION, [lower for lower, _ in bounds]),
-            "ceiling_upper": (REGION, [upper for _, upper in bounds]),
+            "ceiling_lower": (REGION, [mean_or_nan(lower) for lower, _ in bounds], bound),
+            "ceiling_upper": (REGION, [upper for _, upper in bounds], bound),
+            "left_out": ((REGION, SUBJECT), left_out, bound),
             "n_subjects": (REGION, n_subjects),
         },
-        coords={REGION: brain.regions},
+        coords={REGION: brain.regions, SUBJECT: brain.subjects},
         attrs={
             "comparator": name,
             "ceiling_kind": (
@@ -90,11 +103,16 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
     )
 
 
-def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[float, float]:
-    """Return (lower, upper) for the RDMs (subject, pair) of one region; NaN for fewer than two subjects."""
+def mean_or_nan(values: np.ndarray) -> float:
+    """Return the mean; NaN of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan
+
+
+def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[np.ndarray, float]:
+    """Return (lower of each subject, upper) for the RDMs (subject, pair) of one region; NaN for fewer than two."""
     n_subjects, n_pairs = pairs.shape
     if n_subjects < 2:
-        return np.nan, np.nan
+        return np.full(n_subjects, np.nan), np.nan
     everything = np.ones((1, count_stimuli(n_pairs)), dtype=int)
     scaled = comparator.standardise(pairs)
     total = scaled.sum(axis=0)
@@ -103,4 +121,4 @@ def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[float, floa
         compare_pairs((total - scaled[s : s + 1]) / (n_subjects - 1), pairs[s : s + 1], everything, comparator)
         for s in range(n_subjects)
     ]
-    return float(np.mean(lower)), float(upper.mean())
+    return np.ravel(lower), float(upper.mean())

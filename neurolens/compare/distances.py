@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 
-def compute_gram(features: np.ndarray, shift: np.ndarray, block_bytes: int = 2**25) -> tuple[np.ndarray, np.ndarray]:
+def compute_gram(features: np.ndarray, shift: np.ndarray, block_bytes: int = 2**22) -> tuple[np.ndarray, np.ndarray]:
     """Return G (n, n) and s (n,) of ``features`` (n, p) minus ``shift``, in float64, a block of features at a time.
 
-    ``shift`` broadcasts to (n, p). Memory beyond the input: ``block_bytes`` and the (n, n) result.
+    ``shift`` broadcasts to (n, p). Blocks fit a processor's cache. Memory beyond the input: ``block_bytes``
+    and the (n, n) result.
     """
     n, p = features.shape
     gram, row_sum = np.zeros((n, n)), np.zeros(n)
@@ -21,7 +22,7 @@ def compute_gram(features: np.ndarray, shift: np.ndarray, block_bytes: int = 2**
     width = max(1, block_bytes // (8 * n))
     for start in range(0, p, width):
         columns = slice(start, start + width)
-        block = features[:, columns].astype(np.float64) - shift[:, columns]
+        block = np.subtract(features[:, columns], shift[:, columns], dtype=np.float64)
         gram += block @ block.T
         row_sum += block.sum(axis=1)
     return gram, row_sum

@@ -1,17 +1,21 @@
 """RDMs to and from rsatoolbox, with labels intact."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from neurolens.errors import InputError, LabelError, MissingToolError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, check_unique, get_ids, list_names
+from neurolens.errors import DataError, InputError, LabelError, MissingToolError
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, TIME_BIN, check_unique, get_ids, list_names
 
 if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
-LEADING = (OP, REGION, SUBJECT)
+LEADING = (OP, REGION, SUBJECT, TIME_BIN)
+# Written into a file whose names rsatoolbox could not read: it knows ASCII only.
+ESCAPED = "neurolens_escaped_names"
 
 
 def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
@@ -20,14 +24,15 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     Parameters
     ----------
     rdms : DataArray (..., stimulus, stimulus_2)
-        As ``compute_rdms`` returns; leading dimensions among op, region, subject. A (region, subject) that is NaN
-        throughout is left out.
+        As ``compute_rdms`` returns; leading dimensions among op, region, subject, time_bin. A (region,
+        subject) that is NaN throughout is left out.
 
     Returns
     -------
     rsatoolbox.rdm.RDMs
         ``pattern_descriptors["stimulus"]``, one entry of ``rdm_descriptors`` per leading dimension,
-        ``dissimilarity_measure`` = the metric.
+        ``dissimilarity_measure`` = the metric. Other coordinates along one of these dimensions, such as ``category``
+        of stimuli or ``time_bin_start``, become descriptors too.
 
     Raises
     ------
@@ -38,8 +43,7 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
 
     Notes
     -----
-    rsatoolbox matches stimuli by position: put both sides in the same order before its ``compare``. Coordinates
-    other than the dimensions' own labels are not carried over.
+    rsatoolbox matches stimuli by position: put both sides in the same order before its ``compare``.
 
     Examples
     --------
@@ -66,14 +70,15 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     places = [place for place in np.ndindex(rdms.shape[:-2]) if not np.isnan(rdms.values[place]).all()]
     if not places:
         raise InputError("rdms are NaN throughout, so there is nothing to hand over. Pass RDMs that hold numbers.")
+    columns = {dim: (k, values) for k, (dim, values) in enumerate(zip(lead, labels, strict=True))}
+    others = {str(name): c for name, c in rdms.coords.items() if len(c.dims) == 1 and name not in rdms.dims}
+    columns |= {name: (lead.index(c.dims[0]), c.values) for name, c in others.items() if c.dims[0] in lead}
     return rsa_class(
         np.stack([rdms.values[place] for place in places]),
         dissimilarity_measure=rdms.attrs.get("metric"),
-        rdm_descriptors={
-            dim: [values[place[k]].item() for place in places]
-            for k, (dim, values) in enumerate(zip(lead, labels, strict=True))
-        },
-        pattern_descriptors={STIMULUS: ids.tolist()},
+        rdm_descriptors={name: [values[place[k]].item() for place in places] for name, (k, values) in columns.items()},
+        pattern_descriptors={STIMULUS: ids.tolist()}
+        | {name: c.values.tolist() for name, c in others.items() if c.dims == (STIMULUS,)},
     )
 
 
@@ -83,14 +88,17 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
     Parameters
     ----------
     rsa_rdms : rsatoolbox.rdm.RDMs
-        With an ``rdm_descriptors`` entry "op", "region" or "subject" (any of them) when it holds more than one RDM.
+        With an ``rdm_descriptors`` entry "op", "region", "subject" or "time_bin" (any of them) when it holds
+        more than one RDM.
     stimulus : str
         The pattern descriptor that holds the stimulus ids.
 
     Returns
     -------
     DataArray (..., stimulus, stimulus_2)
-        Named "rdm", leading dimensions in the order op, region, subject; NaN where a combination does not occur.
+        Named "rdm", leading dimensions in the order op, region, subject, time_bin; NaN where a combination does
+        not occur. Other pattern descriptors become coordinates of stimulus, other RDM descriptors coordinates of the
+        leading dimension that they follow; one that follows none is left out.
 
     Raises
     ------
@@ -125,7 +133,103 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
         squares[tuple(known.index(value) for known, value in zip(labels.values(), place, strict=True))] = square
     coords: dict[str, Any] = {**labels, STIMULUS: ids, STIMULUS_2: ids}
     rdms = xr.DataArray(squares, dims=tuple(coords), coords=coords, name="rdm")
+    for name, values in rsa_rdms.pattern_descriptors.items():
+        if name not in ("index", stimulus, *rdms.coords):
+            rdms = rdms.assign_coords({name: (STIMULUS, list(values))})
+    for name, values in rsa_rdms.rdm_descriptors.items():
+        pairs = {dim: dict(zip(column, values, strict=True)) for dim, column in columns.items()}
+        follows = [dim for dim in pairs if [pairs[dim][label] for label in columns[dim]] == list(values)]
+        if name not in ("index", *rdms.coords) and follows:
+            rdms = rdms.assign_coords({name: (follows[0], [pairs[follows[0]][label] for label in labels[follows[0]]])})
     return rdms.assign_attrs({"metric": rsa_rdms.dissimilarity_measure} if rsa_rdms.dissimilarity_measure else {})
+
+
+def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
+    r"""Write RDMs to an HDF5 file that rsatoolbox can open: ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
+
+    Parameters
+    ----------
+    path : path
+        An existing file is replaced.
+    rdms : DataArray (..., stimulus, stimulus_2)
+        As for ``to_rsatoolbox``.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    DataError
+        The file cannot be written.
+    InputError, LabelError, MissingToolError
+        As for ``to_rsatoolbox``.
+
+    Notes
+    -----
+    Names beyond ASCII, which rsatoolbox refuses, are written with escapes (``\xe9``): ``read_rdms`` gives them back as
+    they were, rsatoolbox shows the escapes.
+    """
+    content = to_rsatoolbox(rdms).to_dict()
+    from rsatoolbox.io.hdf5 import write_dict_hdf5
+
+    groups = ("rdm_descriptors", "pattern_descriptors")
+    if any(not str(v).isascii() for g in groups for values in content[g].values() for v in values):
+        content[ESCAPED] = "yes"
+        for group in groups:
+            content[group] = _map_names(content[group], lambda v: v.encode("unicode_escape").decode("ascii"))
+    try:
+        Path(path).unlink(missing_ok=True)
+        write_dict_hdf5(str(path), content)
+    except OSError as error:
+        raise DataError(f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written.") from None
+    return Path(path)
+
+
+def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
+    """Read RDMs from an HDF5 file of ``write_rdms`` or of rsatoolbox's ``RDMs.save``.
+
+    Parameters
+    ----------
+    path : path
+    stimulus : str
+        The pattern descriptor that holds the stimulus ids.
+
+    Returns
+    -------
+    DataArray (..., stimulus, stimulus_2)
+        As from ``from_rsatoolbox``.
+
+    Raises
+    ------
+    DataError
+        The file is missing, or holds no RDMs.
+    LabelError, MissingToolError
+        As for ``from_rsatoolbox``.
+    """
+    _load_rdms_class()
+    from rsatoolbox.io.hdf5 import read_dict_hdf5
+    from rsatoolbox.rdm.rdms import rdms_from_dict
+
+    try:
+        content = read_dict_hdf5(str(path))
+        if content.pop(ESCAPED, None):
+            for group in ("rdm_descriptors", "pattern_descriptors"):
+                content[group] = _map_names(content[group], lambda v: v.encode("ascii").decode("unicode_escape"))
+        rsa_rdms = rdms_from_dict(content)
+    except (OSError, KeyError) as error:
+        raise DataError(
+            f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms(path, rdms)."
+        ) from None
+    if isinstance(rsa_rdms.dissimilarity_measure, np.ndarray | bytes):
+        rsa_rdms.dissimilarity_measure = None
+    return from_rsatoolbox(rsa_rdms, stimulus=stimulus)
+
+
+def _map_names(descriptors: dict[str, Any], change: Callable[[str], str]) -> dict[str, list]:
+    """Return ``descriptors`` with ``change`` applied to every text in them."""
+    return {name: [change(str(v)) if isinstance(v, str) else v for v in values] for name, values in descriptors.items()}
 
 
 def _load_rdms_class() -> type:

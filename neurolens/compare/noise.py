@@ -28,22 +28,24 @@ def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
     return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
 
 
-def keep_gram(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+def keep_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return ``gram`` as it is: noise that is equal and independent over features."""
     return gram
 
 
-def whiten_gram(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+def whiten_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004): shrunk towards a multiple of the identity.
 
-    Residuals are about each stimulus' mean over all its presentations; degrees of freedom: presentations - stimuli.
+    Residuals are of the presentations ``rows`` about each stimulus' mean over them; degrees of freedom: rows - stimuli.
     """
-    n, codes = len(gram), design.codes
-    dof = n - len(np.unique(codes))
+    used = codes[rows]
+    n, n_stimuli = len(rows), codes.max() + 1
+    dof = n - len(np.unique(used))
     if dof < 2:
         raise InputError(f"repeats leave {dof} degrees of freedom, and noise needs at least 2")
-    crossed = gram - gram @ average_rows(codes, design.n_stimuli)[codes].T
-    residual = crossed - (average_rows(codes, design.n_stimuli) @ crossed)[codes]
+    averaging = average_rows(used, n_stimuli)[used]
+    crossed = gram[:, rows] - gram[:, rows] @ averaging.T
+    residual = crossed[rows] - averaging @ crossed[rows]
     power = np.diag(residual)
     if power.sum() <= 1e-12 * np.trace(gram):
         raise InputError("repeats do not differ, so there is no noise to measure")
@@ -61,26 +63,41 @@ def whiten_gram(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray
     return (gram - crossed @ np.linalg.solve(inner, crossed.T)) / ridge
 
 
-def mahalanobis_distance(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
-    """Return the SQUARED distance of stimulus means per feature, from a whitened Gram of presentations."""
+class Noise(NamedTuple):
+    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether crossnobis does so for each run anew.
+
+    ``per_run`` measures the noise about the means of the other runs. For normal noise that is independent of those
+    means and of the run itself, so nothing of the noise is left in the distance.
+    """
+
+    whiten: Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
+    per_run: bool
+
+
+def mahalanobis_distance(gram: np.ndarray, n_features: int, design: Design, noise: Noise) -> np.ndarray:
+    """Return the SQUARED distance of stimulus means per feature, from a Gram of presentations."""
     mean = average_rows(design.codes, design.n_stimuli)
-    return euclidean_distance(mean @ gram @ mean.T, np.zeros(design.n_stimuli), n_features, 0.0)
+    whitened = noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
+    return euclidean_distance(mean @ whitened @ mean.T, np.zeros(design.n_stimuli), n_features, 0.0)
 
 
-def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design) -> np.ndarray:
+def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design, noise: Noise) -> np.ndarray:
     """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature, x from that run and y from all others.
 
     NaN for a pair that no run has together with another run; 0 is expected where two stimuli do not differ.
     """
     total, folds = np.zeros((2, design.n_stimuli, design.n_stimuli))
+    whitened = gram if noise.per_run else noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
     for run in np.unique(design.runs):
         here = design.runs == run
+        if noise.per_run:
+            whitened = noise.whiten(gram, n_features, design.codes, np.flatnonzero(~here))
         test, train = np.zeros((2, design.n_stimuli, len(gram)))
         test[:, here] = average_rows(design.codes[here], design.n_stimuli)
         train[:, ~here] = average_rows(design.codes[~here], design.n_stimuli)
         shared = test.any(axis=1) & train.any(axis=1)
         both = np.outer(shared, shared)
-        inner = test @ gram @ train.T
+        inner = test @ whitened @ train.T
         total += np.where(both, np.add.outer(np.diag(inner), np.diag(inner)) - inner - inner.T, 0.0)
         folds += both
     distance = (total + total.T) / 2 / np.where(folds > 0, folds, np.nan) / n_features
@@ -88,12 +105,13 @@ def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design) -> np
     return distance
 
 
-NOISES: dict[str, Callable[[np.ndarray, int, Design], np.ndarray]] = {
-    "ledoit-wolf": whiten_gram,
-    "identity": keep_gram,
+NOISES: dict[str, Noise] = {
+    "ledoit-wolf": Noise(whiten_gram, per_run=False),
+    "ledoit-wolf-per-run": Noise(whiten_gram, per_run=True),
+    "identity": Noise(keep_gram, per_run=False),
 }
 
-NOISE_METRICS: dict[str, Callable[[np.ndarray, int, Design], np.ndarray]] = {
+NOISE_METRICS: dict[str, Callable[[np.ndarray, int, Design, Noise], np.ndarray]] = {
     "mahalanobis": mahalanobis_distance,
     "crossnobis": crossnobis_distance,
 }

@@ -11,7 +11,7 @@ from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, TIME_BIN, align_stimuli, list_names
 
 NEEDED = ("split_score", "score_mean", "bootstrap_mean")
 
@@ -64,7 +64,7 @@ def assign_regions(
     Raises
     ------
     InputError
-        The scores hold no half splits (``n_splits=0``), or ``split`` is not one of them.
+        The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, or there are several time bins.
     LabelError
         Regions of a control, or labels of ``rdms``, differ from those of ``scores``.
 
@@ -95,6 +95,8 @@ def assign_regions(
     >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
     (['conv'], [0.5], [0.3])
     """
+    if TIME_BIN in scores.dims:
+        raise InputError("assign_regions takes one time bin. Select with scores.isel(time_bin=0, drop=True).")
     missing = [name for name in NEEDED if name not in scores]
     n_splits = scores.sizes.get("split", 0)
     if missing or n_splits == 0:

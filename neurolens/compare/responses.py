@@ -123,12 +123,11 @@ def compute_one(values: np.ndarray, metric: str, design: Design | None = None, n
 def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str) -> np.ndarray:
     """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from a Gram of presentations (q, q)."""
     try:
-        whitened = NOISES[noise](gram, n_features, design)
+        return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
     except InputError as error:
         raise InputError(
             f"metric {metric!r} with noise={noise!r}: {error}. Pass more repeats, or noise='identity'."
         ) from None
-    return NOISE_METRICS[metric](whitened, n_features, design)
 
 
 def read_design(data: xr.DataArray | xr.Dataset, codes: np.ndarray, metric: str, runs: str | None) -> Design:

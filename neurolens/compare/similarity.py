@@ -1,16 +1,18 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.timing import merge_time, split_time
 from neurolens.compare.triangles import take_brain_pairs, take_model_pairs
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
 
 # Pairs times ops that one block may hold, few enough for a processor's cache; draws times ops times brain RDMs.
 BLOCK_PAIRS = 2**18
@@ -31,8 +33,10 @@ def compare_rdms(
 
     Over the pairs p of stimuli, x = model and y = brain dissimilarities: ``pearson`` r(x, y); ``spearman`` r of their
     mid-ranks; ``cosine`` sum x y / sqrt(sum x^2 sum y^2); ``rho-a`` = 12 / (N^3 - N) sum (R_x - mean)(R_y - mean) for
-    N pairs and mid-ranks R, the mean Spearman under random tie breaking: fair to models that predict ties;
-    ``whitened-pearson``, ``whitened-cosine``: those of RDMs freed of the covariance of pairs that share a stimulus.
+    N pairs and mid-ranks R, the mean Spearman under random tie breaking: fair to models that predict ties; ``tau-a`` =
+    (concordant - discordant) / all comparisons of pairs, for the same need, slowly; ``whitened-pearson``,
+    ``whitened-cosine``: of RDMs freed of the covariance of pairs that share a stimulus; ``bures``: fidelity of the
+    Grams behind squared distances, which is the Procrustes similarity of the points.
 
     Parameters
     ----------
@@ -40,7 +44,8 @@ def compare_rdms(
         Dissimilarities in any unit, symmetric, 0 on the diagonal. An op with NaN gets NaN scores, with a warning.
     brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
         The same stimuli by id, in any order; region, subject or both may be missing (then "brain", "group").
-        A (region, subject) that does not exist is NaN throughout.
+        A (region, subject) that does not exist is NaN throughout. With ``time_bin`` besides, every result that has
+        region has time_bin too: maps of op by time.
     comparator : str
         A key of ``COMPARATORS``.
     n_bootstrap : int
@@ -79,15 +84,17 @@ def compare_rdms(
     Notes
     -----
     Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects; for
-    both, and for p values, see ``bootstrap_scores``.
-    Pairs of a stimulus with its own copy are dropped. A draw in which a score is undefined is left out of its interval.
-    Time O(draws ops brains n^2), linear in each; memory is bounded by blocks, plus ``bootstrap_mean``.
+    both, and for p values, see ``bootstrap_scores``. Pairs of a stimulus with its own copy are dropped (bures: lie at
+    distance 0). A draw in which a score is undefined is left out of its interval.
+    Time O(draws ops brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
+    ``n_bootstrap`` small); memory is bounded by blocks, plus ``bootstrap_mean``.
 
     References
     ----------
     Kriegeskorte et al. (2008) Front. Syst. Neurosci. 2:4; Schuett et al. (2023) eLife 12:e82566, Methods, on rho-a and
-    the bootstrap; Nili et al. (2014) for the ceilings. Checked against scipy, rsatoolbox ``compare`` and a loop that
-    resamples the rows of the RDMs.
+    the bootstrap; Diedrichsen et al. (2021) Neurons Behav. Data Anal. Theory 5(3), on whitening; Harvey et al. (2024)
+    PMLR 243:11, on Bures; Nili et al. (2014) for the ceilings. Checked against scipy, rsatoolbox ``compare`` and a
+    loop that resamples the rows of the RDMs.
 
     Examples
     --------
@@ -103,6 +110,10 @@ def compare_rdms(
     >>> float(scores.score.sel(op="relu", region="brain", subject="group").round(3))
     1.0
     """
+    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
+        flat, timed = merge_time(brain_rdms)
+        again = partial(compare_rdms, comparator=comparator, n_bootstrap=n_bootstrap, n_splits=n_splits)
+        return split_time(again(model_rdms, flat, confidence=confidence, rng=rng), timed)
     kernel = find_comparator(comparator)
     model = take_model_pairs(model_rdms)
     brain = take_brain_pairs(brain_rdms, model.ids)
@@ -138,12 +149,13 @@ def compare_rdms(
 
     ceilings = bound_scores(brain, kernel, comparator)
     by_subject, by_region = (OP, REGION, SUBJECT), (OP, REGION)
+    kind = ceilings["ceiling_lower"].attrs
     return xr.Dataset(
         {
-            "score": (by_subject, score),
+            "score": (by_subject, score, kind),
             "ci_low": (by_subject, ci_low),
             "ci_high": (by_subject, ci_high),
-            "score_mean": (by_region, mean),
+            "score_mean": (by_region, mean, kind),
             "mean_ci_low": (by_region, mean_low),
             "mean_ci_high": (by_region, mean_high),
             "ceiling_lower": ceilings["ceiling_lower"],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rsatoolbox.rdm import compare
 from squares import draw_square, label_squares, measure_square
 
-from neurolens.compare import COMPARATORS, compare_rdms, to_rsatoolbox, weights
+from neurolens.compare import COMPARATORS, assign_regions, compare_rdms, compute_rdm_ceilings, to_rsatoolbox, weights
 from neurolens.compare.comparators import compare_pairs
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
@@ -269,6 +269,54 @@ def test_intervals_cover_the_planted_truth(rng, comparator):
         scores = compare_rdms(*measure(24), comparator=comparator, n_bootstrap=100, n_splits=0, rng=k)
         hits.append(scores.mean_ci_low.item() <= truth <= scores.mean_ci_high.item())
     assert np.mean(hits) >= 0.85
+
+
+class TestTime:
+    @pytest.mark.parametrize("comparator", ["spearman", "whitened-cosine"])
+    def test_each_time_bin_as_if_alone(self, rng, comparator):
+        model, _ = build_sides(rng)
+        bins = [build_sides(rng)[1] for _ in range(3)]
+        brain = xr.concat(bins, "time_bin").assign_coords(
+            time_bin=[100, 50, 200], time_bin_start=("time_bin", [95, 45, 195])
+        )
+        scores = compare_rdms(model, brain, comparator=comparator, n_bootstrap=6, n_splits=2, rng=3)
+        assert scores.score.dims == ("op", "region", "subject", "time_bin")
+        assert scores.region.values.tolist() == REGIONS
+        assert scores.time_bin_start.values.tolist() == [95, 45, 195]
+        for time, alone in zip([100, 50, 200], bins, strict=True):
+            expected = compare_rdms(model, alone, comparator=comparator, n_bootstrap=6, n_splits=2, rng=3)
+            xr.testing.assert_allclose(scores.sel(time_bin=time, drop=True).drop_attrs(), expected.drop_attrs())
+        ceilings = compute_rdm_ceilings(brain, comparator=comparator)
+        xr.testing.assert_equal(ceilings.ceiling_lower, scores.ceiling_lower)
+
+    def test_one_region_without_a_name_or_times(self, rng):
+        model, brain = build_sides(rng)
+        timed = brain.sel(region="V1", drop=True).expand_dims(time_bin=2)
+        scores = compare_rdms(model, timed, **QUICK)
+        assert scores.score.sizes == {"op": 3, "region": 1, "subject": 2, "time_bin": 2}
+        assert scores.time_bin.values.tolist() == [0, 1]
+
+    def test_time_of_the_effect(self, rng):
+        model, _ = build_sides(rng, 10)
+        noise = [label_squares(draw_square(rng, 10), ids=None) for _ in range(4)]
+        noise[2] = noise[2] * 0.1 + model.sel(op="relu", drop=True)
+        scores = compare_rdms(model, xr.concat(noise, "time_bin"), **QUICK)
+        assert scores.score_mean.sel(op="relu").argmax("time_bin").item() == 2
+
+    def test_regions_are_assigned_at_one_time(self, rng):
+        model, brain = build_sides(rng)
+        scores = compare_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_bootstrap=3, n_splits=2)
+        with pytest.raises(InputError, match=r"takes one time bin. Select with scores.isel\(time_bin=0"):
+            assign_regions(scores)
+        chosen = assign_regions(scores.isel(time_bin=1, drop=True))
+        xr.testing.assert_allclose(chosen, assign_regions(compare_rdms(model, brain, n_bootstrap=3, n_splits=2)))
+
+    def test_errors_name_the_time(self, rng):
+        model, brain = build_sides(rng)
+        timed = brain.expand_dims(time_bin=[10, 20]).copy()
+        timed[1, 0, 0] = 1 - np.eye(7)
+        with pytest.raises(InputError, match="do not vary over pairs: 'V1 at 20, A'"):
+            compare_rdms(model, timed, **QUICK)
 
 
 class TestUndefined:

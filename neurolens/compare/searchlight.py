@@ -1,0 +1,215 @@
+"""One RDM around each voxel: the neighbours within a radius."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+from scipy.spatial import cKDTree
+
+from neurolens.compare.comparators import compare_pairs, find_comparator
+from neurolens.compare.features import average_repeats
+from neurolens.compare.noise import NOISE_METRICS
+from neurolens.compare.responses import check_noise, compute_one, read_design, read_responses
+from neurolens.compare.triangles import take_model_pairs
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, check_unique
+
+AXES = ("voxel_x", "voxel_y", "voxel_z")
+BATCH_BYTES = 2**26
+
+
+def compute_searchlight_rdms(
+    responses: xr.DataArray,
+    *,
+    radius: float,
+    centers: Sequence | None = None,
+    metric: str = "correlation",
+    runs: str | None = None,
+    noise: str = "ledoit-wolf",
+) -> xr.DataArray:
+    """RDM of the voxels around each voxel of one subject.
+
+    Parameters
+    ----------
+    responses : DataArray (presentation or stimulus, neuroid)
+        As for ``compute_rdms``, of one subject, with ``voxel_x``, ``voxel_y``, ``voxel_z`` on neuroid, in one unit.
+    radius : float
+        In the unit of the coordinates; voxels at this distance belong to the neighbourhood.
+    centers : sequence, optional
+        The ``neuroid_id`` of the voxels to put at the centre; default: all.
+    metric, runs, noise
+        As for ``compute_rdms``.
+
+    Returns
+    -------
+    DataArray (neuroid, stimulus, stimulus_2)
+        Named "rdm"; ``neuroid`` holds the ids of the centres, with ``voxel_x/y/z`` and ``n_voxels``, how many voxels
+        the RDM is of. NaN where a metric is undefined: a centre without neighbours has no correlation distance.
+        To compare with a model: ``compare_searchlight``, or ``compare_rdms(model, rdms.rename(neuroid="region"))``.
+
+    Raises
+    ------
+    InputError, LabelError, UnknownNameError
+        As for ``compute_rdms``; there is more than one subject; coordinates or ids are missing or not finite.
+
+    Notes
+    -----
+    Time O(centres n^2 neighbours). Memory: the result, 8 n^2 bytes per centre; ``compare_searchlight`` keeps a batch.
+
+    References
+    ----------
+    Kriegeskorte, Goebel & Bandettini (2006) PNAS 103:3863. Checked against rsatoolbox ``get_searchlight_RDMs``.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> where, zero = np.arange(4.0), np.zeros(4)
+    >>> responses = xr.DataArray(
+    ...     np.random.default_rng(0).normal(size=(3, 4)), dims=("stimulus", "neuroid"),
+    ...     coords={"stimulus": ["cat", "dog", "cup"], "neuroid_id": ("neuroid", list("abcd")),
+    ...             "voxel_x": ("neuroid", where), "voxel_y": ("neuroid", zero), "voxel_z": ("neuroid", zero)})
+    >>> rdms = compute_searchlight_rdms(responses, radius=1, metric="euclidean")
+    >>> dict(rdms.sizes), rdms.n_voxels.values.tolist()
+    ({'neuroid': 4, 'stimulus': 3, 'stimulus_2': 3}, [2, 3, 3, 2])
+    """
+    search = _Search(responses, radius, centers, metric, runs, noise)
+    squares = np.empty((len(search.places), len(search.ids), len(search.ids)))
+    for batch, part in search.iterate_rdms():
+        squares[batch] = part
+    rdms = xr.DataArray(squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=search.label_centers(), name="rdm")
+    return rdms.assign_coords({STIMULUS: search.ids, STIMULUS_2: search.ids}).assign_attrs(metric=metric, radius=radius)
+
+
+def compare_searchlight(
+    model_rdms: xr.DataArray,
+    responses: xr.DataArray,
+    *,
+    radius: float,
+    comparator: str = "spearman",
+    centers: Sequence | None = None,
+    metric: str = "correlation",
+    runs: str | None = None,
+    noise: str = "ledoit-wolf",
+) -> xr.DataArray:
+    """Map of how similar each op's RDM is to the RDM around each voxel.
+
+    Parameters
+    ----------
+    model_rdms : DataArray (op, stimulus, stimulus_2) or (stimulus, stimulus_2)
+        The same stimuli as the responses, by id.
+    responses, radius, centers, metric, runs, noise
+        As for ``compute_searchlight_rdms``.
+    comparator : str
+        A key of ``COMPARATORS``.
+
+    Returns
+    -------
+    DataArray (op, neuroid)
+        Named "score", with ``voxel_x/y/z`` and ``n_voxels``; NaN where an RDM, of the op or around
+        the voxel, is undefined.
+
+    Raises
+    ------
+    InputError, LabelError, UnknownNameError
+        As for ``compute_searchlight_rdms`` and ``compare_rdms``.
+
+    Notes
+    -----
+    RDMs of a batch of centres at a time are held (64 MB), whatever the number of voxels.
+    """
+    kernel = find_comparator(comparator)
+    model = take_model_pairs(model_rdms)
+    search = _Search(responses, radius, centers, metric, runs, noise)
+    have, wanted = search.ids.tolist(), model.ids.tolist()
+    if set(have) != set(wanted):
+        raise LabelError(
+            f"responses and model_rdms must hold the same stimuli, got {len(have)} and {len(wanted)} with "
+            f"{len(set(have) & set(wanted))} in common. Keep the common ones on both sides."
+        )
+    order = [have.index(stimulus) for stimulus in wanted]
+    first, second = np.triu_indices(len(order), 1)
+    usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
+    everything = np.ones((1, len(order)), dtype=int)
+    scores = np.full((len(model.ops), len(search.places)), np.nan)
+    for batch, squares in search.iterate_rdms():
+        pairs = squares[:, order][:, :, order][:, first, second]
+        known = np.flatnonzero(~np.isnan(pairs).any(axis=1) & (np.ptp(pairs, axis=1) > 0))
+        scores[np.ix_(usable, batch.start + known)] = compare_pairs(
+            model.pairs[usable], pairs[known], everything, kernel
+        )[0]
+    result = xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.label_centers(), name="score")
+    return result.assign_attrs(comparator=comparator, metric=metric, radius=radius)
+
+
+class _Search:
+    """Checked responses of one subject and the neighbourhood of each centre."""
+
+    def __init__(
+        self,
+        responses: xr.DataArray,
+        radius: float,
+        centers: Sequence | None,
+        metric: str,
+        runs: str | None,
+        noise: str,
+    ) -> None:
+        check_noise(metric, runs, noise)
+        read = read_responses(responses)
+        _check_searchlight(responses, radius)
+        self.ids, self.metric, self.noise = read.ids, metric, noise
+        self.design = read_design(responses, read.codes, metric, runs) if metric in NOISE_METRICS else None
+        values = read.values[:, :, 0]
+        self.values = values if self.design else average_repeats(values, read.codes, range(len(read.ids)))
+        self.points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
+        known = read.neuroids.tolist()
+        missing = [c for c in centers if c not in known] if centers is not None else []
+        if missing:
+            raise LabelError(f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}.")
+        self.places = np.array([known.index(c) for c in centers] if centers is not None else range(len(known)))
+        self.names = read.neuroids[self.places]
+        self.members = cKDTree(self.points).query_ball_point(self.points[self.places], radius * (1 + 1e-9))
+
+    def iterate_rdms(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield (centres, RDMs) a batch at a time."""
+        step = max(1, BATCH_BYTES // (8 * len(self.ids) ** 2))
+        for start in range(0, len(self.places), step):
+            batch = slice(start, min(start + step, len(self.places)))
+            yield (
+                batch,
+                np.stack(
+                    [
+                        compute_one(self.values[:, sorted(member)], self.metric, self.design, self.noise)
+                        for member in self.members[batch]
+                    ]
+                ),
+            )
+
+    def label_centers(self) -> dict:
+        """Return the coordinates of the centres."""
+        columns = {axis: (NEUROID, self.points[self.places, k]) for k, axis in enumerate(AXES)}
+        return {NEUROID: self.names, **columns, "n_voxels": (NEUROID, [len(member) for member in self.members])}
+
+
+def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
+    """Raise for responses without voxel coordinates, of several subjects, or with time; for a radius that is none."""
+    missing = [name for name in (NEUROID_ID, *AXES) if name not in responses.coords]
+    if missing:
+        raise LabelError(
+            f"a searchlight needs {', '.join(missing)} on 'neuroid'. Add them with "
+            "responses.assign_coords(voxel_x=('neuroid', x))."
+        )
+    if responses.ndim != 2:
+        raise LabelError(
+            f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select with .isel(time_bin=0)."
+        )
+    subjects = np.unique(responses[SUBJECT].values) if SUBJECT in responses.coords else [""]
+    if len(subjects) > 1:
+        raise LabelError(
+            f"a searchlight is of one subject, got {len(subjects)}. Select with "
+            f"responses.sel(neuroid=responses.subject == {str(subjects[0])!r})."
+        )
+    check_unique(responses[NEUROID_ID].values.tolist(), "the 'neuroid_id' of responses")
+    if not all(np.isfinite(responses[axis].values.astype(np.float64)).all() for axis in AXES):
+        raise InputError("voxel coordinates must be finite. Drop the voxels without a place.")
+    if not radius > 0:
+        raise InputError(f"radius must be above 0, in the unit of the voxel coordinates, got {radius!r}.")
