@@ -1,8 +1,10 @@
 """StimulusSet: what the model and the brain were shown, by id."""
 
+import functools
 import hashlib
 import itertools
 import re
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,8 +86,8 @@ class StimulusSet:
 
         A last batch of one joins the one before: some models treat a batch of one differently.
         """
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise InputError(f"batch_size must be a whole number, at least 1, got {batch_size!r}")
         edges = [*range(0, len(self), batch_size), len(self)]
         if batch_size > 1 and len(edges) > 2 and edges[-1] - edges[-2] == 1:
             del edges[-2]
@@ -290,17 +292,29 @@ def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.n
 
 
 def _describe_transform(transform: Any) -> str:
-    """Return a text that is equal in every process for equal preprocessing: no addresses."""
-    if transform is None:
-        return "None"
+    """Return a text that is equal in every process for equal preprocessing: no addresses, no order of sets."""
+    if isinstance(transform, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(_describe_transform, transform)))}}}"
+    if isinstance(transform, (tuple, list)):
+        return f"({', '.join(map(_describe_transform, transform))})"
+    if isinstance(transform, dict):
+        return f"{{{', '.join(f'{key!r}: {_describe_transform(transform[key])}' for key in transform)}}}"
+    if isinstance(transform, functools.partial):
+        return f"partial{_describe_transform((transform.func, transform.args, transform.keywords))}"
+    if isinstance(transform, types.CodeType):
+        return _describe_transform((transform.co_code.hex(), transform.co_consts, transform.co_names))
     code = getattr(transform, "__code__", None)
     if code is not None:
-        parts = (transform.__module__, transform.__qualname__, code.co_code.hex(), code.co_consts, code.co_names)
-        return re.sub(r" at 0x[0-9a-f]+", "", repr(parts))
+        held = tuple(cell.cell_contents for cell in transform.__closure__ or ())
+        parts = (transform.__module__, transform.__qualname__, code, transform.__defaults__, held)
+        return _describe_transform(parts)
+    if isinstance(transform, (np.ndarray, torch.Tensor)):
+        return hashlib.sha256(np.ascontiguousarray(transform).tobytes()).hexdigest()
     text = repr(transform)
-    if " at 0x" in text:
-        settings = sorted(getattr(transform, "__dict__", {}).items())
-        text = f"{type(transform).__module__}.{type(transform).__qualname__}({settings!r})"
+    settings = getattr(transform, "__dict__", {})
+    if callable(transform) and settings and not isinstance(transform, type):
+        inner = {k: v for k, v in sorted(settings.items()) if v is not transform}
+        text = f"{type(transform).__module__}.{type(transform).__qualname__}{_describe_transform(inner)}"
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 

@@ -1,10 +1,13 @@
 """Stimuli: ids, files, preprocessing, and every way they can be wrong."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from torchvision import transforms
 
 import neurolens as nl
 from neurolens.errors import InputError, LabelError, UnknownNameError
@@ -109,3 +112,27 @@ def test_the_hash_follows_content_ids_and_preprocessing(rng):
     pictures = rng.integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
     stimuli = nl.load_stimuli(pictures)
     assert stimuli.use_transform(nl.ImageTransform(crop=200)).hash_content() != stimuli.hash_content()
+
+
+def scale(x, factor=1.0):
+    return torch.as_tensor(x) * factor
+
+
+def make_scaler(factor):
+    return lambda x: torch.as_tensor(x) * factor
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (make_scaler(1.0), make_scaler(2.0)),
+        (functools.partial(scale, factor=1.0), functools.partial(scale, factor=2.0)),
+        (transforms.Lambda(make_scaler(1.0)), transforms.Lambda(make_scaler(2.0))),
+        (transforms.Compose([transforms.Normalize([0], [1])]), transforms.Compose([transforms.Normalize([0], [2])])),
+    ],
+    ids=["closure", "partial", "lambda in an object", "object in an object"],
+)
+def test_preprocessing_is_told_apart_by_what_it_holds(one, other):
+    x = nl.load_stimuli(np.ones((2, 3), np.float32), transform=one)
+    assert x.hash_content() == x.use_transform(one).hash_content()
+    assert x.hash_content() != x.use_transform(other).hash_content()

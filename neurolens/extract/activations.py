@@ -19,6 +19,7 @@ from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype,
 from neurolens.extract.reducers import open_chain
 from neurolens.extract.select import OpSelection
 from neurolens.extract.store import (
+    KEPT_UNIT,
     ActivationStore,
     describe_counts,
     describe_provenance,
@@ -124,7 +125,7 @@ def extract_activations(
 
         if store is None:
             raise InputError("client= writes into a store that all workers reach; pass store='acts.zarr'")
-        extract_on_cluster(client, model, stimuli, settings, Path(store), resources, workers, quiet)
+        extract_on_cluster(client, model, stimuli, settings, Path(store).absolute(), resources, workers, quiet)
         return open_activations(store)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         plan = make_plan(model, stimuli, **settings)
@@ -133,7 +134,7 @@ def extract_activations(
             sink = _Arrays(plan, stimuli)
             run_groups(model, stimuli, plan, groups, sink, workers=workers, quiet=quiet)
             return sink.label()
-        held = ActivationStore(Path(store), plan, stimuli, len(groups))
+        held = ActivationStore(Path(store).absolute(), plan, stimuli, groups)
         with held.hold(describe_provenance(model, stimuli, plan)), explain_interrupts(held):
             run_groups(model, stimuli, plan, groups, held, workers=workers, quiet=quiet)
             held.finish(describe_run(plan, stimuli))
@@ -160,13 +161,20 @@ def group_slots(plan: Plan, budget: int) -> list[tuple[Slot, ...]]:
     groups: list[tuple[Slot, ...]] = []
     free = 0
     for slot in plan.slots:
-        needed = 8 * count_elements(slot.raw.shape) * (count_elements(slot.kept.shape) + plan.batch_size)
+        needed = count_fitted_bytes(plan, (slot,))
         if not groups or needed > free:
             groups.append(())
             free = budget
         groups[-1] += (slot,)
         free -= needed
     return groups
+
+
+def count_fitted_bytes(plan: Plan, group: Sequence[Slot]) -> int:
+    """Return the bytes that fitting a group's reducers takes, batch included; 0 where none is fitted."""
+    if plan.fit_on is None:
+        return 0
+    return sum(8 * count_elements(s.raw.shape) * (count_elements(s.kept.shape) + plan.batch_size) for s in group)
 
 
 def run_groups(
@@ -247,9 +255,13 @@ def _fit_chains(
     """Run the stimuli that reducers are fitted on, and fit them."""
     chosen = stimuli.select(plan.fit_on or ())
 
+    seen: set[tuple[str, int]] = set()
+
     def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
-        if tensor is not None:
+        # A batch whose graph turns out to be another is handed out again, whole.
+        if tensor is not None and (layout.name, rows.start) not in seen:
             chains[layout.name].fit(tensor)
+            seen.add((layout.name, rows.start))
 
     with show_progress(len(chosen), "fitting", quiet) as progress:
         # fmt: off
@@ -273,7 +285,7 @@ def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Return a tensor as numpy, bfloat16 as float32 (numpy has none)."""
-    tensor = tensor.detach().cpu()
+    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
@@ -327,7 +339,7 @@ class _Arrays:
             dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
             attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
             held = {"activation": xr.DataArray(self._arrays[slot.name], dims=(STIMULUS, *dims), attrs=attrs)}
-            held |= {key: xr.DataArray(value, dims=tuple(dims)) for key, value in slot.arrays.items()}
+            held |= {key: xr.DataArray(value, dims=KEPT_UNIT) for key, value in slot.arrays.items()}
             if not self._checks["ran"][slot.name].all():
                 held["ran"] = xr.DataArray(self._checks["ran"][slot.name], dims=STIMULUS)
             nodes[places[slot.name]] = xr.Dataset(held)

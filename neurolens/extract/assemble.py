@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
@@ -96,7 +97,9 @@ def _describe_argument(arg: object) -> str:
     if isinstance(arg, (tuple, list)) and not isinstance(arg, torch.Size):
         text = ", ".join(_describe_argument(a) for a in arg)
         return f"[{text}]" if isinstance(arg, list) else f"({text})"
-    if isinstance(arg, (bool, int, float, complex, str, bytes, slice, type(None), type(...), torch.Size)):
+    if isinstance(arg, slice):
+        return f"slice({', '.join(_describe_argument(a) for a in (arg.start, arg.stop, arg.step))})"
+    if isinstance(arg, (bool, int, float, complex, str, bytes, np.generic, type(None), type(...), torch.Size)):
         return repr(arg)
     if isinstance(arg, (torch.dtype, torch.device, torch.layout, torch.memory_format)):
         return str(arg)

@@ -13,7 +13,7 @@ from neurolens.extract.forward import make_sites, record_forward
 from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import Script, write_script
-from neurolens.extract.records import Recording
+from neurolens.extract.records import Recording, hash_tensors
 from neurolens.labels import STIMULUS
 
 _SPATIAL = (
@@ -94,7 +94,7 @@ class Layouts:
 
     ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them. ``script`` is what
     later passes are checked against. ``live_bytes`` is the most that results alive at one moment took, for each of the
-    script's two counts of stimuli.
+    script's two counts of stimuli. ``constants`` is a hash of the tensors that the model brings along unregistered.
     """
 
     graph: Graph
@@ -102,6 +102,7 @@ class Layouts:
     skipped: dict[str, str]
     script: Script
     live_bytes: tuple[int, int]
+    constants: str = ""
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that a plain pass over a batch holds at one moment, inputs and workspace aside."""
@@ -163,7 +164,9 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     used = {layout.op for layout in layouts.values()}
     script = write_script(alone, beside, counts, sites)
     skipped = {name: reason for name, reason in skipped.items() if name not in used}
-    return Layouts(graph, layouts, skipped, script, (measure_live_bytes(alone), measure_live_bytes(beside)))
+    live = measure_live_bytes(alone), measure_live_bytes(beside)
+    held = [v.tensor for e in beside.events for v, _ in e.parents if v.kind == "constant" and v.tensor is not None]
+    return Layouts(graph, layouts, skipped, script, live, hash_tensors(held))
 
 
 def measure_live_bytes(recording: Recording) -> int:
@@ -187,7 +190,7 @@ def measure_live_bytes(recording: Recording) -> int:
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:
     """Return what reordering each stimulus's values does not change: dtype, count, and exact sums over their bits."""
-    flat = rows.reshape(len(rows), -1).contiguous()
+    flat = rows.resolve_conj().resolve_neg().reshape(len(rows), -1).contiguous()
     if flat.dtype == torch.bool or flat.is_complex() or flat.dtype == torch.bfloat16:
         flat = torch.view_as_real(flat).flatten(1) if flat.is_complex() else flat.float()
     width = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.dtype.itemsize]
@@ -236,6 +239,8 @@ def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
         return 0.0
     if not (a.is_floating_point() or a.is_complex()):
         return 0.0 if bool((a == b).all()) else float("inf")
+    if a.dtype.itemsize == 1:
+        a, b = a.float(), b.float()
     scale = float(b.abs().nan_to_num(0, 0, 0).max())
     allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
     off = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(allowed), (a - b).abs() / allowed)

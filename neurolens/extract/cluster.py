@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurolens.errors import InputError, MissingToolError
+from neurolens.errors import DataError, InputError, MissingToolError
 from neurolens.extract.activations import describe_run, explain_interrupts, group_slots, run_groups
 from neurolens.extract.grams import Piece, Products
 from neurolens.extract.grams import run_groups as run_gram_groups
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.passes import show_progress
 from neurolens.extract.plan import make_plan, read_bytes
-from neurolens.extract.store import ActivationStore, describe_provenance
+from neurolens.extract.store import ActivationStore, compare_provenance, describe_provenance
 from neurolens.stimuli import StimulusSet
 
 ModelSource = nn.Module | Callable[[], nn.Module]
@@ -47,10 +47,10 @@ def extract_on_cluster(
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         plan = make_plan(model, stimuli, **settings)
     groups = group_slots(plan, read_bytes(settings["memory"]))
-    held = ActivationStore(path, plan, stimuli, len(groups))
+    held = ActivationStore(path, plan, stimuli, groups)
     settings = settings | {"batch_size": plan.batch_size}
-    names = [slot.name for slot in plan.slots]
-    with held.hold(describe_provenance(model, stimuli, plan)), explain_interrupts(held):
+    provenance = describe_provenance(model, stimuli, plan)
+    with held.hold(provenance), explain_interrupts(held):
         todo = [
             number
             for number in range(len(plan.batches))
@@ -63,7 +63,8 @@ def extract_on_cluster(
             def count(numbers: list[int]) -> None:
                 progress.update(sum(len(plan.batches[number]) for number in numbers))
 
-            run_tasks(client, _fill_shard, (source, stimuli, settings, path, names, workers), shards, resources, count)
+            common = (source, stimuli, settings, provenance, path, held.token, workers)
+            run_tasks(client, _fill_shard, common, shards, resources, count)
         held.finish(describe_run(plan, stimuli))
 
 
@@ -72,6 +73,7 @@ def map_grams(
     source: ModelSource,
     stimuli: StimulusSet,
     settings: dict[str, Any],
+    provenance: dict[str, Any],
     groups: Sequence[Sequence[tuple[str, int, int]]],
     sketch: int | None,
     resources: dict[str, float] | None,
@@ -85,7 +87,8 @@ def map_grams(
         else:
             chains.append([group])
     made = Products()
-    for part in run_tasks(client, _multiply_groups, (source, stimuli, settings, sketch, workers), chains, resources):
+    common = (source, stimuli, settings, provenance, sketch, workers)
+    for part in run_tasks(client, _multiply_groups, common, chains, resources):
         made.grams |= part.grams
         made.totals |= part.totals
         made.ran |= part.ran
@@ -116,20 +119,33 @@ def run_tasks(
     crowded = [address for address, threads in client.nthreads().items() if threads > 1]
     if crowded:
         raise InputError(f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1")
+    offered = client.scheduler_info(n_workers=-1)["workers"].values()
+    for name, amount in (resources or {}).items():
+        if not any(worker["resources"].get(name, 0) >= amount for worker in offered):
+            raise InputError(f"no worker has {amount} {name!r}; start workers with --resources '{name}={amount:g}'")
     # As bytes: dask would take containers apart and hand modules plain dicts in place of their ordered ones.
-    shared = client.scatter(cloudpickle.dumps(common), broadcast=True, hash=False) if tasks else None
-    futures = {
-        client.submit(_run_task, function, shared, task, pure=False, retries=_RETRIES, resources=resources): i
-        for i, task in enumerate(tasks)
-    }
-    found: list[Any] = [None] * len(tasks)
-    try:
-        for future in as_completed(list(futures)):
-            found[futures[future]] = future.result()
-            count(tasks[futures[future]])
-    finally:
-        client.cancel([future for future in futures if not future.done()])
-    return found
+    load = cloudpickle.dumps(common)
+    found: dict[int, Any] = {}
+    for _ in range(1 + _RETRIES):
+        left = [i for i in range(len(tasks)) if i not in found]
+        if not left:
+            break
+        shared = client.scatter(load, broadcast=True, hash=False)
+        futures = {
+            client.submit(_run_task, function, shared, tasks[i], pure=False, retries=_RETRIES, resources=resources): i
+            for i in left
+        }
+        try:
+            for future in as_completed(list(futures)):
+                if future.cancelled():
+                    continue  # what was sent was lost with the workers that had it: sent again in the next round
+                found[futures[future]] = future.result()
+                count(tasks[futures[future]])
+        finally:
+            client.cancel([future for future in futures if not future.done()])
+    if len(found) < len(tasks):
+        raise DataError(f"{len(tasks) - len(found)} of {len(tasks)} tasks were lost with their workers; run it again")
+    return [found[i] for i in range(len(tasks))]
 
 
 def split_evenly(items: Sequence[int], n_parts: int) -> list[list[int]]:
@@ -144,22 +160,22 @@ def _run_task(function: Callable, common: bytes, task: Any) -> Any:
 
 
 def _fill_shard(common: tuple, numbers: list[int]) -> None:
-    source, stimuli, settings, path, names, workers = common
+    source, stimuli, settings, provenance, path, token, workers = common
     model = materialize_model(source)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         plan = make_plan(model, stimuli, **settings)
-        if [slot.name for slot in plan.slots] != names:
-            raise InputError("a worker finds other ops than the client; give all the same model and versions")
+        compare_provenance(describe_provenance(model, stimuli, plan), provenance)
         groups = group_slots(plan, read_bytes(settings["memory"]))
-        held = ActivationStore(path, plan, stimuli, len(groups)).open()
+        held = ActivationStore(path, plan, stimuli, groups, token).open()
         run_groups(model, stimuli, plan, groups, held, numbers=numbers, workers=workers, quiet=True)
 
 
 def _multiply_groups(common: tuple, groups: list) -> Products:
-    source, stimuli, settings, sketch, workers = common
+    source, stimuli, settings, provenance, sketch, workers = common
     model = materialize_model(source)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         plan = make_plan(model, stimuli, **settings)
+        compare_provenance(describe_provenance(model, stimuli, plan), provenance)
         layouts = plan.layouts.by_name
         pieces = [[Piece(layouts[name], start, stop) for name, start, stop in group] for group in groups]
         return run_gram_groups(model, stimuli, plan, pieces, sketch, workers)

@@ -1,5 +1,6 @@
 """What a run over a stimulus set will take, before it runs: shapes, bytes, passes, disk, memory and time."""
 
+import contextlib
 import math
 import time
 from typing import Any, NamedTuple
@@ -9,9 +10,11 @@ import pandas as pd
 import torch
 from torch import nn
 
+from neurolens.extract.activations import count_fitted_bytes, group_slots
 from neurolens.extract.forward import record_forward, run_light
-from neurolens.extract.grams import Tally, plan_groups, predict_overhead
+from neurolens.extract.grams import Tally, count_held_bytes, plan_groups, predict_overhead
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
+from neurolens.extract.light import GraphChanged
 from neurolens.extract.metadata import count_flops
 from neurolens.extract.plan import Plan, count_elements, find_numpy_dtype, make_plan, read_bytes
 from neurolens.extract.products import CHUNK_BYTES, EXACT_STIMULI
@@ -105,7 +108,7 @@ def forecast(
         plan = make_plan(model, stimuli, ops=ops, reducer=reducer, batch_size=batch_size, memory=memory, device=device)
         # fmt: on
         tally = Tally(plan, False, sketch)
-        overhead = predict_overhead(plan) + tally.n_shared * 8 * n**2
+        overhead = predict_overhead(plan) + len(tally.shared) * 8 * n**2
         fixed = len(tally.own) * 8 * n * (n + 1) + overhead + 2 * min(CHUNK_BYTES, budget // 8)
         fits = budget - fixed >= 8 * n
         groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
@@ -122,23 +125,26 @@ def forecast(
             "kept_dtype": str(find_numpy_dtype(slot.kept.dtype)),
             "kept_bytes": n * slot.n_bytes,
             "flops": flops.get(op.name),
-            "alias_of": slot.layout.shares,
-            "gram_pass": first_pass.get(slot.layout.shares or slot.name),
+            "alias_of": tally.shared.get(slot.name, ""),
+            "gram_pass": first_pass.get(tally.shared.get(slot.name, slot.name)),
         }
     found = Forecast(pd.DataFrame.from_dict(rows, orient="index").rename_axis("op"))
     found = found.astype({"flops": "Int64", "gram_pass": "Int64"})
     found.batch_size = plan.batch_size
     found.flops = n * sum(f for f in flops.values() if f is not None)
     found.stimuli_per_second = 1 / per_stimulus
-    padded = math.ceil(n / plan.batch_size) * plan.batch_size
-    passes = 1 if plan.fit_on is None else 2
-    found.activations = Cost(
-        passes, passes * n * per_stimulus, predict_overhead(plan), padded * sum(slot.n_bytes for slot in plan.slots)
-    )
+    chunk = min(plan.batch_size, n)
+    padded = math.ceil(n / chunk) * chunk
+    runs = group_slots(plan, budget)
+    shown = n + len(plan.fit_on or ())
+    axes = max(count_fitted_bytes(plan, group) for group in runs)
+    disk = padded * sum(slot.n_bytes for slot in plan.slots)
+    passes = len(runs) * (1 if plan.fit_on is None else 2)
+    found.activations = Cost(passes, len(runs) * shown * per_stimulus, predict_overhead(plan) + axes, disk)
     found.grams = None
     if groups:
-        held = [sum((p.stop - p.start) * p.layout.dtype.itemsize for p in group) * n for group in groups]
-        work = sum(float(n) ** 2 * (p.stop - p.start) for group in groups for p in group)
+        held = [sum(count_held_bytes(piece, n, sketch) for piece in group) for group in groups]
+        work = sum(float(n) ** 2 * min(p.stop - p.start, sketch or p.stop) for group in groups for p in group)
         seconds = len(groups) * n * per_stimulus + work / _measure_products(n, plan.device)
         found.grams = Cost(len(groups), seconds, fixed + max(held), 0)
     return found
@@ -155,7 +161,7 @@ def _time_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> tuple[flo
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        with preserve_buffers(model):
+        with preserve_buffers(model), contextlib.suppress(GraphChanged):
             run_light(model, batch, plan.layouts.script, len(batch), {len(plan.layouts.script.names) - 1: _ignore})
         if plan.device.type == "cuda":
             torch.cuda.synchronize()

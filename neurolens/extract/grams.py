@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
-from neurolens.extract.guards import evaluation_mode, preserve_buffers
+from neurolens.extract.guards import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
 from neurolens.extract.plan import Plan, count_elements, make_plan, read_bytes
 from neurolens.extract.products import (
@@ -25,6 +25,7 @@ from neurolens.extract.products import (
     mirror_triangle,
 )
 from neurolens.extract.select import OpSelection, is_named
+from neurolens.extract.store import describe_provenance
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 from neurolens.stimuli import StimulusSet
 
@@ -77,7 +78,8 @@ def extract_grams(
     Notes
     -----
     Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget. The
-    result is the same, bit for bit, whatever the budget, unless that is too small for 64 MiB of activations.
+    result is the same, bit for bit, whatever the budget, as long as that is not too small for 64 MiB of activations and
+    ``batch_size`` is given or the same.
 
     Examples
     --------
@@ -96,7 +98,7 @@ def extract_grams(
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         plan = make_plan(model, stimuli, **settings)  # type: ignore[arg-type]
         tally = Tally(plan, is_named(ops), sketch)
-        overhead = predict_overhead(plan) + tally.n_shared * 8 * len(stimuli) ** 2
+        overhead = predict_overhead(plan) + len(tally.shared) * 8 * len(stimuli) ** 2
         groups = plan_groups(tally.own, len(stimuli), read_bytes(memory), overhead, sketch)
         if client is None:
             with show_progress(len(stimuli) * len(groups), "grams", quiet) as progress:
@@ -105,7 +107,9 @@ def extract_grams(
             from neurolens.extract.cluster import map_grams
 
             names = [[(p.layout.name, p.start, p.stop) for p in group] for group in groups]
-            made = map_grams(client, source, stimuli, settings, names, sketch, resources, workers)
+            settings |= {"batch_size": plan.batch_size}
+            provenance = describe_provenance(model, stimuli, plan)
+            made = map_grams(client, source, stimuli, settings, provenance, names, sketch, resources, workers)
     return tally.label(stimuli, made, len(groups))
 
 
@@ -135,6 +139,13 @@ def predict_overhead(plan: Plan) -> int:
     return plan.layouts.predict_live_bytes(longest) + longest * inputs
 
 
+def count_held_bytes(piece: Piece, n_stimuli: int, sketch: int | None) -> int:
+    """Return the bytes that a piece of all stimuli takes while a pass holds it."""
+    if sketch is not None and count_elements(piece.layout.shape) > sketch:
+        return n_stimuli * 4 * sketch
+    return n_stimuli * (piece.stop - piece.start) * piece.layout.dtype.itemsize
+
+
 def plan_groups(
     layouts: Sequence[Layout], n_stimuli: int, budget: int, overhead: int = 0, sketch: int | None = None
 ) -> list[list[Piece]]:
@@ -159,7 +170,12 @@ def plan_groups(
     for layout in layouts:
         n_features = count_elements(layout.shape)
         if sketch is not None and n_features > sketch:
-            pieces, column = [Piece(layout, 0, n_features)], n_stimuli * 4 * sketch / n_features
+            pieces = [Piece(layout, 0, n_features)]
+            if n_stimuli * 4 * sketch > left:
+                raise InputError(
+                    f"memory={budget} bytes leaves {left} for activations; one sketch takes {n_stimuli * 4 * sketch}. "
+                    "Give more memory=, or a smaller sketch=."
+                )
         else:
             column = n_stimuli * layout.dtype.itemsize
             widest = max(1, left // column)
@@ -168,7 +184,7 @@ def plan_groups(
             starts = range(0, max(n_features, 1), widest)
             pieces = [Piece(layout, start, min(start + widest, n_features)) for start in starts]
         for piece in pieces:
-            size = int((piece.stop - piece.start) * column)
+            size = count_held_bytes(piece, n_stimuli, sketch)
             if not groups or size > free:
                 groups.append([])
                 free = left
@@ -226,6 +242,7 @@ def run_groups(
         run_set(model, stimuli, plan.layouts, [p.layout for p in group], take, batches=plan.batches, workers=workers,
                 device=plan.device, progress=progress, close=close)
         # fmt: on
+        release_memory()
         for name in list(held):
             rows, n_features = held.pop(name), count_elements(parts[name].layout.shape)
             if sketch is not None and n_features > sketch:
@@ -244,8 +261,8 @@ class Tally:
     ----------
     own : list of Layout
         Those that are computed.
-    n_shared : int
-        How many share another's.
+    shared : dict of str
+        Result -> the one whose Gram it shares.
     """
 
     def __init__(self, plan: Plan, named: bool, sketch: int | None) -> None:
@@ -257,9 +274,8 @@ class Tally:
                 self._leave_out(layout.name, "is complex, and a Gram wants real features")
         self._chosen = [x for x in chosen if not x.dtype.is_complex]
         names = {x.name for x in self._chosen}
-        self._shared = {x.name: x.shares for x in self._chosen if x.shares in names}
-        self.n_shared = len(self._shared)
-        self.own = [x for x in self._chosen if x.name not in self._shared]
+        self.shared = {x.name: x.shares for x in self._chosen if x.shares in names}
+        self.own = [x for x in self._chosen if x.name not in self.shared]
         if sketch is not None and (isinstance(sketch, bool) or not isinstance(sketch, int) or sketch < 1):
             raise InputError(f"sketch must be a number of sums, such as 8192, got {sketch!r}")
 
@@ -280,16 +296,16 @@ class Tally:
                     first = stimuli.ids[int(which.argmax())]
                     self._leave_out(layout.name, f"{what} {int(which.sum())} stimuli, first {first!r}")
                     break
-        kept = [layout for layout in self._chosen if self._shared.get(layout.name, layout.name) not in self._skipped]
+        kept = [layout for layout in self._chosen if self.shared.get(layout.name, layout.name) not in self._skipped]
         if not kept:
             raise InputError(
                 f"none of the {len(self._chosen)} selected ops has a Gram: {list_names(self._skipped.values())}"
             )
         n, names = len(stimuli), [layout.name for layout in kept]
         grams, totals = np.empty((len(kept), n, n)), np.empty((len(kept), n))
-        last = {self._shared.get(name, name): i for i, name in enumerate(names)}
+        last = {self.shared.get(name, name): i for i, name in enumerate(names)}
         for i, name in enumerate(names):
-            source = self._shared.get(name, name)
+            source = self.shared.get(name, name)
             grams[i], totals[i] = made.grams[source], made.totals[source]
             mirror_triangle(grams[i])
             if last[source] == i:
@@ -305,7 +321,7 @@ class Tally:
                 OP: np.array(names, dtype=object),
                 STIMULUS: ids,
                 STIMULUS_2: ids,
-                "alias_of": (OP, np.array([self._shared.get(name, "") for name in names], dtype=object)),
+                "alias_of": (OP, np.array([self.shared.get(name, "") for name in names], dtype=object)),
             },
             attrs={
                 "model": self._plan.layouts.graph.modules[""],

@@ -1,5 +1,6 @@
 """Contexts that lend a model or the process's settings to a pass and put everything back."""
 
+import ctypes
 import random
 import sys
 import threading
@@ -64,6 +65,13 @@ def open_attention() -> _EagerKernels:
     A plain run needs the same, so that it equals a recorded one bit for bit.
     """
     return _EAGER_KERNELS
+
+
+def release_memory() -> None:
+    """Give memory that is free back to the system, where the C library keeps it otherwise (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 @contextmanager

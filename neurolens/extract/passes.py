@@ -14,7 +14,7 @@ from tqdm import tqdm
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.axes import Layout, Layouts, find_layouts
 from neurolens.extract.forward import record_forward, run_light
-from neurolens.extract.guards import preserve_buffers
+from neurolens.extract.guards import preserve_buffers, release_memory
 from neurolens.extract.light import GraphChanged, Script
 from neurolens.extract.pipeline import load_batches
 from neurolens.extract.select import OpSelection, is_named, select_ops
@@ -32,7 +32,9 @@ def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
     _, more = next(stimuli.iterate_batches(min(3, len(stimuli))))
     more = more.to(device)
-    return find_layouts(model, more[:-1], more)
+    found = find_layouts(model, more[:-1], more)
+    release_memory()
+    return found
 
 
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
@@ -118,6 +120,11 @@ def run_set(
             made: Sequence[torch.Tensor], group: list[Layout], place: slice = place, n: int = len(rows)
         ) -> None:
             for layout in group:
+                if max(layout.output, 0) >= len(made):
+                    raise InputError(
+                        f"{layout.op!r} gave {len(made)} results for {list_names(stimuli.ids[place])}, more for the "
+                        "first stimuli: their number depends on the stimuli. Leave it out of ops=."
+                    )
                 take(layout, place, layout.put_stimuli_first(made[max(layout.output, 0)], n))
 
         takes = {position[op]: partial(hand_out, group=group) for op, group in wanted.items()}

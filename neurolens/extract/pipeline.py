@@ -1,11 +1,13 @@
 """Batches of stimuli on their way to the device: read by worker processes while the model computes."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from neurolens.errors import InputError
 from neurolens.stimuli import StimulusSet
 
 
@@ -35,6 +37,10 @@ def load_batches(
     pinned = device.type == "cuda"
     if workers is None:
         workers = min(4, os.cpu_count() or 1) if pinned else 0
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise InputError(f"workers must be a number of processes, 0 or more, got {workers!r}")
+    if multiprocessing.current_process().daemon:
+        workers = 0  # the worker of a cluster may have no processes of its own
     # With a generator of its own the loader leaves the global one alone.
     loader = DataLoader(
         _Batches(stimuli, batches),

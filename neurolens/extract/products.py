@@ -33,13 +33,15 @@ def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> Non
     height = n if n < 4 * _BAND else -(-n // 4)
     for start in range(0, p, step):
         chunk = rows[:, start : start + step]
+        # Values that are not finite stay so, and the caller tells of them.
         part = chunk.to("cpu" if rows.device.type == "mps" else rows.device, torch.float64)
         sums = part.sum(1).cpu().numpy()
         if not double:
             mean = (sums / chunk.shape[1]).astype(np.float32)
             part = chunk.float() - torch.from_numpy(mean).to(rows.device)[:, None]
             mean64 = mean.astype(np.float64)
-            gram += np.outer(mean64, sums) + np.outer(sums - chunk.shape[1] * mean64, mean64)
+            with np.errstate(invalid="ignore", over="ignore"):
+                gram += np.outer(mean64, sums) + np.outer(sums - chunk.shape[1] * mean64, mean64)
         total += sums
         for top in range(0, n, height):
             found[top : top + height, top:] += (part[top : top + height] @ part[top:].T).to("cpu", torch.float64)

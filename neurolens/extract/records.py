@@ -1,7 +1,8 @@
 """What one pass leaves behind: tensors at a moment, executed ops, and where everything came from."""
 
+import hashlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -133,6 +134,19 @@ def replace_tensors(tree: Any, path: str, make: Callable[[torch.Tensor, str], to
     if type(tree) is dict:
         return {key: replace_tensors(item, f"{path}.{key}", make) for key, item in tree.items()}
     return tree
+
+
+def hash_tensors(tensors: Iterable[torch.Tensor]) -> str:
+    """Return the sha256 of tensors' shapes, dtypes and values, as hex."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        value = tensor.detach()
+        if value.is_meta or value.layout != torch.strided:
+            continue
+        value = (value.dequantize() if value.is_quantized else value).resolve_conj().resolve_neg().cpu().contiguous()
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data if value.numel() else b"")
+    return digest.hexdigest()
 
 
 def read_storage(tensor: torch.Tensor) -> int:

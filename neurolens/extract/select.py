@@ -4,7 +4,9 @@ import fnmatch
 import re
 from collections.abc import Callable, Sequence
 
-from neurolens.errors import UnknownNameError
+from torch import nn
+
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.graph import Graph, Op
 from neurolens.labels import suggest_name
 
@@ -51,6 +53,11 @@ def _match_ops(graph: Graph, wanted: OpSelection) -> list[str]:
         return [op.name for op in graph.ops[wanted]]
     if isinstance(wanted, re.Pattern):
         return [op.name for op in graph if wanted.search(op.name)]
+    if isinstance(wanted, (type, nn.Module)):
+        name = getattr(wanted, "__name__", type(wanted).__name__)
+        raise InputError(
+            f"ops takes names, not modules; for a class of them type ops=lambda op: op.module_class == {name!r}"
+        )
     if callable(wanted):
         return [op.name for op in graph if wanted(op)]
     name = str(wanted)

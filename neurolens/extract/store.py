@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,12 @@ from torch import nn
 from neurolens.errors import DataError
 from neurolens.extract.passes import Note, describe_notes
 from neurolens.extract.plan import Plan, Slot, find_numpy_dtype
+from neurolens.extract.records import hash_tensors, iterate_tensors
 from neurolens.labels import OP, STIMULUS, list_names
 from neurolens.stimuli import StimulusSet
 
 FORMAT = "neurolens-activations-1"
+KEPT_UNIT = "kept_unit"
 _CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
 
 
@@ -38,17 +41,22 @@ class ActivationStore:
     path : Path
     plan : Plan
     stimuli : StimulusSet
-    n_groups : int
-        Runs over the set that the plan's slots are spread over.
+    groups : sequence of tuples of Slot
+        The plan's slots by run over the set.
+    token : str
+        Of the run that a worker belongs to; given by `hold`.
     """
 
-    def __init__(self, path: Path, plan: Plan, stimuli: StimulusSet, n_groups: int) -> None:
+    def __init__(
+        self, path: Path, plan: Plan, stimuli: StimulusSet, groups: Sequence[tuple[Slot, ...]], token: str = ""
+    ) -> None:
         self.path = path
+        self.token = token
         self._plan = plan
         self._stimuli = stimuli
         self._row = {slot.name: i for i, slot in enumerate(plan.slots)}
         self._places = place_ops([slot.name for slot in plan.slots])
-        self._n_groups = n_groups
+        self._rows = [[self._row[slot.name] for slot in group] for group in groups]
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
 
@@ -70,17 +78,21 @@ class ActivationStore:
             ) from None
         except OSError as error:
             raise DataError(f"{str(self.path)!r} cannot be written: {error}. Give a path you may write to.") from error
+        self.token, pass_mark = uuid.uuid4().hex, Path(f"{self.path}.run")
         try:
             with explain_disk_errors(self):
+                pass_mark.write_text(self.token)
                 if self.path.exists():
                     self._check(provenance)
                 if not self.path.exists():
                     self._create(provenance)
                 for left in self.path.rglob("*.partial"):
-                    left.unlink()
+                    if left.is_file():
+                        left.unlink()
                 self.open()
             yield self
         finally:
+            pass_mark.unlink(missing_ok=True)
             lock.release()
 
     def open(self) -> "ActivationStore":
@@ -94,26 +106,29 @@ class ActivationStore:
             attrs = json.loads((self.path / "zarr.json").read_text()).get("attributes", {})
         except (OSError, ValueError):
             attrs = {}
-        if attrs.get("format") != FORMAT:
+        unmade = not any(p.is_file() and not p.name.endswith(".partial") for p in self.path.rglob("*"))
+        if attrs.get("format") != FORMAT and not unmade:
             raise DataError(f"{str(self.path)!r} exists and is not a NeuroLens store. Give another store=.")
         made = attrs.get("provenance")
         if made is None:
             self._remove()
             return
-        if made != json.loads(json.dumps(provenance)):
-            different = [key for key in dict.fromkeys([*made, *provenance]) if made.get(key) != provenance.get(key)]
-            told = "; ".join(f"{k} was {made.get(k)!r}, is now {provenance.get(k)!r}" for k in different)
+        try:
+            compare_provenance(provenance, made)
+        except DataError as error:
             raise DataError(
-                f"the store {str(self.path)!r} was made with something else: {told[:1000]}. Give another store=, or "
-                "remove this one; to read it as it is, use open_activations."
-            )
+                f"the store {str(self.path)!r} was made with something else: {error}. Give another store=, or remove "
+                "this one; to read it as it is, use open_activations."
+            ) from None
 
     def _remove(self) -> None:
+        root = self.path / "zarr.json"
         for entry in sorted(self.path.rglob("*"), reverse=True):
             if entry.is_dir():
                 entry.rmdir()
-            else:
+            elif entry != root:
                 entry.unlink()
+        root.unlink(missing_ok=True)
         self.path.rmdir()
 
     def _create(self, provenance: dict[str, Any]) -> None:
@@ -131,7 +146,7 @@ class ActivationStore:
                 {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes},
             )  # fmt: skip
             for key, value in slot.arrays.items():
-                _create_array(group, key, value.dtype, value.shape, value.shape, tuple(dims))[:] = value
+                _create_array(group, key, value.dtype, value.shape, value.shape, (KEPT_UNIT,))[:] = value
         checks = root.create_group("checks")
         names, batches = [slot.name for slot in plan.slots], len(plan.batches)
         _write_strings(checks, OP, names)
@@ -139,13 +154,19 @@ class ActivationStore:
         for key, kind in _CHECKS.items():
             size, chunk = (len(names), n), (len(names), plan.batch_size)
             _create_array(checks, key, np.dtype(kind), size, chunk, (OP, STIMULUS))
-        for key, element in (("done", np.dtype(bool)), ("note", str)):
-            _create_array(checks, key, element, (self._n_groups, batches), (1, 1), ("group", "batch"))
+        _create_array(checks, "done", np.dtype(bool), (len(names), batches), (len(names), 1), (OP, "batch"))
+        _create_array(checks, "note", str, (batches,), (1,), ("batch",))
         root.attrs["provenance"] = provenance
+
+    def _check_run(self) -> None:
+        """Raise when the run that this belongs to has ended: another may be writing."""
+        mark = Path(f"{self.path}.run")
+        if not mark.exists() or mark.read_text() != self.token:
+            raise DataError(f"the run that filled {str(self.path)!r} has ended; nothing more is written for it")
 
     def is_done(self, group: int, number: int) -> bool:
         """Return whether a batch is complete."""
-        return bool(self._root["checks/done"][group, number])
+        return bool(self._root["checks/done"][:, number][self._rows[group]].all())
 
     def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
         """Write a result's values for some rows."""
@@ -153,6 +174,7 @@ class ActivationStore:
         if array is None:
             array = self._arrays[slot.name] = self._root[f"ops/{self._places[slot.name]}/activation"]
         with explain_disk_errors(self):
+            self._check_run()
             array[rows] = values
 
     def close_batch(
@@ -160,6 +182,7 @@ class ActivationStore:
     ) -> None:
         """Write what was counted of a batch, by check and slot, and then that it is done."""
         with explain_disk_errors(self):
+            self._check_run()
             places = [self._row[name] for name in checks["ran"]]
             for key, found in checks.items():
                 array = self._root[f"checks/{key}"]
@@ -167,26 +190,37 @@ class ActivationStore:
                 held[places] = np.stack(list(found.values()))
                 array[:, rows.start : rows.stop] = held
             text = json.dumps([note.changed, *note.unlisted]) if note.changed or note.unlisted else ""
-            self._root["checks/note"][group, number] = text
-            self._root["checks/done"][group, number] = True
+            self._root["checks/note"][number] = text
+            done = self._root["checks/done"][:, number]
+            done[self._rows[group]] = True
+            self._root["checks/done"][:, number] = done
 
     def finish(self, facts: dict[str, Any]) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""
         with explain_disk_errors(self):
+            done = self._root["checks/done"][:].all(0)
+            if not done.all():
+                raise DataError(f"only {int(done.sum())} of {len(done)} batches are done; run the same call again")
             checks = {key: self._root[f"checks/{key}"][:] for key in _CHECKS}
             names = list(self._row)
             notes = {}
             for number, rows in enumerate(self._plan.batches):
-                texts = [t for t in self._root["checks/note"][:, number] if t]
-                if texts:
-                    changed, *unlisted = json.loads(texts[0])
+                text = str(self._root["checks/note"][number])
+                if text:
+                    changed, *unlisted = json.loads(text)
                     notes[rows.start] = Note(changed, tuple(unlisted))
             told = describe_notes(self._stimuli.ids, notes, dict(zip(names, checks["ran"], strict=True)))
             told |= describe_counts(names, checks["n_nonfinite"], checks["n_overflowed"])
             for name, ran in zip(names, checks["ran"], strict=True):
                 group = self._root[f"ops/{self._places[name]}"]
-                if not ran.all() and "ran" not in group:
-                    _create_array(group, "ran", np.dtype(bool), ran.shape, ran.shape, (STIMULUS,))[:] = ran
+                if not ran.all():
+                    made = "ran" in group
+                    array = (
+                        group["ran"]
+                        if made
+                        else _create_array(group, "ran", ran.dtype, ran.shape, ran.shape, (STIMULUS,))
+                    )
+                    array[:] = ran
             self._root["ops"].attrs.update(facts | told | {"complete": True})
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
@@ -221,12 +255,16 @@ def open_activations(path: str | Path) -> xr.DataTree:
         raise DataError(f"{str(path)!r} is damaged or not a NeuroLens store: {error}") from error
     root: Any = zarr.open_group(path, mode="r")
     if not root["ops"].attrs.get("complete"):
-        done = np.asarray(root["checks/done"][:]) if "checks/done" in root else np.zeros((1, 1), bool)
+        done = np.asarray(root["checks/done"][:]).all(0) if "checks/done" in root else np.zeros(1, bool)
         raise DataError(
             f"{str(path)!r} is not complete: {int(done.sum())} of {done.size} batches are done. Run the same "
             "extract_activations call again: it goes on from there."
         )
-    found = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
+    try:
+        found = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
+    except ValueError as error:
+        message = f"{str(path)!r} was not finished ({error}). Run the same extract_activations call again."
+        raise DataError(message) from error
     # zarr lists groups by name; ops stand in the order in which they ran.
     names = [str(name) for name in root["checks/op"][:]]
     held = {node.path[1:]: node.to_dataset(inherit=False) for node in found.subtree}
@@ -250,18 +288,29 @@ def describe_provenance(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> d
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
         "device": plan.device.type,
+        "constants_sha256": plan.layouts.constants,
+        "first_stimuli_sha256": hash_tensors([stimuli.read_rows(range(min(3, len(stimuli))))]),
+        "autocast": [str(torch.get_autocast_dtype(d)) for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)],
         "versions": {name: metadata.version(name) for name in ("neurolens", "torch")},
     }
 
 
+def compare_provenance(now: dict[str, Any], made: dict[str, Any]) -> None:
+    """Raise DataError naming what differs between two provenances, of this run and of what it belongs to."""
+    now = json.loads(json.dumps(now))
+    different = [key for key in dict.fromkeys([*made, *now]) if made.get(key) != now.get(key)]
+    if different:
+        told = "; ".join(f"{key} was {made.get(key)!r}, is now {now.get(key)!r}" for key in different)
+        raise DataError(told[:1000])
+
+
 def hash_weights(model: nn.Module) -> str:
-    """Return the sha256 of a model's parameters and buffers with their names, as hex."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items()):
-        value = tensor.detach().cpu()
-        value = (value.dequantize() if value.is_quantized else value).contiguous().reshape(-1)
-        digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(value.view(torch.uint8).numpy().data if value.numel() else b"")
+    """Return the sha256 of a model's parameters and buffers, and of what else its state holds, as hex."""
+    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    digest = hashlib.sha256(hash_tensors([held[name] for name in sorted(held)]).encode())
+    for name, value in sorted(model.state_dict().items()):
+        packed = [] if isinstance(value, torch.Tensor) else list(iterate_tensors(value))
+        digest.update(f"{name}{hash_tensors(packed)}{'' if packed else type(value).__name__}".encode())
     return digest.hexdigest()
 
 
@@ -282,7 +331,9 @@ def describe_counts(names: Sequence[str], nonfinite: np.ndarray, overflowed: np.
 
 def place_ops(names: Sequence[str]) -> dict[str, str]:
     """Return each result's path in the tree: its label, without the slash that begins an op of the model itself."""
-    return {name: name.removeprefix("/") for name in names}
+    places = {name: name.removeprefix("/") for name in names}
+    # The coordinate of that name stands beside the ops.
+    return {n: f"module_{p}" if p.split("/")[0] == STIMULUS else p for n, p in places.items()}
 
 
 def find_clashes(names: Sequence[str]) -> set[str]:

@@ -13,7 +13,7 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
-from neurolens.errors import InputError
+from neurolens.errors import DataError, InputError
 from neurolens.extract.cluster import split_evenly
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
@@ -104,6 +104,14 @@ def test_what_cannot_run_on_a_cluster_is_refused(client, stimuli, tmp_path):
         pytest.raises(InputError, match="has several threads; start workers with threads_per_worker=1"),
     ):
         nl.extract_activations(Net(), stimuli, client=crowded, store=tmp_path / "b.zarr", quiet=True)
+
+
+def test_a_worker_that_would_run_something_else_is_refused(client, stimuli, tmp_path):
+    unseeded = lambda: nn.Sequential(nn.Flatten(), nn.Linear(108, 4))  # noqa: E731
+    with pytest.raises(DataError, match="weights_sha256 was"):
+        nl.extract_activations(unseeded, stimuli, client=client, store=tmp_path / "a.zarr", quiet=True)
+    with pytest.raises(InputError, match="no worker has 1 'GPU'; start workers with --resources 'GPU=1'"):
+        nl.extract_grams(Net, stimuli, client=client, resources={"GPU": 1}, quiet=True)
 
 
 def test_shards_are_even_and_whole():

@@ -7,7 +7,7 @@ import torch
 from nets import make_net
 
 import neurolens as nl
-from neurolens.errors import UnknownNameError
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.select import is_named, select_ops
 
 
@@ -54,6 +54,11 @@ def test_all_is_every_op(graph):
 def test_a_miss_says_so(graph, ops, message):
     with pytest.raises(UnknownNameError, match=message):
         select_ops(graph, ops)
+
+
+def test_a_class_of_modules_is_told_what_to_type(graph):
+    with pytest.raises(InputError, match=r"type ops=lambda op: op.module_class == 'ReLU'"):
+        select_ops(graph, torch.nn.ReLU)
 
 
 def test_only_names_count_as_named():

@@ -20,6 +20,8 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import DataError, InputError
 from neurolens.extract import PCA, Project, Subsample, open_activations
+from neurolens.extract.plan import make_plan
+from neurolens.extract.store import ActivationStore
 
 
 class Net(nn.Module):
@@ -58,7 +60,16 @@ def assert_same_trees(a, b):
 
 @pytest.mark.parametrize(
     "reducer",
-    [None, "mean", ["mean", "float16"], "bfloat16", Subsample(7, seed=3), Project(n_components=6, seed=1), "pca"],
+    [
+        None,
+        "mean",
+        ["mean", "float16"],
+        "bfloat16",
+        Subsample(7, seed=3),
+        [Subsample(20), Project(5)],
+        Project(n_components=6, seed=1),
+        "pca",
+    ],
     ids=str,
 )
 def test_a_store_holds_what_memory_would(stimuli, tmp_path, reducer):
@@ -92,8 +103,27 @@ def test_reducers_fitted_first_go_through_the_set_in_groups(stimuli, tmp_path):
     many = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000, store=tmp_path / "a.zarr",
                                   quiet=True)
     # fmt: on
-    assert len(list((tmp_path / "a.zarr/checks/done/c").iterdir())) > 1
+    assert nl.forecast(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000).activations.passes > 2
     assert_same_trees(one, many)
+
+
+def test_groups_of_another_budget_go_on_where_a_run_was_cut_off(stimuli, tmp_path):
+    class Stops(nn.Module):
+        def __init__(self, at):
+            super().__init__()
+            self.net, self.calls, self.at = Net(), 0, at
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls == self.at:
+                raise KeyboardInterrupt
+            return self.net(x)
+
+    settings = {"reducer": PCA(3, fit_on=stimuli.ids[:6]), "batch_size": 4, "quiet": True}
+    whole = nl.extract_activations(Stops(0), stimuli, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        nl.extract_activations(Stops(11), stimuli, memory=4000, store=tmp_path / "a.zarr", **settings)
+    assert_same_trees(whole, nl.extract_activations(Stops(0), stimuli, store=tmp_path / "a.zarr", **settings))
 
 
 def test_rdms_of_a_store_are_those_of_memory(stimuli, tmp_path):
@@ -285,6 +315,67 @@ def test_a_graph_that_changes_is_told_after_a_resume_too(tmp_path):
     again = nl.extract_activations(Picks(), stimuli, batch_size=1, store=tmp_path / "a.zarr", quiet=True)
     assert again.attrs["ops_some_stimuli_lack"] == ["/cos: 'stim003'"]
     assert again["cos"]["ran"].values.tolist() == [True, True, True, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["stimulus", "partial", "activation", "a@b"])
+def test_modules_of_any_name_have_a_place(stimuli, tmp_path, name):
+    net = nn.Sequential()
+    net.add_module(name, Net())
+    memory = nl.extract_activations(net, stimuli, quiet=True)
+    for _ in range(2):
+        stored = nl.extract_activations(net, stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert_same_trees(memory, stored)
+
+
+def test_a_making_that_was_cut_off_is_begun_again(stimuli, tmp_path):
+    (tmp_path / "a.zarr/ops").mkdir(parents=True)
+    (tmp_path / "a.zarr/zarr.json.partial").write_text("{")
+    tree = nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert_same_trees(tree, nl.extract_activations(Net(), stimuli, quiet=True))
+
+
+def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
+    with torch.no_grad():
+        # fmt: off
+        plan = make_plan(Net().eval(), stimuli, ops="all", reducer=None, batch_size=4, memory="1GiB", device=None)
+        # fmt: on
+    held = ActivationStore(tmp_path / "a.zarr", plan, stimuli, [plan.slots])
+    with held.hold({"made": "so"}):
+        worker = ActivationStore(held.path, plan, stimuli, [plan.slots], held.token).open()
+        worker.write(plan.slots[0], slice(0, 4), np.ones((4, *plan.slots[0].kept.shape), np.float32))
+        with pytest.raises(DataError, match="only 0 of 3 batches are done; run the same call again"):
+            held.finish({})
+    with pytest.raises(DataError, match="has ended; nothing more is written for it"):
+        worker.write(plan.slots[0], slice(0, 4), np.zeros((4, *plan.slots[0].kept.shape), np.float32))
+
+
+class Held(nn.Module):
+    """A tensor that is registered nowhere, a number of numpy's, and one held by nothing but the call."""
+
+    def __init__(self, offset=1.0, factor=2):
+        super().__init__()
+        self.offset, self.factor = torch.full((5,), offset), np.float32(factor)
+
+    def forward(self, x):
+        return (x * self.factor + self.offset)[..., : torch.tensor(5)]
+
+
+@pytest.mark.parametrize("change", [{"offset": 3.0}, {"factor": 4}], ids=str)
+def test_what_a_model_holds_unregistered_is_part_of_how_a_store_was_made(stimuli, tmp_path, change):
+    nl.extract_activations(Held(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    nl.extract_activations(Held(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    with pytest.raises(DataError, match="constants_sha256|graph_sha256"):
+        nl.extract_activations(Held(**change), stimuli, store=tmp_path / "a.zarr", quiet=True)
+
+
+def test_conjugate_views_are_written_as_their_values(tmp_path):
+    class Conjugates(nn.Module):
+        def forward(self, x):
+            return torch.fft.fft(x).conj().imag
+
+    x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    tree = nl.extract_activations(Conjugates(), nl.load_stimuli(x), store=tmp_path / "a.zarr", quiet=True)
+    np.testing.assert_allclose(tree["imag/activation"], -np.fft.fft(x).imag, atol=1e-5)
 
 
 SCRIPT = textwrap.dedent(

@@ -1,0 +1,225 @@
+"""What whole stimulus sets cost: one op, all ReLUs, everything to disk, Grams in a budget; beside peers.
+
+    python benchmarks/streaming.py            # about fifteen minutes on two cores
+    python benchmarks/streaming.py --quick    # fewer images
+
+Times are ratios to the bare forward pass over the same images, read the same way, in the same process; peers run in
+processes of their own with their own bare forward. Peak memory is what the process held above the model and the images.
+THINGSvision is measured where ``--thingsvision PYTHON`` names an interpreter that has it. The tables are kept in
+benchmarks/results/.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from capture import read_peak
+from machine import describe_machine, write_result
+from torch import nn
+
+SIDE = 224
+ONE_OP = "layer3.2.conv2/conv2d"
+
+
+def make_images(n: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((n, 3, SIDE, SIDE), dtype=np.float32)
+
+
+def run_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> None:
+    for start in range(0, len(images), batch_size):
+        model(torch.from_numpy(images[start : start + batch_size]))
+
+
+def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
+    """Return seconds, seconds of the bare forward before and after, and peak bytes of one way of running."""
+    import neurolens as nl
+
+    torch.manual_seed(0)
+    kind = torchvision.models.resnet18 if "resnet18" in name else torchvision.models.resnet50
+    model = kind(weights=None).eval()
+    images = make_images(n)
+    stimuli = nl.load_stimuli(images)
+    settings = {"batch_size": batch_size, "quiet": True}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder) / "a.zarr"
+        ways: dict[str, Callable[[], Any]] = {
+            "one op": lambda: nl.extract_activations(model, stimuli, ops=ONE_OP, **settings),
+            "all ReLUs, pooled": lambda: nl.extract_activations(
+                model, stimuli, ops="*relu*", reducer="mean", **settings
+            ),
+            "all ops to zarr": lambda: nl.extract_activations(
+                model, stimuli, reducer="float16", store=store, **settings
+            ),
+            "grams": lambda: nl.extract_grams(model, stimuli, memory=memory, **settings),
+        }
+        way = ways[name.removesuffix(" resnet18")]
+        with torch.no_grad():
+            run_bare(model, images[: 6 * batch_size], batch_size)
+            before = time_bare(model, images, batch_size)
+            start_bytes = read_peak("cpu", reset=True)
+            start = time.perf_counter()
+            made = way()
+            seconds = time.perf_counter() - start
+            peak = read_peak("cpu") - start_bytes
+            after = time_bare(model, images, batch_size)
+        facts = {"seconds": seconds, "bare": [before, after], "peak": peak}
+        if "grams" in name:
+            facts |= {"passes": made.attrs["n_passes"], "features": int(made.n_features[made.alias_of == ""].sum())}
+        if "zarr" in name:
+            facts["disk"] = sum(p.stat().st_size for p in store.rglob("*") if p.is_file())
+            facts["forecast"] = nl.forecast(
+                model, stimuli, reducer="float16", batch_size=batch_size
+            ).activations.disk_bytes
+        return facts
+
+
+def time_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> float:
+    start = time.perf_counter()
+    run_bare(model, images, batch_size)
+    return time.perf_counter() - start
+
+
+def measure_hooks(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
+    """Return the same for forward hooks written by hand: kept on all ReLUs, pooled, and stacked at the end."""
+    torch.manual_seed(0)
+    model, images = torchvision.models.resnet50(weights=None).eval(), make_images(n)
+    kept: dict[str, list[torch.Tensor]] = {}
+    with torch.no_grad():
+        run_bare(model, images[: 6 * batch_size], batch_size)
+        before = time_bare(model, images, batch_size)
+        handles = [
+            module.register_forward_hook(
+                lambda m, i, o, key=key: kept.setdefault(f"{key} {o.shape[1]}", []).append(
+                    o.clone() if "one" in name else o.mean((2, 3))
+                )
+            )
+            for key, module in model.named_modules()
+            if (key == "layer3.2.conv2" if "one" in name else isinstance(module, nn.ReLU))
+        ]
+        start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
+        run_bare(model, images, batch_size)
+        made = {key: torch.cat(parts) for key, parts in kept.items()}
+        seconds, peak = time.perf_counter() - start, read_peak("cpu") - start_bytes
+        del made
+        for handle in handles:
+            handle.remove()
+        after = time_bare(model, images, batch_size)
+    return {"seconds": seconds, "bare": [before, after], "peak": peak}
+
+
+def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
+    """Return the same for TorchLens's extract_dataset over its ReLU operations."""
+    torchlens = importlib.import_module("torchlens")
+    torch.manual_seed(0)
+    model, images = torchvision.models.resnet50(weights=None).eval(), make_images(n)
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        run_bare(model, images[: 6 * batch_size], batch_size)
+        before = time_bare(model, images, batch_size)
+        start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
+        wanted: Any = ["layer3.2.conv2"] if "one" in name else torchlens.func("relu")
+        # fmt: off
+        torchlens.extract_dataset(model, torch.from_numpy(images), wanted, batch_size=batch_size, output_dir=folder)
+        # fmt: on
+        seconds, peak = time.perf_counter() - start, read_peak("cpu") - start_bytes
+    return {"seconds": seconds, "bare": [before, before], "peak": peak}
+
+
+MEASURES = {"ours": measure_ours, "hooks": measure_hooks, "torchlens": measure_torchlens}
+
+
+def run_child(measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable) -> Any:
+    command = [python, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        return {"failed": done.stderr.strip().splitlines()[-1][:150]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure_matmul(n: int) -> float:
+    """Return float32 (n, p) x (p, n) products per second of this machine, as multiply-adds times two."""
+    rows = torch.randn(n, 16384)
+    rows @ rows.T
+    best = min(_time(lambda: rows @ rows.T) for _ in range(5))
+    return 2 * n * n * 16384 / best
+
+
+def _time(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def describe_row(label: str, found: dict[str, Any]) -> str:
+    if "failed" in found:
+        return f"| {label} | fails: {found['failed']} | | |"
+    bare = sum(found["bare"]) / 2
+    before, after = found["bare"]
+    extra = [f"{found['passes']} passes"] if "passes" in found else []
+    if "disk" in found:
+        extra.append(f"{found['disk'] / 2**20:.0f} MiB on disk, {found['forecast'] / found['disk']:.3f} of it forecast")
+    extra.append(f"bare forward after / before {after / before:.2f}")
+    return f"| {label} | {found['seconds'] / bare:.2f} | {found['peak'] / 2**20:.0f} | {', '.join(extra)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--thingsvision", metavar="PYTHON", help="an interpreter with thingsvision installed")
+    parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if options.measure:
+        measure, name, n, batch_size, memory = options.measure
+        with contextlib.redirect_stdout(sys.stderr):
+            found = MEASURES[measure](name, int(n), int(batch_size), memory)
+        print(json.dumps(found))
+        return
+    n, small, large = (64, 48, 96) if options.quick else (512, 200, 1000)
+    lines = ["# What whole stimulus sets cost", "", describe_machine(), ""]
+    lines += [f"## ResNet-50 over {n} images of {SIDE} pixels, batches of 16", ""]
+    lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
+    for label, measure, name in (
+        (f"one op ({ONE_OP})", "ours", "one op"),
+        ("one op, a hook by hand", "hooks", "one op"),
+        ("one op, TorchLens extract_dataset", "torchlens", "one op"),
+        ("all ReLUs, pooled", "ours", "all ReLUs, pooled"),
+        ("all ReLUs, pooled, hooks by hand", "hooks", "all ReLUs"),
+        ("all ReLUs, TorchLens extract_dataset", "torchlens", "all ReLUs"),
+    ):
+        lines.append(describe_row(label, run_child(measure, name, n, 16, "4GiB")))
+        print(lines[-1], flush=True)
+    lines += ["", f"## All ops of ResNet-50 over {small} images", ""]
+    lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
+    lines.append(describe_row("all ops to zarr, float16", run_child("ours", "all ops to zarr", small, 16, "4GiB")))
+    for memory in ("2GiB", "8GiB"):
+        lines.append(describe_row(f"Grams of all ops in {memory}", run_child("ours", "grams", small, 16, memory)))
+        print(lines[-1], flush=True)
+    lines += ["", f"## All ops of ResNet-18 over {large} images, as Grams in 8 GiB", ""]
+    found = run_child("ours", "grams resnet18", large, 16, "8GiB")
+    speed = measure_matmul(large)
+    if "failed" in found:
+        lines.append(f"fails: {found['failed']}")
+    else:
+        bare = sum(found["bare"]) / 2
+        parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
+        lines.append(
+            f"time {found['seconds'] / parts:.2f} of ({found['passes']} passes x bare forward + Gram arithmetic at the "
+            f"{speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak {found['peak'] / 2**20:.0f} MiB"
+        )
+    write_result("streaming-cpu", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
