@@ -1,7 +1,6 @@
 """What large runs cost, from the plans that NeuroLens itself makes: writes docs/scale.md.
 
-Arguments: images read, FLOP reached and bytes written per second, memory= of extract_grams, a run's hours, and seconds
-to go through torchvision's models.
+Arguments: images, FLOP, bytes per second; memory= of extract_grams; hours a run may take; seconds for the zoo.
 """
 
 import argparse

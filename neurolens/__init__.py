@@ -55,8 +55,11 @@ from neurolens.extract import (
     load_trace,
     open_activations,
     randomize,
+    read_assembly,
+    to_assembly,
     trace,
     validate,
+    write_assembly,
 )
 from neurolens.report import write_report
 from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
@@ -105,12 +108,15 @@ __all__ = [
     "plot_profile",
     "plot_rdms",
     "randomize",
+    "read_assembly",
     "read_rdms",
     "split_stimuli",
+    "to_assembly",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
     "trace",
     "validate",
+    "write_assembly",
     "write_rdms",
     "write_report",
 ]

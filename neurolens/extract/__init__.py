@@ -5,6 +5,7 @@
 """
 
 from neurolens.extract.activations import extract_activations
+from neurolens.extract.assemblies import read_assembly, to_assembly, write_assembly
 from neurolens.extract.forecast import Forecast, forecast
 from neurolens.extract.grams import extract_grams
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
@@ -39,6 +40,9 @@ __all__ = [
     "load_trace",
     "open_activations",
     "randomize",
+    "read_assembly",
+    "to_assembly",
     "trace",
     "validate",
+    "write_assembly",
 ]

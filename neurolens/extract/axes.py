@@ -13,7 +13,7 @@ from neurolens.extract.forward import make_sites, record_forward
 from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import Script, write_script
-from neurolens.extract.records import Recording, hash_tensors
+from neurolens.extract.records import Event, Recording, hash_tensors
 from neurolens.labels import STIMULUS
 
 _SPATIAL = (
@@ -151,7 +151,7 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
                 skipped.setdefault(op.name, match)
                 continue
             axis, group, major, sizes, repeatable = match
-            named = _name_dims(op, sizes, group, layouts, input_dims)
+            named = _follow_axes(op, event, axis, group, layouts) or _name_dims(op, sizes, group, layouts, input_dims)
             output = k if len(event.outputs) > 1 else -1
             dtype = b.tensor.dtype  # type: ignore[union-attr]
             layout = Layout(op.name, output, axis, group, major, sizes, named, repeatable, dtype, "")
@@ -274,6 +274,26 @@ def _name_dims(
             if parent.kind == "input" and shape in input_dims:
                 return input_dims[shape]
     return _BY_NDIM.get(ndim, unnamed)
+
+
+def _follow_axes(op: Op, event: Event, axis: int, group: int, layouts: dict[str, Layout]) -> tuple[str, ...] | None:
+    """Return the names of the parent's axes in their new order, where the op puts them into another one."""
+    parent = layouts.get(op.parent_ops[0]) if op.parent_ops else None
+    if op.function not in ("permute", "transpose", "swapaxes") or parent is None or group > 1 or parent.group > 1:
+        return None
+    before = [*parent.dims]
+    before.insert(parent.axis, STIMULUS)
+    places = [
+        i
+        for arg in (*event.args[1:], *event.kwargs.values())
+        for i in (arg if isinstance(arg, (tuple, list)) else [arg])
+    ]
+    if op.function == "permute":
+        after = [before[i] for i in places]
+    else:
+        after, (i, j) = before.copy(), places
+        after[i], after[j] = before[j], before[i]
+    return tuple(d for d in after if d != STIMULUS) if after.index(STIMULUS) == axis else None
 
 
 def label_dims(layout: Layout) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What kind of thing a torch function is: its plain name, whether it writes in place, whether it can be opened."""
 
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -53,7 +53,8 @@ class Call:
 
     ``function`` is the plain name, ``exact`` the name that ran; ``body`` is a clone of a Python function that
     runs straight through instead of asking the mode again, or None for a leaf. ``writes`` are positions and names of
-    arguments that a registered operator says it writes to. ``quiet`` calls are not looked at.
+    arguments that a registered operator says it writes to; ``harmless`` calls write to nothing, ``out=`` aside.
+    ``quiet`` calls are not looked at.
     """
 
     function: str
@@ -64,6 +65,10 @@ class Call:
     host_read: bool
     quiet: bool
     body: types.FunctionType | None
+    harmless: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "harmless", not (self.mutates or self.writes or self.updates_statistics))
 
 
 def describe_call(func: Any, clones: "CloneShop") -> Call:

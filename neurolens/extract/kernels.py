@@ -30,6 +30,7 @@ class KernelRecorder(TorchDispatchMode):
         super().__init__()
         self.recording = Recording()
         self._recorder = recorder
+        recorder.watched = True
         self._scopes = scopes
         self._ledger = ledger
         self._keep = keep

@@ -216,8 +216,6 @@ def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
     """Return the tensors that a function-level call is about to overwrite."""
     written: list[torch.Tensor] = []
-    if not (kwargs or call.mutates or call.writes or call.updates_statistics):
-        return written
     if call.mutates and (args or kwargs):
         written.extend(iterate_tensors(args[0] if args else next(iter(kwargs.values()))))
     for place in call.writes:

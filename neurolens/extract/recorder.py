@@ -21,6 +21,9 @@ from neurolens.extract.records import (
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
+_Tensor = torch.Tensor
+_NOTHING: list[torch.Tensor] = []
+
 
 class Recorder(Interceptor):
     """Records every torch call that makes a tensor while it is the active function mode.
@@ -41,6 +44,8 @@ class Recorder(Interceptor):
     Attributes
     ----------
     recording : Recording
+    watched : bool
+        Whether someone looks at ``running``.
     running : list or None
         While a torch function runs: a list that gets the name of its op once it is recorded. None between functions.
     """
@@ -57,6 +62,7 @@ class Recorder(Interceptor):
     ) -> None:
         super().__init__(scopes, sites)
         self.recording = Recording()
+        self.watched = False
         self.running: list[str] | None = None
         self._ledger = ledger
         self._keep = keep
@@ -67,11 +73,11 @@ class Recorder(Interceptor):
         """Run one op and record it."""
         parents: list[tuple[Value, str]] = []
         kept_args, kept_kwargs = self._ledger.note_arguments(args, kwargs, parents)
-        written = find_written(call, args, kwargs)
+        written = _NOTHING if call.harmless and not kwargs else find_written(call, args, kwargs)
         if written:
             self._ledger.preserve_values(written)
         random_state = read_random_state() if self._random_states else None
-        running = self.running = []
+        running = self.running = [] if self.watched else None
         start = perf_counter()
         try:
             result = func(*args, **kwargs)
@@ -81,7 +87,7 @@ class Recorder(Interceptor):
         finally:
             self.running = None
         seconds = perf_counter() - start
-        if isinstance(result, torch.Tensor):
+        if isinstance(result, _Tensor):
             made = [result]
         else:
             made = written if result is None and written else list(iterate_tensors(result))
@@ -89,7 +95,8 @@ class Recorder(Interceptor):
             # fmt: off
             name = self._record_event(call, func, kept_args, kept_kwargs, parents, made, written, seconds, random_state)
             # fmt: on
-            running.append(name)
+            if running is not None:
+                running.append(name)
             if name == self._stop_after:
                 raise StopForward
         elif call.host_read and parents:

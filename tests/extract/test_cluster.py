@@ -107,9 +107,13 @@ def test_what_cannot_run_on_a_cluster_is_refused(client, stimuli, tmp_path):
 
 
 def test_a_worker_that_would_run_something_else_is_refused(client, stimuli, tmp_path):
-    unseeded = lambda: nn.Sequential(nn.Flatten(), nn.Linear(108, 4))  # noqa: E731
+    def make_another():
+        net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
+        nn.init.constant_(net[1].weight, os.getpid())
+        return net
+
     with pytest.raises(DataError, match="weights_sha256 was"):
-        nl.extract_activations(unseeded, stimuli, client=client, store=tmp_path / "a.zarr", quiet=True)
+        nl.extract_activations(make_another, stimuli, client=client, store=tmp_path / "a.zarr", quiet=True)
     with pytest.raises(InputError, match="no worker has 1 'GPU'; start workers with --resources 'GPU=1'"):
         nl.extract_grams(Net, stimuli, client=client, resources={"GPU": 1}, quiet=True)
 

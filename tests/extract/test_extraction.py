@@ -80,6 +80,28 @@ def test_every_layout_gives_each_stimulus_its_own_values(rng):
         np.testing.assert_array_equal(values.reshape(5, 8), x)
 
 
+def test_axes_keep_their_names_when_they_change_places(rng):
+    class Moves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            last = torch.nn.functional.layer_norm(self.conv(x).permute(0, 2, 3, 1), (4,))
+            return last.transpose(1, -1).permute([1, 0, 2, 3])
+
+    images = nl.load_stimuli(rng.standard_normal((5, 3, 6, 7)).astype(np.float32))
+    net = Moves()
+    acts = nl.extract_activations(net, images, quiet=True)
+    dims = {n["activation"].attrs["op"]: n["activation"].dims[1:] for n in acts.subtree if "activation" in n}
+    assert dims["/permute"] == dims["/layer_norm"] == ("y", "x", "channel")
+    assert dims["/transpose"] == dims["/permute_2"] == ("channel", "x", "y")
+    pooled = nl.extract_activations(net, images, reducer="mean", quiet=True)
+    np.testing.assert_allclose(
+        pooled["layer_norm/activation"], acts["layer_norm/activation"].mean(("y", "x")), atol=1e-6
+    )
+
+
 def test_attention_tokens_first_is_put_stimulus_first():
     net, x = make_net("attention")
     acts = nl.extract_activations(net, nl.load_stimuli(x.numpy()), quiet=True)
