@@ -67,10 +67,7 @@ def mean_known(values: np.ndarray) -> np.ndarray:
 def describe_ceiling(ceiling: xr.DataArray | None, explainable: np.ndarray | None, targets: Targets) -> dict[str, str]:
     """Return the attributes that say what the ceiling is."""
     if ceiling is None or explainable is None:
-        return {
-            "ceiling_kind": "none",
-            "ceiling_note": "No ceiling was given: the ceilings are NaN.",
-        }
+        return {"ceiling_kind": "none", "ceiling_note": "No ceiling was given: the ceilings are NaN."}
     lost = int((np.isnan(explainable) & targets.usable).sum())
     return {
         "ceiling_kind": f"{ceiling.attrs['kind']} per neuroid, for the mean of {targets.n_repeats:g} presentations.",

@@ -102,11 +102,7 @@ def fit_reweighted_rdms(
 
 
 def compare_predicted(
-    predicted: xr.DataArray,
-    measured: xr.DataArray,
-    *,
-    metric: str = "correlation",
-    comparator: str = "pearson",
+    predicted: xr.DataArray, measured: xr.DataArray, *, metric: str = "correlation", comparator: str = "pearson"
 ) -> xr.DataArray:
     """Similarity of the RDM of predicted responses to that of measured ones: voxel-encoding RSA (veRSA).
 

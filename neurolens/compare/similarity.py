@@ -168,13 +168,7 @@ def compare_rdms(
             "split_subject_score": (("split", "half", *by_subject), split_score.reshape(n_splits, 2, *shape)),
             "split_member": (("split", STIMULUS), member),
         },
-        coords={
-            OP: model.ops,
-            REGION: brain.regions,
-            SUBJECT: brain.subjects,
-            STIMULUS: model.ids,
-            "half": ["a", "b"],
-        },
+        coords={OP: model.ops, REGION: brain.regions, SUBJECT: brain.subjects, STIMULUS: model.ids, "half": ["a", "b"]},
         attrs={
             "method": "rsa",
             "comparator": comparator,
