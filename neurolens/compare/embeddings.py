@@ -7,14 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from neurolens.compare.comparators import rank_rows
+from neurolens.compare.comparators import centre_rows, rank_rows
 from neurolens.compare.whitening import centre_twice, expand_pairs
-
-
-def centre_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return each row less its mean, exactly zero if constant."""
-    pairs = pairs - pairs[:, :1]
-    return pairs - pairs.mean(axis=1, keepdims=True)
 
 
 def normalise(squares: np.ndarray) -> np.ndarray:

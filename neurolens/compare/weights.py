@@ -33,6 +33,11 @@ def count_stimuli(n_pairs: int) -> int:
     return round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
 
 
+def count_once(pairs: np.ndarray) -> np.ndarray:
+    """Return the counts (1, n) that take each stimulus of ``pairs`` (k, p) once."""
+    return np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
+
+
 def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (draws, weights) in blocks of draws, with weights (d', p) = c_i c_j for ``counts`` (d, n)."""
     first, second = np.triu_indices(counts.shape[1], 1)
@@ -156,13 +161,12 @@ def _positive(total: np.ndarray) -> np.ndarray:
 
 def percentile_interval(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Return (low, high) over axis 0 of ``draws``, leaving undefined draws out; NaN where every draw is undefined."""
-    tail = (1 - confidence) / 2
-    low, high = np.full((2, *draws.shape[1:]), np.nan)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    bounds = np.full((2, *draws.shape[1:]), np.nan)
     known = ~np.isnan(draws)
     whole, some = known.all(axis=0), known.any(axis=0)
-    if len(draws):
-        low[whole], high[whole] = np.quantile(draws[:, whole], [tail, 1 - tail], axis=0)
-    patchy = some & ~whole
-    if patchy.any():
-        low[patchy], high[patchy] = np.nanquantile(draws[:, patchy], [tail, 1 - tail], axis=0)
-    return low, high
+    # Leaving NaN out is slow, and seldom needed.
+    for columns, quantile in ((some & whole, np.quantile), (some & ~whole, np.nanquantile)):
+        if columns.any():
+            bounds[:, columns] = quantile(draws[:, columns], tails, axis=0)
+    return bounds[0], bounds[1]
