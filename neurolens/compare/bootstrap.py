@@ -115,9 +115,8 @@ def bootstrap_scores(
         power = np.diagonal(resampling.covary_means(draws[..., region]), axis1=1, axis2=2)
         mean_variance[:, region] = resampling.combine_variances(power, n_here, n_stimuli)
     freedom = np.array([resampling.count_freedom(n_here, n_stimuli) for n_here in n_subjects])
-    tests = (score, variance, n_stimuli - 1), (mean, mean_variance, freedom)
-    (low, high), (mean_low, mean_high) = (resampling.find_interval(*test, confidence) for test in tests)
-    p, mean_p = (resampling.find_p_above(*test) for test in tests)
+    low, high, p = resampling.infer_mean(score, variance, n_stimuli - 1, confidence)
+    mean_low, mean_high, mean_p = resampling.infer_mean(mean, mean_variance, freedom, confidence)
     q, mean_q = map(resampling.control_discoveries, (p, mean_p))
     ceilings = bound_scores(brain, kernel, comparator)
     numbers = {"n_bootstrap": int(n_bootstrap), "confidence": float(confidence)}

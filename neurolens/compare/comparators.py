@@ -9,7 +9,15 @@ from scipy.stats import rankdata
 from neurolens.compare.concordance import average_concordance, count_concordance
 from neurolens.compare.settings import check_name
 from neurolens.compare.shapes import overlap_shapes
-from neurolens.compare.weights import Moments, centred_moments, count_once, rank_moments, raw_moments
+from neurolens.compare.weights import (
+    Moments,
+    centre_rows,
+    centred_moments,
+    count_once,
+    keep_positive,
+    rank_moments,
+    raw_moments,
+)
 from neurolens.compare.whitening import whiten_centred, whiten_raw
 
 
@@ -30,24 +38,17 @@ class Comparator(NamedTuple):
 def correlate(moments: Moments) -> np.ndarray:
     """Return cross / sqrt(power_x power_y); NaN where either does not vary."""
     scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
-    return np.clip(moments.cross / np.where(scale > 0, scale, np.nan), -1.0, 1.0)
+    return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)
 
 
 def average_ties(moments: Moments) -> np.ndarray:
     """Return rho-a = 12 / (N^3 - N) sum (R1 - mean)(R2 - mean) over N drawn pairs: Spearman, ties broken at random."""
-    pairs = np.where(moments.total > 1, moments.total, np.nan)
-    return 12 * moments.cross / (pairs**2 - 1)[:, None, None]
+    return 12 * moments.cross / keep_positive(moments.total**2 - 1)[:, None, None]
 
 
 def divide_rms(pairs: np.ndarray) -> np.ndarray:
     """Return each row divided by its root mean square."""
     return pairs / np.sqrt((pairs**2).mean(axis=1, keepdims=True))
-
-
-def centre_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return each row less its mean, exactly zero if constant."""
-    pairs = pairs - pairs[:, :1]
-    return pairs - pairs.mean(axis=1, keepdims=True)
 
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:

@@ -69,8 +69,8 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T
     n_stimuli, confidence = int(scores.attrs["n_stimuli"]), float(scores.attrs["confidence"])
     shape = (len(names), len(names), mean.shape[1])
-    difference = mean[:, None] - mean
-    low, high, p, q = np.full((4, *shape), np.nan)
+    gap = mean[:, None] - mean
+    found, q = np.full((3, *shape), np.nan), np.full(shape, np.nan)
     for region, n_subjects in enumerate(scores["n_subjects"].values.astype(int)):
         covariance = resampling.covary_means(_average(draws[..., region], members))
         power = np.diagonal(covariance, axis1=1, axis2=2)
@@ -79,14 +79,14 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
         np.fill_diagonal(variance, np.nan)
         # Ops that differ by a constant leave rounding, which is not a variance.
         variance[variance <= 1e-13 * (power[0][:, None] + power[0])] = 0.0
-        test = (difference[..., region], variance, resampling.count_freedom(n_subjects, n_stimuli))
-        low[..., region], high[..., region] = resampling.find_interval(*test, confidence)
-        p[..., region] = resampling.find_p_differs(*test)
+        freedom = resampling.count_freedom(n_subjects, n_stimuli)
+        found[..., region] = resampling.infer_mean(gap[..., region], variance, freedom, confidence, two_sided=True)
+    low, high, p = found
     above = np.triu_indices(len(names), 1)
     q[above] = resampling.control_discoveries(p[above])
     q[above[::-1]] = q[above]
     return xr.Dataset(
-        put_on((OP, OP_2, REGION), difference=difference, ci_low=low, ci_high=high, p=p, q=q),
+        put_on((OP, OP_2, REGION), difference=gap, ci_low=low, ci_high=high, p=p, q=q),
         coords={OP: names, OP_2: names, REGION: scores[REGION].values},
         attrs=dict(scores.attrs),
     )

@@ -47,6 +47,13 @@ def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield slice(start, start + len(block)), block[:, first] * block[:, second]
 
 
+def centre_rows(pairs: np.ndarray) -> np.ndarray:
+    """Return each row less its mean, exactly zero if constant."""
+    # Taking off the first value before the mean makes a constant vector exactly zero.
+    pairs = pairs - pairs[:, :1]
+    return pairs - pairs.mean(axis=1, keepdims=True)
+
+
 def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted means of x y, x^2 and y^2 about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
     return _product_moments(x, y, counts, centred=False)
@@ -54,9 +61,7 @@ def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
 
 def centred_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted covariances and variances, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
-    # Taking off the first value before the mean makes a constant vector exactly zero.
-    x, y = x - x[:, :1], y - y[:, :1]
-    return _product_moments(x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True), counts, centred=True)
+    return _product_moments(centre_rows(x), centre_rows(y), counts, centred=True)
 
 
 def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
@@ -65,13 +70,13 @@ def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     Ranks are those of the drawn pairs, each as often as its weight, so they are found anew for each draw. Sorting is
     done once: a draw only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
-    result = _empty_moments(len(x), len(y), len(counts))
+    result = empty_moments(len(x), len(y), len(counts))
     table = _sort_pairs(np.concatenate([x, y]))
     for draws, weights in weigh_pairs(counts):
         for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
             result.total[draw] = total = weight.sum()
             ranks = _centred_ranks(table, weight, total)
-            weighted = ranks * (weight / _positive(total))
+            weighted = ranks * (weight / keep_positive(total))
             power = np.einsum("kp,kp->k", ranks, weighted)
             result.cross[draw] = ranks[: len(x)] @ weighted[len(x) :].T
             result.power_x[draw], result.power_y[draw] = power[: len(x)], power[len(x) :]
@@ -124,11 +129,11 @@ def _centred_ranks(table: SortedPairs, weight: np.ndarray, total: float) -> np.n
 
 def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
     """Return weighted means of products, about the weighted means if ``centred``."""
-    result = _empty_moments(len(x), len(y), len(counts))
+    result = empty_moments(len(x), len(y), len(counts))
     mean_x, mean_y = np.zeros_like(result.power_x), np.zeros_like(result.power_y)
     for draws, weights in weigh_pairs(counts):
         result.total[draws] = weights.sum(axis=1)
-        weights = weights / _positive(result.total[draws])[:, None]
+        weights = weights / keep_positive(result.total[draws])[:, None]
         result.power_x[draws] = weights @ (x**2).T
         result.power_y[draws] = weights @ (y**2).T
         for b, row in enumerate(y):
@@ -137,25 +142,25 @@ def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centre
             mean_x[draws], mean_y[draws] = weights @ x.T, weights @ y.T
     return Moments(
         result.cross - mean_x[:, :, None] * mean_y[:, None, :],
-        _subtract_square(result.power_x, mean_x),
-        _subtract_square(result.power_y, mean_y),
+        subtract_explained(result.power_x, mean_x**2),
+        subtract_explained(result.power_y, mean_y**2),
         result.total,
     )
 
 
-def _subtract_square(power: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return E[x^2] - E[x]^2, exactly 0 where the difference is only rounding."""
-    variance = power - mean**2
-    return np.where(variance <= 1e-13 * power, 0.0, variance)
+def subtract_explained(power: np.ndarray, explained: np.ndarray, slack: float = 1e-13) -> np.ndarray:
+    """Return ``power - explained``, exactly 0 where the difference is only rounding."""
+    left = power - explained
+    return np.where(left <= slack * power, 0.0, left)
 
 
-def _empty_moments(m: int, b: int, d: int) -> Moments:
+def empty_moments(m: int, b: int, d: int) -> Moments:
     """Return moments to be filled."""
     return Moments(np.empty((d, m, b)), np.empty((d, m)), np.empty((d, b)), np.empty(d))
 
 
-def _positive(total: np.ndarray) -> np.ndarray:
-    """Return ``total``, NaN for a draw of one stimulus only: it holds no pair."""
+def keep_positive(total: np.ndarray) -> np.ndarray:
+    """Return ``total``, NaN where it is not above 0: a draw of one stimulus holds no pair, a constant has no scale."""
     return np.where(total > 0, total, np.nan)
 
 
