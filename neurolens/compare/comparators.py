@@ -6,18 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from neurolens.compare import weights
 from neurolens.compare.concordance import average_concordance, count_concordance
 from neurolens.compare.settings import check_name
 from neurolens.compare.shapes import overlap_shapes
-from neurolens.compare.weights import (
-    Moments,
-    centre_rows,
-    centred_moments,
-    count_once,
-    keep_positive,
-    rank_moments,
-    raw_moments,
-)
+from neurolens.compare.weights import Moments
 from neurolens.compare.whitening import whiten_centred, whiten_raw
 
 
@@ -38,12 +31,12 @@ class Comparator(NamedTuple):
 def correlate(moments: Moments) -> np.ndarray:
     """Return cross / sqrt(power_x power_y); NaN where either does not vary."""
     scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
-    return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)
+    return np.clip(moments.cross / weights.keep_positive(scale), -1.0, 1.0)
 
 
 def average_ties(moments: Moments) -> np.ndarray:
     """Return rho-a = 12 / (N^3 - N) sum (R1 - mean)(R2 - mean) over N drawn pairs: Spearman, ties broken at random."""
-    return 12 * moments.cross / keep_positive(moments.total**2 - 1)[:, None, None]
+    return 12 * moments.cross / weights.keep_positive(moments.total**2 - 1)[:, None, None]
 
 
 def divide_rms(pairs: np.ndarray) -> np.ndarray:
@@ -58,17 +51,17 @@ def rank_rows(pairs: np.ndarray) -> np.ndarray:
 
 def divide_whitened(pairs: np.ndarray, moments: Callable[..., Moments] = whiten_raw) -> np.ndarray:
     """Return each row divided by its whitened norm."""
-    return pairs / np.sqrt(moments(pairs, pairs[:0], count_once(pairs)).power_x[0, :, None])
+    return pairs / np.sqrt(moments(pairs, pairs[:0], weights.count_once(pairs)).power_x[0, :, None])
 
 
 COMPARATORS: dict[str, Comparator] = {
-    "spearman": Comparator(rank_moments, correlate, rank_rows),
-    "pearson": Comparator(centred_moments, correlate, lambda pairs: divide_rms(centre_rows(pairs))),
-    "cosine": Comparator(raw_moments, correlate, divide_rms),
-    "rho-a": Comparator(rank_moments, average_ties, rank_rows),
+    "spearman": Comparator(weights.rank_moments, correlate, rank_rows),
+    "pearson": Comparator(weights.centred_moments, correlate, lambda pairs: divide_rms(weights.centre_rows(pairs))),
+    "cosine": Comparator(weights.raw_moments, correlate, divide_rms),
+    "rho-a": Comparator(weights.rank_moments, average_ties, rank_rows),
     "tau-a": Comparator(count_concordance, average_concordance, rank_rows, exact=False),
     "whitened-pearson": Comparator(
-        whiten_centred, correlate, lambda pairs: divide_whitened(centre_rows(pairs), whiten_centred)
+        whiten_centred, correlate, lambda pairs: divide_whitened(weights.centre_rows(pairs), whiten_centred)
     ),
     "whitened-cosine": Comparator(whiten_raw, correlate, divide_whitened),
     "bures": Comparator(
@@ -92,5 +85,5 @@ def compare_whole(x: np.ndarray, y: np.ndarray, comparator: Comparator) -> np.nd
     """Return the similarity (m, b) of ``x`` (m, p) and ``y`` (b, p), all stimuli once; NaN where either holds NaN."""
     result = np.full((len(x), len(y)), np.nan)
     known = np.ix_(*(~np.isnan(side).any(axis=1) for side in (x, y)))
-    result[known] = compare_pairs(x[known[0].ravel()], y[known[1].ravel()], count_once(x), comparator)[0]
+    result[known] = compare_pairs(x[known[0].ravel()], y[known[1].ravel()], weights.count_once(x), comparator)[0]
     return result

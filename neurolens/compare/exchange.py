@@ -72,11 +72,9 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     flat = flat[~np.isnan(flat.values).all(axis=(1, 2))]
     if not len(flat):
         raise InputError("rdms are NaN throughout, so there is nothing to hand over. Pass RDMs that hold numbers.")
-    columns = {
-        dim: {str(n): c.values.tolist() for n, c in flat.coords.items() if c.dims == (dim,)} for dim in flat.dims
-    }
-    metric = rdms.attrs.get("metric")
-    return RDMs(flat.values, metric, rdm_descriptors=columns["rdm"], pattern_descriptors=columns[STIMULUS])
+    along = {str(name): (c.dims, c.values.tolist()) for name, c in flat.coords.items()}
+    rdm, pattern = ({name: c for name, (dims, c) in along.items() if dims == (dim,)} for dim in ("rdm", STIMULUS))
+    return RDMs(flat.values, rdms.attrs.get("metric"), rdm_descriptors=rdm, pattern_descriptors=pattern)
 
 
 def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArray:

@@ -185,9 +185,8 @@ def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str,
     """Return the labels of each of ``columns`` and the neuroids at each place among them that has any."""
     numbered = {dim: number_labels(np.broadcast_to(column, n_neuroids)) for dim, column in columns.items()}
     places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
-    members = {
-        place: np.all(np.array(place) == places.T, axis=1) for place in sorted(set(map(tuple, places.T.tolist())))
-    }
+    occupied = sorted(set(map(tuple, places.T.tolist())))
+    members = {place: np.all(places.T == np.array(place), axis=1) for place in occupied}
     return {dim: known.tolist() for dim, (_, known) in numbered.items()}, members
 
 
