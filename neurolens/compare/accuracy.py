@@ -26,10 +26,8 @@ def explain_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.Te
     return 1 - (measured - predicted).square().sum(0) / _centre(measured).square().sum(0)
 
 
-SCORES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "r": correlate_columns,
-    "r2": explain_columns,
-}
+Score = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+SCORES: dict[str, Score] = {"r": correlate_columns, "r2": explain_columns}
 
 
 def _centre(columns: torch.Tensor) -> torch.Tensor:

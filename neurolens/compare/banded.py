@@ -199,24 +199,17 @@ def _search_weights(
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
     from sklearn.model_selection import PredefinedSplit
 
+    n_iter = problem.n_iter if len(kernels) > 1 else np.ones((1, 1))
+    settings: dict[str, Any] = {"n_iter": n_iter, "alphas": problem.alphas, "random_state": problem.seed}
+    # With an intercept, kernels are centred anew within each inner split.
+    settings |= {"fit_intercept": True, "return_weights": "dual", "progress_bar": False}
     backend = get_backend()
     set_backend("numpy")
     try:
-        deltas, dual, *_ = solve_multiple_kernel_ridge_random_search(
-            kernels,
-            targets,
-            n_iter=problem.n_iter if len(kernels) > 1 else np.ones((1, 1)),
-            alphas=problem.alphas,
-            cv=PredefinedSplit(fold),
-            # Kernels are centred anew within each inner split.
-            fit_intercept=True,
-            return_weights="dual",
-            random_state=problem.seed,
-            progress_bar=False,
-        )
+        solved = solve_multiple_kernel_ridge_random_search(kernels, targets, cv=PredefinedSplit(fold), **settings)
     finally:
         set_backend(backend)
-    return deltas, dual
+    return solved[0], solved[1]
 
 
 def _read_problem(

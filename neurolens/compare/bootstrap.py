@@ -5,11 +5,10 @@ import xarray as xr
 
 from neurolens.compare import resampling
 from neurolens.compare.ceilings import bound_scores
-from neurolens.compare.comparators import find_comparator
 from neurolens.compare.resampling import RESAMPLED, draw_stimuli, draw_subjects
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
-from neurolens.compare.similarity import compare_draws, warn_undefined
-from neurolens.compare.triangles import mean_subjects, take_brain_pairs, take_model_pairs
+from neurolens.compare.similarity import compare_draws, read_sides, warn_undefined
+from neurolens.compare.triangles import mean_subjects
 from neurolens.labels import OP, REGION, SUBJECT
 
 RESAMPLE = "resampled"
@@ -86,9 +85,7 @@ def bootstrap_scores(
     >>> scores.mean_p.dims, bool(scores.mean_p[0, 0] < 0.05), int(scores.freedom[0])
     (('op', 'region'), True, 2)
     """
-    kernel = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
+    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, n_ops, present = len(model.ids), len(model.ops), brain.present
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)

@@ -169,6 +169,4 @@ def _warn_ends(ops: list[str], ends: np.ndarray) -> None:
         names = [f"{op}: {share:.1%} of the fits" for op, share in zip(ops, shares, strict=True) if share]
         found += [f"the {end} in {list_names(names)}"] if names else []
     if found:
-        warn_user(
-            f"the best penalty is at an end of the grid: {'; '.join(found)}. A better one may lie beyond; widen it."
-        )
+        warn_user(f"the best penalty ends the grid: {'; '.join(found)}. A better one may lie beyond; widen it.")

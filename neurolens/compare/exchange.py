@@ -210,9 +210,7 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
             _map_names(content, lambda v: v.encode("ascii").decode("unicode_escape"))
         rsa_rdms = rdms_from_dict(content)
     except (OSError, KeyError) as error:
-        raise DataError(
-            f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms(path, rdms)."
-        ) from None
+        raise DataError(f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms.") from None
     if isinstance(rsa_rdms.dissimilarity_measure, np.ndarray | bytes):
         rsa_rdms.dissimilarity_measure = None
     return from_rsatoolbox(rsa_rdms, stimulus=stimulus)

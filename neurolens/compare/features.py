@@ -106,9 +106,7 @@ def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarra
 def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:
     """Raise InputError for too few stimuli; fewer than 3 have no pattern of distances to compare."""
     if len(ids) < least:
-        raise InputError(
-            f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass more stimuli."
-        )
+        raise InputError(f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass more.")
 
 
 def check_real(values: np.ndarray | xr.DataArray, name: str) -> None:

@@ -31,11 +31,6 @@ def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
     return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
 
 
-def keep_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return ``gram`` as it is: noise that is equal and independent over features."""
-    return gram
-
-
 def whiten_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004): shrunk towards a multiple of the identity.
 
@@ -111,13 +106,12 @@ def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design, noise
 NOISES: dict[str, Noise] = {
     "ledoit-wolf": Noise(whiten_gram, per_run=False),
     "ledoit-wolf-per-run": Noise(whiten_gram, per_run=True),
-    "identity": Noise(keep_gram, per_run=False),
+    # Noise that is equal and independent over features.
+    "identity": Noise(lambda gram, *_: gram, per_run=False),
 }
 
-NOISE_METRICS: dict[str, Callable[[np.ndarray, int, Design, Noise], np.ndarray]] = {
-    "mahalanobis": mahalanobis_distance,
-    "crossnobis": crossnobis_distance,
-}
+NoiseMetric = Callable[[np.ndarray, int, Design, Noise], np.ndarray]
+NOISE_METRICS: dict[str, NoiseMetric] = {"mahalanobis": mahalanobis_distance, "crossnobis": crossnobis_distance}
 
 
 def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str) -> np.ndarray:
@@ -126,7 +120,7 @@ def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design
         return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
     except InputError as error:
         raise InputError(
-            f"metric {metric!r} with noise={noise!r}: {error}. Pass more repeats, or noise='identity'."
+            f"metric {metric!r}, noise={noise!r}: {error}. More repeats, or noise='identity', would do."
         ) from None
 
 
@@ -153,9 +147,7 @@ def read_design(data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | 
         )
     _, numbers = np.unique(data[chosen].values, return_inverse=True)
     if numbers.max() == 0:
-        raise InputError(
-            f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another with runs='...'."
-        )
+        raise InputError(f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another: runs='...'.")
     return Design(codes, n_stimuli, numbers)
 
 

@@ -10,8 +10,8 @@ from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.embeddings import EMBEDDINGS
 from neurolens.compare.resampling import control_discoveries
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
-from neurolens.compare.similarity import warn_undefined
-from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
+from neurolens.compare.similarity import read_sides, warn_undefined
+from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects
 from neurolens.compare.whitening import expand_pairs
 from neurolens.errors import LabelError
 from neurolens.labels import OP, REGION, list_names
@@ -90,9 +90,7 @@ def permute_scores(
     >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
     (('op', 'region'), 0.01)
     """
-    find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
+    _, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_share(cluster_p, "cluster_p", 0.05)
     links = _index_edges(edges, model.ops)

@@ -36,17 +36,10 @@ def gather_scores(
     count = np.zeros(score.shape[1:], dtype=int)
     for place, group in targets.groups.items():
         count[place] = targets.usable[group].sum()
-    attrs = {
-        "method": "encoding",
-        "metric": metric,
-        "n_stimuli": len(fold),
-        "n_folds": found["r"].shape[1],
-        "n_repeats": targets.n_repeats,
-        "rng": describe_rng(rng),
-        "interval_note": "No intervals are computed: ci_low and ci_high are NaN.",
-        "ceiling_kind": "none",
-        "ceiling_note": "No ceiling was given: the ceilings are NaN.",
-    }
+    numbers = {"n_stimuli": len(fold), "n_folds": found["r"].shape[1], "n_repeats": targets.n_repeats}
+    notes = {"ceiling_kind": "none", "ceiling_note": "No ceiling was given: the ceilings are NaN."}
+    notes["interval_note"] = "No intervals are computed: ci_low and ci_high are NaN."
+    attrs = {"method": "encoding", "metric": metric, **numbers, "rng": describe_rng(rng), **notes}
     result = xr.Dataset(
         {
             **put_on(by_subject, score=score, ci_low=score * np.nan, ci_high=score * np.nan),

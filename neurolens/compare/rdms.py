@@ -1,6 +1,5 @@
 """Representational dissimilarity matrices of activations, Grams and brain responses."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +9,10 @@ import xarray as xr
 from neurolens import labels
 from neurolens.compare import features
 from neurolens.compare.distances import METRICS, compute_gram
+from neurolens.compare.features import Features
 from neurolens.compare.noise import NOISE_METRICS, Design, check_noise, measure_noisy, read_design
 from neurolens.compare.responses import average_repeats, number_labels, read_responses
+from neurolens.compare.settings import warn_user
 from neurolens.compare.whitening import centre_twice
 from neurolens.errors import InputError
 from neurolens.labels import NEUROID, OP, PRESENTATION, STIMULUS, STIMULUS_2, STIMULUS_ID, TIME_BIN, list_names
@@ -20,11 +21,7 @@ FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 def compute_rdms(
-    data: xr.Dataset | xr.DataTree | xr.DataArray,
-    *,
-    metric: str = "correlation",
-    runs: str | None = None,
-    noise: str = "ledoit-wolf",
+    data: Features, *, metric: str = "correlation", runs: str | None = None, noise: str = "ledoit-wolf"
 ) -> xr.DataArray:
     """Dissimilarity of every pair of stimuli, for each op or for each (region, subject, time_bin).
 
@@ -177,35 +174,25 @@ def _compute_from_grams(grams: xr.Dataset, metric: str, runs: str | None, noise:
     if OP not in grams["gram"].dims:
         return _compute_from_grams(grams.expand_dims(OP), metric, runs, noise).isel({OP: 0})
     gram = features.read_gram(grams, "gram")
-    ids, ops = gram[STIMULUS].values, labels.get_ids(gram, OP, "gram")
+    ids, ops, design = gram[STIMULUS].values, labels.get_ids(gram, OP, "gram"), None
     if metric in NOISE_METRICS:
-        return _compute_from_presentations(gram, grams["n_features"], metric, runs, noise)
+        if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
+            _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
+        codes, ids = number_labels(gram[STIMULUS_ID].values)
+        features.check_count(ids, "gram")
+        design = read_design(gram, codes, metric, runs)
     row_sum = grams["row_sum"].transpose(OP, STIMULUS)
-    squares = np.empty(gram.shape)
+    squares = np.empty((len(ops), len(ids), len(ids)))
     for k, op in enumerate(ops):
-        one = features.check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
+        one = features.check_numbers(gram[k].values, gram[STIMULUS].values, f"the Gram of op {str(op)!r}")
+        square, count = one.astype(np.float64), int(grams["n_features"].values[k])
+        if design:
+            squares[k] = measure_noisy(centre_twice(square), count, metric, design, noise)
+            continue
         eps = grams.attrs.get("eps", float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS)
         sums = features.check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
-        count = int(grams["n_features"].values[k])
-        squares[k] = METRICS[metric].distance(one.astype(np.float64), sums.astype(np.float64), count, eps)
-    return gram.copy(data=squares).drop_attrs()
-
-
-def _compute_from_presentations(
-    gram: xr.DataArray, n_features: xr.DataArray, metric: str, runs: str | None, noise: str
-) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2) from Grams whose entries are presentations of stimuli named by stimulus_id."""
-    if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
-        _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
-    codes, ids = number_labels(gram[STIMULUS_ID].values)
-    features.check_count(ids, "gram")
-    design = read_design(gram, codes, metric, runs)
-    assert design is not None
-    squares = []
-    for one, op, count in zip(gram.values, gram[OP].values, n_features.values, strict=True):
-        square = features.check_numbers(one, codes, f"the Gram of op {str(op)!r}").astype(np.float64)
-        squares.append(measure_noisy(centre_twice(square), int(count), metric, design, noise))
-    return _label_rdms(np.stack(squares), {OP: gram[OP].values}, ids)
+        squares[k] = METRICS[metric].distance(square, sums.astype(np.float64), count, eps)
+    return _label_rdms(squares, {OP: ops}, ids) if design else gram.copy(data=squares).drop_attrs()
 
 
 def _label_rdms(squares: np.ndarray, lead: Mapping[str, Any], ids: np.ndarray) -> xr.DataArray:
@@ -230,9 +217,7 @@ def _warn_undefined(rdms: xr.DataArray, metric: str) -> None:
         reason, fix = "a stimulus does not vary over features", "use metric='euclidean'"
         if noisy:
             reason, fix = "no run has both stimuli of a pair and other runs have them too", "try runs='repetition'"
-        warnings.warn(
+        warn_user(
             f"the {metric} distance is undefined where {reason}; NaN in {'; '.join(found[:5])}"
-            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. Drop those, or {fix}.",
-            RuntimeWarning,
-            stacklevel=3,
+            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. Drop those, or {fix}."
         )

@@ -36,9 +36,8 @@ def resample_means(score: np.ndarray, drawn: np.ndarray, shares: np.ndarray) -> 
 
     ``shares`` (d, s) are the weights of the subjects in each draw.
     """
-    return np.stack(
-        [np.einsum("dms,ds->dm", drawn, shares), np.einsum("ms,ds->dm", score, shares), drawn.mean(axis=-1)]
-    )
+    both, subjects = np.einsum("dms,ds->dm", drawn, shares), np.einsum("ms,ds->dm", score, shares)
+    return np.stack([both, subjects, drawn.mean(axis=-1)])
 
 
 def covary_means(means: np.ndarray) -> np.ndarray:

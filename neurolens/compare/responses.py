@@ -186,7 +186,7 @@ def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str,
     numbered = {dim: number_labels(np.broadcast_to(column, n_neuroids)) for dim, column in columns.items()}
     places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
     occupied = sorted(set(map(tuple, places.T.tolist())))
-    members = {place: np.all(places.T == np.array(place), axis=1) for place in occupied}
+    members = {place: np.all(np.array(place) == places.T, axis=1) for place in occupied}
     return {dim: known.tolist() for dim, (_, known) in numbered.items()}, members
 
 

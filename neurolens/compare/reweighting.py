@@ -17,12 +17,7 @@ PENALTIES = np.logspace(-4, 4, 9)
 
 
 def fit_reweighted_rdms(
-    model: xr.DataArray,
-    brain_rdms: xr.DataArray,
-    *,
-    comparator: str = "pearson",
-    n_folds: int = 4,
-    rng: Seed = 0,
+    model: xr.DataArray, brain_rdms: xr.DataArray, *, comparator: str = "pearson", n_folds: int = 4, rng: Seed = 0
 ) -> xr.Dataset:
     """Similarity to brain RDMs of a weighted sum of feature RDMs, on stimuli that had no part in the weights.
 

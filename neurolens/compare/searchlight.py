@@ -192,9 +192,7 @@ def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
             "responses.assign_coords(voxel_x=('neuroid', x))."
         )
     if responses.ndim != 2:
-        raise LabelError(
-            f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select with .isel(time_bin=0)."
-        )
+        raise LabelError(f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select .isel(time_bin=0).")
     subjects = np.unique(responses[SUBJECT].values) if SUBJECT in responses.coords else [""]
     if len(subjects) > 1:
         raise LabelError(

@@ -10,7 +10,7 @@ from neurolens.compare.comparators import Comparator, compare_pairs, find_compar
 from neurolens.compare.resampling import draw_stimuli
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on, warn_user
 from neurolens.compare.timing import merge_time, split_time
-from neurolens.compare.triangles import BrainPairs, mean_subjects, take_brain_pairs, take_model_pairs
+from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
@@ -115,16 +115,12 @@ def compare_rdms(
         flat, timed = merge_time(brain_rdms)
         again = partial(compare_rdms, comparator=comparator, n_bootstrap=n_bootstrap, n_splits=n_splits)
         return split_time(again(model_rdms, flat, confidence=confidence, rng=rng), timed)
-    kernel = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
+    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
     for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):
         check_whole(number, name, 0, 20)
     if n_splits and n_stimuli < 6:
-        raise InputError(
-            f"half splits need at least 6 stimuli, 3 in each half, got {n_stimuli}. Pass n_splits=0 or more stimuli."
-        )
+        raise InputError(f"half splits need at least 6 stimuli, got {n_stimuli}. Pass n_splits=0 or more stimuli.")
     check_share(confidence, "confidence", 0.95)
 
     draw_rng, split_rng = np.random.default_rng(rng).spawn(2)
@@ -172,6 +168,14 @@ def compare_rdms(
         coords={OP: model.ops, REGION: brain.regions, SUBJECT: brain.subjects, STIMULUS: model.ids, "half": ["a", "b"]},
         attrs=ceilings.attrs | describe_rsa(model_rdms, n_stimuli, rng, **numbers),
     )
+
+
+def read_sides(
+    model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: str
+) -> tuple[Comparator, ModelPairs, BrainPairs]:
+    """Return what compares, and both sides as pairs with their stimuli in one order."""
+    kernel, model = find_comparator(comparator), take_model_pairs(model_rdms)
+    return kernel, model, take_brain_pairs(brain_rdms, model.ids)
 
 
 def compare_draws(x: np.ndarray, brain: BrainPairs, counts: np.ndarray, comparator: Comparator) -> np.ndarray:

@@ -18,11 +18,7 @@ MIN_TEST = 3
 
 
 def split_stimuli(
-    data: xr.DataArray | xr.Dataset,
-    *,
-    n_folds: int | None = 5,
-    by: str | None = None,
-    rng: Seed = 0,
+    data: xr.DataArray | xr.Dataset, *, n_folds: int | None = 5, by: str | None = None, rng: Seed = 0
 ) -> xr.DataArray:
     """Fold of each stimulus, so that whatever belongs together is held out together.
 
