@@ -6,7 +6,7 @@ import xarray as xr
 
 from neurolens.compare.accuracy import CEILINGS, correlate_columns, fits_repeats
 from neurolens.compare.responses import Responses, average_repeats, number_labels, read_responses
-from neurolens.compare.settings import Seed, warn_user
+from neurolens.compare.settings import Seed, check_whole, warn_user
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, TIME_BIN, list_names
 
@@ -48,8 +48,7 @@ def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: See
     ----------
     Spearman (1910); Brown (1910) Br. J. Psychol. 3:271-322. Checked against loops and simulated noise.
     """
-    if n_splits < 1:
-        raise InputError(f"n_splits must be 1 or more, got {n_splits}. Pass e.g. n_splits=100.")
+    check_whole(n_splits, "n_splits", 1, 100)
     read = read_responses(responses)
     shape, repeats = read.values.shape[1:], np.bincount(read.codes)
     kept = np.flatnonzero(repeats > 1)

@@ -13,7 +13,7 @@ from neurolens.compare.rdms import compute_one
 from neurolens.compare.responses import average_repeats, read_responses
 from neurolens.compare.triangles import take_model_pairs
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, check_unique
+from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, check_unique
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
@@ -124,13 +124,8 @@ def compare_searchlight(
     model = take_model_pairs(model_rdms)
     check_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
-    have, wanted = search.ids.tolist(), model.ids.tolist()
-    if set(have) != set(wanted):
-        raise LabelError(
-            f"responses and model_rdms must hold the same stimuli, got {len(have)} and {len(wanted)} with "
-            f"{len(set(have) & set(wanted))} in common. Keep the common ones on both sides."
-        )
-    order = np.array([have.index(stimulus) for stimulus in wanted])
+    places = xr.DataArray(np.arange(len(search.ids)), dims=STIMULUS, coords={STIMULUS: search.ids})
+    order = align_stimuli(places, model.ids.tolist(), name="responses", other="model_rdms").values
     first, second = np.triu_indices(len(order), 1)
     scores = np.full((len(model.ops), len(search.members)), np.nan)
     for batch, squares in _iterate_rdms(search, metric, noise):
