@@ -86,7 +86,8 @@ def compare_rdms(
     -----
     Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects; for
     both, and for p values, see ``bootstrap_scores``. Pairs of a stimulus with its own copy are dropped (bures: lie at
-    distance 0). A draw in which a score is undefined is left out of its interval.
+    distance 0). A draw of fewer than three different stimuli, or in which a score is undefined, is left out of its
+    interval.
     Time O(draws ops brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
     ``n_bootstrap`` small); memory is bounded by blocks, plus ``bootstrap_mean``.
 
