@@ -1,30 +1,25 @@
 """From labelled representations to scores: which op goes with which brain region.
 
-``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``: the formulas)
-``exchange``     RDMs to and from rsatoolbox
-``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli
-                 (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``: the kernels)
-``ceilings``     how well any model could do
-``bootstrap``    scores with intervals and p for new stimuli and subjects (``resampling``: the arithmetic)
-``differences``  ops, layers and models against each other
-``permutation``  is there any similarity: one op, all ops and regions, clusters on the graph (``clusters``)
-``peaks``        how deep each region's best op lies
-``encoding``     held-out prediction of each neuroid from each op (``sources``: kernels and responses by id;
-                 ``splits``: what is held out together; ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``,
-                 ``pooling``: scores and ceilings)
-``projection``   weights back to features
-``banded``       several feature spaces: banded ridge, unique and shared variance
-``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``, ``noise``:
-                 the formulas; ``features``, ``responses``: checked arrays); ``searchlight``: around each voxel
+``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``, ``noise``: the
+                 formulas; ``features``, ``responses``: checked arrays); ``searchlight``: around each voxel
 ``exchange``     RDMs to and from rsatoolbox, and its files
 ``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli, over time (``timing``)
                  (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``, ``whitening``,
                  ``concordance``, ``shapes``: the kernels)
+``ceilings``     how well any model could do: RDMs; ``reliability``: responses, and scores divided by ceilings
+``bootstrap``    scores with intervals and p for new stimuli and subjects (``resampling``: the arithmetic)
+``differences``  ops, layers and models against each other
+``permutation``  is there any similarity: one op, all ops and regions (``embeddings``), clusters on the graph
+                 (``clusters``)
+``regions``      which op for which region, chosen and scored on different stimuli; ``peaks``: how deep it lies
 ``models``       two models, or a model and a brain, from Grams or RDMs (``alignments``: CKA and kin)
 ``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA), and RDMs of predicted responses (veRSA)
-``ceilings``     how well any model could do: RDMs; ``reliability``: responses, and scores divided by ceilings
-``regions``      which op for which region, chosen and scored on different stimuli
+``encoding``     held-out prediction of each neuroid from each op (``splits``: what is held out together;
+                 ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``, ``pooling``: scores and ceilings)
+``projection``   weights back to features
+``banded``       several feature spaces: banded ridge, unique and shared variance
 ``results``      scores to rsatoolbox's result objects
+``settings``     what all of them check and tell alike
 """
 
 from neurolens.compare.alignments import ALIGNMENTS

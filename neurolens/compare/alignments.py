@@ -5,6 +5,7 @@ costs one decomposition per op and one product per pair.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,11 +25,6 @@ class Alignment(NamedTuple):
     score: Callable[[Any, Any], float]
 
 
-def divide_norm(gram: np.ndarray) -> np.ndarray:
-    """Return a centred Gram divided by its Frobenius norm: products of two are biased linear CKA."""
-    return gram / np.linalg.norm(gram)
-
-
 def centre_unbiased(gram: np.ndarray) -> np.ndarray:
     """Return the U-centred Gram divided by its norm: products of two are CKA from unbiased HSIC.
 
@@ -43,43 +39,18 @@ def centre_unbiased(gram: np.ndarray) -> np.ndarray:
     return unbiased / np.linalg.norm(unbiased)
 
 
-def multiply(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the sum of products of two arrays."""
-    return float(np.vdot(a, b))
-
-
-def scale_factor(gram: np.ndarray) -> np.ndarray:
-    """Return F (n, k) with F F' the Gram divided by its trace."""
-    return factor_gram(gram / np.trace(gram))
-
-
-def overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the nuclear norm of A'B: for factors of trace 1, 1 - d^2 / 2 of the Procrustes distance d."""
-    return sum_singular(a.T @ b)
-
-
-def find_basis(gram: np.ndarray) -> np.ndarray:
-    """Return the orthonormal basis (n, k) of all that the Gram spans."""
-    factor = factor_gram(gram)
-    return factor / np.linalg.norm(factor, axis=0)
-
-
-def find_principal_basis(gram: np.ndarray) -> np.ndarray:
-    """Return the basis (n, k) of the fewest principal components with ``KEPT_VARIANCE`` of the variance."""
+def find_basis(gram: np.ndarray, kept: float = 1.0) -> np.ndarray:
+    """Return the basis (n, k) of the fewest principal components with the share ``kept`` of the variance, or of all."""
     factor = factor_gram(gram)[:, ::-1]
     share = np.cumsum((factor**2).sum(axis=0))
-    factor = factor[:, : 1 + int(np.searchsorted(share, KEPT_VARIANCE * share[-1]))]
+    if kept < 1:
+        factor = factor[:, : 1 + int(np.searchsorted(share, kept * share[-1]))]
     return factor / np.linalg.norm(factor, axis=0)
 
 
 def correlate_bases(a: np.ndarray, b: np.ndarray) -> float:
     """Return the mean canonical correlation of two bases, over as many as the smaller one has."""
     return sum_singular(a.T @ b) / min(a.shape[1], b.shape[1])
-
-
-def pair_basis(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the principal basis and the Gram itself."""
-    return find_principal_basis(gram), gram
 
 
 def weigh_correlations(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:
@@ -117,22 +88,26 @@ def predict_left_out(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> fl
 
 
 ALIGNMENTS: dict[str, Alignment] = {
-    "cka": Alignment(divide_norm, multiply),
-    "cka-unbiased": Alignment(centre_unbiased, multiply),
-    "procrustes": Alignment(scale_factor, overlap),
+    # Biased CKA is the product of centred Grams over their norms.
+    "cka": Alignment(lambda gram: gram / np.linalg.norm(gram), np.vdot),
+    "cka-unbiased": Alignment(centre_unbiased, np.vdot),
+    # Of factors of trace 1 the nuclear norm is 1 - d^2 / 2 of the Procrustes distance d.
+    "procrustes": Alignment(lambda gram: factor_gram(gram / np.trace(gram)), lambda a, b: sum_singular(a.T @ b)),
     "linear-predictivity": Alignment(decompose, predict_left_out),
     "cca": Alignment(find_basis, correlate_bases),
-    "svcca": Alignment(find_principal_basis, correlate_bases),
-    "pwcca": Alignment(pair_basis, weigh_correlations),
+    "svcca": Alignment(partial(find_basis, kept=KEPT_VARIANCE), correlate_bases),
+    "pwcca": Alignment(lambda gram: (find_basis(gram, KEPT_VARIANCE), gram), weigh_correlations),
 }
 
 
 def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarray:
     """Return (len(a), len(b)) for Grams (m, n, n) and (k, n, n); NaN where a Gram is NaN or does not vary."""
     ours, theirs = ([_prepare(gram, alignment) for gram in side] for side in (a, b))
-    return np.array(
-        [[np.nan if x is None or y is None else alignment.score(x, y) for y in theirs] for x in ours]
-    ).reshape(len(ours), len(theirs))
+    score = np.full((len(ours), len(theirs)), np.nan)
+    for i, j in np.ndindex(score.shape):
+        if ours[i] is not None and theirs[j] is not None:
+            score[i, j] = alignment.score(ours[i], theirs[j])
+    return score
 
 
 def _prepare(gram: np.ndarray, alignment: Alignment) -> Any:

@@ -2,26 +2,28 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 
 from neurolens.compare.accuracy import SCORES, read_ceiling
+from neurolens.compare.features import Features, check_features, iterate_kernels, list_ops
 from neurolens.compare.heldout import RATIOS, read_alphas
-from neurolens.compare.pooling import describe_ceiling, gather_scores, pool_neuroids, warn_undefined
+from neurolens.compare.pooling import gather_scores, pool_neuroids
+from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import centre_kernel
-from neurolens.compare.sources import Targets, check_features, iterate_kernels, list_ops, read_targets
+from neurolens.compare.settings import Seed, check_name, check_whole, put_on
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.errors import InputError, MissingToolError
-from neurolens.labels import NEUROID, REGION, STIMULUS, SUBJECT, list_names, suggest_name
+from neurolens.labels import NEUROID, REGION, SUBJECT, list_names
 
 SPACE = "space"
 
 
 def fit_banded(
-    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
+    spaces: Mapping[str, Features],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -29,7 +31,7 @@ def fit_banded(
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
     ceiling: xr.DataArray | None = None,
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
 ) -> xr.Dataset:
     """Held-out prediction of each neuroid from several feature spaces, each with a penalty of its own.
 
@@ -75,39 +77,25 @@ def fit_banded(
     Nunez-Elizalde et al. (2019) NeuroImage 197:482; Dupre la Tour et al. (2022) NeuroImage 264:119728, on the solver
     and the split of R^2 (product measure).
     """
-    if metric not in SCORES:
-        raise suggest_name(str(metric), SCORES, "metric", f"Choose one of {', '.join(SCORES)}.")
+    check_name(metric, SCORES, "metric")
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
-    targets, fold = problem.targets, problem.fold
-    explainable = None if ceiling is None else read_ceiling(ceiling, targets)
-    result, op = _score_spaces(problem, list(spaces)), " + ".join(spaces)
-    warn_undefined([op], result.scores["r"][:, :, targets.usable])
-    scores = gather_scores([op], targets, result.scores, metric, explainable)
-    scores["r2_split"] = ((SPACE, NEUROID), result.parts.mean(axis=1))
-    scores["log_weight"] = ((SPACE, "fold", NEUROID), result.log_weight)
-    scores["stimulus_fold"] = (STIMULUS, fold)
-    return scores.assign_coords({SPACE: list(spaces), STIMULUS: targets.ids}).assign_attrs(
-        method="encoding",
-        comparator=f"banded {metric}",
-        metric=metric,
-        n_stimuli=len(fold),
-        n_folds=result.parts.shape[1],
-        n_repeats=targets.n_repeats,
-        n_iter=int(n_iter),
-        rng="generator" if isinstance(rng, np.random.Generator) else int(rng),
-        interval_note="No intervals are computed: ci_low and ci_high are NaN.",
-        **describe_ceiling(ceiling, explainable, targets),
-    )
+    explainable = read_ceiling(ceiling, problem.targets)
+    found, parts, log_weight = _score_spaces(problem, list(spaces))
+    op = " + ".join(spaces)
+    scores = gather_scores([op], problem.targets, found, metric, problem.fold, rng, explainable)
+    scores["r2_split"] = ((SPACE, NEUROID), parts.mean(axis=1))
+    scores["log_weight"] = ((SPACE, "fold", NEUROID), log_weight)
+    return scores.assign_coords({SPACE: list(spaces)}).assign_attrs(comparator=f"banded {metric}", n_iter=int(n_iter))
 
 
 def partition_variance(
-    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
+    spaces: Mapping[str, Features],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
 ) -> xr.Dataset:
     """Held-out variance that each feature space explains alone, and that they share.
 
@@ -136,18 +124,17 @@ def partition_variance(
     """
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
     targets, names = problem.targets, list(spaces)
-    r2 = _score_spaces(problem, names).scores["r2"][0].mean(axis=0)
-    rest = [_score_spaces(problem, [other for other in names if other != name]) for name in names]
-    unique = r2 - np.stack([fit.scores["r2"][0].mean(axis=0) for fit in rest])
+    rest = [[other for other in names if other != name] for name in names]
+    r2, *without = (_score_spaces(problem, kept)[0]["r2"][0].mean(axis=0) for kept in (names, *rest))
+    unique = r2 - np.stack(without)
     shared = r2 - unique.sum(axis=0)
+    unique_mean, shared_mean, r2_mean = (pool_neuroids(x, targets) for x in (unique, shared, r2))
     return xr.Dataset(
         {
             "unique": ((SPACE, NEUROID), unique),
-            "shared": (NEUROID, shared),
-            "r2": (NEUROID, r2),
-            "unique_mean": ((SPACE, REGION, SUBJECT), pool_neuroids(unique, targets)),
-            "shared_mean": ((REGION, SUBJECT), pool_neuroids(shared, targets)),
-            "r2_mean": ((REGION, SUBJECT), pool_neuroids(r2, targets)),
+            **put_on(NEUROID, shared=shared, r2=r2),
+            "unique_mean": ((SPACE, REGION, SUBJECT), unique_mean),
+            **put_on((REGION, SUBJECT), shared_mean=shared_mean, r2_mean=r2_mean),
         },
         coords={SPACE: names, REGION: targets.regions, SUBJECT: targets.subjects, **targets.coords},
         attrs={"method": "variance partitioning", "metric": "r2", "n_stimuli": len(targets.ids)},
@@ -171,21 +158,16 @@ class Problem(NamedTuple):
     seed: int
 
 
-class Parts(NamedTuple):
-    """``scores`` by name (1, fold, neuroid); ``parts`` of R^2 and ``log_weight`` (space, fold, neuroid)."""
+def _score_spaces(problem: Problem, names: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Return the held-out scores (1, fold, neuroid) by name of the spaces ``names`` together.
 
-    scores: dict[str, np.ndarray]
-    parts: np.ndarray
-    log_weight: np.ndarray
-
-
-def _score_spaces(problem: Problem, names: list[str]) -> Parts:
-    """Return the held-out scores of the spaces ``names`` together."""
-    fold, targets = problem.fold, problem.targets
-    numbers, usable = np.unique(fold[fold >= 0]), np.flatnonzero(targets.usable)
-    values = targets.values[:, usable]
-    scores = {name: np.full((1, len(numbers), len(targets.names)), np.nan) for name in SCORES}
-    parts, log_weight = np.full((2, len(names), len(numbers), len(targets.names)), np.nan)
+    And the parts of R^2 and the log weights (space, fold, neuroid) of each.
+    """
+    fold, usable = problem.fold, problem.targets.usable
+    numbers = np.unique(fold[fold >= 0])
+    values = problem.targets.values[:, usable]
+    scores = {name: np.full((1, len(numbers), len(usable)), np.nan) for name in SCORES}
+    parts, log_weight = np.full((2, len(names), len(numbers), len(usable)), np.nan)
     for k, number in enumerate(numbers):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         inner, cross = _scale_kernels([problem.kernels[name] for name in names], train, test)
@@ -197,7 +179,7 @@ def _score_spaces(problem: Problem, names: list[str]) -> Parts:
             scores[name][0, k, usable] = score(torch.from_numpy(measured), whole).numpy()
         log_weight[:, k, usable] = deltas
         parts[:, k, usable] = split_variance(measured - measured.mean(axis=0), predicted)
-    return Parts(scores, parts, log_weight)
+    return scores, parts, log_weight
 
 
 def _scale_kernels(kernels: list[torch.Tensor], train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,33 +199,21 @@ def _search_weights(
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
     from sklearn.model_selection import PredefinedSplit
 
+    n_iter = problem.n_iter if len(kernels) > 1 else np.ones((1, 1))
+    settings: dict[str, Any] = {"n_iter": n_iter, "alphas": problem.alphas, "random_state": problem.seed}
+    # With an intercept, kernels are centred anew within each inner split.
+    settings |= {"fit_intercept": True, "return_weights": "dual", "progress_bar": False}
     backend = get_backend()
     set_backend("numpy")
     try:
-        deltas, dual, *_ = solve_multiple_kernel_ridge_random_search(
-            kernels,
-            targets,
-            n_iter=problem.n_iter if len(kernels) > 1 else np.ones((1, 1)),
-            alphas=problem.alphas,
-            cv=PredefinedSplit(fold),
-            # Kernels are centred anew within each inner split.
-            fit_intercept=True,
-            return_weights="dual",
-            random_state=problem.seed,
-            progress_bar=False,
-        )
+        solved = solve_multiple_kernel_ridge_random_search(kernels, targets, cv=PredefinedSplit(fold), **settings)
     finally:
         set_backend(backend)
-    return deltas, dual
+    return solved[0], solved[1]
 
 
 def _read_problem(
-    spaces: Mapping[str, xr.Dataset | xr.DataTree | xr.DataArray],
-    responses: xr.DataArray,
-    cv: int | str | xr.DataArray,
-    n_iter: int,
-    alphas: Sequence[float],
-    rng: int | np.random.Generator,
+    spaces: Mapping[str, Features], responses: xr.DataArray, cv: Any, n_iter: int, alphas: Sequence[float], rng: Seed
 ) -> Problem:
     """Return the checked input."""
     if importlib.util.find_spec("himalaya") is None:
@@ -253,8 +223,7 @@ def _read_problem(
             "spaces must be a mapping of two or more names to features, e.g. {'pixels': a, 'relu': b}. For one space "
             "use fit_encoding."
         )
-    if isinstance(n_iter, bool) or not isinstance(n_iter, int | np.integer) or n_iter < 1:
-        raise InputError(f"n_iter must be a whole number, 1 or more, got {n_iter!r}. Pass e.g. n_iter=50.")
+    check_whole(n_iter, "n_iter", 1, 50)
     targets = read_targets(responses)
     fold = read_folds(cv, responses, targets.ids.tolist(), rng)
     check_inner(fold)

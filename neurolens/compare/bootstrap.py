@@ -3,24 +3,12 @@
 import numpy as np
 import xarray as xr
 
+from neurolens.compare import resampling
 from neurolens.compare.ceilings import bound_scores
-from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
-from neurolens.compare.resampling import (
-    RESAMPLED,
-    combine_variances,
-    control_discoveries,
-    count_freedom,
-    covary_means,
-    draw_stimuli,
-    draw_subjects,
-    find_interval,
-    find_p_above,
-    resample_means,
-    vary_draws,
-)
-from neurolens.compare.similarity import mean_subjects, warn_undefined
-from neurolens.compare.triangles import take_brain_pairs, take_model_pairs
-from neurolens.errors import InputError
+from neurolens.compare.resampling import RESAMPLED, draw_stimuli, draw_subjects
+from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
+from neurolens.compare.similarity import compare_draws, read_sides, warn_undefined
+from neurolens.compare.triangles import mean_subjects
 from neurolens.labels import OP, REGION, SUBJECT
 
 RESAMPLE = "resampled"
@@ -97,14 +85,10 @@ def bootstrap_scores(
     >>> scores.mean_p.dims, bool(scores.mean_p[0, 0] < 0.05), int(scores.freedom[0])
     (('op', 'region'), True, 2)
     """
-    kernel = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
+    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, n_ops, present = len(model.ids), len(model.ops), brain.present
-    if not isinstance(n_bootstrap, int | np.integer) or n_bootstrap < 2:
-        raise InputError(f"n_bootstrap must be a whole number, 2 or more, got {n_bootstrap!r}. Pass n_bootstrap=1000.")
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}. Pass e.g. confidence=0.95.")
+    check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
+    check_share(confidence, "confidence", 0.95)
 
     stimulus_rng, subject_rng = np.random.default_rng(rng).spawn(2)
     counts = draw_stimuli(n_stimuli, n_bootstrap, stimulus_rng)
@@ -112,69 +96,36 @@ def bootstrap_scores(
     score, variance = np.full((2, n_ops, *present.shape), np.nan)
     draws = np.full((3, n_bootstrap, n_ops, len(present)), np.nan)
     n_subjects = present.sum(axis=1)
-    places = np.split(np.arange(n_subjects.sum()), np.cumsum(n_subjects)[:-1])
     width = max(1, BLOCK_DRAWS // (n_bootstrap * int(n_subjects.sum())))
     for ops in (slice(start, start + width) for start in range(0, n_ops, width)):
-        whole, drawn = _score_draws(model.pairs[ops], brain.pairs[present], counts, kernel)
-        score[ops][:, present] = whole
-        variance[ops][:, present] = vary_draws(drawn) * n_stimuli / (n_stimuli - 1)
-        for region, columns in enumerate(places):
-            if len(columns):
-                members = shares[:, region, present[region]]
-                draws[:, :, ops, region] = resample_means(whole[:, columns], drawn[:, :, columns], members)
+        score[ops] = compare_draws(model.pairs[ops], brain, np.ones_like(counts[:1]), kernel)[0]
+        drawn = compare_draws(model.pairs[ops], brain, counts, kernel)
+        variance[ops] = resampling.vary_draws(drawn) * n_stimuli / (n_stimuli - 1)
+        for region, here in enumerate(present):
+            if here.any():
+                parts = score[ops, region, here], drawn[:, :, region, here], shares[:, region, here]
+                draws[:, :, ops, region] = resampling.resample_means(*parts)
     warn_undefined(model.ops[np.isnan(score[:, present]).any(axis=1)])
 
-    mean = mean_subjects(score, present)
-    mean_variance = np.stack(
-        [
-            combine_variances(np.diagonal(covary_means(draws[..., region]), axis1=1, axis2=2), n_here, n_stimuli)
-            for region, n_here in enumerate(n_subjects)
-        ],
-        axis=-1,
-    )
-    freedom = np.array([count_freedom(n_here, n_stimuli) for n_here in n_subjects])
-    by_subject, by_region = (OP, REGION, SUBJECT), (OP, REGION)
-    low, high = find_interval(score, variance, n_stimuli - 1, confidence)
-    mean_low, mean_high = find_interval(mean, mean_variance, freedom, confidence)
-    p, mean_p = find_p_above(score, variance, n_stimuli - 1), find_p_above(mean, mean_variance, freedom)
+    mean, mean_variance = mean_subjects(score, present), np.empty((n_ops, len(present)))
+    for region, n_here in enumerate(n_subjects):
+        power = np.diagonal(resampling.covary_means(draws[..., region]), axis1=1, axis2=2)
+        mean_variance[:, region] = resampling.combine_variances(power, n_here, n_stimuli)
+    freedom = np.array([resampling.count_freedom(n_here, n_stimuli) for n_here in n_subjects])
+    low, high, p = resampling.infer_mean(score, variance, n_stimuli - 1, confidence)
+    mean_low, mean_high, mean_p = resampling.infer_mean(mean, mean_variance, freedom, confidence)
+    q, mean_q = map(resampling.control_discoveries, (p, mean_p))
     ceilings = bound_scores(brain, kernel, comparator)
+    numbers = {"n_bootstrap": int(n_bootstrap), "confidence": float(confidence)}
     return xr.Dataset(
         {
-            "score": (by_subject, score),
-            "ci_low": (by_subject, low),
-            "ci_high": (by_subject, high),
-            "p": (by_subject, p),
-            "q": (by_subject, control_discoveries(p)),
-            "score_mean": (by_region, mean),
-            "mean_ci_low": (by_region, mean_low),
-            "mean_ci_high": (by_region, mean_high),
-            "mean_p": (by_region, mean_p),
-            "mean_q": (by_region, control_discoveries(mean_p)),
+            **put_on((OP, REGION, SUBJECT), score=score, ci_low=low, ci_high=high, p=p, q=q),
+            **put_on((OP, REGION), score_mean=mean, mean_ci_low=mean_low, mean_ci_high=mean_high),
+            **put_on((OP, REGION), mean_p=mean_p, mean_q=mean_q),
             "freedom": (REGION, freedom),
-            "draws": ((RESAMPLE, "bootstrap", *by_region), draws),
+            "draws": ((RESAMPLE, "bootstrap", OP, REGION), draws),
             **ceilings.data_vars,
         },
         coords={OP: model.ops, REGION: brain.regions, SUBJECT: brain.subjects, RESAMPLE: list(RESAMPLED)},
-        attrs={
-            **ceilings.attrs,
-            "method": "rsa",
-            "metric": str(model_rdms.attrs.get("metric", "unknown")),
-            "n_stimuli": n_stimuli,
-            "n_bootstrap": int(n_bootstrap),
-            "confidence": float(confidence),
-            "rng": "generator" if isinstance(rng, np.random.Generator) else int(rng),
-        },
+        attrs=ceilings.attrs | describe_rsa(model_rdms, n_stimuli, rng, **numbers),
     )
-
-
-def _score_draws(x: np.ndarray, y: np.ndarray, counts: np.ndarray, kernel: Comparator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores (m, b) of ``x`` (m, pair) with ``y`` (b, pair), and (d, m, b) under ``counts`` (d, stimulus).
-
-    Ops with NaN are NaN throughout, and so is a draw of fewer than three different stimuli: it has at most one pair.
-    """
-    usable = ~np.isnan(x).any(axis=1)
-    enough = (counts > 0).sum(axis=1) >= 3
-    whole, drawn = np.full((len(x), len(y)), np.nan), np.full((len(counts), len(x), len(y)), np.nan)
-    whole[usable] = compare_pairs(x[usable], y, np.ones_like(counts[:1]), kernel)[0]
-    drawn[np.ix_(enough, usable)] = compare_pairs(x[usable], y, counts[enough], kernel)
-    return whole, drawn

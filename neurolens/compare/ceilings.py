@@ -3,11 +3,12 @@
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.comparators import Comparator, compare_whole, find_comparator
 from neurolens.compare.timing import merge_time, split_time
-from neurolens.compare.triangles import BrainPairs, take_brain_pairs
-from neurolens.compare.weights import count_stimuli
+from neurolens.compare.triangles import BrainPairs, mean_subjects, take_brain_pairs
 from neurolens.labels import REGION, SUBJECT, TIME_BIN
+
+NO_NOTE = "Every region has a ceiling."
 
 
 def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
@@ -70,19 +71,18 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
 
 def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dataset:
     """Return the ceilings of checked pairs, with a sentence on what kind they are."""
-    bounds = [bound_region(pairs[here], comparator) for pairs, here in zip(brain.pairs, brain.present, strict=True)]
+    left_out, upper = np.full(brain.present.shape, np.nan), np.full(len(brain.present), np.nan)
+    for k, here in enumerate(brain.present):
+        left_out[k, here], upper[k] = bound_region(brain.pairs[k, here], comparator)
     n_subjects = brain.present.sum(axis=1)
-    counts = ", ".join(f"{region} {n}" for region, n in zip(brain.regions[:20], n_subjects, strict=False))
-    counts += f" and {len(brain.regions) - 20} more" if len(brain.regions) > 20 else ""
-    single = [str(region) for region, n in zip(brain.regions, n_subjects, strict=True) if n < 2]
-    left_out = np.full(brain.present.shape, np.nan)
-    for row, here, (lower, _) in zip(left_out, brain.present, bounds, strict=True):
-        row[here] = lower
+    counts = [f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True)]
+    counts[20:] = [f"and {len(counts) - 20} more"] if len(counts) > 20 else []
+    single = ", ".join(map(str, brain.regions[n_subjects < 2]))
     bound = {"kind": "r", "n_repeats": "as in the RDMs", "comparator": name}
     return xr.Dataset(
         {
-            "ceiling_lower": (REGION, [mean_or_nan(lower) for lower, _ in bounds], bound),
-            "ceiling_upper": (REGION, [upper for _, upper in bounds], bound),
+            "ceiling_lower": (REGION, mean_subjects(left_out, brain.present), bound),
+            "ceiling_upper": (REGION, upper, bound),
             "left_out": ((REGION, SUBJECT), left_out, bound),
             "n_subjects": (REGION, n_subjects),
         },
@@ -92,33 +92,21 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
             "ceiling_kind": (
                 f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, pooled as {name} sees the RDMs; "
                 f"lower leaves the subject out, upper includes it{'' if comparator.exact else ' (close to a bound)'}. "
-                f"Subjects per region: {counts}."
+                f"Subjects per region: {', '.join(counts)}."
             ),
-            "ceiling_note": (
-                f"No ceiling, for fewer than two subjects, in: {', '.join(single)}."
-                if single
-                else "Every region has a ceiling."
-            ),
+            "ceiling_note": f"No ceiling, for fewer than two subjects, in: {single}." if single else NO_NOTE,
         },
     )
 
 
-def mean_or_nan(values: np.ndarray) -> float:
-    """Return the mean; NaN of nothing."""
-    return float(np.mean(values)) if len(values) else np.nan
-
-
 def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[np.ndarray, float]:
     """Return (lower of each subject, upper) for the RDMs (subject, pair) of one region; NaN for fewer than two."""
-    n_subjects, n_pairs = pairs.shape
+    n_subjects = len(pairs)
     if n_subjects < 2:
         return np.full(n_subjects, np.nan), np.nan
-    everything = np.ones((1, count_stimuli(n_pairs)), dtype=int)
     scaled = comparator.standardise(pairs)
     total = scaled.sum(axis=0)
-    upper = compare_pairs(total[None] / n_subjects, pairs, everything, comparator)
-    lower = [
-        compare_pairs((total - scaled[s : s + 1]) / (n_subjects - 1), pairs[s : s + 1], everything, comparator)
-        for s in range(n_subjects)
-    ]
+    upper = compare_whole(total[None] / n_subjects, pairs, comparator)
+    others = (total - scaled) / (n_subjects - 1)
+    lower = [compare_whole(other[None], one[None], comparator) for other, one in zip(others, pairs, strict=True)]
     return np.ravel(lower), float(upper.mean())

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
+from neurolens.compare import weights
 from neurolens.compare.concordance import average_concordance, count_concordance
+from neurolens.compare.settings import check_name
 from neurolens.compare.shapes import overlap_shapes
-from neurolens.compare.weights import Moments, centred_moments, count_stimuli, rank_moments, raw_moments
+from neurolens.compare.weights import Moments
 from neurolens.compare.whitening import whiten_centred, whiten_raw
-from neurolens.labels import suggest_name
 
 
 class Comparator(NamedTuple):
@@ -30,13 +31,12 @@ class Comparator(NamedTuple):
 def correlate(moments: Moments) -> np.ndarray:
     """Return cross / sqrt(power_x power_y); NaN where either does not vary."""
     scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
-    return np.clip(moments.cross / np.where(scale > 0, scale, np.nan), -1.0, 1.0)
+    return np.clip(moments.cross / weights.keep_positive(scale), -1.0, 1.0)
 
 
 def average_ties(moments: Moments) -> np.ndarray:
     """Return rho-a = 12 / (N^3 - N) sum (R1 - mean)(R2 - mean) over N drawn pairs: Spearman, ties broken at random."""
-    pairs = np.where(moments.total > 1, moments.total, np.nan)
-    return 12 * moments.cross / (pairs**2 - 1)[:, None, None]
+    return 12 * moments.cross / weights.keep_positive(moments.total**2 - 1)[:, None, None]
 
 
 def divide_rms(pairs: np.ndarray) -> np.ndarray:
@@ -44,55 +44,46 @@ def divide_rms(pairs: np.ndarray) -> np.ndarray:
     return pairs / np.sqrt((pairs**2).mean(axis=1, keepdims=True))
 
 
-def standardise_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return each row z-scored."""
-    return divide_rms(pairs - pairs.mean(axis=1, keepdims=True))
-
-
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
     """Return the mid-ranks of each row."""
     return np.asarray(rankdata(pairs, axis=1), dtype=np.float64)
 
 
-def divide_mean(pairs: np.ndarray) -> np.ndarray:
-    """Return each row divided by its mean: Grams of equal trace."""
-    return pairs / pairs.mean(axis=1, keepdims=True)
-
-
-def divide_whitened(pairs: np.ndarray) -> np.ndarray:
+def divide_whitened(pairs: np.ndarray, moments: Callable[..., Moments] = whiten_raw) -> np.ndarray:
     """Return each row divided by its whitened norm."""
-    return pairs / np.sqrt(_measure_power(pairs, whiten_raw))
-
-
-def standardise_whitened(pairs: np.ndarray) -> np.ndarray:
-    """Return each row less its mean, divided by the whitened norm of what is left."""
-    return (pairs - pairs.mean(axis=1, keepdims=True)) / np.sqrt(_measure_power(pairs, whiten_centred))
-
-
-def _measure_power(pairs: np.ndarray, moments: Callable[..., Moments]) -> np.ndarray:
-    everything = np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
-    return moments(pairs, pairs[:0], everything).power_x[0, :, None]
+    return pairs / np.sqrt(moments(pairs, pairs[:0], weights.count_once(pairs)).power_x[0, :, None])
 
 
 COMPARATORS: dict[str, Comparator] = {
-    "spearman": Comparator(rank_moments, correlate, rank_rows),
-    "pearson": Comparator(centred_moments, correlate, standardise_rows),
-    "cosine": Comparator(raw_moments, correlate, divide_rms),
-    "rho-a": Comparator(rank_moments, average_ties, rank_rows),
+    "spearman": Comparator(weights.rank_moments, correlate, rank_rows),
+    "pearson": Comparator(weights.centred_moments, correlate, lambda pairs: divide_rms(weights.centre_rows(pairs))),
+    "cosine": Comparator(weights.raw_moments, correlate, divide_rms),
+    "rho-a": Comparator(weights.rank_moments, average_ties, rank_rows),
     "tau-a": Comparator(count_concordance, average_concordance, rank_rows, exact=False),
-    "whitened-pearson": Comparator(whiten_centred, correlate, standardise_whitened),
+    "whitened-pearson": Comparator(
+        whiten_centred, correlate, lambda pairs: divide_whitened(weights.centre_rows(pairs), whiten_centred)
+    ),
     "whitened-cosine": Comparator(whiten_raw, correlate, divide_whitened),
-    "bures": Comparator(overlap_shapes, correlate, divide_mean, exact=False),
+    "bures": Comparator(
+        overlap_shapes, correlate, lambda pairs: pairs / pairs.mean(axis=1, keepdims=True), exact=False
+    ),
 }
 
 
 def find_comparator(name: str) -> Comparator:
     """Return the row of COMPARATORS called ``name``."""
-    if name not in COMPARATORS:
-        raise suggest_name(str(name), COMPARATORS, "comparator", f"Choose one of {', '.join(COMPARATORS)}.")
+    check_name(name, COMPARATORS, "comparator")
     return COMPARATORS[name]
 
 
 def compare_pairs(x: np.ndarray, y: np.ndarray, counts: np.ndarray, comparator: Comparator) -> np.ndarray:
     """Return the similarity (d, m, b) of ``x`` (m, p) and ``y`` (b, p) when stimuli occur ``counts`` (d, n) times."""
     return comparator.score(comparator.moments(x, y, counts))
+
+
+def compare_whole(x: np.ndarray, y: np.ndarray, comparator: Comparator) -> np.ndarray:
+    """Return the similarity (m, b) of ``x`` (m, p) and ``y`` (b, p), all stimuli once; NaN where either holds NaN."""
+    result = np.full((len(x), len(y)), np.nan)
+    known = np.ix_(*(~np.isnan(side).any(axis=1) for side in (x, y)))
+    result[known] = compare_pairs(x[known[0].ravel()], y[known[1].ravel()], weights.count_once(x), comparator)[0]
+    return result

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import kendalltau
 
-from neurolens.compare.weights import Moments, weigh_pairs
+from neurolens.compare.weights import Moments, keep_positive, weigh_pairs
 
 
 def count_concordance(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
@@ -24,8 +24,7 @@ def count_concordance(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Momen
 
 def average_concordance(moments: Moments) -> np.ndarray:
     """Return tau-a = (concordant - discordant) / (N (N - 1) / 2) over N drawn pairs."""
-    pairs = np.where(moments.total > 1, moments.total, np.nan)
-    return moments.cross / (pairs * (pairs - 1) / 2)[:, None, None]
+    return moments.cross / keep_positive(moments.total * (moments.total - 1) / 2)[:, None, None]
 
 
 def _subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:

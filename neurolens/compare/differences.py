@@ -5,16 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.resampling import (
-    combine_variances,
-    control_discoveries,
-    count_freedom,
-    covary_means,
-    find_interval,
-    find_p_differs,
-)
-from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, list_names
+from neurolens.compare import resampling
+from neurolens.compare.settings import find_ops, put_on
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION
 
 OP_2 = "op_2"
 
@@ -73,36 +67,26 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     names, members = _find_groups(scores[OP].values.astype(str), groups)
     draws = scores["draws"].transpose("resampled", "bootstrap", OP, REGION).values
     mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T
-    n_stimuli = int(scores.attrs["n_stimuli"])
-    confidence = float(scores.attrs["confidence"])
+    n_stimuli, confidence = int(scores.attrs["n_stimuli"]), float(scores.attrs["confidence"])
     shape = (len(names), len(names), mean.shape[1])
-    difference = mean[:, None] - mean
-    low, high, p = np.full((3, *shape), np.nan)
+    gap = mean[:, None] - mean
+    found, q = np.full((3, *shape), np.nan), np.full(shape, np.nan)
     for region, n_subjects in enumerate(scores["n_subjects"].values.astype(int)):
-        covariance = covary_means(_average(draws[..., region], members))
+        covariance = resampling.covary_means(_average(draws[..., region], members))
         power = np.diagonal(covariance, axis1=1, axis2=2)
         kinds = power[:, :, None] + power[:, None, :] - 2 * covariance
-        variance = combine_variances(kinds, n_subjects, n_stimuli)
+        variance = resampling.combine_variances(kinds, n_subjects, n_stimuli)
         np.fill_diagonal(variance, np.nan)
         # Ops that differ by a constant leave rounding, which is not a variance.
         variance[variance <= 1e-13 * (power[0][:, None] + power[0])] = 0.0
-        freedom = count_freedom(n_subjects, n_stimuli)
-        gap = difference[..., region]
-        low[..., region], high[..., region] = find_interval(gap, variance, freedom, confidence)
-        p[..., region] = find_p_differs(gap, variance, freedom)
-    q = np.full(shape, np.nan)
+        freedom = resampling.count_freedom(n_subjects, n_stimuli)
+        found[..., region] = resampling.infer_mean(gap[..., region], variance, freedom, confidence, two_sided=True)
+    low, high, p = found
     above = np.triu_indices(len(names), 1)
-    q[above] = control_discoveries(p[above])
+    q[above] = resampling.control_discoveries(p[above])
     q[above[::-1]] = q[above]
-    dims = (OP, OP_2, REGION)
     return xr.Dataset(
-        {
-            "difference": (dims, difference),
-            "ci_low": (dims, low),
-            "ci_high": (dims, high),
-            "p": (dims, p),
-            "q": (dims, q),
-        },
+        put_on((OP, OP_2, REGION), difference=gap, ci_low=low, ci_high=high, p=p, q=q),
         coords={OP: names, OP_2: names, REGION: scores[REGION].values},
         attrs=dict(scores.attrs),
     )
@@ -112,14 +96,9 @@ def _find_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> tuple[lis
     """Return the names of what is compared and the places among ``ops`` of each."""
     if groups is None:
         return ops.tolist(), list(np.arange(len(ops))[:, None])
-    unknown = [op for op in groups if op not in set(ops)]
-    if unknown or not groups:
-        raise LabelError(
-            f"groups must map ops of scores to names, got {len(groups)} ops of which scores lack {list_names(unknown)}."
-            " Pass e.g. groups={op: op.split('/')[0] for op in scores.op.values}."
-        )
+    found = find_ops(groups, ops, "groups", "names")
     names = list(dict.fromkeys(groups.values()))
-    return names, [np.flatnonzero([groups.get(op) == name for op in ops]) for name in names]
+    return names, [np.flatnonzero([other == name for other in found]) for name in names]
 
 
 def _average(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:

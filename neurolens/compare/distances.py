@@ -60,18 +60,6 @@ def _finish(distance: np.ndarray, largest: float) -> np.ndarray:
     return distance
 
 
-def _no_shift(features: np.ndarray) -> np.ndarray:
-    return np.zeros((1, 1))
-
-
-def _first_feature(features: np.ndarray) -> np.ndarray:
-    return features[:, :1].astype(np.float64)
-
-
-def _first_stimulus(features: np.ndarray) -> np.ndarray:
-    return features[:1].astype(np.float64)
-
-
 class Metric(NamedTuple):
     """One row of METRICS.
 
@@ -85,7 +73,7 @@ class Metric(NamedTuple):
 
 
 METRICS: dict[str, Metric] = {
-    "correlation": Metric(correlation_distance, _first_feature),
-    "cosine": Metric(cosine_distance, _no_shift),
-    "euclidean": Metric(euclidean_distance, _first_stimulus),
+    "correlation": Metric(correlation_distance, lambda features: features[:, :1].astype(np.float64)),
+    "cosine": Metric(cosine_distance, lambda features: np.zeros((1, 1))),
+    "euclidean": Metric(euclidean_distance, lambda features: features[:1].astype(np.float64)),
 }

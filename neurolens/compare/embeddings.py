@@ -8,19 +8,14 @@ from collections.abc import Callable
 import numpy as np
 
 from neurolens.compare.comparators import rank_rows
+from neurolens.compare.weights import centre_rows, keep_positive
 from neurolens.compare.whitening import centre_twice, expand_pairs
-
-
-def centre_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return each row less its mean, exactly zero if constant."""
-    pairs = pairs - pairs[:, :1]
-    return pairs - pairs.mean(axis=1, keepdims=True)
 
 
 def normalise(squares: np.ndarray) -> np.ndarray:
     """Return each square (rdm, n, n) divided by its Frobenius norm; NaN where it is zero."""
     norm = np.sqrt((squares**2).sum(axis=(-2, -1), keepdims=True))
-    return squares / np.where(norm > 0, norm, np.nan)
+    return squares / keep_positive(norm)
 
 
 def scale_ranks(pairs: np.ndarray) -> np.ndarray:

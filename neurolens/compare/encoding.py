@@ -1,6 +1,5 @@
 """Encoding: how well each op's features predict each neuroid's responses to stimuli that were held out."""
 
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,17 +7,19 @@ import torch
 import xarray as xr
 
 from neurolens.compare.accuracy import SCORES, read_ceiling
+from neurolens.compare.features import Features, check_features, iterate_kernels, list_ops
 from neurolens.compare.heldout import METHODS, Settings, fit_dual, read_alphas, score_heldout
-from neurolens.compare.pooling import describe_ceiling, gather_scores, warn_undefined
+from neurolens.compare.pooling import gather_scores
+from neurolens.compare.responses import read_targets
 from neurolens.compare.ridge import SELECTORS
-from neurolens.compare.sources import check_features, iterate_kernels, list_ops, read_targets
+from neurolens.compare.settings import Seed, check_name, check_whole, warn_user
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, list_names, suggest_name
+from neurolens.labels import NEUROID, OP, STIMULUS, list_names
 
 
 def fit_encoding(
-    features: xr.Dataset | xr.DataTree | xr.DataArray,
+    features: Features,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -29,7 +30,7 @@ def fit_encoding(
     n_components: int = 25,
     ceiling: xr.DataArray | None = None,
     dual: bool = False,
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
     device: str | torch.device = "cpu",
 ) -> xr.Dataset:
     """Held-out prediction of each neuroid from each op, with one penalty per neuroid.
@@ -124,78 +125,48 @@ def fit_encoding(
     >>> scores.score.dims, float(scores.score.squeeze().round(2))
     (('op', 'region', 'subject'), 1.0)
     """
-    settings = _check_settings(method, metric, alphas, select, n_components, dual)
+    check_name(method, METHODS, "method")
+    check_name(metric, SCORES, "metric")
+    check_name(select, SELECTORS, "select")
+    if dual and method != "ridge":
+        raise InputError(f"dual weights are those of method='ridge', got method={method!r}. Leave dual= out.")
+    check_whole(n_components, "n_components", 1, 25)
+    settings = Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)
     fold = read_folds(cv, responses, targets.ids.tolist(), rng)
     if method == "ridge" and select == "folds":
         check_inner(fold)
-    explainable = None if ceiling is None else read_ceiling(ceiling, targets)
+    explainable = read_ceiling(ceiling, targets)
 
-    usable = np.flatnonzero(targets.usable)
-    columns = [np.flatnonzero(np.isin(usable, group)) for group in targets.groups.values()]
+    usable = targets.usable
+    columns = [np.flatnonzero(group[usable]) for group in targets.groups.values()]
     values, places = torch.from_numpy(targets.values[:, usable]).to(device), torch.from_numpy(fold).to(device)
-    shape = (len(ops), len(np.unique(fold[fold >= 0])), len(targets.names))
+    shape = (len(ops), len(np.unique(fold[fold >= 0])), len(usable))
     found = {name: np.full(shape, np.nan) for name in (*SCORES, "alpha")}
     weights = np.full((len(ops), *targets.values.shape), np.nan) if dual else None
-    ends: dict[str, dict[str, float]] = {"lowest": {}, "highest": {}}
-    for i, (op, kernel) in enumerate(zip(ops, iterate_kernels(features, targets.ids), strict=True)):
+    ends = np.zeros((len(ops), 2))
+    for i, kernel in enumerate(iterate_kernels(features, targets.ids)):
         square = torch.from_numpy(kernel).to(device)
-        held = score_heldout(square, values, places, settings, columns)
-        for name, score in {**held.scores, "alpha": held.alpha}.items():
+        scores, ends[i] = score_heldout(square, values, places, settings, columns)
+        for name, score in scores.items():
             found[name][i][:, usable] = score
-        for end, share in (("lowest", held.lowest), ("highest", held.highest)):
-            if share:
-                ends[end][op] = share
         if weights is not None:
             weights[i][:, usable] = fit_dual(square, values, places, settings).cpu().numpy()
-    _warn_ends(ends)
-    warn_undefined(ops, found["r"][:, :, usable])
-
-    result = gather_scores(ops, targets, found, metric, explainable)
+    _warn_ends(ops, ends)
+    result = gather_scores(ops, targets, found, metric, fold, rng, explainable)
     result["alpha"] = ((OP, "fold", NEUROID), found["alpha"])
-    result["stimulus_fold"] = (STIMULUS, fold)
     if weights is not None:
         result["dual"] = ((OP, STIMULUS, NEUROID), weights)
         result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
-    return result.assign_coords({STIMULUS: targets.ids}).assign_attrs(
-        method="encoding",
-        comparator=f"{method} {metric}",
-        metric=metric,
-        select=select if method == "ridge" else "none",
-        n_stimuli=len(fold),
-        n_folds=shape[1],
-        n_repeats=targets.n_repeats,
-        rng="generator" if isinstance(rng, np.random.Generator) else int(rng),
-        interval_note="No intervals are computed: ci_low and ci_high are NaN.",
-        **describe_ceiling(ceiling, explainable, targets),
-    )
+    return result.assign_attrs(comparator=f"{method} {metric}", select=select if method == "ridge" else "none")
 
 
-def _check_settings(
-    method: str, metric: str, alphas: Sequence[float] | None, select: str, n_components: int, dual: bool
-) -> Settings:
-    """Return the settings, or raise for those that cannot be used."""
-    for name, table, what in ((method, METHODS, "method"), (metric, SCORES, "metric"), (select, SELECTORS, "select")):
-        if name not in table:
-            raise suggest_name(str(name), table, what, f"Choose one of {', '.join(table)}.")
-    if dual and method != "ridge":
-        raise InputError(f"dual weights are those of method='ridge', got method={method!r}. Leave dual= out.")
-    if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
-        raise InputError(f"n_components must be a whole number, 1 or more, got {n_components!r}. Pass e.g. 25.")
-    return Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
-
-
-def _warn_ends(ends: dict[str, dict[str, float]]) -> None:
-    """Warn once, naming the ops whose penalties are at an end of the grid beyond which the fit would change."""
-    found = [
-        f"the {end} in {list_names(f'{op}: {share:.1%} of the fits' for op, share in shares.items())}"
-        for end, shares in ends.items()
-        if shares
-    ]
+def _warn_ends(ops: list[str], ends: np.ndarray) -> None:
+    """Warn once, naming the ops with fits (op, lowest and highest) whose penalty a wider grid would change."""
+    found = []
+    for end, shares in zip(("lowest", "highest"), ends.T, strict=True):
+        names = [f"{op}: {share:.1%} of the fits" for op, share in zip(ops, shares, strict=True) if share]
+        found += [f"the {end} in {list_names(names)}"] if names else []
     if found:
-        warnings.warn(
-            f"the best penalty is at an end of the grid: {'; '.join(found)}. A better one may lie beyond; widen it.",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        warn_user(f"the best penalty ends the grid: {'; '.join(found)}. A better one may lie beyond; widen it.")

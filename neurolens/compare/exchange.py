@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from neurolens.errors import DataError, InputError, LabelError, MissingToolError
+from neurolens.compare.responses import number_labels
+from neurolens.errors import DataError, InputError, LabelError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, TIME_BIN, check_unique, get_ids, list_names
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 LEADING = (OP, REGION, SUBJECT, TIME_BIN)
 # Written into a file whose names rsatoolbox could not read: it knows ASCII only.
 ESCAPED = "neurolens_escaped_names"
+GROUPS = ("rdm_descriptors", "pattern_descriptors")
 
 
 def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
@@ -38,8 +40,6 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     ------
     LabelError
         A dimension is not one of these, or has no labels.
-    MissingToolError
-        rsatoolbox is not installed.
 
     Notes
     -----
@@ -57,29 +57,24 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     >>> from_rsatoolbox(rsa).equals(rdm)
     True
     """
-    rsa_class = _load_rdms_class()
+    from rsatoolbox.rdm import RDMs
+
     lead = [dim for dim in LEADING if dim in rdms.dims]
     if set(rdms.dims) != {*lead, STIMULUS, STIMULUS_2}:
         raise LabelError(
             f"rdms must have dimensions 'stimulus', 'stimulus_2' and any of {LEADING}, got {tuple(rdms.dims)}. "
             "Select with rdms.isel(...) or rename with rdms.rename(...)."
         )
-    rdms = rdms.transpose(*lead, STIMULUS, STIMULUS_2)
-    ids = get_ids(rdms, STIMULUS, "rdms")
-    labels = [get_ids(rdms, dim, "rdms") for dim in lead]
-    places = [place for place in np.ndindex(rdms.shape[:-2]) if not np.isnan(rdms.values[place]).all()]
-    if not places:
+    for dim in (STIMULUS, *lead):
+        get_ids(rdms, dim, "rdms")
+    flat = rdms.stack(rdm=lead, create_index=False) if lead else rdms.expand_dims("rdm")
+    flat = flat.transpose("rdm", STIMULUS, STIMULUS_2)
+    flat = flat[~np.isnan(flat.values).all(axis=(1, 2))]
+    if not len(flat):
         raise InputError("rdms are NaN throughout, so there is nothing to hand over. Pass RDMs that hold numbers.")
-    columns = {dim: (k, values) for k, (dim, values) in enumerate(zip(lead, labels, strict=True))}
-    others = {str(name): c for name, c in rdms.coords.items() if len(c.dims) == 1 and name not in rdms.dims}
-    columns |= {name: (lead.index(c.dims[0]), c.values) for name, c in others.items() if c.dims[0] in lead}
-    return rsa_class(
-        np.stack([rdms.values[place] for place in places]),
-        dissimilarity_measure=rdms.attrs.get("metric"),
-        rdm_descriptors={name: [values[place[k]].item() for place in places] for name, (k, values) in columns.items()},
-        pattern_descriptors={STIMULUS: ids.tolist()}
-        | {name: c.values.tolist() for name, c in others.items() if c.dims == (STIMULUS,)},
-    )
+    along = {str(name): (c.dims, c.values.tolist()) for name, c in flat.coords.items()}
+    rdm, pattern = ({name: c for name, (dims, c) in along.items() if dims == (dim,)} for dim in ("rdm", STIMULUS))
+    return RDMs(flat.values, rdms.attrs.get("metric"), rdm_descriptors=rdm, pattern_descriptors=pattern)
 
 
 def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArray:
@@ -127,10 +122,10 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
             f"the {len(places)} RDMs must differ in their descriptors {LEADING}, got {list_names(places)}. Set e.g. "
             "rdms.rdm_descriptors['subject'] = [...] with one label per RDM."
         )
-    labels = {dim: list(dict.fromkeys(column)) for dim, column in columns.items()}
+    numbered = {dim: number_labels(column) for dim, column in columns.items()}
+    labels = {dim: known.tolist() for dim, (_, known) in numbered.items()}
     squares = np.full((*map(len, labels.values()), len(ids), len(ids)), np.nan)
-    for place, square in zip(places, rsa_rdms.get_matrices(), strict=True):
-        squares[tuple(known.index(value) for known, value in zip(labels.values(), place, strict=True))] = square
+    squares[tuple(codes for codes, _ in numbered.values())] = rsa_rdms.get_matrices()
     coords: dict[str, Any] = {**labels, STIMULUS: ids, STIMULUS_2: ids}
     rdms = xr.DataArray(squares, dims=tuple(coords), coords=coords, name="rdm")
     for name, values in rsa_rdms.pattern_descriptors.items():
@@ -163,7 +158,7 @@ def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     ------
     DataError
         The file cannot be written.
-    InputError, LabelError, MissingToolError
+    InputError, LabelError
         As for ``to_rsatoolbox``.
 
     Notes
@@ -174,11 +169,9 @@ def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     content = to_rsatoolbox(rdms).to_dict()
     from rsatoolbox.io.hdf5 import write_dict_hdf5
 
-    groups = ("rdm_descriptors", "pattern_descriptors")
-    if any(not str(v).isascii() for g in groups for values in content[g].values() for v in values):
+    if any(not str(v).isascii() for group in GROUPS for values in content[group].values() for v in values):
+        _map_names(content, lambda v: v.encode("unicode_escape").decode("ascii"))
         content[ESCAPED] = "yes"
-        for group in groups:
-            content[group] = _map_names(content[group], lambda v: v.encode("unicode_escape").decode("ascii"))
     try:
         Path(path).unlink(missing_ok=True)
         write_dict_hdf5(str(path), content)
@@ -205,37 +198,26 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
     ------
     DataError
         The file is missing, or holds no RDMs.
-    LabelError, MissingToolError
+    LabelError
         As for ``from_rsatoolbox``.
     """
-    _load_rdms_class()
     from rsatoolbox.io.hdf5 import read_dict_hdf5
     from rsatoolbox.rdm.rdms import rdms_from_dict
 
     try:
         content = read_dict_hdf5(str(path))
         if content.pop(ESCAPED, None):
-            for group in ("rdm_descriptors", "pattern_descriptors"):
-                content[group] = _map_names(content[group], lambda v: v.encode("ascii").decode("unicode_escape"))
+            _map_names(content, lambda v: v.encode("ascii").decode("unicode_escape"))
         rsa_rdms = rdms_from_dict(content)
     except (OSError, KeyError) as error:
-        raise DataError(
-            f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms(path, rdms)."
-        ) from None
+        raise DataError(f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms.") from None
     if isinstance(rsa_rdms.dissimilarity_measure, np.ndarray | bytes):
         rsa_rdms.dissimilarity_measure = None
     return from_rsatoolbox(rsa_rdms, stimulus=stimulus)
 
 
-def _map_names(descriptors: dict[str, Any], change: Callable[[str], str]) -> dict[str, list]:
-    """Return ``descriptors`` with ``change`` applied to every text in them."""
-    return {name: [change(str(v)) if isinstance(v, str) else v for v in values] for name, values in descriptors.items()}
-
-
-def _load_rdms_class() -> type:
-    """Return rsatoolbox.rdm.RDMs, imported only when asked for: it is optional and slow to import."""
-    try:
-        from rsatoolbox.rdm import RDMs
-    except ImportError as error:
-        raise MissingToolError("rsatoolbox is not installed; pip install rsatoolbox") from error
-    return RDMs
+def _map_names(content: dict[str, Any], change: Callable[[str], str]) -> None:
+    """Apply ``change`` to every text in the descriptors of ``content``."""
+    for group in GROUPS:
+        for name, values in content[group].items():
+            content[group][name] = [change(str(v)) if isinstance(v, str) else v for v in values]

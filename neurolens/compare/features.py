@@ -1,14 +1,91 @@
-"""Labelled features to checked arrays: real, finite, enough stimuli, or an error that names what is not."""
+"""Features, activations and Grams of models to checked arrays: real, finite, enough stimuli, or an error that says why.
 
-from collections.abc import Sequence
+Features are what ``extract`` returns, Grams as a Dataset or activations as a DataTree, or one array (stimulus, ...).
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import csr_array
 
+from neurolens.compare.distances import compute_gram
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import STIMULUS, get_ids, list_names
+from neurolens.labels import OP, STIMULUS, STIMULUS_2, align_stimuli, check_dims, get_ids, list_names
+
+Features = xr.Dataset | xr.DataTree | xr.DataArray
+
+
+def check_features(features: Any, *needed: str) -> None:
+    """Raise InputError unless ``features`` can hold kernels or features, and a Dataset all that is ``needed``."""
+    if isinstance(features, xr.Dataset):
+        check_variables(features, "a Dataset of Grams", *(needed or ("gram",)))
+    elif isinstance(features, xr.DataTree):
+        if not list_arrays(features):
+            raise InputError("the DataTree holds no variable 'activation'. Pass what extract_activations returns.")
+    elif not isinstance(features, xr.DataArray):
+        raise InputError(
+            f"features must be a Dataset of Grams, a DataTree of activations or a DataArray (stimulus, feature), got "
+            f"{type(features).__name__}. Label an array first: xr.DataArray(values, dims=('stimulus', 'feature'), "
+            "coords={'stimulus': ids})."
+        )
+
+
+def check_variables(grams: xr.Dataset, name: str, *needed: str) -> None:
+    """Raise InputError unless a Dataset of Grams holds all that is ``needed``."""
+    missing = [variable for variable in needed if variable not in grams]
+    if missing:
+        raise InputError(
+            f"{name} holds no {list_names(missing)}, only {list_names(map(str, grams.data_vars))}. Pass what "
+            "extract_grams returns, or one DataArray."
+        )
+
+
+def list_ops(features: Features) -> list[str]:
+    """Return the names of the ops in ``features``; one array without a name is the op "model"."""
+    if isinstance(features, xr.Dataset) and OP in features.dims:
+        return [str(op) for op in features[OP].values]
+    if isinstance(features, xr.DataTree):
+        return [op for op, _ in list_arrays(features)]
+    return [str(features.coords[OP].item())] if OP in features.coords else ["model"]
+
+
+def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
+    """Return the op and the activation (stimulus, ...) of each node, not loaded."""
+    arrays = [(node.path, node.dataset["activation"]) for node in tree.subtree if "activation" in node.data_vars]
+    return [(str(array.attrs.get("op", path.strip("/"))), array) for path, array in arrays]
+
+
+def iterate_kernels(features: Features, ids: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the Gram (stimulus, stimulus), float64, of each op in the order of ``list_ops``, its stimuli as ``ids``.
+
+    Features are taken about their mean, which no kernel centred by training means depends on. One op is in memory at
+    a time.
+    """
+    if isinstance(features, xr.Dataset):
+        for op, one in zip(list_ops(features), read_gram(features, "gram", ids, "the responses"), strict=True):
+            yield check_numbers(one.values, ids, f"the Gram of op {op!r}").astype(np.float64)
+        return
+    arrays = [("the feature array", features)] if isinstance(features, xr.DataArray) else list_arrays(features)
+    for op, array in arrays:
+        name = op if isinstance(features, xr.DataArray) else f"op {op!r}"
+        if STIMULUS in array.dims:
+            array = align_stimuli(array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,))
+        values = read_features(array, name)[1]
+        yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+
+
+def read_gram(
+    grams: xr.Dataset, name: str, ids: np.ndarray | None = None, other: str = "its 'stimulus' labels", least: int = 3
+) -> xr.DataArray:
+    """Return the Gram (op, stimulus, stimulus_2) with stimuli in the order of ``ids``, not loaded; an op if alone."""
+    gram = grams["gram"]
+    if OP not in gram.dims:
+        gram = gram.expand_dims(OP if OP in gram.coords else {OP: [name]})
+    check_dims(gram, (OP, STIMULUS, STIMULUS_2), name)
+    ids = get_ids(gram, STIMULUS, name) if ids is None else ids
+    check_count(ids, name, least)
+    return align_stimuli(gram, ids.tolist(), name=name, other=other).transpose(OP, STIMULUS, STIMULUS_2)
 
 
 def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -26,37 +103,29 @@ def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarra
     return ids, check_numbers(values, ids, name)
 
 
-def check_count(ids: Sequence[Any] | np.ndarray, name: str) -> None:
-    """Raise InputError for fewer than 3 stimuli, of which an RDM has no pattern to compare."""
-    if len(ids) < 3:
-        raise InputError(f"{name} must hold at least 3 stimuli, got {len(ids)}: {list_names(ids)}. Pass more stimuli.")
+def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:
+    """Raise InputError for too few stimuli; fewer than 3 have no pattern of distances to compare."""
+    if len(ids) < least:
+        raise InputError(f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass more.")
+
+
+def check_real(values: np.ndarray | xr.DataArray, name: str) -> None:
+    """Raise InputError for numbers that are not real."""
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"{name} must be real numbers, got dtype {values.dtype}. Take e.g. abs(x) or x.real first.")
 
 
 def check_numbers(
     values: np.ndarray, ids: Sequence[Any] | np.ndarray, name: str, columns: np.ndarray | None = None
 ) -> np.ndarray:
     """Return ``values`` (n, p, ...) if they are real and finite; name the stimuli (and ``columns``) that are not."""
-    if values.dtype.kind not in "fiub":
-        raise InputError(
-            f"{name} must be real numbers, got dtype {values.dtype}. Take a real part first, e.g. abs(x) or x.real."
-        )
+    check_real(values, name)
     finite = np.isfinite(values)
     if not finite.all():
         finite = finite.reshape(*values.shape[:2], -1).all(axis=-1)
-        where = (
-            f"stimuli {list_names(dict.fromkeys(i for i, ok in zip(ids, finite.all(axis=1), strict=True) if not ok))}"
-        )
+        bad = dict.fromkeys(i for i, ok in zip(ids, finite.all(axis=1), strict=True) if not ok)
+        where = f"stimuli {list_names(bad)}"
         if columns is not None:
             where += f"; neuroids {list_names(columns[~finite.all(axis=0)])}"
         raise InputError(f"{name} must be finite, but there is NaN or inf in {where}. Drop or repair those first.")
     return values
-
-
-def average_repeats(values: np.ndarray, presented: Sequence[Any] | np.ndarray, ids: Sequence[Any]) -> np.ndarray:
-    """Return the mean over the rows (q, ...) of each stimulus, (len(ids), ...), float64."""
-    place = {stimulus: k for k, stimulus in enumerate(ids)}
-    codes = np.array([place[stimulus] for stimulus in presented])
-    counts = np.bincount(codes)
-    averaging = csr_array((1 / counts[codes], (codes, np.arange(len(codes)))), shape=(len(ids), len(codes)))
-    flat = averaging @ values.reshape(len(values), -1).astype(np.float64)
-    return flat.reshape(len(ids), *values.shape[1:])

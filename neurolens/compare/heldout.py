@@ -25,28 +25,17 @@ class Settings(NamedTuple):
     n_components: int
 
 
-class Heldout(NamedTuple):
-    """``scores`` by name (fold, v) and ``alpha`` (fold, v), NaN for a method without.
-
-    ``lowest``, ``highest``: the share of fits whose penalty is at an end of the grid that the fit depends on.
-    """
-
-    scores: dict[str, np.ndarray]
-    alpha: np.ndarray
-    lowest: float
-    highest: float
-
-
 def score_heldout(
     kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings, columns: list[np.ndarray]
-) -> Heldout:
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), for each ``fold`` (n,) from 0 up.
 
-    ``columns`` are the voxels that "pls" fits together.
+    They are (fold, v) by name, with "alpha", NaN for a method without; and the shares (2,) of fits whose penalty is at
+    the lowest and the highest end of the grid, where the fit depends on it. ``columns`` are the voxels that "pls" fits
+    together.
     """
     numbers = fold[fold >= 0].unique()
-    shape = (len(numbers), values.shape[1])
-    scores, alpha, ends = {name: np.empty(shape) for name in SCORES}, np.full(shape, np.nan), np.zeros(2)
+    scores, ends = {name: np.full((len(numbers), values.shape[1]), np.nan) for name in (*SCORES, "alpha")}, np.zeros(2)
     for k, number in enumerate(numbers):
         train, test = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
         mean = values[train].mean(0)
@@ -58,13 +47,13 @@ def score_heldout(
         else:
             fit, alphas = fit_penalties(spectrum, targets, fold[train], settings)
             predicted = spectrum.test @ fit.coefficients
-            alpha[k] = alphas[fit.chosen].cpu().numpy()
+            scores["alpha"][k] = alphas[fit.chosen].cpu().numpy()
             if len(alphas) > 1:
                 at = [float((fit.chosen == end).double().mean()) for end in (0, len(alphas) - 1)]
                 ends += np.multiply(at, find_edges(spectrum, alphas)) / len(numbers)
         for name, score in SCORES.items():
             scores[name][k] = score(values[test], predicted + mean).cpu().numpy()
-    return Heldout(scores, alpha, *ends)
+    return scores, ends
 
 
 def fit_dual(kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings) -> torch.Tensor:
@@ -79,11 +68,9 @@ def fit_penalties(
 ) -> tuple[Fit, torch.Tensor]:
     """Return ridge for the training ``targets`` (n, v) of stimuli in ``fold`` (n,), and the penalties it chose from."""
     values = spectrum.values
-    if settings.alphas is None:
-        unit = values.mean() if values.any() else values.new_ones(())
-        alphas = unit * torch.from_numpy(RATIOS).to(values)
-    else:
-        alphas = torch.from_numpy(settings.alphas).to(values)
+    alphas = torch.from_numpy(RATIOS if settings.alphas is None else settings.alphas).to(values)
+    if settings.alphas is None and values.any():
+        alphas = alphas * values.mean()
     blocks = [(fold == number).nonzero()[:, 0] for number in fold[fold >= 0].unique()]
     return fit_ridge(spectrum, targets, alphas, settings.select, blocks), alphas
 

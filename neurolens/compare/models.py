@@ -1,18 +1,17 @@
 """Two models, or a model and a brain, op by op."""
 
-import warnings
-
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.alignments import ALIGNMENTS, align_grams
-from neurolens.compare.comparators import COMPARATORS, compare_pairs
+from neurolens.compare.comparators import COMPARATORS, compare_whole
 from neurolens.compare.distances import compute_gram
-from neurolens.compare.features import average_repeats, check_numbers
-from neurolens.compare.responses import read_responses
-from neurolens.compare.triangles import take_model_pairs
+from neurolens.compare.features import check_numbers, check_variables, read_gram
+from neurolens.compare.responses import average_repeats, read_responses
+from neurolens.compare.settings import warn_user
+from neurolens.compare.triangles import expand_leading, take_model_pairs
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids, list_names, suggest_name
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names, suggest_name
 
 
 def compare_models(
@@ -80,9 +79,8 @@ def compare_models(
             f"{type(b).__name__}. Make RDMs of Grams with compute_rdms(grams)."
         )
     _warn_undefined(score, ops, others)
-    return xr.DataArray(score, dims=(OP, "op_2"), coords={OP: ops, "op_2": others}, name="score").assign_attrs(
-        comparator=comparator
-    )
+    coords = {OP: ops, "op_2": others}
+    return xr.DataArray(score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator})
 
 
 def compare_grams(grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str = "cka-unbiased") -> xr.DataArray:
@@ -107,21 +105,14 @@ def compare_grams(grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str
     InputError, LabelError, UnknownNameError
         As for ``compare_models``.
     """
-    flat = brain_grams["gram"]
-    for dim, label in ((REGION, "brain"), (SUBJECT, "group")):
-        if dim not in flat.dims:
-            flat = flat.expand_dims(dim if dim in flat.coords else {dim: [label]})
+    flat = expand_leading(brain_grams["gram"], {REGION: "brain", SUBJECT: "group"})
     places = flat.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
     places = places.assign_coords({OP: np.arange(places.sizes[OP])})
     score, ops, _ = _score_grams(grams, places.to_dataset(name="gram"), comparator)
     _warn_undefined(score[:, ~np.isnan(score).all(axis=0)], ops, places[OP].values[:0])
-    return xr.DataArray(
-        score.reshape(len(ops), flat.sizes[REGION], flat.sizes[SUBJECT]),
-        dims=(OP, REGION, SUBJECT),
-        coords={OP: ops, REGION: flat[REGION].values, SUBJECT: flat[SUBJECT].values},
-        name="score",
-        attrs={"comparator": comparator},
-    )
+    coords = {OP: ops, REGION: flat[REGION].values, SUBJECT: flat[SUBJECT].values}
+    score = score.reshape([len(names) for names in coords.values()])
+    return xr.DataArray(score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator})
 
 
 def compute_grams(responses: xr.DataArray) -> xr.Dataset:
@@ -146,20 +137,20 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
     read = read_responses(responses)
     if read.time:
         raise InputError("compute_grams takes one time bin. Select with responses.isel(time_bin=0, drop=True).")
-    means = average_repeats(read.values[:, :, 0], read.codes, range(len(read.ids)))
-    labels, members = read.list_groups()
-    shape, n = tuple(map(len, labels.values())), len(read.ids)
+    means = average_repeats(read.values[:, :, 0], read.codes)
+    shape, n = tuple(map(len, read.labels.values())), len(read.ids)
     gram, row_sum, count = np.full((*shape, n, n), np.nan), np.full((*shape, n), np.nan), np.zeros(shape, dtype=int)
-    for place, member in members.items():
+    for place, member in read.members.items():
         gram[place], row_sum[place] = compute_gram(means[:, member], np.zeros((1, 1)))
         count[place] = member.sum()
+    lead = tuple(read.labels)
     return xr.Dataset(
         {
-            "gram": ((*labels, STIMULUS, STIMULUS_2), gram),
-            "row_sum": ((*labels, STIMULUS), row_sum),
-            "n_features": (tuple(labels), count),
+            "gram": ((*lead, STIMULUS, STIMULUS_2), gram),
+            "row_sum": ((*lead, STIMULUS), row_sum),
+            "n_features": (lead, count),
         },
-        coords={**labels, STIMULUS: read.ids, STIMULUS_2: read.ids},
+        coords={**read.labels, STIMULUS: read.ids, STIMULUS_2: read.ids},
     )
 
 
@@ -167,53 +158,34 @@ def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> tuple[np.ndarray
     if name not in COMPARATORS:
         raise suggest_name(name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams.")
     ours = take_model_pairs(a)
-    b = align_stimuli(b, ours.ids.tolist(), name="b", other="a")
-    theirs = take_model_pairs(b)
-    score = np.full((len(ours.ops), len(theirs.ops)), np.nan)
-    known = [np.flatnonzero(~np.isnan(side.pairs).any(axis=1)) for side in (ours, theirs)]
-    everything = np.ones((1, len(ours.ids)), dtype=int)
-    score[np.ix_(*known)] = compare_pairs(ours.pairs[known[0]], theirs.pairs[known[1]], everything, COMPARATORS[name])[
-        0
-    ]
-    return score, ours.ops, theirs.ops
+    theirs = take_model_pairs(align_stimuli(b, ours.ids.tolist(), name="b", other="a"))
+    return compare_whole(ours.pairs, theirs.pairs, COMPARATORS[name]), ours.ops, theirs.ops
 
 
 def _score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if name not in ALIGNMENTS:
         hint = f"For {', '.join(COMPARATORS)} pass RDMs: compute_rdms(grams)."
         raise suggest_name(name, ALIGNMENTS, "comparator of Grams", hint)
-    ours, ids = _read_gram(a, "a", None)
-    theirs, _ = _read_gram(b, "b", ids)
+    ours = _read_gram(a, "a", None)
+    theirs = _read_gram(b, "b", ours[STIMULUS].values)
     return align_grams(ours.values, theirs.values, ALIGNMENTS[name]), ours[OP].values, theirs[OP].values
 
 
-def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> tuple[xr.DataArray, np.ndarray]:
-    """Return the Gram (op, stimulus, stimulus_2), float64, in the order of ``ids``, and its ids."""
-    if "gram" not in grams:
-        raise InputError(
-            f"{name} holds no 'gram', only {list_names(map(str, grams))}. Pass what extract_grams returns."
-        )
-    gram = grams["gram"]
-    if OP not in gram.dims:
-        gram = gram.expand_dims(OP if OP in gram.coords else {OP: [name]})
-    if ids is None:
-        ids = get_ids(gram, STIMULUS, name)
-    if len(ids) < 4:
-        raise InputError(f"{name} must hold at least 4 stimuli, got {len(ids)}. Pass more stimuli.")
-    gram = align_stimuli(gram, ids.tolist(), name=name, other="a").transpose(OP, STIMULUS, STIMULUS_2)
+def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataArray:
+    """Return the Gram (op, stimulus, stimulus_2), float64, in the order of ``ids``."""
+    check_variables(grams, name, "gram")
+    gram = read_gram(grams, name, ids, "a", least=4)
     for one, op in zip(gram.values, gram[OP].values, strict=True):
         if not np.isnan(one).all():
-            check_numbers(one, ids, f"the Gram of op {str(op)!r} of {name}")
-    return gram.astype(np.float64), ids
+            check_numbers(one, gram[STIMULUS].values, f"the Gram of op {str(op)!r} of {name}")
+    return gram.astype(np.float64)
 
 
 def _warn_undefined(score: np.ndarray, ops: np.ndarray, others: np.ndarray) -> None:
     """Warn once, naming the ops that have no score with anything."""
     dead = [*ops[np.isnan(score).all(axis=1)], *others[np.isnan(score).all(axis=0)[: len(others)]]]
     if dead:
-        warnings.warn(
+        warn_user(
             f"no score for {list_names(dict.fromkeys(dead))}: the representation holds NaN or does not vary over "
-            "stimuli. Leave those out.",
-            RuntimeWarning,
-            stacklevel=3,
+            "stimuli. Leave those out."
         )

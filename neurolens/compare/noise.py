@@ -1,4 +1,4 @@
-"""Distances that know the noise, from the Gram of single presentations: Mahalanobis and crossnobis. Pure arrays.
+"""Distances that know the noise, from the Gram of single presentations: Mahalanobis and crossnobis.
 
 For features A (presentation, feature) with G = A A', the residuals about the mean of each stimulus are E = Q A, so the
 noise covariance enters only through G: A inv(a I + b E'E) A' = (G - G Q inv(a/b I + Q G Q) Q G) / a (Woodbury). No
@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 
-from neurolens.compare.distances import euclidean_distance
-from neurolens.errors import InputError
+from neurolens.compare.distances import METRICS, euclidean_distance
+from neurolens.compare.settings import check_name
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import NEUROID_ID, REGION, list_names, suggest_name
 
 
 class Design(NamedTuple):
@@ -26,11 +29,6 @@ def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
     """Return the matrix (stimulus, presentation) that averages the presentations of each stimulus; 0 where none."""
     hits = codes == np.arange(n_stimuli)[:, None]
     return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
-
-
-def keep_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return ``gram`` as it is: noise that is equal and independent over features."""
-    return gram
 
 
 def whiten_gram(gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -108,10 +106,54 @@ def crossnobis_distance(gram: np.ndarray, n_features: int, design: Design, noise
 NOISES: dict[str, Noise] = {
     "ledoit-wolf": Noise(whiten_gram, per_run=False),
     "ledoit-wolf-per-run": Noise(whiten_gram, per_run=True),
-    "identity": Noise(keep_gram, per_run=False),
+    # Noise that is equal and independent over features.
+    "identity": Noise(lambda gram, *_: gram, per_run=False),
 }
 
-NOISE_METRICS: dict[str, Callable[[np.ndarray, int, Design, Noise], np.ndarray]] = {
-    "mahalanobis": mahalanobis_distance,
-    "crossnobis": crossnobis_distance,
-}
+NoiseMetric = Callable[[np.ndarray, int, Design, Noise], np.ndarray]
+NOISE_METRICS: dict[str, NoiseMetric] = {"mahalanobis": mahalanobis_distance, "crossnobis": crossnobis_distance}
+
+
+def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str) -> np.ndarray:
+    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from a Gram of presentations (q, q)."""
+    try:
+        return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
+    except InputError as error:
+        raise InputError(
+            f"metric {metric!r}, noise={noise!r}: {error}. More repeats, or noise='identity', would do."
+        ) from None
+
+
+def read_design(data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None) -> Design | None:
+    """Return which presentation showed which stimulus in which run; None for a metric that averages them."""
+    if metric not in NOISE_METRICS:
+        return None
+    n_stimuli = codes.max() + 1
+    if len(codes) == n_stimuli:
+        raise InputError(
+            f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single presentations with "
+            "'stimulus_id' on 'presentation', or use metric='euclidean'."
+        )
+    if metric != "crossnobis":
+        return Design(codes, n_stimuli, np.zeros_like(codes))
+    along = [str(name) for name, c in data.coords.items() if c.shape == codes.shape]
+    known = [name for name in along if name not in (NEUROID_ID, REGION)]
+    chosen = runs or next((name for name in ("run", "repetition") if name in known), None)
+    if chosen not in known:
+        error = suggest_name(runs, known, "coordinate on presentation") if runs else ""
+        raise LabelError(
+            f"crossnobis needs a coordinate that tells which run each presentation was in: {error} "
+            f"Name it with runs='...'; there are {list_names(known)}."
+        )
+    _, numbers = np.unique(data[chosen].values, return_inverse=True)
+    if numbers.max() == 0:
+        raise InputError(f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another: runs='...'.")
+    return Design(codes, n_stimuli, numbers)
+
+
+def check_noise(metric: str, runs: str | None, noise: str) -> None:
+    """Raise UnknownNameError or InputError for a metric or settings that cannot be used."""
+    check_name(metric, [*METRICS, *NOISE_METRICS], "metric")
+    check_name(noise, NOISES, "noise")
+    if runs is not None and metric != "crossnobis":
+        raise InputError(f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out.")

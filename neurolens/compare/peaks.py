@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 import xarray as xr
 
+from neurolens.compare.accuracy import correlate_columns
 from neurolens.compare.comparators import rank_rows
-from neurolens.compare.embeddings import centre_rows
+from neurolens.compare.settings import find_ops, put_on
 from neurolens.compare.weights import percentile_interval
-from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, list_names
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION
 
 
 def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None) -> xr.Dataset:
@@ -53,32 +55,23 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     >>> peaks.peak_depth.values.tolist(), round(float(peaks.hierarchy), 2)
     ([0.0, 0.5, 1.0], 1.0)
     """
-    if "draws" in scores:
-        draws = scores["draws"].sel(resampled="both", drop=True)
-    elif "bootstrap_mean" in scores:
-        draws = scores["bootstrap_mean"]
-    else:
+    if "draws" not in scores and "bootstrap_mean" not in scores:
         raise InputError("scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_scores returns.")
+    draws = scores["draws"].sel(resampled="both") if "draws" in scores else scores["bootstrap_mean"]
     ops = scores[OP].values.astype(str)
     depths = _place_ops(ops, depth)
     observed = scores["score_mean"].transpose(OP, REGION).values
-    peak = find_peaks(observed[None], depths)[0]
-    drawn = find_peaks(draws.transpose("bootstrap", OP, REGION).values, depths)
+    peaks = [find_peaks(x, depths) for x in (observed[None], draws.transpose("bootstrap", OP, REGION).values)]
+    peak, peak_depth, drawn_depth = peaks[0][0], *(np.where(found >= 0, depths[found], np.nan) for found in peaks)
     confidence = float(scores.attrs.get("confidence", 0.95))
-    peak_depth = np.where(peak >= 0, depths[peak], np.nan)
-    drawn_depth = np.where(drawn >= 0, depths[drawn], np.nan)
     low, high = percentile_interval(drawn_depth, confidence)
-    order = order_depths(np.concatenate([peak_depth[None], drawn_depth]))
-    hierarchy_low, hierarchy_high = percentile_interval(order[1:, None], confidence)
+    hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), confidence)
+    names = np.where(peak >= 0, ops[peak], "")
     return xr.Dataset(
         {
-            "peak_op": (REGION, np.where(peak >= 0, ops[peak], "")),
-            "peak_depth": (REGION, peak_depth),
-            "peak_depth_low": (REGION, low),
-            "peak_depth_high": (REGION, high),
-            "hierarchy": order[0],
-            "hierarchy_low": hierarchy_low[0],
-            "hierarchy_high": hierarchy_high[0],
+            **put_on(REGION, peak_op=names, peak_depth=peak_depth[0], peak_depth_low=low, peak_depth_high=high),
+            "hierarchy": order_depths(peak_depth)[0],
+            **put_on((), hierarchy_low=hierarchy_low, hierarchy_high=hierarchy_high),
         },
         coords={REGION: scores[REGION].values},
         attrs={"confidence": confidence},
@@ -88,7 +81,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
 def find_peaks(scores: np.ndarray, depths: np.ndarray) -> np.ndarray:
     """Return which op (draw, region) has the largest of ``scores`` (draw, op, region); -1 where none has a score.
 
-    Ops whose depth is NaN are passed over.
+    Only ops that have one of ``depths`` (op,) count.
     """
     known = ~np.isnan(scores) & ~np.isnan(depths)[:, None]
     return np.where(known.any(axis=1), np.where(known, scores, -np.inf).argmax(axis=1), -1)
@@ -96,24 +89,16 @@ def find_peaks(scores: np.ndarray, depths: np.ndarray) -> np.ndarray:
 
 def order_depths(depths: np.ndarray) -> np.ndarray:
     """Return Spearman's r (draw,) of the order of regions with ``depths`` (draw, region); NaN where undefined."""
-    if depths.shape[1] < 3:
+    if depths.shape[1] < 3 or not len(depths):
         return np.full(len(depths), np.nan)
-    ranks = centre_rows(rank_rows(depths))
-    places = centre_rows(np.arange(depths.shape[1], dtype=float)[None])
-    scale = np.sqrt((ranks**2).sum(axis=1) * (places**2).sum())
-    return (ranks * places).sum(axis=1) / np.where(scale > 0, scale, np.nan)
+    places = torch.arange(depths.shape[1], dtype=torch.float64)
+    return correlate_columns(torch.from_numpy(rank_rows(depths).T), places[:, None]).numpy()
 
 
 def _place_ops(ops: np.ndarray, depth: Mapping[str, float] | None) -> np.ndarray:
     """Return the depth of each op, NaN for those that ``depth`` does not name."""
     if depth is None:
         return np.linspace(0.0, 1.0, len(ops))
-    unknown = [op for op in depth if op not in set(ops)]
-    if unknown or not depth:
-        raise LabelError(
-            f"depth must map ops of scores to numbers, got {len(depth)} ops of which scores lack "
-            f"{list_names(unknown)}. Keep only ops in scores.op.values."
-        )
     if not np.isfinite(list(depth.values())).all():
         raise InputError("depth must map ops to finite numbers. Leave out ops that have no depth.")
-    return np.array([depth.get(op, np.nan) for op in ops], dtype=float)
+    return np.array(find_ops(depth, ops, "depth", "numbers"), dtype=float)

@@ -6,13 +6,14 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.clusters import label_clusters, sum_clusters
-from neurolens.compare.comparators import compare_pairs, find_comparator
+from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.embeddings import EMBEDDINGS
 from neurolens.compare.resampling import control_discoveries
-from neurolens.compare.similarity import mean_subjects, warn_undefined
-from neurolens.compare.triangles import BrainPairs, ModelPairs, take_brain_pairs, take_model_pairs
+from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
+from neurolens.compare.similarity import read_sides, warn_undefined
+from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects
 from neurolens.compare.whitening import expand_pairs
-from neurolens.errors import InputError, LabelError
+from neurolens.errors import LabelError
 from neurolens.labels import OP, REGION, list_names
 
 # Numbers in the permuted squares that one block holds.
@@ -89,51 +90,31 @@ def permute_scores(
     >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
     (('op', 'region'), 0.01)
     """
-    find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
-    if not isinstance(n_permutations, int | np.integer) or n_permutations < 1:
-        raise InputError(f"n_permutations must be 1 or more, got {n_permutations!r}. Pass n_permutations=1000.")
-    if not 0 < cluster_p < 1:
-        raise InputError(f"cluster_p must lie between 0 and 1, got {cluster_p!r}. Pass e.g. cluster_p=0.05.")
+    _, model, brain = read_sides(model_rdms, brain_rdms, comparator)
+    check_whole(n_permutations, "n_permutations", 1, 1000)
+    check_share(cluster_p, "cluster_p", 0.05)
     links = _index_edges(edges, model.ops)
-
-    generator = np.random.default_rng(rng)
-    orders = np.stack(
-        [np.arange(len(model.ids)), *(generator.permutation(len(model.ids)) for _ in range(n_permutations))]
-    )
+    generator, places = np.random.default_rng(rng), np.arange(len(model.ids))
+    orders = np.stack([places, *(generator.permutation(len(places)) for _ in range(n_permutations))])
     score = score_embedded if comparator in EMBEDDINGS else score_pairs
     scores = score(model, brain, orders, comparator)
     warn_undefined(model.ops[np.isnan(scores[0][:, brain.present.any(axis=1)]).any(axis=1)])
     deviation, centre, spread = standardise_null(scores)
     reached = rank_draws(scores)
-    p = reached[0]
-    found = {
-        "score_mean": scores[0],
-        "null_mean": centre,
-        "null_sd": spread,
-        "p": p,
-        "q": control_discoveries(p),
-        "p_max": _compare_maxima(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf)),
-    }
+    p, q = reached[0], control_discoveries(reached[0])
+    p_max = rank_among(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf))
+    found = {"score_mean": scores[0], "null_mean": centre, "null_sd": spread, "p": p, "q": q, "p_max": p_max}
     if len(links):
         inside = reached <= cluster_p
         labels = label_clusters(inside, links)
         mass = sum_clusters(labels, deviation)
         found["cluster"] = labels[0]
-        found["p_cluster"] = np.where(inside[0], _compare_maxima(mass[0], mass.max(axis=(1, 2))), np.nan)
+        found["p_cluster"] = np.where(inside[0], rank_among(mass[0], mass.max(axis=(1, 2))), np.nan)
+    numbers = {"comparator": comparator, "n_permutations": int(n_permutations), "cluster_p": float(cluster_p)}
     return xr.Dataset(
-        {name: ((OP, REGION), values) for name, values in found.items()},
+        put_on((OP, REGION), **found),
         coords={OP: model.ops, REGION: brain.regions},
-        attrs={
-            "method": "rsa",
-            "comparator": comparator,
-            "metric": str(model_rdms.attrs.get("metric", "unknown")),
-            "n_stimuli": len(model.ids),
-            "n_permutations": int(n_permutations),
-            "cluster_p": float(cluster_p),
-            "rng": "generator" if isinstance(rng, np.random.Generator) else int(rng),
-        },
+        attrs=describe_rsa(model_rdms, len(places), rng, **numbers),
     )
 
 
@@ -160,16 +141,12 @@ def score_embedded(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, com
 
 def score_pairs(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str) -> np.ndarray:
     """Return what ``score_embedded`` does for any comparator, comparing anew under each of ``orders``."""
-    kernel, everything = find_comparator(comparator), np.ones((1, orders.shape[1]), dtype=int)
-    usable = ~np.isnan(model.pairs).any(axis=1)
+    kernel = find_comparator(comparator)
     squares = expand_pairs(brain.pairs[brain.present])
     first, second = np.triu_indices(orders.shape[1], 1)
     scores = np.full((len(orders), len(model.ops), *brain.present.shape), np.nan)
     for place, order in enumerate(orders):
-        moved = squares[:, order[first], order[second]]
-        found = np.full((len(model.ops), len(squares)), np.nan)
-        found[usable] = compare_pairs(model.pairs[usable], moved, everything, kernel)[0]
-        scores[place][:, brain.present] = found
+        scores[place][:, brain.present] = compare_whole(model.pairs, squares[:, order[first], order[second]], kernel)
     return mean_subjects(scores, brain.present)
 
 
@@ -184,18 +161,15 @@ def rank_draws(scores: np.ndarray) -> np.ndarray:
 
     Permutations that change nothing, of which small sets have many, count whatever the rounding. NaN stays NaN.
     """
-    order = np.sort(scores, axis=0)
     p = np.empty_like(scores)
     for place in np.ndindex(scores.shape[1:]):
-        here = (slice(None), *place)
-        p[here] = (len(scores) - np.searchsorted(order[here], scores[here] - 1e-12, side="left")) / len(scores)
-    return np.where(np.isnan(scores), np.nan, p)
+        p[:, *place] = rank_among(scores[:, *place], scores[:, *place], 1e-12)
+    return p
 
 
-def _compare_maxima(observed: np.ndarray, maxima: np.ndarray) -> np.ndarray:
-    """Return the share of ``maxima`` (draw,), the observed one among them, that reach each of ``observed``."""
-    order = np.sort(maxima)
-    p = (len(order) - np.searchsorted(order, observed - 1e-9, side="left")) / len(order)
+def rank_among(observed: np.ndarray, draws: np.ndarray, slack: float = 1e-9) -> np.ndarray:
+    """Return the share of ``draws`` (draw,), the observed one among them, that reach each of ``observed``."""
+    p = (len(draws) - np.searchsorted(np.sort(draws), observed - slack, side="left")) / len(draws)
     return np.where(np.isnan(observed), np.nan, p)
 
 

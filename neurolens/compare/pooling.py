@@ -1,52 +1,78 @@
 """From scores per neuroid to scores per region and subject, beside their ceilings."""
 
-import warnings
-
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.accuracy import SCORES
-from neurolens.compare.sources import Targets
-from neurolens.labels import NEUROID, OP, REGION, SUBJECT, list_names
+from neurolens.compare.responses import Targets
+from neurolens.compare.settings import Seed, describe_rng, put_on, warn_user
+from neurolens.labels import NEUROID, OP, REGION, STIMULUS, SUBJECT, list_names
 
 
 def gather_scores(
-    ops: list[str], targets: Targets, found: dict[str, np.ndarray], metric: str, explainable: np.ndarray | None
+    ops: list[str],
+    targets: Targets,
+    found: dict[str, np.ndarray],
+    metric: str,
+    fold: np.ndarray,
+    rng: Seed,
+    explainable: xr.DataArray | None,
 ) -> xr.Dataset:
     """Return means over folds of ``found`` (op, fold, neuroid), and over the neuroids of each region and subject.
 
-    ``explainable`` (neuroid,) is the share of variance that a perfect model would explain; NaN where there is none.
+    ``explainable`` is what ``read_ceiling`` returns. Warns once, naming the ops without a correlation for some neuroid.
     """
     by_subject, by_neuroid = (OP, REGION, SUBJECT), (OP, NEUROID)
+    lost = np.isnan(found["r"][:, :, targets.usable]).any(axis=1)
+    names = [f"{op}: {bad.sum()} of {len(bad)} neuroids" for op, bad in zip(ops, lost, strict=True) if bad.any()]
+    if names:
+        warn_user(
+            f"no score, because responses or predictions do not vary in some fold: {list_names(names)}. Leave those "
+            "out, or use fewer folds."
+        )
     mean = {name: found[name].mean(axis=1) for name in SCORES}
     score = pool_neuroids(mean[metric], targets)
+    none = np.full(len(targets.regions), np.nan)
     count = np.zeros(score.shape[1:], dtype=int)
     for place, group in targets.groups.items():
         count[place] = targets.usable[group].sum()
+    numbers = {"n_stimuli": len(fold), "n_folds": found["r"].shape[1], "n_repeats": targets.n_repeats}
+    notes = {"ceiling_kind": "none", "ceiling_note": "No ceiling was given: the ceilings are NaN."}
+    notes["interval_note"] = "No intervals are computed: ci_low and ci_high are NaN."
+    attrs = {"method": "encoding", "metric": metric, **numbers, "rng": describe_rng(rng), **notes}
     result = xr.Dataset(
         {
-            "score": (by_subject, score),
-            "ci_low": (by_subject, np.full(score.shape, np.nan)),
-            "ci_high": (by_subject, np.full(score.shape, np.nan)),
+            **put_on(by_subject, score=score, ci_low=score * np.nan, ci_high=score * np.nan),
             "score_mean": ((OP, REGION), mean_known(score)),
-            "ceiling_lower": (REGION, np.full(len(targets.regions), np.nan)),
-            "ceiling_upper": (REGION, np.full(len(targets.regions), np.nan)),
+            **put_on(REGION, ceiling_lower=none, ceiling_upper=none),
             "n_neuroids": ((REGION, SUBJECT), count),
-            **{name: (by_neuroid, values) for name, values in mean.items()},
+            **put_on(by_neuroid, **mean),
+            "stimulus_fold": (STIMULUS, fold),
         },
-        coords={OP: ops, REGION: targets.regions, SUBJECT: targets.subjects, **targets.coords},
+        coords={OP: ops, REGION: targets.regions, SUBJECT: targets.subjects, STIMULUS: targets.ids, **targets.coords},
+        attrs=attrs,
     )
-    if explainable is not None:
-        # What bounds a correlation is the square root of what bounds its square.
-        bound = np.sqrt(explainable) if metric == "r" else explainable
-        share = mean["r"] * np.abs(mean["r"]) if metric == "r" else mean["r2"]
-        result["ceiling_upper"] = (REGION, mean_known(pool_neuroids(np.where(targets.usable, bound, np.nan), targets)))
-        result["normalised"] = (by_neuroid, share / explainable)
-        # A mean of ratios would be ruled by the neuroids with the least to explain.
-        lost = np.isnan(share / explainable)
-        top, bottom = (pool_neuroids(np.where(lost, np.nan, x), targets) for x in (share, explainable))
-        result["score_normalised"] = (by_subject, top / bottom)
-    return result
+    if explainable is None:
+        return result
+    most = explainable.values
+    # What bounds a correlation is the square root of what bounds its square.
+    bound, share = (np.sqrt(most), mean["r"] * np.abs(mean["r"])) if metric == "r" else (most, mean["r2"])
+    result["ceiling_upper"] = (REGION, mean_known(pool_neuroids(np.where(targets.usable, bound, np.nan), targets)))
+    result["normalised"] = (by_neuroid, share / most)
+    # A mean of ratios would be ruled by the neuroids with the least to explain.
+    known = np.where(np.isnan(share / most), np.nan, 1.0)
+    result["score_normalised"] = (
+        by_subject,
+        pool_neuroids(share * known, targets) / pool_neuroids(most * known, targets),
+    )
+    lost = int((np.isnan(most) & targets.usable).sum())
+    return result.assign_attrs(
+        ceiling_kind=f"{explainable.attrs['kind']} per neuroid, for the mean of {targets.n_repeats:g} presentations.",
+        ceiling_note=(
+            f"ceiling_upper is the mean over neuroids, then over subjects; there is no ceiling_lower. {lost} neuroids "
+            "have nothing that could be explained, so no normalised score."
+        ),
+    )
 
 
 def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
@@ -62,33 +88,3 @@ def mean_known(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     count = known.sum(axis=-1)
     return np.where(known, values, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
-
-
-def describe_ceiling(ceiling: xr.DataArray | None, explainable: np.ndarray | None, targets: Targets) -> dict[str, str]:
-    """Return the attributes that say what the ceiling is."""
-    if ceiling is None or explainable is None:
-        return {
-            "ceiling_kind": "none",
-            "ceiling_note": "No ceiling was given: the ceilings are NaN.",
-        }
-    lost = int((np.isnan(explainable) & targets.usable).sum())
-    return {
-        "ceiling_kind": f"{ceiling.attrs['kind']} per neuroid, for the mean of {targets.n_repeats:g} presentations.",
-        "ceiling_note": (
-            f"ceiling_upper is the mean over neuroids, then over subjects; there is no ceiling_lower. {lost} neuroids "
-            "have nothing that could be explained, so no normalised score."
-        ),
-    }
-
-
-def warn_undefined(ops: list[str], r: np.ndarray) -> None:
-    """Warn once, naming the ops without a correlation ``r`` (op, fold, neuroid) for some neuroid."""
-    lost = np.isnan(r).any(axis=1).sum(axis=1)
-    found = [f"{op}: {count} of {r.shape[2]} neuroids" for op, count in zip(ops, lost, strict=True) if count]
-    if found:
-        warnings.warn(
-            f"no score, because responses or predictions do not vary in some fold: {list_names(found)}. Leave those "
-            "out, or use fewer folds.",
-            RuntimeWarning,
-            stacklevel=3,
-        )

@@ -1,46 +1,27 @@
 """Representational dissimilarity matrices of activations, Grams and brain responses."""
 
-import itertools
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.distances import METRICS
-from neurolens.compare.features import check_count, check_numbers, read_features
-from neurolens.compare.noise import NOISE_METRICS
-from neurolens.compare.responses import (
-    FLOAT64_EPS,
-    check_noise,
-    compute_from_responses,
-    compute_one,
-    measure_noisy,
-    read_design,
-)
+from neurolens import labels
+from neurolens.compare import features
+from neurolens.compare.distances import METRICS, compute_gram
+from neurolens.compare.features import Features
+from neurolens.compare.noise import NOISE_METRICS, Design, check_noise, measure_noisy, read_design
+from neurolens.compare.responses import average_repeats, number_labels, read_responses
+from neurolens.compare.settings import warn_user
+from neurolens.compare.whitening import centre_twice
 from neurolens.errors import InputError
-from neurolens.labels import (
-    NEUROID,
-    OP,
-    PRESENTATION,
-    STIMULUS,
-    STIMULUS_2,
-    STIMULUS_ID,
-    align_stimuli,
-    check_dims,
-    check_unique,
-    get_ids,
-    list_names,
-)
+from neurolens.labels import NEUROID, OP, PRESENTATION, STIMULUS, STIMULUS_2, STIMULUS_ID, TIME_BIN, list_names
+
+FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 def compute_rdms(
-    data: xr.Dataset | xr.DataTree | xr.DataArray,
-    *,
-    metric: str = "correlation",
-    runs: str | None = None,
-    noise: str = "ledoit-wolf",
+    data: Features, *, metric: str = "correlation", runs: str | None = None, noise: str = "ledoit-wolf"
 ) -> xr.DataArray:
     """Dissimilarity of every pair of stimuli, for each op or for each (region, subject, time_bin).
 
@@ -123,24 +104,29 @@ def compute_rdms(
     [0.0, 2.0, 0.5]
     """
     check_noise(metric, runs, noise)
+    features.check_features(data, "gram", "row_sum", "n_features")
     if isinstance(data, xr.DataTree):
         rdms = _compute_from_activations(data, metric)
     elif isinstance(data, xr.Dataset):
         rdms = _compute_from_grams(data, metric, runs, noise)
-    elif not isinstance(data, xr.DataArray):
-        raise InputError(
-            f"compute_rdms takes a Dataset of Grams, a DataTree of activations or a DataArray, got "
-            f"{type(data).__name__}. Label an array first: "
-            "xr.DataArray(values, dims=('stimulus', 'feature'), coords={'stimulus': ids})."
-        )
     elif PRESENTATION in data.dims or NEUROID in data.dims:
-        rdms = compute_from_responses(data, metric, runs, noise)
+        rdms = _compute_from_responses(data, metric, runs, noise)
     else:
         _refuse_noise(metric, "a feature array (stimulus, ...)")
-        ids, values = read_features(data, "the feature array")
+        ids, values = features.read_features(data, "the feature array")
         rdms = _label_rdms(compute_one(values, metric), {}, ids)
     _warn_undefined(rdms, metric)
     return rdms.rename("rdm").assign_attrs({"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {}))
+
+
+def compute_one(values: np.ndarray, metric: str, design: Design | None = None, noise: str = "identity") -> np.ndarray:
+    """Return the RDM (n, n) of features (n, p), or of single presentations (q, p) with their ``design``."""
+    if design is not None:
+        gram, _ = compute_gram(values, values.mean(axis=0, keepdims=True))
+        return measure_noisy(gram, values.shape[1], metric, design, noise)
+    kernel = METRICS[metric]
+    gram, row_sum = compute_gram(values, kernel.shift(values))
+    return kernel.distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
 
 
 def _refuse_noise(metric: str, what: str) -> None:
@@ -152,103 +138,86 @@ def _refuse_noise(metric: str, what: str) -> None:
         )
 
 
+def _compute_from_responses(responses: xr.DataArray, metric: str, runs: str | None, noise: str) -> xr.DataArray:
+    """Return one RDM for each (region, subject, time_bin) that the responses have."""
+    read = read_responses(responses)
+    design = read_design(responses, read.codes, metric, runs)
+    values = read.values if design else average_repeats(read.values, read.codes)
+    n, n_times = len(read.ids), values.shape[2]
+    squares = np.full((*map(len, read.labels.values()), n_times, n, n), np.nan)
+    for place, member in read.members.items():
+        for t in range(n_times):
+            squares[(*place, t)] = compute_one(values[:, member, t], metric, design, noise)
+    if not read.time:
+        return _label_rdms(squares[..., 0, :, :], read.labels, read.ids)
+    return _label_rdms(squares, read.labels | {TIME_BIN: read.time[TIME_BIN]}, read.ids).assign_coords(read.time)
+
+
 def _compute_from_activations(tree: xr.DataTree, metric: str) -> xr.DataArray:
     """Return (op, stimulus, stimulus_2), loading one op at a time."""
     _refuse_noise(metric, "a DataTree of activations")
-    squares: dict[str, np.ndarray] = {}
-    ids: np.ndarray | None = None
-    for node in tree.subtree:
-        if "activation" not in node.data_vars:
-            continue
-        array = node.dataset["activation"]
-        op = str(array.attrs.get("op", node.path.strip("/")))
-        check_unique([*squares, op], "the op names of the activations")
+    arrays = features.list_arrays(tree)
+    ops = [op for op, _ in arrays]
+    labels.check_unique(ops, "the op names of the activations")
+    squares, ids = [], None
+    for op, array in arrays:
         if ids is not None:
-            array = align_stimuli(array, ids.tolist(), name=f"op {op!r}", other="the first op", dims=(STIMULUS,))
-        ids, values = read_features(array, f"op {op!r}")
-        squares[op] = compute_one(values, metric)
-    if ids is None:
-        raise InputError(
-            "the DataTree holds no variable 'activation', so there is nothing to compare. "
-            "Pass what extract_activations returns."
-        )
-    return _label_rdms(np.stack(list(squares.values())), {OP: list(squares)}, ids)
+            array = labels.align_stimuli(array, ids.tolist(), name=f"op {op!r}", other="the first op", dims=(STIMULUS,))
+        ids, values = features.read_features(array, f"op {op!r}")
+        squares.append(compute_one(values, metric))
+    assert ids is not None
+    return _label_rdms(np.stack(squares), {OP: ops}, ids)
 
 
 def _compute_from_grams(grams: xr.Dataset, metric: str, runs: str | None, noise: str) -> xr.DataArray:
     """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
-    missing = [name for name in ("gram", "row_sum", "n_features") if name not in grams]
-    if missing:
-        raise InputError(
-            f"a Dataset of Grams holds 'gram', 'row_sum' and 'n_features'; missing: {list_names(missing)}, got "
-            f"{list_names(map(str, grams.data_vars))}. Pass what extract_grams returns, or one DataArray."
-        )
     if OP not in grams["gram"].dims:
         return _compute_from_grams(grams.expand_dims(OP), metric, runs, noise).isel({OP: 0})
-    check_dims(grams["gram"], (OP, STIMULUS, STIMULUS_2), "gram")
-    ops = get_ids(grams["gram"], OP, "gram")
-    ids = get_ids(grams["gram"], STIMULUS, "gram")
-    check_count(ids, "gram")
-    gram = align_stimuli(grams["gram"], ids.tolist(), name="gram", other="its 'stimulus' labels", dims=(STIMULUS_2,))
-    gram = gram.transpose(OP, STIMULUS, STIMULUS_2)
+    gram = features.read_gram(grams, "gram")
+    ids, ops, design = gram[STIMULUS].values, labels.get_ids(gram, OP, "gram"), None
     if metric in NOISE_METRICS:
-        return _compute_from_presentations(gram, grams["n_features"], metric, runs, noise)
+        if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
+            _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
+        codes, ids = number_labels(gram[STIMULUS_ID].values)
+        features.check_count(ids, "gram")
+        design = read_design(gram, codes, metric, runs)
     row_sum = grams["row_sum"].transpose(OP, STIMULUS)
-    squares = np.empty(gram.shape)
+    squares = np.empty((len(ops), len(ids), len(ids)))
     for k, op in enumerate(ops):
-        one = check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
+        one = features.check_numbers(gram[k].values, gram[STIMULUS].values, f"the Gram of op {str(op)!r}")
+        square, count = one.astype(np.float64), int(grams["n_features"].values[k])
+        if design:
+            squares[k] = measure_noisy(centre_twice(square), count, metric, design, noise)
+            continue
         eps = grams.attrs.get("eps", float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS)
-        sums = check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
-        count = int(grams["n_features"].values[k])
-        squares[k] = METRICS[metric].distance(one.astype(np.float64), sums.astype(np.float64), count, eps)
-    return gram.copy(data=squares).drop_attrs()
+        sums = features.check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
+        squares[k] = METRICS[metric].distance(square, sums.astype(np.float64), count, eps)
+    return _label_rdms(squares, {OP: ops}, ids) if design else gram.copy(data=squares).drop_attrs()
 
 
-def _compute_from_presentations(
-    gram: xr.DataArray, n_features: xr.DataArray, metric: str, runs: str | None, noise: str
-) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2) from Grams whose entries are presentations of stimuli named by stimulus_id."""
-    if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
-        _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
-    ids = list(dict.fromkeys(gram[STIMULUS_ID].values.tolist()))
-    check_count(ids, "gram")
-    codes = np.array([ids.index(stimulus) for stimulus in gram[STIMULUS_ID].values.tolist()])
-    design = read_design(gram, codes, metric, runs)
-    centring = np.eye(len(codes)) - 1 / len(codes)
-    squares = []
-    for one, op, count in zip(gram.values, gram[OP].values, n_features.values, strict=True):
-        centred = centring @ check_numbers(one, codes, f"the Gram of op {str(op)!r}").astype(np.float64) @ centring
-        squares.append(measure_noisy(centred, int(count), metric, design, noise))
-    return _label_rdms(np.stack(squares), {OP: gram[OP].values}, np.asarray(ids))
-
-
-def _label_rdms(squares: np.ndarray, labels: Mapping[str, Any], ids: np.ndarray) -> xr.DataArray:
-    """Return ``squares`` with its leading ``labels`` and the stimulus ids on both sides."""
-    coords: dict[str, Any] = {**labels, STIMULUS: ids, STIMULUS_2: ids}
+def _label_rdms(squares: np.ndarray, lead: Mapping[str, Any], ids: np.ndarray) -> xr.DataArray:
+    """Return ``squares`` with its labels along ``lead`` and the stimulus ids on both sides."""
+    coords: dict[str, Any] = {**lead, STIMULUS: ids, STIMULUS_2: ids}
     return xr.DataArray(squares, dims=tuple(coords), coords=coords)
 
 
 def _warn_undefined(rdms: xr.DataArray, metric: str) -> None:
     """Warn once, naming each op (or region and subject) and its stimuli whose distances are undefined."""
+    noisy = metric in NOISE_METRICS
     lead = rdms.dims[:-2]
     found = []
-    for place in itertools.product(*(range(rdms.sizes[dim]) for dim in lead)):
-        square = rdms.values[place]
+    for place in np.ndindex(rdms.shape[:-2]):
+        missing = np.isnan(rdms.values[place])
         # A stimulus without variance is 0 to itself; an absent (region, subject) is NaN there too.
-        dead = np.isnan(square).sum(axis=1) == len(square) - 1
-        if metric in NOISE_METRICS and not np.isnan(square).all():
-            dead = np.isnan(square).any(axis=1)
+        dead = missing.any(axis=1) & ~missing.all() if noisy else missing.sum(axis=1) == len(missing) - 1
         if dead.any():
             label = ", ".join(f"{dim} {rdms[dim].values.tolist()[k]!r}" for dim, k in zip(lead, place, strict=True))
             found.append(f"{label or 'the data'}: stimuli {list_names(rdms[STIMULUS].values[dead])}")
     if found:
         reason, fix = "a stimulus does not vary over features", "use metric='euclidean'"
-        if metric in NOISE_METRICS:
+        if noisy:
             reason, fix = "no run has both stimuli of a pair and other runs have them too", "try runs='repetition'"
-        warnings.warn(
-            f"the {metric} distance is undefined where {reason}; NaN in "
-            f"{'; '.join(found[:5])}{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. "
-            f"Drop those, or {fix}.",
-            RuntimeWarning,
-            stacklevel=3,
+        warn_user(
+            f"the {metric} distance is undefined where {reason}; NaN in {'; '.join(found[:5])}"
+            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. Drop those, or {fix}."
         )

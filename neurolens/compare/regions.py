@@ -1,14 +1,13 @@
 """Which op for which region: chosen on one half of the stimuli, scored on the other."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.bootstrap import bootstrap_scores
-from neurolens.compare.peaks import locate_peaks
+from neurolens.compare.peaks import find_peaks, locate_peaks
+from neurolens.compare.settings import put_on, warn_user
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, TIME_BIN, align_stimuli, list_names
@@ -113,40 +112,23 @@ def assign_regions(
     regions = scores[REGION].values
     confidence = float(scores.attrs.get("confidence", 0.95))
 
-    found = [
-        _choose_op(ops, halves[..., r], overall[:, r], draws[..., r], split, confidence)
-        for r in range(scores.sizes[REGION])
-    ]
-    empty = [region for region, choice in zip(regions, found, strict=True) if not choice["best_op"]]
-    if empty:
-        warnings.warn(
+    best = _choose_ops(ops, halves, overall, draws, split, confidence).assign_coords({REGION: regions, OP: ops})
+    kept = {key: scores.attrs[key] for key in ("method", "comparator", "metric") if key in scores.attrs}
+    best.attrs = {**kept, "split": split, "n_splits": n_splits, "confidence": confidence}
+    empty = regions[best.best_op.values == ""]
+    if len(empty):
+        warn_user(
             f"no op could be chosen, for want of a score, in: {list_names(empty)}. Drop those regions, or look at "
             "their RDMs.",
-            RuntimeWarning,
-            stacklevel=2,
+            depth=3,
         )
-    best = xr.Dataset(
-        {
-            name: ((REGION, OP) if np.ndim(value) else REGION, np.array([choice[name] for choice in found]))
-            for name, value in found[0].items()
-        },
-        coords={REGION: regions, OP: ops},
-        attrs={
-            **{key: scores.attrs[key] for key in ("method", "comparator", "metric") if key in scores.attrs},
-            "split": split,
-            "n_splits": n_splits,
-            "confidence": confidence,
-        },
-    )
     if "split_subject_score" in scores:
         by_subject = scores["split_subject_score"].transpose(REGION, "split", "half", OP, SUBJECT).values
         best["nested_score"] = (REGION, [_nest_subjects(score) for score in by_subject])
     if control:
-        found_again = [assign_regions(other)["heldout_mean"] for other in control]
-        aligned = [
-            align_stimuli(x, regions.tolist(), name="control", other="scores", dims=[REGION]) for x in found_again
-        ]
-        best["control_score"] = (("control", REGION), np.stack(aligned))
+        again = [assign_regions(other)["heldout_mean"] for other in control]
+        again = [align_stimuli(x, regions.tolist(), name="control", other="scores", dims=[REGION]) for x in again]
+        best["control_score"] = (("control", REGION), np.stack(again))
     if rdms is not None:
         best = best.assign(_bound_heldout(best.best_op, scores, rdms, split))
     return best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
@@ -158,26 +140,20 @@ def _bound_heldout(
     """Return the interval and p of the score that ``best_op`` (region) has on half b of ``split``."""
     member = scores["split_member"].isel(split=split)
     ids = member[STIMULUS].values.tolist()
-    model, brain = (
-        align_stimuli(side, ids, name=name, other="scores")
-        for side, name in zip(rdms, ("model_rdms", "brain_rdms"), strict=True)
-    )
+    names = ("model_rdms", "brain_rdms")
+    model, brain = (align_stimuli(x, ids, name=name, other="scores") for x, name in zip(rdms, names, strict=True))
     half_b = member[STIMULUS].values[~member.values]
     part = {STIMULUS: half_b, STIMULUS_2: half_b}
     chosen = [op for op in scores[OP].values if op in set(best_op.values)]
-    names = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
+    told = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
     if not chosen:
-        return {name: (REGION, np.full(len(best_op), np.nan)) for name in names}
-    found = bootstrap_scores(
-        model.sel({OP: chosen, **part}),
-        brain.sel(part),
-        comparator=scores.attrs["comparator"],
-        n_bootstrap=max(2, int(scores.attrs["n_bootstrap"])),
-        confidence=float(scores.attrs["confidence"]),
-    )
+        return {name: (REGION, np.full(len(best_op), np.nan)) for name in told}
+    settings = {name: scores.attrs[name] for name in ("comparator", "confidence")}
+    n_bootstrap = max(2, int(scores.attrs["n_bootstrap"]))
+    found = bootstrap_scores(model.sel({OP: chosen, **part}), brain.sel(part), n_bootstrap=n_bootstrap, **settings)
     there = best_op != ""
     picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
-    return {name: (REGION, picked[source].values) for name, source in names.items()}
+    return {name: (REGION, picked[source].values) for name, source in told.items()}
 
 
 def _nest_subjects(halves: np.ndarray) -> float:
@@ -194,33 +170,31 @@ def _nest_subjects(halves: np.ndarray) -> float:
     return float(np.take_along_axis(halves, chosen, axis=2).mean())
 
 
-def _choose_op(
+def _choose_ops(
     ops: np.ndarray, halves: np.ndarray, overall: np.ndarray, draws: np.ndarray, split: int, confidence: float
-) -> dict[str, Any]:
-    """Return one region's results from ``halves`` (split, half, op), ``overall`` (op,), ``draws`` (bootstrap, op)."""
-    names = ("selection_score", "heldout_score", "naive_score", "agreement", "heldout_mean")
-    if np.isnan(halves).all(axis=-1).any() or np.isnan(overall).all():
-        nothing = np.zeros(len(ops), dtype=bool)
-        return {"best_op": "", "naive_op": "", **dict.fromkeys(names, np.nan), "indistinguishable": nothing}
-    chosen = np.nanargmax(halves, axis=-1)
+) -> xr.Dataset:
+    """Return the choice in each region from ``halves`` (split, half, op, region), ``overall`` (op, region), ``draws``.
+
+    An op is indistinguishable where the percentile interval of (best - op) over ``draws`` (bootstrap, op, region)
+    includes 0.
+    """
+    n_ops, n_regions = overall.shape
+    every = np.arange(n_regions)
+    chosen = find_peaks(halves.reshape(-1, n_ops, n_regions), np.zeros(n_ops)).reshape(-1, 2, n_regions)
+    best, naive = chosen[split, 0], find_peaks(overall[None], np.zeros(n_ops))[0]
+    known = (chosen >= 0).all(axis=(0, 1)) & (naive >= 0)
     # Half a is scored with what half b chose, and the other way round.
-    crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=-1)
-    best, naive = int(chosen[split, 0]), int(np.nanargmax(overall))
-    numbers = (*halves[split, :, best], overall[naive], (chosen == best).mean(), crossed.mean())
-    return {
-        "best_op": str(ops[best]),
-        "naive_op": str(ops[naive]),
-        **dict(zip(names, map(float, numbers), strict=True)),
-        "indistinguishable": _find_indistinguishable(draws, best, confidence) & ~np.isnan(overall),
+    crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=2)
+    numbers = {
+        "selection_score": halves[split, 0, best, every],
+        "heldout_score": halves[split, 1, best, every],
+        "naive_score": overall[naive, every],
+        "agreement": (chosen == best).mean(axis=(0, 1)),
+        "heldout_mean": crossed.mean(axis=(0, 1, 2)),
     }
-
-
-def _find_indistinguishable(draws: np.ndarray, best: int, confidence: float) -> np.ndarray:
-    """Return for each op whether the percentile interval of (best - op) over ``draws`` (bootstrap, op) includes 0."""
-    if len(draws) == 0:
-        return np.ones(draws.shape[1], dtype=bool)
-    difference = draws[:, best, None].astype(np.float64) - draws
-    low, high = percentile_interval(difference, confidence)
-    same = (low <= 0) & (high >= 0)
-    same[best] = True
-    return same
+    low, high = percentile_interval(draws[:, best, every][:, None].astype(np.float64) - draws, confidence)
+    same = (low <= 0) & (high >= 0) if len(draws) else np.ones_like(overall, dtype=bool)
+    same[best, every] = True
+    names = put_on(REGION, best_op=np.where(known, ops[best], ""), naive_op=np.where(known, ops[naive], ""))
+    scores = put_on(REGION, **{name: np.where(known, values, np.nan) for name, values in numbers.items()})
+    return xr.Dataset({**names, **scores, "indistinguishable": ((REGION, OP), (same & known & ~np.isnan(overall)).T)})

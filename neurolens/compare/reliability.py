@@ -1,21 +1,19 @@
 """How reliable responses are, per neuroid, and scores as a share of what reliability allows."""
 
-import warnings
-
 import numpy as np
+import torch
 import xarray as xr
 
-from neurolens.compare.responses import Responses, read_responses
+from neurolens.compare.accuracy import CEILINGS, correlate_columns, fits_repeats
+from neurolens.compare.responses import Responses, average_repeats, number_labels, read_responses
+from neurolens.compare.settings import Seed, check_whole, warn_user
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, TIME_BIN, list_names
 
 NO_REPEATS = "No ceiling: too few stimuli were shown more than once, so nothing can be said about noise."
-KINDS = ("reliability", "ncsnr", "r", "r2")
 
 
-def compute_split_half(
-    responses: xr.DataArray, *, n_splits: int = 100, rng: int | np.random.Generator = 0
-) -> xr.DataArray:
+def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: Seed = 0) -> xr.DataArray:
     """Reliability of each neuroid's mean response, from random halves of the repeats, Spearman-Brown corrected.
 
     rho = 2 r / (1 + r), r the correlation over stimuli between the means of two halves, averaged over splits.
@@ -50,32 +48,25 @@ def compute_split_half(
     ----------
     Spearman (1910); Brown (1910) Br. J. Psychol. 3:271-322. Checked against loops and simulated noise.
     """
-    if n_splits < 1:
-        raise InputError(f"n_splits must be 1 or more, got {n_splits}. Pass e.g. n_splits=100.")
+    check_whole(n_splits, "n_splits", 1, 100)
     read = read_responses(responses)
-    repeats = np.bincount(read.codes)
+    shape, repeats = read.values.shape[1:], np.bincount(read.codes)
     kept = np.flatnonzero(repeats > 1)
     if len(kept) < 3:
-        return _label_ceiling(
-            np.full(read.values.shape[1:], np.nan), responses, read, "reliability", repeats.astype(float), NO_REPEATS
-        )
+        return _label_ceiling(np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS)
     generator = np.random.default_rng(rng)
     rows = [np.flatnonzero(read.codes == k) for k in kept]
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
-    total = np.zeros(values.shape[1])
+    r = np.zeros(values.shape[1])
     for _ in range(n_splits):
         order = [generator.permutation(row) for row in rows]
-        halves = [
-            np.stack([values[row[part]].mean(axis=0) for row, part in zip(order, parts, strict=True)])
-            for parts in zip(*(_halve(len(row)) for row in rows), strict=True)
-        ]
-        total += correlate_columns(*halves)
-    r = total / n_splits
-    constant = np.ptp(values, axis=0) == 0
-    _warn_unreliable(read, (~(r > 0)).reshape(read.values.shape[1:]), constant.reshape(read.values.shape[1:]))
-    rho = np.where(r > 0, 2 * r / (1 + np.where(r > 0, r, 1)), np.nan).reshape(read.values.shape[1:])
+        sides = [row[: len(row) // 2] for row in order], [row[len(row) // 2 : 2 * (len(row) // 2)] for row in order]
+        halves = (torch.from_numpy(np.stack([values[part].mean(axis=0) for part in side])) for side in sides)
+        r += np.nan_to_num(correlate_columns(*halves).numpy()) / n_splits
+    rho = np.where(r > 0, 2 * r / (1 + np.where(r > 0, r, 1)), np.nan).reshape(shape)
+    _warn_unreliable(read, np.isnan(rho), np.ptp(read.values, axis=0) == 0)
     note = f"Spearman-Brown of {n_splits} random halves over {len(kept)} stimuli with repeats."
-    return _label_ceiling(rho, responses, read, "reliability", repeats[kept].astype(float), note)
+    return _label_ceiling(rho, responses, read, "reliability", repeats[kept], note)
 
 
 def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataArray:
@@ -115,25 +106,20 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     simulated signal and noise.
     """
     read = read_responses(responses)
-    repeats = np.bincount(read.codes)
+    shape, repeats = read.values.shape[1:], np.bincount(read.codes)
     kept = repeats >= max(2, min_repeats)
-    shape = read.values.shape[1:]
     if not kept.any():
-        return _label_ceiling(np.full(shape, np.nan), responses, read, "ncsnr", repeats.astype(float), NO_REPEATS)
+        return _label_ceiling(np.full(shape, np.nan), responses, read, "ncsnr", repeats, NO_REPEATS)
     used = kept[read.codes]
-    values = read.values[used].astype(np.float64)
-    codes = read.codes[used]
-    means = np.stack([values[codes == k].mean(axis=0) for k in np.flatnonzero(kept)])
-    place = np.cumsum(kept) - 1
-    left = values - means[place[codes]]
+    values, (codes, _) = read.values[used].astype(np.float64), number_labels(read.codes[used])
+    left = values - average_repeats(values, codes)[codes]
     noise = (left**2).sum(axis=0) / (len(codes) - kept.sum())
     signal = np.maximum(values.var(axis=0, ddof=1) - noise, 0.0)
     constant = np.ptp(values, axis=0) == 0
-    if constant.any():
-        _warn_unreliable(read, constant, constant)
+    _warn_unreliable(read, constant, constant)
     ncsnr = np.sqrt(np.where(constant, np.nan, signal) / np.where(noise > 0, noise, np.nan))
     note = f"{int(kept.sum())} stimuli with {max(2, min_repeats)} or more presentations."
-    ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[kept].astype(float), note)
+    ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[kept], note)
     return ceiling.assign_attrs(n_repeats=1, inverse_repeats=float((1 / repeats[kept]).mean()))
 
 
@@ -173,46 +159,24 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
     [0.75, nan]
     """
     kind, n_repeats = _read_kind(scores, "scores", ("r", "r2"))
-    ceiling_kind, ceiling_repeats = _read_kind(ceilings, "ceilings", KINDS)
+    ceiling_kind, ceiling_repeats = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
     if scores.attrs.get("comparator") != ceilings.attrs.get("comparator"):
         raise InputError(
             f"scores are of comparator {scores.attrs.get('comparator')!r}, ceilings of "
             f"{ceilings.attrs.get('comparator')!r}. Compute the ceilings with the comparator of the scores."
         )
-    if ceiling_kind == "ncsnr" and not isinstance(n_repeats, str):
-        bound = ceilings**2 / (ceilings**2 + 1 / n_repeats)
-    elif n_repeats == ceiling_repeats or (
-        not isinstance(n_repeats, str)
-        and not isinstance(ceiling_repeats, str)
-        and np.isclose(n_repeats, ceiling_repeats)
-    ):
-        bound = ceilings
-    else:
+    if not fits_repeats(ceiling_kind, ceiling_repeats, n_repeats):
         raise InputError(
             f"scores are of the mean of {n_repeats} presentations, ceilings of {ceiling_repeats}. Compute both with "
             "the same responses, or use compute_ncsnr, which serves any number."
         )
-    bound = bound.where(bound > 0)
-    if kind == "r" and ceiling_kind != "r":
-        bound = bound**0.5
-    elif kind == "r2" and ceiling_kind == "r":
-        bound = bound**2
+    bound = CEILINGS[ceiling_kind](ceilings, n_repeats)
+    bound = bound.where(bound > 0) ** (0.5 if kind == "r" else 1)
     for dim in set(scores.dims) & set(bound.dims):
         if dim in scores.coords and dim in bound.coords and not scores[dim].equals(bound[dim].reset_coords(drop=True)):
             raise LabelError(f"scores and ceilings differ in their labels along {dim!r}. Align them first, by label.")
     share = scores / bound.reset_coords(drop=True)
     return share.rename(scores.name).assign_attrs({**scores.attrs, "kind": f"share of ceiling ({ceiling_kind})"})
-
-
-def correlate_columns(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return Pearson's r of each column of ``a`` with that of ``b``; 0 where one does not vary."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return (a * b).sum(axis=0) / np.where(scale > 0, scale, np.inf)
-
-
-def _halve(n: int) -> tuple[slice, slice]:
-    return slice(0, n // 2), slice(n // 2, 2 * (n // 2))
 
 
 def _read_kind(array: xr.DataArray, name: str, known: tuple[str, ...]) -> tuple[str, float | str]:
@@ -243,9 +207,7 @@ def _warn_unreliable(read: Responses, bad: np.ndarray, constant: np.ndarray) -> 
     names = read.neuroids[bad.any(axis=1)]
     if len(names):
         reason = "they do not vary" if constant[bad].all() else "their halves do not correlate"
-        warnings.warn(
-            f"no ceiling for {len(names)} neuroids, because {reason}: {list_names(names)}. They are NaN: leave "
-            "them out.",
-            RuntimeWarning,
-            stacklevel=3,
+        warn_user(
+            f"no ceiling for {len(names)} neuroids, because {reason}: {list_names(names)}. They are NaN: leave them "
+            "out."
         )

@@ -36,9 +36,8 @@ def resample_means(score: np.ndarray, drawn: np.ndarray, shares: np.ndarray) -> 
 
     ``shares`` (d, s) are the weights of the subjects in each draw.
     """
-    return np.stack(
-        [np.einsum("dms,ds->dm", drawn, shares), np.einsum("ms,ds->dm", score, shares), drawn.mean(axis=-1)]
-    )
+    both, subjects = np.einsum("dms,ds->dm", drawn, shares), np.einsum("ms,ds->dm", score, shares)
+    return np.stack([both, subjects, drawn.mean(axis=-1)])
 
 
 def covary_means(means: np.ndarray) -> np.ndarray:
@@ -83,26 +82,17 @@ def count_freedom(n_subjects: int, n_stimuli: int) -> int:
     return (min(n_subjects, n_stimuli) if n_subjects > 1 else n_stimuli) - 1
 
 
-def find_interval(
-    estimate: np.ndarray, variance: np.ndarray, freedom: int | np.ndarray, confidence: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (low, high) of the symmetric t interval."""
+def infer_mean(
+    estimate: np.ndarray, variance: np.ndarray, freedom: int | np.ndarray, confidence: float, *, two_sided: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (low, high) of the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
+
+    p is NaN where the variance is 0.
+    """
     reach = t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance)
-    return estimate - reach, estimate + reach
-
-
-def find_p_above(estimate: np.ndarray, variance: np.ndarray, freedom: int | np.ndarray) -> np.ndarray:
-    """Return the one-sided p of the t test that ``estimate`` is above 0; NaN where the variance is 0."""
-    return t.sf(_divide(estimate, variance), freedom)
-
-
-def find_p_differs(estimate: np.ndarray, variance: np.ndarray, freedom: int | np.ndarray) -> np.ndarray:
-    """Return the two-sided p of the t test that ``estimate`` is not 0; NaN where the variance is 0."""
-    return 2 * t.sf(np.abs(_divide(estimate, variance)), freedom)
-
-
-def _divide(estimate: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    return estimate / np.sqrt(np.where(variance > 0, variance, np.nan))
+    ratio = estimate / np.sqrt(np.where(variance > 0, variance, np.nan))
+    p = 2 * t.sf(np.abs(ratio), freedom) if two_sided else t.sf(ratio, freedom)
+    return estimate - reach, estimate + reach, p
 
 
 def control_discoveries(p: np.ndarray) -> np.ndarray:

@@ -1,166 +1,197 @@
-"""Brain responses to checked arrays, and to one RDM per region, subject and time bin."""
+"""Brain responses to checked arrays: which stimulus each presentation showed, which neuroids form a region."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from scipy.sparse import csr_array
 
-from neurolens.compare.distances import METRICS, Metric, compute_gram
-from neurolens.compare.features import average_repeats, check_count, check_numbers
-from neurolens.compare.noise import NOISE_METRICS, NOISES, Design
+from neurolens import labels
+from neurolens.compare.features import check_count, check_numbers, check_real
+from neurolens.compare.settings import warn_user
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import (
-    NEUROID,
-    NEUROID_ID,
-    PRESENTATION,
-    REGION,
-    STIMULUS,
-    STIMULUS_2,
-    STIMULUS_ID,
-    SUBJECT,
-    TIME_BIN,
-    check_dims,
-    get_ids,
-    list_names,
-    suggest_name,
-)
+from neurolens.labels import NEUROID, PRESENTATION, REGION, STIMULUS, STIMULUS_ID, SUBJECT, TIME_BIN, list_names
 
-FLOAT64_EPS = float(np.finfo(np.float64).eps)
+Places = dict[tuple[int, ...], np.ndarray]
 
 
 class Responses(NamedTuple):
     """``values`` (presentation, neuroid, time_bin) and what its axes mean.
 
-    ``ids`` are the stimuli in order of appearance, ``codes`` (presentation,) the place of each in them. ``groups`` has
-    for each of region and subject that is known one label per neuroid; ``time`` the coordinates of time bins, or none.
+    ``ids`` are the stimuli in order of appearance, ``codes`` (presentation,) the place of each in them. ``labels`` has
+    those of each of region and subject that is known, ``members`` a mask (neuroid,) for each place among them that is
+    not empty; ``time`` the coordinates of time bins, or none.
     """
 
     values: np.ndarray
     ids: np.ndarray
     codes: np.ndarray
     neuroids: np.ndarray
-    groups: dict[str, np.ndarray]
-    time: dict[str, xr.DataArray]
+    labels: dict[str, list]
+    members: Places
+    time: dict[str, xr.Variable]
 
-    def list_groups(self) -> tuple[dict[str, list], dict[tuple[int, ...], np.ndarray]]:
-        """Return the labels of region and subject, and which neuroids lie at each place; empty places are left out."""
-        labels = {dim: list(dict.fromkeys(column.tolist())) for dim, column in self.groups.items()}
-        members = {}
-        for place in np.ndindex(*map(len, labels.values())):
-            member = np.ones(len(self.neuroids), dtype=bool)
-            for (dim, column), k in zip(self.groups.items(), place, strict=True):
-                member &= column == labels[dim][k]
-            if member.any():
-                members[place] = member
-        return labels, members
+
+class Targets(NamedTuple):
+    """Responses to predict: ``values`` (stimulus, neuroid), float64, the mean over each stimulus' presentations.
+
+    ``usable`` (neuroid,) is False for those that are NaN somewhere or never vary. ``n_repeats`` is the number of
+    presentations behind a value, the harmonic mean where it differs. ``groups`` holds the (region, subject) that exist,
+    with a mask of their neuroids. ``coords`` are the labels along neuroid; "region" and "subject" become
+    "neuroid_region" and "neuroid_subject", because the answer has dimensions of those names.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    usable: np.ndarray
+    n_repeats: float
+    names: np.ndarray
+    regions: list
+    subjects: list
+    groups: Places
+    coords: dict[str, Any]
+
+
+def number_labels(column: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each label of ``column`` among the different ones, in order of appearance, and those."""
+    codes, known = pd.factorize(np.asarray(column).astype(object), use_na_sentinel=False)
+    return codes, np.asarray(known.tolist())
+
+
+def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return the place of each row's stimulus among the ids, the ids in order of appearance, and the rows' dimension.
+
+    Rows are presentations, with ``stimulus_id``, or stimuli.
+    """
+    if PRESENTATION in data.dims and STIMULUS_ID in data.coords:
+        return *number_labels(data[STIMULUS_ID].values), PRESENTATION
+    if STIMULUS not in data.dims:
+        raise LabelError(
+            f"{name} need the labels of stimuli, and there is no 'stimulus_id' on 'presentation' and no dimension "
+            f"'stimulus' in {data.dims}. Add them with .assign_coords(stimulus_id=('presentation', ids))."
+        )
+    ids = labels.get_ids(data[STIMULUS], STIMULUS, name)
+    return np.arange(len(ids)), ids, STIMULUS
+
+
+def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the mean over the rows (q, ...) of each stimulus 0, 1, ... in ``codes`` (q,), float64."""
+    averaging = csr_array((1 / np.bincount(codes)[codes], (codes, np.arange(len(codes)))))
+    return (averaging @ values.reshape(len(values), -1).astype(np.float64)).reshape(-1, *values.shape[1:])
 
 
 def read_responses(responses: xr.DataArray) -> Responses:
     """Return checked responses (presentation or stimulus, neuroid) or (..., neuroid, time_bin)."""
-    rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     if NEUROID not in responses.dims:
-        flat = [dim for dim in responses.dims if dim not in (rows, TIME_BIN)]
+        flat = [dim for dim in responses.dims if dim not in (PRESENTATION, STIMULUS, TIME_BIN)]
         responses = responses.stack({NEUROID: flat}, create_index=False)
-    timed = TIME_BIN in responses.dims
-    check_dims(responses, (rows, NEUROID, TIME_BIN) if timed else (rows, NEUROID), "responses")
-    responses = responses.transpose(rows, NEUROID, ...)
-    if rows == STIMULUS:
-        presented = get_ids(responses, STIMULUS, "responses").tolist()
-    elif STIMULUS_ID in responses.coords:
-        presented = responses[STIMULUS_ID].values.tolist()
-    else:
-        raise LabelError(
-            "responses have no 'stimulus_id' on 'presentation', so they cannot be matched to stimuli. "
-            "Add it with responses.assign_coords(stimulus_id=('presentation', ids))."
-        )
-    if not responses.sizes[NEUROID]:
+    timed = (TIME_BIN,) if TIME_BIN in responses.dims else ()
+    responses, codes, ids, neuroids = _open_responses(responses, *timed)
+    if not len(neuroids):
         raise InputError("responses hold no neuroids. Select a region that has some.")
-    neuroids = responses[NEUROID_ID].values if NEUROID_ID in responses.coords else np.arange(responses.sizes[NEUROID])
-    values = check_numbers(responses.values, presented, "responses", neuroids)
-    ids = np.asarray(list(dict.fromkeys(presented)))
+    values = check_numbers(responses.values, ids[codes], "responses", neuroids)
     check_count(ids, "responses")
-    place = {stimulus: k for k, stimulus in enumerate(ids.tolist())}
-    groups = {
-        dim: np.broadcast_to(responses[dim].values, neuroids.shape)
-        for dim in (REGION, SUBJECT)
-        if dim in responses.coords
-    }
     time = {str(name): c.variable for name, c in responses.coords.items() if c.dims == (TIME_BIN,)}
     if timed:
         time.setdefault(TIME_BIN, xr.Variable(TIME_BIN, np.arange(responses.sizes[TIME_BIN])))
-    codes = np.array([place[stimulus] for stimulus in presented])
-    return Responses(values.reshape(*values.shape[:2], -1), ids, codes, neuroids, groups, time)
+    known = {dim: responses[dim].values for dim in (REGION, SUBJECT) if dim in responses.coords}
+    groups = _group_neuroids(known, len(neuroids))
+    return Responses(values.reshape(*values.shape[:2], -1), ids, codes, neuroids, *groups, time)
 
 
-def compute_from_responses(responses: xr.DataArray, metric: str, runs: str | None, noise: str) -> xr.DataArray:
-    """Return one RDM for each (region, subject, time_bin) that the responses have."""
-    read = read_responses(responses)
-    design = read_design(responses, read.codes, metric, runs) if metric in NOISE_METRICS else None
-    values = read.values if design else average_repeats(read.values, read.codes, range(len(read.ids)))
-    labels, members = read.list_groups()
-    n, n_times = len(read.ids), values.shape[2]
-    squares = np.full((*map(len, labels.values()), n_times, n, n), np.nan)
-    for place, member in members.items():
-        for t in range(n_times):
-            squares[(*place, t)] = compute_one(values[:, member, t], metric, design, noise)
-    coords = {**labels, **({TIME_BIN: read.time[TIME_BIN]} if read.time else {}), STIMULUS: read.ids}
-    coords[STIMULUS_2] = read.ids
-    return xr.DataArray(
-        squares if read.time else squares[..., 0, :, :], dims=tuple(coords), coords={**coords, **read.time}
-    )
+def read_targets(responses: xr.DataArray) -> Targets:
+    """Return checked responses (presentation, neuroid) or (stimulus, neuroid).
 
+    Raises
+    ------
+    InputError
+        Values are complex or not numbers; a stimulus is NaN in every neuroid; no neuroid can be used.
+    LabelError
+        Dimensions or stimulus labels are missing.
 
-def compute_one(values: np.ndarray, metric: str, design: Design | None = None, noise: str = "identity") -> np.ndarray:
-    """Return the RDM (n, n) of features (n, p), or of single presentations (q, p) with their ``design``."""
-    if design is not None:
-        gram, _ = compute_gram(values, values.mean(axis=0, keepdims=True))
-        return measure_noisy(gram, values.shape[1], metric, design, noise)
-    kernel: Metric = METRICS[metric]
-    gram, row_sum = compute_gram(values, kernel.shift(values))
-    return kernel.distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
-
-
-def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str) -> np.ndarray:
-    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from a Gram of presentations (q, q)."""
-    try:
-        return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
-    except InputError as error:
+    Warns
+    -----
+    RuntimeWarning
+        Neuroids that are NaN somewhere, infinite or constant, named; they get no score.
+    """
+    if not isinstance(responses, xr.DataArray):
         raise InputError(
-            f"metric {metric!r} with noise={noise!r}: {error}. Pass more repeats, or noise='identity'."
-        ) from None
-
-
-def read_design(data: xr.DataArray | xr.Dataset, codes: np.ndarray, metric: str, runs: str | None) -> Design:
-    """Return which presentation showed which stimulus in which run, from the coordinates of its dimension."""
-    repeats = np.bincount(codes)
-    if repeats.max() < 2:
-        raise InputError(
-            f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single presentations with "
-            "'stimulus_id' on 'presentation', or use metric='euclidean'."
+            f"responses must be a DataArray (presentation, neuroid) or (stimulus, neuroid), got "
+            f"{type(responses).__name__}. Label an array first: xr.DataArray(values, dims=('stimulus', 'neuroid'), "
+            "coords={'stimulus': ids})."
         )
-    known = [name for name, c in data.coords.items() if c.shape == codes.shape and name not in (NEUROID_ID, REGION)]
-    chosen = runs or next((name for name in ("run", "repetition") if name in known), None)
-    if metric == "crossnobis" and chosen not in known:
-        error = suggest_name(str(runs), map(str, known), "coordinate on presentation") if runs else LabelError("")
+    if isinstance(responses.indexes.get(NEUROID), pd.MultiIndex):
+        responses = responses.reset_index(NEUROID)
+    responses, codes, ids, neuroids = _open_responses(responses)
+    values = responses.values
+    check_real(values, "responses")
+    finite = np.isfinite(values)
+    dead = ids[np.unique(codes[~finite.any(axis=1)])]
+    if len(dead):
+        raise InputError(
+            f"responses must hold numbers, but every neuroid is NaN or inf for stimuli {list_names(dead)}. Drop those "
+            "presentations first."
+        )
+    whole = finite.all(axis=0)
+    varies = whole & (values != values[:1]).any(axis=0)
+    _warn_unusable(neuroids[~whole], neuroids[whole & ~varies])
+    if not varies.any():
+        raise InputError(f"responses hold no neuroid that can be predicted, of {len(varies)}. Pass some that vary.")
+    means = np.full((len(ids), len(varies)), np.nan)
+    means[:, varies] = average_repeats(values[:, varies], codes)
+    n_repeats = float(1 / np.mean(1 / np.bincount(codes)))
+    defaults = {REGION: "brain", SUBJECT: "group"}
+    known = {dim: responses[dim].values if dim in responses.coords else name for dim, name in defaults.items()}
+    found, groups = _group_neuroids(known, len(varies))
+    along = {str(name): (NEUROID, c.values) for name, c in responses.coords.items() if c.dims == (NEUROID,)}
+    coords = {f"neuroid_{name}" if name in defaults else name: column for name, column in along.items()}
+    return Targets(ids, means, varies, n_repeats, neuroids, found[REGION], found[SUBJECT], groups, coords)
+
+
+def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.ndarray:
+    """Return the place in ``array`` of each neuroid of ``other``, by neuroid_id, and by subject where both have one."""
+    by = [key for key in (labels.NEUROID_ID, SUBJECT) if key in array.coords and key in other.coords]
+    if labels.NEUROID_ID not in by:
         raise LabelError(
-            f"crossnobis needs a coordinate that tells which run each presentation was in: {error} "
-            f"Name it with runs='...'; there are {list_names(known)}."
+            f"{name} and {other_name} must both have 'neuroid_id' along 'neuroid' to be matched. Add it with "
+            ".assign_coords(neuroid_id=('neuroid', ids))."
         )
-    labels = data[chosen].values if metric == "crossnobis" else np.zeros(len(codes))
-    _, runs_ = np.unique(labels, return_inverse=True)
-    if metric == "crossnobis" and runs_.max() == 0:
-        raise InputError(
-            f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another with runs='...'."
+    columns = ([np.broadcast_to(x[key].values, x.sizes[NEUROID]).tolist() for key in by] for x in (array, other))
+    have, want = (list(zip(*column, strict=True)) for column in columns)
+    labels.check_unique(have, f"the neuroids of {name}")
+    labels.check_unique(want, f"the neuroids of {other_name}")
+    place = {key: k for k, key in enumerate(have)}
+    missing, extra = [key for key in want if key not in place], set(have) - set(want)
+    if missing or extra:
+        raise LabelError(
+            f"{name} and {other_name} must hold the same {len(want)} neuroids. Missing from {name}: "
+            f"{list_names(missing)}; only in {name}: {list_names(extra)}. Select the common ones on both sides."
         )
-    return Design(codes, len(repeats), runs_)
+    return np.array([place[key] for key in want])
 
 
-def check_noise(metric: str, runs: str | None, noise: str) -> None:
-    """Raise UnknownNameError or InputError for a metric or settings that cannot be used."""
-    if metric not in METRICS | NOISE_METRICS:
-        known = [*METRICS, *NOISE_METRICS]
-        raise suggest_name(str(metric), known, "metric", f"Choose one of {', '.join(known)}.")
-    if noise not in NOISES:
-        raise suggest_name(str(noise), NOISES, "noise", f"Choose one of {', '.join(NOISES)}.")
-    if runs is not None and metric != "crossnobis":
-        raise InputError(f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out.")
+def _open_responses(responses: xr.DataArray, *more: str) -> tuple[xr.DataArray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``responses`` (rows, neuroid, ...), the stimulus of each row, the ids of stimuli and of neuroids."""
+    rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
+    labels.check_dims(responses, (rows, NEUROID, *more), "responses")
+    codes, ids, _ = read_presented(responses, "responses")
+    unnamed = np.arange(responses.sizes[NEUROID])
+    neuroids = responses[labels.NEUROID_ID].values if labels.NEUROID_ID in responses.coords else unnamed
+    return responses.transpose(rows, NEUROID, ...), codes, ids, neuroids
+
+
+def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str, list], Places]:
+    """Return the labels of each of ``columns`` and the neuroids at each place among them that has any."""
+    numbered = {dim: number_labels(np.broadcast_to(column, n_neuroids)) for dim, column in columns.items()}
+    places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
+    occupied = sorted(set(map(tuple, places.T.tolist())))
+    members = {place: np.all(np.array(place) == places.T, axis=1) for place in occupied}
+    return {dim: known.tolist() for dim, (_, known) in numbered.items()}, members
+
+
+def _warn_unusable(broken: np.ndarray, constant: np.ndarray) -> None:
+    reasons = {"NaN or inf": broken, "no change over presentations": constant}
+    found = [f"{what} in {len(ids)}: {list_names(ids)}" for what, ids in reasons.items() if len(ids)]
+    if found:
+        warn_user(f"some neuroids cannot be predicted and get NaN ({'; '.join(found)}). Drop or repair them.", depth=5)

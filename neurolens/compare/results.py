@@ -5,24 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.comparators import COMPARATORS
 from neurolens.compare.resampling import RESAMPLED, count_freedom, covary_means
 from neurolens.compare.triangles import take_model_pairs
-from neurolens.errors import InputError, MissingToolError
+from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, align_stimuli, suggest_name
 
 if TYPE_CHECKING:
     from rsatoolbox.inference import Result
 
-RSATOOLBOX_METHODS = {
-    "spearman": "spearman",
-    "pearson": "corr",
-    "cosine": "cosine",
-    "rho-a": "rho-a",
-    "tau-a": "tau-a",
-    "whitened-pearson": "corr_cov",
-    "whitened-cosine": "cosine_cov",
-    "bures": "bures",
-}
+RSATOOLBOX_METHODS = {name: name for name in COMPARATORS}
+RSATOOLBOX_METHODS |= {"pearson": "corr", "whitened-pearson": "corr_cov", "whitened-cosine": "cosine_cov"}
 
 
 def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region: str | None = None) -> "Result":
@@ -51,8 +44,6 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
         There is no such region.
     LabelError
         ``model_rdms`` holds other ops.
-    MissingToolError
-        rsatoolbox is not installed.
 
     Notes
     -----
@@ -72,11 +63,9 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
     >>> result.evaluations.shape, [m.name for m in result.models]
     ((20, 2, 1, 1, 3), ['conv', 'relu'])
     """
-    try:
-        from rsatoolbox.inference import Result
-        from rsatoolbox.model import ModelFixed
-    except ImportError as error:
-        raise MissingToolError("rsatoolbox is not installed; pip install rsatoolbox") from error
+    from rsatoolbox.inference import Result
+    from rsatoolbox.model import ModelFixed
+
     regions = scores[REGION].values.tolist()
     if region is None and len(regions) > 1:
         raise InputError(f"a result holds one region, and scores hold {len(regions)}. Pass region={regions[0]!r}.")
@@ -89,19 +78,17 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
             f"a result needs two subjects or more and a score for every op; region {here[REGION].item()!r} has "
             f"{n_subjects} subjects and {int(here['score_mean'].isnull().sum())} ops without a score. Select others."
         )
-    model = take_model_pairs(
-        align_stimuli(model_rdms, scores[OP].values.tolist(), name="model_rdms", other="scores", dims=[OP])
-    )
+    ops = scores[OP].values.tolist()
+    model = take_model_pairs(align_stimuli(model_rdms, ops, name="model_rdms", other="scores", dims=[OP]))
     draws = here["draws"].sel(resampled=list(RESAMPLED)).transpose("bootstrap", OP, "resampled").values
     n_stimuli = int(scores.attrs["n_stimuli"])
+    numbers = {"dof": count_freedom(n_subjects, n_stimuli), "n_rdm": n_subjects, "n_pattern": n_stimuli}
     return Result(
         [ModelFixed(str(op), pairs) for op, pairs in zip(model.ops, model.pairs, strict=True)],
         draws[:, :, None, None, :],
         method=RSATOOLBOX_METHODS[scores.attrs["comparator"]],
         cv_method="dual_bootstrap",
-        noise_ceiling=np.array([float(here["ceiling_lower"]), float(here["ceiling_upper"])]),
+        noise_ceiling=np.array([float(here[f"ceiling_{bound}"]) for bound in ("lower", "upper")]),
         variances=covary_means(draws.transpose(2, 0, 1)),
-        dof=count_freedom(n_subjects, n_stimuli),
-        n_rdm=n_subjects,
-        n_pattern=n_stimuli,
+        **numbers,
     )

@@ -4,23 +4,20 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import nnls
 
-from neurolens.compare.comparators import compare_pairs, find_comparator
+from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.features import read_features
 from neurolens.compare.rdms import compute_rdms
-from neurolens.compare.triangles import take_brain_pairs, take_model_pairs
+from neurolens.compare.responses import match_neuroids
+from neurolens.compare.settings import Seed
+from neurolens.compare.triangles import expand_leading, take_brain_pairs, take_model_pairs
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids
+from neurolens.labels import NEUROID, NEUROID_ID, OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids
 
 PENALTIES = np.logspace(-4, 4, 9)
 
 
 def fit_reweighted_rdms(
-    model: xr.DataArray,
-    brain_rdms: xr.DataArray,
-    *,
-    comparator: str = "pearson",
-    n_folds: int = 4,
-    rng: int | np.random.Generator = 0,
+    model: xr.DataArray, brain_rdms: xr.DataArray, *, comparator: str = "pearson", n_folds: int = 4, rng: Seed = 0
 ) -> xr.Dataset:
     """Similarity to brain RDMs of a weighted sum of feature RDMs, on stimuli that had no part in the weights.
 
@@ -72,28 +69,22 @@ def fit_reweighted_rdms(
             "Pass fewer folds or more stimuli."
         )
     fold_of = np.random.default_rng(rng).permutation(len(ids)) % n_folds
-    first, second = np.triu_indices(len(ids), 1)
     scores = np.full((n_folds, *brain.present.shape), np.nan)
     weights = np.full((*brain.present.shape, len(names)), np.nan)
     for region, subject in np.argwhere(brain.present):
         target = brain.pairs[region, subject]
         for fold in range(n_folds):
-            test = (fold_of[first] == fold) & (fold_of[second] == fold)
-            train = (fold_of[first] != fold) & (fold_of[second] != fold)
-            inner = np.where(fold_of == fold, -1, np.arange(len(ids)) % 2)
-            halves = [train & (inner[first] == h) & (inner[second] == h) for h in (0, 1)]
-            weight = _fit_weights(components[train], target[train], _choose_penalty(components, target, halves))
-            here = np.ones((1, (fold_of == fold).sum()), dtype=int)
+            test, train = _pair_within(fold_of == fold), _pair_within(fold_of != fold)
+            weight = _choose_weights(components, target, train, np.where(fold_of == fold, -1, np.arange(len(ids)) % 2))
             predicted = components[test] @ weight
-            scores[fold, region, subject] = compare_pairs(predicted[None], target[None, test], here, kernel)[0, 0, 0]
-        halves = [(first % 2 == h) & (second % 2 == h) for h in (0, 1)]
-        weights[region, subject] = _fit_weights(components, target, _choose_penalty(components, target, halves))
-    by_brain = (REGION, SUBJECT)
+            scores[fold, region, subject] = compare_whole(predicted[None], target[None, test], kernel)[0, 0]
+        every = np.ones_like(target, dtype=bool)
+        weights[region, subject] = _choose_weights(components, target, every, np.arange(len(ids)) % 2)
     return xr.Dataset(
         {
-            "score": (by_brain, scores.mean(axis=0)),
-            "fold_score": (("fold", *by_brain), scores),
-            "weight": ((*by_brain, "component"), weights),
+            "score": ((REGION, SUBJECT), scores.mean(axis=0)),
+            "fold_score": (("fold", REGION, SUBJECT), scores),
+            "weight": ((REGION, SUBJECT, "component"), weights),
             "fold_member": (("fold", STIMULUS), fold_of == np.arange(n_folds)[:, None]),
         },
         coords={REGION: brain.regions, SUBJECT: brain.subjects, "component": names, STIMULUS: ids},
@@ -102,11 +93,7 @@ def fit_reweighted_rdms(
 
 
 def compare_predicted(
-    predicted: xr.DataArray,
-    measured: xr.DataArray,
-    *,
-    metric: str = "correlation",
-    comparator: str = "pearson",
+    predicted: xr.DataArray, measured: xr.DataArray, *, metric: str = "correlation", comparator: str = "pearson"
 ) -> xr.DataArray:
     """Similarity of the RDM of predicted responses to that of measured ones: voxel-encoding RSA (veRSA).
 
@@ -137,46 +124,29 @@ def compare_predicted(
     """
     kernel = find_comparator(comparator)
     truth = compute_rdms(measured, metric=metric)
-    predicted = (
-        predicted if OP in predicted.dims else predicted.expand_dims(OP if OP in predicted.coords else {OP: ["model"]})
-    )
+    predicted = expand_leading(predicted, {OP: "model"})
     ids = get_ids(predicted, STIMULUS, "predicted")
-    truth = align_stimuli(truth, ids.tolist(), name="measured", other="predicted")
-    predicted = _match_neuroids(predicted, measured)
+    brain = take_brain_pairs(align_stimuli(truth, ids.tolist(), name="measured", other="predicted"))
+    predicted = _order_neuroids(predicted, measured)
     folds = predicted["fold"].values if "fold" in predicted.coords else np.zeros(len(ids))
-    brain = take_brain_pairs(truth)
-    first, second = np.triu_indices(len(ids), 1)
-    scores = np.full((predicted.sizes[OP], *brain.present.shape), np.nan)
-    for k in range(predicted.sizes[OP]):
+    within = [_pair_within(folds == fold) for fold in np.unique(folds)]
+    coords = {OP: predicted[OP].values, REGION: brain.regions, SUBJECT: brain.subjects}
+    scores = np.full([len(names) for names in coords.values()], np.nan)
+    for k in range(len(scores)):
         ours = take_brain_pairs(compute_rdms(predicted.isel({OP: k}, drop=True), metric=metric))
-        for region, subject in np.argwhere(brain.present):
-            parts = []
-            for fold in np.unique(folds):
-                here = (folds[first] == fold) & (folds[second] == fold)
-                x, y = (side.pairs[region, subject, here][None] for side in (ours, brain))
-                parts.append(compare_pairs(x, y, np.ones((1, (folds == fold).sum()), dtype=int), kernel)[0, 0, 0])
-            scores[k, region, subject] = np.mean(parts)
-    return xr.DataArray(
-        scores,
-        dims=(OP, REGION, SUBJECT),
-        coords={OP: predicted[OP].values, REGION: brain.regions, SUBJECT: brain.subjects},
-        name="score",
-        attrs={"method": "veRSA", "metric": metric, "comparator": comparator},
-    )
+        for place in np.argwhere(brain.present):
+            x, y = (side.pairs[*place][None] for side in (ours, brain))
+            scores[k, *place] = np.mean([compare_whole(x[:, here], y[:, here], kernel) for here in within])
+    attrs = {"method": "veRSA", "metric": metric, "comparator": comparator}
+    return xr.DataArray(scores, dims=tuple(coords), coords=coords, name="score", attrs=attrs)
 
 
-def _match_neuroids(predicted: xr.DataArray, measured: xr.DataArray) -> xr.DataArray:
+def _order_neuroids(predicted: xr.DataArray, measured: xr.DataArray) -> xr.DataArray:
     """Return ``predicted`` in the order of the neuroids of ``measured``, with their region and subject."""
-    sides = []
-    for array, name in ((predicted, "predicted"), (measured, "measured")):
-        if "neuroid_id" not in array.coords:
-            raise InputError(f"{name} must have 'neuroid_id' on 'neuroid'. Add it with {name}.assign_coords(...).")
-        sides.append(array.reset_coords(drop=True).assign_coords({NEUROID: array["neuroid_id"].values}))
-    ids = get_ids(sides[1], NEUROID, "measured").tolist()
-    aligned = align_stimuli(sides[0], ids, name="predicted", other="measured", dims=(NEUROID,))
-    kept = {dim: measured[dim].variable for dim in ("neuroid_id", REGION, SUBJECT) if dim in measured.coords}
+    aligned = predicted.isel({NEUROID: match_neuroids(predicted, measured, "predicted", "measured")})
+    kept = {dim: measured[dim].variable for dim in (NEUROID_ID, REGION, SUBJECT) if dim in measured.coords}
     fold = {"fold": predicted["fold"].variable} if "fold" in predicted.coords else {}
-    return aligned.drop_vars(NEUROID).assign_coords({**kept, **fold})
+    return aligned.reset_coords(drop=True).assign_coords({**kept, **fold})
 
 
 def _read_components(model: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -214,3 +184,15 @@ def _choose_penalty(components: np.ndarray, target: np.ndarray, halves: list[np.
             error += float((left**2).mean())
         errors.append(error)
     return float(PENALTIES[int(np.argmin(errors))])
+
+
+def _choose_weights(components: np.ndarray, target: np.ndarray, train: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return weights from the pairs ``train``, with the penalty chosen between the pairs within each ``half`` (n,)."""
+    halves = [_pair_within(half == h) for h in (0, 1)]
+    return _fit_weights(components[train], target[train], _choose_penalty(components, target, halves))
+
+
+def _pair_within(member: np.ndarray) -> np.ndarray:
+    """Return which pairs (pair,) are of two stimuli that are both ``member`` (n,)."""
+    first, second = np.triu_indices(len(member), 1)
+    return member[first] & member[second]

@@ -57,11 +57,7 @@ def split_kernel(kernel: torch.Tensor, train: torch.Tensor, test: torch.Tensor) 
 
 
 def fit_ridge(
-    spectrum: Spectrum,
-    targets: torch.Tensor,
-    alphas: torch.Tensor,
-    select: str = "gcv",
-    blocks: Sequence[torch.Tensor] = (),
+    spectrum: Spectrum, targets: torch.Tensor, alphas: torch.Tensor, select: str = "gcv", blocks: Sequence = ()
 ) -> Fit:
     """Return ridge for ``targets`` (n, v), centred, with the best of ``alphas`` (a,) > 0 for each voxel.
 
@@ -102,16 +98,13 @@ def score_loo(spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blo
     return torch.stack([_sum_squares(vectors * w / f[:, None], rotated) for w, f in zip(left, free.T, strict=True)])
 
 
-def score_folds(
-    spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blocks: Sequence[torch.Tensor]
-) -> torch.Tensor:
+def score_folds(spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blocks: Sequence) -> torch.Tensor:
     """Return the squared error of leaving each of ``blocks`` out (a, v): (I - H_BB)^-1 residual_B summed in squares.
 
     Exact for any block, intercept included, without fitting again: the identity behind PRESS, for several rows.
     """
-    losses = []
+    losses, rows = [], [spectrum.vectors[block] for block in blocks]
     for w in left:
-        rows = [spectrum.vectors[block] for block in blocks]
         errors = [torch.linalg.solve((row * w) @ row.T - 1 / len(w), row * w) for row in rows]
         losses.append(_sum_squares(torch.cat(errors), rotated))
     return torch.stack(losses)
@@ -122,11 +115,8 @@ def _sum_squares(operator: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
     return torch.linalg.vector_norm(operator @ rotated, dim=0) ** 2
 
 
-SELECTORS: dict[str, Callable[[Spectrum, torch.Tensor, torch.Tensor, Sequence[torch.Tensor]], torch.Tensor]] = {
-    "gcv": score_gcv,
-    "loo": score_loo,
-    "folds": score_folds,
-}
+Selector = Callable[[Spectrum, torch.Tensor, torch.Tensor, Sequence], torch.Tensor]
+SELECTORS: dict[str, Selector] = {"gcv": score_gcv, "loo": score_loo, "folds": score_folds}
 
 
 def find_edges(spectrum: Spectrum, alphas: torch.Tensor) -> tuple[bool, bool]:

@@ -1,18 +1,19 @@
 """One RDM around each voxel: the neighbours within a radius."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from scipy.spatial import cKDTree
 
-from neurolens.compare.comparators import compare_pairs, find_comparator
-from neurolens.compare.features import average_repeats
-from neurolens.compare.noise import NOISE_METRICS
-from neurolens.compare.responses import check_noise, compute_one, read_design, read_responses
+from neurolens.compare.comparators import compare_whole, find_comparator
+from neurolens.compare.noise import Design, check_noise, read_design
+from neurolens.compare.rdms import compute_one
+from neurolens.compare.responses import average_repeats, read_responses
 from neurolens.compare.triangles import take_model_pairs
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, check_unique
+from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, check_unique
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
@@ -72,12 +73,14 @@ def compute_searchlight_rdms(
     >>> dict(rdms.sizes), rdms.n_voxels.values.tolist()
     ({'neuroid': 4, 'stimulus': 3, 'stimulus_2': 3}, [2, 3, 3, 2])
     """
-    search = _Search(responses, radius, centers, metric, runs, noise)
-    squares = np.empty((len(search.places), len(search.ids), len(search.ids)))
-    for batch, part in search.iterate_rdms():
+    check_noise(metric, runs, noise)
+    search = _read_search(responses, radius, centers, metric, runs)
+    squares = np.empty((len(search.members), len(search.ids), len(search.ids)))
+    for batch, part in _iterate_rdms(search, metric, noise):
         squares[batch] = part
-    rdms = xr.DataArray(squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=search.label_centers(), name="rdm")
-    return rdms.assign_coords({STIMULUS: search.ids, STIMULUS_2: search.ids}).assign_attrs(metric=metric, radius=radius)
+    coords = search.coords | {STIMULUS: search.ids, STIMULUS_2: search.ids}
+    attrs = {"metric": metric, "radius": radius}
+    return xr.DataArray(squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=coords, name="rdm", attrs=attrs)
 
 
 def compare_searchlight(
@@ -119,75 +122,60 @@ def compare_searchlight(
     """
     kernel = find_comparator(comparator)
     model = take_model_pairs(model_rdms)
-    search = _Search(responses, radius, centers, metric, runs, noise)
-    have, wanted = search.ids.tolist(), model.ids.tolist()
-    if set(have) != set(wanted):
-        raise LabelError(
-            f"responses and model_rdms must hold the same stimuli, got {len(have)} and {len(wanted)} with "
-            f"{len(set(have) & set(wanted))} in common. Keep the common ones on both sides."
-        )
-    order = [have.index(stimulus) for stimulus in wanted]
+    check_noise(metric, runs, noise)
+    search = _read_search(responses, radius, centers, metric, runs)
+    places = xr.DataArray(np.arange(len(search.ids)), dims=STIMULUS, coords={STIMULUS: search.ids})
+    order = align_stimuli(places, model.ids.tolist(), name="responses", other="model_rdms").values
     first, second = np.triu_indices(len(order), 1)
-    usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
-    everything = np.ones((1, len(order)), dtype=int)
-    scores = np.full((len(model.ops), len(search.places)), np.nan)
-    for batch, squares in search.iterate_rdms():
-        pairs = squares[:, order][:, :, order][:, first, second]
-        known = np.flatnonzero(~np.isnan(pairs).any(axis=1) & (np.ptp(pairs, axis=1) > 0))
-        scores[np.ix_(usable, batch.start + known)] = compare_pairs(
-            model.pairs[usable], pairs[known], everything, kernel
-        )[0]
-    result = xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.label_centers(), name="score")
-    return result.assign_attrs(comparator=comparator, metric=metric, radius=radius)
+    scores = np.full((len(model.ops), len(search.members)), np.nan)
+    for batch, squares in _iterate_rdms(search, metric, noise):
+        pairs = squares[:, order[first], order[second]]
+        pairs[np.ptp(pairs, axis=1) == 0] = np.nan
+        scores[:, batch] = compare_whole(model.pairs, pairs, kernel)
+    attrs = {"comparator": comparator, "metric": metric, "radius": radius}
+    return xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.coords, name="score", attrs=attrs)
 
 
-class _Search:
-    """Checked responses of one subject and the neighbourhood of each centre."""
+class Search(NamedTuple):
+    """Checked responses ``values`` (row, neuroid) of one subject, which ``members`` surround each centre, and labels.
 
-    def __init__(
-        self,
-        responses: xr.DataArray,
-        radius: float,
-        centers: Sequence | None,
-        metric: str,
-        runs: str | None,
-        noise: str,
-    ) -> None:
-        check_noise(metric, runs, noise)
-        read = read_responses(responses)
-        _check_searchlight(responses, radius)
-        self.ids, self.metric, self.noise = read.ids, metric, noise
-        self.design = read_design(responses, read.codes, metric, runs) if metric in NOISE_METRICS else None
-        values = read.values[:, :, 0]
-        self.values = values if self.design else average_repeats(values, read.codes, range(len(read.ids)))
-        self.points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
-        known = read.neuroids.tolist()
-        missing = [c for c in centers if c not in known] if centers is not None else []
-        if missing:
-            raise LabelError(f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}.")
-        self.places = np.array([known.index(c) for c in centers] if centers is not None else range(len(known)))
-        self.names = read.neuroids[self.places]
-        self.members = cKDTree(self.points).query_ball_point(self.points[self.places], radius * (1 + 1e-9))
+    Rows are stimuli, in the order of ``ids``, or presentations as in ``design``; ``coords`` are those of the centres.
+    """
 
-    def iterate_rdms(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (centres, RDMs) a batch at a time."""
-        step = max(1, BATCH_BYTES // (8 * len(self.ids) ** 2))
-        for start in range(0, len(self.places), step):
-            batch = slice(start, min(start + step, len(self.places)))
-            yield (
-                batch,
-                np.stack(
-                    [
-                        compute_one(self.values[:, sorted(member)], self.metric, self.design, self.noise)
-                        for member in self.members[batch]
-                    ]
-                ),
-            )
+    values: np.ndarray
+    ids: np.ndarray
+    design: Design | None
+    members: list[list[int]]
+    coords: dict
 
-    def label_centers(self) -> dict:
-        """Return the coordinates of the centres."""
-        columns = {axis: (NEUROID, self.points[self.places, k]) for k, axis in enumerate(AXES)}
-        return {NEUROID: self.names, **columns, "n_voxels": (NEUROID, [len(member) for member in self.members])}
+
+def _read_search(
+    responses: xr.DataArray, radius: float, centers: Sequence | None, metric: str, runs: str | None
+) -> Search:
+    """Return what a searchlight needs, checked."""
+    read = read_responses(responses)
+    _check_searchlight(responses, radius)
+    design = read_design(responses, read.codes, metric, runs)
+    values = read.values[:, :, 0] if design else average_repeats(read.values[:, :, 0], read.codes)
+    points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
+    known = read.neuroids.tolist()
+    missing = [c for c in centers if c not in known] if centers is not None else []
+    if missing:
+        raise LabelError(f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}.")
+    places = np.array([known.index(c) for c in centers] if centers is not None else range(len(known)))
+    members = cKDTree(points).query_ball_point(points[places], radius * (1 + 1e-9), return_sorted=True)
+    columns = {axis: (NEUROID, points[places, k]) for k, axis in enumerate(AXES)}
+    coords = {NEUROID: read.neuroids[places], **columns, "n_voxels": (NEUROID, [len(member) for member in members])}
+    return Search(values, read.ids, design, members, coords)
+
+
+def _iterate_rdms(search: Search, metric: str, noise: str) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (centres, RDMs) a batch at a time."""
+    step = max(1, BATCH_BYTES // (8 * len(search.ids) ** 2))
+    for start in range(0, len(search.members), step):
+        members = search.members[start : start + step]
+        squares = [compute_one(search.values[:, member], metric, search.design, noise) for member in members]
+        yield slice(start, start + len(members)), np.stack(squares)
 
 
 def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
@@ -199,9 +187,7 @@ def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
             "responses.assign_coords(voxel_x=('neuroid', x))."
         )
     if responses.ndim != 2:
-        raise LabelError(
-            f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select with .isel(time_bin=0)."
-        )
+        raise LabelError(f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select .isel(time_bin=0).")
     subjects = np.unique(responses[SUBJECT].values) if SUBJECT in responses.coords else [""]
     if len(subjects) > 1:
         raise LabelError(

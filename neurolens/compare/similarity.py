@@ -1,6 +1,5 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
-import warnings
 from functools import partial
 
 import numpy as np
@@ -8,8 +7,10 @@ import xarray as xr
 
 from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
+from neurolens.compare.resampling import draw_stimuli
+from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on, warn_user
 from neurolens.compare.timing import merge_time, split_time
-from neurolens.compare.triangles import take_brain_pairs, take_model_pairs
+from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
@@ -85,7 +86,8 @@ def compare_rdms(
     -----
     Intervals are over stimuli only: they say how scores would change with other stimuli, not with other subjects; for
     both, and for p values, see ``bootstrap_scores``. Pairs of a stimulus with its own copy are dropped (bures: lie at
-    distance 0). A draw in which a score is undefined is left out of its interval.
+    distance 0). A draw of fewer than three different stimuli, or in which a score is undefined, is left out of its
+    interval.
     Time O(draws ops brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
     ``n_bootstrap`` small); memory is bounded by blocks, plus ``bootstrap_mean``.
 
@@ -114,116 +116,86 @@ def compare_rdms(
         flat, timed = merge_time(brain_rdms)
         again = partial(compare_rdms, comparator=comparator, n_bootstrap=n_bootstrap, n_splits=n_splits)
         return split_time(again(model_rdms, flat, confidence=confidence, rng=rng), timed)
-    kernel = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    brain = take_brain_pairs(brain_rdms, model.ids)
+    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
-    _check_settings(n_bootstrap, n_splits, confidence, n_stimuli)
+    for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):
+        check_whole(number, name, 0, 20)
+    if n_splits and n_stimuli < 6:
+        raise InputError(f"half splits need at least 6 stimuli, got {n_stimuli}. Pass n_splits=0 or more stimuli.")
+    check_share(confidence, "confidence", 0.95)
 
     draw_rng, split_rng = np.random.default_rng(rng).spawn(2)
-    draws = draw_rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=n_bootstrap)
+    draws = draw_stimuli(n_stimuli, n_bootstrap, draw_rng)
     member = np.zeros((n_splits, n_stimuli), dtype=bool)
     for row in member:
         row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
     halves = np.stack([member, ~member], axis=1).reshape(-1, n_stimuli)
-    whole = np.ones((1, n_stimuli), dtype=int)
 
-    score, ci_low, ci_high = np.full((3, *shape), np.nan)
-    mean, mean_low, mean_high = np.full((3, *shape[:2]), np.nan)
+    score, low, high = np.full((3, *shape), np.nan)
+    mean_low, mean_high = np.full((2, *shape[:2]), np.nan)
     boot_mean = np.full((n_bootstrap, *shape[:2]), np.nan, dtype=np.float32)
     split_score = np.full((len(halves), *shape), np.nan)
     usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
     n_brains = int(brain.present.sum())
     width = max(1, min(BLOCK_PAIRS // model.pairs.shape[1], BLOCK_DRAWS // (max(1, n_bootstrap) * n_brains)))
     for ops in np.split(usable, range(width, len(usable), width)):
-        pairs = model.pairs[ops]
-        score[ops] = _score(pairs, brain.pairs, brain.present, whole, kernel)[0]
-        mean[ops] = mean_subjects(score[ops], brain.present)
-        split_score[:, ops] = _score(pairs, brain.pairs, brain.present, halves, kernel)
-        drawn = _score(pairs, brain.pairs, brain.present, draws, kernel)
+        score[ops] = compare_draws(model.pairs[ops], brain, np.ones((1, n_stimuli), dtype=int), kernel)[0]
+        split_score[:, ops] = compare_draws(model.pairs[ops], brain, halves, kernel)
+        drawn = compare_draws(model.pairs[ops], brain, draws, kernel)
         drawn_mean = mean_subjects(drawn, brain.present)
-        ci_low[ops], ci_high[ops] = percentile_interval(drawn, confidence)
+        low[ops], high[ops] = percentile_interval(drawn, confidence)
         mean_low[ops], mean_high[ops] = percentile_interval(drawn_mean, confidence)
         boot_mean[:, ops] = drawn_mean
     warn_undefined(model.ops[np.isnan(score[:, brain.present]).any(axis=1)])
 
     ceilings = bound_scores(brain, kernel, comparator)
-    by_subject, by_region = (OP, REGION, SUBJECT), (OP, REGION)
     kind = ceilings["ceiling_lower"].attrs
+    by_region, by_subject = (OP, REGION), (OP, REGION, SUBJECT)
+    split_mean, mean = (mean_subjects(x, brain.present) for x in (split_score, score))
+    split_mean, split_score = (x.reshape(n_splits, 2, *x.shape[1:]) for x in (split_mean, split_score))
+    numbers = {"n_bootstrap": int(n_bootstrap), "n_splits": int(n_splits), "confidence": float(confidence)}
     return xr.Dataset(
         {
             "score": (by_subject, score, kind),
-            "ci_low": (by_subject, ci_low),
-            "ci_high": (by_subject, ci_high),
+            **put_on(by_subject, ci_low=low, ci_high=high),
             "score_mean": (by_region, mean, kind),
-            "mean_ci_low": (by_region, mean_low),
-            "mean_ci_high": (by_region, mean_high),
-            "ceiling_lower": ceilings["ceiling_lower"],
-            "ceiling_upper": ceilings["ceiling_upper"],
+            **put_on(by_region, mean_ci_low=mean_low, mean_ci_high=mean_high),
+            **ceilings[["ceiling_lower", "ceiling_upper"]].data_vars,
             "bootstrap_mean": (("bootstrap", *by_region), boot_mean),
-            "split_score": (
-                ("split", "half", *by_region),
-                mean_subjects(split_score, brain.present).reshape(n_splits, 2, *shape[:2]),
-            ),
-            "split_subject_score": (("split", "half", *by_subject), split_score.reshape(n_splits, 2, *shape)),
+            "split_score": (("split", "half", *by_region), split_mean),
+            "split_subject_score": (("split", "half", *by_subject), split_score),
             "split_member": (("split", STIMULUS), member),
         },
-        coords={
-            OP: model.ops,
-            REGION: brain.regions,
-            SUBJECT: brain.subjects,
-            STIMULUS: model.ids,
-            "half": ["a", "b"],
-        },
-        attrs={
-            "method": "rsa",
-            "comparator": comparator,
-            "metric": str(model_rdms.attrs.get("metric", "unknown")),
-            "n_stimuli": n_stimuli,
-            "n_bootstrap": int(n_bootstrap),
-            "n_splits": int(n_splits),
-            "confidence": float(confidence),
-            "rng": "generator" if isinstance(rng, np.random.Generator) else int(rng),
-            "ceiling_kind": ceilings.attrs["ceiling_kind"],
-            "ceiling_note": ceilings.attrs["ceiling_note"],
-        },
+        coords={OP: model.ops, REGION: brain.regions, SUBJECT: brain.subjects, STIMULUS: model.ids, "half": ["a", "b"]},
+        attrs=ceilings.attrs | describe_rsa(model_rdms, n_stimuli, rng, **numbers),
     )
 
 
-def _score(
-    pairs: np.ndarray, brain_pairs: np.ndarray, present: np.ndarray, counts: np.ndarray, comparator: Comparator
-) -> np.ndarray:
-    """Return (draw, op, region, subject) for ``pairs`` (op, pair), NaN where a brain RDM is not ``present``."""
-    result = np.full((len(counts), len(pairs), *present.shape), np.nan)
-    result[:, :, present] = compare_pairs(pairs, brain_pairs[present], counts, comparator)
+def read_sides(
+    model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: str
+) -> tuple[Comparator, ModelPairs, BrainPairs]:
+    """Return what compares, and both sides as pairs with their stimuli in one order."""
+    kernel, model = find_comparator(comparator), take_model_pairs(model_rdms)
+    return kernel, model, take_brain_pairs(brain_rdms, model.ids)
+
+
+def compare_draws(x: np.ndarray, brain: BrainPairs, counts: np.ndarray, comparator: Comparator) -> np.ndarray:
+    """Return the similarity (d, m, region, subject) of ``x`` (m, p) to each brain RDM under ``counts`` (d, n).
+
+    NaN for those of ``x`` with NaN, for a subject without the region, and for draws of fewer than three stimuli.
+    """
+    usable, enough = ~np.isnan(x).any(axis=1), (counts > 0).sum(axis=1) >= 3
+    scores = np.full((len(counts), len(x), brain.present.sum()), np.nan)
+    scores[np.ix_(enough, usable)] = compare_pairs(x[usable], brain.pairs[brain.present], counts[enough], comparator)
+    result = np.full((*scores.shape[:2], *brain.present.shape), np.nan)
+    result[:, :, brain.present] = scores
     return result
-
-
-def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Return the mean over the subjects ``present`` (region, subject); NaN if any of them is undefined, or none is."""
-    count = present.sum(axis=-1)
-    return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
-
-
-def _check_settings(n_bootstrap: int, n_splits: int, confidence: float, n_stimuli: int) -> None:
-    """Raise InputError for settings that cannot be used."""
-    for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):
-        if not isinstance(number, int | np.integer) or number < 0:
-            raise InputError(f"{name} must be a whole number, 0 or more, got {number!r}. Pass e.g. {name}=20.")
-    if n_splits and n_stimuli < 6:
-        raise InputError(
-            f"half splits need at least 6 stimuli, 3 in each half, got {n_stimuli}. Pass n_splits=0 or more stimuli."
-        )
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie between 0 and 1, got {confidence!r}. Pass e.g. confidence=0.95.")
 
 
 def warn_undefined(ops: np.ndarray) -> None:
     """Warn once, naming the ops without a score."""
     if len(ops):
-        warnings.warn(
+        warn_user(
             f"no score for {list_names(ops)}: the RDM holds NaN or does not vary over pairs. Leave those ops out, or "
-            "drop the stimuli that compute_rdms warned about.",
-            RuntimeWarning,
-            stacklevel=3,
+            "drop the stimuli that compute_rdms warned about."
         )

@@ -8,19 +8,17 @@ import xarray as xr
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from neurolens.compare.responses import number_labels, read_presented
+from neurolens.compare.settings import Seed
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import PRESENTATION, STIMULUS, STIMULUS_ID, align_stimuli, get_ids, list_names
+from neurolens.labels import STIMULUS, align_stimuli, list_names
 
 # Of two held-out stimuli every correlation is 1 or -1.
 MIN_TEST = 3
 
 
 def split_stimuli(
-    data: xr.DataArray | xr.Dataset,
-    *,
-    n_folds: int | None = 5,
-    by: str | None = None,
-    rng: int | np.random.Generator = 0,
+    data: xr.DataArray | xr.Dataset, *, n_folds: int | None = 5, by: str | None = None, rng: Seed = 0
 ) -> xr.DataArray:
     """Fold of each stimulus, so that whatever belongs together is held out together.
 
@@ -66,7 +64,7 @@ def split_stimuli(
     >>> np.bincount(split_stimuli(responses, n_folds=2)).tolist()
     [3, 3]
     """
-    ids, presented, dim = _read_presented(data)
+    presented, ids, dim = read_presented(data, "folds")
     unit = np.arange(len(ids)) if by is None else _join_groups(data, by, dim, presented, len(ids))
     sizes = np.bincount(unit)
     what = "stimuli" if by is None else f"groups of stimuli by {by!r} (groups that share a stimulus count as one)"
@@ -84,18 +82,17 @@ def split_stimuli(
     return folds
 
 
-def read_folds(
-    cv: int | str | xr.DataArray, data: xr.DataArray, ids: Sequence[Any], rng: int | np.random.Generator
-) -> np.ndarray:
+def read_folds(cv: int | str | xr.DataArray, data: xr.DataArray, ids: Sequence[Any], rng: Seed) -> np.ndarray:
     """Return the fold (n,) of each of ``ids``, from a number of folds, the name of a coordinate or ready folds."""
-    if isinstance(cv, str):
-        folds = split_stimuli(data, n_folds=None, by=cv)
-    elif isinstance(cv, xr.DataArray):
+    if isinstance(cv, xr.DataArray):
         check_folds(cv)
-        folds = cv
     else:
-        folds = split_stimuli(data, n_folds=cv, rng=rng)
-    return align_stimuli(folds, list(ids), name="cv", other="the responses").values.astype(int)
+        cv = (
+            split_stimuli(data, n_folds=None, by=cv)
+            if isinstance(cv, str)
+            else split_stimuli(data, n_folds=cv, rng=rng)
+        )
+    return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
 
 
 def check_folds(folds: xr.DataArray) -> None:
@@ -129,24 +126,7 @@ def check_inner(fold: np.ndarray) -> None:
         )
 
 
-def _read_presented(data: xr.DataArray | xr.Dataset) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the stimulus ids in order of appearance, the place of each presentation's stimulus, and its dimension."""
-    if PRESENTATION in data.dims and STIMULUS_ID in data.coords:
-        presented = data[STIMULUS_ID].values.tolist()
-        place = {stimulus: k for k, stimulus in enumerate(dict.fromkeys(presented))}
-        return np.asarray(list(place)), np.array([place[stimulus] for stimulus in presented]), PRESENTATION
-    if STIMULUS not in data.dims:
-        raise LabelError(
-            f"folds need the labels of stimuli: 'stimulus', or 'stimulus_id' along 'presentation'; got {data.dims}. "
-            "Add them with .assign_coords(stimulus_id=('presentation', ids))."
-        )
-    ids = get_ids(data[STIMULUS], STIMULUS, "the data to split")
-    return ids, np.arange(len(ids)), STIMULUS
-
-
-def _join_groups(
-    data: xr.DataArray | xr.Dataset, by: str, dim: str, presented: np.ndarray, n_stimuli: int
-) -> np.ndarray:
+def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli: int) -> np.ndarray:
     """Return the unit (n_stimuli,) of each stimulus: groups of ``by`` that share a stimulus are one unit."""
     if by not in data.coords or data[by].dims != (dim,):
         along = [str(name) for name, c in data.coords.items() if c.dims == (dim,)]
@@ -154,11 +134,9 @@ def _join_groups(
             f"there is no coordinate {by!r} along '{dim}' to split by; there are {list_names(along)}. "
             f"Add it with .assign_coords({by}=('{dim}', labels))."
         )
-    labels = data[by].values.tolist()
-    place = {label: k for k, label in enumerate(dict.fromkeys(labels))}
-    groups = n_stimuli + np.array([place[label] for label in labels])
-    size = n_stimuli + len(place)
-    links = csr_array((np.ones(len(groups)), (presented, groups)), shape=(size, size))
+    groups, names = number_labels(data[by].values)
+    size = n_stimuli + len(names)
+    links = csr_array((np.ones(len(groups)), (presented, n_stimuli + groups)), shape=(size, size))
     return connected_components(links, directed=False)[1][:n_stimuli]
 
 

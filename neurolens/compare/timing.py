@@ -3,13 +3,13 @@
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.triangles import expand_leading
 from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN, get_ids
 
 
 def merge_time(rdms: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Return ``rdms`` with region and time_bin as one dimension "region", and ``rdms`` with both labelled."""
-    if REGION not in rdms.dims:
-        rdms = rdms.expand_dims(REGION if REGION in rdms.coords else {REGION: ["brain"]})
+    rdms = expand_leading(rdms, {REGION: "brain"})
     if TIME_BIN not in rdms.coords:
         rdms = rdms.assign_coords({TIME_BIN: np.arange(rdms.sizes[TIME_BIN])})
     regions, times = (get_ids(rdms, dim, "brain_rdms") for dim in (REGION, TIME_BIN))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.features import check_count, check_real
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids, list_names
 
@@ -31,7 +32,7 @@ class BrainPairs(NamedTuple):
 
 def take_model_pairs(rdms: xr.DataArray) -> ModelPairs:
     """Return the pairs of model RDMs (op, stimulus, stimulus_2) or (stimulus, stimulus_2), as op "model"."""
-    rdms = _expand_dims(rdms, {OP: "model"}, "model_rdms")
+    rdms = _order_dims(rdms, {OP: "model"}, "model_rdms")
     ids = get_ids(rdms, STIMULUS, "model_rdms")
     return ModelPairs(_take_pairs(rdms, ids, "model_rdms", "its 'stimulus' labels"), rdms[OP].values, ids)
 
@@ -41,7 +42,7 @@ def take_brain_pairs(rdms: xr.DataArray, ids: np.ndarray | None = None) -> Brain
 
     A missing region is called "brain", a missing subject "group".
     """
-    rdms = _expand_dims(rdms, {REGION: "brain", SUBJECT: "group"}, "brain_rdms")
+    rdms = _order_dims(rdms, {REGION: "brain", SUBJECT: "group"}, "brain_rdms")
     other = "its 'stimulus' labels" if ids is None else "model_rdms"
     pairs = _take_pairs(rdms, get_ids(rdms, STIMULUS, "brain_rdms") if ids is None else ids, "brain_rdms", other)
     missing = np.isnan(pairs)
@@ -61,7 +62,13 @@ def take_brain_pairs(rdms: xr.DataArray, ids: np.ndarray | None = None) -> Brain
     return BrainPairs(pairs, present, rdms[REGION].values, rdms[SUBJECT].values)
 
 
-def _expand_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.DataArray:
+def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Return the mean over the subjects ``present`` (region, subject); NaN if any of them is undefined, or none is."""
+    count = present.sum(axis=-1)
+    return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
+
+
+def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.DataArray:
     """Return ``rdms`` with the dimensions of ``defaults`` in front, labelled and checked to be unique."""
     if not isinstance(rdms, xr.DataArray):
         raise InputError(
@@ -75,33 +82,33 @@ def _expand_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.
             f"{tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. Rename with {name}.rename(old='new') or select with "
             f"{name}.isel(...)."
         )
-    for dim, label in defaults.items():
-        if dim not in rdms.dims:
-            rdms = rdms.expand_dims(dim) if dim in rdms.coords else rdms.expand_dims({dim: np.array([label])})
+    rdms = expand_leading(rdms, defaults)
+    for dim in defaults:
         get_ids(rdms, dim, name)
     return rdms.transpose(*defaults, STIMULUS, STIMULUS_2)
 
 
+def expand_leading(array: xr.DataArray, defaults: dict[str, str]) -> xr.DataArray:
+    """Return ``array`` with the dimensions of ``defaults`` it lacks, labelled by its coordinate or the default."""
+    for dim, label in defaults.items():
+        if dim not in array.dims:
+            array = array.expand_dims(dim if dim in array.coords else {dim: np.array([label])})
+    return array
+
+
 def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:
     """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares."""
-    if len(ids) < 3:
-        raise InputError(f"{name} must hold at least 3 stimuli, got {len(ids)}. Pass more stimuli.")
-    if rdms.dtype.kind not in "fiub":
-        raise InputError(f"{name} must be real numbers, got dtype {rdms.dtype}. Pass dissimilarities.")
+    check_count(ids, name)
+    check_real(rdms, name)
     squares = align_stimuli(rdms, ids.tolist(), name=name, other=other).values.astype(np.float64, copy=False)
     first, second = np.triu_indices(len(ids), 1)
     pairs, mirrored = squares[..., first, second], squares[..., second, first]
     if np.isinf(pairs).any():
         raise InputError(f"{name} must be finite, but some dissimilarities are infinite. Drop or repair those first.")
     slack = TOLERANCE * np.nanmax(np.abs(pairs), initial=0.0)
-    for ok, what, fix in (
-        (np.allclose(pairs, mirrored, rtol=0, atol=slack, equal_nan=True), "symmetric", "(x + x.T) / 2"),
-        (
-            np.nanmax(np.abs(np.diagonal(squares, axis1=-2, axis2=-1)), initial=0.0) <= slack,
-            "zero on the diagonal",
-            "1 - x for similarities",
-        ),
-    ):
-        if not ok:
-            raise InputError(f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}.")
+    symmetric = np.allclose(pairs, mirrored, rtol=0, atol=slack, equal_nan=True)
+    diagonal = np.nanmax(np.abs(np.diagonal(squares, axis1=-2, axis2=-1)), initial=0.0)
+    if not symmetric or diagonal > slack:
+        what, fix = ("zero on the diagonal", "1 - x for similarities") if symmetric else ("symmetric", "(x + x.T) / 2")
+        raise InputError(f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}.")
     return pairs

@@ -33,6 +33,11 @@ def count_stimuli(n_pairs: int) -> int:
     return round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
 
 
+def count_once(pairs: np.ndarray) -> np.ndarray:
+    """Return the counts (1, n) that take each stimulus of ``pairs`` (k, p) once."""
+    return np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
+
+
 def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (draws, weights) in blocks of draws, with weights (d', p) = c_i c_j for ``counts`` (d, n)."""
     first, second = np.triu_indices(counts.shape[1], 1)
@@ -42,6 +47,13 @@ def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield slice(start, start + len(block)), block[:, first] * block[:, second]
 
 
+def centre_rows(pairs: np.ndarray) -> np.ndarray:
+    """Return each row less its mean, exactly zero if constant."""
+    # Taking off the first value before the mean makes a constant vector exactly zero.
+    pairs = pairs - pairs[:, :1]
+    return pairs - pairs.mean(axis=1, keepdims=True)
+
+
 def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted means of x y, x^2 and y^2 about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
     return _product_moments(x, y, counts, centred=False)
@@ -49,9 +61,7 @@ def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
 
 def centred_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted covariances and variances, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
-    # Taking off the first value before the mean makes a constant vector exactly zero.
-    x, y = x - x[:, :1], y - y[:, :1]
-    return _product_moments(x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True), counts, centred=True)
+    return _product_moments(centre_rows(x), centre_rows(y), counts, centred=True)
 
 
 def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
@@ -60,13 +70,13 @@ def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     Ranks are those of the drawn pairs, each as often as its weight, so they are found anew for each draw. Sorting is
     done once: a draw only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
-    result = _empty_moments(len(x), len(y), len(counts))
+    result = empty_moments(len(x), len(y), len(counts))
     table = _sort_pairs(np.concatenate([x, y]))
     for draws, weights in weigh_pairs(counts):
         for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
             result.total[draw] = total = weight.sum()
             ranks = _centred_ranks(table, weight, total)
-            weighted = ranks * (weight / _positive(total))
+            weighted = ranks * (weight / keep_positive(total))
             power = np.einsum("kp,kp->k", ranks, weighted)
             result.cross[draw] = ranks[: len(x)] @ weighted[len(x) :].T
             result.power_x[draw], result.power_y[draw] = power[: len(x)], power[len(x) :]
@@ -119,11 +129,11 @@ def _centred_ranks(table: SortedPairs, weight: np.ndarray, total: float) -> np.n
 
 def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
     """Return weighted means of products, about the weighted means if ``centred``."""
-    result = _empty_moments(len(x), len(y), len(counts))
+    result = empty_moments(len(x), len(y), len(counts))
     mean_x, mean_y = np.zeros_like(result.power_x), np.zeros_like(result.power_y)
     for draws, weights in weigh_pairs(counts):
         result.total[draws] = weights.sum(axis=1)
-        weights = weights / _positive(result.total[draws])[:, None]
+        weights = weights / keep_positive(result.total[draws])[:, None]
         result.power_x[draws] = weights @ (x**2).T
         result.power_y[draws] = weights @ (y**2).T
         for b, row in enumerate(y):
@@ -132,37 +142,36 @@ def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centre
             mean_x[draws], mean_y[draws] = weights @ x.T, weights @ y.T
     return Moments(
         result.cross - mean_x[:, :, None] * mean_y[:, None, :],
-        _subtract_square(result.power_x, mean_x),
-        _subtract_square(result.power_y, mean_y),
+        subtract_explained(result.power_x, mean_x**2),
+        subtract_explained(result.power_y, mean_y**2),
         result.total,
     )
 
 
-def _subtract_square(power: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return E[x^2] - E[x]^2, exactly 0 where the difference is only rounding."""
-    variance = power - mean**2
-    return np.where(variance <= 1e-13 * power, 0.0, variance)
+def subtract_explained(power: np.ndarray, explained: np.ndarray, slack: float = 1e-13) -> np.ndarray:
+    """Return ``power - explained``, exactly 0 where the difference is only rounding."""
+    left = power - explained
+    return np.where(left <= slack * power, 0.0, left)
 
 
-def _empty_moments(m: int, b: int, d: int) -> Moments:
+def empty_moments(m: int, b: int, d: int) -> Moments:
     """Return moments to be filled."""
     return Moments(np.empty((d, m, b)), np.empty((d, m)), np.empty((d, b)), np.empty(d))
 
 
-def _positive(total: np.ndarray) -> np.ndarray:
-    """Return ``total``, NaN for a draw of one stimulus only: it holds no pair."""
+def keep_positive(total: np.ndarray) -> np.ndarray:
+    """Return ``total``, NaN where it is not above 0: a draw of one stimulus holds no pair, a constant has no scale."""
     return np.where(total > 0, total, np.nan)
 
 
 def percentile_interval(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Return (low, high) over axis 0 of ``draws``, leaving undefined draws out; NaN where every draw is undefined."""
-    tail = (1 - confidence) / 2
-    low, high = np.full((2, *draws.shape[1:]), np.nan)
+    tails = [(1 - confidence) / 2, (1 + confidence) / 2]
+    bounds = np.full((2, *draws.shape[1:]), np.nan)
     known = ~np.isnan(draws)
     whole, some = known.all(axis=0), known.any(axis=0)
-    if len(draws):
-        low[whole], high[whole] = np.quantile(draws[:, whole], [tail, 1 - tail], axis=0)
-    patchy = some & ~whole
-    if patchy.any():
-        low[patchy], high[patchy] = np.nanquantile(draws[:, patchy], [tail, 1 - tail], axis=0)
-    return low, high
+    # Leaving NaN out is slow, and seldom needed.
+    for columns, quantile in ((some & whole, np.quantile), (some & ~whole, np.nanquantile)):
+        if columns.any():
+            bounds[:, columns] = quantile(draws[:, columns], tails, axis=0)
+    return bounds[0], bounds[1]

@@ -9,34 +9,34 @@ Then <residual_x, residual_y> = sum_ij c_i c_j V^x_ij V^y_ij - sum_i c_i b^x_i R
 
 import numpy as np
 
-from neurolens.compare.weights import Moments, centred_moments, raw_moments, weigh_pairs
+from neurolens.compare import weights
+from neurolens.compare.weights import Moments
 
 
 def whiten_raw(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return whitened products about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
-    return _whiten(x, y, counts, raw_moments(x, y, counts), centred=False)
+    return _whiten(x, y, counts, weights.raw_moments(x, y, counts), centred=False)
 
 
 def whiten_centred(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return whitened products after removing each RDM's weighted mean, for ``x`` (m, p), ``y`` (b, p)."""
     # A common offset changes nothing here, and without it a constant RDM is exactly zero.
-    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
-    return _whiten(x, y, counts, centred_moments(x, y, counts), centred=True)
+    x, y = weights.centre_rows(x), weights.centre_rows(y)
+    return _whiten(x, y, counts, weights.centred_moments(x, y, counts), centred=True)
 
 
 def _whiten(x: np.ndarray, y: np.ndarray, counts: np.ndarray, plain: Moments, *, centred: bool) -> Moments:
     """Return ``plain`` moments less what row and column effects explain. Time O(d (n^3 + (m + b) n^2))."""
     explained = Moments(*map(np.zeros_like, plain))
-    squares = expand_pairs(np.concatenate([x, y])) / -2
     pairs = np.concatenate([x, y])
+    squares = expand_pairs(pairs) / -2
     n, m = counts.shape[1], len(x)
-    for draws, weights in weigh_pairs(counts):
+    for draws, pair_weights in weights.weigh_pairs(counts):
         c = counts[draws].astype(np.float64)
         drawn = c.sum(axis=1, keepdims=True)
         row = np.einsum("kij,dj->dik", squares, c, optimize=True)
         if centred:
-            total = plain.total[draws, None]
-            mean = weights @ pairs.T / np.where(total > 0, total, np.nan)
+            mean = pair_weights @ pairs.T / weights.keep_positive(plain.total[draws, None])
             row += (drawn - c)[:, :, None] * mean[:, None, :] / 2
         normal = np.broadcast_to(c[:, None, :] / 2, (len(c), n, n)).copy()
         normal[:, range(n), range(n)] = (drawn - c) / 2 + 1
@@ -45,19 +45,13 @@ def _whiten(x: np.ndarray, y: np.ndarray, counts: np.ndarray, plain: Moments, *,
         power = np.einsum("dik,dik->dk", effect, row)
         explained.power_x[draws], explained.power_y[draws] = power[:, :m], power[:, m:]
     # sum_ij over ordered pairs of V V is half the sum over unordered pairs of D D, which is a mean times the total.
-    half = np.where(plain.total > 0, plain.total, np.nan)[:, None] / 2
+    half = weights.keep_positive(plain.total)[:, None] / 2
     return Moments(
         plain.cross * half[:, :, None] - explained.cross,
-        _subtract(plain.power_x * half, explained.power_x),
-        _subtract(plain.power_y * half, explained.power_y),
+        weights.subtract_explained(plain.power_x * half, explained.power_x, 1e-12),
+        weights.subtract_explained(plain.power_y * half, explained.power_y, 1e-12),
         plain.total,
     )
-
-
-def _subtract(power: np.ndarray, explained: np.ndarray) -> np.ndarray:
-    """Return ``power - explained``, exactly 0 where the difference is only rounding."""
-    left = power - explained
-    return np.where(left <= 1e-12 * power, 0.0, left)
 
 
 def centre_twice(squares: np.ndarray) -> np.ndarray:
@@ -68,7 +62,7 @@ def centre_twice(squares: np.ndarray) -> np.ndarray:
 
 def expand_pairs(pairs: np.ndarray) -> np.ndarray:
     """Return the symmetric squares (k, n, n), zero on the diagonal, of upper triangles ``pairs`` (k, p)."""
-    n = round((1 + np.sqrt(1 + 8 * pairs.shape[1])) / 2)
+    n = weights.count_stimuli(pairs.shape[1])
     first, second = np.triu_indices(n, 1)
     squares = np.zeros((len(pairs), n, n))
     squares[:, first, second] = squares[:, second, first] = pairs

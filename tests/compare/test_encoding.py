@@ -313,7 +313,7 @@ class TestBadFeatures:
         features, responses = build_problem(rng)
         with pytest.raises(InputError, match=r"features must be a Dataset of Grams, .* got ndarray"):
             fit_encoding(features.values, responses)
-        with pytest.raises(InputError, match="holds 'gram', got 'row_sum', 'n_features'"):
+        with pytest.raises(InputError, match="holds no 'gram', only 'row_sum', 'n_features'"):
             fit_encoding(build_grams({"a": features}).drop_vars("gram"), responses)
         with pytest.raises(InputError, match="no variable 'activation'"):
             fit_encoding(xr.DataTree(), responses)

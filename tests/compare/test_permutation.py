@@ -172,7 +172,7 @@ def test_errors(rng):
     model, brain = build_sides(rng)
     with pytest.raises(LabelError, match=r"edges must join ops of model_rdms, which lack 'e'"):
         permute_scores(model, brain, edges=[("a", "e")])
-    with pytest.raises(InputError, match="n_permutations must be 1 or more, got 0"):
+    with pytest.raises(InputError, match="n_permutations must be a whole number, 1 or more, got 0"):
         permute_scores(model, brain, n_permutations=0)
     with pytest.raises(InputError, match="cluster_p must lie between 0 and 1, got 5"):
         permute_scores(model, brain, cluster_p=5)

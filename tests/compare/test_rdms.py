@@ -289,7 +289,7 @@ class TestErrors:
             compute_rdms(xr.DataTree())
 
     def test_not_grams(self):
-        with pytest.raises(InputError, match="missing: 'gram', 'row_sum'"):
+        with pytest.raises(InputError, match="holds no 'gram', 'row_sum', only 'n_features'"):
             compute_rdms(xr.Dataset({"n_features": ("op", [1])}))
 
 

@@ -112,7 +112,7 @@ class TestSplitHalf:
         found = compute_split_half(timed, rng=3, n_splits=5)
         assert found.dims == ("neuroid", "time_bin")
         np.testing.assert_allclose(found[:, 1], compute_split_half(responses, rng=3, n_splits=5))
-        with pytest.raises(InputError, match="n_splits must be 1 or more"):
+        with pytest.raises(InputError, match="n_splits must be a whole number, 1 or more"):
             compute_split_half(responses, n_splits=0)
 
 

@@ -117,9 +117,9 @@ class TestPredicted:
 
     def test_errors(self, rng):
         measured = self.build_measured(rng)
-        with pytest.raises(LabelError, match="predicted and measured must hold the same 8 ids along 'neuroid'"):
+        with pytest.raises(LabelError, match="predicted and measured must hold the same 8 neuroids"):
             compare_predicted(measured.isel(neuroid=slice(4)), measured)
         with pytest.raises(LabelError, match="measured and predicted must hold the same 11 ids"):
             compare_predicted(measured.isel(stimulus=slice(11)), measured)
-        with pytest.raises(InputError, match="predicted must have 'neuroid_id'"):
+        with pytest.raises(LabelError, match="must both have 'neuroid_id'"):
             compare_predicted(measured.drop_vars("neuroid_id"), measured)

@@ -94,5 +94,5 @@ def test_errors(rng):
         compute_searchlight_rdms(responses.assign_coords(voxel_x=responses.voxel_x * np.nan), radius=1)
     with pytest.raises(LabelError, match="takes one time bin"):
         compute_searchlight_rdms(responses.expand_dims(time_bin=2), radius=1)
-    with pytest.raises(LabelError, match=r"same stimuli, got 4 and 4 with 0 in common"):
+    with pytest.raises(LabelError, match=r"responses and model_rdms must hold the same 4 ids"):
         compare_searchlight(label_squares(draw_square(rng, 4)), responses, radius=1)

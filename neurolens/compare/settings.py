@@ -1,0 +1,63 @@
+"""Settings checked alike everywhere, and what scores tell of how they were made."""
+
+import warnings
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import list_names, suggest_name
+
+Seed = int | np.random.Generator
+
+
+def check_name(name: str, known: Collection[str], what: str) -> None:
+    """Raise UnknownNameError unless ``name`` is one of ``known``."""
+    if name not in known:
+        raise suggest_name(str(name), known, what, f"Choose one of {', '.join(known)}.")
+
+
+def check_whole(number: Any, name: str, least: int, example: int) -> None:
+    """Raise InputError unless ``number`` is whole and ``least`` or more."""
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+        raise InputError(f"{name} must be a whole number, {least} or more, got {number!r}. Pass e.g. {name}={example}.")
+
+
+def check_share(number: float, name: str, example: float) -> None:
+    """Raise InputError unless ``number`` lies between 0 and 1."""
+    if not 0 < number < 1:
+        raise InputError(f"{name} must lie between 0 and 1, got {number!r}. Pass e.g. {name}={example}.")
+
+
+def warn_user(message: str, depth: int = 4) -> None:
+    """Warn the caller of a public function, which called the function that calls this one (or ``depth`` frames up)."""
+    warnings.warn(message, RuntimeWarning, stacklevel=depth)
+
+
+def describe_rng(rng: Seed) -> str | int:
+    """Return what attributes say of a seed."""
+    return "generator" if isinstance(rng, np.random.Generator) else int(rng)
+
+
+def put_on(dims: Any, **values: Any) -> dict[str, xr.Variable]:
+    """Return each of ``values`` as a variable on ``dims``."""
+    return {name: xr.Variable(dims, value) for name, value in values.items()}
+
+
+def find_ops(mapping: Mapping[str, Any] | None, ops: np.ndarray, name: str, what: str) -> list[Any]:
+    """Return what ``mapping`` has for each of ``ops``, None where it has nothing; LabelError for ops not there."""
+    unknown = [op for op in mapping or () if op not in set(ops)]
+    if unknown or not mapping:
+        raise LabelError(
+            f"{name} must map ops of scores to {what}, got {len(mapping or ())} ops of which scores lack "
+            f"{list_names(unknown)}. Pass e.g. {name}={{op: ... for op in scores.op.values}}."
+        )
+    return [mapping.get(op) for op in ops]
+
+
+def describe_rsa(model_rdms: xr.DataArray, n_stimuli: int, rng: Seed, **more: Any) -> dict[str, Any]:
+    """Return the attributes of scores of RDMs."""
+    metric = str(model_rdms.attrs.get("metric", "unknown"))
+    return {"method": "rsa", "metric": metric, "n_stimuli": n_stimuli, **more, "rng": describe_rng(rng)}
