@@ -5,8 +5,7 @@
 
 Times are ratios to the bare forward pass over the same images, read the same way, in the same process; peers run in
 processes of their own with their own bare forward. Peak memory is what the process held above the model and the images.
-THINGSvision is measured where ``--thingsvision PYTHON`` names an interpreter that has it. The tables are kept in
-benchmarks/results/.
+The tables are kept in benchmarks/results/.
 """
 
 import argparse
@@ -139,8 +138,8 @@ def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[s
 MEASURES = {"ours": measure_ours, "hooks": measure_hooks, "torchlens": measure_torchlens}
 
 
-def run_child(measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable) -> Any:
-    command = [python, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
+def run_child(measure: str, name: str, n: int, batch_size: int, memory: str) -> Any:
+    command = [sys.executable, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         return {"failed": done.stderr.strip().splitlines()[-1][:150]}
@@ -176,7 +175,6 @@ def describe_row(label: str, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--thingsvision", metavar="PYTHON", help="an interpreter with thingsvision installed")
     parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -53,6 +53,8 @@ def list_ops(features: Features) -> list[str]:
 def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
     """Return the op and the activation (stimulus, ...) of each node, not loaded."""
     arrays = [(node.path, node.dataset["activation"]) for node in tree.subtree if "activation" in node.data_vars]
+    # A tree goes level by level; ops stand in the order in which they ran.
+    arrays.sort(key=lambda held: held[1].attrs.get("position", 0))
     return [(str(array.attrs.get("op", path.strip("/"))), array) for path, array in arrays]
 
 

@@ -251,6 +251,7 @@ def run_groups(
                 made.grams[name] += np.outer(total, total) / n_features
             else:
                 add_products(rows, made.grams[name], made.totals[name])
+            del rows  # or the last op's activations would stay through the next pass
     return made
 
 

@@ -130,6 +130,8 @@ def test_rdms_of_a_store_are_those_of_memory(stimuli, tmp_path):
     stored = nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
     memory = nl.extract_activations(Net(), stimuli, quiet=True)
     xr.testing.assert_equal(nl.compute_rdms(stored), nl.compute_rdms(memory))
+    grams = nl.extract_grams(Net(), stimuli, quiet=True)
+    assert nl.compute_rdms(stored).op.values.tolist() == grams.op.values.tolist()
 
 
 def test_a_store_can_be_written_as_netcdf(stimuli, tmp_path):
