@@ -7,8 +7,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torchvision
 from hatchling.builders.wheel import WheelBuilder
+from PIL import Image
 
 import neurolens
 
@@ -47,10 +50,24 @@ def test_the_wheel_holds_the_package_its_template_and_the_recipes(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not MIRROR, reason="needs NEUROLENS_MIRROR with the 92 photographs")
 def test_the_readmes_ten_lines_run(tmp_path, monkeypatch):
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     trained = 'resnet18(weights="IMAGENET1K_V1")'
     assert trained in code
     monkeypatch.chdir(tmp_path)
     # Trained weights would be fetched; a small random network walks the same path.
     exec(compile(code.replace(trained, "alexnet(weights=None)"), "README.md", "exec"), {})
     assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_readmes_lines_on_whole_sets_run(tmp_path, monkeypatch, rng):
+    _, code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for name in "abc":
+        pixels = rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"images/{name}.png")
+    names = {"nl": neurolens, "model": torchvision.models.resnet18(weights=None)}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["acts"]["layer4.1.relu/relu@2"]["activation"].dims == ("stimulus", "channel")
+    assert names["grams"].sizes["op"] == 69
