@@ -27,6 +27,8 @@ check: $(READY)
 # What it costs, beside peers, as ratios: tables in benchmarks/results/.
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/capture.py
+	$(BIN)/python benchmarks/streaming.py
+	$(BIN)/python benchmarks/comparing_rdms.py
 	$(BIN)/python benchmarks/comparing_bootstrap.py
 	$(BIN)/python benchmarks/comparing_ridge.py
 

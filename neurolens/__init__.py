@@ -5,8 +5,7 @@ The map, in the order a question travels:
 ``stimuli``    what was shown, by id
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set (`extract_grams`, ...)
-``compare``    RDMs, encoding, scores with noise ceilings and intervals, which op for which region
-``compare``    RDMs and Grams, scores with noise ceilings and intervals, which op for which region
+``compare``    RDMs, alignments, encoding, scores with noise ceilings and intervals, which op for which region
 ``view``       the annotated graph and the figures
 ``report``     everything a run found, on one page
 ``demo``       the main job, end to end; ``cli`` runs it from the shell

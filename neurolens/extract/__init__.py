@@ -1,7 +1,8 @@
 """From a model and stimuli to labelled results of every operation.
 
 ``recorder`` catches the calls, ``sites`` and ``scopes`` name them, ``trace`` and ``validate`` are one pass,
-``activations`` and ``grams`` a whole stimulus set; ``randomize`` makes a control with random weights.
+``activations`` and ``grams`` a whole stimulus set, which ``plan`` and ``forecast`` settle before it runs and ``store``
+keeps; ``randomize`` makes a control with random weights.
 """
 
 from neurolens.extract.activations import extract_activations
