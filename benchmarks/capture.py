@@ -9,7 +9,6 @@ so is TorchLens, which leaves torch's functions wrapped after its first use. The
 """
 
 import argparse
-import ctypes
 import importlib.util
 import json
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 
 import torch
 import torchvision
-from machine import compare_times, describe_machine, time_rounds, write_result
+from machine import compare_times, describe_machine, read_peak, time_rounds, write_result
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 from zoo_models import RecurrentNet
@@ -232,29 +231,11 @@ def print_peak(method: str, name: str, batch: int, device: str) -> None:
     x = torch.randn(batch, *EXAMPLE[1:], device=device)
     with torch.no_grad():
         nl.trace(model, x[:1, :, :64, :64] if name != "vit_b_16" else x[:1])
-        if sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(
-                0
-            )  # memory freed by the warm-up goes back, so that the peak counts from there
         before = read_peak(device, reset=True)
         made = nl.trace(model, x) if method == "trace" else model(x)
         after = read_peak(device)
     kept = 0 if method == "bare" else count_bytes(t for op in made for t in op.values)
     print(json.dumps({"peak": after - before, "kept": kept}))
-
-
-def read_peak(device: str, reset: bool = False) -> int:
-    """Return the highest memory use so far; with ``reset``, the use now, from which peaks count again."""
-    if device.startswith("cuda"):
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated()
-    if reset:
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")
-    with open("/proc/self/status") as file:
-        found = {line.split(":")[0]: line.split()[1] for line in file if line.startswith("Vm")}
-    return int(found["VmRSS" if reset else "VmHWM"]) * 1024
 
 
 def main() -> None:

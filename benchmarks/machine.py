@@ -1,9 +1,11 @@
-"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn."""
+"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn, and peaks of memory."""
 
+import ctypes
 import gc
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +67,23 @@ def compare_times(times: dict[str, list[float]], base: str) -> dict[str, tuple[f
     """Return each method's (median, lowest, highest) ratio to ``base`` in the same round."""
     ratios = {name: [t / b for t, b in zip(row, times[base], strict=True)] for name, row in times.items()}
     return {name: (statistics.median(row), min(row), max(row)) for name, row in ratios.items()}
+
+
+def read_peak(device: str, reset: bool = False) -> int:
+    """Return the highest memory use so far; with ``reset``, the use now, from which peaks count again."""
+    if device.startswith("cuda"):
+        if reset:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated()
+    if reset:
+        gc.collect()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).malloc_trim(0)  # what is free goes back first, so that the peak counts from there
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    with open("/proc/self/status") as file:
+        found = {line.split(":")[0]: line.split()[1] for line in file if line.startswith("Vm")}
+    return int(found["VmRSS" if reset else "VmHWM"]) * 1024
 
 
 def write_result(name: str, text: str) -> None:

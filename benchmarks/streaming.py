@@ -2,10 +2,12 @@
 
     python benchmarks/streaming.py            # about fifteen minutes on two cores
     python benchmarks/streaming.py --quick    # fewer images
+    python benchmarks/streaming.py --thingsvision .venv/thingsvision/bin/python
 
 Times are ratios to the bare forward pass over the same images, read the same way, in the same process; peers run in
 processes of their own with their own bare forward. Peak memory is what the process held above the model and the images.
-The tables are kept in benchmarks/results/.
+THINGSvision needs other versions of torch and numpy: `--thingsvision` names the Python of an environment that has it,
+and its ratios are to a bare forward pass there. The tables are kept in benchmarks/results/.
 """
 
 import argparse
@@ -24,8 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from capture import read_peak
-from machine import describe_machine, write_result
+from machine import describe_machine, read_peak, write_result
 from torch import nn
 
 SIDE = 224
@@ -73,14 +74,21 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
             seconds = time.perf_counter() - start
             peak = read_peak("cpu") - start_bytes
             after = time_bare(model, images, batch_size)
-        facts = {"seconds": seconds, "bare": [before, after], "peak": peak}
+        found = nl.forecast(
+            model,
+            stimuli,
+            ops={"one op": ONE_OP, "all ReLUs, pooled": "*relu*"}.get(name, "all"),
+            reducer={"all ReLUs, pooled": "mean", "all ops to zarr": "float16"}.get(name),
+            memory=memory,
+            batch_size=batch_size,
+        )
+        expected = found.grams if "grams" in name else found.activations
+        facts = {"seconds": seconds, "bare": [before, after], "peak": peak, "peak_forecast": expected.peak_bytes}
         if "grams" in name:
             facts |= {"passes": made.attrs["n_passes"], "features": int(made.n_features[made.alias_of == ""].sum())}
         if "zarr" in name:
             facts["disk"] = sum(p.stat().st_size for p in store.rglob("*") if p.is_file())
-            facts["forecast"] = nl.forecast(
-                model, stimuli, reducer="float16", batch_size=batch_size
-            ).activations.disk_bytes
+            facts["disk_forecast"] = expected.disk_bytes
         return facts
 
 
@@ -127,22 +135,52 @@ def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[s
         run_bare(model, images[: 6 * batch_size], batch_size)
         before = time_bare(model, images, batch_size)
         start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
-        wanted: Any = ["layer3.2.conv2"] if "one" in name else torchlens.func("relu")
-        # fmt: off
-        torchlens.extract_dataset(model, torch.from_numpy(images), wanted, batch_size=batch_size, output_dir=folder)
-        # fmt: on
+        if "one" in name:
+            wanted = {"layers": ["layer3.2.conv2"]}
+        else:
+            labels = torchlens.trace(model, torch.from_numpy(images[:1])).layer_labels
+            wanted = {"layers": [x for x in labels if x.startswith("relu")], "pool": "spatial_mean"}
+            start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
+        torchlens.extract_dataset(
+            model, torch.from_numpy(images), batch_size=batch_size, output_dir=folder, progress=False, **wanted
+        )
         seconds, peak = time.perf_counter() - start, read_peak("cpu") - start_bytes
     return {"seconds": seconds, "bare": [before, before], "peak": peak}
 
 
-MEASURES = {"ours": measure_ours, "hooks": measure_hooks, "torchlens": measure_torchlens}
+def measure_thingsvision(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
+    """Return the same for THINGSvision, which keeps modules: of a ReLU that runs three times, the last result."""
+    thingsvision = importlib.import_module("thingsvision")
+    torch.manual_seed(0)
+    model, images = torchvision.models.resnet50(weights=None).eval(), make_images(n)
+    relus = [key for key, module in model.named_modules() if isinstance(module, nn.ReLU)]
+    loader = torch.utils.data.DataLoader(torch.from_numpy(images), batch_size=batch_size)
+    extractor = thingsvision.get_extractor_from_model(model=model, device="cpu", backend="pt")
+    with torch.no_grad():
+        run_bare(model, images[: 6 * batch_size], batch_size)
+        before = time_bare(model, images, batch_size)
+        start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
+        extractor.extract_features(
+            batches=loader, module_names=["layer3.2.conv2"] if "one" in name else relus, flatten_acts=False
+        )
+        seconds, peak = time.perf_counter() - start, read_peak("cpu") - start_bytes
+        after = time_bare(model, images, batch_size)
+    return {"seconds": seconds, "bare": [before, after], "peak": peak}
 
 
-def run_child(measure: str, name: str, n: int, batch_size: int, memory: str) -> Any:
-    command = [sys.executable, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
+MEASURES = {
+    "ours": measure_ours,
+    "hooks": measure_hooks,
+    "torchlens": measure_torchlens,
+    "thingsvision": measure_thingsvision,
+}
+
+
+def run_child(measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable) -> Any:
+    command = [python, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        return {"failed": done.stderr.strip().splitlines()[-1][:150]}
+        return {"failed": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:150]}
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -167,7 +205,9 @@ def describe_row(label: str, found: dict[str, Any]) -> str:
     before, after = found["bare"]
     extra = [f"{found['passes']} passes"] if "passes" in found else []
     if "disk" in found:
-        extra.append(f"{found['disk'] / 2**20:.0f} MiB on disk, {found['forecast'] / found['disk']:.3f} of it forecast")
+        extra.append(f"{found['disk'] / 2**20:.0f} MiB on disk, forecast {found['disk_forecast'] / found['disk']:.3f}")
+    if "peak_forecast" in found:
+        extra.append(f"forecast / seen peak {found['peak_forecast'] / found['peak']:.2f}")
     extra.append(f"bare forward after / before {after / before:.2f}")
     return f"| {label} | {found['seconds'] / bare:.2f} | {found['peak'] / 2**20:.0f} | {', '.join(extra)} |"
 
@@ -175,6 +215,7 @@ def describe_row(label: str, found: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision")
     parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -188,15 +229,22 @@ def main() -> None:
     lines = ["# What whole stimulus sets cost", "", describe_machine(), ""]
     lines += [f"## ResNet-50 over {n} images of {SIDE} pixels, batches of 16", ""]
     lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
-    for label, measure, name in (
+    rows = [
         (f"one op ({ONE_OP})", "ours", "one op"),
         ("one op, a hook by hand", "hooks", "one op"),
         ("one op, TorchLens extract_dataset", "torchlens", "one op"),
         ("all ReLUs, pooled", "ours", "all ReLUs, pooled"),
         ("all ReLUs, pooled, hooks by hand", "hooks", "all ReLUs"),
-        ("all ReLUs, TorchLens extract_dataset", "torchlens", "all ReLUs"),
-    ):
-        lines.append(describe_row(label, run_child(measure, name, n, 16, "4GiB")))
+        ("all ReLUs, pooled, TorchLens extract_dataset", "torchlens", "all ReLUs"),
+    ]
+    if options.thingsvision:
+        rows += [
+            ("one op, THINGSvision", "thingsvision", "one op"),
+            ("17 ReLU modules whole, THINGSvision", "thingsvision", "all ReLUs"),
+        ]
+    for label, measure, name in rows:
+        python = options.thingsvision if measure == "thingsvision" else sys.executable
+        lines.append(describe_row(label, run_child(measure, name, n, 16, "4GiB", python)))
         print(lines[-1], flush=True)
     lines += ["", f"## All ops of ResNet-50 over {small} images", ""]
     lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
@@ -214,7 +262,8 @@ def main() -> None:
         parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
         lines.append(
             f"time {found['seconds'] / parts:.2f} of ({found['passes']} passes x bare forward + Gram arithmetic at the "
-            f"{speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak {found['peak'] / 2**20:.0f} MiB"
+            f"{speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak {found['peak'] / 2**20:.0f} MiB, "
+            f"forecast / seen {found['peak_forecast'] / found['peak']:.2f}"
         )
     write_result("streaming-cpu", "\n".join(lines))
 
