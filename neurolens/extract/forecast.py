@@ -1,8 +1,9 @@
 """What a run over a stimulus set will take, before it runs: shapes, bytes, passes, disk, memory and time."""
 
-import contextlib
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,13 +11,15 @@ import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.extract.activations import count_fitted_bytes, group_slots
-from neurolens.extract.forward import record_forward, run_light
-from neurolens.extract.grams import Tally, count_held_bytes, plan_groups, predict_overhead
+from neurolens.extract.activations import Checks, count_fitted_bytes, group_slots, run_groups
+from neurolens.extract.axes import Layout
+from neurolens.extract.forward import record_forward
+from neurolens.extract.grams import Piece, Tally, count_held_bytes, plan_groups, predict_overhead
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
-from neurolens.extract.light import GraphChanged
+from neurolens.extract.memory import watch_memory
 from neurolens.extract.metadata import count_flops
-from neurolens.extract.plan import Plan, count_elements, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.passes import Note, find_device, run_set
+from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype, make_plan, read_bytes
 from neurolens.extract.products import CHUNK_BYTES, EXACT_STIMULI
 from neurolens.extract.select import OpSelection
 from neurolens.stimuli import StimulusSet
@@ -99,20 +102,24 @@ def forecast(
 
     Notes
     -----
-    Costs two small passes, one full batch that is timed, and a short matrix product. Bytes are exact; memory leaves out
-    what torch's kernels take as workspace; seconds leave out reading the stimuli and writing to disk.
+    Costs two small passes, up to four batches, and a short matrix product. Bytes on disk are exact.
+    Memory is the larger of what the planning passes took and what the batch took, workspace of torch's kernels
+    included, as seen now, with what is held beside it; where the system does not tell, what the results alive at one
+    moment take. Seconds leave out reading the stimuli and writing to disk.
     """
     budget, n = read_bytes(memory), len(stimuli)
+    settings = {"ops": ops, "reducer": reducer, "batch_size": batch_size, "memory": memory, "device": device}
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        # fmt: off
-        plan = make_plan(model, stimuli, ops=ops, reducer=reducer, batch_size=batch_size, memory=memory, device=device)
-        # fmt: on
+        with watch_memory(find_device(model, device)) as planning:
+            plan = make_plan(model, stimuli, **settings)
         tally = Tally(plan, False, sketch)
         overhead = predict_overhead(plan) + len(tally.shared) * 8 * n**2
         fixed = len(tally.own) * 8 * n * (n + 1) + overhead + 2 * min(CHUNK_BYTES, budget // 8)
         fits = budget - fixed >= 8 * n
         groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
-        per_stimulus, flops = _time_batch(model, stimuli, plan)
+        per_stimulus, batch = _run_batch(model, stimuli, plan)
+        first = _hold_batch(model, stimuli, plan, groups[0], sketch) if groups else 0
+        flops = _count_flops(model, stimuli, plan)
     first_pass = {piece.layout.name: i for i, group in reversed(list(enumerate(groups, 1))) for piece in group}
     rows = {}
     for slot in plan.slots:
@@ -140,37 +147,68 @@ def forecast(
     axes = max(count_fitted_bytes(plan, group) for group in runs)
     disk = padded * sum(slot.n_bytes for slot in plan.slots)
     passes = len(runs) * (1 if plan.fit_on is None else 2)
-    found.activations = Cost(passes, len(runs) * shown * per_stimulus, predict_overhead(plan) + axes, disk)
+    peak = max(planning.n_bytes or 0, batch + axes)
+    found.activations = Cost(passes, len(runs) * shown * per_stimulus, peak, disk)
     found.grams = None
     if groups:
         held = [sum(count_held_bytes(piece, n, sketch) for piece in group) for group in groups]
         work = sum(float(n) ** 2 * min(p.stop - p.start, sketch or p.stop) for group in groups for p in group)
         seconds = len(groups) * n * per_stimulus + work / _measure_products(n, plan.device)
-        found.grams = Cost(len(groups), seconds, fixed + max(held), 0)
+        chunks, before = 2 * min(CHUNK_BYTES, budget // 8), (n - len(plan.batches[0])) / n
+        passes_peak = max(max(int(size * before) + batch, size + chunks) for size in held)
+        passes_peak = max(passes_peak, int(held[0] * before) + first) + len(tally.own) * 8 * n * (n + 1)
+        answer = (len(tally.own) + len(tally.shared)) * 8 * n * (n + 1)
+        found.grams = Cost(len(groups), seconds, max(planning.n_bytes or 0, passes_peak, answer), 0)
     return found
 
 
-def _time_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> tuple[float, dict[str, int | None]]:
-    """Return the seconds per stimulus of a batch, and the floating-point operations of each op per stimulus."""
-    batch = stimuli.read_rows(plan.batches[0]).to(plan.device)
-    small = batch[: plan.layouts.script.counts[1]]
+class _Nowhere:
+    """A sink that keeps nothing."""
+
+    def is_done(self, group: int, number: int) -> bool:
+        return False
+
+    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
+        pass
+
+    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
+        pass
+
+
+def _run_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> tuple[float, int]:
+    """Return seconds per stimulus of a batch as it will run, and the bytes that two take; reducers to fit left out."""
+    if plan.fit_on is not None:
+        plan = replace(plan, reducers=(), fit_on=None, slots=tuple(replace(slot, kept=slot.raw) for slot in plan.slots))
+    first_two = range(min(2, len(plan.batches)))
+    with watch_memory(plan.device) as seen:
+        run_groups(model, stimuli, plan, [plan.slots], _Nowhere(), numbers=first_two, quiet=True)
+    start = time.perf_counter()
+    run_groups(model, stimuli, plan, [plan.slots], _Nowhere(), numbers=[0], quiet=True)
+    return (time.perf_counter() - start) / len(plan.batches[0]), seen.n_bytes or predict_overhead(plan)
+
+
+def _hold_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan, group: Sequence[Piece], sketch: int | None) -> int:
+    """Return the bytes that a batch takes when the pieces of a group are held."""
+    held, ranges = [], {piece.layout.name: slice(piece.start, piece.stop) for piece in group}
+
+    def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        if tensor is not None:
+            held.append(tensor.reshape(len(tensor), -1)[:, ranges[layout.name]][:, :sketch].clone())
+
+    layouts = [piece.layout for piece in group]
+    with watch_memory(plan.device) as seen:
+        run_set(model, stimuli, plan.layouts, layouts, take, batches=plan.batches[:1], device=plan.device)
+    return seen.n_bytes or 0
+
+
+def _count_flops(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> dict[str, int | None]:
+    """Return the floating-point operations of each op per stimulus."""
+    n = plan.layouts.script.counts[1]
+    small = stimuli.read_rows(range(n)).to(plan.device)
     with preserve_buffers(model):
         recording = record_forward(model, small, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
-    flops = {name: None if c is None else c // len(small) for name, c in counts.items()}
-    seconds = []
-    for _ in range(2):
-        start = time.perf_counter()
-        with preserve_buffers(model), contextlib.suppress(GraphChanged):
-            run_light(model, batch, plan.layouts.script, len(batch), {len(plan.layouts.script.names) - 1: _ignore})
-        if plan.device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds.append((time.perf_counter() - start) / len(batch))
-    return seconds[-1], flops
-
-
-def _ignore(made: list[torch.Tensor]) -> None:
-    """Take a result and do nothing with it."""
+    return {name: None if c is None else c // n for name, c in counts.items()}
 
 
 def _measure_products(n_stimuli: int, device: torch.device) -> float:

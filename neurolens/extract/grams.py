@@ -57,8 +57,9 @@ def extract_grams(
         are left out of ``"all"`` and of patterns and listed in the attributes.
     memory : str or int
         Budget for the activations held at once, the Grams, the workspace of their products and one batch of the forward
-        pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top. An op that does not fit is taken in parts along
-        its features, one per pass.
+        pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top, and what torch's kernels take as workspace;
+        `forecast` measures both a pass and its planning. An op that does not fit is taken in parts along its features,
+        one per pass.
     sketch : int, optional
         Hash each op's features into this many sums first (`Sketch`): for many thousands of stimuli, whose activations
         would take too many passes. The attribute ``sketch_error`` states the error.
