@@ -9,7 +9,7 @@ The map, in the order a question travels:
 ``view``       the annotated graph and the figures
 ``report``     everything a run found, on one page
 ``demo``       the main job, end to end; ``cli`` runs it from the shell
-``labels``     names of dimensions, matching by id; ``errors`` what can be raised
+``labels``     names of dimensions, matching by id; ``errors`` what can be raised; ``cluster`` tasks on dask workers
 
 `extract` and `compare` never import each other: they meet in labelled xarray objects.
 """

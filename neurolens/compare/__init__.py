@@ -19,7 +19,7 @@
 ``projection``   weights back to features
 ``banded``       several feature spaces: banded ridge, unique and shared variance
 ``results``      scores to rsatoolbox's result objects
-``settings``     what all of them check and tell alike
+``settings``     what all of them check and tell alike; ``shards``: groups of ops on the workers of a cluster
 """
 
 from neurolens.compare.alignments import ALIGNMENTS

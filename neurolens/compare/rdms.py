@@ -13,6 +13,7 @@ from neurolens.compare.features import Features
 from neurolens.compare.noise import NOISE_METRICS, Design, check_noise, measure_noisy, read_design
 from neurolens.compare.responses import average_repeats, number_labels, read_responses
 from neurolens.compare.settings import warn_user
+from neurolens.compare.shards import map_ops
 from neurolens.compare.whitening import centre_twice
 from neurolens.errors import InputError
 from neurolens.labels import NEUROID, OP, PRESENTATION, STIMULUS, STIMULUS_2, STIMULUS_ID, TIME_BIN, list_names
@@ -21,7 +22,12 @@ FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 def compute_rdms(
-    data: Features, *, metric: str = "correlation", runs: str | None = None, noise: str = "ledoit-wolf"
+    data: Features,
+    *,
+    metric: str = "correlation",
+    runs: str | None = None,
+    noise: str = "ledoit-wolf",
+    client: Any = None,
 ) -> xr.DataArray:
     """Dissimilarity of every pair of stimuli, for each op or for each (region, subject, time_bin).
 
@@ -54,6 +60,8 @@ def compute_rdms(
         rsatoolbox's "shrinkage_eye" with ``cov_from_unbalanced``), per region, subject and time bin;
         "ledoit-wolf-per-run", which for crossnobis measures the noise for each run anew on all others (3 runs or
         more); or "identity": no whitening, for data that are whitened already.
+    client : dask.distributed.Client, optional
+        Divide the ops among its workers, each with one thread. Activations in a store are read there.
 
     Returns
     -------
@@ -105,6 +113,8 @@ def compute_rdms(
     """
     check_noise(metric, runs, noise)
     features.check_features(data, "gram", "row_sum", "n_features")
+    if client is not None:
+        return map_ops(client, compute_rdms, data, metric=metric, runs=runs, noise=noise)
     if isinstance(data, xr.DataTree):
         rdms = _compute_from_activations(data, metric)
     elif isinstance(data, xr.Dataset):

@@ -1,6 +1,6 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,6 +9,7 @@ from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
 from neurolens.compare.resampling import draw_stimuli
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on, warn_user
+from neurolens.compare.shards import map_ops
 from neurolens.compare.timing import merge_time, split_time
 from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
 from neurolens.compare.weights import percentile_interval
@@ -29,6 +30,7 @@ def compare_rdms(
     n_splits: int = 20,
     confidence: float = 0.95,
     rng: int | np.random.Generator = 0,
+    client: Any = None,
 ) -> xr.Dataset:
     """Similarity of each op's RDM to each region's, per subject, with intervals and noise ceilings.
 
@@ -57,6 +59,8 @@ def compare_rdms(
         Of the percentile intervals, in (0, 1).
     rng : int or Generator
         Seed of draws and splits.
+    client : dask.distributed.Client, optional
+        Divide the ops among its workers, each with one thread; ``rng`` must then be a number.
 
     Returns
     -------
@@ -112,10 +116,17 @@ def compare_rdms(
     >>> float(scores.score.sel(op="relu", region="brain", subject="group").round(3))
     1.0
     """
+    settings: Any = {
+        "comparator": comparator,
+        "n_bootstrap": n_bootstrap,
+        "n_splits": n_splits,
+        "confidence": confidence,
+    }
+    if client is not None:
+        return map_ops(client, compare_rdms, model_rdms, rng=rng, brain_rdms=brain_rdms, **settings)
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
         flat, timed = merge_time(brain_rdms)
-        again = partial(compare_rdms, comparator=comparator, n_bootstrap=n_bootstrap, n_splits=n_splits)
-        return split_time(again(model_rdms, flat, confidence=confidence, rng=rng), timed)
+        return split_time(compare_rdms(model_rdms, flat, rng=rng, **settings), timed)
     kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
     for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):

@@ -1,7 +1,5 @@
 """Extraction spread over the workers of a dask cluster: batches into one store, groups of ops for Grams."""
 
-import itertools
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurolens.errors import DataError, InputError, MissingToolError
+from neurolens.cluster import count_shards, run_tasks, split_evenly
+from neurolens.errors import InputError
 from neurolens.extract.activations import describe_run, explain_interrupts, group_slots, run_groups
 from neurolens.extract.grams import Piece, Products
 from neurolens.extract.grams import run_groups as run_gram_groups
@@ -20,8 +19,6 @@ from neurolens.extract.store import ActivationStore, compare_provenance, describ
 from neurolens.stimuli import StimulusSet
 
 ModelSource = nn.Module | Callable[[], nn.Module]
-_SHARDS_PER_WORKER = 3
-_RETRIES = 3
 
 
 def materialize_model(source: ModelSource) -> nn.Module:
@@ -56,7 +53,7 @@ def extract_on_cluster(
             for number in range(len(plan.batches))
             if not all(held.is_done(g, number) for g in range(len(groups)))
         ]
-        shards = split_evenly(todo, _SHARDS_PER_WORKER * max(1, len(client.nthreads())))
+        shards = split_evenly(todo, count_shards(client))
         with show_progress(len(stimuli), "activations, on the cluster", quiet) as progress:
             progress.update(len(stimuli) - sum(len(plan.batches[number]) for number in todo))
 
@@ -94,69 +91,6 @@ def map_grams(
         made.ran |= part.ran
         made.notes |= part.notes
     return made
-
-
-def run_tasks(
-    client: Any,
-    function: Callable,
-    common: tuple,
-    tasks: Sequence[Any],
-    resources: dict[str, float] | None,
-    count: Callable[[Any], None] = lambda task: None,
-) -> list[Any]:
-    """Return ``function(common, task)`` for each task, from the cluster; ``common`` is sent once.
-
-    Raises
-    ------
-    InputError
-        When a worker has more threads than one: passes through one model would disturb each other.
-    """
-    try:
-        import cloudpickle
-        from distributed import as_completed
-    except ImportError:
-        raise MissingToolError("client= needs dask.distributed: pip install 'neurolens[cluster]'") from None
-    crowded = [address for address, threads in client.nthreads().items() if threads > 1]
-    if crowded:
-        raise InputError(f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1")
-    offered = client.scheduler_info(n_workers=-1)["workers"].values()
-    for name, amount in (resources or {}).items():
-        if not any(worker["resources"].get(name, 0) >= amount for worker in offered):
-            raise InputError(f"no worker has {amount} {name!r}; start workers with --resources '{name}={amount:g}'")
-    # As bytes: dask would take containers apart and hand modules plain dicts in place of their ordered ones.
-    load = cloudpickle.dumps(common)
-    found: dict[int, Any] = {}
-    for _ in range(1 + _RETRIES):
-        left = [i for i in range(len(tasks)) if i not in found]
-        if not left:
-            break
-        shared = client.scatter(load, broadcast=True, hash=False)
-        futures = {
-            client.submit(_run_task, function, shared, tasks[i], pure=False, retries=_RETRIES, resources=resources): i
-            for i in left
-        }
-        try:
-            for future in as_completed(list(futures)):
-                if future.cancelled():
-                    continue  # what was sent was lost with the workers that had it: sent again in the next round
-                found[futures[future]] = future.result()
-                count(tasks[futures[future]])
-        finally:
-            client.cancel([future for future in futures if not future.done()])
-    if len(found) < len(tasks):
-        raise DataError(f"{len(tasks) - len(found)} of {len(tasks)} tasks were lost with their workers; run it again")
-    return [found[i] for i in range(len(tasks))]
-
-
-def split_evenly(items: Sequence[int], n_parts: int) -> list[list[int]]:
-    """Return consecutive parts of about equal length, none empty."""
-    n_parts = max(1, min(n_parts, len(items)))
-    edges = [i * len(items) // n_parts for i in range(n_parts + 1)]
-    return [list(items[a:b]) for a, b in itertools.pairwise(edges) if b > a]
-
-
-def _run_task(function: Callable, common: bytes, task: Any) -> Any:
-    return function(pickle.loads(common), task)
 
 
 def _fill_shard(common: tuple, numbers: list[int]) -> None:

@@ -13,8 +13,8 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
+from neurolens.cluster import split_evenly
 from neurolens.errors import DataError, InputError
-from neurolens.extract.cluster import split_evenly
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
