@@ -149,7 +149,7 @@ follow, with random weights and noise of 224 x 224 pixels. Assumed: {options.ima
 - disk = n x bytes kept per image, float32; half of it with `"float16"` as the last reducer
 - hours = passes x n x max(1 / images/s, FLOP per image / FLOP/s, bytes kept per image / bytes/s) / 3600
 - workers, the third number = hours / {options.deadline:g}, each with reading, computing and writing of its own
-- pooled: `reducer="mean"`; results whose axes have no names (windows, heads, channels last) stay whole
+- pooled: `reducer="mean"`; heads and keys of attention stay; axes without a name too
 - projected: `reducer="project"`, k = 4 ln n / (e^2 / 2 - e^3 / 3), e = {EPSILON}; per op of p > k units k sqrt(p)
   multiplications, sparse and so slower than counted, and 8 k sqrt(p) bytes of memory for each p
 - Grams: 8 n^2 bytes of memory and 1.25 n^2 p FLOP per op; one pass per group of ops whose activations of all n stimuli

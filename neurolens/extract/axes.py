@@ -9,31 +9,19 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.assemble import assemble_graph
+from neurolens.extract.dims import Axes, follow_axes, name_dims, name_input
 from neurolens.extract.forward import make_sites, record_forward
-from neurolens.extract.graph import Graph, Op
+from neurolens.extract.graph import Graph
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import Script, write_script
-from neurolens.extract.records import Event, Recording, hash_tensors
+from neurolens.extract.records import Recording, hash_tensors
 from neurolens.labels import STIMULUS
 
-_SPATIAL = (
-    "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d max_pool1d max_pool2d "
-    "max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
-    "adaptive_avg_pool3d adaptive_max_pool2d batch_norm instance_norm group_norm interpolate "
-    "upsample_nearest2d upsample_bilinear2d"
-).split()
-_REARRANGING = ("permute transpose T mT movedim swapaxes reshape view unflatten flatten").split()
 # Only these may share a Gram with what they view, and only when the values say so too.
 _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim unflatten swapaxes "
     "identity to detach alias clone feature_dropout alpha_dropout".split()
 )
-_BY_NDIM = {
-    0: (),
-    1: ("feature",),
-    2: ("token", "feature"),
-}
-_SPATIAL_BY_NDIM = {2: ("channel", "x"), 3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +127,8 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     layouts: dict[str, Layout] = {}
     skipped: dict[str, str] = {}
     results: dict[str, torch.Tensor] = {}
-    input_dims = _name_input_dims(few)
+    axes: dict[tuple[str, int], Axes | None] = {}
+    shown = name_input(more.shape)
     for op, event in zip(graph, beside.events, strict=True):
         other = before.get(op.name)
         if other is None or len(other.outputs) != len(event.outputs):
@@ -151,9 +140,11 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
                 skipped.setdefault(op.name, match)
                 continue
             axis, group, major, sizes, repeatable = match
-            named = _follow_axes(op, event, axis, group, layouts) or _name_dims(op, sizes, group, layouts, input_dims)
             output = k if len(event.outputs) > 1 else -1
-            dtype = b.tensor.dtype  # type: ignore[union-attr]
+            shape, dtype = b.tensor.shape, b.tensor.dtype  # type: ignore[union-attr]
+            before_it = [shown if p.kind == "input" else axes.get((p.source, p.output)) for p in op.parents]
+            found = axes[op.name, k] = follow_axes(op, event, before_it, shape, (axis, group, major))
+            named = name_dims(found, len(sizes))
             layout = Layout(op.name, output, axis, group, major, sizes, named, repeatable, dtype, "")
             if output < 0:
                 tensor = results[op.name] = layout.put_stimuli_first(b.tensor, counts[1])  # type: ignore[arg-type]
@@ -245,55 +236,6 @@ def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
     allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
     off = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(allowed), (a - b).abs() / allowed)
     return float(off.nan_to_num(float("inf"), float("inf")).max())
-
-
-def _name_input_dims(first: torch.Tensor) -> dict[tuple[int, ...], tuple[str, ...]]:
-    shape = tuple(first.shape[1:])
-    names = {3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x"), **_BY_NDIM}.get(len(shape))
-    return {} if names is None else {shape: names}
-
-
-def _name_dims(
-    op: Op,
-    shape: tuple[int, ...],
-    group: int,
-    layouts: dict[str, Layout],
-    input_dims: dict[tuple[int, ...], tuple[str, ...]],
-) -> tuple[str, ...]:
-    """Name the axes after the op or, where it keeps them, after its parent; ``dim_k`` where that would be a guess."""
-    ndim = len(shape)
-    unnamed = tuple(f"dim_{i + 1}" for i in range(ndim))
-    if group > 1:
-        return unnamed
-    if op.function in _SPATIAL:
-        return _SPATIAL_BY_NDIM.get(ndim, _BY_NDIM.get(ndim, unnamed))
-    if op.function not in _REARRANGING:
-        for parent in op.parents:
-            if parent.kind == "op" and parent.source in layouts and len(layouts[parent.source].dims) == ndim:
-                return layouts[parent.source].dims
-            if parent.kind == "input" and shape in input_dims:
-                return input_dims[shape]
-    return _BY_NDIM.get(ndim, unnamed)
-
-
-def _follow_axes(op: Op, event: Event, axis: int, group: int, layouts: dict[str, Layout]) -> tuple[str, ...] | None:
-    """Return the names of the parent's axes in their new order, where the op puts them into another one."""
-    parent = layouts.get(op.parent_ops[0]) if op.parent_ops else None
-    if op.function not in ("permute", "transpose", "swapaxes") or parent is None or group > 1 or parent.group > 1:
-        return None
-    before = [*parent.dims]
-    before.insert(parent.axis, STIMULUS)
-    places = [
-        i
-        for arg in (*event.args[1:], *event.kwargs.values())
-        for i in (arg if isinstance(arg, (tuple, list)) else [arg])
-    ]
-    if op.function == "permute":
-        after = [before[i] for i in places]
-    else:
-        after, (i, j) = before.copy(), places
-        after[i], after[j] = before[j], before[i]
-    return tuple(d for d in after if d != STIMULUS) if after.index(STIMULUS) == axis else None
 
 
 def label_dims(layout: Layout) -> tuple[str, ...]:

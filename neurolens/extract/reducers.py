@@ -1,6 +1,7 @@
 """What makes each stimulus's result of one op smaller, on the device, before anything is copied or stored."""
 
 import math
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -13,7 +14,11 @@ from neurolens.labels import check_unique, suggest_name
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-_POOLED = {"mean": ("frame", "y", "x", "token"), "max": ("frame", "y", "x", "token"), "cls": ("token",)}
+_POOLED = {
+    "mean": ("frame", "y", "x", "token", "window"),
+    "max": ("frame", "y", "x", "token", "window"),
+    "cls": ("token",),
+}
 _CHUNK = 2**16  # features taken to float64 at once
 _NIL = 1e-6  # a singular value this much smaller than the first is rounding of float32 values
 
@@ -92,7 +97,9 @@ class Cast(Reducer):
 class Pool(Reducer):
     """Take the ``"mean"`` or ``"max"`` over space, frames and tokens, or the first token only (``"cls"``).
 
-    Axes are found by name: ``y``, ``x``, ``frame``, ``token``. The mean of integers and booleans is float32.
+    Axes are found by name: ``y``, ``x``, ``frame``, ``token``, ``window`` (of tokens), ``window_2``; not ``key``, the
+    tokens that each token attends to, nor ``group``, such as the heads of an attention. The mean of integers and
+    booleans is float32.
     """
 
     how: str
@@ -101,7 +108,8 @@ class Pool(Reducer):
         _check_key(self.how, _POOLED, "way to pool")
 
     def _find_axes(self, rows: Rows) -> list[int]:
-        return [i for i, dim in enumerate(rows.dims) if dim in _POOLED[self.how] and rows.shape[i] > 0]
+        names = [re.sub(r"_\d+$", "", dim) for dim in rows.dims]
+        return [i for i, name in enumerate(names) if name in _POOLED[self.how] and rows.shape[i] > 0]
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         axes, real = self._find_axes(rows), not rows.dtype.is_complex
