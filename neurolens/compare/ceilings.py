@@ -4,9 +4,10 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.comparators import Comparator, compare_whole, find_comparator
+from neurolens.compare.settings import warn_user
 from neurolens.compare.timing import merge_time, split_time
 from neurolens.compare.triangles import BrainPairs, mean_subjects, take_brain_pairs
-from neurolens.labels import REGION, SUBJECT, TIME_BIN
+from neurolens.labels import REGION, SUBJECT, TIME_BIN, list_names
 
 NO_NOTE = "Every region has a ceiling."
 
@@ -31,7 +32,8 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     -------
     Dataset
         ``ceiling_lower``, ``ceiling_upper`` (region), in units of the comparator, for the mean over subjects; NaN
-        where a region has fewer than two subjects, of whom nothing can be said. ``left_out`` (region, subject): the
+        where a region has fewer than two subjects, of whom nothing can be said, or a similarity is undefined: a mean
+        over the others would be no bound on scores that are means over all. ``left_out`` (region, subject): the
         similarity of each subject to the pool of the others, whose mean is the lower bound. ``n_subjects`` (region).
         Attributes: ``ceiling_kind``, a sentence; on each bound ``kind`` "r" (it bounds the score itself) and
         ``comparator``, for ``normalize_scores``.
@@ -40,6 +42,11 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     ------
     InputError, LabelError, UnknownNameError
         As for the brain side of ``compare_rdms``.
+
+    Warns
+    -----
+    RuntimeWarning
+        The similarity of a subject to its pool is undefined, such as that to a pool whose ranks cancel: named.
 
     Notes
     -----
@@ -78,6 +85,13 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
     counts = [f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True)]
     counts[20:] = [f"and {len(counts) - 20} more"] if len(counts) > 20 else []
     single = ", ".join(map(str, brain.regions[n_subjects < 2]))
+    notes = [f"No ceiling, for fewer than two subjects, in: {single}."] if single else []
+    pooled = brain.present & (n_subjects > 1)[:, None]
+    lost = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in np.argwhere(pooled & np.isnan(left_out))]
+    lost += [f"{region}, all subjects" for region in brain.regions[pooled.any(axis=1) & np.isnan(upper)]]
+    if lost:
+        notes.append(f"A ceiling is NaN where {name} between a subject and its pool is undefined: {list_names(lost)}.")
+        warn_user(f"{notes[-1]} Leave that subject out of scores and ceilings alike, or use another comparator.")
     bound = {"kind": "r", "n_repeats": "as in the RDMs", "comparator": name}
     return xr.Dataset(
         {
@@ -94,7 +108,7 @@ def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dat
                 f"lower leaves the subject out, upper includes it{'' if comparator.exact else ' (close to a bound)'}. "
                 f"Subjects per region: {', '.join(counts)}."
             ),
-            "ceiling_note": f"No ceiling, for fewer than two subjects, in: {single}." if single else NO_NOTE,
+            "ceiling_note": " ".join(notes) or NO_NOTE,
         },
     )
 

@@ -106,6 +106,23 @@ def test_one_subject_has_no_ceiling(rng):
     assert ceilings.attrs["ceiling_note"] == "No ceiling, for fewer than two subjects, in: V4, IT."
 
 
+def test_pool_without_a_similarity_is_named(rng):
+    """The ranks of A and B cancel, so that C has nothing to be compared with."""
+    ranks = np.zeros((3, 3, 3))
+    ranks[:, *np.triu_indices(3, 1)] = [[1, 2, 3], [3, 2, 1], [1, 3, 2]]
+    brain = label_squares([[*(ranks + ranks.swapaxes(1, 2))]] * 2, region=["V1", "IT"], subject=list("ABC"))
+    brain[0, 1] = brain[0, 0]
+    with pytest.warns(RuntimeWarning, match=r"spearman between a subject and its pool is undefined: 'IT, C'\. Leave"):
+        ceilings = compute_rdm_ceilings(brain)
+    assert np.isnan(ceilings.ceiling_lower).values.tolist() == [False, True]
+    assert np.isnan(ceilings.left_out).values.tolist() == [[False] * 3, [False, False, True]]
+    assert ceilings.attrs["ceiling_note"].endswith("undefined: 'IT, C'.")
+    with pytest.warns(RuntimeWarning, match=r"undefined: 'brain, all subjects'\."):
+        ceilings = compute_rdm_ceilings(brain.sel(region="IT", subject=["A", "B"], drop=True))
+    assert ceilings.ceiling_lower.item() == pytest.approx(-1)
+    assert np.isnan(ceilings.ceiling_upper.item())
+
+
 def test_identical_subjects_reach_one(rng):
     brain = label_squares([draw_square(rng, 6)] * 3, subject=list("ABC"))
     for comparator in COMPARATORS:
