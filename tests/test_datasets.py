@@ -156,7 +156,7 @@ def test_categories_of_haxby2001_slice_differ():
     """Crossnobis is 0 on average where nothing differs: with shuffled labels it is, with the real ones it is not."""
     responses = nl.load_dataset("haxby2001_slice").responses
     pairs = np.triu_indices(8, 1)
-    options = {"metric": "crossnobis", "runs": "run", "noise": "ledoit-wolf-per-run"}
+    options = {"metric": "crossnobis", "runs": "run"}
     rdm = nl.compute_rdms(responses, **options)
     assert rdm.values[0, 0][pairs].min() > 0
     rng = np.random.default_rng(0)

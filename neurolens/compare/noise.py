@@ -6,7 +6,7 @@ matrix of features by features is ever formed, and a Gram of presentations is as
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ import xarray as xr
 from neurolens.compare.distances import METRICS, euclidean_distance
 from neurolens.compare.settings import check_name
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID_ID, REGION, list_names, suggest_name
+from neurolens.labels import PRESENTATION, STIMULUS, list_names, suggest_name
 
 
 class Design(NamedTuple):
@@ -119,9 +119,13 @@ def measure_noisy(gram: np.ndarray, n_features: int, metric: str, design: Design
     try:
         return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
     except InputError as error:
-        raise InputError(
-            f"metric {metric!r}, noise={noise!r}: {error}. More repeats, or noise='identity', would do."
-        ) from None
+        fix = "More repeats, or noise='identity', would do."
+        if NOISES[noise].per_run:
+            fix = (
+                "Noise per run is that of the other runs, which must repeat stimuli: have 3 runs, or pass "
+                "noise='identity' (no whitening) or noise='ledoit-wolf' (of all runs: the distance is biased upwards)."
+            )
+        raise InputError(f"metric {metric!r}, noise={noise!r}: {error}. {fix}") from None
 
 
 def read_design(data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None) -> Design | None:
@@ -136,13 +140,13 @@ def read_design(data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | 
         )
     if metric != "crossnobis":
         return Design(codes, n_stimuli, np.zeros_like(codes))
-    along = [str(name) for name, c in data.coords.items() if c.shape == codes.shape]
-    known = [name for name in along if name not in (NEUROID_ID, REGION)]
+    rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
+    known = [str(name) for name, c in data.coords.items() if c.dims == (rows,)]
     chosen = runs or next((name for name in ("run", "repetition") if name in known), None)
     if chosen not in known:
-        error = suggest_name(runs, known, "coordinate on presentation") if runs else ""
+        error = f" {suggest_name(runs, known, 'coordinate on presentation')}" if runs else ""
         raise LabelError(
-            f"crossnobis needs a coordinate that tells which run each presentation was in: {error} "
+            f"crossnobis needs a coordinate that tells which run each presentation was in:{error} "
             f"Name it with runs='...'; there are {list_names(known)}."
         )
     _, numbers = np.unique(data[chosen].values, return_inverse=True)
@@ -151,9 +155,15 @@ def read_design(data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | 
     return Design(codes, n_stimuli, numbers)
 
 
-def check_noise(metric: str, runs: str | None, noise: str) -> None:
-    """Raise UnknownNameError or InputError for a metric or settings that cannot be used."""
+def choose_noise(metric: str, runs: str | None, noise: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the noise to use, by default one that adds no bias, and the attributes of RDMs that are made with it.
+
+    Raises UnknownNameError or InputError for a metric or settings that cannot be used.
+    """
     check_name(metric, [*METRICS, *NOISE_METRICS], "metric")
+    if noise is None:
+        noise = "ledoit-wolf-per-run" if metric == "crossnobis" else "ledoit-wolf"
     check_name(noise, NOISES, "noise")
     if runs is not None and metric != "crossnobis":
         raise InputError(f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out.")
+    return noise, {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})

@@ -10,7 +10,7 @@ from neurolens import labels
 from neurolens.compare import features
 from neurolens.compare.distances import METRICS, compute_gram
 from neurolens.compare.features import Features
-from neurolens.compare.noise import NOISE_METRICS, Design, check_noise, measure_noisy, read_design
+from neurolens.compare.noise import NOISE_METRICS, Design, choose_noise, measure_noisy, read_design
 from neurolens.compare.responses import average_repeats, number_labels, read_responses
 from neurolens.compare.settings import warn_user
 from neurolens.compare.shards import map_ops
@@ -26,7 +26,7 @@ def compute_rdms(
     *,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str = "ledoit-wolf",
+    noise: str | None = None,
     client: Any = None,
 ) -> xr.DataArray:
     """Dissimilarity of every pair of stimuli, for each op or for each (region, subject, time_bin).
@@ -54,12 +54,12 @@ def compute_rdms(
     runs : str, optional
         For crossnobis: the coordinate of the presentations that says which belong to one fold. Default: "run" if it is
         there, else "repetition".
-    noise : str
-        For mahalanobis and crossnobis: "ledoit-wolf", the covariance over features of what is left of each
-        presentation after its stimulus' mean, shrunk towards a multiple of the identity (Ledoit & Wolf 2004, as
-        rsatoolbox's "shrinkage_eye" with ``cov_from_unbalanced``), per region, subject and time bin;
-        "ledoit-wolf-per-run", which for crossnobis measures the noise for each run anew on all others (3 runs or
-        more); or "identity": no whitening, for data that are whitened already.
+    noise : str, optional
+        Of mahalanobis and crossnobis; per region, subject and time bin. "ledoit-wolf": the covariance over features of
+        what is left of each presentation after its stimulus' mean, shrunk towards a multiple of the identity (Ledoit &
+        Wolf 2004, as rsatoolbox's "shrinkage_eye" with ``cov_from_unbalanced``); the default for mahalanobis.
+        "ledoit-wolf-per-run": the same for each run anew, on all other runs, which must repeat stimuli: 3 runs will
+        do; the default for crossnobis. "identity": no whitening, for data that are whitened already.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread. Activations in a store are read there.
 
@@ -85,10 +85,11 @@ def compute_rdms(
     Notes
     -----
     Time O(n^2 p) per op. Memory: one op's activations in their own dtype, a 4 MB float64 block, and the result.
-    With "ledoit-wolf" the noise is measured on the very presentations that are compared, as is usual, and crossnobis
-    stays above 0 where nothing differs: on 530 voxels, 12 runs and 8 shuffled stimuli half of what the real ones give.
-    "ledoit-wolf-per-run" and "identity" have no such bias. For q presentations noise metrics take time O(q^2 p + q^3)
-    (per run: each run) and memory O(q^2), however many features there are.
+    With "ledoit-wolf" the noise is measured on the very presentations that are compared, and crossnobis stays above 0
+    where nothing differs (docs/real_data.md), so by default each run is whitened by the noise of the others. With 2
+    runs that hold each stimulus once there are none to measure it on: an error asks for another ``noise``, which the
+    attribute "noise" of the result then tells. For q presentations noise metrics take time O(q^2 p + q^3) (per run:
+    each run) and memory O(q^2), however many features there are.
     From activations in a large common offset (mean much larger than spread) correlation and euclidean stay accurate
     because the offset is removed before the Gram; a Gram made elsewhere keeps whatever precision it came with.
 
@@ -111,7 +112,7 @@ def compute_rdms(
     >>> rdm.sel(stimulus="cat").values.round(3).tolist()
     [0.0, 2.0, 0.5]
     """
-    check_noise(metric, runs, noise)
+    noise, attrs = choose_noise(metric, runs, noise)
     features.check_features(data, "gram", "row_sum", "n_features")
     if client is not None:
         return map_ops(client, compute_rdms, data, metric=metric, runs=runs, noise=noise)
@@ -126,7 +127,7 @@ def compute_rdms(
         ids, values = features.read_features(data, "the feature array")
         rdms = _label_rdms(compute_one(values, metric), {}, ids)
     _warn_undefined(rdms, metric)
-    return rdms.rename("rdm").assign_attrs({"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {}))
+    return rdms.rename("rdm").assign_attrs(attrs)
 
 
 def compute_one(values: np.ndarray, metric: str, design: Design | None = None, noise: str = "identity") -> np.ndarray:

@@ -8,7 +8,7 @@ import xarray as xr
 from scipy.spatial import cKDTree
 
 from neurolens.compare.comparators import compare_whole, find_comparator
-from neurolens.compare.noise import Design, check_noise, read_design
+from neurolens.compare.noise import Design, choose_noise, read_design
 from neurolens.compare.rdms import compute_one
 from neurolens.compare.responses import average_repeats, read_responses
 from neurolens.compare.triangles import take_model_pairs
@@ -26,7 +26,7 @@ def compute_searchlight_rdms(
     centers: Sequence | None = None,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str = "ledoit-wolf",
+    noise: str | None = None,
 ) -> xr.DataArray:
     """RDM of the voxels around each voxel of one subject.
 
@@ -73,13 +73,13 @@ def compute_searchlight_rdms(
     >>> dict(rdms.sizes), rdms.n_voxels.values.tolist()
     ({'neuroid': 4, 'stimulus': 3, 'stimulus_2': 3}, [2, 3, 3, 2])
     """
-    check_noise(metric, runs, noise)
+    noise, attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
     squares = np.empty((len(search.members), len(search.ids), len(search.ids)))
     for batch, part in _iterate_rdms(search, metric, noise):
         squares[batch] = part
     coords = search.coords | {STIMULUS: search.ids, STIMULUS_2: search.ids}
-    attrs = {"metric": metric, "radius": radius}
+    attrs |= {"radius": radius}
     return xr.DataArray(squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=coords, name="rdm", attrs=attrs)
 
 
@@ -92,7 +92,7 @@ def compare_searchlight(
     centers: Sequence | None = None,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str = "ledoit-wolf",
+    noise: str | None = None,
 ) -> xr.DataArray:
     """Map of how similar each op's RDM is to the RDM around each voxel.
 
@@ -122,7 +122,7 @@ def compare_searchlight(
     """
     kernel = find_comparator(comparator)
     model = take_model_pairs(model_rdms)
-    check_noise(metric, runs, noise)
+    noise, attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
     places = xr.DataArray(np.arange(len(search.ids)), dims=STIMULUS, coords={STIMULUS: search.ids})
     order = align_stimuli(places, model.ids.tolist(), name="responses", other="model_rdms").values
@@ -132,7 +132,7 @@ def compare_searchlight(
         pairs = squares[:, order[first], order[second]]
         pairs[np.ptp(pairs, axis=1) == 0] = np.nan
         scores[:, batch] = compare_whole(model.pairs, pairs, kernel)
-    attrs = {"comparator": comparator, "metric": metric, "radius": radius}
+    attrs |= {"comparator": comparator, "radius": radius}
     return xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.coords, name="score", attrs=attrs)
 
 

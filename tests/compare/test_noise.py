@@ -86,7 +86,7 @@ def test_unbalanced_runs(rng):
     responses = xr.concat([responses.isel(presentation=kept), responses.isel(presentation=[0, 9])], "presentation")
     found = compute_rdms(responses, metric="crossnobis")
     expected = oracles.noisy_rdm(
-        responses.values, responses.stimulus_id.values, responses.run.values, "crossnobis", "ledoit-wolf"
+        responses.values, responses.stimulus_id.values, responses.run.values, "crossnobis", "ledoit-wolf-per-run"
     )
     np.testing.assert_allclose(found, expected, rtol=1e-8)
 
@@ -99,14 +99,34 @@ def test_crossnobis_is_zero_on_average_without_a_difference(rng):
         noise.values[:] = rng.normal(size=noise.shape)
         pairs = np.triu_indices(4, 1)
         crossed.append(compute_rdms(noise, metric="crossnobis", noise="identity").values[pairs].mean())
-        whitened.append(compute_rdms(noise, metric="crossnobis").values[pairs].mean())
-        per_run.append(compute_rdms(noise, metric="crossnobis", noise="ledoit-wolf-per-run").values[pairs].mean())
+        whitened.append(compute_rdms(noise, metric="crossnobis", noise="ledoit-wolf").values[pairs].mean())
+        per_run.append(compute_rdms(noise, metric="crossnobis").values[pairs].mean())
         plain.append(compute_rdms(noise, metric="mahalanobis").values[pairs].mean())
     assert abs(np.mean(crossed)) < 3 * np.std(crossed) / np.sqrt(200)
     assert abs(np.mean(per_run)) < 3 * np.std(per_run) / np.sqrt(200)
     assert min(crossed) < 0
     # Noise measured on the same presentations leaves some of the bias.
     assert 0 < 4 * np.mean(whitened) < np.mean(plain)
+
+
+def test_default_is_told(rng):
+    responses = build_runs(rng)
+    for metric, noise in (("crossnobis", "ledoit-wolf-per-run"), ("mahalanobis", "ledoit-wolf")):
+        found = compute_rdms(responses, metric=metric)
+        xr.testing.assert_identical(found, compute_rdms(responses, metric=metric, noise=noise))
+        assert found.attrs["noise"] == noise
+
+
+def test_run_is_a_coordinate_of_presentations(rng):
+    """As many neuroids as presentations; a coordinate of neuroids says nothing of runs."""
+    responses = build_runs(rng).assign_coords(session=("neuroid", np.repeat([0, 1], 6)))
+    expected = compute_rdms(responses, metric="crossnobis")
+    renamed = responses.rename(run="fold", session="run")
+    with pytest.raises(LabelError, match=r"which run each presentation was in: Name .* 'stimulus_id', 'fold'\.$"):
+        compute_rdms(renamed, metric="crossnobis")
+    with pytest.raises(LabelError, match="no coordinate on presentation named 'run'"):
+        compute_rdms(renamed, metric="crossnobis", runs="run")
+    xr.testing.assert_identical(compute_rdms(renamed, metric="crossnobis", runs="fold"), expected)
 
 
 def test_known_answer():
@@ -129,7 +149,7 @@ def test_offset_and_scale_do_not_matter_once_whitened(seed, offset, scale):
 
 
 def test_stimulus_in_one_run_only_is_nan_and_named(rng):
-    responses = build_runs(rng, n_runs=2, shuffle=False).isel(presentation=[0, 1, 2, 3, 4, 5, 6])
+    responses = build_runs(rng, shuffle=False).isel(presentation=[0, 1, 2, 3, 4, 5, 6, 8, 9, 10])
     with pytest.warns(RuntimeWarning, match=r"no run has both.*NaN in the data: stimuli 'dog', .*'cup'. Drop"):
         rdm = compute_rdms(responses, metric="crossnobis")
     assert np.isnan(rdm.sel(stimulus="cup", stimulus_2="dog"))
@@ -194,6 +214,12 @@ class TestErrors:
         responses["run"] = responses.run.copy(data=["r0"] * 12)
         with pytest.raises(InputError, match="at least 2 runs, and 'run' has one value"):
             compute_rdms(responses, metric="crossnobis")
+
+    def test_two_runs_leave_no_noise_for_each(self, rng):
+        responses = build_runs(rng, n_runs=2)
+        with pytest.raises(InputError, match=r"leave 0 degrees.*have 3 runs, or pass noise='identity'"):
+            compute_rdms(responses, metric="crossnobis")
+        assert compute_rdms(responses, metric="crossnobis", noise="ledoit-wolf").attrs["noise"] == "ledoit-wolf"
 
     def test_no_noise(self, rng):
         responses = build_runs(rng, shuffle=False)

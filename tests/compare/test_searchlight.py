@@ -42,6 +42,8 @@ def test_each_center_is_the_rdm_of_its_neighbours(rng, metric):
     )
     responses = responses.isel(neuroid=rng.permutation(48))
     found = compute_searchlight_rdms(responses, radius=1, metric=metric, centers=["n5", "n40"])
+    noise = {"noise": "ledoit-wolf-per-run"} if metric == "crossnobis" else {}
+    assert found.attrs == {"metric": metric, "radius": 1} | noise
     for center in ("n5", "n40"):
         here = responses.isel(neuroid=list(responses.neuroid_id.values).index(center))
         far = sum((responses[a] - here[a]) ** 2 for a in ("voxel_x", "voxel_y", "voxel_z")).values
