@@ -59,7 +59,8 @@ def compute_rdms(
         what is left of each presentation after its stimulus' mean, shrunk towards a multiple of the identity (Ledoit &
         Wolf 2004, as rsatoolbox's "shrinkage_eye" with ``cov_from_unbalanced``); the default for mahalanobis.
         "ledoit-wolf-per-run": the same for each run anew, on all other runs, which must repeat stimuli: 3 runs will
-        do; the default for crossnobis. "identity": no whitening, for data that are whitened already.
+        do; the default for crossnobis (mahalanobis has no runs, so for it the same as "ledoit-wolf"). "identity": no
+        whitening, for data that are whitened already.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread. Activations in a store are read there.
 

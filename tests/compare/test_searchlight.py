@@ -44,6 +44,11 @@ def test_each_center_is_the_rdm_of_its_neighbours(rng, metric):
     found = compute_searchlight_rdms(responses, radius=1, metric=metric, centers=["n5", "n40"])
     noise = {"noise": "ledoit-wolf-per-run"} if metric == "crossnobis" else {}
     assert found.attrs == {"metric": metric, "radius": 1} | noise
+    model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
+    scores = compare_searchlight(model, responses, radius=1, metric=metric, centers=["n5", "n40"])
+    assert scores.attrs == {"comparator": "spearman", "metric": metric, "radius": 1} | noise
+    expected = compare_rdms(model, found.rename(neuroid="region"), n_bootstrap=0, n_splits=0)
+    np.testing.assert_allclose(scores, expected.score.squeeze("subject"), atol=1e-12)
     for center in ("n5", "n40"):
         here = responses.isel(neuroid=list(responses.neuroid_id.values).index(center))
         far = sum((responses[a] - here[a]) ** 2 for a in ("voxel_x", "voxel_y", "voxel_z")).values
