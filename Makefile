@@ -8,7 +8,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo test lint check setup bench conformance simulate clean
+.PHONY: demo test lint check setup bench conformance simulate figures clean
 .DEFAULT_GOAL = demo
 
 demo: $(READY)
@@ -40,6 +40,10 @@ conformance: $(VENV)/.peers
 # Error rates, coverage and bias of the statistics where the truth is known: docs/simulation.md. Takes some minutes.
 simulate: $(READY)
 	$(BIN)/python benchmarks/simulate.py
+
+# What real data say, from the files that NEUROLENS_MIRROR names: docs/real_data.md. Takes two minutes.
+figures: $(READY)
+	$(BIN)/python benchmarks/real_data.py
 
 setup: $(READY)
 
