@@ -15,12 +15,13 @@ import torch
 import torchvision
 
 from neurolens.errors import InputError
+from neurolens.extract.chains import plan_chain, read_reducer
 from neurolens.extract.forward import record_forward
 from neurolens.extract.grams import Tally, plan_groups, predict_overhead
 from neurolens.extract.metadata import count_flops
 from neurolens.extract.plan import count_elements, find_numpy_dtype, make_plan, read_bytes
 from neurolens.extract.products import find_sketch_error
-from neurolens.extract.reducers import Rows, count_components, plan_chain, read_reducer
+from neurolens.extract.reducers import Rows, count_components
 from neurolens.stimuli import StimulusSet
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "scale.md"

@@ -13,10 +13,10 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
+from neurolens.extract.chains import open_chain
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
 from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype, make_plan, read_bytes
-from neurolens.extract.reducers import open_chain
 from neurolens.extract.select import OpSelection
 from neurolens.extract.store import (
     KEPT_UNIT,

@@ -12,8 +12,9 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout, Layouts
+from neurolens.extract.chains import explain_chain, plan_chain, read_reducer
 from neurolens.extract.passes import choose_layouts, find_device, read_layouts
-from neurolens.extract.reducers import Reducer, Rows, explain_chain, plan_chain, read_reducer
+from neurolens.extract.reducers import Reducer, Rows
 from neurolens.extract.select import OpSelection, is_named
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet

@@ -3,8 +3,8 @@
 import math
 import re
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,8 +13,8 @@ from neurolens.errors import InputError
 from neurolens.labels import check_unique, suggest_name
 
 Function = Callable[[torch.Tensor], torch.Tensor]
-_DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
-_POOLED = {
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+POOLED = {
     "mean": ("frame", "y", "x", "token", "window"),
     "max": ("frame", "y", "x", "token", "window"),
     "cls": ("token",),
@@ -81,12 +81,12 @@ class Cast(Reducer):
     dtype: str
 
     def __post_init__(self) -> None:
-        _check_key(self.dtype, _DTYPES, "dtype to cast to")
+        check_key(self.dtype, DTYPES, "dtype to cast to")
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         if not rows.dtype.is_floating_point:
             return f"only floating-point results are cast, this is {rows.dtype}"
-        after = replace(rows, dtype=_DTYPES[self.dtype])
+        after = replace(rows, dtype=DTYPES[self.dtype])
         return f"is {rows.dtype} already" if rows == after else after
 
     def _make(self, rows: Rows, after: Rows, device: torch.device, shared: dict) -> Function:
@@ -105,16 +105,16 @@ class Pool(Reducer):
     how: str
 
     def __post_init__(self) -> None:
-        _check_key(self.how, _POOLED, "way to pool")
+        check_key(self.how, POOLED, "way to pool")
 
     def _find_axes(self, rows: Rows) -> list[int]:
         names = [re.sub(r"_\d+$", "", dim) for dim in rows.dims]
-        return [i for i, name in enumerate(names) if name in _POOLED[self.how] and rows.shape[i] > 0]
+        return [i for i, name in enumerate(names) if name in POOLED[self.how] and rows.shape[i] > 0]
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         axes, real = self._find_axes(rows), not rows.dtype.is_complex
         if not axes:
-            return f"has no axis named {' or '.join(_POOLED[self.how])}"
+            return f"has no axis named {' or '.join(POOLED[self.how])}"
         if self.how == "max" and not real:
             raise InputError(f"'max' wants values that can be ordered, got {rows.dtype}. Type reducer='mean'.")
         kept = [i for i in range(len(rows.dims)) if i not in axes]
@@ -302,54 +302,6 @@ def count_components(n_stimuli: int, epsilon: float) -> int:
     return max(1, math.ceil(4 * math.log(n_stimuli) / (epsilon**2 / 2 - epsilon**3 / 3)))
 
 
-def count_overflow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Return per stimulus (batch,), int64, how many finite values a cast made infinite."""
-    return _flatten(before.isfinite() & after.isinf()).sum(1)
-
-
-@dataclass
-class Chain:
-    """Several reducers opened for one op; ``overflow`` (batch,) is what `count_overflow` found in the last batch."""
-
-    steps: list[Function]
-    overflow: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
-
-    def fit(self, tensor: torch.Tensor) -> None:
-        """Let the `PrincipalAxes` among the steps, if any, learn from a batch of the stimuli to fit on."""
-        for step in self.steps:
-            if isinstance(step, PrincipalAxes):
-                step.fit(tensor)
-                break
-            tensor = step(tensor)
-
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return (batch, *new shape) of (batch, *shape)."""
-        self.overflow = torch.zeros(len(tensor), dtype=torch.int64, device=tensor.device)
-        for step in self.steps:
-            before, tensor = tensor, step(tensor)
-            if tensor.shape == before.shape and tensor.dtype != before.dtype:  # only casts do that
-                self.overflow += count_overflow(before, tensor)
-        return tensor
-
-
-def plan_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int) -> Rows:
-    """Return what each stimulus's result looks like after all reducers; raises what `Reducer.plan` raises."""
-    for reducer in reducers:
-        rows = reducer.plan(rows, n_stimuli)
-    return rows
-
-
-def explain_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int) -> list[dict[str, Any]]:
-    """Return what each reducer did to an op, in order; see `Reducer.explain`."""
-    return [r.explain(plan_chain(reducers[:i], rows, n_stimuli), n_stimuli) for i, r in enumerate(reducers)]
-
-
-def open_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int, device: torch.device, shared: dict) -> Chain:
-    """Return the function that applies all reducers to the results of one op; see `Reducer.open`."""
-    befores = [plan_chain(reducers[:i], rows, n_stimuli) for i in range(len(reducers))]
-    return Chain([r.open(b, n_stimuli, device, shared) for r, b in zip(reducers, befores, strict=True)])
-
-
 def _flatten(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(len(tensor), math.prod(tensor.shape[1:]))
 
@@ -362,7 +314,8 @@ def _take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows 
     return Rows((n_units,), (dim,), dtype)
 
 
-def _check_key(key: Any, table: dict, what: str) -> None:
+def check_key(key: Any, table: dict, what: str) -> None:
+    """Raise UnknownNameError unless ``key`` is in ``table``."""
     if key not in table:
         raise suggest_name(str(key), table, what, f"Choose one of {', '.join(table)}.")
 
@@ -370,38 +323,3 @@ def _check_key(key: Any, table: dict, what: str) -> None:
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be an int of at least 1, got {value!r}. Type e.g. {name}=100.")
-
-
-REDUCERS: dict[str, Reducer | type[Reducer]] = {
-    **{name: Cast(name) for name in _DTYPES},
-    **{how: Pool(how) for how in _POOLED},
-    "subsample": Subsample,
-    "project": Project(),
-    "pca": PCA,
-}
-
-
-def read_reducer(reducer: Any) -> tuple[Reducer, ...]:
-    """Return the reducers asked for by None, a key of REDUCERS, a `Reducer`, or a list of these, in order.
-
-    UnknownNameError for another key; InputError for one that needs settings and for PCA before anything but casts.
-
-    >>> read_reducer(["mean", Project(64), "float16"])
-    (Pool(how='mean'), Project(n_components=64, epsilon=0.1, seed=0), Cast(dtype='float16'))
-    """
-    if isinstance(reducer, list | tuple):
-        chain = tuple(one for part in reducer for one in read_reducer(part))
-        first = next((i for i, one in enumerate(chain) if isinstance(one, PCA)), len(chain))
-        late = [type(one).__name__ for one in chain[first + 1 :] if not isinstance(one, Cast)]
-        if late:
-            raise InputError(f"only casts may follow PCA, got {late[0]}. Type reducer=[..., PCA(...), 'float16'].")
-        return chain
-    if isinstance(reducer, str):
-        _check_key(reducer, REDUCERS, "reducer")
-        reducer = REDUCERS[reducer]
-    if isinstance(reducer, type) and issubclass(reducer, Reducer):
-        settings = ", ".join(f"{field.name}=..." for field in fields(reducer))  # type: ignore[arg-type]
-        raise InputError(f"{reducer.__name__} needs settings. Type {reducer.__name__}({settings}).")
-    if reducer is None or isinstance(reducer, Reducer):
-        return () if reducer is None else (reducer,)
-    raise InputError(f"reducer must be one of {', '.join(REDUCERS)}, a Reducer or a list of these, got {reducer!r}.")

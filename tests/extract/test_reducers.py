@@ -13,22 +13,15 @@ from sklearn import decomposition
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
 
 from neurolens.errors import InputError, LabelError, UnknownNameError
-from neurolens.extract.reducers import (
-    PCA,
+from neurolens.extract.chains import (
     REDUCERS,
-    Cast,
-    Pool,
-    Project,
-    Rows,
-    Subsample,
-    count_components,
     count_overflow,
-    draw_projection,
     explain_chain,
     open_chain,
     plan_chain,
     read_reducer,
 )
+from neurolens.extract.reducers import PCA, Cast, Pool, Project, Rows, Subsample, count_components, draw_projection
 
 CPU = torch.device("cpu")
 MAPS = Rows((4, 5, 6), ("channel", "y", "x"), torch.float32)
