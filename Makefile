@@ -24,10 +24,10 @@ lint: $(READY)
 check: $(READY)
 	$(BIN)/python -m pytest
 
-# What it costs, beside peers, as ratios: tables in benchmarks/results/.
+# What it costs, beside peers, as ratios: tables in benchmarks/results/. THINGSVISION=<a Python that has it> adds it.
 bench: $(VENV)/.peers
 	$(BIN)/python benchmarks/capture.py
-	$(BIN)/python benchmarks/streaming.py
+	$(BIN)/python benchmarks/streaming.py $(if $(THINGSVISION),--thingsvision $(THINGSVISION))
 	$(BIN)/python benchmarks/comparing_rdms.py
 	$(BIN)/python benchmarks/comparing_bootstrap.py
 	$(BIN)/python benchmarks/comparing_ridge.py
