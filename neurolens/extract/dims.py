@@ -21,7 +21,7 @@ _SPATIAL = frozenset(
 )
 _RESHAPING = frozenset("reshape view flatten unflatten squeeze unsqueeze reshape_as view_as".split())
 _PERMUTING = frozenset("permute transpose swapaxes swapdims movedim moveaxis t T mT".split())
-_REDUCING = frozenset("mean sum prod amax amin max min std var norm logsumexp median argmax argmin any all".split())
+_REDUCING = frozenset("mean sum prod amax amin max min std var logsumexp median argmax argmin any all".split())
 _MULTIPLYING = frozenset("matmul bmm scaled_dot_product_attention einsum".split())
 _BY_NDIM = {0: (), 1: ("feature",), 2: ("token", "feature")}
 _SPATIAL_BY_NDIM = {2: ("channel", "x"), 3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x")}
@@ -112,16 +112,17 @@ def _follow(op: Op, event: Event, known: dict[str, Axes], shape: tuple[int, ...]
     if op.function == "getitem":
         return _index(first, event.args[1], shape)
     if op.function in _REDUCING and len(first) > len(shape):
-        gone = {place % len(first) for place in _list_places(event)}
+        dim = event.kwargs.get("dim", event.args[1] if len(event.args) > 1 else None)
+        gone = [i % len(first) for i in (dim if isinstance(dim, (tuple, list)) else [dim]) if isinstance(i, int)]
         return tuple(factors for i, factors in enumerate(first) if i not in gone)
     return _match(known.values(), shape)
 
 
 def _list_places(event: Event) -> list[int]:
     """Return the whole numbers among the arguments of a call, those in tuples too."""
-    held: list[Any] = [*event.args[1:], *(event.kwargs[key] for key in event.kwargs if key != "keepdim")]
+    held = (*event.args[1:], *event.kwargs.values())
     flat = [i for arg in held for i in (arg if isinstance(arg, (tuple, list)) else [arg])]
-    return [i for i in flat if isinstance(i, int) and not isinstance(i, bool)]
+    return [i for i in flat if isinstance(i, int)]
 
 
 def _regroup(axes: Axes, shape: Sequence[int]) -> Axes | None:
@@ -149,6 +150,8 @@ def _regroup(axes: Axes, shape: Sequence[int]) -> Axes | None:
 
 def _permute(function: str, axes: Axes, places: list[int]) -> Axes | None:
     order = list(range(len(axes)))
+    if len(axes) < 2:
+        return axes
     if function == "permute":
         order = [order[i] for i in places]
     elif function in ("movedim", "moveaxis"):
