@@ -15,7 +15,8 @@
 ``models``       two models, or a model and a brain, from Grams or RDMs (``alignments``: CKA and kin)
 ``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA), and RDMs of predicted responses (veRSA)
 ``encoding``     held-out prediction of each neuroid from each op (``splits``: what is held out together;
-                 ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``, ``pooling``: scores and ceilings)
+                 ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``, ``pooling``: scores and ceilings;
+                 ``halves``: fits within halves, and intervals); ``nulls``: is there any prediction, by permutation
 ``projection``   weights back to features
 ``banded``       several feature spaces: banded ridge, unique and shared variance
 ``results``      scores to rsatoolbox's result objects
@@ -33,6 +34,7 @@ from neurolens.compare.encoding import fit_encoding
 from neurolens.compare.exchange import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
 from neurolens.compare.models import compare_grams, compare_models, compute_grams
 from neurolens.compare.noise import NOISE_METRICS
+from neurolens.compare.nulls import permute_encoding
 from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.permutation import permute_scores
 from neurolens.compare.projection import compute_weights
@@ -72,6 +74,7 @@ __all__ = [
     "locate_peaks",
     "normalize_scores",
     "partition_variance",
+    "permute_encoding",
     "permute_scores",
     "read_rdms",
     "split_stimuli",

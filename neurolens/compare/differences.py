@@ -22,7 +22,8 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_scores``. Any unit.
+        From ``bootstrap_scores``; or from ``compare_rdms`` or ``fit_encoding`` with ``n_splits`` above 0, and then over
+        new stimuli only, not new subjects. Any unit.
     groups : mapping of op to group
         The layer, or the model, that an op belongs to: then means over the ops of each group are compared, under the
         group's name. Ops not named are left out. None compares op with op.
@@ -62,16 +63,23 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     >>> float(found.difference.sel(op="relu", op_2="conv", region="IT").round(1))
     0.6
     """
-    if "draws" not in scores:
-        raise InputError("scores must hold the variable 'draws'. Pass what bootstrap_scores returns.")
+    drawn = "draws" if "draws" in scores else "bootstrap_mean"
+    if drawn not in scores:
+        raise InputError(
+            "scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_scores, or fit_encoding(..., "
+            "n_splits=20), returns."
+        )
+    draws = scores[drawn].transpose(..., "bootstrap", OP, REGION).values.astype(np.float64)
+    draws = np.broadcast_to(draws, (len(resampling.RESAMPLED), *draws.shape[-3:]))
+    # Draws over stimuli alone are combined as those of one subject are.
+    counts = scores["n_subjects"].values.astype(int) if drawn == "draws" else np.ones(draws.shape[-1], dtype=int)
     names, members = _find_groups(scores[OP].values.astype(str), groups)
-    draws = scores["draws"].transpose("resampled", "bootstrap", OP, REGION).values
     mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T
     n_stimuli, confidence = int(scores.attrs["n_stimuli"]), float(scores.attrs["confidence"])
     shape = (len(names), len(names), mean.shape[1])
     gap = mean[:, None] - mean
     found, q = np.full((3, *shape), np.nan), np.full(shape, np.nan)
-    for region, n_subjects in enumerate(scores["n_subjects"].values.astype(int)):
+    for region, n_subjects in enumerate(counts):
         covariance = resampling.covary_means(_average(draws[..., region], members))
         power = np.diagonal(covariance, axis1=1, axis2=2)
         kinds = power[:, :, None] + power[:, None, :] - 2 * covariance

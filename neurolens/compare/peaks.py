@@ -20,8 +20,9 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_scores`` (intervals over stimuli and subjects) or ``compare_rdms`` (over stimuli). Regions
-        in the order that a hierarchy would have: ``scores.sel(region=["V1", "V4", "IT"])``.
+        From ``bootstrap_scores`` (intervals over stimuli and subjects), ``compare_rdms`` or ``fit_encoding`` with
+        ``n_splits`` above 0 (over stimuli). Regions in the order that a hierarchy would have:
+        ``scores.sel(region=["V1", "V4", "IT"])``.
     depth : mapping of op to number, optional
         Any unit; ops not named cannot be the peak. None: place along ``op``, 0 for the first and 1 for the last.
 

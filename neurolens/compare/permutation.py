@@ -99,11 +99,7 @@ def permute_scores(
     score = score_embedded if comparator in EMBEDDINGS else score_pairs
     scores = score(model, brain, orders, comparator)
     warn_undefined(model.ops[np.isnan(scores[0][:, brain.present.any(axis=1)]).any(axis=1)])
-    deviation, centre, spread = standardise_null(scores)
-    reached = rank_draws(scores)
-    p, q = reached[0], control_discoveries(reached[0])
-    p_max = rank_among(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf))
-    found = {"score_mean": scores[0], "null_mean": centre, "null_sd": spread, "p": p, "q": q, "p_max": p_max}
+    found, deviation, reached = rank_null(scores)
     if len(links):
         inside = reached <= cluster_p
         labels = label_clusters(inside, links)
@@ -148,6 +144,19 @@ def score_pairs(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, compar
     for place, order in enumerate(orders):
         scores[place][:, brain.present] = compare_whole(model.pairs, squares[:, order[first], order[second]], kernel)
     return mean_subjects(scores, brain.present)
+
+
+def rank_null(scores: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    """Return what is told of ``scores`` (1 + permutation, op, region), the observed ones first, by name.
+
+    And all of them as deviations from their mean in units of their sd, and the p that each would have.
+    """
+    deviation, centre, spread = standardise_null(scores)
+    reached = rank_draws(scores)
+    p, q = reached[0], control_discoveries(reached[0])
+    p_max = rank_among(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf))
+    found = {"score_mean": scores[0], "null_mean": centre, "null_sd": spread, "p": p, "q": q, "p_max": p_max}
+    return found, deviation, reached
 
 
 def standardise_null(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -31,10 +31,10 @@ def assign_regions(
     Parameters
     ----------
     scores : Dataset
-        From ``compare_rdms``: ``split_score`` (split, half, op, region), ``score_mean`` (op, region),
-        ``bootstrap_mean`` (bootstrap, op, region). Any unit.
+        From ``compare_rdms`` or ``fit_encoding``, with ``n_splits`` above 0: ``split_score`` (split, half, op, region),
+        ``score_mean`` (op, region), ``bootstrap_mean`` (bootstrap, op, region). Any unit.
     rdms : (model_rdms, brain_rdms), optional
-        Those the scores were made from; with them the held-out score gets an interval.
+        Those the scores were made from; with them the held-out score gets an interval. Not for encoding scores.
     control : sequence of Dataset
         Scores of the same regions for models with random weights (``randomize``), one per seed, made like ``scores``.
     depth : mapping of op to number, optional
@@ -63,7 +63,8 @@ def assign_regions(
     Raises
     ------
     InputError
-        The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, or there are several time bins.
+        The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, there are several time bins, or
+        ``rdms`` go with encoding scores.
     LabelError
         Regions of a control, or labels of ``rdms``, differ from those of ``scores``.
 
@@ -101,8 +102,10 @@ def assign_regions(
     if missing or n_splits == 0:
         raise InputError(
             f"scores must hold half splits and draws; missing: {list_names(missing)}, number of splits: {n_splits}. "
-            "Make them with compare_rdms(..., n_splits=20)."
+            "Make them with compare_rdms(..., n_splits=20) or fit_encoding(..., n_splits=20)."
         )
+    if rdms is not None and scores.attrs.get("method") == "encoding":
+        raise InputError("rdms= bounds scores of RDMs, and these are of encoding. Leave rdms= out.")
     if not 0 <= split < n_splits:
         raise InputError(f"split must be in 0..{n_splits - 1}, got {split}. Pass one of the splits the scores hold.")
     ops = scores[OP].values.astype(str)
@@ -193,7 +196,7 @@ def _choose_ops(
         "heldout_mean": crossed.mean(axis=(0, 1, 2)),
     }
     low, high = percentile_interval(draws[:, best, every][:, None].astype(np.float64) - draws, confidence)
-    same = (low <= 0) & (high >= 0) if len(draws) else np.ones_like(overall, dtype=bool)
+    same = ~((low > 0) | (high < 0))
     same[best, every] = True
     names = put_on(REGION, best_op=np.where(known, ops[best], ""), naive_op=np.where(known, ops[naive], ""))
     scores = put_on(REGION, **{name: np.where(known, values, np.nan) for name, values in numbers.items()})

@@ -52,6 +52,11 @@ class Targets(NamedTuple):
     groups: Places
     coords: dict[str, Any]
 
+    @property
+    def columns(self) -> list[np.ndarray]:
+        """The places of each group among the usable neuroids."""
+        return [np.flatnonzero(group[self.usable]) for group in self.groups.values()]
+
 
 def number_labels(column: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the place of each label of ``column`` among the different ones, in order of appearance, and those."""

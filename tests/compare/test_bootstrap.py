@@ -237,7 +237,7 @@ def test_errors(rng):
         bootstrap_scores(model, brain, confidence=95)
     with pytest.raises(UnknownNameError, match="no comparator named 'pearsons'"):
         bootstrap_scores(model, brain, comparator="pearsons")
-    with pytest.raises(InputError, match="must hold the variable 'draws'"):
+    with pytest.raises(InputError, match="must hold 'draws' or 'bootstrap_mean'"):
         compare_ops(scores.drop_vars("draws"))
     with pytest.raises(LabelError, match="of which scores lack 'conv9'"):
         compare_ops(scores, groups={"conv9": "early"})
