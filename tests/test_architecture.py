@@ -10,7 +10,7 @@ import neurolens
 PACKAGE = Path(neurolens.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
-MAX_CODE_LINES = 9000
+MAX_CODE_LINES = 9400
 
 # room -> rooms it may import from
 MAY_IMPORT = {

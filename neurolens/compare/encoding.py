@@ -1,6 +1,7 @@
 """Encoding: how well each op's features predict each neuroid's responses to stimuli that were held out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from neurolens.compare.pooling import gather_scores
 from neurolens.compare.responses import read_targets
 from neurolens.compare.ridge import SELECTORS
 from neurolens.compare.settings import Seed, check_name, check_share, check_whole, warn_user
+from neurolens.compare.shards import map_ops
 from neurolens.compare.splits import check_inner, read_folds
+from neurolens.compare.timing import merge_bins, split_bins
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, list_names
+from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, list_names
 
 
 def fit_encoding(
@@ -36,6 +39,7 @@ def fit_encoding(
     confidence: float = 0.95,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
+    client: Any = None,
 ) -> xr.Dataset:
     """Held-out prediction of each neuroid from each op, with one penalty per neuroid.
 
@@ -53,7 +57,8 @@ def fit_encoding(
         training means and deviations, if they should be.
     responses : DataArray (presentation, neuroid) or (stimulus, neuroid)
         Any unit. ``stimulus_id`` on presentation, exactly the stimuli of the features in any order; ``region``,
-        ``subject`` on neuroid where known (else "brain", "group"). Presentations of a stimulus are averaged first.
+        ``subject`` on neuroid where known (else "brain", "group"). Presentations of a stimulus are averaged first. With
+        ``time_bin`` besides, all that has region or neuroid has time_bin too: maps of op by time.
     cv : int, str or DataArray
         Number of folds over stimuli; the name of a coordinate of ``responses`` to leave out group by group
         ("category", "run", "subject"); or folds from ``split_stimuli``.
@@ -86,6 +91,8 @@ def fit_encoding(
         Seed of the folds, the halves and the draws.
     device : str or device
         Where to compute in float64: "cpu" or "cuda".
+    client : dask.distributed.Client, optional
+        Divide the ops among its workers, each with one thread; ``rng`` must then be a number.
 
     Returns
     -------
@@ -156,6 +163,15 @@ def fit_encoding(
     for name, number in (("n_splits", n_splits), ("n_bootstrap", n_bootstrap)):
         check_whole(number, name, 0, 20)
     check_share(confidence, "confidence", 0.95)
+    again: Any = {"cv": cv, "method": method, "metric": metric, "alphas": alphas, "select": select, "dual": dual}
+    again |= {"n_components": n_components, "n_splits": n_splits, "n_bootstrap": n_bootstrap, "confidence": confidence}
+    if client is not None:
+        again |= {"responses": responses, "ceiling": ceiling, "device": device}
+        return map_ops(client, fit_encoding, features, rng=rng, **again)
+    if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
+        ceiling = merge_bins(ceiling) if ceiling is not None and TIME_BIN in ceiling.dims else ceiling
+        again |= {"ceiling": ceiling, "rng": rng, "device": device}
+        return split_bins(fit_encoding(features, merge_bins(responses), **again), responses)
     settings = Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)

@@ -1,6 +1,7 @@
 """Does any op predict the responses at all? Every fit repeated with the stimuli of the responses permuted."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import SELECTORS, split_kernel
 from neurolens.compare.settings import Seed, check_name, check_whole, describe_rng, put_on, warn_user
 from neurolens.compare.splits import check_inner, read_folds
-from neurolens.labels import OP, REGION, list_names
+from neurolens.compare.timing import merge_bins, split_bins
+from neurolens.labels import OP, REGION, TIME_BIN, list_names
 
 
 def permute_encoding(
@@ -40,7 +42,8 @@ def permute_encoding(
     Parameters
     ----------
     features, responses, metric, alphas, select, device
-        As for ``fit_encoding``. To test one subject, select it.
+        As for ``fit_encoding``. To test one subject, select it. With ``time_bin`` the result is over (op, region,
+        time_bin), and so are ``q`` and the maximum.
     cv : int, str or DataArray
         As for ``fit_encoding``. With a number of folds all stimuli are permuted. With the name of a coordinate they are
         permuted within its groups only, because stimuli of a group ("category", "run") may resemble each other on both
@@ -94,6 +97,10 @@ def permute_encoding(
     check_name(metric, SCORES, "metric")
     check_name(select, SELECTORS, "select")
     check_whole(n_permutations, "n_permutations", 1, 1000)
+    if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
+        again: Any = {"cv": cv, "metric": metric, "alphas": alphas, "select": select, "rng": rng, "device": device}
+        flat = permute_encoding(features, merge_bins(responses), n_permutations=n_permutations, **again)
+        return split_bins(flat, responses)
     settings = Settings("ridge", None if alphas is None else read_alphas(alphas), select, 0)
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)

@@ -285,7 +285,7 @@ class TestBadResponses:
         with pytest.raises(LabelError, match=r"no 'stimulus_id' on 'presentation'"):
             fit_encoding(features, responses.drop_vars("stimulus_id"))
         with pytest.raises(LabelError, match=r"must have dimensions \('presentation', 'neuroid'\)"):
-            fit_encoding(features, responses.expand_dims(time_bin=2))
+            fit_encoding(features, responses.expand_dims(echo=2))
         with pytest.raises(LabelError, match=r"the responses must hold the same 29 ids .* only in .*: 's0'"):
             fit_encoding(features, responses[1:])
         with pytest.raises(LabelError, match="only in the feature array: 's0'"):
