@@ -38,7 +38,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Raises
     ------
     InputError
-        ``scores`` holds no draws.
+        ``scores`` holds no draws, or only one.
     LabelError
         ``groups`` names an op that ``scores`` lacks, or none at all.
 
@@ -64,10 +64,10 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     0.6
     """
     drawn = "draws" if "draws" in scores else "bootstrap_mean"
-    if drawn not in scores:
+    if drawn not in scores or scores.sizes["bootstrap"] < 2:
         raise InputError(
-            "scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_scores, or fit_encoding(..., "
-            "n_splits=20), returns."
+            "scores must hold 'draws' or 'bootstrap_mean', two of them or more. Pass what bootstrap_scores, or "
+            "fit_encoding(..., n_splits=20), returns."
         )
     draws = scores[drawn].transpose(..., "bootstrap", OP, REGION).values.astype(np.float64)
     draws = np.broadcast_to(draws, (len(resampling.RESAMPLED), *draws.shape[-3:]))

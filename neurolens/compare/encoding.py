@@ -123,17 +123,19 @@ def fit_encoding(
     -----
     RuntimeWarning
         Neuroids that are NaN or constant get NaN; an op predicts no change in some fold; a neuroid's penalty is at an
-        end of ``alphas`` beyond which the fit would still change (by over one degree of freedom).
+        end of ``alphas`` beyond which the fit would still change (by over one degree of freedom); a half of the stimuli
+        has no score, so there is no interval.
 
     Notes
     -----
     Resampling the held-out predictions would not do: at 100 stimuli such 95 % intervals hold the expected score in 78
     to 92 % of simulations (of R^2, in fewer still), because other stimuli would also have been other training stimuli.
-    Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4) over halvings into a and b, with ``n_splits`` degrees of
-    freedom: half the stimuli have twice the variance, and everything is fitted anew. They are for new stimuli, the same
-    neuroids and subjects, and, with ``cv`` by groups, the same groups. At 30 to 200 stimuli they hold the expected r in
-    94 to 99 % of simulations; of R^2 they are too wide, with 10 stimuli a fold or fewer by far (docs/simulation.md).
-    ``bootstrap_mean`` are draws from the t distribution that these intervals come from. For p use ``permute_encoding``.
+    Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4) over halvings into a and b, with degrees of freedom f,
+    1 / f = 1 / splits + 1 / (stimuli - folds): half the stimuli have twice the variance, and everything is fitted anew.
+    They are for new stimuli, the same neuroids and subjects, and, with ``cv`` by groups, the same groups. At 30 to 200
+    stimuli they hold the expected r in 94 to 99 % of simulations; of R^2 they are too wide, with 10 stimuli a fold or
+    fewer by far (docs/simulation.md). ``bootstrap_mean`` are draws from the t distribution that these intervals come
+    from. For p use ``permute_encoding``.
 
     Time O(n^3 + n^2 v) per op and fold with "gcv"; a factor of the number of penalties on n^2 v with the others.
     Memory: the responses, a block of voxels and the result.

@@ -9,9 +9,10 @@ from neurolens.compare.heldout import Settings, score_heldout
 from neurolens.compare.pooling import mean_known, pool_neuroids
 from neurolens.compare.resampling import infer_mean
 from neurolens.compare.responses import Targets
-from neurolens.compare.settings import put_on
+from neurolens.compare.settings import put_on, warn_user
 from neurolens.compare.splits import MIN_TEST
 from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
 
 
 def halve_folds(fold: np.ndarray, n_splits: int, rng: np.random.Generator) -> np.ndarray:
@@ -52,20 +53,29 @@ def add_halves(
     """Return encoding scores with ``halves`` (split, half, op, region, subject), and the intervals that follow.
 
     Halves a and b are independent, and each varies twice as much as the whole: the mean of (a - b)^2 / 4 over splits
-    is the variance of the score, with about as many degrees of freedom as splits.
+    is the variance of the score. Its own variance is that over splits and that over stimuli, which add up; fold means
+    cancel. A half without a score, where the whole has one, leaves no interval: warns, naming the op.
     """
-    n_splits = len(halves)
+    n_splits, n_folds = len(halves), len(np.unique(result["stimulus_fold"]))
+    freedom = 1 / (1 / n_splits + 1 / (result.sizes[STIMULUS] - n_folds))
+    lost = (np.isnan(halves).any(axis=(0, 1)) & result["score"].notnull()).any((REGION, SUBJECT))
+    if lost.any():
+        warn_user(
+            f"no interval for {list_names(result[OP].values[lost])}: in a half of the stimuli responses or predictions "
+            "do not vary. Leave out such regions or ops, or use fewer folds."
+        )
     parts = {
         "score": ("ci", "split_subject_score", halves),
         "score_mean": ("mean_ci", "split_score", mean_known(halves)),
     }
     for name, (interval, split, part) in parts.items():
         gap, dims = (part[:, 0] - part[:, 1]) / 2, result[name].dims
-        low, high, _ = infer_mean(result[name].values, (gap**2).mean(axis=0), n_splits, confidence)
+        low, high, _ = infer_mean(result[name].values, (gap**2).mean(axis=0), freedom, confidence)
         result = result.assign(put_on(dims, **{f"{interval}_low": low, f"{interval}_high": high}))
         result[split] = (("split", "half", *dims), part)
     # Draws of t with as many degrees of freedom: their percentiles are the bounds of the intervals.
-    weights = rng.normal(size=(n_bootstrap, n_splits)) / np.sqrt(rng.chisquare(n_splits, size=(n_bootstrap, 1)))
+    weights = rng.normal(size=(n_bootstrap, n_splits)) * np.sqrt(freedom / n_splits)
+    weights /= np.sqrt(rng.chisquare(freedom, size=(n_bootstrap, 1)))
     draws = result["score_mean"].values + np.tensordot(weights, gap, 1)
     result["bootstrap_mean"] = (("bootstrap", *dims), draws.astype(np.float32))
     note = f"t intervals for new stimuli, from {n_splits} random halvings with every fit repeated within each half."

@@ -160,8 +160,12 @@ def rank_null(scores: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np
 
 
 def standardise_null(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (score - mean) / sd over the first axis, observed and permuted alike, with that mean and sd."""
-    centre, spread = scores.mean(axis=0), scores.std(axis=0)
+    """Return (score - mean) / sd over the first axis, observed and permuted alike, with that mean and sd.
+
+    A draw without a score is left out of its place's mean and sd, and reaches no maximum.
+    """
+    known = np.ma.masked_invalid(scores)
+    centre, spread = (np.ma.filled(found, np.nan) for found in (known.mean(axis=0), known.std(axis=0)))
     return (scores - centre) / np.where(spread > 0, spread, np.nan), centre, spread
 
 

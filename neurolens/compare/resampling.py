@@ -83,7 +83,12 @@ def count_freedom(n_subjects: int, n_stimuli: int) -> int:
 
 
 def infer_mean(
-    estimate: np.ndarray, variance: np.ndarray, freedom: int | np.ndarray, confidence: float, *, two_sided: bool = False
+    estimate: np.ndarray,
+    variance: np.ndarray,
+    freedom: float | np.ndarray,
+    confidence: float,
+    *,
+    two_sided: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (low, high) of the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
 
