@@ -184,6 +184,10 @@ def _make_axes(n: int) -> list[Axes]:
 def _draw_ceiling(axis: Axes, note: Annotation, i: int) -> None:
     lower, upper = note.ceiling_lower[i], note.ceiling_upper[i]
     small: dict[str, Any] = {"fontsize": 6.5, "color": style.MUTED}
+    if np.isfinite(upper) and not np.isfinite(lower):
+        axis.axhline(upper, color=style.MUTED, linewidth=0.8, linestyle="dashed", zorder=1)
+        axis.text(0.02, upper, "noise ceiling, upper", transform=axis.get_yaxis_transform(), va="bottom", **small)
+        return
     if not np.isfinite(lower):
         axis.text(0.02, 0.98, "no noise ceiling", transform=axis.transAxes, va="top", **small)
         return

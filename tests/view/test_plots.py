@@ -50,6 +50,15 @@ def test_panels_share_their_range_and_wrap(rng):
     assert "no noise ceiling" in [text.get_text() for text in figure.axes[4].texts]
 
 
+def test_a_ceiling_with_one_end_is_a_line(rng):
+    scores = fake_scores(build_branches(), rng, ("V1",))
+    scores["ceiling_lower"] = scores.ceiling_lower * np.nan
+    axis = plot_profile(scores).axes[0]
+    assert "noise ceiling, upper" in [text.get_text() for text in axis.texts]
+    assert axis.get_lines()[0].get_ydata()[0] == scores.ceiling_upper[0]
+    assert axis.get_ylim()[1] > scores.ceiling_upper[0]
+
+
 def test_module_labels_do_not_overlap(rng):
     graph = build_chain(600)
     figure = plot_profile(fake_scores(graph, rng), graph=graph)
