@@ -31,6 +31,9 @@ def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
 
 def check_unique(ids: Iterable, what: str) -> None:
     """Raise LabelError naming the values that occur more than once in ``ids``."""
+    ids = list(ids)
+    if len(set(ids)) == len(ids):
+        return
     seen: set = set()
     repeated: dict = {}
     for value in ids:
@@ -83,6 +86,8 @@ def align_stimuli(
         if dim not in array.dims:
             continue
         have = get_ids(array, dim, name).tolist()
+        if have == wanted:
+            continue
         held, asked = set(have), set(wanted)
         missing = [i for i in wanted if i not in held]
         extra = [i for i in have if i not in asked]
@@ -92,8 +97,7 @@ def align_stimuli(
                 f"Missing from {name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
                 f"Keep the common ones on both sides, e.g. {name}.sel({dim}=common_ids)."
             )
-        if have != wanted:
-            array = array.sel({dim: wanted})
+        array = array.sel({dim: wanted})
     return array
 
 
