@@ -5,26 +5,69 @@ Every metric here is a function of (G, s, p) alone, so activations need not be k
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 
-def compute_gram(features: np.ndarray, shift: np.ndarray, block_bytes: int = 2**22) -> tuple[np.ndarray, np.ndarray]:
+def compute_gram(
+    features: np.ndarray, shift: np.ndarray | None = None, block_bytes: int = 2**22
+) -> tuple[np.ndarray, np.ndarray]:
     """Return G (n, n) and s (n,) of ``features`` (n, p) minus ``shift``, in float64, a block of features at a time.
 
-    ``shift`` broadcasts to (n, p). Blocks fit a processor's cache. Memory beyond the input: ``block_bytes``
-    and the (n, n) result.
+    ``shift`` broadcasts to (n, p). Memory beyond the input: ``block_bytes`` and two (n, n) results.
     """
+    if shift is None and _can_view(features):
+        return _multiply_views(features)
     n, p = features.shape
-    gram, row_sum = np.zeros((n, n)), np.zeros(n)
-    shift = np.broadcast_to(shift, features.shape)
-    width = max(1, block_bytes // (8 * n))
+    # A row of ones below a block gives the row sums with the product, which saves reading the block again.
+    gram, product = np.zeros((n + 1, n + 1)), np.empty((n + 1, n + 1))
+    shift = np.broadcast_to(0.0 if shift is None else shift, features.shape)
+    width = min(p, max(1, block_bytes // (8 * (n + 1))))
+    order: Literal["F", "C"] = "F" if features.flags.f_contiguous else "C"
+    # All blocks are written to the same place, which fits a processor's cache: fresh memory would cost page faults.
+    buffer = np.empty((n + 1) * width)
     for start in range(0, p, width):
-        columns = slice(start, start + width)
-        block = np.subtract(features[:, columns], shift[:, columns], dtype=np.float64)
-        gram += block @ block.T
-        row_sum += block.sum(axis=1)
+        columns = slice(start, min(start + width, p))
+        block = buffer[: (n + 1) * (columns.stop - start)].reshape(n + 1, -1, order=order)
+        np.subtract(features[:, columns], shift[:, columns], out=block[:n], dtype=np.float64)
+        block[n] = 1
+        gram += np.matmul(block, block.T, out=product)
+    return gram[:n, :n], gram[:n, n]
+
+
+def compute_gram_for(features: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return G and s of ``features`` (n, p), shifted where ``metric`` would lose digits otherwise.
+
+    A shift needs a copy, so features that are central as they are go without. A few of them tell whether to try.
+    """
+    kernel, p = METRICS[metric], features.shape[1]
+    if kernel.is_central is not None and _can_view(features):
+        few = features[:, :: max(1, p // 32)]
+        if kernel.is_central(np.einsum("ij,ij->i", few, few), few.sum(axis=1), few.shape[1]):
+            gram, row_sum = _multiply_views(features)
+            if kernel.is_central(np.diag(gram), row_sum, p):
+                return gram, row_sum
+            return compute_gram(features, row_sum[:, None] / p)
+    return compute_gram(features, kernel.shift(features))
+
+
+def _can_view(features: np.ndarray) -> bool:
+    """Return whether a block of ``features`` can be multiplied where it stands."""
+    return features.dtype == np.float64 and features.itemsize in features.strides
+
+
+def _multiply_views(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return G and s of ``features`` as they are, no block copied."""
+    n, p = features.shape
+    gram, product, row_sum = np.zeros((n, n)), np.empty((n, n)), np.zeros(n)
+    # The sums bring a block of 1 MiB into the cache for the product. Narrower ones take longer to add than to multiply.
+    width = min(p, max(512, 2**17 // n))
+    ones = np.ones(width)
+    for start in range(0, p, width):
+        block = features[:, start : start + width]
+        row_sum += block @ ones[: block.shape[1]]
+        gram += np.matmul(block, block.T, out=product)
     return gram, row_sum
 
 
@@ -65,15 +108,22 @@ class Metric(NamedTuple):
 
     ``distance(gram, row_sum, n_features, eps)`` gives the matrix; ``eps`` is the precision of the Gram.
     ``shift(features)`` is something the metric does not depend on; removing it keeps a large common offset
-    from eating the digits of the Gram.
+    from eating the digits of the Gram. ``is_central(power, row_sum, n_features)``, with the diagonal of the Gram of
+    features that are not shifted, says that it has those digits already; never for NaN.
     """
 
     distance: Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]
-    shift: Callable[[np.ndarray], np.ndarray]
+    shift: Callable[[np.ndarray], np.ndarray | None]
+    is_central: Callable[[np.ndarray, np.ndarray, int], bool] | None = None
+
+
+def _varies_enough(power: np.ndarray, row_sum: np.ndarray, n_features: int) -> bool:
+    """Return whether the variance of each row is at least a quarter of its power: half a digit is lost at most."""
+    return bool((row_sum**2 <= 0.75 * n_features * power).all())
 
 
 METRICS: dict[str, Metric] = {
-    "correlation": Metric(correlation_distance, lambda features: features[:, :1].astype(np.float64)),
-    "cosine": Metric(cosine_distance, lambda features: np.zeros((1, 1))),
+    "correlation": Metric(correlation_distance, lambda features: features[:, :1].astype(np.float64), _varies_enough),
+    "cosine": Metric(cosine_distance, lambda features: None),
     "euclidean": Metric(euclidean_distance, lambda features: features[:1].astype(np.float64)),
 }

@@ -21,7 +21,7 @@ def check_features(features: Any, *needed: str) -> None:
     if isinstance(features, xr.Dataset):
         check_variables(features, "a Dataset of Grams", *(needed or ("gram",)))
     elif isinstance(features, xr.DataTree):
-        if not list_arrays(features):
+        if not any("activation" in node.data_vars for node in features.subtree):
             raise InputError("the DataTree holds no variable 'activation'. Pass what extract_activations returns.")
     elif not isinstance(features, xr.DataArray):
         raise InputError(
@@ -52,7 +52,8 @@ def list_ops(features: Features) -> list[str]:
 
 def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
     """Return the op and the activation (stimulus, ...) of each node, not loaded."""
-    arrays = [(node.path, node.dataset["activation"]) for node in tree.subtree if "activation" in node.data_vars]
+    nodes = ((node.path, node.dataset) for node in tree.subtree)
+    arrays = [(path, dataset["activation"]) for path, dataset in nodes if "activation" in dataset.data_vars]
     # A tree goes level by level; ops stand in the order in which they ran.
     arrays.sort(key=lambda held: held[1].attrs.get("position", 0))
     return [(str(array.attrs.get("op", path.strip("/"))), array) for path, array in arrays]
@@ -91,7 +92,13 @@ def read_gram(
 
 
 def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids and the checked features (n, p) of one array (stimulus, ...)."""
+    """Return the ids and the features (n, p) of one array (stimulus, ...), all checked."""
+    ids, values = flatten_features(array, name)
+    return ids, check_numbers(values, ids, name)
+
+
+def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids and the features (n, p), checked but for NaN and infinities."""
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes {dict(array.sizes)}. "
@@ -99,10 +106,11 @@ def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarra
         )
     ids = get_ids(array, STIMULUS, name)
     check_count(ids, name)
-    values = array.transpose(STIMULUS, ...).values.reshape(len(ids), -1)
+    values = array.variable.transpose(STIMULUS, ...).values.reshape(len(ids), -1)
     if values.shape[1] == 0:
         raise InputError(f"{name} has no features: sizes {dict(array.sizes)}. Pass at least one value per stimulus.")
-    return ids, check_numbers(values, ids, name)
+    check_real(values, name)
+    return ids, values
 
 
 def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:

@@ -141,7 +141,10 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
     shape, n = tuple(map(len, read.labels.values())), len(read.ids)
     gram, row_sum, count = np.full((*shape, n, n), np.nan), np.full((*shape, n), np.nan), np.zeros(shape, dtype=int)
     for place, member in read.members.items():
-        gram[place], row_sum[place] = compute_gram(means[:, member], np.zeros((1, 1)))
+        values = np.ascontiguousarray(means[:, member])
+        gram[place], _ = compute_gram(values)
+        # NumPy sums contiguous rows pairwise; by a rougher sum a constant row could seem to vary.
+        row_sum[place] = values.sum(axis=1)
         count[place] = member.sum()
     lead = tuple(read.labels)
     return xr.Dataset(

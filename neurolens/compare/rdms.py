@@ -8,7 +8,7 @@ import xarray as xr
 
 from neurolens import labels
 from neurolens.compare import features
-from neurolens.compare.distances import METRICS, compute_gram
+from neurolens.compare.distances import METRICS, compute_gram, compute_gram_for
 from neurolens.compare.features import Features
 from neurolens.compare.noise import NOISE_METRICS, Design, choose_noise, measure_noisy, read_design
 from neurolens.compare.responses import average_repeats, number_labels, read_responses
@@ -125,8 +125,8 @@ def compute_rdms(
         rdms = _compute_from_responses(data, metric, runs, noise)
     else:
         _refuse_noise(metric, "a feature array (stimulus, ...)")
-        ids, values = features.read_features(data, "the feature array")
-        rdms = _label_rdms(compute_one(values, metric), {}, ids)
+        ids, square = _compute_from_features(data, metric, "the feature array")
+        rdms = _label_rdms(square, {}, ids)
     _warn_undefined(rdms, metric)
     return rdms.rename("rdm").assign_attrs(attrs)
 
@@ -136,9 +136,8 @@ def compute_one(values: np.ndarray, metric: str, design: Design | None = None, n
     if design is not None:
         gram, _ = compute_gram(values, values.mean(axis=0, keepdims=True))
         return measure_noisy(gram, values.shape[1], metric, design, noise)
-    kernel = METRICS[metric]
-    gram, row_sum = compute_gram(values, kernel.shift(values))
-    return kernel.distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
+    gram, row_sum = compute_gram_for(values, metric)
+    return METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
 
 
 def _refuse_noise(metric: str, what: str) -> None:
@@ -173,12 +172,26 @@ def _compute_from_activations(tree: xr.DataTree, metric: str) -> xr.DataArray:
     labels.check_unique(ops, "the op names of the activations")
     squares, ids = [], None
     for op, array in arrays:
-        if ids is not None:
-            array = labels.align_stimuli(array, ids.tolist(), name=f"op {op!r}", other="the first op", dims=(STIMULUS,))
-        ids, values = features.read_features(array, f"op {op!r}")
-        squares.append(compute_one(values, metric))
+        found, square = _compute_from_features(array, metric, f"op {op!r}")
+        ids = found if ids is None else ids
+        if found.tolist() != ids.tolist():
+            one = _label_rdms(square, {}, found)
+            square = labels.align_stimuli(one, ids.tolist(), name=f"op {op!r}", other="the first op").values
+        squares.append(square)
     assert ids is not None
     return _label_rdms(np.stack(squares), {OP: ops}, ids)
+
+
+def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids and the RDM of one array (stimulus, ...)."""
+    ids, values = features.flatten_features(array, name)
+    # The square of NaN or inf is NaN or inf, so the diagonal tells of them: large arrays are read only once.
+    with np.errstate(all="ignore"):
+        gram, row_sum = compute_gram_for(values, metric)
+    if not np.isfinite(np.diag(gram)).all():
+        features.check_numbers(values, ids, name)
+        raise InputError(f"{name} holds numbers too large to square: up to {np.abs(values).max():.3g}. Scale it first.")
+    return ids, METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
 
 
 def _compute_from_grams(grams: xr.Dataset, metric: str, runs: str | None, noise: str) -> xr.DataArray:

@@ -150,6 +150,62 @@ def test_gram_in_blocks_is_the_gram(rng):
     np.testing.assert_allclose(row_sum, x.sum(axis=1), atol=1e-12)
 
 
+@pytest.mark.parametrize("shift", [None, "first"])
+@pytest.mark.parametrize("layout", ["C", "F", "columns", "strided", "float32", "int16", "float16"])
+def test_gram_of_any_layout_is_the_gram(rng, layout, shift):
+    # More features than one block holds, and a rest.
+    x = rng.normal(size=(300, 1100)).round(2) * 100
+    arrays = {"C": x, "F": np.asfortranarray(x), "columns": x[:, 1:1099], "strided": x[::2, ::2]}
+    features = arrays[layout] if layout in arrays else x.astype(layout)
+    wide = features.astype(np.float64) - (0 if shift is None else features[:, :1])
+    gram, row_sum = compute_gram(features, None if shift is None else features[:, :1].astype(np.float64))
+    np.testing.assert_allclose(gram, wide @ wide.T, rtol=1e-12, atol=1e-6)
+    np.testing.assert_allclose(row_sum, wide.sum(axis=1), rtol=1e-10, atol=1e-6)
+    assert gram.dtype == row_sum.dtype == np.float64
+
+
+def correlate_exactly(values):
+    """Return the correlation distances, in long doubles and without a subtraction from 1."""
+    x = values.astype(np.longdouble)
+    x = x - x.mean(axis=1, keepdims=True)
+    x /= np.sqrt((x**2).sum(axis=1, keepdims=True))
+    return (((x[:, None] - x[None]) ** 2).sum(axis=-1) / 2).astype(np.float64)
+
+
+class TestDigits:
+    """An offset costs no digits, wherever it stands."""
+
+    @pytest.mark.parametrize("offset", [0, 0.1, 1, 2, 1e3, 1e6])
+    def test_of_one_stimulus(self, rng, offset):
+        values = rng.normal(size=(6, 3000))
+        values[4] += offset
+        found = compute_rdms(label_features(values)).values
+        np.testing.assert_allclose(found, correlate_exactly(values), rtol=0, atol=1e-14)
+
+    def test_of_all_but_the_few_features_that_are_looked_at_first(self, rng):
+        values = rng.normal(size=(4, 64_000)) + np.where(np.arange(64_000) % 2000, 1e3, 0)
+        found = compute_rdms(label_features(values)).values
+        np.testing.assert_allclose(found, correlate_exactly(values), rtol=0, atol=1e-14)
+
+    @pytest.mark.parametrize("offset", [0, 1e4])
+    def test_of_near_duplicates(self, rng, offset):
+        values = rng.normal(size=(4, 2000)) + offset
+        values[1] = values[0] + 1e-5 * rng.normal(size=2000)
+        found = compute_rdms(label_features(values)).values
+        np.testing.assert_allclose(found, correlate_exactly(values), rtol=0, atol=1e-14)
+        found = compute_rdms(label_features(values), metric="euclidean").values[0, 1]
+        np.testing.assert_allclose(found, ((values[0] - values[1]) ** 2).mean(), rtol=1e-12)
+
+    def test_a_constant_stimulus_among_central_ones(self, rng):
+        values = rng.normal(size=(4, 3000))
+        for constant in (0, 0.1, 1e6):
+            values[2] = constant
+            with pytest.warns(RuntimeWarning, match="the data: stimuli 's2'"):
+                rdm = compute_rdms(label_features(values)).values
+            assert np.isnan(rdm[2, [0, 1, 3]]).all()
+            np.testing.assert_allclose(rdm[0, [1, 3]], 1 - np.corrcoef(values[[0, 1, 3]])[0, 1:], atol=1e-12)
+
+
 class TestResponses:
     def test_one_rdm_per_region_and_subject(self, rng):
         responses = build_responses(rng)
@@ -265,6 +321,35 @@ class TestErrors:
         grams["gram"][0, 1, 2] = bad
         with pytest.raises(InputError, match="the Gram of op 'relu' must be finite"):
             compute_rdms(grams)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_not_finite_wherever_it_stands(self, rng, metric, dtype, bad):
+        for others in (None, 0, 1, bad, np.finfo(dtype).max):
+            for i, j in np.ndindex(4, 5):
+                values = rng.normal(size=(4, 5)).astype(dtype)
+                if others is not None:
+                    values[:, j] = others
+                values[i, j] = bad
+                who = "'s0', 's1', 's2', 's3'" if others is bad else f"'s{i}'"
+                with pytest.raises(InputError, match=f"must be finite, but there is NaN or inf in stimuli {who}"):
+                    compute_rdms(label_features(values), metric=metric)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    def test_too_large_to_square(self, rng, metric):
+        values = rng.normal(size=(4, 5))
+        values[1, 2] = -1e200
+        with pytest.raises(InputError, match=r"op 'relu' holds numbers too large to square: up to 1e\+200. Scale it"):
+            compute_rdms(build_tree({"relu": label_features(values)}), metric=metric)
+
+    @pytest.mark.parametrize("metric", METRICS)
+    @pytest.mark.parametrize("dtype", [np.float16, np.int8, np.int64, np.uint64])
+    def test_the_largest_of_small_types(self, rng, metric, dtype):
+        info = np.finfo(dtype) if dtype == np.float16 else np.iinfo(dtype)
+        values = rng.choice(np.array([info.min, info.max, 1], dtype), size=(4, 40))
+        expected = oracles.rdm(values.astype(np.float64), metric)
+        np.testing.assert_allclose(compute_rdms(label_features(values), metric=metric), expected, rtol=1e-12)
 
     def test_complex(self, rng):
         with pytest.raises(InputError, match="real numbers, got dtype complex128"):
