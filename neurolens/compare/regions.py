@@ -76,8 +76,8 @@ def assign_regions(
     Notes
     -----
     Halves hold half the stimuli, so scores on them are noisier than ``score_mean``, but neither larger nor smaller in
-    expectation for an op fixed in advance. ``heldout_score`` is honest about stimuli, not about subjects: both halves
-    have the same ones.
+    expectation for an op fixed in advance; of encoding they are smaller, for half the stimuli train each fit.
+    ``heldout_score`` is honest about stimuli, not about subjects: both halves have the same ones.
 
     References
     ----------
