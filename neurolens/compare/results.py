@@ -39,7 +39,8 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
     Raises
     ------
     InputError
-        No region is named among several; the region has one subject, or an op without a score.
+        Scores are not those of ``bootstrap_scores``; no region is named among several; the region has one subject, or
+        an op without a score.
     UnknownNameError
         There is no such region.
     LabelError
@@ -66,6 +67,11 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
     from rsatoolbox.inference import Result
     from rsatoolbox.model import ModelFixed
 
+    if "draws" not in scores:
+        raise InputError(
+            f"a result of rsatoolbox needs draws of stimuli and subjects, got scores with {list(scores.data_vars)}. "
+            "Make them from RDMs with bootstrap_scores(model_rdms, brain_rdms)."
+        )
     regions = scores[REGION].values.tolist()
     if region is None and len(regions) > 1:
         raise InputError(f"a result holds one region, and scores hold {len(regions)}. Pass region={regions[0]!r}.")

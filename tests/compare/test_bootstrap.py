@@ -245,6 +245,8 @@ def test_errors(rng):
         to_rsatoolbox_result(scores, model)
     with pytest.raises(UnknownNameError, match="no region named 'V2'"):
         to_rsatoolbox_result(scores, model, region="V2")
+    with pytest.raises(InputError, match="needs draws of stimuli and subjects, got scores with"):
+        to_rsatoolbox_result(scores.drop_vars("draws"), model)
     with pytest.raises(LabelError, match="model_rdms and scores must hold the same 3 ids"):
         to_rsatoolbox_result(scores, model.isel(op=[0, 1]), region="V1")
     alone = bootstrap_scores(model, brain.isel(subject=[0]), n_bootstrap=10)
