@@ -1,6 +1,8 @@
 """Representational dissimilarity matrices of activations, Grams and brain responses."""
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,8 @@ def compute_rdms(
 
     Notes
     -----
-    Time O(n^2 p) per op. Memory: one op's activations in their own dtype, a 4 MB float64 block, and the result.
+    Time O(n^2 p) per op. Memory: one op's activations in their own dtype (of 512 stimuli or fewer and below 512 MiB,
+    those of up to four ops, side by side), 4 MB float64 blocks, and the result.
     With "ledoit-wolf" the noise is measured on the very presentations that are compared, and crossnobis stays above 0
     where nothing differs (docs/real_data.md), so by default each run is whitened by the noise of the others. With 2
     runs that hold each stimulus once there are none to measure it on: an error asks for another ``noise``, which the
@@ -165,20 +168,22 @@ def _compute_from_responses(responses: xr.DataArray, metric: str, runs: str | No
 
 
 def _compute_from_activations(tree: xr.DataTree, metric: str) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2), loading one op at a time."""
+    """Return (op, stimulus, stimulus_2), loading few ops at a time."""
     _refuse_noise(metric, "a DataTree of activations")
     arrays = features.list_arrays(tree)
     ops = [op for op, _ in arrays]
     labels.check_unique(ops, "the op names of the activations")
-    squares, ids = [], None
-    for op, array in arrays:
-        found, square = _compute_from_features(array, metric, f"op {op!r}")
-        ids = found if ids is None else ids
-        if found.tolist() != ids.tolist():
-            one = _label_rdms(square, {}, found)
+    # Products of few stimuli are too small for threads of their own, so several ops run side by side.
+    small = all(array.sizes.get(STIMULUS, 0) <= 512 and array.nbytes <= 2**29 for _, array in arrays)
+    n_threads = min(4, os.cpu_count() or 1) if small else 1
+    with ThreadPoolExecutor(n_threads) as pool:
+        found = list(pool.map(lambda held: _compute_from_features(held[1], metric, f"op {held[0]!r}"), arrays))
+    ids, squares = found[0][0], []
+    for op, (own, square) in zip(ops, found, strict=True):
+        if own.tolist() != ids.tolist():
+            one = _label_rdms(square, {}, own)
             square = labels.align_stimuli(one, ids.tolist(), name=f"op {op!r}", other="the first op").values
         squares.append(square)
-    assert ids is not None
     return _label_rdms(np.stack(squares), {OP: ops}, ids)
 
 
