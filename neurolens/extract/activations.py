@@ -1,10 +1,11 @@
 """Labelled activations: one array per op, with its real dimensions and stimulus ids, in memory or in a store."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,23 +15,31 @@ from torch import nn
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
 from neurolens.extract.chains import open_chain
-from neurolens.extract.guards import evaluation_mode, preserve_buffers
-from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
-from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.passes import Note, run_set, show_progress
+from neurolens.extract.plan import (
+    Plan,
+    Slot,
+    count_elements,
+    find_numpy_dtype,
+    materialize_model,
+    open_plan,
+    read_bytes,
+)
 from neurolens.extract.select import OpSelection
 from neurolens.extract.store import (
+    CHECKS,
     KEPT_UNIT,
     ActivationStore,
-    describe_counts,
+    Checks,
+    Sink,
     describe_provenance,
+    describe_result,
     find_clashes,
     open_activations,
     place_ops,
 )
 from neurolens.labels import STIMULUS
 from neurolens.stimuli import StimulusSet
-
-Checks = dict[str, dict[str, np.ndarray]]
 
 
 def extract_activations(
@@ -120,38 +129,28 @@ def extract_activations(
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
     settings = {"ops": ops, "reducer": reducer, "batch_size": batch_size, "memory": memory, "device": device}
+    settings["workers"], source = workers, model
     if client is not None:
-        from neurolens.extract.cluster import extract_on_cluster
-
         if store is None:
             raise InputError("client= writes into a store that all workers reach; pass store='acts.zarr'")
-        extract_on_cluster(client, model, stimuli, settings, Path(store).absolute(), resources, workers, quiet)
-        return open_activations(store)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        plan = make_plan(model, stimuli, **settings)
+        model = materialize_model(source)
+    with open_plan(model, stimuli, **settings) as plan:
         groups = group_slots(plan, read_bytes(memory))
         if store is None:
-            sink = _Arrays(plan, stimuli)
-            run_groups(model, stimuli, plan, groups, sink, workers=workers, quiet=quiet)
+            sink = _Arrays(plan)
+            run_groups(plan, groups, sink, quiet=quiet)
             return sink.label()
-        held = ActivationStore(Path(store).absolute(), plan, stimuli, groups)
-        with held.hold(describe_provenance(model, stimuli, plan)), explain_interrupts(held):
-            run_groups(model, stimuli, plan, groups, held, workers=workers, quiet=quiet)
-            held.finish(describe_run(plan, stimuli))
+        held, provenance = ActivationStore(Path(store).absolute(), plan, groups), describe_provenance(plan)
+        with held.hold(provenance), explain_interrupts(held):
+            if client is None:
+                run_groups(plan, groups, held, quiet=quiet)
+            else:
+                from neurolens.extract.cluster import Job, fill_store
+
+                job = Job(source, stimuli, settings | {"batch_size": plan.batch_size}, provenance)
+                fill_store(client, job, held, resources, quiet)
+            held.finish()
     return open_activations(store)
-
-
-class Sink(Protocol):
-    """Where results go: memory or a store."""
-
-    def is_done(self, group: int, number: int) -> bool:
-        """Return whether a batch is complete already."""
-
-    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
-        """Take a result's values for some rows."""
-
-    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
-        """Take what was counted of a batch that is complete."""
 
 
 def group_slots(plan: Plan, budget: int) -> list[tuple[Slot, ...]]:
@@ -178,14 +177,10 @@ def count_fitted_bytes(plan: Plan, group: Sequence[Slot]) -> int:
 
 
 def run_groups(
-    model: nn.Module,
-    stimuli: StimulusSet,
     plan: Plan,
     groups: Sequence[tuple[Slot, ...]],
     sink: Sink,
-    *,
     numbers: Sequence[int] | None = None,
-    workers: int | None = None,
     quiet: bool = False,
 ) -> None:
     """Run what is not done yet of all batches, or of those with ``numbers``, into the sink."""
@@ -193,26 +188,18 @@ def run_groups(
     for g, group in enumerate(groups):
         todo = [number for number in wanted if not sink.is_done(g, number)]
         if todo:
-            _run_group(model, stimuli, plan, group, sink, g, todo, workers, quiet, f"{g + 1} of {len(groups)}")
+            _run_group(plan, group, sink, g, todo, f"activations, pass {g + 1} of {len(groups)}", quiet)
 
 
 def _run_group(
-    model: nn.Module,
-    stimuli: StimulusSet,
-    plan: Plan,
-    group: tuple[Slot, ...],
-    sink: Sink,
-    place: int,
-    todo: list[int],
-    workers: int | None,
-    quiet: bool,
-    which: str,
+    plan: Plan, group: tuple[Slot, ...], sink: Sink, place: int, todo: list[int], title: str, quiet: bool
 ) -> None:
+    n_stimuli = len(plan.stimuli)
     shared: dict = {}
-    chains = {slot.name: open_chain(plan.reducers, slot.raw, len(stimuli), plan.device, shared) for slot in group}
+    chains = {slot.name: open_chain(plan.reducers, slot.raw, n_stimuli, plan.device, shared) for slot in group}
     slots = {slot.name: slot for slot in group}
     if plan.fit_on is not None:
-        _fit_chains(model, stimuli, plan, group, chains, workers, quiet)
+        _fit_chains(plan, group, chains, quiet)
     checks: Checks = {}
 
     def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
@@ -235,26 +222,15 @@ def _run_group(
         sink.close_batch(place, numbers[rows.start], rows, note, checks)
         checks.clear()
 
-    with show_progress(len(stimuli), f"activations, pass {which}", quiet) as progress:
-        progress.update(len(stimuli) - sum(len(plan.batches[number]) for number in todo))
-        # fmt: off
-        run_set(model, stimuli, plan.layouts, [slot.layout for slot in group], take, device=plan.device,
-                batches=[plan.batches[number] for number in todo], workers=workers, progress=progress, close=close)
-        # fmt: on
+    layouts, batches = [slot.layout for slot in group], [plan.batches[number] for number in todo]
+    with show_progress(n_stimuli, title, quiet) as progress:
+        progress.update(n_stimuli - sum(map(len, batches)))
+        run_set(plan, layouts, take, batches=batches, progress=progress, close=close)
 
 
-def _fit_chains(
-    model: nn.Module,
-    stimuli: StimulusSet,
-    plan: Plan,
-    group: tuple[Slot, ...],
-    chains: dict[str, Any],
-    workers: int | None,
-    quiet: bool,
-) -> None:
+def _fit_chains(plan: Plan, group: tuple[Slot, ...], chains: dict[str, Any], quiet: bool) -> None:
     """Run the stimuli that reducers are fitted on, and fit them."""
-    chosen = stimuli.select(plan.fit_on or ())
-
+    chosen = plan.stimuli.select(plan.fit_on or ())
     seen: set[tuple[str, int]] = set()
 
     def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
@@ -263,17 +239,9 @@ def _fit_chains(
             chains[layout.name].fit(tensor)
             seen.add((layout.name, rows.start))
 
+    plan, layouts = replace(plan, stimuli=chosen), [slot.layout for slot in group]
     with show_progress(len(chosen), "fitting", quiet) as progress:
-        # fmt: off
-        run_set(model, chosen, plan.layouts, [slot.layout for slot in group], take, device=plan.device,
-                batches=chosen.split_rows(plan.batch_size), workers=workers, progress=progress)
-        # fmt: on
-
-
-def describe_run(plan: Plan, stimuli: StimulusSet) -> dict[str, Any]:
-    """Return the attributes of a result that do not depend on its values."""
-    skipped = [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()]
-    return {"model": plan.layouts.graph.modules[""], "stimulus_hash": stimuli.hash_content(), "skipped_ops": skipped}
+        run_set(plan, layouts, take, batches=chosen.split_rows(plan.batch_size), progress=progress)
 
 
 def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
@@ -299,12 +267,12 @@ def explain_interrupts(held: ActivationStore) -> Iterator[None]:
         raise
 
 
-class _Arrays:
+class _Arrays(Sink):
     """Results in memory."""
 
-    def __init__(self, plan: Plan, stimuli: StimulusSet) -> None:
-        self._plan, self._stimuli = plan, stimuli
-        n = len(stimuli)
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        n = len(plan.stimuli)
         needed = n * sum(slot.n_bytes for slot in plan.slots)
         available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
         if available is not None and needed > 0.8 * available:
@@ -314,12 +282,9 @@ class _Arrays:
                 "fewer with ops=, or use extract_grams, which stores no activations."
             )
         self._arrays = {s.name: np.empty((n, *s.kept.shape), find_numpy_dtype(s.kept.dtype)) for s in plan.slots}
-        counts: Callable[[Any], dict] = lambda dtype: {s.name: np.zeros(n, dtype) for s in plan.slots}  # noqa: E731
-        self._checks: Checks = {"n_nonfinite": counts(int), "n_overflowed": counts(int), "ran": counts(bool)}
+        self._row = {slot.name: i for i, slot in enumerate(plan.slots)}
+        self._checks = {key: np.zeros((len(plan.slots), n), kind) for key, kind in CHECKS.items()}
         self._notes: dict[int, Note] = {}
-
-    def is_done(self, group: int, number: int) -> bool:
-        return False
 
     def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
         self._arrays[slot.name][rows] = values
@@ -328,23 +293,20 @@ class _Arrays:
         self._notes[rows.start] = note
         for key, found in checks.items():
             for name, values in found.items():
-                self._checks[key][name][rows.start : rows.stop] = values
+                self._checks[key][self._row[name], rows.start : rows.stop] = values
 
     def label(self) -> xr.DataTree:
         """Return the labelled tree, as `open_activations` would."""
-        names = [slot.name for slot in self._plan.slots]
-        places, clashing = place_ops(names), find_clashes(names)
-        nodes = {"/": xr.Dataset(coords={STIMULUS: np.array(self._stimuli.ids, dtype=object)})}
-        for slot in self._plan.slots:
+        places, clashing = place_ops(self._row), find_clashes(self._row)
+        nodes = {"/": xr.Dataset(coords={STIMULUS: np.array(self._plan.stimuli.ids, dtype=object)})}
+        for slot, ran in zip(self._plan.slots, self._checks["ran"], strict=True):
             dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
             attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
             held = {"activation": xr.DataArray(self._arrays[slot.name], dims=(STIMULUS, *dims), attrs=attrs)}
             held |= {key: xr.DataArray(value, dims=KEPT_UNIT) for key, value in slot.arrays.items()}
-            if not self._checks["ran"][slot.name].all():
-                held["ran"] = xr.DataArray(self._checks["ran"][slot.name], dims=STIMULUS)
+            if not ran.all():
+                held["ran"] = xr.DataArray(ran, dims=STIMULUS)
             nodes[places[slot.name]] = xr.Dataset(held)
         tree = xr.DataTree.from_dict(nodes, name="activations")
-        told = describe_notes(self._stimuli.ids, self._notes, self._checks["ran"])
-        counts = [np.stack(list(self._checks[key].values())) for key in ("n_nonfinite", "n_overflowed")]
-        tree.attrs.update(describe_run(self._plan, self._stimuli) | told | describe_counts(names, *counts))
+        tree.attrs.update(describe_result(self._plan, self._notes, self._checks))
         return tree

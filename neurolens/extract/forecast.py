@@ -11,17 +11,18 @@ import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.extract.activations import Checks, count_fitted_bytes, group_slots, run_groups
+from neurolens.extract.activations import count_fitted_bytes, group_slots, run_groups
 from neurolens.extract.axes import Layout
 from neurolens.extract.forward import record_forward
 from neurolens.extract.grams import Piece, Tally, count_held_bytes, plan_groups, predict_overhead
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.memory import watch_memory
 from neurolens.extract.metadata import count_flops
-from neurolens.extract.passes import Note, find_device, run_set
-from neurolens.extract.plan import Plan, Slot, count_elements, find_numpy_dtype, make_plan, read_bytes
-from neurolens.extract.products import CHUNK_BYTES, EXACT_STIMULI
+from neurolens.extract.passes import run_set
+from neurolens.extract.plan import Plan, count_elements, find_device, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.products import CHUNK_BYTES, EXACT_STIMULI, add_products
 from neurolens.extract.select import OpSelection
+from neurolens.extract.store import Sink
 from neurolens.stimuli import StimulusSet
 
 
@@ -117,9 +118,9 @@ def forecast(
         fixed = len(tally.own) * 8 * n * (n + 1) + overhead + 2 * min(CHUNK_BYTES, budget // 8)
         fits = budget - fixed >= 8 * n
         groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
-        per_stimulus, batch = _run_batch(model, stimuli, plan)
-        first = _hold_batch(model, stimuli, plan, groups[0], sketch) if groups else 0
-        flops = _count_flops(model, stimuli, plan)
+        per_stimulus, batch = _run_batch(plan)
+        first = _hold_batch(plan, groups[0], sketch) if groups else 0
+        flops = _count_flops(plan)
     first_pass = {piece.layout.name: i for i, group in reversed(list(enumerate(groups, 1))) for piece in group}
     rows = {}
     for slot in plan.slots:
@@ -162,32 +163,19 @@ def forecast(
     return found
 
 
-class _Nowhere:
-    """A sink that keeps nothing."""
-
-    def is_done(self, group: int, number: int) -> bool:
-        return False
-
-    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
-        pass
-
-    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
-        pass
-
-
-def _run_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> tuple[float, int]:
+def _run_batch(plan: Plan) -> tuple[float, int]:
     """Return seconds per stimulus of a batch as it will run, and the bytes that two take; reducers to fit left out."""
     if plan.fit_on is not None:
         plan = replace(plan, reducers=(), fit_on=None, slots=tuple(replace(slot, kept=slot.raw) for slot in plan.slots))
     first_two = range(min(2, len(plan.batches)))
     with watch_memory(plan.device) as seen:
-        run_groups(model, stimuli, plan, [plan.slots], _Nowhere(), numbers=first_two, quiet=True)
+        run_groups(plan, [plan.slots], Sink(), first_two, quiet=True)
     start = time.perf_counter()
-    run_groups(model, stimuli, plan, [plan.slots], _Nowhere(), numbers=[0], quiet=True)
+    run_groups(plan, [plan.slots], Sink(), [0], quiet=True)
     return (time.perf_counter() - start) / len(plan.batches[0]), seen.n_bytes or predict_overhead(plan)
 
 
-def _hold_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan, group: Sequence[Piece], sketch: int | None) -> int:
+def _hold_batch(plan: Plan, group: Sequence[Piece], sketch: int | None) -> int:
     """Return the bytes that a batch takes when the pieces of a group are held."""
     held, ranges = [], {piece.layout.name: slice(piece.start, piece.stop) for piece in group}
 
@@ -197,32 +185,27 @@ def _hold_batch(model: nn.Module, stimuli: StimulusSet, plan: Plan, group: Seque
 
     layouts = [piece.layout for piece in group]
     with watch_memory(plan.device) as seen:
-        run_set(model, stimuli, plan.layouts, layouts, take, batches=plan.batches[:1], device=plan.device)
+        run_set(plan, layouts, take, batches=plan.batches[:1])
     return seen.n_bytes or 0
 
 
-def _count_flops(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> dict[str, int | None]:
+def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n = plan.layouts.script.counts[1]
-    small = stimuli.read_rows(range(n)).to(plan.device)
-    with preserve_buffers(model):
-        recording = record_forward(model, small, keep=lambda name: False)
+    small = plan.stimuli.read_rows(range(n)).to(plan.device)
+    with preserve_buffers(plan.model):
+        recording = record_forward(plan.model, small, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if c is None else c // n for name, c in counts.items()}
 
 
 def _measure_products(n_stimuli: int, device: torch.device) -> float:
     """Return multiplications and additions per second of this device's products of rows, counting half a square."""
-    from neurolens.extract.products import add_products
-
     dtype = torch.float64 if n_stimuli <= EXACT_STIMULI else torch.float32
     width = max(64, 2**23 // n_stimuli)
-    rows, gram, total = torch.ones((n_stimuli, width), dtype=dtype, device=device), *_make_sums(n_stimuli)
+    rows = torch.ones((n_stimuli, width), dtype=dtype, device=device)
+    gram, total = np.zeros((n_stimuli, n_stimuli)), np.zeros(n_stimuli)
     add_products(rows, gram, total)
     start = time.perf_counter()
     add_products(rows, gram, total)
     return float(n_stimuli) ** 2 * width / (time.perf_counter() - start)
-
-
-def _make_sums(n: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((n, n)), np.zeros(n)

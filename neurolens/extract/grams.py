@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
-from neurolens.extract.guards import evaluation_mode, preserve_buffers, release_memory
+from neurolens.extract.guards import release_memory
 from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
-from neurolens.extract.plan import Plan, count_elements, make_plan, read_bytes
+from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, read_bytes
 from neurolens.extract.products import (
     CHUNK_BYTES,
     EXACT_STIMULI,
@@ -92,26 +92,22 @@ def extract_grams(
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
     settings = {"ops": ops, "reducer": None, "batch_size": batch_size, "memory": memory, "device": device}
+    settings["workers"], source = workers, model
     if client is not None:
-        from neurolens.extract.cluster import materialize_model
-
-        source, model = model, materialize_model(model)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        plan = make_plan(model, stimuli, **settings)  # type: ignore[arg-type]
+        model = materialize_model(source)
+    with open_plan(model, stimuli, **settings) as plan:
         tally = Tally(plan, is_named(ops), sketch)
         overhead = predict_overhead(plan) + len(tally.shared) * 8 * len(stimuli) ** 2
         groups = plan_groups(tally.own, len(stimuli), read_bytes(memory), overhead, sketch)
         if client is None:
             with show_progress(len(stimuli) * len(groups), "grams", quiet) as progress:
-                made = run_groups(model, stimuli, plan, groups, sketch, workers, progress)
+                made = run_groups(plan, groups, sketch, progress)
         else:
-            from neurolens.extract.cluster import map_grams
+            from neurolens.extract.cluster import Job, map_grams
 
-            names = [[(p.layout.name, p.start, p.stop) for p in group] for group in groups]
-            settings |= {"batch_size": plan.batch_size}
-            provenance = describe_provenance(model, stimuli, plan)
-            made = map_grams(client, source, stimuli, settings, provenance, names, sketch, resources, workers)
-    return tally.label(stimuli, made, len(groups))
+            job = Job(source, stimuli, settings | {"batch_size": plan.batch_size}, describe_provenance(plan))
+            made = map_grams(client, job, groups, sketch, resources)
+    return tally.label(made, len(groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +191,10 @@ def plan_groups(
 
 
 def run_groups(
-    model: nn.Module,
-    stimuli: StimulusSet,
-    plan: Plan,
-    groups: Sequence[Sequence[Piece]],
-    sketch: int | None,
-    workers: int | None = None,
-    progress: tqdm | None = None,
+    plan: Plan, groups: Sequence[Sequence[Piece]], sketch: int | None, progress: tqdm | None = None
 ) -> Products:
     """Run the set once per group, adding up the products of its pieces."""
-    made, n = Products(), len(stimuli)
+    made, n = Products(), len(plan.stimuli)
     sketches: dict[int, Sketch] = {}
     for number, group in enumerate(groups, 1):
         if progress is not None:
@@ -239,10 +229,8 @@ def run_groups(
             if note.changed:
                 made.notes[rows.start] = note
 
-        # fmt: off
-        run_set(model, stimuli, plan.layouts, [p.layout for p in group], take, batches=plan.batches, workers=workers,
-                device=plan.device, progress=progress, close=close)
-        # fmt: on
+        layouts = [piece.layout for piece in group]
+        run_set(plan, layouts, take, batches=plan.batches, progress=progress, close=close)
         release_memory()
         for name in list(held):
             rows, n_features = held.pop(name), count_elements(parts[name].layout.shape)
@@ -289,8 +277,9 @@ class Tally:
             )
         self._skipped[name] = reason
 
-    def label(self, stimuli: StimulusSet, made: Products, n_passes: int) -> xr.Dataset:
+    def label(self, made: Products, n_passes: int) -> xr.Dataset:
         """Return the labelled Grams."""
+        stimuli = self._plan.stimuli
         for layout in self.own:
             bad, lacking = ~np.isfinite(np.diag(made.grams[layout.name])), ~made.ran[layout.name]
             for which, what in ((lacking, "does not run for"), (bad, "has values that are not finite for")):
@@ -313,6 +302,8 @@ class Tally:
             if last[source] == i:
                 del made.grams[source]
         ids = np.array(stimuli.ids, dtype=object)
+        sketch = self._sketch
+        told = {} if sketch is None else {"sketch": sketch, "sketch_error": find_sketch_error(sketch)}
         return xr.Dataset(
             {
                 "gram": ((OP, STIMULUS, STIMULUS_2), grams),
@@ -331,11 +322,7 @@ class Tally:
                 "n_passes": n_passes,
                 "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
                 "skipped_ops": [f"{name}: {reason}" for name, reason in self._skipped.items()],
-                **(
-                    {}
-                    if self._sketch is None
-                    else {"sketch": self._sketch, "sketch_error": find_sketch_error(self._sketch)}
-                ),
+                **told,
                 **describe_notes(stimuli.ids, made.notes, made.ran),
             },
         )

@@ -1,8 +1,10 @@
 """What a run over a stimulus set will do, settled before it starts: results, what is kept of them, batches, groups."""
 
+import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +13,17 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.axes import Layout, Layouts
+from neurolens.extract.axes import Layout, Layouts, find_layouts
 from neurolens.extract.chains import explain_chain, plan_chain, read_reducer
-from neurolens.extract.passes import choose_layouts, find_device, read_layouts
+from neurolens.extract.guards import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.reducers import Reducer, Rows
-from neurolens.extract.select import OpSelection, is_named
+from neurolens.extract.select import OpSelection, is_named, select_ops
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _BATCH_SIZES = (32, 16, 8, 4, 2)
+ModelSource = nn.Module | Callable[[], nn.Module]
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Slot:
 class Plan:
     """Everything a run follows: ``batches`` are rows, ``fit_on`` the stimuli that reducers are fitted on."""
 
+    model: nn.Module
+    stimuli: StimulusSet
     layouts: Layouts
     slots: tuple[Slot, ...]
     reducers: tuple[Reducer, ...]
@@ -59,6 +64,7 @@ class Plan:
     batch_size: int
     device: torch.device
     fit_on: tuple[str, ...] | None
+    workers: int | None = None
 
 
 def make_plan(
@@ -70,6 +76,7 @@ def make_plan(
     batch_size: int | None,
     memory: str | int,
     device: str | torch.device | None,
+    workers: int | None = None,
 ) -> Plan:
     """Return the plan of a run; the model runs twice, on three stimuli at most, in the mode it is in.
 
@@ -108,7 +115,69 @@ def make_plan(
     if fit_on is not None:
         stimuli.select(fit_on)
     batches = tuple(stimuli.split_rows(batch_size))
-    return Plan(layouts, tuple(slots), reducers, batches, batch_size, target, fit_on)
+    return Plan(model, stimuli, layouts, tuple(slots), reducers, batches, batch_size, target, fit_on, workers)
+
+
+@contextmanager
+def open_plan(model: nn.Module, stimuli: StimulusSet, **settings: Any) -> Iterator[Plan]:
+    """Make the plan of a run and, while it is followed, keep the model in evaluation mode; see `make_plan`."""
+    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+        yield make_plan(model, stimuli, **settings)
+
+
+def materialize_model(source: ModelSource) -> nn.Module:
+    """Return a model from itself or from a function that makes it."""
+    model = source if isinstance(source, nn.Module) else source()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module or make one, got {type(model).__name__}")
+    return model
+
+
+def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -> Layouts:
+    """Return the layouts of all results, from the first two stimuli of the set."""
+    if not isinstance(stimuli, StimulusSet):
+        raise InputError(
+            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with neurolens.load_stimuli(...)."
+        )
+    if len(stimuli) < 2:
+        raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
+    _, more = next(stimuli.iterate_batches(min(3, len(stimuli))))
+    more = more.to(device)
+    found = find_layouts(model, more[:-1], more)
+    release_memory()
+    return found
+
+
+def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
+    """Return the device to run on: the one asked for, else where the model's parameters are."""
+    if device is not None:
+        chosen = torch.device(device)
+        if chosen.type == "cuda" and not torch.cuda.is_available():
+            raise InputError(f"device={str(device)!r} was asked for, but torch sees no GPU. Leave device= out.")
+        return chosen
+    held = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if held is None else held.device
+
+
+def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
+    """Return the layouts of the selected ops in execution order.
+
+    Raises
+    ------
+    InputError
+        When an op asked for by name has no stimulus axis.
+    UnknownNameError
+        For a name or pattern that matches nothing.
+    """
+    names = select_ops(layouts.graph, ops)
+    unusable = [n for n in names if n in layouts.skipped] if is_named(ops) else []
+    if unusable:
+        raise InputError(f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}")
+    chosen = set(names)
+    found = [layout for layout in layouts.by_name.values() if layout.op in chosen]
+    if not found:
+        raise InputError(f"none of the {len(names)} selected ops has a result per stimulus")
+    return found
 
 
 def choose_batch_size(layouts: Layouts, budget: int) -> int:

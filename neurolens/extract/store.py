@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -22,14 +22,28 @@ from neurolens.extract.passes import Note, describe_notes
 from neurolens.extract.plan import Plan, Slot, find_numpy_dtype
 from neurolens.extract.records import hash_tensors, iterate_tensors
 from neurolens.labels import OP, STIMULUS, list_names
-from neurolens.stimuli import StimulusSet
 
 FORMAT = "neurolens-activations-1"
 KEPT_UNIT = "kept_unit"
-_CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
+CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
+Checks = dict[str, dict[str, np.ndarray]]
 
 
-class ActivationStore:
+class Sink:
+    """Where results go; this one keeps nothing."""
+
+    def is_done(self, group: int, number: int) -> bool:
+        """Return whether a batch is complete already."""
+        return False
+
+    def write(self, slot: Slot, rows: slice, values: np.ndarray) -> None:
+        """Take a result's values for some rows."""
+
+    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
+        """Take what was counted of a batch that is complete, by check and slot."""
+
+
+class ActivationStore(Sink):
     """A store being written: batch by batch, each either done or as if it had not been begun.
 
     Laid out as ``ops/<op>/activation`` (stimulus, ...) in chunks of one batch, with the coordinate ``stimulus`` beside
@@ -40,22 +54,19 @@ class ActivationStore:
     ----------
     path : Path
     plan : Plan
-    stimuli : StimulusSet
     groups : sequence of tuples of Slot
         The plan's slots by run over the set.
     token : str
         Of the run that a worker belongs to; given by `hold`.
     """
 
-    def __init__(
-        self, path: Path, plan: Plan, stimuli: StimulusSet, groups: Sequence[tuple[Slot, ...]], token: str = ""
-    ) -> None:
+    def __init__(self, path: Path, plan: Plan, groups: Sequence[tuple[Slot, ...]], token: str = "") -> None:
         self.path = path
+        self.plan = plan
+        self.groups = groups
         self.token = token
-        self._plan = plan
-        self._stimuli = stimuli
         self._row = {slot.name: i for i, slot in enumerate(plan.slots)}
-        self._places = place_ops([slot.name for slot in plan.slots])
+        self._places = place_ops(self._row)
         self._rows = [[self._row[slot.name] for slot in group] for group in groups]
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
@@ -132,30 +143,27 @@ class ActivationStore:
         self.path.rmdir()
 
     def _create(self, provenance: dict[str, Any]) -> None:
-        plan, n = self._plan, len(self._stimuli)
+        plan, ids, names = self.plan, self.plan.stimuli.ids, list(self._row)
         root = zarr.create_group(self.path, attributes={"format": FORMAT})
         base = root.create_group("ops")
-        _write_strings(base, STIMULUS, self._stimuli.ids)
-        clashing = find_clashes([slot.name for slot in plan.slots])
+        _write_strings(base, STIMULUS, ids)
+        clashing = find_clashes(names)
         for slot in plan.slots:
             group = base.create_group(self._places[slot.name])
             dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
-            _create_array(
-                group, "activation", find_numpy_dtype(slot.kept.dtype), (n, *slot.kept.shape),
-                (plan.batch_size, *slot.kept.shape), (STIMULUS, *dims),
-                {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes},
-            )  # fmt: skip
+            dtype, shape = find_numpy_dtype(slot.kept.dtype), (len(ids), *slot.kept.shape)
+            attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
+            _create_array(group, "activation", dtype, shape, (STIMULUS, *dims), (plan.batch_size, *shape[1:]), attrs)
             for key, value in slot.arrays.items():
-                _create_array(group, key, value.dtype, value.shape, value.shape, (KEPT_UNIT,))[:] = value
+                _create_array(group, key, value.dtype, value.shape, (KEPT_UNIT,))[:] = value
         checks = root.create_group("checks")
-        names, batches = [slot.name for slot in plan.slots], len(plan.batches)
         _write_strings(checks, OP, names)
-        _write_strings(checks, STIMULUS, self._stimuli.ids)
-        for key, kind in _CHECKS.items():
-            size, chunk = (len(names), n), (len(names), plan.batch_size)
-            _create_array(checks, key, np.dtype(kind), size, chunk, (OP, STIMULUS))
-        _create_array(checks, "done", np.dtype(bool), (len(names), batches), (len(names), 1), (OP, "batch"))
-        _create_array(checks, "note", str, (batches,), (1,), ("batch",))
+        _write_strings(checks, STIMULUS, ids)
+        n_ops, n_batches = len(names), len(plan.batches)
+        for key, kind in CHECKS.items():
+            _create_array(checks, key, np.dtype(kind), (n_ops, len(ids)), (OP, STIMULUS), (n_ops, plan.batch_size))
+        _create_array(checks, "done", np.dtype(bool), (n_ops, n_batches), (OP, "batch"), (n_ops, 1))
+        _create_array(checks, "note", str, (n_batches,), ("batch",), (1,))
         root.attrs["provenance"] = provenance
 
     def _check_run(self) -> None:
@@ -177,9 +185,7 @@ class ActivationStore:
             self._check_run()
             array[rows] = values
 
-    def close_batch(
-        self, group: int, number: int, rows: range, note: Note, checks: dict[str, dict[str, np.ndarray]]
-    ) -> None:
+    def close_batch(self, group: int, number: int, rows: range, note: Note, checks: Checks) -> None:
         """Write what was counted of a batch, by check and slot, and then that it is done."""
         with explain_disk_errors(self):
             self._check_run()
@@ -195,33 +201,25 @@ class ActivationStore:
             done[self._rows[group]] = True
             self._root["checks/done"][:, number] = done
 
-    def finish(self, facts: dict[str, Any]) -> None:
+    def finish(self) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""
         with explain_disk_errors(self):
             done = self._root["checks/done"][:].all(0)
             if not done.all():
                 raise DataError(f"only {int(done.sum())} of {len(done)} batches are done; run the same call again")
-            checks = {key: self._root[f"checks/{key}"][:] for key in _CHECKS}
-            names = list(self._row)
+            checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
             notes = {}
-            for number, rows in enumerate(self._plan.batches):
+            for number, rows in enumerate(self.plan.batches):
                 text = str(self._root["checks/note"][number])
                 if text:
                     changed, *unlisted = json.loads(text)
                     notes[rows.start] = Note(changed, tuple(unlisted))
-            told = describe_notes(self._stimuli.ids, notes, dict(zip(names, checks["ran"], strict=True)))
-            told |= describe_counts(names, checks["n_nonfinite"], checks["n_overflowed"])
-            for name, ran in zip(names, checks["ran"], strict=True):
+            for name, ran in zip(self._row, checks["ran"], strict=True):
                 group = self._root[f"ops/{self._places[name]}"]
                 if not ran.all():
-                    made = "ran" in group
-                    array = (
-                        group["ran"]
-                        if made
-                        else _create_array(group, "ran", ran.dtype, ran.shape, ran.shape, (STIMULUS,))
-                    )
+                    array = group.get("ran") or _create_array(group, "ran", ran.dtype, ran.shape, (STIMULUS,))
                     array[:] = ran
-            self._root["ops"].attrs.update(facts | told | {"complete": True})
+            self._root["ops"].attrs.update(describe_result(self.plan, notes, checks) | {"complete": True})
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
                 zarr.consolidate_metadata(self.path)
@@ -274,12 +272,12 @@ def open_activations(path: str | Path) -> xr.DataTree:
     return tree
 
 
-def describe_provenance(model: nn.Module, stimuli: StimulusSet, plan: Plan) -> dict[str, Any]:
+def describe_provenance(plan: Plan) -> dict[str, Any]:
     """Return everything a stored number follows from: two runs that agree in it give the same store."""
-    graph = [(op.name, op.call, op.settings, op.parents) for op in plan.layouts.graph]
+    stimuli, graph = plan.stimuli, [(op.name, op.call, op.settings, op.parents) for op in plan.layouts.graph]
     return {
-        "model": type(model).__name__,
-        "weights_sha256": hash_weights(model),
+        "model": type(plan.model).__name__,
+        "weights_sha256": hash_weights(plan.model),
         "graph_sha256": hashlib.sha256(repr(graph).encode()).hexdigest(),
         "preprocessing": stimuli.preprocessing,
         "stimuli_sha256": stimuli.hash_content(),
@@ -314,12 +312,18 @@ def hash_weights(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def describe_counts(names: Sequence[str], nonfinite: np.ndarray, overflowed: np.ndarray) -> dict[str, list[str]]:
-    """Return what there is to tell of values that are not finite, (op, stimulus), as attributes; warn of it, too."""
-    told = {}
+def describe_result(plan: Plan, notes: Mapping[int, Note], checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Return the attributes of a result, from notes by first row and checks (op, stimulus); warn of bad values, too."""
+    names = [slot.name for slot in plan.slots]
+    told = {
+        "model": plan.layouts.graph.modules[""],
+        "stimulus_hash": plan.stimuli.hash_content(),
+        "skipped_ops": [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()],
+        **describe_notes(plan.stimuli.ids, notes, dict(zip(names, checks["ran"], strict=True))),
+    }
     for key, counts, what in (
-        ("ops_not_finite", nonfinite, "hold NaN or infinite values"),
-        ("ops_overflowed", overflowed, "hold finite values that a narrower dtype made infinite"),
+        ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
+        ("ops_overflowed", checks["n_overflowed"], "hold finite values that a narrower dtype made infinite"),
     ):
         found = [f"{name}: {n}" for name, n in zip(names, counts.sum(1), strict=True) if n]
         if found:
@@ -329,14 +333,14 @@ def describe_counts(names: Sequence[str], nonfinite: np.ndarray, overflowed: np.
     return told
 
 
-def place_ops(names: Sequence[str]) -> dict[str, str]:
+def place_ops(names: Iterable[str]) -> dict[str, str]:
     """Return each result's path in the tree: its label, without the slash that begins an op of the model itself."""
     places = {name: name.removeprefix("/") for name in names}
     # The coordinate of that name stands beside the ops.
     return {n: f"module_{p}" if p.split("/")[0] == STIMULUS else p for n, p in places.items()}
 
 
-def find_clashes(names: Sequence[str]) -> set[str]:
+def find_clashes(names: Collection[str]) -> set[str]:
     """Return ops of the model itself whose node is a module's branch too: there xarray wants one size per dimension."""
     tops = {name.split("/")[0] for name in names}
     return {name for name in names if name.startswith("/") and name[1:] in tops}
@@ -355,13 +359,14 @@ def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
 
 
 def _create_array(
-    group: Any, name: str, dtype: Any, shape: tuple, chunks: tuple, dims: tuple, attrs: dict[str, Any] | None = None
+    group: Any, name: str, dtype: Any, shape: tuple, dims: tuple, chunks: tuple | None = None, attrs: dict | None = None
 ) -> Any:
+    """Make an array that stores every chunk, uncompressed; all of it is one chunk unless ``chunks`` says otherwise."""
     return group.create_array(
         name,
         shape=shape,
         dtype=dtype,
-        chunks=tuple(max(1, min(c, s)) for c, s in zip(chunks, shape, strict=True)),
+        chunks=tuple(max(1, min(c, s)) for c, s in zip(chunks or shape, shape, strict=True)),
         dimension_names=dims,
         compressors=None,
         attributes=attrs or {},
@@ -370,5 +375,4 @@ def _create_array(
 
 
 def _write_strings(group: Any, name: str, values: Sequence[str]) -> None:
-    array = _create_array(group, name, str, (len(values),), (len(values),), (name,))
-    array[:] = np.array(values, dtype=object)
+    _create_array(group, name, str, (len(values),), (name,))[:] = np.array(values, dtype=object)

@@ -341,12 +341,12 @@ def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
         # fmt: off
         plan = make_plan(Net().eval(), stimuli, ops="all", reducer=None, batch_size=4, memory="1GiB", device=None)
         # fmt: on
-    held = ActivationStore(tmp_path / "a.zarr", plan, stimuli, [plan.slots])
+    held = ActivationStore(tmp_path / "a.zarr", plan, [plan.slots])
     with held.hold({"made": "so"}):
-        worker = ActivationStore(held.path, plan, stimuli, [plan.slots], held.token).open()
+        worker = ActivationStore(held.path, plan, [plan.slots], held.token).open()
         worker.write(plan.slots[0], slice(0, 4), np.ones((4, *plan.slots[0].kept.shape), np.float32))
         with pytest.raises(DataError, match="only 0 of 3 batches are done; run the same call again"):
-            held.finish({})
+            held.finish()
     with pytest.raises(DataError, match="has ended; nothing more is written for it"):
         worker.write(plan.slots[0], slice(0, 4), np.zeros((4, *plan.slots[0].kept.shape), np.float32))
 
