@@ -7,16 +7,10 @@ from typing import Any
 import torch
 
 # Operator methods whose plain name is another function's: x + y, x += y and y + x are all "add".
-_OPERATORS = {
-    "add": "add",
-    "sub": "sub",
-    "mul": "mul",
+_OPERATORS = {name: name for name in "add sub mul div pow matmul".split()} | {
     "truediv": "div",
-    "div": "div",
     "floordiv": "floor_divide",
     "mod": "remainder",
-    "pow": "pow",
-    "matmul": "matmul",
     "and": "bitwise_and",
     "or": "bitwise_or",
     "xor": "bitwise_xor",
@@ -24,7 +18,7 @@ _OPERATORS = {
     "rshift": "bitwise_right_shift",
 }
 _SPECIAL = {"__invert__": "bitwise_not", "__get__": "get", "__set__": "set"}
-_BATCH_STATISTICS = {"batch_norm": 5, "instance_norm": 5, "native_batch_norm": 5, "cudnn_batch_norm": 5}
+BATCH_STATISTICS = {"batch_norm": 5, "instance_norm": 5, "native_batch_norm": 5, "cudnn_batch_norm": 5}
 
 HOST_READS = frozenset(
     (
@@ -94,7 +88,7 @@ def describe_call(func: Any, clones: "CloneShop") -> Call:
     writes = list_writes(func)
     mutates = mutates and not writes
     return Call(
-        function, exact, mutates, writes, _BATCH_STATISTICS.get(exact, 0), exact in HOST_READS, exact in _QUIET, body
+        function, exact, mutates, writes, BATCH_STATISTICS.get(exact, 0), exact in HOST_READS, exact in _QUIET, body
     )
 
 

@@ -75,15 +75,7 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def _describe_graph(graph: Graph) -> dict[str, Any]:
-    described = {
-        field.name: getattr(graph, field.name)
-        for field in dataclasses.fields(graph)
-        if field.name not in ("ops", "outputs", "inputs", "host_reads", "module_outputs")
-    }
-    described["ops"] = [dataclasses.asdict(op) for op in graph.ops]
-    described["outputs"] = [dataclasses.asdict(p) for p in graph.outputs]
-    described["inputs"] = {name: dataclasses.asdict(spec) for name, spec in graph.inputs.items()}
-    described["host_reads"] = [dataclasses.asdict(r) for r in graph.host_reads]
+    described = dataclasses.asdict(graph)
     described["module_outputs"] = [[address, call, op] for (address, call), op in graph.module_outputs.items()]
     return described
 

@@ -4,11 +4,10 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from neurolens.extract.calls import Call
-from neurolens.extract.ledger import Ledger
+from neurolens.extract.calls import BATCH_STATISTICS, Call, list_writes
+from neurolens.extract.ledger import Ledger, find_written
 from neurolens.extract.recorder import Recorder
 from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_random_state
 from neurolens.extract.scopes import ScopeStack
@@ -34,6 +33,7 @@ class KernelRecorder(TorchDispatchMode):
         self._scopes = scopes
         self._ledger = ledger
         self._keep = keep
+        self._calls: dict[Any, Call] = {}
         self._owners: list[list[str] | None] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -42,7 +42,10 @@ class KernelRecorder(TorchDispatchMode):
         find = self._ledger.find_parents
         kept_args = tuple(find(a, str(i), parents) for i, a in enumerate(args))
         kept_kwargs = {k: find(v, k, parents) for k, v in kwargs.items()}
-        written = find_written_arguments(func, args, kwargs)
+        call = self._calls.get(func)
+        if call is None:
+            call = self._calls[func] = describe_kernel(func)
+        written = find_written(call, args, kwargs)
         if written:
             self._ledger.preserve_values(written)
         random_state = read_random_state()
@@ -51,8 +54,6 @@ class KernelRecorder(TorchDispatchMode):
         seconds = perf_counter() - start
         made = written if result is None and written else list(iterate_tensors(result))
         if made:
-            kernel = func._schema.name.split("::")[-1]
-            call = Call(kernel.strip("_"), str(func).removeprefix("aten."), bool(written), (), 0, False, False, None)
             index = len(self.recording.events)
             outputs = [self._ledger.make_value("op", index, k, t, self._keep is not None) for k, t in enumerate(made)]
             specs = tuple((t.shape, t.dtype, t.device) for t in made)
@@ -104,13 +105,8 @@ class KernelRecorder(TorchDispatchMode):
         return sum(bool(cell) and cell[0] in names for cell in self._owners if cell)
 
 
-def find_written_arguments(func: Any, args: tuple, kwargs: dict) -> list[torch.Tensor]:
-    """Return the tensors that a kernel overwrites, by its schema."""
-    written: list[torch.Tensor] = []
-    for i, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            value = args[i] if i < len(args) else kwargs.get(argument.name)
-            written.extend(iterate_tensors(value))
-    if func._schema.name in ("aten::native_batch_norm", "aten::cudnn_batch_norm") and len(args) > 5 and args[5]:
-        written.extend(t for t in args[3:5] if isinstance(t, torch.Tensor))
-    return written
+def describe_kernel(func: Any) -> Call:
+    """Return the description of a kernel; what it overwrites, its schema says."""
+    kernel = func._schema.name.split("::")[-1]
+    flag = BATCH_STATISTICS.get(kernel, 0)
+    return Call(kernel.strip("_"), str(func).removeprefix("aten."), False, list_writes(func), flag, False, False, None)

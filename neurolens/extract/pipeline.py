@@ -5,24 +5,10 @@ import os
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from neurolens.errors import InputError
 from neurolens.stimuli import StimulusSet
-
-
-class _Batches(Dataset):
-    """Whole batches by number, for a loader that does not batch."""
-
-    def __init__(self, stimuli: StimulusSet, batches: Sequence[range]) -> None:
-        self._stimuli = stimuli
-        self._batches = batches
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getitem__(self, number: int) -> torch.Tensor:
-        return self._stimuli.read_rows(self._batches[number])
 
 
 def load_batches(
@@ -41,10 +27,11 @@ def load_batches(
         raise InputError(f"workers must be a number of processes, 0 or more, got {workers!r}")
     if multiprocessing.current_process().daemon:
         workers = 0  # the worker of a cluster may have no processes of its own
-    # With a generator of its own the loader leaves the global one alone.
-    loader = DataLoader(
-        _Batches(stimuli, batches),
+    # Each item is the rows of a batch. With a generator of its own the loader leaves the global one alone.
+    loader: DataLoader = DataLoader(
+        batches,  # type: ignore[arg-type]
         batch_size=None,
+        collate_fn=stimuli.read_rows,  # type: ignore[arg-type]
         num_workers=min(workers, len(batches)),
         pin_memory=pinned,
         generator=torch.Generator(),

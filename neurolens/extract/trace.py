@@ -1,5 +1,6 @@
 """Trace: the graph of one pass together with its values."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -62,11 +63,7 @@ class Trace:
     """
 
     def __init__(
-        self,
-        made: Graph | Recording,
-        values: dict[str, tuple[torch.Tensor, ...]],
-        output: Any,
-        model_name: str,
+        self, made: Graph | Recording, values: dict[str, tuple[torch.Tensor, ...]], output: Any, model_name: str
     ) -> None:
         self.output = output
         self.model_name = model_name
@@ -147,10 +144,7 @@ class Trace:
         """Return a few lines on what ran: counts, memory, the commonest functions, values that left torch."""
         ops = self.graph.ops
         n_bytes = sum(o.n_bytes for op in ops for o in op.outputs if not op.alias_of)
-        counts: dict[str, int] = {}
-        for op in ops:
-            counts[op.function] = counts.get(op.function, 0) + 1
-        common = sorted(counts.items(), key=lambda item: -item[1])[:8]
+        common = Counter(op.function for op in ops).most_common(8)
         modules = {op.module for op in ops}
         repeated = sum(op.pass_number > 1 for op in ops)
         lines = [
