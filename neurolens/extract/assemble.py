@@ -1,54 +1,23 @@
 """From the events of one recording to plain records."""
 
 import math
+from functools import cache
+from operator import attrgetter
 
 import numpy as np
 import torch
 
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
 from neurolens.extract.records import Event, Recording, Value
-from neurolens.extract.sites import Site
 
 
 def assemble_graph(recording: Recording) -> Graph:
-    """Return the graph of a recording: ops in execution order, with names in place of events."""
-    return _Assembler(recording).assemble()
+    """Return the graph of a recording: ops in execution order, with names in place of events; equal parts made once."""
+    names = recording.list_names()
+    describe_tensor, find_source = cache(_describe_tensor), cache(attrgetter("source"))
 
-
-class _Assembler:
-    """Turns the events of one recording into records; equal ones are made once."""
-
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
-        self._names = recording.list_names()
-        self._sources: dict[Site, str] = {}
-        self._specs: dict[tuple, TensorSpec] = {}
-
-    def assemble(self) -> Graph:
-        recording, names = self._recording, self._names
-        return Graph(
-            ops=tuple([self._assemble_op(i, event) for i, event in enumerate(recording.events)]),
-            inputs={
-                name: self._describe_tensor((value.tensor.shape, value.tensor.dtype, value.tensor.device))
-                for name, value in recording.inputs.items()
-                if value.tensor is not None
-            },
-            outputs=tuple([name_parent(value, position, names) for value, position in recording.outputs]),
-            modules=recording.modules,
-            module_outputs={
-                key: names[value.source] for key, value in recording.module_outputs.items() if value.kind == "op"
-            },
-            host_reads=tuple(
-                HostRead(function, name_parent(value, "0", names).source, source, after, describe_read(result))
-                for function, value, source, after, result in recording.host_reads
-            ),
-        )
-
-    def _assemble_op(self, index: int, event: Event) -> Op:
-        names, site, scope, call = self._names, event.site, event.scope, event.call
-        source = self._sources.get(site)
-        if source is None:
-            source = self._sources[site] = site.source
+    def assemble_op(index: int, event: Event) -> Op:
+        site, scope, call = event.site, event.scope, event.call
         storage, alias = event.outputs[0].storage, ""
         parents = []
         for value, position in event.parents:
@@ -58,17 +27,27 @@ class _Assembler:
         # fmt: off
         return Op(index, event.name, call.function, call.exact, describe_settings(event), event.composite,
                   scope.address, scope.module_class, scope.call, site.base, event.pass_number, tuple(parents),
-                  tuple([self._describe_tensor(spec) for spec in event.specs]), alias, source, event.seconds)
+                  tuple([describe_tensor(spec) for spec in event.specs]), alias, find_source(site), event.seconds)
         # fmt: on
 
-    def _describe_tensor(self, spec: tuple[torch.Size, torch.dtype, torch.device]) -> TensorSpec:
-        found = self._specs.get(spec)
-        if found is None:
-            shape, dtype, device = spec
-            sizes = tuple([int(s) for s in shape])
-            kind = str(dtype).removeprefix("torch.")
-            found = self._specs[spec] = TensorSpec(sizes, kind, str(device), math.prod(sizes) * dtype.itemsize)
-        return found
+    held = {name: value.tensor for name, value in recording.inputs.items() if value.tensor is not None}
+    return Graph(
+        ops=tuple([assemble_op(i, event) for i, event in enumerate(recording.events)]),
+        inputs={name: describe_tensor((t.shape, t.dtype, t.device)) for name, t in held.items()},
+        outputs=tuple([name_parent(value, position, names) for value, position in recording.outputs]),
+        modules=recording.modules,
+        module_outputs={key: names[v.source] for key, v in recording.module_outputs.items() if v.kind == "op"},
+        host_reads=tuple(
+            HostRead(function, name_parent(value, "0", names).source, source, after, describe_read(result))
+            for function, value, source, after, result in recording.host_reads
+        ),
+    )
+
+
+def _describe_tensor(spec: tuple[torch.Size, torch.dtype, torch.device]) -> TensorSpec:
+    shape, dtype, device = spec
+    sizes = tuple([int(s) for s in shape])
+    return TensorSpec(sizes, str(dtype).removeprefix("torch."), str(device), math.prod(sizes) * dtype.itemsize)
 
 
 def name_parent(value: Value, position: str, names: list[str]) -> Parent:

@@ -85,16 +85,8 @@ def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
     """Yield the tensors in a result: a tensor, or (nested) tuples, lists, dicts and dataclass-like objects of them."""
     if isinstance(result, _Tensor):
         yield result
-    elif isinstance(result, torch.Size):
-        return
-    elif isinstance(result, (tuple, list)):
-        for item in result:
-            yield from iterate_tensors(item)
-    elif isinstance(result, dict):
-        for item in result.values():
-            yield from iterate_tensors(item)
     else:
-        for item in list_attributes(result).values():
+        for _, item in list_items(result):
             yield from iterate_tensors(item)
 
 
@@ -102,27 +94,25 @@ def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]])
     """Append (tensor, path) for every tensor in a nested structure: ``input``, ``input.1``, ``input.mask``."""
     if isinstance(tree, _Tensor):
         found.append((tree, path))
-    elif isinstance(tree, (tuple, list)) and not isinstance(tree, torch.Size):
-        for i, item in enumerate(tree):
-            collect_tensors(item, f"{path}.{i}", found)
-    elif isinstance(tree, dict):
-        for key, item in tree.items():
-            collect_tensors(item, f"{path}.{key}", found)
     else:
-        for name, item in list_attributes(tree).items():
-            collect_tensors(item, f"{path}.{name}", found)
+        for key, item in list_items(tree):
+            collect_tensors(item, f"{path}.{key}", found)
 
 
-def list_attributes(tree: Any) -> dict[str, Any]:
-    """Return the tensors, and containers of them, that a plain object holds as attributes; nothing deeper."""
+def list_items(tree: Any) -> Iterable[tuple[Any, Any]]:
+    """Return what a tuple, list or dict holds, by key, and the tensors and containers that a plain object does."""
+    if isinstance(tree, (tuple, list)):
+        return () if isinstance(tree, torch.Size) else enumerate(tree)
+    if isinstance(tree, dict):
+        return tree.items()
     if tree is None or isinstance(tree, (str, bytes, int, float, complex, type, torch.nn.Module)):
-        return {}
+        return ()
     if hasattr(tree, "__dataclass_fields__"):
-        return {name: getattr(tree, name, None) for name in tree.__dataclass_fields__}
+        return ((name, getattr(tree, name, None)) for name in tree.__dataclass_fields__)
     held = getattr(tree, "__dict__", None)
     if not isinstance(held, dict) or callable(tree):
-        return {}
-    return {name: item for name, item in held.items() if isinstance(item, (_Tensor, tuple, list, dict))}
+        return ()
+    return [(name, item) for name, item in held.items() if isinstance(item, (_Tensor, tuple, list, dict))]
 
 
 def replace_tensors(tree: Any, path: str, make: Callable[[torch.Tensor, str], torch.Tensor]) -> Any:

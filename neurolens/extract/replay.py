@@ -1,7 +1,7 @@
 """Running recorded ops again: one by one from saved values, with a changed parent, or as a whole program."""
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -226,25 +226,11 @@ def run_program(
 
     with preserve_random_states(), open_attention(), torch.no_grad():
         for i, event in enumerate(recording.events):
-            args = substitute_values(event.args, resolve)
-            kwargs = substitute_values(event.kwargs, resolve)
-            with repeat_autocast(event):
-                result = event.func(*args, **kwargs)
-            made = list(iterate_tensors(args[0] if result is None else result))
+            made = _call_function(event, resolve)
             follow(i, made)
             for value, tensor in zip(event.outputs, made, strict=True):
                 state[id(value)] = tensor
         return [resolve(value) for value, _ in recording.outputs]
-
-
-@contextmanager
-def repeat_autocast(event: Event) -> Iterator[None]:
-    """Set autocast as it was when the op ran, without its cache of converted weights."""
-    recorded = event.random_state[2] if event.random_state is not None else []
-    with ExitStack() as stack:
-        for device, dtype in recorded:
-            stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
-        yield
 
 
 def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
@@ -275,9 +261,16 @@ def _run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Te
         torch.set_rng_state(event.random_state[0])
         if event.random_state[1]:
             torch.cuda.set_rng_state_all(event.random_state[1])
-    args = substitute_values(event.args, resolve)
-    with repeat_autocast(event):
-        result = event.func(*args, **substitute_values(event.kwargs, resolve))
+    return _call_function(event, resolve)
+
+
+def _call_function(event: Event, resolve: Callable[[Value], torch.Tensor]) -> list[torch.Tensor]:
+    """Call what an event called, with autocast as it was then but for its cache of converted weights."""
+    args, kwargs = substitute_values(event.args, resolve), substitute_values(event.kwargs, resolve)
+    with ExitStack() as stack:
+        for device, dtype in event.random_state[2] if event.random_state is not None else []:
+            stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
+        result = event.func(*args, **kwargs)
     return list(iterate_tensors(args[0] if result is None else result))
 
 

@@ -3,21 +3,20 @@
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 
+@dataclass(eq=False, slots=True)
 class Scope:
     """One call of one module: ``address`` in the model, class name, and ``call`` number from 1."""
 
-    __slots__ = ("address", "call", "module_class")
-
-    def __init__(self, address: str, module_class: str, call: int) -> None:
-        self.address = address
-        self.module_class = module_class
-        self.call = call
+    address: str
+    module_class: str
+    call: int
 
 
 class _Hook:

@@ -3,6 +3,7 @@
 import dis
 import os
 import sys
+from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
@@ -13,16 +14,14 @@ _MODULE_CALL = nn.Module._call_impl.__code__
 _TORCH = torch.__path__[0] + os.sep
 
 
+@dataclass(eq=False, slots=True)
 class Site:
     """A place in the source of one module that makes one kind of call, and how often it has run."""
 
-    __slots__ = ("base", "code", "count", "offset")
-
-    def __init__(self, base: str, code: CodeType | None, offset: int) -> None:
-        self.base = base
-        self.count = 0
-        self.code = code
-        self.offset = offset
+    base: str
+    code: CodeType | None
+    offset: int
+    count: int = 0
 
     def next_name(self) -> str:
         """Count one more execution and return its name."""
