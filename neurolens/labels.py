@@ -1,6 +1,7 @@
 """Names of dimensions, and matching by label: exactly, never by order, never by an inner join."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -31,15 +32,7 @@ def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
 
 def check_unique(ids: Iterable, what: str) -> None:
     """Raise LabelError naming the values that occur more than once in ``ids``."""
-    ids = list(ids)
-    if len(set(ids)) == len(ids):
-        return
-    seen: set = set()
-    repeated: dict = {}
-    for value in ids:
-        if value in seen:
-            repeated[value] = None
-        seen.add(value)
+    repeated = [value for value, times in Counter(ids).items() if times > 1]
     if repeated:
         raise LabelError(f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them.")
 

@@ -6,6 +6,7 @@ import itertools
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,7 @@ class StimulusSet:
         return tensor
 
 
+@dataclass(eq=False)
 class ImageTransform:
     """Preprocessing of ImageNet-trained networks: resize the shorter side, centre crop, scale, normalise.
 
@@ -155,17 +157,13 @@ class ImageTransform:
         Per channel, for RGB in [0, 1].
     """
 
-    def __init__(
-        self,
-        resize: int = 256,
-        crop: int = 224,
-        mean: tuple[float, ...] = (0.485, 0.456, 0.406),
-        std: tuple[float, ...] = (0.229, 0.224, 0.225),
-    ) -> None:
-        self.resize, self.crop, self.mean, self.std = resize, crop, tuple(mean), tuple(std)
+    resize: int = 256
+    crop: int = 224
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
-    def __repr__(self) -> str:
-        return f"ImageTransform(resize={self.resize}, crop={self.crop}, mean={self.mean}, std={self.std})"
+    def __post_init__(self) -> None:
+        self.mean, self.std = tuple(self.mean), tuple(self.std)
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return a float32 tensor (3, crop, crop)."""
@@ -216,7 +214,7 @@ def load_stimuli(
     >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
     [(('cat', 'dog'), (2, 3, 8, 8))]
     """
-    items: Sequence[Any]
+    items: Any
     if isinstance(source, StimulusSet):
         raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
     if isinstance(source, (str, Path)):
@@ -231,17 +229,15 @@ def load_stimuli(
         missing = [str(p) for p in items if not p.is_file()]
         if missing:
             raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
-    pictures = len(items) > 0 and (isinstance(items[0], Path) or _is_picture(items[0]))
-    if pictures and isinstance(items[0], Path):
+    files = len(items) > 0 and isinstance(items[0], Path)
+    if files:
         for path in items:
             open_image(path, verify_only=True)
     if ids is None:
-        files = pictures and isinstance(items[0], Path)
-        ids = [Path(str(p)).stem for p in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+        ids = [path.stem for path in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+    chosen: Any = transform
     if transform == "auto":
-        chosen: Any = ImageTransform() if pictures else None
-    else:
-        chosen = transform
+        chosen = ImageTransform() if files or (len(items) > 0 and _is_picture(items[0])) else None
     if metadata is not None:
         names = [str(i) for i in ids]
         unknown = [i for i in names if i not in metadata.index]

@@ -15,7 +15,6 @@ from neurolens.extract.graph import Graph
 from neurolens.extract.guards import preserve_buffers
 from neurolens.extract.light import Script, write_script
 from neurolens.extract.records import Recording, hash_tensors
-from neurolens.labels import STIMULUS
 
 # Only these may share a Gram with what they view, and only when the values say so too.
 _VIEWS = frozenset(
@@ -236,8 +235,3 @@ def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
     allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
     off = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(allowed), (a - b).abs() / allowed)
     return float(off.nan_to_num(float("inf"), float("inf")).max())
-
-
-def label_dims(layout: Layout) -> tuple[str, ...]:
-    """Return the dimensions of the stimulus-first array."""
-    return (STIMULUS, *layout.dims)

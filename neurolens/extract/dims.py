@@ -31,9 +31,7 @@ _POSITIONS = frozenset(("token", "frame", "y", "x", "window", "key"))
 def name_input(shape: Sequence[int]) -> Axes | None:
     """Return the axes of a batch of stimuli (stimulus, ...), where their number says what they are."""
     names = {**_BY_NDIM, 3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x")}.get(len(shape) - 1)
-    return (
-        None if names is None else tuple(((name, size),) for name, size in zip((STIMULUS, *names), shape, strict=True))
-    )
+    return None if names is None else _pair_names((STIMULUS, *names), shape)
 
 
 def follow_axes(
@@ -61,7 +59,12 @@ def follow_axes(
         return None
     named = [*_BY_NDIM[len(shape) - 1]]
     named.insert(axis, STIMULUS)
-    return tuple(((name, size),) for name, size in zip(named, shape, strict=True))
+    return _pair_names(named, shape)
+
+
+def _pair_names(names: Sequence[str], shape: Sequence[int]) -> Axes:
+    """Return axes of one factor each."""
+    return tuple(((name, size),) for name, size in zip(names, shape, strict=True))
 
 
 def name_dims(axes: Axes | None, n_dims: int) -> tuple[str, ...]:
@@ -97,9 +100,7 @@ def _follow(op: Op, event: Event, known: dict[str, Axes], shape: tuple[int, ...]
     first = next(iter(known.values()))
     if op.function in _SPATIAL:
         names = _SPATIAL_BY_NDIM.get(len(shape) - 1, _BY_NDIM.get(len(shape) - 1))
-        if names is None:
-            return None
-        return first[0], *(((name, size),) for name, size in zip(names, shape[1:], strict=True))
+        return None if names is None else (first[0], *_pair_names(names, shape[1:]))
     if op.function in _RESHAPING:
         return _regroup(first, shape) or _regroup(tuple(_merge_factors(factors) for factors in first), shape)
     if op.function in _PERMUTING:

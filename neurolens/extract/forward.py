@@ -165,10 +165,9 @@ def _run_model(model: nn.Module, args: tuple, kwargs: dict, gradients: bool) -> 
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
     """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers, the first address if tied."""
     sources: dict[int, tuple[str, str]] = {}
-    for name, parameter in model.named_parameters():
-        sources.setdefault(id(parameter), ("parameter", name.replace("_orig_mod.", "")))
-    for name, buffer in model.named_buffers():
-        sources.setdefault(id(buffer), ("buffer", name.replace("_orig_mod.", "")))
+    for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
+        for name, tensor in named:
+            sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
     return sources
 
 
