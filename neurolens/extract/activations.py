@@ -1,8 +1,7 @@
 """Labelled activations: one array per op, with its real dimensions and stimulus ids, in memory or in a store."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,7 +140,7 @@ def extract_activations(
             run_groups(plan, groups, sink, quiet=quiet)
             return sink.label()
         held, provenance = ActivationStore(Path(store).absolute(), plan, groups), describe_provenance(plan)
-        with held.hold(provenance), explain_interrupts(held):
+        with held.hold(provenance):
             if client is None:
                 run_groups(plan, groups, held, quiet=quiet)
             else:
@@ -255,16 +254,6 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Return a tensor as numpy, bfloat16 as float32 (numpy has none)."""
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
-
-
-@contextmanager
-def explain_interrupts(held: ActivationStore) -> Iterator[None]:
-    """Say, where the user ends a run, that what is done is safe."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        error.add_note(f"What is done is safe in {str(held.path)!r}; the same call goes on from there.")
-        raise
 
 
 class _Arrays(Sink):

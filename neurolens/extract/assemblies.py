@@ -114,20 +114,17 @@ def to_assembly(
     numbers = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
     layers = np.repeat(np.array(list(arrays), dtype=object), sizes)
     ids = [f"{label}.{layer}.{number}" for layer, number in zip(layers, numbers.tolist(), strict=True)]
-    on_neuroid = {
-        NEUROID_ID: np.array(ids, dtype=object),
-        "model": np.full(total, label, dtype=object),
-        "layer": layers,
-        "neuroid_num": numbers,
-        **places,
-    }
     return xr.DataArray(
         values,
         dims=(PRESENTATION, NEUROID),
         coords={
             STIMULUS_ID: (PRESENTATION, activations.coords[STIMULUS].values.astype(object)),
             "repetition": (PRESENTATION, np.zeros(n, np.int32)),
-            **{key: (NEUROID, column) for key, column in on_neuroid.items()},
+            NEUROID_ID: (NEUROID, np.array(ids, dtype=object)),
+            "model": (NEUROID, np.full(total, label, dtype=object)),
+            "layer": (NEUROID, layers),
+            "neuroid_num": (NEUROID, numbers),
+            **{name: (NEUROID, place) for name, place in places.items()},
         },
         name=_VARIABLES[0],
         attrs={"identifier": label, "stimulus_set_identifier": activations.attrs["stimulus_hash"]},

@@ -165,21 +165,17 @@ def plan_groups(
     groups: list[list[Piece]] = []
     free, step = 0, count_chunk_features(n_stimuli)
     for layout in layouts:
-        n_features = count_elements(layout.shape)
+        n_features, widest = count_elements(layout.shape), max(1, left // (n_stimuli * layout.dtype.itemsize))
+        widest = widest // step * step or widest
         if sketch is not None and n_features > sketch:
-            pieces = [Piece(layout, 0, n_features)]
+            widest = n_features
             if n_stimuli * 4 * sketch > left:
                 raise InputError(
                     f"memory={budget} bytes leaves {left} for activations; one sketch takes {n_stimuli * 4 * sketch}. "
                     "Give more memory=, or a smaller sketch=."
                 )
-        else:
-            column = n_stimuli * layout.dtype.itemsize
-            widest = max(1, left // column)
-            if widest >= step:
-                widest = widest // step * step
-            starts = range(0, max(n_features, 1), widest)
-            pieces = [Piece(layout, start, min(start + widest, n_features)) for start in starts]
+        starts = range(0, max(n_features, 1), widest)
+        pieces = [Piece(layout, start, min(start + widest, n_features)) for start in starts]
         for piece in pieces:
             size = count_held_bytes(piece, n_stimuli, sketch)
             if not groups or size > free:

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from neurolens.extract.graph import Op
+
+
+# Neighbours of an op, and which of several passes of one layer among them counts.
+View = tuple[Callable[[int], list[int]], Callable]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +59,7 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
     parents = [[index[name] for name in op.parent_ops if index[name] < i] for i, op in enumerate(ops)]
     ancestors: list[int] = []
     for i, above in enumerate(parents):
-        bits = 1 << i
-        for p in above:
-            bits |= ancestors[p]
-        ancestors.append(bits)
+        ancestors.append(reduce(or_, (ancestors[p] for p in above), 1 << i))
     weights = [frozenset(p.source for p in op.parents if p.kind == "parameter") for op in ops]
     upstream = _find_nearest(weights, parents)
     children: list[list[int]] = [[] for _ in ops]
@@ -86,10 +88,9 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
             readers.setdefault(source, []).append(i)
     beside = [[r for source in above for r in readers[source] if r != i] for i, above in enumerate(reads)]
     stops = [bool(w) for w in weights]
-    views: list[tuple[Callable, Callable]] = [(children.__getitem__, min), (parents.__getitem__, max)]
-    views += [(beside.__getitem__, min)]
-    views += [(partial(_reach, children, stops), min), (partial(_reach, parents, stops), max)]
-    _join_steps(groups, list(by_place.values()), views)
+    near: list[View] = [(children.__getitem__, min), (parents.__getitem__, max), (beside.__getitem__, min)]
+    far: list[View] = [(partial(_reach, children, stops), min), (partial(_reach, parents, stops), max)]
+    _join_steps(groups, list(by_place.values()), near, far)
     groups = [group for group in groups if group]
     firsts = [ops[group[0]] for group in groups]
     return tuple(
@@ -111,7 +112,7 @@ def link_layers(ops: Sequence["Op"], layers: Sequence[Layer]) -> tuple[LayerEdge
     return tuple(LayerEdge(layers[s].name, layers[t].name, n, back) for (s, t, back), n in counts.items())
 
 
-def _join_steps(groups: list[list[int]], places: list[list[list[int]]], views: list[tuple]) -> None:
+def _join_steps(groups: list[list[int]], places: list[list[list[int]]], near: list[View], far: list[View]) -> None:
     """Join groups at one place whose members are neighbours of successive passes of one layer; empties the joined.
 
     ``views`` give an op's neighbours, and which pass of a layer among them counts: the first of what it feeds, the last
@@ -121,7 +122,6 @@ def _join_steps(groups: list[list[int]], places: list[list[list[int]]], views: l
     group_of = {i: g for g, group in enumerate(groups) for i in group}
     position = {i: k for group in groups for k, i in enumerate(group)}
     candidates = [place for place in places if len(place) > 1]
-    near = views[:3]
     tried = near
     while True:
         joined = False
@@ -141,9 +141,9 @@ def _join_steps(groups: list[list[int]], places: list[list[list[int]]], views: l
                     joined = True
                 else:
                     kept = group
-        if not joined and tried is views:
+        if not joined and tried is not near:
             return
-        tried = near if joined else views
+        tried = near if joined else near + far
 
 
 def _are_steps(

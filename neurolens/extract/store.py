@@ -102,6 +102,9 @@ class ActivationStore(Sink):
                         left.unlink()
                 self.open()
             yield self
+        except KeyboardInterrupt as error:
+            error.add_note(f"What is done is safe in {str(self.path)!r}; the same call goes on from there.")
+            raise
         finally:
             pass_mark.unlink(missing_ok=True)
             lock.release()
@@ -191,15 +194,12 @@ class ActivationStore(Sink):
             self._check_run()
             places = [self._row[name] for name in checks["ran"]]
             for key, found in checks.items():
-                array = self._root[f"checks/{key}"]
-                held = array[:, rows.start : rows.stop]
-                held[places] = np.stack(list(found.values()))
-                array[:, rows.start : rows.stop] = held
+                self._root[f"checks/{key}"].oindex[places, slice(rows.start, rows.stop)] = np.stack(
+                    list(found.values())
+                )
             text = json.dumps([note.changed, *note.unlisted]) if note.changed or note.unlisted else ""
             self._root["checks/note"][number] = text
-            done = self._root["checks/done"][:, number]
-            done[self._rows[group]] = True
-            self._root["checks/done"][:, number] = done
+            self._root["checks/done"].oindex[self._rows[group], number] = True
 
     def finish(self) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""

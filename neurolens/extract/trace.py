@@ -239,9 +239,15 @@ def trace(
         raise InputError(f"level must be 'function' or 'aten', got {level!r}")
     if level == "aten" and (grad or stop_after):
         raise InputError("level='aten' records whole passes without gradients; leave out grad= and stop_after=")
+    model = unwrap_model(model)
     keep: Callable[[str], bool] = lambda name: True  # noqa: E731
     if ops != "all" or stop_after is not None:
-        first = record_kernels(model, inputs, kwargs, keep=None) if level == "aten" else _scout(model, inputs, kwargs)
+        # For the names alone, putting back what the pass changes.
+        with preserve_buffers(model):
+            if level == "aten":
+                first = record_kernels(model, inputs, kwargs, keep=None)
+            else:
+                first = record_forward(model, inputs, kwargs, keep=lambda name: False)
         graph = assemble_graph(first)
         if ops != "all":
             keep = set(select_ops(graph, ops)).__contains__
@@ -256,10 +262,4 @@ def trace(
         for event in recording.events
         if event.outputs[0].tensor is not None
     }
-    return Trace(recording, values, recording.result, type(unwrap_model(model)).__name__)  # type: ignore[arg-type]
-
-
-def _scout(model: nn.Module, inputs: Any, kwargs: dict | None) -> Recording:
-    """Record once for the names alone, putting back what the pass changes."""
-    with preserve_buffers(model):
-        return record_forward(model, inputs, kwargs, keep=lambda name: False)
+    return Trace(recording, values, recording.result, type(model).__name__)  # type: ignore[arg-type]

@@ -36,9 +36,8 @@ def build_card(node: Node, annotation: Annotation | None) -> str:
         op = node.ops[0]
         more = f" +{len(op.outputs) - 1}" if len(op.outputs) > 1 else ""
         name, label = style.shorten_text(op.function, 28), f" {style.shorten_text(node.label, 22)}"
-        head = _build_head(
-            name, label, style.format_shape(op.shape) + more, style.FAINT if node.generated else style.INK
-        )
+        color = style.FAINT if node.generated else style.INK
+        head = _build_head(name, label, style.format_shape(op.shape) + more, color)
         return _add_scores(head, node, _build_number_rows(op.name, annotation), annotation) if annotation else head
     shape = write_font("  " + style.format_shape(node.shape), 7.5, style.MUTED) if node.shape is not None else ""
     return write_font(style.shorten_text(node.label, 28), 10, style.INK, True) + shape
@@ -63,11 +62,8 @@ def build_legend(title: str, subtitle: str | None, annotation: Annotation | None
     """Return the graph's own label: title, method, colour bar, strip key, and keys of what the picture uses."""
     if subtitle is None:
         subtitle = describe_method(annotation.attrs) if annotation else ""
-    blocks = [
-        _stack(
-            [write_font(title, 16, style.INK, True), *(write_font(t, 9, style.MUTED) for t in subtitle.splitlines())]
-        )
-    ]
+    lines = [write_font(title, 16, style.INK, True), *(write_font(t, 9, style.MUTED) for t in subtitle.splitlines())]
+    blocks = [_stack(lines)]
     if annotation is not None:
         blocks += [_build_bar(annotation), _build_key(annotation)]
     keys = {
@@ -76,11 +72,9 @@ def build_legend(title: str, subtitle: str | None, annotation: Annotation | None
         "- - -": ("shortcut (a longer path exists)", any(edge.shortcut for edge in plan.edges)),
         "pale name": ("made without the input", any(node.generated for node in plan.nodes)),
     }
-    used = [(mark, meaning) for mark, (meaning, is_used) in keys.items() if is_used]
-    if used:
-        blocks.append(
-            _stack(write_font(m, 8, style.INK, True) + write_font(f"  {text}", 8, style.MUTED) for m, text in used)
-        )
+    used = {mark: meaning for mark, (meaning, is_used) in keys.items() if is_used}
+    lines = [write_font(m, 8, style.INK, True) + write_font(f"  {text}", 8, style.MUTED) for m, text in used.items()]
+    blocks += [_stack(lines)] if used else []
     cells = [_write_cell(block, ALIGN="LEFT", VALIGN="TOP") for block in blocks]
     if len(plan.columns) > 2:
         return _write_table([_write_cell(write_font(" ", 9), WIDTH=36).join(cells)])

@@ -262,7 +262,7 @@ def test_a_full_disk_is_told_and_what_was_done_is_safe(stimuli, tmp_path, monkey
 
     def write(self, key, value):
         written.append(self.path)
-        if len(written) == 40:
+        if len(written) == 30:
             raise OSError(28, "No space left on device")
         original(self, key, value)
 

@@ -231,3 +231,10 @@ def test_table_and_summary():
     assert table.loc["/flatten", "alias_of"] == "avgpool/adaptive_avg_pool2d"
     assert "69 ops" in trace.summary()
     assert "8 ops are second or later" in trace.summary()
+
+
+@pytest.mark.parametrize("level", ["function", "aten"])
+def test_choosing_ops_runs_no_pass_whose_effects_stay(level):
+    net = nn.Sequential(nn.BatchNorm1d(3)).train()
+    nl.trace(net, torch.ones(4, 3), ops="0/*", level=level)
+    assert net[0].num_batches_tracked == 1
