@@ -15,15 +15,7 @@ from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
 from neurolens.extract.chains import open_chain
 from neurolens.extract.passes import Note, run_set, show_progress
-from neurolens.extract.plan import (
-    Plan,
-    Slot,
-    count_elements,
-    find_numpy_dtype,
-    materialize_model,
-    open_plan,
-    read_bytes,
-)
+from neurolens.extract.plan import Plan, Slot, find_numpy_dtype, materialize_model, open_plan, pack_items, read_bytes
 from neurolens.extract.select import OpSelection
 from neurolens.extract.store import (
     CHECKS,
@@ -152,35 +144,20 @@ def extract_activations(
     return open_activations(store)
 
 
-def group_slots(plan: Plan, budget: int) -> list[tuple[Slot, ...]]:
+def group_slots(plan: Plan, budget: int) -> list[list[Slot]]:
     """Return the slots of each run over the set: all in one, unless reducers that are fitted first hold too much."""
-    if plan.fit_on is None:
-        return [plan.slots]
-    groups: list[tuple[Slot, ...]] = []
-    free = 0
-    for slot in plan.slots:
-        needed = count_fitted_bytes(plan, (slot,))
-        if not groups or needed > free:
-            groups.append(())
-            free = budget
-        groups[-1] += (slot,)
-        free -= needed
-    return groups
+    return pack_items(plan.slots, lambda slot: count_fitted_bytes(plan, (slot,)), budget)
 
 
 def count_fitted_bytes(plan: Plan, group: Sequence[Slot]) -> int:
     """Return the bytes that fitting a group's reducers takes, batch included; 0 where none is fitted."""
     if plan.fit_on is None:
         return 0
-    return sum(8 * count_elements(s.raw.shape) * (count_elements(s.kept.shape) + plan.batch_size) for s in group)
+    return sum(8 * slot.raw.size * (slot.kept.size + plan.batch_size) for slot in group)
 
 
 def run_groups(
-    plan: Plan,
-    groups: Sequence[tuple[Slot, ...]],
-    sink: Sink,
-    numbers: Sequence[int] | None = None,
-    quiet: bool = False,
+    plan: Plan, groups: Sequence[Sequence[Slot]], sink: Sink, numbers: Sequence[int] | None = None, quiet: bool = False
 ) -> None:
     """Run what is not done yet of all batches, or of those with ``numbers``, into the sink."""
     wanted = range(len(plan.batches)) if numbers is None else numbers
@@ -191,7 +168,7 @@ def run_groups(
 
 
 def _run_group(
-    plan: Plan, group: tuple[Slot, ...], sink: Sink, place: int, todo: list[int], title: str, quiet: bool
+    plan: Plan, group: Sequence[Slot], sink: Sink, place: int, todo: list[int], title: str, quiet: bool
 ) -> None:
     n_stimuli = len(plan.stimuli)
     shared: dict = {}
@@ -227,7 +204,7 @@ def _run_group(
         run_set(plan, layouts, take, batches=batches, progress=progress, close=close)
 
 
-def _fit_chains(plan: Plan, group: tuple[Slot, ...], chains: dict[str, Any], quiet: bool) -> None:
+def _fit_chains(plan: Plan, group: Sequence[Slot], chains: dict[str, Any], quiet: bool) -> None:
     """Run the stimuli that reducers are fitted on, and fit them."""
     chosen = plan.stimuli.select(plan.fit_on or ())
     seen: set[tuple[str, int]] = set()

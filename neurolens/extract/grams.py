@@ -14,7 +14,7 @@ from neurolens.errors import InputError
 from neurolens.extract.axes import Layout
 from neurolens.extract.guards import release_memory
 from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
-from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, read_bytes
+from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, pack_items, read_bytes
 from neurolens.extract.products import (
     CHUNK_BYTES,
     EXACT_STIMULI,
@@ -162,8 +162,8 @@ def plan_groups(
             f"{needed} themselves, and one batch {overhead}. Give more ({enough} or above), a smaller batch_size=, or "
             "fewer ops with ops=."
         )
-    groups: list[list[Piece]] = []
-    free, step = 0, count_chunk_features(n_stimuli)
+    pieces: list[Piece] = []
+    step = count_chunk_features(n_stimuli)
     for layout in layouts:
         n_features, widest = count_elements(layout.shape), max(1, left // (n_stimuli * layout.dtype.itemsize))
         widest = widest // step * step or widest
@@ -175,15 +175,8 @@ def plan_groups(
                     "Give more memory=, or a smaller sketch=."
                 )
         starts = range(0, max(n_features, 1), widest)
-        pieces = [Piece(layout, start, min(start + widest, n_features)) for start in starts]
-        for piece in pieces:
-            size = count_held_bytes(piece, n_stimuli, sketch)
-            if not groups or size > free:
-                groups.append([])
-                free = left
-            groups[-1].append(piece)
-            free -= size
-    return groups
+        pieces += [Piece(layout, start, min(start + widest, n_features)) for start in starts]
+    return pack_items(pieces, lambda piece: count_held_bytes(piece, n_stimuli, sketch), left)
 
 
 def run_groups(

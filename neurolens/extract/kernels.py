@@ -39,15 +39,14 @@ class KernelRecorder(TorchDispatchMode):
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         parents: list[tuple[Value, str]] = []
-        find = self._ledger.find_parents
-        kept_args = tuple(find(a, str(i), parents) for i, a in enumerate(args))
-        kept_kwargs = {k: find(v, k, parents) for k, v in kwargs.items()}
+        ledger, keep = self._ledger, self._keep is not None
+        kept_args, kept_kwargs = ledger.note_arguments(args, kwargs, parents)
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_kernel(func)
         written = find_written(call, args, kwargs)
         if written:
-            self._ledger.preserve_values(written)
+            ledger.preserve_values(written)
         random_state = read_random_state()
         start = perf_counter()
         result = func(*args, **kwargs)
@@ -55,7 +54,7 @@ class KernelRecorder(TorchDispatchMode):
         made = written if result is None and written else list(iterate_tensors(result))
         if made:
             index = len(self.recording.events)
-            outputs = [self._ledger.make_value("op", index, k, t, self._keep is not None) for k, t in enumerate(made)]
+            outputs = [ledger.set_value(ledger.make_value("op", index, k, t, keep), t) for k, t in enumerate(made)]
             specs = tuple((t.shape, t.dtype, t.device) for t in made)
             site, scope = Site("", None, 0), self._scopes.current
             # fmt: off
@@ -63,10 +62,8 @@ class KernelRecorder(TorchDispatchMode):
                                                "", 1, specs, seconds, random_state))
             # fmt: on
             self._owners.append(self._recorder.running)
-            for tensor, value in zip(made, outputs, strict=True):
-                self._ledger.set_value(value, tensor)
             if written:
-                self._ledger.renew_aliases(written, index, self._keep is not None)
+                ledger.renew_aliases(written, index, keep)
         return result
 
     def finish(self, result: Any) -> Recording:
@@ -102,7 +99,7 @@ class KernelRecorder(TorchDispatchMode):
     def _count_before(self, n_functions: int) -> int:
         """Return how many kernels ran before the ``n_functions``-th function-level op ended."""
         names = {event.name for event in self._recorder.recording.events[:n_functions]}
-        return sum(bool(cell) and cell[0] in names for cell in self._owners if cell)
+        return sum(cell[0] in names for cell in self._owners if cell)
 
 
 def describe_kernel(func: Any) -> Call:

@@ -3,10 +3,10 @@
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from neurolens.stimuli import StimulusSet
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 _BATCH_SIZES = (32, 16, 8, 4, 2)
 ModelSource = nn.Module | Callable[[], nn.Module]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -183,6 +184,20 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
 def choose_batch_size(layouts: Layouts, budget: int) -> int:
     """Return the largest usual batch whose pass holds no more than a quarter of the budget."""
     return next((b for b in _BATCH_SIZES if layouts.predict_live_bytes(b) <= budget // 4), _BATCH_SIZES[-1])
+
+
+def pack_items(items: Iterable[Item], measure: Callable[[Item], int], budget: int) -> list[list[Item]]:
+    """Split items, in order, into groups within the budget, each as full as can be; what exceeds it stands alone."""
+    groups: list[list[Item]] = []
+    free = 0
+    for item in items:
+        size = measure(item)
+        if not groups or size > free:
+            groups.append([])
+            free = budget
+        groups[-1].append(item)
+        free -= size
+    return groups
 
 
 def read_bytes(memory: str | int) -> int:

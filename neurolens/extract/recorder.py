@@ -9,15 +9,7 @@ import torch
 from neurolens.extract.calls import Call
 from neurolens.extract.interceptor import Interceptor
 from neurolens.extract.ledger import METADATA_ONLY, Ledger, find_written
-from neurolens.extract.records import (
-    Event,
-    Recording,
-    StopForward,
-    Value,
-    iterate_tensors,
-    read_random_state,
-    read_version,
-)
+from neurolens.extract.records import Event, Recording, StopForward, Value, iterate_tensors, read_random_state
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
@@ -133,7 +125,7 @@ class Recorder(Interceptor):
         for k, tensor in enumerate(made):
             value = ledger.make_value("op", index, k, tensor, keep)
             if self._random_states:
-                value.version = read_version(tensor)
+                value.version = -1 if tensor.is_inference() else tensor._version
             outputs.append(ledger.set_value(value, tensor))
             specs.append((tensor.shape, tensor.dtype, tensor.device))
         composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""

@@ -147,11 +147,6 @@ def read_storage(tensor: torch.Tensor) -> int:
         return 0
 
 
-def read_version(tensor: torch.Tensor) -> int:
-    """Return the counter that in-place changes raise, -1 where there is none (inference tensors)."""
-    return -1 if tensor.is_inference() else tensor._version
-
-
 def read_random_state() -> Any:
     """Return the states of torch's generators and of autocast, for running an op again."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []

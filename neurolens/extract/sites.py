@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 _MODULE_CALL = nn.Module._call_impl.__code__
-_TORCH = torch.__path__[0] + os.sep
+# Code of torch and of this engine: the places that call torch are outside of it.
+_ENGINE = (torch.__path__[0] + os.sep, os.path.dirname(__file__) + os.sep)
 
 
 @dataclass(eq=False, slots=True)
@@ -131,17 +132,12 @@ class SiteBook:
             foreign = self._foreign.get(id(code))
             if foreign is None:
                 self._codes[id(code)] = code
-                foreign = self._foreign[id(code)] = not is_engine_code(code)
+                foreign = self._foreign[id(code)] = not code.co_filename.startswith(_ENGINE)
             if foreign and found[0] is None:
                 found = (code, frame.f_lasti)
             inside = inside and code is not _MODULE_CALL
             frame = frame.f_back
         return found
-
-
-def is_engine_code(code: CodeType) -> bool:
-    """Return whether code belongs to torch or to this package's extraction engine."""
-    return code.co_filename.startswith(_TORCH) or code.co_filename.startswith(_HERE)
 
 
 def find_line(code: CodeType, offset: int) -> int:
@@ -152,6 +148,3 @@ def find_line(code: CodeType, offset: int) -> int:
             break
         line = number or line
     return line
-
-
-_HERE = os.path.dirname(__file__) + os.sep

@@ -54,13 +54,13 @@ class ActivationStore(Sink):
     ----------
     path : Path
     plan : Plan
-    groups : sequence of tuples of Slot
+    groups : sequence of sequences of Slot
         The plan's slots by run over the set.
     token : str
         Of the run that a worker belongs to; given by `hold`.
     """
 
-    def __init__(self, path: Path, plan: Plan, groups: Sequence[tuple[Slot, ...]], token: str = "") -> None:
+    def __init__(self, path: Path, plan: Plan, groups: Sequence[Sequence[Slot]], token: str = "") -> None:
         self.path = path
         self.plan = plan
         self.groups = groups

@@ -9,22 +9,12 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError, RecordingError
+from neurolens.extract import replay
 from neurolens.extract.assemble import name_parent
 from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs, unwrap_model
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
 from neurolens.extract.kernels import UNSEEN
 from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_storage, replace_tensors
-from neurolens.extract.replay import (
-    UNINITIALISED,
-    equal_bits,
-    find_fixed,
-    find_obstacle,
-    perturb_event,
-    renew_input,
-    replay_event,
-    run_program,
-    substitute_values,
-)
 
 Finding = tuple[str, str, str, str]
 # Reads of two tensors, of which only the first is noted.
@@ -131,12 +121,12 @@ def judge_recording(recording: Recording, plain: Any, findings: list[Finding], r
     n_replayed = 0
     with preserve_random_states(), open_attention(), torch.no_grad():
         for event in recording.events:
-            reason = replay_event(event)
+            reason = replay.replay_event(event)
             if reason is not None:
                 findings.append((event.name, "replay", *reason))
                 continue
             n_replayed += 1
-            ignored, exempt = perturb_event(event)
+            ignored, exempt = replay.perturb_event(event)
             for position in ignored:
                 text = f"argument {position} can be changed without changing the result"
                 findings.append((event.name, "perturbation", "unverified", text))
@@ -188,7 +178,7 @@ def find_wrong_parents(recording: Recording) -> list[Finding]:
     names = [event.name for event in recording.events]
     for i, event in enumerate(recording.events):
         held: list[Value] = []
-        substitute_values((event.args, event.kwargs), held.append)
+        replay.substitute_values((event.args, event.kwargs), held.append)
         for value, position in event.parents:
             if value not in held or (value.kind == "op" and value.source >= i):
                 parent = name_parent(value, position, names).source
@@ -198,13 +188,13 @@ def find_wrong_parents(recording: Recording) -> list[Finding]:
 
 def find_steering(recording: Recording, resized: Collection[int]) -> set[tuple[str, str]]:
     """Return (function, place) of the host reads that another input could change."""
-    is_fixed = find_fixed(recording, resized) if recording.host_reads else bool
+    is_fixed = replay.find_fixed(recording, resized) if recording.host_reads else bool
     return {(r[0], r[2]) for r in recording.host_reads if r[0] in _COMPARISONS or not is_fixed(r[1])}
 
 
 def list_fixed(recording: Recording) -> dict[int, torch.Tensor]:
     """Return the tensors, by id, that are the same in every pass: the model's own, and those made from no input."""
-    is_fixed = find_fixed(recording, ())
+    is_fixed = replay.find_fixed(recording, ())
     values = [v for e in recording.events for v in (*(parent for parent, _ in e.parents), *e.outputs)]
     return {id(live): live for v in values if (live := v.ref()) is not None and is_fixed(v)}
 
@@ -238,7 +228,7 @@ def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
 def equal_results(a: Any, b: Any) -> bool:
     """Return whether two results hold the same tensors, bit for bit."""
     ours, theirs = list(iterate_tensors(a)), list(iterate_tensors(b))
-    return len(ours) == len(theirs) and all(map(equal_bits, ours, theirs))
+    return len(ours) == len(theirs) and all(map(replay.equal_bits, ours, theirs))
 
 
 def take_census(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
@@ -280,7 +270,7 @@ def compare_program(
     if not found:
         return [("", "program", "exempt", "the model does not accept other inputs of the same kind")], resized
     steers = "sizes read from values steer the pass unseen"
-    cut = blind or bool(resized) or any(map(find_obstacle, recording.events))
+    cut = blind or bool(resized) or any(map(replay.find_obstacle, recording.events))
     findings = [
         (name, check, "unverified" if cut else status, f"{reason} ({steers})" if resized else reason)
         for name, check, status, reason in dict.fromkeys(row for row in found if row is not None)
@@ -298,12 +288,12 @@ def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: in
 
     def renew(tensor: torch.Tensor, name: str) -> torch.Tensor:
         reached.add(name)
-        return made.setdefault(id(tensor), renew_input(tensor, way))
+        return made.setdefault(id(tensor), replay.renew_input(tensor, way))
 
     changed = [replace_tensors(tree, "input", renew) for tree in (args[0] if len(args) == 1 else args, kwargs)]
     # What an object of the user's own holds stays as it is, in the model and in the program.
     tensors = {v.source: v.tensor for v in recording.inputs.values() if v.tensor is not None}
-    new = {name: renew_input(t, way) if name in reached else t for name, t in tensors.items()}
+    new = {name: replay.renew_input(t, way) if name in reached else t for name, t in tensors.items()}
     return (changed[0] if args else None, changed[1]), new
 
 
@@ -322,7 +312,9 @@ def run_again(recording: Recording, expected: Recording, inputs: dict, resized: 
 
     def follow(i: int, made: list[torch.Tensor]) -> None:
         event, other = events[i], expected.events[i]
-        if event.call.function in UNINITIALISED or any(v.kind == "op" and v.source in unset for v, _ in event.parents):
+        if event.call.function in replay.UNINITIALISED or any(
+            v.kind == "op" and v.source in unset for v, _ in event.parents
+        ):
             unset.add(i)
             return
         values = [v.tensor for v in other.outputs]
@@ -330,7 +322,7 @@ def run_again(recording: Recording, expected: Recording, inputs: dict, resized: 
             differing.append(event.name)
 
     try:
-        outputs = run_program(recording, inputs, follow)
+        outputs = replay.run_program(recording, inputs, follow)
     except Exception as error:
         return "", "program", "failed", f"the recorded ops raised {type(error).__name__} on new inputs: {error}"
     if differing or not equal_results(outputs, expected.result):
