@@ -46,19 +46,17 @@ def fill_store(client: Any, job: Job, held: ActivationStore, resources: dict[str
         run_tasks(client, _fill_shard, (job, held.path, held.token), shards, resources, count)
 
 
-def map_grams(
-    client: Any, job: Job, groups: Sequence[Sequence[Piece]], sketch: int | None, resources: dict[str, float] | None
-) -> Products:
+def map_grams(client: Any, job: Job, groups: Sequence[Sequence[Piece]], resources: dict[str, float] | None) -> Products:
     """Return the products of groups of pieces; groups that have a result in common are one task."""
     chains: list[list] = []
     for group in groups:
-        pieces = [(piece.layout.name, piece.start, piece.stop) for piece in group]
-        if chains and {name for name, _, _ in chains[-1][-1]} & {name for name, _, _ in pieces}:
+        pieces = [(piece.layout.name, piece.start, piece.stop, piece.sketch) for piece in group]
+        if chains and {name for name, *_ in chains[-1][-1]} & {name for name, *_ in pieces}:
             chains[-1].append(pieces)
         else:
             chains.append([pieces])
     made = Products()
-    for part in run_tasks(client, _multiply_groups, (job, sketch), chains, resources):
+    for part in run_tasks(client, _multiply_groups, (job,), chains, resources):
         for name, held in vars(made).items():
             held |= getattr(part, name)
     return made
@@ -72,8 +70,7 @@ def _fill_shard(common: tuple, numbers: list[int]) -> None:
 
 
 def _multiply_groups(common: tuple, groups: list) -> Products:
-    job, sketch = common
+    (job,) = common
     with job.open() as plan:
         layouts = plan.layouts.by_name
-        pieces = [[Piece(layouts[name], start, stop) for name, start, stop in group] for group in groups]
-        return run_gram_groups(plan, pieces, sketch)
+        return run_gram_groups(plan, [[Piece(layouts[name], *rest) for name, *rest in group] for group in groups])

@@ -119,7 +119,7 @@ def forecast(
         fits = budget - fixed >= 8 * n
         groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
         per_stimulus, batch = _run_batch(plan)
-        first = _hold_batch(plan, groups[0], sketch) if groups else 0
+        first = _hold_batch(plan, groups[0]) if groups else 0
         flops = _count_flops(plan)
     first_pass = {piece.layout.name: i for i, group in reversed(list(enumerate(groups, 1))) for piece in group}
     rows = {}
@@ -152,8 +152,8 @@ def forecast(
     found.activations = Cost(passes, len(runs) * shown * per_stimulus, peak, disk)
     found.grams = None
     if groups:
-        held = [sum(count_held_bytes(piece, n, sketch) for piece in group) for group in groups]
-        work = sum(float(n) ** 2 * min(p.stop - p.start, sketch or p.stop) for group in groups for p in group)
+        held = [sum(count_held_bytes(piece, n) for piece in group) for group in groups]
+        work = sum(float(n) ** 2 * min(p.stop - p.start, p.sketch or p.stop) for group in groups for p in group)
         seconds = len(groups) * n * per_stimulus + work / _measure_products(n, plan.device)
         chunks, before = 2 * min(CHUNK_BYTES, budget // 8), (n - len(plan.batches[0])) / n
         passes_peak = max(max(int(size * before) + batch, size + chunks) for size in held)
@@ -175,13 +175,14 @@ def _run_batch(plan: Plan) -> tuple[float, int]:
     return (time.perf_counter() - start) / len(plan.batches[0]), seen.n_bytes or predict_overhead(plan)
 
 
-def _hold_batch(plan: Plan, group: Sequence[Piece], sketch: int | None) -> int:
+def _hold_batch(plan: Plan, group: Sequence[Piece]) -> int:
     """Return the bytes that a batch takes when the pieces of a group are held."""
-    held, ranges = [], {piece.layout.name: slice(piece.start, piece.stop) for piece in group}
+    held, pieces = [], {piece.layout.name: piece for piece in group}
 
     def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
         if tensor is not None:
-            held.append(tensor.reshape(len(tensor), -1)[:, ranges[layout.name]][:, :sketch].clone())
+            piece = pieces[layout.name]
+            held.append(tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop][:, : piece.sketch].clone())
 
     layouts = [piece.layout for piece in group]
     with watch_memory(plan.device) as seen:

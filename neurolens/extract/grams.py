@@ -101,22 +101,23 @@ def extract_grams(
         groups = plan_groups(tally.own, len(stimuli), read_bytes(memory), overhead, sketch)
         if client is None:
             with show_progress(len(stimuli) * len(groups), "grams", quiet) as progress:
-                made = run_groups(plan, groups, sketch, progress)
+                made = run_groups(plan, groups, progress)
         else:
             from neurolens.extract.cluster import Job, map_grams
 
             job = Job(source, stimuli, settings | {"batch_size": plan.batch_size}, describe_provenance(plan))
-            made = map_grams(client, job, groups, sketch, resources)
+            made = map_grams(client, job, groups, resources)
     return tally.label(made, len(groups))
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The features ``start`` to ``stop`` of one result."""
+    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where that is given."""
 
     layout: Layout
     start: int
     stop: int
+    sketch: int | None = None
 
 
 @dataclass
@@ -136,11 +137,10 @@ def predict_overhead(plan: Plan) -> int:
     return plan.layouts.predict_live_bytes(longest) + longest * inputs
 
 
-def count_held_bytes(piece: Piece, n_stimuli: int, sketch: int | None) -> int:
+def count_held_bytes(piece: Piece, n_stimuli: int) -> int:
     """Return the bytes that a piece of all stimuli takes while a pass holds it."""
-    if sketch is not None and count_elements(piece.layout.shape) > sketch:
-        return n_stimuli * 4 * sketch
-    return n_stimuli * (piece.stop - piece.start) * piece.layout.dtype.itemsize
+    width = (piece.stop - piece.start) * piece.layout.dtype.itemsize
+    return n_stimuli * (4 * piece.sketch if piece.sketch else width)
 
 
 def plan_groups(
@@ -167,21 +167,20 @@ def plan_groups(
     for layout in layouts:
         n_features, widest = count_elements(layout.shape), max(1, left // (n_stimuli * layout.dtype.itemsize))
         widest = widest // step * step or widest
-        if sketch is not None and n_features > sketch:
+        hashed = sketch if sketch is not None and n_features > sketch else None
+        if hashed:
             widest = n_features
-            if n_stimuli * 4 * sketch > left:
+            if n_stimuli * 4 * hashed > left:
                 raise InputError(
-                    f"memory={budget} bytes leaves {left} for activations; one sketch takes {n_stimuli * 4 * sketch}. "
+                    f"memory={budget} bytes leaves {left} for activations; one sketch takes {n_stimuli * 4 * hashed}. "
                     "Give more memory=, or a smaller sketch=."
                 )
         starts = range(0, max(n_features, 1), widest)
-        pieces += [Piece(layout, start, min(start + widest, n_features)) for start in starts]
-    return pack_items(pieces, lambda piece: count_held_bytes(piece, n_stimuli, sketch), left)
+        pieces += [Piece(layout, start, min(start + widest, n_features), hashed) for start in starts]
+    return pack_items(pieces, lambda piece: count_held_bytes(piece, n_stimuli), left)
 
 
-def run_groups(
-    plan: Plan, groups: Sequence[Sequence[Piece]], sketch: int | None, progress: tqdm | None = None
-) -> Products:
+def run_groups(plan: Plan, groups: Sequence[Sequence[Piece]], progress: tqdm | None = None) -> Products:
     """Run the set once per group, adding up the products of its pieces."""
     made, n = Products(), len(plan.stimuli)
     sketches: dict[int, Sketch] = {}
@@ -202,14 +201,12 @@ def run_groups(
             if tensor is None:
                 made.ran[layout.name][rows] = False
                 return
-            flat = tensor.reshape(len(tensor), -1)
-            if sketch is not None and flat.shape[1] > sketch:
-                if flat.shape[1] not in sketches:
-                    sketches[flat.shape[1]] = Sketch(flat.shape[1], sketch, flat.device)
+            flat = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
+            if piece.sketch:
+                if piece.stop not in sketches:
+                    sketches[piece.stop] = Sketch(piece.stop, piece.sketch, flat.device)
                 made.totals[layout.name][rows] = flat.double().sum(1).cpu().numpy()
-                flat = sketches[flat.shape[1]].reduce(flat)
-            else:
-                flat = flat[:, piece.start : piece.stop]
+                flat = sketches[piece.stop].reduce(flat)
             if layout.name not in held:
                 held[layout.name] = flat.new_empty((n, flat.shape[1]))
             held[layout.name][rows] = flat
@@ -222,13 +219,10 @@ def run_groups(
         run_set(plan, layouts, take, batches=plan.batches, progress=progress, close=close)
         release_memory()
         for name in list(held):
-            rows, n_features = held.pop(name), count_elements(parts[name].layout.shape)
-            if sketch is not None and n_features > sketch:
-                total = made.totals[name]
-                add_products(rows, made.grams[name], np.zeros(n))
-                made.grams[name] += np.outer(total, total) / n_features
-            else:
-                add_products(rows, made.grams[name], made.totals[name])
+            rows, piece, total = held.pop(name), parts[name], made.totals[name]
+            add_products(rows, made.grams[name], np.zeros(n) if piece.sketch else total)
+            if piece.sketch:
+                made.grams[name] += np.outer(total, total) / piece.stop
             del rows  # or the last op's activations would stay through the next pass
     return made
 

@@ -11,6 +11,8 @@ from torch.utils.flop_counter import flop_registry
 from neurolens.extract.graph import Graph
 from neurolens.extract.records import Event, Recording, Value
 
+_AS_THEY_ARE = "function call settings composite module module_class module_call".split()
+
 
 def build_table(graph: Graph, recording: Recording | None) -> pd.DataFrame:
     """Return one row per op, in execution order, indexed by its name.
@@ -26,13 +28,7 @@ def build_table(graph: Graph, recording: Recording | None) -> pd.DataFrame:
         low, high = from_input[op.name]
         before, after = to_output[op.name]
         rows[op.name] = {
-            "function": op.function,
-            "call": op.call,
-            "settings": op.settings,
-            "composite": op.composite,
-            "module": op.module,
-            "module_class": op.module_class,
-            "module_call": op.module_call,
+            **{key: getattr(op, key) for key in _AS_THEY_ARE},
             "layer": layer_of[op.name],
             "pass": op.pass_number,
             "parents": op.parent_ops,

@@ -5,9 +5,7 @@ and ``dot`` write it for Graphviz, ``engines`` runs Graphviz; ``plots`` draws pr
 colours, fonts and number formats for all of them.
 """
 
-from neurolens.view.dot import Drawing as Drawing
-from neurolens.view.dot import draw_graph as draw_graph
-from neurolens.view.plots import plot_profile as plot_profile
-from neurolens.view.plots import plot_rdms as plot_rdms
+from neurolens.view.dot import Drawing, draw_graph
+from neurolens.view.plots import plot_profile, plot_rdms
 
 __all__ = ["Drawing", "draw_graph", "plot_profile", "plot_rdms"]
