@@ -23,11 +23,10 @@ from neurolens.extract.store import (
     ActivationStore,
     Checks,
     Sink,
+    describe_nodes,
     describe_provenance,
     describe_result,
-    find_clashes,
     open_activations,
-    place_ops,
 )
 from neurolens.labels import STIMULUS
 from neurolens.stimuli import StimulusSet
@@ -263,16 +262,13 @@ class _Arrays(Sink):
 
     def label(self) -> xr.DataTree:
         """Return the labelled tree, as `open_activations` would."""
-        places, clashing = place_ops(self._row), find_clashes(self._row)
         nodes = {"/": xr.Dataset(coords={STIMULUS: np.array(self._plan.stimuli.ids, dtype=object)})}
-        for slot, ran in zip(self._plan.slots, self._checks["ran"], strict=True):
-            dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
-            attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
-            held = {"activation": xr.DataArray(self._arrays[slot.name], dims=(STIMULUS, *dims), attrs=attrs)}
+        for (slot, place, dims, attrs), ran in zip(describe_nodes(self._plan), self._checks["ran"], strict=True):
+            held = {"activation": xr.DataArray(self._arrays[slot.name], dims=dims, attrs=attrs)}
             held |= {key: xr.DataArray(value, dims=KEPT_UNIT) for key, value in slot.arrays.items()}
             if not ran.all():
                 held["ran"] = xr.DataArray(ran, dims=STIMULUS)
-            nodes[places[slot.name]] = xr.Dataset(held)
+            nodes[place] = xr.Dataset(held)
         tree = xr.DataTree.from_dict(nodes, name="activations")
         tree.attrs.update(describe_result(self._plan, self._notes, self._checks))
         return tree

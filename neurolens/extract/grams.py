@@ -11,19 +11,11 @@ from torch import nn
 from tqdm import tqdm
 
 from neurolens.errors import InputError
+from neurolens.extract import products
 from neurolens.extract.axes import Layout
 from neurolens.extract.guards import release_memory
 from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
 from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, pack_items, read_bytes
-from neurolens.extract.products import (
-    CHUNK_BYTES,
-    EXACT_STIMULI,
-    Sketch,
-    add_products,
-    count_chunk_features,
-    find_sketch_error,
-    mirror_triangle,
-)
 from neurolens.extract.select import OpSelection, is_named
 from neurolens.extract.store import describe_provenance
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
@@ -154,7 +146,7 @@ def plan_groups(
         When the Grams and the pass itself, ``overhead`` bytes, take the budget.
     """
     needed = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
-    left = budget - needed - overhead - 2 * min(CHUNK_BYTES, budget // 8)
+    left = budget - needed - overhead - 2 * min(products.CHUNK_BYTES, budget // 8)
     if left < 8 * n_stimuli:
         enough = 2 * (needed + overhead) + 2**20
         raise InputError(
@@ -163,7 +155,7 @@ def plan_groups(
             "fewer ops with ops=."
         )
     pieces: list[Piece] = []
-    step = count_chunk_features(n_stimuli)
+    step = products.count_chunk_features(n_stimuli)
     for layout in layouts:
         n_features, widest = count_elements(layout.shape), max(1, left // (n_stimuli * layout.dtype.itemsize))
         widest = widest // step * step or widest
@@ -183,7 +175,7 @@ def plan_groups(
 def run_groups(plan: Plan, groups: Sequence[Sequence[Piece]], progress: tqdm | None = None) -> Products:
     """Run the set once per group, adding up the products of its pieces."""
     made, n = Products(), len(plan.stimuli)
-    sketches: dict[int, Sketch] = {}
+    sketches: dict[int, products.Sketch] = {}
     for number, group in enumerate(groups, 1):
         if progress is not None:
             progress.set_description(f"grams, pass {number} of {len(groups)}")
@@ -204,7 +196,7 @@ def run_groups(plan: Plan, groups: Sequence[Sequence[Piece]], progress: tqdm | N
             flat = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
             if piece.sketch:
                 if piece.stop not in sketches:
-                    sketches[piece.stop] = Sketch(piece.stop, piece.sketch, flat.device)
+                    sketches[piece.stop] = products.Sketch(piece.stop, piece.sketch, flat.device)
                 made.totals[layout.name][rows] = flat.double().sum(1).cpu().numpy()
                 flat = sketches[piece.stop].reduce(flat)
             if layout.name not in held:
@@ -220,7 +212,7 @@ def run_groups(plan: Plan, groups: Sequence[Sequence[Piece]], progress: tqdm | N
         release_memory()
         for name in list(held):
             rows, piece, total = held.pop(name), parts[name], made.totals[name]
-            add_products(rows, made.grams[name], np.zeros(n) if piece.sketch else total)
+            products.add_products(rows, made.grams[name], np.zeros(n) if piece.sketch else total)
             if piece.sketch:
                 made.grams[name] += np.outer(total, total) / piece.stop
             del rows  # or the last op's activations would stay through the next pass
@@ -281,12 +273,12 @@ class Tally:
         for i, name in enumerate(names):
             source = self.shared.get(name, name)
             grams[i], totals[i] = made.grams[source], made.totals[source]
-            mirror_triangle(grams[i])
+            products.mirror_triangle(grams[i])
             if last[source] == i:
                 del made.grams[source]
         ids = np.array(stimuli.ids, dtype=object)
         sketch = self._sketch
-        told = {} if sketch is None else {"sketch": sketch, "sketch_error": find_sketch_error(sketch)}
+        told = {} if sketch is None else {"sketch": sketch, "sketch_error": products.find_sketch_error(sketch)}
         return xr.Dataset(
             {
                 "gram": ((OP, STIMULUS, STIMULUS_2), grams),
@@ -303,7 +295,7 @@ class Tally:
                 "model": self._plan.layouts.graph.modules[""],
                 "stimulus_hash": stimuli.hash_content(),
                 "n_passes": n_passes,
-                "eps": float(np.finfo(np.float64 if n <= EXACT_STIMULI else np.float32).eps),
+                "eps": float(np.finfo(np.float64 if n <= products.EXACT_STIMULI else np.float32).eps),
                 "skipped_ops": [f"{name}: {reason}" for name, reason in self._skipped.items()],
                 **told,
                 **describe_notes(stimuli.ids, made.notes, made.ran),

@@ -4,7 +4,7 @@ import hashlib
 import json
 import uuid
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -150,13 +150,10 @@ class ActivationStore(Sink):
         root = zarr.create_group(self.path, attributes={"format": FORMAT})
         base = root.create_group("ops")
         _write_strings(base, STIMULUS, ids)
-        clashing = find_clashes(names)
-        for slot in plan.slots:
-            group = base.create_group(self._places[slot.name])
-            dims = [f"model_{d}" if slot.name in clashing else d for d in slot.kept.dims]
+        for slot, place, dims, attrs in describe_nodes(plan):
+            group = base.create_group(place)
             dtype, shape = find_numpy_dtype(slot.kept.dtype), (len(ids), *slot.kept.shape)
-            attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
-            _create_array(group, "activation", dtype, shape, (STIMULUS, *dims), (plan.batch_size, *shape[1:]), attrs)
+            _create_array(group, "activation", dtype, shape, dims, (plan.batch_size, *shape[1:]), attrs)
             for key, value in slot.arrays.items():
                 _create_array(group, key, value.dtype, value.shape, (KEPT_UNIT,))[:] = value
         checks = root.create_group("checks")
@@ -192,11 +189,9 @@ class ActivationStore(Sink):
         """Write what was counted of a batch, by check and slot, and then that it is done."""
         with explain_disk_errors(self):
             self._check_run()
-            places = [self._row[name] for name in checks["ran"]]
+            place = [self._row[name] for name in checks["ran"]], slice(rows.start, rows.stop)
             for key, found in checks.items():
-                self._root[f"checks/{key}"].oindex[places, slice(rows.start, rows.stop)] = np.stack(
-                    list(found.values())
-                )
+                self._root[f"checks/{key}"].oindex[place] = np.stack(list(found.values()))
             text = json.dumps([note.changed, *note.unlisted]) if note.changed or note.unlisted else ""
             self._root["checks/note"][number] = text
             self._root["checks/done"].oindex[self._rows[group], number] = True
@@ -340,10 +335,16 @@ def place_ops(names: Iterable[str]) -> dict[str, str]:
     return {n: f"module_{p}" if p.split("/")[0] == STIMULUS else p for n, p in places.items()}
 
 
-def find_clashes(names: Collection[str]) -> set[str]:
-    """Return ops of the model itself whose node is a module's branch too: there xarray wants one size per dimension."""
-    tops = {name.split("/")[0] for name in names}
-    return {name for name in names if name.startswith("/") and name[1:] in tops}
+def describe_nodes(plan: Plan) -> Iterator[tuple[Slot, str, tuple[str, ...], dict[str, Any]]]:
+    """Yield each result with its path in the tree, its dimensions and its attributes."""
+    places = place_ops([slot.name for slot in plan.slots])
+    # Where an op of the model itself has a module's branch as its node, xarray wants one size per dimension.
+    tops = {name.split("/")[0] for name in places}
+    for slot in plan.slots:
+        clashes = slot.name.startswith("/") and slot.name[1:] in tops
+        dims = [f"model_{d}" if clashes else d for d in slot.kept.dims]
+        attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
+        yield slot, places[slot.name], (STIMULUS, *dims), attrs
 
 
 @contextmanager
