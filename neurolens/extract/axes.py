@@ -217,10 +217,10 @@ def _match_axes(
         return "its stimuli share an axis with other things in an order that cannot be told"
     if max(major, interleaved) > 10:
         return axis, group, major < interleaved, tuple(rest), True
-    for parent in parents:
-        if (parent.axis, parent.group) == (axis, group):
-            return axis, group, parent.major, tuple(rest), True
-    return "its stimuli share an axis with other things, and those looked at do not tell in which order"
+    told = next((p.major for p in parents if (p.axis, p.group) == (axis, group)), None)
+    if told is None:
+        return "its stimuli share an axis with other things, and those looked at do not tell in which order"
+    return axis, group, told, tuple(rest), True
 
 
 def _differ(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -141,11 +141,8 @@ class CloneShop:
     def _quiet_globals(self, func: types.FunctionType) -> dict:
         key = id(func.__globals__)
         if key not in self._globals:
-            quiet = dict(func.__globals__)
-            for name in _ANSWERS_NO:
-                if name in quiet:
-                    quiet[name] = _answer_no
-            self._globals[key] = quiet
+            answers = {name: _answer_no for name in _ANSWERS_NO if name in func.__globals__}
+            self._globals[key] = func.__globals__ | answers
         return self._globals[key]
 
 

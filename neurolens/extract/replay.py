@@ -210,9 +210,7 @@ def run_program(
 
     def resolve(value: Value) -> torch.Tensor:
         found: Value | None = value
-        while found is not None and id(found) not in state:
-            if found.kind != "op":
-                break
+        while found is not None and found.kind == "op" and id(found) not in state:
             found = found.previous
         if found is None:
             raise LookupError(f"a value of op {value.source} was made by nothing in the program")
