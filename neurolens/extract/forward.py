@@ -70,9 +70,7 @@ def record_forward(
     recorder = Recorder(scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states)
     recorder.size_reads = [] if random_states else None
     recording = recorder.recording
-    recording.modules = dict(scopes.classes)
-    scopes.on_return = lambda scope, output: ledger.note_module_output(recording, scope, output)
-    ledger.note_inputs(recording, args, kwargs)
+    ledger.begin(recording, scopes, args, kwargs)
     try:
         with scopes, recorder:
             result = _run_model(model, args, kwargs, gradients)
@@ -145,10 +143,8 @@ def record_kernels(
     scopes, ledger = ScopeStack(model), Ledger(sources)
     functions = Ledger(sources, copies=False)
     recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
-    recorder.recording.modules = dict(scopes.classes)
     kernels = KernelRecorder(recorder, scopes, ledger, keep)
-    scopes.on_return = lambda scope, output: ledger.note_module_output(kernels.recording, scope, output)
-    ledger.note_inputs(kernels.recording, args, kwargs)
+    ledger.begin(kernels.recording, scopes, args, kwargs)
     try:
         with scopes, recorder, kernels:
             result = _run_model(model, args, kwargs, False)

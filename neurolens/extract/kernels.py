@@ -88,7 +88,6 @@ class KernelRecorder(TorchDispatchMode):
                 for value in event.outputs:
                     value.tensor = None
         self._ledger.note_result(self.recording, result)
-        self.recording.modules = functions.modules
         self.recording.host_reads = [
             (function, self._ledger.get_value(tensor), source, self._count_before(after), read)
             for function, value, source, after, read in functions.host_reads

@@ -6,7 +6,7 @@ import torch
 
 from neurolens.extract.calls import Call
 from neurolens.extract.records import Recording, Value, collect_tensors, iterate_tensors, read_storage
-from neurolens.extract.scopes import Scope
+from neurolens.extract.scopes import Scope, ScopeStack
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
@@ -153,8 +153,10 @@ class Ledger:
                     if value.kind == "op" and value.tensor is not None:
                         value.tensor = self._copy(value.tensor)
 
-    def note_inputs(self, recording: Recording, args: tuple, kwargs: dict) -> None:
-        """Register the tensors the model is called with, named by where they stand."""
+    def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
+        """Register the tensors the model is called with, named by where they stand; look at what modules return."""
+        recording.modules = dict(scopes.classes)
+        scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
         found: list[tuple[torch.Tensor, str]] = []
         collect_tensors(args[0] if len(args) == 1 else args, "input", found)
         collect_tensors(kwargs, "input", found)
