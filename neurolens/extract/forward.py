@@ -8,7 +8,7 @@ from torch import nn
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.guards import open_attention, preserve_random_states
-from neurolens.extract.interceptor import Interceptor, make_book
+from neurolens.extract.interceptor import Interceptor
 from neurolens.extract.kernels import KernelRecorder
 from neurolens.extract.ledger import Ledger
 from neurolens.extract.light import GraphChanged, LightRecorder, Script
@@ -126,8 +126,8 @@ def run_light(
 
 
 def make_sites() -> SiteBook:
-    """Return an empty book of places, to share between passes of one model."""
-    return make_book(_run_model.__code__)
+    """Return an empty book of places, to share between passes of one model; its walks up the frames end here."""
+    return SiteBook(Interceptor.__torch_function__.__code__, _run_model.__code__)
 
 
 def record_kernels(

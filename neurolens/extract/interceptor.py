@@ -82,8 +82,3 @@ class Interceptor(TorchFunctionMode):
         """Remember in which op an error was raised first."""
         if self.failure is None or self.failure[0] is not error:
             self.failure = (error, f"{self._scopes.current.address}/{call.function}")
-
-
-def make_book(runner: Any) -> SiteBook:
-    """Return an empty book of places, whose walk up the frames ends at the code object ``runner``."""
-    return SiteBook(Interceptor.__torch_function__.__code__, runner)

@@ -62,10 +62,13 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
         ancestors.append(reduce(or_, (ancestors[p] for p in above), 1 << i))
     weights = [frozenset(p.source for p in op.parents if p.kind == "parameter") for op in ops]
     upstream = _find_nearest(weights, parents)
-    children: list[list[int]] = [[] for _ in ops]
-    for i, above in enumerate(parents):
-        for p in above:
-            children[p].append(i)
+    readers: dict[int | str, list[int]] = {}
+    reads: list[list[int | str]] = []
+    for i, op in enumerate(ops):
+        reads.append([*parents[i], *(p.source for p in op.parents if p.kind == "input")])
+        for source in reads[i]:
+            readers.setdefault(source, []).append(i)
+    children = [readers.get(i, []) for i in range(len(ops))]
     downstream = _find_nearest(weights[::-1], [[len(ops) - 1 - c for c in below] for below in reversed(children)])[::-1]
     groups: list[list[int]] = []
     by_place: dict[tuple, list[list[int]]] = {}
@@ -80,12 +83,6 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
         else:
             groups.append([i])
             by_place[place].append(groups[-1])
-    readers: dict[int | str, list[int]] = {}
-    reads: list[list[int | str]] = []
-    for i, op in enumerate(ops):
-        reads.append([*parents[i], *(p.source for p in op.parents if p.kind == "input")])
-        for source in reads[i]:
-            readers.setdefault(source, []).append(i)
     beside = [[r for source in above for r in readers[source] if r != i] for i, above in enumerate(reads)]
     stops = [bool(w) for w in weights]
     near: list[View] = [(children.__getitem__, min), (parents.__getitem__, max), (beside.__getitem__, min)]
