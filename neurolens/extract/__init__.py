@@ -7,12 +7,11 @@ keeps; ``randomize`` makes a control with random weights.
 
 from neurolens.extract.activations import extract_activations
 from neurolens.extract.assemblies import read_assembly, to_assembly, write_assembly
-from neurolens.extract.chains import REDUCERS
 from neurolens.extract.forecast import Forecast, forecast
 from neurolens.extract.grams import extract_grams
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
 from neurolens.extract.randomize import randomize
-from neurolens.extract.reducers import PCA, Cast, Pool, Project, Subsample
+from neurolens.extract.reducers import PCA, REDUCERS, Cast, Pool, Project, Subsample
 from neurolens.extract.rolling import Layer, LayerEdge
 from neurolens.extract.store import open_activations
 from neurolens.extract.trace import Trace, TracedOp, load_trace, trace

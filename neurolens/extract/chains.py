@@ -7,20 +7,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers import (
-    DTYPES,
-    PCA,
-    POOLED,
-    Cast,
-    Function,
-    Pool,
-    PrincipalAxes,
-    Project,
-    Reducer,
-    Rows,
-    Subsample,
-    check_key,
-)
+from neurolens.extract.reducers import PCA, REDUCERS, Cast, Function, PrincipalAxes, Reducer, Rows, check_key
 
 
 def count_overflow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -71,20 +58,12 @@ def open_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int, device: 
     return Chain([r.open(b, n_stimuli, device, shared) for r, b in zip(reducers, befores, strict=True)])
 
 
-REDUCERS: dict[str, Reducer | type[Reducer]] = {
-    **{name: Cast(name) for name in DTYPES},
-    **{how: Pool(how) for how in POOLED},
-    "subsample": Subsample,
-    "project": Project(),
-    "pca": PCA,
-}
-
-
 def read_reducer(reducer: Any) -> tuple[Reducer, ...]:
     """Return the reducers asked for by None, a key of REDUCERS, a `Reducer`, or a list of these, in order.
 
     UnknownNameError for another key; InputError for one that needs settings and for PCA before anything but casts.
 
+    >>> from neurolens.extract.reducers import Project
     >>> read_reducer(["mean", Project(64), "float16"])
     (Pool(how='mean'), Project(n_components=64, epsilon=0.1, seed=0), Cast(dtype='float16'))
     """

@@ -323,3 +323,12 @@ def check_key(key: Any, table: dict, what: str) -> None:
 def _check_count(name: str, value: Any) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(f"{name} must be an int of at least 1, got {value!r}. Type e.g. {name}=100.")
+
+
+REDUCERS: dict[str, Reducer | type[Reducer]] = {
+    **{name: Cast(name) for name in DTYPES},
+    **{how: Pool(how) for how in POOLED},
+    "subsample": Subsample,
+    "project": Project(),
+    "pca": PCA,
+}
