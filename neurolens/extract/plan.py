@@ -104,10 +104,9 @@ def make_plan(
             continue
         arrays = {k: v for one in told for k, v in one.items() if isinstance(v, np.ndarray)}
         plain = [{k: v for k, v in one.items() if k not in arrays and k != "fit_on"} for one in told]
-        notes = {"position": layouts.graph.by_name[layout.op].index} | (
-            {"reducers": json.dumps(plain)} if plain else {}
-        )
-        slots.append(Slot(layout, kept, notes, arrays))
+        notes = {"reducers": json.dumps(plain)} if plain else {}
+        position = layouts.graph.by_name[layout.op].index
+        slots.append(Slot(layout, kept, {"position": position, **notes}, arrays))
     if not slots:
         raise InputError(f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}")
     if batch_size is None:
