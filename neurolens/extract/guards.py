@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from neurolens.errors import InputError
+
 
 @contextmanager
 def preserve_random_states() -> Iterator[None]:
@@ -77,6 +79,8 @@ def release_memory() -> None:
 @contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
     """Put every module into evaluation mode, and each back into its own mode afterwards."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's forward.")
     before = [(module, module.training) for module in model.modules()]
     try:
         model.eval()

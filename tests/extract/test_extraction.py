@@ -152,6 +152,9 @@ def test_unusable_requests_are_refused(resnet, images):
         nl.extract_activations(Windows(), nl.load_stimuli(np.ones((3, 8), np.float32)), ops="/ones", quiet=True)
     with pytest.raises(InputError, match=r"stimuli must be a StimulusSet, got Tensor.*load_stimuli"):
         nl.extract_activations(Chain(), torch.ones(2, 3, 6, 6), quiet=True)
+    for call in (nl.extract_activations, nl.extract_grams, nl.forecast):
+        with pytest.raises(InputError, match=r"model must be a torch.nn.Module, got builtin_function_or_method"):
+            call(torch.relu, images)
     with pytest.raises(InputError, match="at least 2 stimuli"):
         nl.extract_grams(Chain(), nl.load_stimuli(np.ones((1, 3, 6, 6), np.float32)), quiet=True)
 

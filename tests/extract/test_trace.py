@@ -238,3 +238,29 @@ def test_choosing_ops_runs_no_pass_whose_effects_stay(level):
     net = nn.Sequential(nn.BatchNorm1d(3)).train()
     nl.trace(net, torch.ones(4, 3), ops="0/*", level=level)
     assert net[0].num_batches_tracked == 1
+
+
+class Loop(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = self.fc(x).relu()
+        return x + 1
+
+
+def test_layers_say_what_feeds_them_and_what_recurs():
+    graph = nl.trace(Loop().eval(), torch.ones(2, 4)).graph
+    assert [(edge.source, edge.target, edge.times, edge.recurrent) for edge in graph.layer_edges] == [
+        ("fc/linear", "/relu", 3, False),
+        ("/relu", "fc/linear", 2, True),
+        ("/relu", "/add", 1, False),
+    ]
+
+
+def test_kernels_say_which_function_ran_them():
+    graph = nl.trace(Loop().eval(), torch.ones(2, 4), level="aten").graph
+    assert graph.by_composite["fc/linear@2"] == ("fc/linear@2/t", "fc/linear@2/addmm")
+    assert sum(map(len, graph.by_composite.values())) == len(graph)
