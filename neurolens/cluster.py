@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from neurolens.errors import InputError, MissingToolError
+from neurolens.errors import InputError, MissingToolError, NeuroLensError
 
 _SHARDS_PER_WORKER = 3
 _RETRIES = 3
@@ -55,7 +55,10 @@ def run_tasks(
     }
     try:
         for future in as_completed(list(futures)):
-            found[futures[future]] = future.result()
+            result = future.result()
+            if isinstance(result, NeuroLensError):
+                raise result
+            found[futures[future]] = result
             count(tasks[futures[future]])
     finally:
         client.cancel([future for future in futures if not future.done()])
@@ -79,4 +82,7 @@ def _keep(value: bytes) -> bytes:
 
 
 def _run_task(function: Callable, common: bytes, task: bytes) -> Any:
-    return function(pickle.loads(common), pickle.loads(task))
+    try:
+        return function(pickle.loads(common), pickle.loads(task))
+    except NeuroLensError as error:
+        return error  # raised where the cluster was asked: dask would try again what cannot succeed

@@ -17,9 +17,9 @@ from neurolens.compare.ridge import SELECTORS
 from neurolens.compare.settings import Seed, check_name, check_share, check_whole, warn_user
 from neurolens.compare.shards import map_ops
 from neurolens.compare.splits import check_inner, read_folds
-from neurolens.compare.timing import merge_bins, split_bins
+from neurolens.compare.timing import fit_bins, merge_bins
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, list_names
+from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, align_stimuli, list_names
 
 
 def fit_encoding(
@@ -171,9 +171,13 @@ def fit_encoding(
         again |= {"responses": responses, "ceiling": ceiling, "device": device}
         return map_ops(client, fit_encoding, features, rng=rng, **again)
     if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
-        ceiling = merge_bins(ceiling) if ceiling is not None and TIME_BIN in ceiling.dims else ceiling
+        if ceiling is not None and TIME_BIN in ceiling.dims:
+            if TIME_BIN in responses.coords:
+                times = responses[TIME_BIN].values.tolist()
+                ceiling = align_stimuli(ceiling, times, name="ceiling", other="the responses", dims=[TIME_BIN])
+            ceiling = merge_bins(ceiling)
         again |= {"ceiling": ceiling, "rng": rng, "device": device}
-        return split_bins(fit_encoding(features, merge_bins(responses), **again), responses)
+        return fit_bins(lambda flat: fit_encoding(features, flat, **again), responses)
     settings = Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)

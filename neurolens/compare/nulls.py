@@ -17,7 +17,7 @@ from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import SELECTORS, split_kernel
 from neurolens.compare.settings import Seed, check_name, check_whole, describe_rng, put_on, warn_user
 from neurolens.compare.splits import check_inner, read_folds
-from neurolens.compare.timing import merge_bins, split_bins
+from neurolens.compare.timing import fit_bins
 from neurolens.labels import OP, REGION, TIME_BIN, list_names
 
 
@@ -99,8 +99,8 @@ def permute_encoding(
     check_whole(n_permutations, "n_permutations", 1, 1000)
     if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
         again: Any = {"cv": cv, "metric": metric, "alphas": alphas, "select": select, "rng": rng, "device": device}
-        flat = permute_encoding(features, merge_bins(responses), n_permutations=n_permutations, **again)
-        return split_bins(flat, responses)
+        again["n_permutations"] = n_permutations
+        return fit_bins(lambda flat: permute_encoding(features, flat, **again), responses)
     settings = Settings("ridge", None if alphas is None else read_alphas(alphas), select, 0)
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)

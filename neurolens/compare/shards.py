@@ -8,10 +8,10 @@ import numpy as np
 import xarray as xr
 
 from neurolens.cluster import count_shards, run_tasks, split_evenly
-from neurolens.compare.features import Features, list_arrays
+from neurolens.compare.features import Features, list_arrays, list_ops
 from neurolens.compare.settings import Seed, warn_user
 from neurolens.errors import InputError
-from neurolens.labels import OP, STIMULUS, align_stimuli
+from neurolens.labels import OP, STIMULUS, align_stimuli, check_unique
 
 Result = TypeVar("Result", xr.Dataset, xr.DataArray)
 
@@ -33,6 +33,9 @@ def map_ops(
         raise InputError(
             "with client= each group of ops must draw the same numbers: pass rng= a whole number, such as 0"
         )
+    if isinstance(features, xr.DataTree) or OP in getattr(features, "dims", ()):
+        ops = features[OP].values.tolist() if isinstance(features, xr.DataArray) else list_ops(features)
+        check_unique(ops, "the names of the ops")
     common |= {} if rng is None else {"rng": rng}
     parts = _split_ops(features, count_shards(client))
     if len(parts) < 2:
@@ -45,7 +48,7 @@ def map_ops(
         ids = results[0][STIMULUS].values.tolist()
         results = [align_stimuli(result, ids, name="an op", other="the first op") for result in results]
     settings: Any = {"data_vars": "minimal"} if isinstance(results[0], xr.Dataset) else {}
-    settings |= {"coords": "minimal", "compat": "equals", "join": "exact", "combine_attrs": "override"}
+    settings |= {"coords": "minimal", "compat": "override", "join": "exact", "combine_attrs": "override"}
     return xr.concat(results, OP, **settings)
 
 

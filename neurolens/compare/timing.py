@@ -1,11 +1,14 @@
 """Time bins: a region or neuroid at each is one of its own to the kernels, and is taken apart again afterwards."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neurolens.compare.responses import number_labels
 from neurolens.compare.triangles import expand_leading
-from neurolens.labels import NEUROID, NEUROID_ID, REGION, TIME_BIN, get_ids
+from neurolens.labels import NEUROID, NEUROID_ID, REGION, SUBJECT, TIME_BIN, get_ids
 
 
 def merge_time(rdms: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
@@ -21,42 +24,56 @@ def merge_time(rdms: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
 
 def split_time(scores: xr.Dataset, rdms: xr.DataArray) -> xr.Dataset:
     """Return ``scores`` with the dimension region taken apart into (region, time_bin), labelled as ``rdms`` are."""
-    return _part(scores, REGION, rdms).assign_coords({REGION: rdms[REGION]})
+    parted = _part(scores.drop_vars(REGION), REGION, rdms.sizes[TIME_BIN])
+    return parted.assign_coords({REGION: rdms[REGION].values, **_list_coords(rdms, TIME_BIN)})
+
+
+def fit_bins(fit: Callable[[xr.DataArray], xr.Dataset], responses: xr.DataArray) -> xr.Dataset:
+    """Return what ``fit`` makes of ``responses`` (..., neuroid, time_bin); to it each neuroid at each time is one."""
+    responses = _open_levels(responses)
+    if TIME_BIN in responses.coords:
+        get_ids(responses, TIME_BIN, "responses")
+    scores, n = fit(merge_bins(responses)), responses.sizes[TIME_BIN]
+    parted = _part(
+        scores.drop_vars([name for name, c in scores.coords.items() if {REGION, NEUROID} & {*c.dims}]), REGION, n
+    )
+    coords = _list_coords(responses, TIME_BIN)
+    if NEUROID in scores.dims:
+        parted = _part(parted, NEUROID, n)
+        own = _list_coords(responses, NEUROID)
+        coords |= {f"neuroid_{name}" if name in (REGION, SUBJECT) else name: c for name, c in own.items()}
+    regions = responses[REGION].values if REGION in responses.coords else "brain"
+    known = number_labels(np.broadcast_to(regions, responses.sizes[NEUROID]))[1]
+    return parted.assign_coords({REGION: known, **coords})
 
 
 def merge_bins(responses: xr.DataArray) -> xr.DataArray:
     """Return responses, or a ceiling, (..., neuroid, time_bin) with each neuroid at each time as a neuroid."""
-    if isinstance(responses.indexes.get(NEUROID), pd.MultiIndex):
-        responses = responses.reset_index(NEUROID)
-    times = responses[TIME_BIN].values.tolist()
-    flat = responses.drop_vars([name for name, c in responses.coords.items() if TIME_BIN in c.dims])
+    responses, n = _open_levels(responses), responses.sizes[TIME_BIN]
+    flat = responses.drop_vars([name for name, c in responses.coords.items() if TIME_BIN in c.dims or name == NEUROID])
     flat = flat.rename({NEUROID: "place"}).stack({NEUROID: ("place", TIME_BIN)}, create_index=False)
     if REGION not in flat.coords:
         flat = flat.assign_coords({REGION: "brain"})
     for name in {REGION, NEUROID_ID} & set(flat.coords):
         known = np.broadcast_to(flat[name].values, flat.sizes[NEUROID]).tolist()
-        at = [f"{label} at {times[i % len(times)]}" for i, label in enumerate(known)]
-        flat = flat.assign_coords({name: (NEUROID, np.array(at, dtype=object))})
+        at = [f"{label} at {i % n}" for i, label in enumerate(known)]
+        flat = flat.drop_vars(name).assign_coords({name: (NEUROID, np.array(at, dtype=object))})
     return flat
 
 
-def split_bins(scores: xr.Dataset, responses: xr.DataArray) -> xr.Dataset:
-    """Return ``scores`` of merged ``responses`` with time_bin beside region and neuroid, labelled as they are."""
-    regions = [str(label).rpartition(" at ")[0] for label in scores[REGION].values[:: responses.sizes[TIME_BIN]]]
-    along = {name: c for name, c in scores.coords.items() if c.dims == (NEUROID,)}
-    labels = {name: c.values[:: responses.sizes[TIME_BIN]] for name, c in along.items()}
-    for name in {f"neuroid_{REGION}", NEUROID_ID} & set(labels):
-        labels[name] = np.array([str(label).rpartition(" at ")[0] for label in labels[name]], dtype=object)
-    if NEUROID_ID in labels:
-        labels[NEUROID_ID] = responses[NEUROID_ID].values
-    parted = _part(scores.drop_vars(list(along)), REGION, responses)
-    if NEUROID in scores.dims:
-        parted = _part(parted, NEUROID, responses)
-    return parted.assign_coords({REGION: regions, **{name: (NEUROID, values) for name, values in labels.items()}})
+def _open_levels(responses: xr.DataArray) -> xr.DataArray:
+    """Return ``responses`` with the levels of its indexes as coordinates."""
+    return responses.reset_index(
+        [d for d in (NEUROID, TIME_BIN) if isinstance(responses.indexes.get(d), pd.MultiIndex)]
+    )
 
 
-def _part(scores: xr.Dataset, dim: str, timed: xr.DataArray) -> xr.Dataset:
-    """Return ``scores`` with ``dim`` taken apart into itself and time_bin, labelled as ``timed`` is along time_bin."""
-    rolled = scores.drop_vars(dim, errors="ignore").coarsen({dim: timed.sizes[TIME_BIN]})
-    parted = rolled.construct({dim: ("place", TIME_BIN)}).transpose(..., TIME_BIN).rename(place=dim)
-    return parted.assign_coords({name: c for name, c in timed.coords.items() if c.dims == (TIME_BIN,)})
+def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
+    return {str(name): c.variable for name, c in array.coords.items() if c.dims == (dim,)}
+
+
+def _part(scores: xr.Dataset, dim: str, n_times: int) -> xr.Dataset:
+    """Return ``scores`` with ``dim``, which has no labels, taken apart into itself and time_bin."""
+    return (
+        scores.coarsen({dim: n_times}).construct({dim: ("place", TIME_BIN)}).transpose(..., TIME_BIN).rename(place=dim)
+    )

@@ -3,10 +3,11 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import Any
 
 from neurolens.extract.graph import Op
-from neurolens.extract.records import Event
+from neurolens.extract.records import Event, Value
 from neurolens.labels import STIMULUS
 
 Factor = tuple[str, int]
@@ -20,9 +21,19 @@ _SPATIAL = frozenset(
     "upsample_nearest2d upsample_bilinear2d".split()
 )
 _RESHAPING = frozenset("reshape view flatten unflatten squeeze unsqueeze reshape_as view_as".split())
-_PERMUTING = frozenset("permute transpose swapaxes swapdims movedim moveaxis t T mT".split())
-_REDUCING = frozenset("mean sum prod amax amin max min std var logsumexp median argmax argmin any all".split())
+_PERMUTING = frozenset("permute transpose swapaxes swapdims movedim moveaxis t T mT H mH adjoint".split())
+_REDUCING = frozenset(
+    "mean sum prod amax amin max min std var logsumexp median argmax argmin any all nanmean nansum var_mean std_mean "
+    "norm linalg_vector_norm select unbind".split()
+)
 _MULTIPLYING = frozenset("matmul bmm scaled_dot_product_attention einsum".split())
+# Only these give an axis another size and leave it what it was, beside broadcasting.
+_RESIZING = frozenset(
+    "cat concat pad chunk split tensor_split narrow index_select getitem take_along_dim gather repeat tile topk "
+    "repeat_interleave lstm gru rnn_tanh rnn_relu cumsum diff".split()
+)
+# The result of these may have the shape of a parent and other axes.
+_MIXING = frozenset("tensordot cdist as_strided unfold fold kron outer chain_matmul multi_dot inner".split())
 _BY_NDIM = {0: (), 1: ("feature",), 2: ("token", "feature")}
 _SPATIAL_BY_NDIM = {2: ("channel", "x"), 3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x")}
 _POSITIONS = frozenset(("token", "frame", "y", "x", "window", "key"))
@@ -48,14 +59,15 @@ def follow_axes(
     """
     axis, group, major = place
     known = {parent.position: axes for parent, axes in zip(op.parents, parents, strict=True) if axes is not None}
-    found = _follow(op, event, known, tuple(shape)) if known else None
+    found = _follow(op, event, known, tuple(shape), place)
     if found is not None and [math.prod(size for _, size in factors) for factors in found] == list(shape):
         names = [name for name, _ in found[axis]]
-        ends = names[0] if major else names[-1]
+        ends = names[:1] if major else names[-1:]
         others = sum(name == STIMULUS for factors in found for name, _ in factors) - 1
-        if group * dict(found[axis]).get(STIMULUS, 0) == shape[axis] and ends == STIMULUS and not others:
+        if group * dict(found[axis]).get(STIMULUS, 0) == shape[axis] and ends == [STIMULUS] and not others:
             return found
-    if group > 1 or len(shape) - 1 not in _BY_NDIM:
+    told = {name for axes in known.values() for factors in axes for name, _ in factors} - {STIMULUS}
+    if group > 1 or len(shape) - 1 not in _BY_NDIM or not known or not told <= {"token", "feature"}:
         return None
     named = [*_BY_NDIM[len(shape) - 1]]
     named.insert(axis, STIMULUS)
@@ -84,7 +96,7 @@ def _merge_names(factors: Iterable[Factor]) -> str:
     factors = list(factors)
     names = {name for name, size in factors if size > 1} or {name for name, _ in factors}
     if len(names) > 1:
-        names -= {"window", "group"}
+        names -= {"window"} if names & _POSITIONS - {"window"} else {"group"}
     if len(names) > 1:
         return "token" if names <= _POSITIONS else "feature"
     return names.pop() if names else ""
@@ -96,34 +108,41 @@ def _merge_factors(factors: tuple[Factor, ...]) -> tuple[Factor, ...]:
     return tuple((_merge_names(held), math.prod(size for _, size in held)) for held in parts)
 
 
-def _follow(op: Op, event: Event, known: dict[str, Axes], shape: tuple[int, ...]) -> Axes | None:
-    first = next(iter(known.values()))
+def _follow(
+    op: Op, event: Event, known: dict[str, Axes], shape: tuple[int, ...], place: tuple[int, int, bool]
+) -> Axes | None:
+    first = next(iter(known.values()), None)
     if op.function in _SPATIAL:
+        raw = any(parent.kind == "input" for parent in op.parents)
+        if first is not None and not raw and "conv" not in op.function and len(first) == len(shape):
+            return _match([first], shape, resize=True)
         names = _SPATIAL_BY_NDIM.get(len(shape) - 1, _BY_NDIM.get(len(shape) - 1))
-        return None if names is None else (first[0], *_pair_names(names, shape[1:]))
+        before = first[0] if first else ((STIMULUS, shape[0]),) if place == (0, 1, True) else None
+        return None if names is None or before is None else (before, *_pair_names(names, shape[1:]))
+    if first is None or op.function in _MIXING:
+        return None
     if op.function in _RESHAPING:
         return _regroup(first, shape) or _regroup(tuple(_merge_factors(factors) for factors in first), shape)
     if op.function in _PERMUTING:
-        return _permute(op.function, first, _list_places(event))
+        return _permute(op.function, first, event)
     if op.function in _MULTIPLYING:
-        return _multiply(op, event, known)
+        return _multiply(op, event, known, shape)
     if op.function == "linear":
         name = _merge_names(first[-1])
         return *first[:-1], ((name if name == "channel" else "feature", shape[-1]),)
     if op.function == "getitem":
         return _index(first, event.args[1], shape)
     if op.function in _REDUCING and len(first) > len(shape):
-        dim = event.kwargs.get("dim", event.args[1] if len(event.args) > 1 else None)
-        gone = [i % len(first) for i in (dim if isinstance(dim, (tuple, list)) else [dim]) if isinstance(i, int)]
+        at = 2 if "norm" in op.function else 1
+        default: Any = 0 if op.function in ("select", "unbind") else None
+        dim = event.kwargs.get("dim", event.kwargs.get("axis", event.args[at] if len(event.args) > at else default))
+        gone = [int(i) % len(first) for i in (dim if isinstance(dim, (tuple, list)) else [dim]) if _is_whole(i)]
         return tuple(factors for i, factors in enumerate(first) if i not in gone)
-    return _match(known.values(), shape)
+    return _match(known.values(), shape, resize=op.function in _RESIZING | _REDUCING)
 
 
-def _list_places(event: Event) -> list[int]:
-    """Return the whole numbers among the arguments of a call, those in tuples too."""
-    held = (*event.args[1:], *event.kwargs.values())
-    flat = [i for arg in held for i in (arg if isinstance(arg, (tuple, list)) else [arg])]
-    return [i for i in flat if isinstance(i, int)]
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _regroup(axes: Axes, shape: Sequence[int]) -> Axes | None:
@@ -149,23 +168,25 @@ def _regroup(axes: Axes, shape: Sequence[int]) -> Axes | None:
     return tuple(made)
 
 
-def _permute(function: str, axes: Axes, places: list[int]) -> Axes | None:
+def _permute(function: str, axes: Axes, event: Event) -> Axes | None:
     order = list(range(len(axes)))
-    if len(axes) < 2:
-        return axes
+    if function in ("movedim", "moveaxis"):
+        ends = [event.kwargs.get(key, [*event.args, None, None][i]) for i, key in ((1, "source"), (2, "destination"))]
+        if not all(map(_is_whole, ends)):
+            return None
+        order.insert(int(ends[1]) % len(axes), order.pop(int(ends[0])))
+        return tuple(axes[i] for i in order)
+    held = (*event.args[1:], *event.kwargs.values())
+    places = [int(i) for arg in held for i in (arg if isinstance(arg, (tuple, list)) else [arg]) if _is_whole(i)]
     if function == "permute":
         order = [order[i] for i in places]
-    elif function in ("movedim", "moveaxis"):
-        if len(places) != 2:
-            return None
-        order.insert(places[1] % len(axes), order.pop(places[0]))
-    else:
-        i, j = places if function in ("transpose", "swapaxes", "swapdims") else (-2, -1)
+    elif len(axes) > 1:
+        i, j = places if len(places) == 2 else (-2, -1)
         order[i], order[j] = order[j], order[i]
     return tuple(axes[i] for i in order)
 
 
-def _multiply(op: Op, event: Event, known: dict[str, Axes]) -> Axes | None:
+def _multiply(op: Op, event: Event, known: dict[str, Axes], shape: tuple[int, ...]) -> Axes | None:
     """Return the axes of a product; the positions that those of a result are compared with are its keys."""
     if op.function == "einsum":
         terms, _, kept = str(event.args[0]).replace(" ", "").partition("->")
@@ -173,31 +194,37 @@ def _multiply(op: Op, event: Event, known: dict[str, Axes]) -> Axes | None:
         for place, term in enumerate(terms.split(",")):
             axes = known.get(f"1.{place}", known.get(str(place + 1)))
             held |= dict(zip(term, axes, strict=False)) if axes is not None else {}
-        if not all(letter in held for letter in kept):
+        if "." in terms or len(kept) != len(shape):
             return None
-        made = [held[letter] for letter in kept]
+        made = [held.get(letter, (("feature", size),)) for letter, size in zip(kept, shape, strict=True)]
     else:
         right = {"scaled_dot_product_attention": ("2", "value")}.get(op.function, ("1", "other", "mat2"))
-        a = known.get("0", known.get("query"))
+        a = next((known[name] for name in ("0", "query", "input") if name in known), None)
         b = next((known[name] for name in right if name in known), None)
         if a is None:
-            return None
-        size = event.specs[0][0][-1]
-        made = [*a[:-1], b[-1] if b is not None else (("feature", size),)]
+            if b is None or len(b) < 2:
+                return None
+            a = (*b[:-2], (("feature", shape[-2]),), ())
+        if len(shape) == len(a) - 1:
+            return a[:-1]
+        made = [*a[:-1], b[-1] if b is not None else (("feature", shape[-1]),)]
     names = [_merge_names(factors) for factors in made]
     for i, name in enumerate(names):
         if name in names[:i] and name in _POSITIONS - {"window"}:
             made[i] = (("key", math.prod(size for _, size in made[i])),)
+        elif name == "key" and not _POSITIONS - {"window", "key"} & set(names):
+            made[i] = (("token", math.prod(size for _, size in made[i])),)
     return tuple(made)
 
 
 def _index(axes: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
-    """Return the axes of ``x[index]`` for whole numbers, slices, None and one ellipsis."""
+    """Return the axes of ``x[index]`` for whole numbers, slices, None, one ellipsis and one list or tensor."""
     asked = list(index) if isinstance(index, tuple) else [index]
-    if not all(i is None or i is Ellipsis or isinstance(i, (int, slice)) for i in asked):
+    picks = [i for i in asked if isinstance(i, (list, Value))]
+    if len(picks) > 1 or any(isinstance(i, bool) for i in asked):
         return None
     taken = sum(i is not None and i is not Ellipsis for i in asked)
-    place = asked.index(Ellipsis) if Ellipsis in asked else len(asked)
+    place = next((k for k, i in enumerate(asked) if i is Ellipsis), len(asked))
     asked[place : place + 1] = [slice(None)] * (len(axes) - taken)
     left, made = list(axes), list[tuple[Factor, ...]]()
     for i in asked:
@@ -205,13 +232,13 @@ def _index(axes: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
             made.append(())
             continue
         factors = left.pop(0)
-        if isinstance(i, slice):
+        if not _is_whole(i):
             made.append(factors)
-    return _match([tuple(made)], shape)
+    return _match([tuple(made)], shape, resize=True)
 
 
-def _match(parents: Iterable[Axes], shape: Sequence[int]) -> Axes | None:
-    """Return the axes of that parent which the result is most like; an axis of another size keeps its name."""
+def _match(parents: Iterable[Axes], shape: Sequence[int], resize: bool) -> Axes | None:
+    """Return the axes of that parent which the result is most like; an axis of another size may keep its name."""
     alike = [axes for axes in parents if len(axes) == len(shape)]
     sizes = [[math.prod(size for _, size in factors) for factors in axes] for axes in alike]
     if not alike:
@@ -226,6 +253,8 @@ def _match(parents: Iterable[Axes], shape: Sequence[int]) -> Axes | None:
             made.append(factors)
         elif fitting and sizes[best][i] == 1:
             made.append(fitting[0])
+        elif not resize and sizes[best][i] != 1:
+            return None
         else:
             made.append(((_merge_names(factors) or "feature", size),))
     return tuple(made)

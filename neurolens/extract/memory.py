@@ -53,7 +53,7 @@ def watch_memory(device: torch.device) -> Iterator[Peak]:
     finally:
         done.set()
         thread.join()
-    peak.n_bytes = max(highest, _read_resident()) - before
+    peak.n_bytes = max(highest - before, _read_resident() - before, 0)
 
 
 def _read_resident() -> int:

@@ -108,7 +108,7 @@ class Pool(Reducer):
         check_key(self.how, POOLED, "way to pool")
 
     def _find_axes(self, rows: Rows) -> list[int]:
-        names = [re.sub(r"_\d+$", "", dim) for dim in rows.dims]
+        names = [re.sub(r"^window_\d+$", "window", dim) for dim in rows.dims]
         return [i for i, name in enumerate(names) if name in POOLED[self.how] and rows.shape[i] > 0]
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:

@@ -110,6 +110,20 @@ def test_a_generator_that_workers_would_each_copy_is_refused(client, net, stimul
         nl.compare_rdms(models, brains, rng=rng, client=client)
 
 
+def test_ops_that_share_a_name_are_refused(client, net, stimuli):
+    grams = nl.extract_grams(net, stimuli, quiet=True)
+    twice = xr.concat([grams, grams], "op")
+    with pytest.raises(LabelError, match="the names of the ops must be unique"):
+        nl.compute_rdms(twice, client=client)
+
+
+def test_an_error_is_told_once_and_not_tried_again(client, net, stimuli, tmp_path):
+    grams = nl.extract_grams(net, stimuli, quiet=True)
+    grams["gram"][4] = np.nan
+    with pytest.raises(InputError, match=f"the Gram of op '{grams.op.values[4]}' must be finite"):
+        nl.compute_rdms(grams, client=client)
+
+
 def test_a_worker_killed_on_the_way_costs_only_its_ops(client, net, stimuli):
     grams = nl.extract_grams(net, stimuli, quiet=True)
     before = set(client.run(os.getpid).values())

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from neurolens.compare import compute_ncsnr, fit_encoding, permute_encoding
+from neurolens.compare import (
+    compare_rdms,
+    compute_ncsnr,
+    compute_rdm_ceilings,
+    compute_rdms,
+    fit_encoding,
+    permute_encoding,
+)
 from neurolens.errors import LabelError
 
 IDS = [f"s{i}" for i in range(24)]
@@ -67,12 +74,55 @@ def test_responses_without_labels_have_them_after(features, rng):
     assert dict(found.r.sizes) == {"op": 1, "neuroid": 2, "time_bin": 2}
 
 
-def test_an_index_of_many_levels_is_read(features, responses):
-    stacked = responses.set_index(neuroid=["neuroid_id", "region"])
-    np.testing.assert_array_equal(fit_encoding(features, stacked).score, fit_encoding(features, responses).score)
+def test_labels_come_back_as_they_were(features, responses):
+    numbered = responses.assign_coords(region=("neuroid", [1, 1, 3, 3, 3, 1]), neuroid=list("abcdef"))
+    found = fit_encoding(features, numbered)
+    assert found.region.values.tolist() == [1, 3]
+    for name in ("neuroid", "neuroid_id", "neuroid_region", "neuroid_subject", "time_bin_start"):
+        np.testing.assert_array_equal(found[name], numbered[name.replace("neuroid_r", "r").replace("neuroid_s", "s")])
+    words = fit_encoding(features, responses.assign_coords(time_bin=["1 at 2", "at", ""]))
+    assert words.region.values.tolist() == ["V1", "IT"]
 
 
-def test_a_ceiling_of_other_times_is_refused(features, responses):
-    ceiling = compute_ncsnr(responses).assign_coords(time_bin=[0, 1, 2])
-    with pytest.raises(LabelError, match="must hold the same 18 neuroids"):
-        fit_encoding(features, responses, ceiling=ceiling)
+def test_indexes_of_many_levels_are_read(features, responses):
+    expected = fit_encoding(features, responses).score
+    ends = responses.assign_coords(time_bin_end=("time_bin", [-40, 110, 260])).drop_vars("time_bin")
+    for stacked in (
+        responses.set_index(neuroid=["neuroid_id", "region"]),
+        ends.set_index(time_bin=["time_bin_start", "time_bin_end"]),
+    ):
+        found = fit_encoding(features, stacked)
+        np.testing.assert_array_equal(found.score, expected)
+        np.testing.assert_array_equal(found.time_bin_start, responses.time_bin_start)
+        permute_encoding(features, stacked, n_permutations=1)
+
+
+def test_one_region_and_subject_may_be_a_single_label(features, responses):
+    one = responses.drop_vars("region").assign_coords(region="V1", neuroid_id="a")
+    assert fit_encoding(features, one).region.values.tolist() == ["V1"]
+    assert permute_encoding(features, one, n_permutations=1).region.values.tolist() == ["V1"]
+    alone = responses.drop_vars("subject").assign_coords(subject="a")
+    assert fit_encoding(features, alone).subject.values.tolist() == ["a"]
+    brains = compute_rdms(responses, metric="euclidean")
+    models = compute_rdms(features)
+    settings = {"n_bootstrap": 0, "n_splits": 0}
+    for which in ({"subject": 0}, {"region": 0}):
+        whole = compare_rdms(models, brains, **settings).score.isel(which)
+        np.testing.assert_allclose(
+            compare_rdms(models, brains.isel(which), **settings).score.squeeze(), whole.squeeze()
+        )
+        compute_rdm_ceilings(brains.isel(which))
+
+
+def test_times_that_repeat_are_refused(features, responses):
+    for call in (fit_encoding, permute_encoding):
+        with pytest.raises(LabelError, match="the 'time_bin' labels of responses must be unique, but these repeat: 70"):
+            call(features, responses.assign_coords(time_bin=[70, 70, 90]))
+
+
+def test_a_ceiling_is_matched_by_its_times(features, responses):
+    ceiling = compute_ncsnr(responses)
+    found = [fit_encoding(features, responses, ceiling=one) for one in (ceiling, ceiling.isel(time_bin=[2, 0, 1]))]
+    xr.testing.assert_identical(*found)
+    with pytest.raises(LabelError, match="ceiling and the responses must hold the same 3 ids along 'time_bin'"):
+        fit_encoding(features, responses, ceiling=ceiling.assign_coords(time_bin=[0, 1, 2]))

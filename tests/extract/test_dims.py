@@ -71,7 +71,63 @@ def test_where_names_cannot_be_told_none_are_made_up():
     sliding = name_all(Wrap(lambda x: x.flatten(2).unfold(2, 5, 5)))
     assert list(sliding.values())[-1] == ("dim_1", "dim_2", "dim_3")
     # 4 channels of 8 rows do not come apart into threes
-    assert list(name_all(Wrap(lambda x: x[..., :6].reshape(-1, 3, 64))).values())[-1] == ("token", "feature")
+    assert list(name_all(Wrap(lambda x: x[..., :6].reshape(-1, 3, 64))).values())[-1] == ("dim_1", "dim_2")
+    mixed = [
+        lambda x: torch.tensordot(x, torch.ones(4, 8), ([1], [0])),
+        lambda x: torch.cdist(x.flatten(2), x.flatten(2)),
+        lambda x: x.as_strided((len(x), 4, 8, 8), (256, 64, 1, 8)),
+        lambda x: nn.functional.unfold(x, 2),
+        lambda x: torch.fft.rfft(x).abs(),
+    ]
+    for function in mixed:
+        assert set(list(name_all(Wrap(function)).values())[-1]) <= {"dim_1", "dim_2", "dim_3"}
+
+
+def test_a_convolution_says_what_it_gives_whatever_it_was_given():
+    weight = torch.ones(5, 3, 3, 3)
+    for function in (
+        lambda x: nn.functional.conv2d(x[:, [2, 1, 0]], weight),
+        lambda x: nn.functional.conv2d(torch.stack(x.unbind(1), 1)[:, :3], weight).relu(),
+        lambda x: nn.functional.conv2d(nn.functional.fold(nn.functional.unfold(x, 2), 8, 2)[:, :3], weight),
+    ):
+        assert list(name_all(Wrap(function)).values())[-1] == ("channel", "y", "x")
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: torch.ones(10, 6) @ x, ("feature", "x")),
+        (lambda x: torch.bmm(torch.ones(10, 6).expand(len(x), -1, -1), x), ("feature", "x")),
+        (lambda x: torch.einsum("bct,dc->bdt", x, torch.ones(10, 6)), ("feature", "x")),
+        (lambda x: x[:, [0, 2]], ("channel", "x")),
+        (lambda x: x[:, torch.tensor([0, 2, 3])], ("channel", "x")),
+        (lambda x: torch.movedim(x, destination=1, source=2), ("x", "channel")),
+        (lambda x: x.transpose(1, np.int64(2)), ("x", "channel")),
+        (lambda x: x.mH, ("x", "channel")),
+        (lambda x: x.unflatten(2, (2, 4)).mean(axis=2), ("channel", "x")),
+        (lambda x: x.unflatten(2, (2, 4)).norm(dim=1), ("window", "x")),
+        (lambda x: x.unflatten(2, (2, 4)).unbind(3)[0], ("channel", "window")),
+        (lambda x: x.unflatten(2, (2, 4)).select(1, 0), ("window", "x")),
+        (lambda x: x.unflatten(2, (2, 4)).nanmean(3), ("channel", "window")),
+        (lambda x: x.unflatten(2, (2, 4)) @ torch.ones(4), ("channel", "window")),
+        (lambda x: torch.stack([x, x], -1).flatten(2), ("dim_1", "dim_2")),
+    ],
+)
+def test_products_and_picks_of_a_signal(function, expected):
+    conv = nn.Conv1d(4, 6, 1)
+    dims = list(name_all(Wrap(lambda x: function(conv(x))), (3, 4, 8)).values())[-1]
+    assert dims == expected
+
+
+def test_heads_are_not_taken_for_tokens():
+    block = nn.Linear(8, 8)  # of (token, feature)
+    for function in (
+        lambda x: block(x).reshape(-1, 5, 2, 4).reshape(-1, 10, 4),
+        lambda x: block(x).reshape(-1, 5, 2, 4).transpose(1, 2).reshape(-1, 10, 4),
+    ):
+        assert list(name_all(Wrap(function), (3, 5, 8)).values())[-1] == ("feature", "feature_2")
+    norm = nn.BatchNorm1d(5)
+    assert list(name_all(Wrap(lambda x: norm(block(x))), (3, 5, 8)).values())[-1] == ("token", "feature")
 
 
 def test_attention_knows_heads_from_tokens():
