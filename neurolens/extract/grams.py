@@ -123,10 +123,14 @@ class Products:
 
 
 def predict_overhead(plan: Plan) -> int:
-    """Return the bytes that a batch of the forward pass and its inputs take at most."""
+    """Return the bytes that a batch of the forward pass takes at most: results, inputs, and copies by kernels.
+
+    Kernels lay out anew what they read and write; for that, twice the largest result is set aside.
+    """
     longest = max(len(rows) for rows in plan.batches)
     inputs = sum(spec.n_bytes for spec in plan.layouts.graph.inputs.values()) // plan.layouts.script.counts[1]
-    return plan.layouts.predict_live_bytes(longest) + longest * inputs
+    largest = max(count_elements(x.shape) * x.dtype.itemsize for x in plan.layouts.by_name.values())
+    return plan.layouts.predict_live_bytes(longest) + longest * (inputs + 2 * largest)
 
 
 def count_held_bytes(piece: Piece, n_stimuli: int) -> int:

@@ -112,7 +112,7 @@ def test_the_live_bytes_of_a_pass_are_those_of_its_tensors(rng):
         memory="1GiB",
         device=None,
     )
-    assert predict_overhead(plan) == (3 * 40 + 40) * 4
+    assert predict_overhead(plan) == (3 * 40 + 40) * 4 + 2 * 40 * 4
 
 
 def test_the_model_is_as_it_was(resnet, images):
