@@ -25,11 +25,11 @@
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import matplotlib_inline.backend_inline
 import numpy as np
 import torch
 import torchvision
+from matplotlib.figure import Figure
 
 import neurolens as nl
 from neurolens.errors import DataError
@@ -54,12 +54,13 @@ print(forecasts["pooled over space"].summarize())
 forecasts["pooled over space"][["function", "shape", "n_bytes", "kept_shape", "kept_bytes", "alias_of"]].head(6)
 
 # %%
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+figure = Figure(figsize=(7, 3), layout="constrained")
+axis = figure.subplots()
 for name, found in forecasts.items():
     axis.plot(found.kept_bytes.to_numpy() / 72 / 1024, "o-", markersize=3, label=name)
 axis.set(yscale="log", xlabel="operation, in order of execution", ylabel="KiB kept per stimulus")
 axis.legend(fontsize=8)
-plt.show()
+figure
 
 # %% [markdown]
 # ## 2. A store that survives
@@ -156,7 +157,8 @@ table.round(2)
 # Voxel by voxel: how much of what repeats is predicted? Each point is a voxel, predicted from its region's planted operation.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(9, 3), sharey=True, layout="constrained")
+figure = Figure(figsize=(9, 3), layout="constrained")
+axes = figure.subplots(1, 3, sharey=True)
 for axis, (region, op) in zip(axes, planted.items(), strict=True):
     inside = encoding.neuroid_region.values == region
     noise_ceiling = ceiling.values[inside] ** 2 / (ceiling.values[inside] ** 2 + 1 / 2)
@@ -164,7 +166,7 @@ for axis, (region, op) in zip(axes, planted.items(), strict=True):
     axis.plot(np.linspace(0, 1), np.sqrt(np.linspace(0, 1)), color="0.3", zorder=0)
     axis.set(title=f"{region} from {op}", xlabel="share of variance that repeats", xlim=(0, 1), ylim=(-0.2, 1))
 axes[0].set_ylabel("held-out r")
-plt.show()
+figure
 
 # %% [markdown]
 # The curve is the most that any prediction can reach: the root of the share of variance that repeats.
