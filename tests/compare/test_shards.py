@@ -11,6 +11,7 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
+from neurolens.cluster import run_tasks
 from neurolens.errors import InputError, LabelError
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
@@ -117,11 +118,15 @@ def test_ops_that_share_a_name_are_refused(client, net, stimuli):
         nl.compute_rdms(twice, client=client)
 
 
-def test_an_error_is_told_once_and_not_tried_again(client, net, stimuli, tmp_path):
-    grams = nl.extract_grams(net, stimuli, quiet=True)
-    grams["gram"][4] = np.nan
-    with pytest.raises(InputError, match=f"the Gram of op '{grams.op.values[4]}' must be finite"):
-        nl.compute_rdms(grams, client=client)
+def test_an_error_is_told_once_and_not_tried_again(client, tmp_path):
+    def fail(common, task):
+        with open(common[0], "a") as file:
+            file.write("tried\n")
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="^no$"):
+        run_tasks(client, fail, (tmp_path / "tries",), [0], None)
+    assert (tmp_path / "tries").read_text() == "tried\n"
 
 
 def test_a_worker_killed_on_the_way_costs_only_its_ops(client, net, stimuli):
