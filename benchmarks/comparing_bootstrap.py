@@ -1,9 +1,10 @@
 """How long the two-factor bootstrap takes beside rsatoolbox's, with identical draws and equal results.
 
-``eval_dual_bootstrap`` resamples both, subjects and stimuli, and the noise ceiling with each; its
-``eval_bootstrap_pattern`` without ceilings is the least it can do: stimuli only, a third of the work. Times are per
-draw, of one thread each: rsatoolbox makes few draws, NeuroLens as many as an analysis needs. Whitened comparators of
-100 conditions or more crash in rsatoolbox's bootstrap; there it runs with its own dense indicator matrices.
+``eval_dual_bootstrap`` resamples both, subjects and stimuli, and the noise ceiling with each, as ``bootstrap_scores``
+does less the ceiling. Its bootstraps over stimuli or over subjects alone are a third of that work; without ceilings,
+``eval_bootstrap_pattern`` is the least it can do. Times are per draw, of one thread each: rsatoolbox makes few draws,
+NeuroLens as many as an analysis needs. Whitened comparators of 100 conditions or more crash in rsatoolbox's bootstrap;
+there it runs with its own dense indicator matrices.
 """
 
 import argparse
@@ -11,14 +12,18 @@ import contextlib
 import importlib
 import io
 import statistics
+from functools import partial
+from itertools import product
 from unittest import mock
 
 import numpy as np
 import rsatoolbox.inference.evaluate as peer
+import torch
 import xarray as xr
 from machine import compare_times, describe_machine, time_call, write_result
 from rsatoolbox.model import ModelFixed
 from rsatoolbox.util.matrix import row_col_indicator_g
+from threadpoolctl import threadpool_limits
 
 from neurolens.compare import bootstrap, bootstrap_scores, to_rsatoolbox
 from neurolens.compare.results import RSATOOLBOX_METHODS
@@ -78,28 +83,30 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
     data, method = to_rsatoolbox(brain), RSATOOLBOX_METHODS[comparator]
     models = [ModelFixed(str(op), square) for op, square in zip(model.op.values, model.values, strict=True)]
     difference = check_equal(model, brain, comparator, models, data)
-    calls = {
-        "ours": (our_draws, lambda: bootstrap_scores(model, brain, comparator=comparator, n_bootstrap=our_draws)),
-        "dual": (peer_draws, lambda: run_peer(peer.eval_dual_bootstrap, models, data, method, peer_draws)),
-        "stimuli": (
-            peer_draws,
-            lambda: run_peer(peer.eval_bootstrap_pattern, models, data, method, peer_draws, boot_noise_ceil=False),
-        ),
+    peers = {
+        "dual": peer.eval_dual_bootstrap,
+        "stimuli": peer.eval_bootstrap_pattern,
+        "subjects": peer.eval_bootstrap_rdm,
+        "least": partial(peer.eval_bootstrap_pattern, boot_noise_ceil=False),
+    }
+    calls = {"ours": (our_draws, partial(bootstrap_scores, model, brain, comparator=comparator, n_bootstrap=our_draws))}
+    calls |= {
+        name: (peer_draws, partial(run_peer, call, models, data, method, peer_draws)) for name, call in peers.items()
     }
     times = {name: [] for name in calls}
     for _ in range(rounds):
         for name, (n_draws, call) in calls.items():
             times[name].append(time_call(call) / n_draws)
     ratios = compare_times(times, "ours")
-    cells = [f"{ratios[name][0]:.0f} ({ratios[name][1]:.0f} to {ratios[name][2]:.0f})" for name in ("dual", "stimuli")]
-    milliseconds = statistics.median(times["ours"]) * 1e3
-    return f"| {comparator} | {n} | {milliseconds:.2f} | {cells[0]} | {cells[1]} | {difference:.0e} |"
+    cells = " | ".join("{:.0f} ({:.0f} to {:.0f})".format(*ratios[name]) for name in peers)
+    return f"| {comparator} | {n} | {statistics.median(times['ours']) * 1e3:.2f} | {cells} | {difference:.0e} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round of 50 conditions")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     # A function of the same name hides this module from a plain import.
     importlib.import_module("rsatoolbox.rdm.compare").row_col_indicator_g_sparse = row_col_indicator_g
     sizes, rounds = ((50,), 1) if options.quick else ((50, 100, 200), 3)
@@ -109,16 +116,18 @@ def main() -> None:
         describe_machine(),
         "",
         f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over those of "
-        "`bootstrap_scores`, in the same round (median, range). Dual: `eval_dual_bootstrap`, which also resamples the "
-        "noise ceiling. Stimuli: `eval_bootstrap_pattern` without ceilings, which resamples stimuli only. Difference: "
-        "the largest between all evaluations of both under identical draws. Whitened comparators of 100 conditions or "
-        "more crash in rsatoolbox as released; here it was given its own dense indicator matrices, slow at that size.",
+        "`bootstrap_scores`, which resamples stimuli, subjects and both, in the same round (median, range). Dual: "
+        "`eval_dual_bootstrap`, which also resamples the noise ceiling. Stimuli, subjects: `eval_bootstrap_pattern`, "
+        "`eval_bootstrap_rdm`, which resample one of them, and the ceiling. Least: `eval_bootstrap_pattern` without "
+        "ceilings. Difference: the largest between all evaluations of both under identical draws. Whitened comparators "
+        "of 100 conditions or more crash in rsatoolbox as released; here it had its own dense indicator matrices, slow "
+        "at that size.",
         "",
-        "| comparator | conditions | ms per draw | dual / ours | stimuli / ours | difference |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for n in sizes:
-        for comparator in COMPARATORS:
+    with threadpool_limits(1):
+        for n, comparator in product(sizes, COMPARATORS):
             slow = comparator.startswith("whitened") and n >= 100
             lines.append(measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200))
             print(lines[-1], flush=True)

@@ -7,13 +7,11 @@ from neurolens.compare import resampling
 from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.resampling import RESAMPLED, draw_stimuli, draw_subjects
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
-from neurolens.compare.similarity import compare_draws, read_sides, warn_undefined
+from neurolens.compare.similarity import compare_draws, count_ops, read_sides, warn_undefined
 from neurolens.compare.triangles import mean_subjects
 from neurolens.labels import OP, REGION, SUBJECT
 
 RESAMPLE = "resampled"
-# Draws times ops times brain RDMs that one block of ops may hold.
-BLOCK_DRAWS = 2**23
 
 
 def bootstrap_scores(
@@ -96,7 +94,7 @@ def bootstrap_scores(
     score, variance = np.full((2, n_ops, *present.shape), np.nan)
     draws = np.full((3, n_bootstrap, n_ops, len(present)), np.nan)
     n_subjects = present.sum(axis=1)
-    width = max(1, BLOCK_DRAWS // (n_bootstrap * int(n_subjects.sum())))
+    width = count_ops(model, brain, n_bootstrap)
     for ops in (slice(start, start + width) for start in range(0, n_ops, width)):
         score[ops] = compare_draws(model.pairs[ops], brain, np.ones_like(counts[:1]), kernel)[0]
         drawn = compare_draws(model.pairs[ops], brain, counts, kernel)

@@ -16,8 +16,8 @@ from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
 
-# Pairs times ops that one block may hold, few enough for a processor's cache; draws times ops times brain RDMs.
-BLOCK_PAIRS = 2**18
+# Pairs times ops that one block may hold, of which comparators make several copies; draws times ops times brain RDMs.
+BLOCK_PAIRS = 2**22
 BLOCK_DRAWS = 2**23
 
 
@@ -147,8 +147,7 @@ def compare_rdms(
     boot_mean = np.full((n_bootstrap, *shape[:2]), np.nan, dtype=np.float32)
     split_score = np.full((len(halves), *shape), np.nan)
     usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
-    n_brains = int(brain.present.sum())
-    width = max(1, min(BLOCK_PAIRS // model.pairs.shape[1], BLOCK_DRAWS // (max(1, n_bootstrap) * n_brains)))
+    width = count_ops(model, brain, n_bootstrap)
     for ops in np.split(usable, range(width, len(usable), width)):
         score[ops] = compare_draws(model.pairs[ops], brain, np.ones((1, n_stimuli), dtype=int), kernel)[0]
         split_score[:, ops] = compare_draws(model.pairs[ops], brain, halves, kernel)
@@ -188,6 +187,11 @@ def read_sides(
     """Return what compares, and both sides as pairs with their stimuli in one order."""
     kernel, model = find_comparator(comparator), take_model_pairs(model_rdms)
     return kernel, model, take_brain_pairs(brain_rdms, model.ids)
+
+
+def count_ops(model: ModelPairs, brain: BrainPairs, n_draws: int) -> int:
+    """Return how many ops to compare at once, so that memory does not grow with their number."""
+    return max(1, min(BLOCK_PAIRS // model.pairs.shape[1], BLOCK_DRAWS // (max(1, n_draws) * int(brain.present.sum()))))
 
 
 def compare_draws(x: np.ndarray, brain: BrainPairs, counts: np.ndarray, comparator: Comparator) -> np.ndarray:

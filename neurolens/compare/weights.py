@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 # Pair weights held at once, so that memory does not grow with the number of draws.
 BLOCK_WEIGHTS = 2**22
+# Ranks found at once, few enough for a processor's cache.
+BLOCK_RANKS = 2**18
 
 
 class Moments(NamedTuple):
@@ -44,7 +47,9 @@ def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
     for start in range(0, len(counts), step):
         block = counts[start : start + step].astype(np.float64)
-        yield slice(start, start + len(block)), block[:, first] * block[:, second]
+        weights = block.take(first, axis=1)
+        weights *= block.take(second, axis=1)
+        yield slice(start, start + len(block)), weights
 
 
 def centre_rows(pairs: np.ndarray) -> np.ndarray:
@@ -71,15 +76,25 @@ def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     done once: a draw only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
     result = empty_moments(len(x), len(y), len(counts))
-    table = _sort_pairs(np.concatenate([x, y]))
+    step = max(1, BLOCK_RANKS // max(1, x.shape[1]))
+    ours, theirs = (
+        [(slice(k, k + step), _sort_pairs(side[k : k + step])) for k in range(0, len(side), step)] for side in (x, y)
+    )
+    room = RankRoom(*(np.zeros((min(step, max(map(len, (x, y)))), x.shape[1] + extra)) for extra in (0, 1, 0)))
+    shares = np.empty_like(y)
     for draws, weights in weigh_pairs(counts):
         for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
             result.total[draw] = total = weight.sum()
-            ranks = _centred_ranks(table, weight, total)
-            weighted = ranks * (weight / keep_positive(total))
-            power = np.einsum("kp,kp->k", ranks, weighted)
-            result.cross[draw] = ranks[: len(x)] @ weighted[len(x) :].T
-            result.power_x[draw], result.power_y[draw] = power[: len(x)], power[len(x) :]
+            share, own = weight / keep_positive(total), (weight - total) / 2
+            for rows, table in theirs:
+                ranks = _centre_ranks(table, weight, own, room)
+                np.multiply(ranks, share, out=shares[rows])
+                result.power_y[draw, rows] = np.einsum("kp,kp->k", ranks, shares[rows])
+            for rows, table in ours:
+                ranks = _centre_ranks(table, weight, own, room)
+                result.cross[draw, rows] = ranks @ shares.T
+                ranks *= ranks
+                result.power_x[draw, rows] = ranks @ share
     return result
 
 
@@ -89,6 +104,14 @@ class SortedPairs(NamedTuple):
     order: np.ndarray
     below: np.ndarray
     upto: np.ndarray | None
+
+
+class RankRoom(NamedTuple):
+    """What ranking one block of rows writes to, again for each draw: (k, p), but ``running`` (k, p + 1), 0 in front."""
+
+    picked: np.ndarray
+    running: np.ndarray
+    ranks: np.ndarray
 
 
 def _sort_pairs(values: np.ndarray) -> SortedPairs:
@@ -109,43 +132,53 @@ def _sort_pairs(values: np.ndarray) -> SortedPairs:
     return SortedPairs(order, flat[0], None if new.all() else flat[1])
 
 
-def _centred_ranks(table: SortedPairs, weight: np.ndarray, total: float) -> np.ndarray:
-    """Return the mid-rank (k, p), less the mean rank, of each pair when pair p occurs ``weight[p]`` times.
+def _centre_ranks(table: SortedPairs, weight: np.ndarray, own: np.ndarray, room: RankRoom) -> np.ndarray:
+    """Return, in ``room``, the mid-rank (k, p) of each pair less the mean rank, when pair p occurs ``weight[p]`` times.
 
     The mid-rank is (below + up to + 1) / 2 and the mean rank (total + 1) / 2, where "below" and "up to" count the
-    drawn pairs with a smaller value, and with one no larger.
+    drawn pairs with a smaller value, and with one no larger. ``own`` is (weight - total) / 2.
     """
-    k, p = table.order.shape
-    running = np.zeros((k, p + 1))
-    np.cumsum(weight.take(table.order), axis=1, out=running[:, 1:])
-    below = running.take(table.below)
+    picked, running, ranks = (part[: len(table.order)] for part in room)
+    # Out of range cannot occur; any other mode would take the values to a copy first.
+    weight.take(table.order, out=picked, mode="clip")
+    # torch adds up several times as fast as numpy.
+    torch.cumsum(torch.from_numpy(picked), 1, out=torch.from_numpy(running)[:, 1:])
+    running.take(table.below, out=ranks, mode="clip")
     # Without ties "up to" is the pair itself more than "below", which spares the second look-up.
-    upto = below + weight if table.upto is None else running.take(table.upto)
-    upto += below
-    upto -= total
-    upto /= 2
-    return upto
+    if table.upto is None:
+        ranks += own
+        return ranks
+    ranks += running.take(table.upto, out=picked, mode="clip")
+    ranks -= running[0, -1]
+    ranks /= 2
+    return ranks
 
 
 def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
     """Return weighted means of products, about the weighted means if ``centred``."""
     result = empty_moments(len(x), len(y), len(counts))
     mean_x, mean_y = np.zeros_like(result.power_x), np.zeros_like(result.power_y)
+    product = np.empty_like(x)
     for draws, weights in weigh_pairs(counts):
         result.total[draws] = weights.sum(axis=1)
-        weights = weights / keep_positive(result.total[draws])[:, None]
-        result.power_x[draws] = weights @ (x**2).T
-        result.power_y[draws] = weights @ (y**2).T
+        result.power_x[draws], result.power_y[draws] = _sum_rows(weights, x**2), _sum_rows(weights, y**2)
         for b, row in enumerate(y):
-            result.cross[draws, :, b] = weights @ (x * row).T
+            result.cross[draws, :, b] = _sum_rows(weights, np.multiply(x, row, out=product))
         if centred:
-            mean_x[draws], mean_y[draws] = weights @ x.T, weights @ y.T
+            mean_x[draws], mean_y[draws] = _sum_rows(weights, x), _sum_rows(weights, y)
+    total = keep_positive(result.total)[:, None]
+    mean_x, mean_y = mean_x / total, mean_y / total
     return Moments(
-        result.cross - mean_x[:, :, None] * mean_y[:, None, :],
-        subtract_explained(result.power_x, mean_x**2),
-        subtract_explained(result.power_y, mean_y**2),
+        result.cross / total[:, :, None] - mean_x[:, :, None] * mean_y[:, None, :],
+        subtract_explained(result.power_x / total, mean_x**2),
+        subtract_explained(result.power_y / total, mean_y**2),
         result.total,
     )
+
+
+def _sum_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the sum (d, k) of each of ``rows`` (k, p) under ``weights`` (d, p); torch is faster at it than numpy."""
+    return (torch.from_numpy(weights) @ torch.from_numpy(rows).T).numpy()
 
 
 def subtract_explained(power: np.ndarray, explained: np.ndarray, slack: float = 1e-13) -> np.ndarray:

@@ -168,7 +168,7 @@ def test_one_subject_is_tested_over_stimuli(rng):
 def test_blocks_and_order_change_nothing(rng, monkeypatch):
     model, brain = build_sides(rng)
     whole = bootstrap_scores(model, brain, n_bootstrap=20)
-    monkeypatch.setattr(bootstrap, "BLOCK_DRAWS", 1)
+    monkeypatch.setattr("neurolens.compare.similarity.BLOCK_DRAWS", 1)
     blocked = bootstrap_scores(model, brain.isel(stimulus=slice(None, None, -1)), n_bootstrap=20)
     xr.testing.assert_allclose(whole, blocked)
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rsatoolbox.rdm import compare
 from squares import draw_square, label_squares, measure_square
 
-from neurolens.compare import COMPARATORS, assign_regions, compare_rdms, compute_rdm_ceilings, to_rsatoolbox, weights
+from neurolens.compare import COMPARATORS, assign_regions, compare_rdms, compute_rdm_ceilings, to_rsatoolbox
 from neurolens.compare.comparators import compare_pairs
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
@@ -118,9 +118,9 @@ class TestOracles:
 def test_blocks_do_not_change_numbers(rng, comparator, monkeypatch):
     model, brain = build_sides(rng, 8, ties=True)
     whole = compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2)
-    monkeypatch.setattr("neurolens.compare.similarity.BLOCK_PAIRS", 1)
-    monkeypatch.setattr(weights, "BLOCK_WEIGHTS", 60)
-    xr.testing.assert_allclose(compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2), whole)
+    for block in ("weights.BLOCK_RANKS", "weights.BLOCK_WEIGHTS", "similarity.BLOCK_PAIRS"):
+        monkeypatch.setattr(f"neurolens.compare.{block}", 60)
+        xr.testing.assert_allclose(compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2), whole)
 
 
 def test_scipy(rng):
