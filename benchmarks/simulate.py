@@ -22,8 +22,11 @@ from neurolens.compare import (
     bootstrap_scores,
     compare_ops,
     compare_rdms,
+    compute_ncsnr,
     compute_rdm_ceilings,
+    compute_split_half,
     fit_encoding,
+    locate_peaks,
     permute_encoding,
     permute_scores,
 )
@@ -76,12 +79,16 @@ def build_network(rng: np.random.Generator, n_ops: int = N_OPS) -> xr.DataArray:
 def run_null(rng: np.random.Generator) -> dict[str, float]:
     """Return, for a network unrelated to the brain, whether each test finds something at 5 %."""
     brain = build_brain(rng, [rng.normal(size=(N_STIMULI, N_FEATURES)) for _ in REGIONS])
-    found = permute_scores(build_network(rng), brain, edges=EDGES, n_permutations=499, rng=rng)
+    network = build_network(rng)
+    found = permute_scores(network, brain, edges=EDGES, n_permutations=499, rng=rng)
+    drawn = bootstrap_scores(network.isel(op=[0]), brain, comparator="pearson", n_bootstrap=200, rng=rng)
     return {
         "permutation of one op": found.p[0, 0] <= 0.05,
         "maximum over ops and regions": (found.p_max <= 0.05).any(),
         "clusters on the graph": (found.p_cluster <= 0.05).any(),
         "any discovery at FDR 5 %": (found.q <= 0.05).any(),
+        "bootstrap, one op above 0 (too wide)": drawn.mean_p[0, 0] <= 0.05,
+        "bootstrap, one op above 0 in one subject (too wide)": drawn.p[0, 0, 0] <= 0.05,
     }
 
 
@@ -115,9 +122,41 @@ def run_selection(rng: np.random.Generator) -> dict[str, float]:
     """Return the score of the chosen op of 30 unrelated ones; the truth is 0."""
     model = label_rdms(rng.normal(size=(30, N_STIMULI, N_FEATURES)), op=[f"op{i}" for i in range(30)])
     brain = build_brain(rng, [rng.normal(size=(N_STIMULI, N_FEATURES))])
-    best = assign_regions(compare_rdms(model, brain, comparator="pearson", n_bootstrap=0, n_splits=5, rng=rng))
+    scores = compare_rdms(model, brain, comparator="pearson", n_bootstrap=100, n_splits=5, rng=rng)
+    best = assign_regions(scores, rdms=(model, brain))
     names = ("naive_score", "selection_score", "heldout_score", "heldout_mean", "nested_score")
-    return {name: best[name].item() for name in names}
+    return {name: best[name].item() for name in names} | {
+        "inside": best.heldout_ci_low[0] <= 0 <= best.heldout_ci_high[0],
+        "found": best.heldout_p[0] <= 0.05,
+    }
+
+
+def run_peak(rng: np.random.Generator) -> dict[str, float]:
+    """Return whether the interval on depth holds the sixth of ten ops, each of which shares less with the brain."""
+    points = rng.normal(size=(2, SIZES[0][0], N_LATENT))
+    angle = np.abs(np.arange(10) - 5)[:, None, None] * np.pi / 16
+    layers = np.cos(angle) * points[0] + np.sin(angle) * points[1] + 0.5 * rng.normal(size=(10, *points[0].shape))
+    model = label_rdms(layers, op=[f"op{i}" for i in range(10)])
+    brain = build_brain(rng, [points[0]], SIZES[0][1])
+    peak = locate_peaks(bootstrap_scores(model, brain, n_bootstrap=200, rng=rng))
+    return {"inside": peak.peak_depth_low[0] <= 5 / 9 <= peak.peak_depth_high[0]}
+
+
+def run_reliability(rng: np.random.Generator) -> dict[str, float]:
+    """Return the mean r^2 of the true responses with means of three presentations, over the mean of their ceilings."""
+    n, repeats, v = 200, 3, 40
+    signal = rng.uniform(0.5, 1.5, v) * rng.normal(size=(n, v))
+    shown = np.repeat(np.arange(n), repeats)
+    responses = xr.DataArray(
+        signal[shown] + rng.normal(size=(len(shown), v)),
+        dims=("presentation", "neuroid"),
+        coords={"stimulus_id": ("presentation", shown)},
+    )
+    means = responses.values.reshape(n, repeats, v).mean(axis=1)
+    r = [np.corrcoef(a, b)[0, 1] for a, b in zip(signal.T, means.T, strict=True)]
+    ncsnr = compute_ncsnr(responses)
+    ceilings = {"split half": compute_split_half(responses, n_splits=20), "ncsnr": ncsnr**2 / (ncsnr**2 + 1 / repeats)}
+    return {name: np.mean(np.square(r)) / ceiling.mean() for name, ceiling in ceilings.items()}
 
 
 def build_encoding(rng: np.random.Generator, layers: np.ndarray, signal: np.ndarray) -> tuple[xr.Dataset, xr.DataArray]:
@@ -148,6 +187,17 @@ def run_encoding_null(rng: np.random.Generator) -> dict[str, float]:
         "encoding, maximum over ops and regions": (found.p_max <= 0.05).any(),
         "encoding, any discovery at FDR 5 %": (found.q <= 0.05).any(),
     }
+
+
+def run_grouped_null(rng: np.random.Generator) -> dict[str, float]:
+    """Return the same where categories shape layers and responses alike, and nothing within a category does."""
+    category = np.arange(N_SHOWN) % 6
+    shared = rng.normal(size=(6, N_FEATURES))[category]
+    layers = (2 * shared + rng.normal(size=shared.shape))[None]
+    grams, responses = build_encoding(rng, layers, shared[:, :N_NEUROIDS])
+    responses = responses.assign_coords(category=("stimulus", category))
+    found = permute_encoding(grams, responses, cv="category", n_permutations=99, rng=rng)
+    return {"encoding, permutation within categories that both sides have": found.p[0, 0] <= 0.05}
 
 
 def run_encoding_signal(rng: np.random.Generator, metric: str, n_stimuli: int) -> dict[str, float]:
@@ -216,6 +266,12 @@ def judge_zero(name: str, values: np.ndarray, *, zero: bool) -> tuple[str, bool]
     return f"| truth 0: {name} | {values.mean():.3f} | {band} | {say(ok)} |", ok
 
 
+def judge_one(name: str, values: np.ndarray) -> tuple[str, bool]:
+    """Return a row on a mean that must be 1 to two percent."""
+    ok = abs(values.mean() - 1) <= 0.02
+    return f"| {name} | {values.mean():.3f} | 0.98 to 1.02 | {say(ok)} |", ok
+
+
 def say(ok: bool) -> str:
     return "yes" if ok else "**no**"
 
@@ -228,14 +284,16 @@ def main() -> None:
     null, chosen = repeat(run_null, times, 0), repeat(run_selection, times, 1)
     signals = [repeat(partial(run_signal, n_stimuli=n, n_subjects=s), times // 2, n) for n, s in SIZES]
     signal = signals[0]
-    null |= repeat(run_encoding_null, times, 2)
+    null |= repeat(run_encoding_null, times, 2) | repeat(run_grouped_null, times, 5)
+    peaks, reliable = repeat(run_peak, times // 2, 6), repeat(run_reliability, times // 10, 7)
     encoded = repeat(run_encoding_selection, times // 2, 3)
     coded = [repeat(partial(run_encoding_signal, metric=m, n_stimuli=n), times // 2, 4) for m, n in JUDGED]
     bracketed = signal["lower"].mean() <= signal["truth"].mean() <= signal["upper"].mean()
     bounded = (signal["truth"] <= signal["upper"] + 1e-12).all()
     means = f"{signal['lower'].mean():.3f}, {signal['truth'].mean():.3f}, {signal['upper'].mean():.3f}"
     rows = [
-        *(judge_rate(name, hits, at_most="FDR" in name) for name, hits in null.items()),
+        *(judge_rate(name, hits, at_most="FDR" in name or "wide" in name) for name, hits in null.items()),
+        judge_rate("held-out score of the chosen op (too wide)", chosen["found"], at_most=True),
         *(
             judge_rate(f"difference of two ops, {n} stimuli, {s} subjects", found["difference"], at_most=k > 0)
             for k, ((n, s), found) in enumerate(zip(SIZES, signals, strict=True))
@@ -250,11 +308,14 @@ def main() -> None:
             for (metric, n), found in zip(JUDGED, coded, strict=True)
             for what, inside in cover_truth(found).items()
         ),
+        judge_coverage("held-out score of the chosen op, 12 of 24 stimuli", chosen["inside"], small=True),
+        judge_coverage("depth of the peak, 60 stimuli, 20 subjects", peaks["inside"], small=True),
         (
             f"| ceilings: mean lower, true geometry, mean upper | {means} | in this order | {say(bracketed)} |",
             bracketed,
         ),
         (f"| ceilings: true geometry above upper | {1 - bounded:.0%} | never | {say(bounded)} |", bounded),
+        *(judge_one(f"r^2 of the truth over its ceiling: {name}", values) for name, values in reliable.items()),
         *(judge_zero(name, chosen[name], zero=False) for name in ("naive_score", "selection_score")),
         *(judge_zero(name, chosen[name], zero=True) for name in ("heldout_score", "heldout_mean", "nested_score")),
         *(judge_zero(f"encoding, {name}", values, zero="heldout" in name) for name, values in encoded.items()),

@@ -122,7 +122,7 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
             f"the {len(places)} RDMs must differ in their descriptors {LEADING}, got {list_names(places)}. Set e.g. "
             "rdms.rdm_descriptors['subject'] = [...] with one label per RDM."
         )
-    numbered = {dim: number_labels(column) for dim, column in columns.items()}
+    numbered = {dim: number_labels(column, f"the descriptor {dim!r}") for dim, column in columns.items()}
     labels = {dim: known.tolist() for dim, (_, known) in numbered.items()}
     squares = np.full((*map(len, labels.values()), len(ids), len(ids)), np.nan)
     squares[tuple(codes for codes, _ in numbered.values())] = rsa_rdms.get_matrices()

@@ -29,6 +29,18 @@ def check_features(features: Any, *needed: str) -> None:
             f"{type(features).__name__}. Label an array first: xr.DataArray(values, dims=('stimulus', 'feature'), "
             "coords={'stimulus': ids})."
         )
+    else:
+        _check_axes(features, "the feature array")
+
+
+def _check_axes(array: xr.DataArray, name: str) -> None:
+    """Raise LabelError for dimensions that are labels, which would count as features."""
+    labelled = [dim for dim in (OP, STIMULUS_2) if dim in array.dims]
+    if labelled:
+        raise LabelError(
+            f"{name} must be features of one op, got dimensions {tuple(array.dims)}, of which {list_names(labelled)} "
+            "is no axis of features. Pass Grams as the Dataset they came in, and of several arrays one, or a DataTree."
+        )
 
 
 def check_variables(grams: xr.Dataset, name: str, *needed: str) -> None:
@@ -62,12 +74,12 @@ def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
 def iterate_kernels(features: Features, ids: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the Gram (stimulus, stimulus), float64, of each op in the order of ``list_ops``, its stimuli as ``ids``.
 
-    Features are taken about their mean, which no kernel centred by training means depends on. One op is in memory at
-    a time.
+    Features are taken about their mean, which no kernel centred by training means depends on. The Gram of an op that
+    does not vary but for rounding is 0. One op is in memory at a time.
     """
     if isinstance(features, xr.Dataset):
         for op, one in zip(list_ops(features), read_gram(features, "gram", ids, "the responses"), strict=True):
-            yield check_numbers(one.values, ids, f"the Gram of op {op!r}").astype(np.float64)
+            yield blank_rounding(check_numbers(one.values, ids, f"the Gram of op {op!r}"), read_eps(features))
         return
     arrays = [("the feature array", features)] if isinstance(features, xr.DataArray) else list_arrays(features)
     for op, array in arrays:
@@ -76,6 +88,19 @@ def iterate_kernels(features: Features, ids: np.ndarray) -> Iterator[np.ndarray]
             array = align_stimuli(array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,))
         values = read_features(array, name)[1]
         yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+
+
+def read_eps(grams: xr.Dataset) -> float:
+    """Return the precision of the products behind ``gram``, which may be less than that of its numbers."""
+    dtype = grams["gram"].dtype
+    return float(grams.attrs.get("eps", np.finfo(dtype if dtype.kind == "f" else np.float64).eps))
+
+
+def blank_rounding(gram: np.ndarray, eps: float) -> np.ndarray:
+    """Return ``gram`` (n, n) as float64, all 0 where nothing but rounding is left of it once it is centred."""
+    gram = gram.astype(np.float64)
+    spread = np.trace(gram) - gram.mean(axis=0).sum()
+    return gram if spread > max(1e-12, 16 * eps) * np.trace(gram) else np.zeros_like(gram)
 
 
 def read_gram(
@@ -104,6 +129,7 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes {dict(array.sizes)}. "
             "Rename with .rename(old='stimulus')."
         )
+    _check_axes(array, name)
     ids = get_ids(array, STIMULUS, name)
     check_count(ids, name)
     values = array.variable.transpose(STIMULUS, ...).values.reshape(len(ids), -1)

@@ -57,7 +57,10 @@ def gather_scores(
     most = explainable.values
     # What bounds a correlation is the square root of what bounds its square.
     bound, share = (np.sqrt(most), mean["r"] * np.abs(mean["r"])) if metric == "r" else (most, mean["r2"])
-    result["ceiling_upper"] = (REGION, mean_known(pool_neuroids(np.where(targets.usable, bound, np.nan), targets)))
+    # A neuroid that cannot be explained counts among the scores, so it counts here; where none can, nothing is known.
+    known, bound = (np.where(targets.usable, x, np.nan) for x in (most, np.nan_to_num(bound)))
+    bound = np.where(np.isnan(pool_neuroids(known, targets)), np.nan, pool_neuroids(bound, targets))
+    result["ceiling_upper"] = (REGION, mean_known(bound))
     result["normalised"] = (by_neuroid, share / most)
     # A mean of ratios would be ruled by the neuroids with the least to explain.
     known = np.where(np.isnan(share / most), np.nan, 1.0)
@@ -70,7 +73,7 @@ def gather_scores(
         ceiling_kind=f"{explainable.attrs['kind']} per neuroid, for the mean of {targets.n_repeats:g} presentations.",
         ceiling_note=(
             f"ceiling_upper is the mean over neuroids, then over subjects; there is no ceiling_lower. {lost} neuroids "
-            "have nothing that could be explained, so no normalised score."
+            "have nothing that could be explained: 0 in ceiling_upper, no normalised score."
         ),
     )
 

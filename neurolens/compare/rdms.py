@@ -208,7 +208,7 @@ def _compute_from_grams(grams: xr.Dataset, metric: str, runs: str | None, noise:
     if metric in NOISE_METRICS:
         if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
             _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
-        codes, ids = number_labels(gram[STIMULUS_ID].values)
+        codes, ids = number_labels(gram[STIMULUS_ID].values, "'stimulus_id' of the Gram")
         features.check_count(ids, "gram")
         design = read_design(gram, codes, metric, runs)
     row_sum = grams["row_sum"].transpose(OP, STIMULUS)
@@ -219,9 +219,8 @@ def _compute_from_grams(grams: xr.Dataset, metric: str, runs: str | None, noise:
         if design:
             squares[k] = measure_noisy(centre_twice(square), count, metric, design, noise)
             continue
-        eps = grams.attrs.get("eps", float(np.finfo(one.dtype).eps) if one.dtype.kind == "f" else FLOAT64_EPS)
         sums = features.check_numbers(row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}")[:, 0]
-        squares[k] = METRICS[metric].distance(square, sums.astype(np.float64), count, eps)
+        squares[k] = METRICS[metric].distance(square, sums.astype(np.float64), count, features.read_eps(grams))
     return _label_rdms(squares, {OP: ops}, ids) if design else gram.copy(data=squares).drop_attrs()
 
 

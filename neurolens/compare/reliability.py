@@ -4,11 +4,11 @@ import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.accuracy import CEILINGS, correlate_columns, fits_repeats
-from neurolens.compare.responses import Responses, average_repeats, number_labels, read_responses
+from neurolens.compare.accuracy import CEILINGS, FLAT, correlate_columns, fits_repeats
+from neurolens.compare.responses import Responses, average_repeats, match_neuroids, number_labels, read_responses
 from neurolens.compare.settings import Seed, check_whole, warn_user
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, TIME_BIN, list_names
+from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT, TIME_BIN, list_names
 
 NO_REPEATS = "No ceiling: too few stimuli were shown more than once, so nothing can be said about noise."
 
@@ -16,13 +16,14 @@ NO_REPEATS = "No ceiling: too few stimuli were shown more than once, so nothing 
 def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: Seed = 0) -> xr.DataArray:
     """Reliability of each neuroid's mean response, from random halves of the repeats, Spearman-Brown corrected.
 
-    rho = 2 r / (1 + r), r the correlation over stimuli between the means of two halves, averaged over splits.
+    rho = k r / (1 + (k - 1) r), r the correlation over stimuli between the means of two halves, averaged over splits,
+    and k how many times as many presentations all are as a half: 2 where all numbers are even, 3 for three.
 
     Parameters
     ----------
     responses : DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
         With ``stimulus_id`` on presentation; stimuli with one presentation are left out, and of an odd number of
-        presentations one is left out at random in each split.
+        presentations one is left out at random in each split, which k makes up for.
     n_splits : int
         Random splits; each stimulus' presentations are split on their own.
     rng : int or Generator
@@ -63,8 +64,11 @@ def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: See
         sides = [row[: len(row) // 2] for row in order], [row[len(row) // 2 : 2 * (len(row) // 2)] for row in order]
         halves = (torch.from_numpy(np.stack([values[part].mean(axis=0) for part in side])) for side in sides)
         r += np.nan_to_num(correlate_columns(*halves).numpy()) / n_splits
-    rho = np.where(r > 0, 2 * r / (1 + np.where(r > 0, r, 1)), np.nan).reshape(shape)
-    _warn_unreliable(read, np.isnan(rho), np.ptp(read.values, axis=0) == 0)
+    # Noise goes with the mean of 1 / n over stimuli, in halves and in the whole.
+    times = (1 / (repeats[kept] // 2)).mean() / (1 / repeats[kept]).mean()
+    half = np.where(r > 0, r, np.nan).reshape(shape)
+    rho = times * half / (1 + (times - 1) * half)
+    _warn_unreliable(read, np.isnan(rho), np.ptp(read.values, axis=0) == 0, "their halves do not correlate")
     note = f"Spearman-Brown of {n_splits} random halves over {len(kept)} stimuli with repeats."
     return _label_ceiling(rho, responses, read, "reliability", repeats[kept], note)
 
@@ -88,7 +92,8 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     DataArray (neuroid) or (neuroid, time_bin)
         Named "ceiling", 0 or more. Attributes: ``kind`` "ncsnr", ``n_repeats`` 1 (it is of single presentations;
         ``normalize_scores`` turns it into the ceiling of any average), ``inverse_repeats``, mean over stimuli of 1/n
-        for those used. NaN without repeats, with ``note`` saying so, and for a constant neuroid, with a warning.
+        for those used. NaN with fewer than three stimuli that repeat, with ``note`` saying so, and for a neuroid that
+        is constant or without any noise, with a warning.
 
     Raises
     ------
@@ -108,7 +113,7 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     read = read_responses(responses)
     shape, repeats = read.values.shape[1:], np.bincount(read.codes)
     kept = repeats >= max(2, min_repeats)
-    if not kept.any():
+    if kept.sum() < 3:
         return _label_ceiling(np.full(shape, np.nan), responses, read, "ncsnr", repeats, NO_REPEATS)
     used = kept[read.codes]
     values, (codes, _) = read.values[used].astype(np.float64), number_labels(read.codes[used])
@@ -116,8 +121,10 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     noise = (left**2).sum(axis=0) / (len(codes) - kept.sum())
     signal = np.maximum(values.var(axis=0, ddof=1) - noise, 0.0)
     constant = np.ptp(values, axis=0) == 0
-    _warn_unreliable(read, constant, constant)
-    ncsnr = np.sqrt(np.where(constant, np.nan, signal) / np.where(noise > 0, noise, np.nan))
+    # What averaging leaves of noise when there is none is rounding.
+    silent = noise <= FLAT**2 * (values**2).mean(axis=0)
+    _warn_unreliable(read, silent, constant, "all presentations of a stimulus are alike, as if averaged before")
+    ncsnr = np.sqrt(signal / np.where(silent, np.nan, noise))
     note = f"{int(kept.sum())} stimuli with {max(2, min_repeats)} or more presentations."
     ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[kept], note)
     return ceiling.assign_attrs(n_repeats=1, inverse_repeats=float((1 / repeats[kept]).mean()))
@@ -136,6 +143,7 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
         with are the mean of (1 for single trials, the harmonic mean where that differs).
     ceilings : DataArray
         With attributes ``kind`` (reliability, ncsnr, r, r2) and ``n_repeats``; shares dimensions with ``scores``.
+        Neuroids are matched by ``neuroid_id`` (and ``subject``) where either side has it.
 
     Returns
     -------
@@ -148,7 +156,7 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
     InputError
         A kind is missing or unknown; the two are of different numbers of repeats, or of different comparators.
     LabelError
-        Labels of a shared dimension differ.
+        Labels of a shared dimension differ, or one side lacks ``neuroid_id``.
 
     Examples
     --------
@@ -172,10 +180,15 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
         )
     bound = CEILINGS[ceiling_kind](ceilings, n_repeats)
     bound = bound.where(bound > 0) ** (0.5 if kind == "r" else 1)
-    for dim in set(scores.dims) & set(bound.dims):
-        if dim in scores.coords and dim in bound.coords and not scores[dim].equals(bound[dim].reset_coords(drop=True)):
+    shared = set(scores.dims) & set(bound.dims)
+    if NEUROID in shared and (NEUROID_ID in scores.coords or NEUROID_ID in bound.coords):
+        named = scores.rename(dict.fromkeys({f"{NEUROID}_{SUBJECT}"} & set(scores.coords), SUBJECT))
+        bound = bound.isel({NEUROID: match_neuroids(bound, named, "ceilings", "scores")})
+        shared.remove(NEUROID)
+    for dim in shared:
+        if dim in scores.coords and dim in bound.coords and scores[dim].values.tolist() != bound[dim].values.tolist():
             raise LabelError(f"scores and ceilings differ in their labels along {dim!r}. Align them first, by label.")
-    share = scores / bound.reset_coords(drop=True)
+    share = scores / bound.drop_vars(bound.coords)
     return share.rename(scores.name).assign_attrs({**scores.attrs, "kind": f"share of ceiling ({ceiling_kind})"})
 
 
@@ -202,11 +215,11 @@ def _label_ceiling(
     return xr.DataArray(values if read.time else values[:, 0], dims=dims, coords=coords, name="ceiling", attrs=attrs)
 
 
-def _warn_unreliable(read: Responses, bad: np.ndarray, constant: np.ndarray) -> None:
+def _warn_unreliable(read: Responses, bad: np.ndarray, constant: np.ndarray, otherwise: str) -> None:
     """Warn once, naming the neuroids (rows of ``bad``) without a ceiling."""
     names = read.neuroids[bad.any(axis=1)]
     if len(names):
-        reason = "they do not vary" if constant[bad].all() else "their halves do not correlate"
+        reason = "they do not vary" if constant[bad].all() else otherwise
         warn_user(
             f"no ceiling for {len(names)} neuroids, because {reason}: {list_names(names)}. They are NaN: leave them "
             "out."

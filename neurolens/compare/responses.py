@@ -58,9 +58,17 @@ class Targets(NamedTuple):
         return [np.flatnonzero(group[self.usable]) for group in self.groups.values()]
 
 
-def number_labels(column: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of each label of ``column`` among the different ones, in order of appearance, and those."""
-    codes, known = pd.factorize(np.asarray(column).astype(object), use_na_sentinel=False)
+def number_labels(column: Any, name: str = "labels") -> tuple[np.ndarray, np.ndarray]:
+    """Return the place of each label of ``column`` among the different ones, in order of appearance, and those.
+
+    Raises LabelError where a label is missing: it would make one group of all that have none.
+    """
+    codes, known = pd.factorize(np.asarray(column).astype(object))
+    if (codes < 0).any():
+        raise LabelError(
+            f"{name} must be known throughout, and {(codes < 0).sum()} of {len(codes)} are NaN or None, the first in "
+            f"place {int(np.argmax(codes < 0))}. Drop those, or name them."
+        )
     return codes, np.asarray(known.tolist())
 
 
@@ -70,7 +78,7 @@ def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> tuple[np.ndarr
     Rows are presentations, with ``stimulus_id``, or stimuli.
     """
     if PRESENTATION in data.dims and STIMULUS_ID in data.coords:
-        return *number_labels(data[STIMULUS_ID].values), PRESENTATION
+        return *number_labels(data[STIMULUS_ID].values, f"'stimulus_id' of {name}"), PRESENTATION
     if STIMULUS not in data.dims:
         raise LabelError(
             f"{name} need the labels of stimuli, and there is no 'stimulus_id' on 'presentation' and no dimension "
@@ -188,7 +196,10 @@ def _open_responses(responses: xr.DataArray, *more: str) -> tuple[xr.DataArray, 
 
 def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str, list], Places]:
     """Return the labels of each of ``columns`` and the neuroids at each place among them that has any."""
-    numbered = {dim: number_labels(np.broadcast_to(column, n_neuroids)) for dim, column in columns.items()}
+    numbered = {
+        dim: number_labels(np.broadcast_to(column, n_neuroids), f"{dim!r} of neuroids")
+        for dim, column in columns.items()
+    }
     places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
     occupied = sorted(set(map(tuple, places.T.tolist())))
     members = {place: np.all(np.array(place) == places.T, axis=1) for place in occupied}

@@ -134,7 +134,7 @@ def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli:
             f"there is no coordinate {by!r} along '{dim}' to split by; there are {list_names(along)}. "
             f"Add it with .assign_coords({by}=('{dim}', labels))."
         )
-    groups, names = number_labels(data[by].values)
+    groups, names = number_labels(data[by].values, repr(by))
     size = n_stimuli + len(names)
     links = csr_array((np.ones(len(groups)), (presented, n_stimuli + groups)), shape=(size, size))
     return connected_components(links, directed=False)[1][:n_stimuli]

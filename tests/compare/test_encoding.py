@@ -13,7 +13,7 @@ from scipy.io import loadmat
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
-from neurolens import compute_weights, fit_encoding, split_stimuli
+from neurolens import compute_ncsnr, compute_rdms, compute_weights, fit_encoding, split_stimuli
 from neurolens.compare.accuracy import correlate_columns, explain_columns
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
@@ -249,6 +249,20 @@ class TestBadResponses:
         with pytest.raises(InputError, match=r"every neuroid is NaN or inf for stimuli 's4'\. Drop those"):
             fit_encoding(features, responses)
 
+    def test_labels_that_are_missing_make_no_group(self, rng):
+        features, responses = build_problem(rng)
+        ids = responses.stimulus_id.values.astype(object)
+        ids[[3, 5]] = np.nan
+        blank = responses.assign_coords(stimulus_id=("presentation", ids))
+        for call in (compute_rdms, compute_ncsnr, lambda array: fit_encoding(features, array)):
+            with pytest.raises(LabelError, match=r"'stimulus_id' of responses .* 2 of 30 are NaN or None, .* place 3"):
+                call(blank)
+        regions = responses.region.values.astype(object)
+        regions[4] = None
+        for call in (compute_rdms, lambda array: fit_encoding(features, array)):
+            with pytest.raises(LabelError, match=r"'region' of neuroids .* 1 of 6 are NaN or None, .* place 4"):
+                call(responses.assign_coords(region=("neuroid", regions)))
+
     def test_nothing_to_predict(self, rng):
         features, responses = build_problem(rng)
         with (
@@ -319,6 +333,27 @@ class TestBadFeatures:
             fit_encoding(xr.DataTree(), responses)
         with pytest.raises(LabelError, match="must be unique.*'s0'"):
             fit_encoding(features.assign_coords(stimulus=["s0"] * 30), responses)
+
+    def test_labels_are_no_features(self, rng):
+        features, responses = build_problem(rng)
+        gram = build_grams({"a": features, "b": features})["gram"]
+        for call in (compute_rdms, lambda array: fit_encoding(array, responses)):
+            with pytest.raises(LabelError, match="features of one op, got .* of which 'op', 'stimulus_2' is no axis"):
+                call(gram)
+            with pytest.raises(LabelError, match="of which 'stimulus_2' is no axis of features"):
+                call(gram.isel(op=0))
+
+    def test_a_gram_of_rounding_predicts_nothing(self, rng):
+        """Products in single precision leave of an op that never varies more than double precision would."""
+        features, responses = build_problem(rng)
+        grams = build_grams({"a": features, "b": features * 0 + 30})
+        left = rng.normal(size=(30, 3))
+        grams["gram"][1] += 1e-7 * float(grams.gram[1].mean()) * left @ left.T
+        assert np.isfinite(fit_encoding(grams, responses).score).all()
+        with pytest.warns(RuntimeWarning, match="no score, because .* do not vary in some fold: 'b: 6 of 6 neuroids'"):
+            scores = fit_encoding(grams.assign_attrs(eps=np.finfo(np.float32).eps), responses)
+        assert np.isnan(scores.score.sel(op="b")).all()
+        assert np.isfinite(scores.score.sel(op="a")).all()
 
 
 def test_what_is_constant_but_for_rounding_has_no_score():
@@ -428,6 +463,9 @@ class TestCeilings:
         assert np.isnan(scores.normalised.values[0]).tolist() == [True] * 3 + [False] * 3
         assert np.isnan(scores.score_normalised.sel(region="V1", subject="A")).all()
         assert "3 neuroids have nothing that could be explained" in scores.attrs["ceiling_note"]
+        # The score counts a neuroid without anything to explain, so the bound on it does too; subject A has no other
+        # in V1, which leaves B's, and one of two in IT.
+        np.testing.assert_allclose(scores.ceiling_upper.sel(region=["V1", "IT"]), np.sqrt(0.5) * np.array([1, 0.75]))
 
     def test_errors(self, rng):
         features, responses = build_problem(rng)

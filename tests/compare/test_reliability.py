@@ -60,6 +60,16 @@ class TestNcsnr:
         with pytest.warns(RuntimeWarning, match="no ceiling for 1 neuroids, because they do not vary: 'c'"):
             assert np.isnan(compute_ncsnr(responses).values).tolist() == [False, False, True, False]
 
+    def test_too_few_repeats_and_no_noise(self, rng):
+        few = simulate(rng, n=10, repeats=np.where(np.arange(10) < 2, 4, 1))
+        found = compute_ncsnr(few)
+        assert np.isnan(found.values).all()
+        assert found.attrs["note"].startswith("No ceiling")
+        responses = simulate(rng, n=10)
+        responses[:, 1] = [int(s[1:]) for s in responses.stimulus_id.values]
+        with pytest.warns(RuntimeWarning, match="because all presentations of a stimulus are alike.*: 'b'"):
+            assert np.isnan(compute_ncsnr(responses).values).tolist() == [False, True, False, False]
+
     def test_differences_between_sessions_are_noise(self, rng):
         """The caller must z-score per session: NSD users met a ceiling of .068 in place of .26."""
         responses = simulate(rng)
@@ -70,12 +80,14 @@ class TestNcsnr:
 
 
 class TestSplitHalf:
-    @pytest.mark.parametrize("repeats", [2, 4, 5])
+    @pytest.mark.parametrize("repeats", [2, 3, 4, 5, np.tile([2, 5], 2000)])
     def test_planted_signal(self, rng, repeats):
-        used = 2 * (repeats // 2)
-        found = compute_split_half(simulate(rng, n=800, repeats=repeats).isel(neuroid=slice(1, 4)), n_splits=20)
-        np.testing.assert_allclose(found, SIGNAL[1:] ** 2 / (SIGNAL[1:] ** 2 + 1 / used), atol=0.06)
-        assert (found.attrs["kind"], found.attrs["n_repeats"]) == ("reliability", pytest.approx(repeats))
+        found = compute_split_half(simulate(rng, n=4000, repeats=repeats).isel(neuroid=slice(1, 4)), n_splits=20)
+        np.testing.assert_allclose(found, SIGNAL[1:] ** 2 / (SIGNAL[1:] ** 2 + np.mean(1 / repeats)), atol=0.04)
+        assert (found.attrs["kind"], found.attrs["n_repeats"]) == (
+            "reliability",
+            pytest.approx(1 / np.mean(1 / np.asarray(repeats))),
+        )
 
     def test_two_repeats_by_hand(self, rng):
         responses = simulate(rng, n=9, repeats=2).isel(neuroid=[3])
@@ -149,6 +161,25 @@ class TestNormalize:
         scores = self.make(r, kind="r", n_repeats=4)
         for ceiling in (compute_split_half(responses, n_splits=10), compute_ncsnr(responses)):
             np.testing.assert_allclose(normalize_scores(scores, ceiling.reset_coords(drop=True)), 1, atol=0.04)
+
+    def test_neuroids_are_matched_by_id(self, rng):
+        responses = simulate(rng).isel(neuroid=slice(1, 4)).assign_coords(subject=("neuroid", list("ABA")))
+        ceiling = compute_ncsnr(responses)
+        scores = xr.DataArray(
+            rng.random((2, 3)),
+            dims=("op", "neuroid"),
+            coords={"op": ["conv", "relu"], "neuroid_id": ceiling.neuroid_id, "neuroid_subject": ceiling.subject},
+            attrs={"kind": "r", "n_repeats": 3},
+        )
+        share = normalize_scores(scores, ceiling)
+        np.testing.assert_allclose(share, scores.values / np.sqrt(ceiling.values**2 / (ceiling.values**2 + 1 / 3)))
+        xr.testing.assert_identical(normalize_scores(scores, compute_ncsnr(responses[:, [2, 0, 1]])), share)
+        indexed = scores.assign_coords(neuroid=[7, 8, 9])
+        np.testing.assert_array_equal(normalize_scores(indexed, ceiling[::-1]), share)
+        with pytest.raises(LabelError, match="must hold the same 3 neuroids"):
+            normalize_scores(scores, ceiling[:2])
+        with pytest.raises(LabelError, match="must both have 'neuroid_id'"):
+            normalize_scores(scores, ceiling.drop_vars("neuroid_id"))
 
     def test_no_ceiling_excludes(self):
         share = normalize_scores(
