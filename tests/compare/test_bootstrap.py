@@ -165,6 +165,25 @@ def test_one_subject_is_tested_over_stimuli(rng):
     assert scores.freedom.values.tolist() == [9, 9]
 
 
+def test_each_time_bin_as_if_alone(rng):
+    model, brain = build_sides(rng)
+    bins = [brain, build_sides(rng)[1], build_sides(rng)[1]]
+    timed = xr.concat(bins, "time_bin").assign_coords(
+        time_bin=[100, 50, 200], time_bin_start=("time_bin", [95, 45, 195])
+    )
+    found = bootstrap_scores(model, timed, n_bootstrap=30, rng=5)
+    assert found.draws.dims == ("resampled", "bootstrap", "op", "region", "time_bin")
+    assert found.region.values.tolist() == ["V1", "IT"]
+    assert found.time_bin_start.values.tolist() == [95, 45, 195]
+    over_all = ["q", "mean_q"]
+    for time, alone in zip([100, 50, 200], bins, strict=True):
+        expected = bootstrap_scores(model, alone, n_bootstrap=30, rng=5).drop_vars(over_all)
+        xr.testing.assert_allclose(found.sel(time_bin=time, drop=True).drop_vars(over_all), expected)
+    for p, q in ((found.p, found.q), (found.mean_p, found.mean_q)):
+        known = p.notnull().values
+        np.testing.assert_allclose(q.values[known], oracles.discoveries(p.values[known]))
+
+
 def test_blocks_and_order_change_nothing(rng, monkeypatch):
     model, brain = build_sides(rng)
     whole = bootstrap_scores(model, brain, n_bootstrap=20)
