@@ -8,6 +8,7 @@ import xarray as xr
 
 from neurolens.compare.responses import number_labels
 from neurolens.compare.triangles import expand_leading
+from neurolens.errors import InputError
 from neurolens.labels import NEUROID, NEUROID_ID, REGION, SUBJECT, TIME_BIN, get_ids
 
 
@@ -55,6 +56,12 @@ def merge_bins(responses: xr.DataArray) -> xr.DataArray:
         at = [f"{label} at {i % n}" for i, label in enumerate(known)]
         flat = flat.drop_vars(name).assign_coords({name: (NEUROID, np.array(at, dtype=object))})
     return flat
+
+
+def refuse_bins(scores: xr.Dataset, function: str) -> None:
+    """Raise InputError if ``scores`` have time bins, which ``function`` does not take."""
+    if TIME_BIN in scores.dims:
+        raise InputError(f"{function} takes one time bin. Select with scores.isel(time_bin=0, drop=True).")
 
 
 def _open_levels(responses: xr.DataArray) -> xr.DataArray:

@@ -5,14 +5,19 @@ import pytest
 import xarray as xr
 
 from neurolens.compare import (
+    assign_regions,
+    bootstrap_scores,
+    compare_ops,
     compare_rdms,
     compute_ncsnr,
     compute_rdm_ceilings,
     compute_rdms,
     fit_encoding,
+    locate_peaks,
     permute_encoding,
+    to_rsatoolbox_result,
 )
-from neurolens.errors import LabelError
+from neurolens.errors import InputError, LabelError
 
 IDS = [f"s{i}" for i in range(24)]
 
@@ -118,6 +123,19 @@ def test_times_that_repeat_are_refused(features, responses):
     for call in (fit_encoding, permute_encoding):
         with pytest.raises(LabelError, match="the 'time_bin' labels of responses must be unique, but these repeat: 70"):
             call(features, responses.assign_coords(time_bin=[70, 70, 90]))
+
+
+def test_what_takes_one_time_says_so(features, responses):
+    brains = compute_rdms(responses, metric="euclidean")
+    models = compute_rdms(features).expand_dims(op=["a"])
+    scores = bootstrap_scores(models, brains, n_bootstrap=3)
+    for call in (compare_ops, locate_peaks, assign_regions, to_rsatoolbox_result):
+        more = (models,) if call is to_rsatoolbox_result else ()
+        message = rf"{call.__name__} takes one time bin\. Select with scores\.isel\(time_bin=0, drop=True\)"
+        with pytest.raises(InputError, match=message):
+            call(scores, *more)
+    for call in (compare_ops, locate_peaks):
+        call(scores.isel(time_bin=1, drop=True))
 
 
 def test_a_ceiling_is_matched_by_its_times(features, responses):
