@@ -35,7 +35,8 @@ def assign_regions(
         From ``compare_rdms`` or ``fit_encoding``, with ``n_splits`` above 0: ``split_score`` (split, half, op, region),
         ``score_mean`` (op, region), ``bootstrap_mean`` (bootstrap, op, region). Any unit.
     rdms : (model_rdms, brain_rdms), optional
-        Those the scores were made from; with them the held-out score gets an interval. Not for encoding scores.
+        Those the scores were made from, of 7 stimuli or more; with them the held-out score gets an interval. Not for
+        encoding scores.
     control : sequence of Dataset
         Scores of the same regions for models with random weights (``randomize``), one per seed, made like ``scores``.
     depth : mapping of op to number, optional

@@ -53,7 +53,7 @@ def compare_rdms(
     comparator : str
         A key of ``COMPARATORS``.
     n_bootstrap : int
-        Draws of stimuli with replacement; 0 gives NaN intervals.
+        Draws of stimuli with replacement, of 4 or more; 0 gives NaN intervals.
     n_splits : int
         Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves them out.
     confidence : float

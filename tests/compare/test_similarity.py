@@ -208,8 +208,8 @@ def test_without_draws(rng):
 
 
 def test_draws_without_a_score_are_left_out(rng):
-    # Among draws of 3 stimuli many hold only two different ones: one pair, of which nothing can be correlated.
-    model, brain = build_sides(rng, 3)
+    # Among draws of 4 stimuli many hold only two different ones: one pair, of which nothing can be correlated.
+    model, brain = build_sides(rng, 4)
     scores = compare_rdms(model, brain, n_bootstrap=60, n_splits=0)
     assert np.isnan(scores.bootstrap_mean.sel(region="V1").values).any()
     assert np.isfinite(scores.mean_ci_low.values).all()
@@ -423,6 +423,14 @@ class TestErrors:
     def test_too_few_stimuli_for_halves(self, rng):
         with pytest.raises(InputError, match=r"half splits need at least 6 stimuli.*got 5. Pass n_splits=0"):
             compare_rdms(*build_sides(rng, 5))
+
+    def test_too_few_stimuli_for_draws(self, rng):
+        sides = build_sides(rng, 3)
+        with pytest.raises(InputError, match=r"needs at least 4 stimuli, got 3\. Pass more, n_bootstrap=0 to compare_"):
+            compare_rdms(*sides, n_splits=0)
+        assert np.isnan(compare_rdms(*sides, **QUICK).mean_ci_low).all()
+        four = compare_rdms(*build_sides(rng, 4), n_splits=0)
+        assert (four.mean_ci_high > four.mean_ci_low).all()
 
     def test_unknown_comparator(self, rng):
         with pytest.raises(UnknownNameError, match=r"no comparator named 'spearmann'. Closest: 'spearman'"):
