@@ -19,8 +19,9 @@ from neurolens.compare.whitening import expand_pairs
 from neurolens.errors import LabelError
 from neurolens.labels import OP, REGION, TIME_BIN, list_names
 
-# Numbers in the permuted squares that one block holds.
+# Numbers in the squares that one block holds: permuted ones of regions, and those of ops that meet them.
 BLOCK_NUMBERS = 2**23
+BLOCK_OPS = 2**25
 
 
 def permute_scores(
@@ -129,17 +130,18 @@ def score_embedded(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, com
     """
     n_ops, n_regions, n = len(model.ops), len(brain.regions), orders.shape[1]
     embed = EMBEDDINGS[comparator]
-    x = embed(model.pairs).reshape(n_ops, -1)
     y = np.full((n_regions, n, n), np.nan)
     for region, here in enumerate(brain.present):
         if here.any():
             y[region] = embed(brain.pairs[region, here]).mean(axis=0)
     scores = np.empty((len(orders), n_ops, n_regions))
-    step = max(1, BLOCK_NUMBERS // y.size)
-    for start in range(0, len(orders), step):
-        block = orders[start : start + step]
-        moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
-        scores[start : start + step] = (x @ moved.T).reshape(n_ops, n_regions, -1).transpose(2, 0, 1)
+    step, width = max(1, BLOCK_NUMBERS // y.size), max(1, BLOCK_OPS // n**2)
+    for ops in (slice(low, low + width) for low in range(0, n_ops, width)):
+        x = embed(model.pairs[ops]).reshape(-1, n * n)
+        for start in range(0, len(orders), step):
+            block = orders[start : start + step]
+            moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
+            scores[start : start + step, ops] = (x @ moved.T).reshape(len(x), n_regions, -1).transpose(2, 0, 1)
     return scores
 
 

@@ -94,7 +94,8 @@ def compare_rdms(
     distance 0). A draw of fewer than three different stimuli, or in which a score is undefined, is left out of its
     interval.
     Time O(draws ops brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
-    ``n_bootstrap`` small); memory is bounded by blocks, plus ``bootstrap_mean``.
+    ``n_bootstrap`` small). Memory: half of the squares of all RDMs, as float64; the result, mostly ``bootstrap_mean``
+    and ``split_subject_score``; and a block of ops, some hundreds of MB, however many there are.
 
     References
     ----------

@@ -174,10 +174,11 @@ def test_planted_chain_is_one_cluster(rng):
     assert (found.p_max[:2] <= 0.02).all()
 
 
-def test_blocks_do_not_change_numbers(rng, monkeypatch):
+@pytest.mark.parametrize(("block", "size"), [("BLOCK_NUMBERS", 1), ("BLOCK_OPS", 1), ("BLOCK_OPS", 200)])
+def test_blocks_do_not_change_numbers(rng, monkeypatch, block, size):
     model, brain = build_sides(rng)
     whole = permute_scores(model, brain, n_permutations=9)
-    monkeypatch.setattr(permutation, "BLOCK_NUMBERS", 1)
+    monkeypatch.setattr(permutation, block, size)
     xr.testing.assert_allclose(permute_scores(model, brain, n_permutations=9), whole)
 
 
