@@ -1,5 +1,8 @@
 """Scores with intervals and p values for new stimuli and new subjects at once."""
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -8,8 +11,9 @@ from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.resampling import RESAMPLED, draw_stimuli, draw_subjects
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
 from neurolens.compare.similarity import compare_draws, count_ops, read_sides, warn_undefined
+from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import mean_subjects
-from neurolens.labels import OP, REGION, SUBJECT
+from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN
 
 RESAMPLE = "resampled"
 
@@ -32,7 +36,8 @@ def bootstrap_scores(
     Parameters
     ----------
     model_rdms, brain_rdms : DataArray
-        As for ``compare_rdms``. To compare models, concatenate their RDMs along "op" under names of their own.
+        As for ``compare_rdms``. To compare models, concatenate their RDMs along "op" under names of their own. With
+        ``time_bin`` besides, every result that has region has time_bin too; all share the draws of stimuli.
     comparator : str
         A key of ``COMPARATORS``.
     n_bootstrap : int
@@ -48,21 +53,23 @@ def bootstrap_scores(
         ``score``, ``ci_low``, ``ci_high``, ``p``, ``q`` (op, region, subject): for new stimuli, that subject.
         ``score_mean``, ``mean_ci_low``, ``mean_ci_high``, ``mean_p``, ``mean_q`` (op, region): mean over the subjects
         that have the region, for new stimuli and new subjects; for new stimuli only where a region has one subject.
-        p: one-sided, of a score above 0; q: Benjamini-Hochberg over all ops, regions (and subjects).
+        p: one-sided, of a score above 0, NaN where it does not vary over draws; q: Benjamini-Hochberg over all ops,
+        regions, time bins (and subjects).
         ``freedom``, ``n_subjects``, ``ceiling_lower``, ``ceiling_upper`` (region). ``draws`` (resampled, bootstrap,
         op, region): means under "both", "subjects", "stimuli". Unit of scores: that of the comparator, in [-1, 1].
 
     Raises
     ------
     InputError, LabelError, UnknownNameError
-        As for ``compare_rdms``; ``n_bootstrap`` below 2.
+        As for ``compare_rdms``; ``n_bootstrap`` below 2; fewer than 4 stimuli.
 
     Notes
     -----
     Drawing stimulus i c_i times is a weight c_i c_j on the pair (i, j), so no RDM is ever copied; pairs of a stimulus
     with its own copy are dropped, and draws of fewer than three different stimuli left out. With few subjects the
     interval is wide, as it should be: report each subject too. A cosine of dissimilarities is above 0 for any two
-    RDMs, so its p says nothing: use ``permute_scores``. Time O(draws ops brains n^2), three bootstraps for one.
+    RDMs, so its p says nothing: use ``permute_scores``. Time O(draws ops brains n^2), three bootstraps for one; memory
+    is mostly ``draws``, 24 bytes per draw, op, region and time.
 
     References
     ----------
@@ -83,6 +90,9 @@ def bootstrap_scores(
     >>> scores.mean_p.dims, bool(scores.mean_p[0, 0] < 0.05), int(scores.freedom[0])
     (('op', 'region'), True, 2)
     """
+    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
+        again: Any = {"comparator": comparator, "n_bootstrap": n_bootstrap, "confidence": confidence, "rng": rng}
+        return compare_bins(partial(bootstrap_scores, model_rdms, **again), brain_rdms)
     kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, n_ops, present = len(model.ids), len(model.ops), brain.present
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)

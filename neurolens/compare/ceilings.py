@@ -1,11 +1,13 @@
 """Noise ceilings: how similar to the subjects the best possible model would be."""
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.comparators import Comparator, compare_whole, find_comparator
 from neurolens.compare.settings import warn_user
-from neurolens.compare.timing import merge_time, split_time
+from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import BrainPairs, mean_subjects, take_brain_pairs
 from neurolens.labels import REGION, SUBJECT, TIME_BIN, list_names
 
@@ -71,8 +73,7 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     (0.5, 0.866)
     """
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        flat, timed = merge_time(brain_rdms)
-        return split_time(compute_rdm_ceilings(flat, comparator=comparator), timed)
+        return compare_bins(partial(compute_rdm_ceilings, comparator=comparator), brain_rdms)
     return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator), comparator)
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurolens.compare import resampling
 from neurolens.compare.settings import find_ops, put_on
+from neurolens.compare.timing import refuse_bins
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION
 
@@ -38,7 +39,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Raises
     ------
     InputError
-        ``scores`` holds no draws, or only one.
+        ``scores`` holds no draws, or only one; there are several time bins.
     LabelError
         ``groups`` names an op that ``scores`` lacks, or none at all.
 
@@ -63,6 +64,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     >>> float(found.difference.sel(op="relu", op_2="conv", region="IT").round(1))
     0.6
     """
+    refuse_bins(scores, "compare_ops")
     drawn = "draws" if "draws" in scores else "bootstrap_mean"
     if drawn not in scores or scores.sizes["bootstrap"] < 2:
         raise InputError(

@@ -145,7 +145,7 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
         gram[place], _ = compute_gram(values)
         # NumPy sums contiguous rows pairwise; by a rougher sum a constant row could seem to vary.
         row_sum[place] = values.sum(axis=1)
-        count[place] = member.sum()
+        count[place] = len(member)
     lead = tuple(read.labels)
     return xr.Dataset(
         {

@@ -9,6 +9,7 @@ import xarray as xr
 from neurolens.compare.accuracy import correlate_columns
 from neurolens.compare.comparators import rank_rows
 from neurolens.compare.settings import find_ops, put_on
+from neurolens.compare.timing import refuse_bins
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION
@@ -36,7 +37,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     Raises
     ------
     InputError
-        ``scores`` holds no draws, or a depth is not a finite number.
+        ``scores`` holds no draws, or several time bins; a depth is not a finite number.
     LabelError
         ``depth`` names an op that ``scores`` lacks, or none.
 
@@ -56,6 +57,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     >>> peaks.peak_depth.values.tolist(), round(float(peaks.hierarchy), 2)
     ([0.0, 0.5, 1.0], 1.0)
     """
+    refuse_bins(scores, "locate_peaks")
     if "draws" not in scores and "bootstrap_mean" not in scores:
         raise InputError("scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_scores returns.")
     draws = scores["draws"].sel(resampled="both") if "draws" in scores else scores["bootstrap_mean"]

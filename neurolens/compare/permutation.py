@@ -1,6 +1,8 @@
 """Is there any similarity at all? Permutation of the stimuli, over many ops and regions, and on the graph."""
 
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,13 +13,15 @@ from neurolens.compare.embeddings import EMBEDDINGS
 from neurolens.compare.resampling import control_discoveries
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
 from neurolens.compare.similarity import read_sides, warn_undefined
+from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects
 from neurolens.compare.whitening import expand_pairs
 from neurolens.errors import LabelError
-from neurolens.labels import OP, REGION, list_names
+from neurolens.labels import OP, REGION, TIME_BIN, list_names
 
-# Numbers in the permuted squares that one block holds.
+# Numbers in the squares that one block holds: permuted ones of regions, and those of ops that meet them.
 BLOCK_NUMBERS = 2**23
+BLOCK_OPS = 2**25
 
 
 def permute_scores(
@@ -32,13 +36,14 @@ def permute_scores(
 ) -> xr.Dataset:
     """Test of no relation between each op and each region, by permuting the stimuli of the brain RDMs.
 
-    A permutation moves rows and columns together, the same in all regions and subjects, so pairs that share a
+    A permutation moves rows and columns together, the same in all regions, times and subjects, so pairs that share a
     stimulus and the dependence among regions stay as they are. p = (1 + hits) / (1 + permutations), one-sided.
 
     Parameters
     ----------
     model_rdms, brain_rdms : DataArray
-        As for ``compare_rdms``. To test one subject, select it.
+        As for ``compare_rdms``. To test one subject, select it. With ``time_bin`` besides, every result has it too,
+        and whatever is over all regions is over all regions and times; clusters do not reach from one time to another.
     comparator : str
         A key of ``COMPARATORS``.
     edges : iterable of (op, op)
@@ -72,7 +77,7 @@ def permute_scores(
     over all regions. It says that the region is related to some op in the cluster, not to which, nor where the cluster
     ends. ``benchmarks/simulate.py`` measures its error rate. The null is that no stimulus of one side belongs to a
     stimulus of the other: a low p says that there is a relation, not that it is specific. Time
-    O(permutations ops regions n^2).
+    O(permutations ops regions n^2), memory O(permutations ops regions); time bins count as regions do.
 
     References
     ----------
@@ -90,6 +95,10 @@ def permute_scores(
     >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
     (('op', 'region'), 0.01)
     """
+    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
+        again: Any = {"comparator": comparator, "edges": edges, "cluster_p": cluster_p, "rng": rng}
+        again["n_permutations"] = n_permutations
+        return compare_bins(partial(permute_scores, model_rdms, **again), brain_rdms)
     _, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_share(cluster_p, "cluster_p", 0.05)
@@ -121,17 +130,18 @@ def score_embedded(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, com
     """
     n_ops, n_regions, n = len(model.ops), len(brain.regions), orders.shape[1]
     embed = EMBEDDINGS[comparator]
-    x = embed(model.pairs).reshape(n_ops, -1)
     y = np.full((n_regions, n, n), np.nan)
     for region, here in enumerate(brain.present):
         if here.any():
             y[region] = embed(brain.pairs[region, here]).mean(axis=0)
     scores = np.empty((len(orders), n_ops, n_regions))
-    step = max(1, BLOCK_NUMBERS // y.size)
-    for start in range(0, len(orders), step):
-        block = orders[start : start + step]
-        moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
-        scores[start : start + step] = (x @ moved.T).reshape(n_ops, n_regions, -1).transpose(2, 0, 1)
+    step, width = max(1, BLOCK_NUMBERS // y.size), max(1, BLOCK_OPS // n**2)
+    for ops in (slice(low, low + width) for low in range(0, n_ops, width)):
+        x = embed(model.pairs[ops]).reshape(-1, n * n)
+        for start in range(0, len(orders), step):
+            block = orders[start : start + step]
+            moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
+            scores[start : start + step, ops] = (x @ moved.T).reshape(len(x), n_regions, -1).transpose(2, 0, 1)
     return scores
 
 

@@ -8,9 +8,10 @@ import xarray as xr
 from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.peaks import find_peaks, locate_peaks
 from neurolens.compare.settings import put_on, warn_user
+from neurolens.compare.timing import refuse_bins
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, TIME_BIN, align_stimuli, list_names
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names
 
 NEEDED = ("split_score", "score_mean", "bootstrap_mean")
 
@@ -34,7 +35,8 @@ def assign_regions(
         From ``compare_rdms`` or ``fit_encoding``, with ``n_splits`` above 0: ``split_score`` (split, half, op, region),
         ``score_mean`` (op, region), ``bootstrap_mean`` (bootstrap, op, region). Any unit.
     rdms : (model_rdms, brain_rdms), optional
-        Those the scores were made from; with them the held-out score gets an interval. Not for encoding scores.
+        Those the scores were made from, of 7 stimuli or more; with them the held-out score gets an interval. Not for
+        encoding scores.
     control : sequence of Dataset
         Scores of the same regions for models with random weights (``randomize``), one per seed, made like ``scores``.
     depth : mapping of op to number, optional
@@ -95,8 +97,7 @@ def assign_regions(
     >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
     (['conv'], [0.5], [0.3])
     """
-    if TIME_BIN in scores.dims:
-        raise InputError("assign_regions takes one time bin. Select with scores.isel(time_bin=0, drop=True).")
+    refuse_bins(scores, "assign_regions")
     missing = [name for name in NEEDED if name not in scores]
     n_splits = scores.sizes.get("split", 0)
     if missing or n_splits == 0:

@@ -7,12 +7,22 @@ new stimuli and new subjects at once. Axes: d draws, m ops, s subjects.
 import numpy as np
 from scipy.stats import false_discovery_control, t
 
+from neurolens.errors import InputError
+
 # What was drawn anew, in the order of the first axis of the arrays below.
 RESAMPLED = ("both", "subjects", "stimuli")
 
 
 def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each stimulus occurs in each of ``size`` draws with replacement, (d, n)."""
+    """Return how often each stimulus occurs in each of ``size`` draws with replacement, (d, n).
+
+    Of three stimuli, all draws with three different ones are the same.
+    """
+    if size and n_stimuli < 4:
+        raise InputError(
+            f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, n_bootstrap=0 to compare_rdms, or no "
+            "rdms= to assign_regions, which draws from half of the stimuli."
+        )
     return rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=size)
 
 
@@ -92,8 +102,9 @@ def infer_mean(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (low, high) of the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
 
-    p is NaN where the variance is 0.
+    p is NaN where the variance is 0, or no more than rounding of ``estimate``.
     """
+    variance = np.where(variance <= 1e-13 * estimate**2, 0.0, variance)
     reach = t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance)
     ratio = estimate / np.sqrt(np.where(variance > 0, variance, np.nan))
     p = 2 * t.sf(np.abs(ratio), freedom) if two_sided else t.sf(ratio, freedom)

@@ -20,8 +20,8 @@ class Responses(NamedTuple):
     """``values`` (presentation, neuroid, time_bin) and what its axes mean.
 
     ``ids`` are the stimuli in order of appearance, ``codes`` (presentation,) the place of each in them. ``labels`` has
-    those of each of region and subject that is known, ``members`` a mask (neuroid,) for each place among them that is
-    not empty; ``time`` the coordinates of time bins, or none.
+    those of each of region and subject that is known, ``members`` the neuroids of each place among them that has any;
+    ``time`` the coordinates of time bins, or none.
     """
 
     values: np.ndarray
@@ -38,7 +38,7 @@ class Targets(NamedTuple):
 
     ``usable`` (neuroid,) is False for those that are NaN somewhere or never vary. ``n_repeats`` is the number of
     presentations behind a value, the harmonic mean where it differs. ``groups`` holds the (region, subject) that exist,
-    with a mask of their neuroids. ``coords`` are the labels along neuroid; "region" and "subject" become
+    with the places of their neuroids. ``coords`` are the labels along neuroid; "region" and "subject" become
     "neuroid_region" and "neuroid_subject", because the answer has dimensions of those names.
     """
 
@@ -55,7 +55,8 @@ class Targets(NamedTuple):
     @property
     def columns(self) -> list[np.ndarray]:
         """The places of each group among the usable neuroids."""
-        return [np.flatnonzero(group[self.usable]) for group in self.groups.values()]
+        place = np.cumsum(self.usable) - 1
+        return [place[group[self.usable[group]]] for group in self.groups.values()]
 
 
 def number_labels(column: Any, name: str = "labels") -> tuple[np.ndarray, np.ndarray]:
@@ -195,14 +196,16 @@ def _open_responses(responses: xr.DataArray, *more: str) -> tuple[xr.DataArray, 
 
 
 def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str, list], Places]:
-    """Return the labels of each of ``columns`` and the neuroids at each place among them that has any."""
+    """Return the labels of each of ``columns`` and which neuroids are at each place among them that has any."""
     numbered = {
         dim: number_labels(np.broadcast_to(column, n_neuroids), f"{dim!r} of neuroids")
         for dim, column in columns.items()
     }
     places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
-    occupied = sorted(set(map(tuple, places.T.tolist())))
-    members = {place: np.all(np.array(place) == places.T, axis=1) for place in occupied}
+    # One row more, all alike, for neuroids without any label.
+    order = np.lexsort([np.zeros(n_neuroids), *places[::-1]])
+    new = (np.diff(places[:, order]) != 0).any(axis=0)
+    members = {tuple(places[:, group[0]].tolist()): group for group in np.split(order, np.flatnonzero(new) + 1)}
     return {dim: known.tolist() for dim, (_, known) in numbered.items()}, members
 
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurolens.compare.comparators import COMPARATORS
 from neurolens.compare.resampling import RESAMPLED, count_freedom, covary_means
+from neurolens.compare.timing import refuse_bins
 from neurolens.compare.triangles import take_model_pairs
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, align_stimuli, suggest_name
@@ -40,7 +41,7 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
     ------
     InputError
         Scores are not those of ``bootstrap_scores``; no region is named among several; the region has one subject, or
-        an op without a score.
+        an op without a score; there are several time bins.
     UnknownNameError
         There is no such region.
     LabelError
@@ -67,6 +68,7 @@ def to_rsatoolbox_result(scores: xr.Dataset, model_rdms: xr.DataArray, *, region
     from rsatoolbox.inference import Result
     from rsatoolbox.model import ModelFixed
 
+    refuse_bins(scores, "to_rsatoolbox_result")
     if "draws" not in scores:
         raise InputError(
             f"a result of rsatoolbox needs draws of stimuli and subjects, got scores with {list(scores.data_vars)}. "

@@ -1,5 +1,6 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from neurolens.compare.comparators import Comparator, compare_pairs, find_compar
 from neurolens.compare.resampling import draw_stimuli
 from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on, warn_user
 from neurolens.compare.shards import map_ops
-from neurolens.compare.timing import merge_time, split_time
+from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
 from neurolens.compare.weights import percentile_interval
 from neurolens.errors import InputError
@@ -52,7 +53,7 @@ def compare_rdms(
     comparator : str
         A key of ``COMPARATORS``.
     n_bootstrap : int
-        Draws of stimuli with replacement; 0 gives NaN intervals.
+        Draws of stimuli with replacement, of 4 or more; 0 gives NaN intervals.
     n_splits : int
         Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves them out.
     confidence : float
@@ -93,7 +94,8 @@ def compare_rdms(
     distance 0). A draw of fewer than three different stimuli, or in which a score is undefined, is left out of its
     interval.
     Time O(draws ops brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
-    ``n_bootstrap`` small); memory is bounded by blocks, plus ``bootstrap_mean``.
+    ``n_bootstrap`` small). Memory: half of the squares of all RDMs, as float64; the result, mostly ``bootstrap_mean``
+    and ``split_subject_score``; and a block of ops, some hundreds of MB, however many there are.
 
     References
     ----------
@@ -125,8 +127,7 @@ def compare_rdms(
     if client is not None:
         return map_ops(client, compare_rdms, model_rdms, rng=rng, brain_rdms=brain_rdms, **settings)
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        flat, timed = merge_time(brain_rdms)
-        return split_time(compare_rdms(model_rdms, flat, rng=rng, **settings), timed)
+        return compare_bins(partial(compare_rdms, model_rdms, rng=rng, **settings), brain_rdms)
     kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
     for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):

@@ -8,24 +8,21 @@ import xarray as xr
 
 from neurolens.compare.responses import number_labels
 from neurolens.compare.triangles import expand_leading
+from neurolens.errors import InputError
 from neurolens.labels import NEUROID, NEUROID_ID, REGION, SUBJECT, TIME_BIN, get_ids
 
 
-def merge_time(rdms: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return ``rdms`` with region and time_bin as one dimension "region", and ``rdms`` with both labelled."""
+def compare_bins(compare: Callable[[xr.DataArray], xr.Dataset], rdms: xr.DataArray) -> xr.Dataset:
+    """Return what ``compare`` makes of ``rdms`` (..., time_bin); to it each region at each time is a region."""
     rdms = expand_leading(rdms, {REGION: "brain"})
     if TIME_BIN not in rdms.coords:
         rdms = rdms.assign_coords({TIME_BIN: np.arange(rdms.sizes[TIME_BIN])})
     regions, times = (get_ids(rdms, dim, "brain_rdms") for dim in (REGION, TIME_BIN))
     flat = rdms.drop_vars([REGION, TIME_BIN]).rename({REGION: "place"})
     flat = flat.stack({REGION: ("place", TIME_BIN)}, create_index=False)
-    return flat.assign_coords({REGION: [f"{region} at {time}" for region in regions for time in times]}), rdms
-
-
-def split_time(scores: xr.Dataset, rdms: xr.DataArray) -> xr.Dataset:
-    """Return ``scores`` with the dimension region taken apart into (region, time_bin), labelled as ``rdms`` are."""
-    parted = _part(scores.drop_vars(REGION), REGION, rdms.sizes[TIME_BIN])
-    return parted.assign_coords({REGION: rdms[REGION].values, **_list_coords(rdms, TIME_BIN)})
+    scores = compare(flat.assign_coords({REGION: [f"{region} at {time}" for region in regions for time in times]}))
+    parted = _part(scores.drop_vars(REGION), REGION, len(times))
+    return parted.assign_coords({REGION: regions, **_list_coords(rdms, TIME_BIN)})
 
 
 def fit_bins(fit: Callable[[xr.DataArray], xr.Dataset], responses: xr.DataArray) -> xr.Dataset:
@@ -59,6 +56,12 @@ def merge_bins(responses: xr.DataArray) -> xr.DataArray:
         at = [f"{label} at {i % n}" for i, label in enumerate(known)]
         flat = flat.drop_vars(name).assign_coords({name: (NEUROID, np.array(at, dtype=object))})
     return flat
+
+
+def refuse_bins(scores: xr.Dataset, function: str) -> None:
+    """Raise InputError if ``scores`` have time bins, which ``function`` does not take."""
+    if TIME_BIN in scores.dims:
+        raise InputError(f"{function} takes one time bin. Select with scores.isel(time_bin=0, drop=True).")
 
 
 def _open_levels(responses: xr.DataArray) -> xr.DataArray:

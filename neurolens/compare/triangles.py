@@ -97,18 +97,28 @@ def expand_leading(array: xr.DataArray, defaults: dict[str, str]) -> xr.DataArra
 
 
 def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:
-    """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares."""
+    """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares.
+
+    Beside ``rdms`` and the result, only what one op or region needs is in memory.
+    """
     check_count(ids, name)
     check_real(rdms, name)
-    squares = align_stimuli(rdms, ids.tolist(), name=name, other=other).values.astype(np.float64, copy=False)
+    numbered = (rdms[dim].copy(data=np.arange(rdms.sizes[dim])) for dim in (STIMULUS, STIMULUS_2))
+    rows, columns = (align_stimuli(x, ids.tolist(), name=name, other=other).values for x in numbered)
     first, second = np.triu_indices(len(ids), 1)
-    pairs, mirrored = squares[..., first, second], squares[..., second, first]
-    if np.isinf(pairs).any():
-        raise InputError(f"{name} must be finite, but some dissimilarities are infinite. Drop or repair those first.")
-    slack = TOLERANCE * np.nanmax(np.abs(pairs), initial=0.0)
-    symmetric = np.allclose(pairs, mirrored, rtol=0, atol=slack, equal_nan=True)
-    diagonal = np.nanmax(np.abs(np.diagonal(squares, axis1=-2, axis2=-1)), initial=0.0)
-    if not symmetric or diagonal > slack:
+    places = ((rows[first], columns[second]), (rows[second], columns[first]), (rows, columns))
+    pairs = np.empty((*rdms.shape[:-2], len(first)))
+    # Over all squares: the largest dissimilarity, difference between the triangles and number on the diagonal.
+    largest = np.zeros(3)
+    for squares, upper in zip(rdms.values, pairs, strict=True):
+        upper[:], lower, diagonal = (squares[..., i, j].astype(np.float64) for i, j in places)
+        if np.isinf(upper).any():
+            what = "some dissimilarities are infinite"
+            raise InputError(f"{name} must be finite, but {what}. Drop or repair those first.")
+        gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
+        largest = np.fmax(largest, [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)])
+    slack, symmetric = TOLERANCE * largest[0], largest[1] <= TOLERANCE * largest[0]
+    if not symmetric or largest[2] > slack:
         what, fix = ("zero on the diagonal", "1 - x for similarities") if symmetric else ("symmetric", "(x + x.T) / 2")
         raise InputError(f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}.")
     return pairs

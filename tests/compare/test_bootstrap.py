@@ -6,7 +6,7 @@ import scipy.stats
 import xarray as xr
 from rsatoolbox.inference import eval_dual_bootstrap
 from rsatoolbox.model import ModelFixed
-from squares import draw_square, label_squares
+from squares import draw_square, label_squares, measure_square
 
 from neurolens.compare import COMPARATORS, bootstrap, bootstrap_scores, compare_ops, to_rsatoolbox, to_rsatoolbox_result
 from neurolens.compare.resampling import (
@@ -165,6 +165,25 @@ def test_one_subject_is_tested_over_stimuli(rng):
     assert scores.freedom.values.tolist() == [9, 9]
 
 
+def test_each_time_bin_as_if_alone(rng):
+    model, brain = build_sides(rng)
+    bins = [brain, build_sides(rng)[1], build_sides(rng)[1]]
+    timed = xr.concat(bins, "time_bin").assign_coords(
+        time_bin=[100, 50, 200], time_bin_start=("time_bin", [95, 45, 195])
+    )
+    found = bootstrap_scores(model, timed, n_bootstrap=30, rng=5)
+    assert found.draws.dims == ("resampled", "bootstrap", "op", "region", "time_bin")
+    assert found.region.values.tolist() == ["V1", "IT"]
+    assert found.time_bin_start.values.tolist() == [95, 45, 195]
+    over_all = ["q", "mean_q"]
+    for time, alone in zip([100, 50, 200], bins, strict=True):
+        expected = bootstrap_scores(model, alone, n_bootstrap=30, rng=5).drop_vars(over_all)
+        xr.testing.assert_allclose(found.sel(time_bin=time, drop=True).drop_vars(over_all), expected)
+    for p, q in ((found.p, found.q), (found.mean_p, found.mean_q)):
+        known = p.notnull().values
+        np.testing.assert_allclose(q.values[known], oracles.discoveries(p.values[known]))
+
+
 def test_blocks_and_order_change_nothing(rng, monkeypatch):
     model, brain = build_sides(rng)
     whole = bootstrap_scores(model, brain, n_bootstrap=20)
@@ -206,6 +225,15 @@ def test_ops_that_never_differ_have_no_p(rng):
     assert compare_ops(bootstrap_scores(twins, brain, n_bootstrap=20)).p.isnull().all()
 
 
+@pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"rho-a", "tau-a"}))
+def test_a_score_that_never_varies_has_no_p(rng, comparator):
+    """The best score there is, in every draw the same up to rounding; rho-a and tau-a fall with pairs drawn twice."""
+    square = measure_square(rng, rng.normal(size=(9, 3)), rng.normal(size=(3, 5)), 0.1)
+    scores = bootstrap_scores(label_squares(square / 3), label_squares(square), comparator=comparator, n_bootstrap=20)
+    assert np.isnan([scores.p.item(), scores.mean_p.item(), scores.q.item(), scores.mean_q.item()]).all()
+    assert scores.mean_ci_low.item() == scores.mean_ci_high.item() == scores.score_mean.item()
+
+
 def test_discoveries():
     p = np.array([[0.01, np.nan], [0.04, 0.03]])
     np.testing.assert_allclose(control_discoveries(p)[[0, 1, 1], [0, 0, 1]], oracles.discoveries([0.01, 0.04, 0.03]))
@@ -233,6 +261,9 @@ def test_errors(rng):
     scores = bootstrap_scores(model, brain, n_bootstrap=10)
     with pytest.raises(InputError, match="n_bootstrap must be a whole number, 2 or more, got 1"):
         bootstrap_scores(model, brain, n_bootstrap=1)
+    three = {"stimulus": slice(3), "stimulus_2": slice(3)}
+    with pytest.raises(InputError, match=r"a bootstrap needs at least 4 stimuli, got 3\. Pass more"):
+        bootstrap_scores(model.isel(three), brain.isel(three))
     with pytest.raises(InputError, match=r"confidence must lie between 0 and 1, got 95"):
         bootstrap_scores(model, brain, confidence=95)
     with pytest.raises(UnknownNameError, match="no comparator named 'pearsons'"):

@@ -31,31 +31,23 @@ def draw_orders(n, n_permutations, seed=0):
     return [list(range(n))] + [rng.permutation(n).tolist() for _ in range(n_permutations)]
 
 
+def score_slowly(model, brain, comparator, orders):
+    """Return means over subjects (order, op, region), rows and columns permuted by hand."""
+    similarity, scores = oracles.SIMILARITIES[comparator], np.empty((len(orders), 4, 2))
+    for (k, m, region), _ in np.ndenumerate(scores):
+        moved = [y[np.ix_(orders[k], orders[k])] for y in brain.values[region, : (2, 1)[region]]]
+        x = oracles.triangle(model.values[m])
+        scores[k, m, region] = oracles.mean([similarity(x, oracles.triangle(y)) for y in moved])
+    return scores
+
+
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"bures"}))
 def test_slow_loop(rng, comparator, ties):
     """Scores of squares whose rows and columns were permuted by hand, and how many reach the observed one."""
     model, brain = build_sides(rng, 6, ties=ties)
     found = permute_scores(model, brain, comparator=comparator, n_permutations=19)
-    scores = np.array(
-        [
-            [
-                [
-                    oracles.mean(
-                        [
-                            oracles.SIMILARITIES[comparator](
-                                oracles.triangle(x), oracles.triangle(y[np.ix_(order, order)])
-                            )
-                            for y in brain.values[region, :members]
-                        ]
-                    )
-                    for region, members in ((0, 2), (1, 1))
-                ]
-                for x in model.values
-            ]
-            for order in draw_orders(6, 19)
-        ]
-    )
+    scores = score_slowly(model, brain, comparator, draw_orders(6, 19))
     np.testing.assert_allclose(found.score_mean, scores[0], atol=1e-12)
     np.testing.assert_allclose(found.null_mean, scores.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(found.null_sd, scores.std(axis=0), atol=1e-12)
@@ -105,6 +97,38 @@ def test_clusters_of_a_slow_loop(rng):
     np.testing.assert_array_equal(found.p_cluster.isnull(), ~inside[0])
 
 
+def test_one_maximum_over_regions_and_times(rng):
+    """Each time bin as if alone, but for q, p_max and p_cluster, which slow loops find over all of them."""
+    (model, first), (_, second) = build_sides(rng, 6), build_sides(rng, 6)
+    settings = {"n_permutations": 19, "edges": CHAIN, "cluster_p": 0.4, "rng": 0}
+    timed = xr.concat([first, second], "time_bin").assign_coords(time_bin=[50, 20])
+    found = permute_scores(model, timed, **settings)
+    assert found.p.dims == ("op", "region", "time_bin")
+    kept = ["score_mean", "null_mean", "null_sd", "p", "cluster"]
+    for time, brain in ((50, first), (20, second)):
+        xr.testing.assert_allclose(
+            found[kept].sel(time_bin=time, drop=True), permute_scores(model, brain, **settings)[kept]
+        )
+    np.testing.assert_allclose(found.q.values.ravel(), oracles.discoveries(found.p.values.ravel()))
+
+    scores = np.stack([score_slowly(model, brain, "spearman", draw_orders(6, 19)) for brain in (first, second)], -1)
+    deviation = (scores - scores.mean(axis=0)) / scores.std(axis=0)
+    largest = deviation.max(axis=(1, 2, 3))
+    for place, value in np.ndenumerate(found.p_max.values):
+        assert value == pytest.approx((largest >= deviation[0][place] - 1e-9).mean())
+    links = [(OPS.index(a), OPS.index(b)) for a, b in CHAIN]
+    mass = np.zeros_like(scores)
+    for k, region, time in np.ndindex(20, 2, 2):
+        inside = (scores >= scores[k] - 1e-12).mean(axis=0)[:, region, time] <= 0.4
+        for cluster in map(list, oracles.clusters(inside, links)):
+            mass[k, cluster, region, time] = deviation[k, cluster, region, time].sum()
+    largest = mass.max(axis=(1, 2, 3))
+    assert (found.cluster > 0).any(("op", "region")).all()
+    for place in np.argwhere(found.cluster.values > 0):
+        expected = (largest >= mass[0, *place] - 1e-9).mean()
+        assert found.p_cluster.values[*place] == pytest.approx(expected)
+
+
 @given(seed=st.integers(0, 2**32 - 1), n_edges=st.integers(1, 8))
 def test_labels_are_connected_sets(seed, n_edges):
     rng = np.random.default_rng(seed)
@@ -150,10 +174,11 @@ def test_planted_chain_is_one_cluster(rng):
     assert (found.p_max[:2] <= 0.02).all()
 
 
-def test_blocks_do_not_change_numbers(rng, monkeypatch):
+@pytest.mark.parametrize(("block", "size"), [("BLOCK_NUMBERS", 1), ("BLOCK_OPS", 1), ("BLOCK_OPS", 200)])
+def test_blocks_do_not_change_numbers(rng, monkeypatch, block, size):
     model, brain = build_sides(rng)
     whole = permute_scores(model, brain, n_permutations=9)
-    monkeypatch.setattr(permutation, "BLOCK_NUMBERS", 1)
+    monkeypatch.setattr(permutation, block, size)
     xr.testing.assert_allclose(permute_scores(model, brain, n_permutations=9), whole)
 
 

@@ -150,6 +150,14 @@ def test_heldout_interval_is_that_of_the_other_half(rng):
         assert float(here.heldout_p) == pytest.approx(float(alone.mean_p))
 
 
+def test_half_of_three_stimuli_has_no_interval(rng):
+    six = {"stimulus": slice(6), "stimulus_2": slice(6)}
+    sides = tuple(side.isel(six) for side in build_sides(rng))
+    scores = compare_rdms(*sides, n_bootstrap=5, n_splits=2)
+    with pytest.raises(InputError, match=r"at least 4 stimuli, got 3\..* or no rdms= to assign_regions"):
+        assign_regions(scores, rdms=sides)
+
+
 def test_region_without_choice_has_no_interval(rng):
     model, brain = build_sides(rng)
     scores = compare_rdms(model, brain, n_bootstrap=20, n_splits=2)

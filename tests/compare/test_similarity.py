@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import oracles
 import pytest
@@ -10,6 +12,7 @@ from squares import draw_square, label_squares, measure_square
 
 from neurolens.compare import COMPARATORS, assign_regions, compare_rdms, compute_rdm_ceilings, to_rsatoolbox
 from neurolens.compare.comparators import compare_pairs
+from neurolens.compare.triangles import take_model_pairs
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 RSATOOLBOX_NAMES = {
@@ -123,6 +126,19 @@ def test_blocks_do_not_change_numbers(rng, comparator, monkeypatch):
         xr.testing.assert_allclose(compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2), whole)
 
 
+def test_pairs_are_taken_op_by_op(rng):
+    """Of whole numbers too, in any order; beside the RDMs and their pairs only a few squares are in memory."""
+    square, order = draw_square(rng, 40), rng.permutation(40)
+    model = label_squares(np.round([k * square for k in range(60)]), op=range(60))
+    moved = model.isel(stimulus=order).astype("int8")
+    tracemalloc.start()
+    pairs = take_model_pairs(moved).pairs
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(pairs, take_triangles(model.isel(stimulus=order, stimulus_2=order)))
+    assert peak < pairs.nbytes + 12 * model[0].nbytes
+
+
 def test_scipy(rng):
     model, brain = build_sides(rng, 12)
     x, y = oracles.triangle(model.values[0]), oracles.triangle(brain.values[0, 0])
@@ -208,8 +224,8 @@ def test_without_draws(rng):
 
 
 def test_draws_without_a_score_are_left_out(rng):
-    # Among draws of 3 stimuli many hold only two different ones: one pair, of which nothing can be correlated.
-    model, brain = build_sides(rng, 3)
+    # Among draws of 4 stimuli many hold only two different ones: one pair, of which nothing can be correlated.
+    model, brain = build_sides(rng, 4)
     scores = compare_rdms(model, brain, n_bootstrap=60, n_splits=0)
     assert np.isnan(scores.bootstrap_mean.sel(region="V1").values).any()
     assert np.isfinite(scores.mean_ci_low.values).all()
@@ -396,6 +412,11 @@ class TestErrors:
         skew[0, 0, 1, 2] += 0.01
         with pytest.raises(InputError, match=r"brain_rdms .* square and symmetric.*\(x \+ x.T\) / 2"):
             compare_rdms(model, skew, **QUICK)
+        for wrong in (np.nan, np.inf):
+            skew = model.copy()
+            skew[2, 3, 1] = wrong
+            with pytest.raises(InputError, match="model_rdms must be dissimilarities: square and symmetric"):
+                compare_rdms(skew, brain, **QUICK)
         model[0, 0, 1] = model[0, 1, 0] = np.inf
         with pytest.raises(InputError, match="model_rdms must be finite"):
             compare_rdms(model, brain, **QUICK)
@@ -423,6 +444,14 @@ class TestErrors:
     def test_too_few_stimuli_for_halves(self, rng):
         with pytest.raises(InputError, match=r"half splits need at least 6 stimuli.*got 5. Pass n_splits=0"):
             compare_rdms(*build_sides(rng, 5))
+
+    def test_too_few_stimuli_for_draws(self, rng):
+        sides = build_sides(rng, 3)
+        with pytest.raises(InputError, match=r"needs at least 4 stimuli, got 3\. Pass more, n_bootstrap=0 to compare_"):
+            compare_rdms(*sides, n_splits=0)
+        assert np.isnan(compare_rdms(*sides, **QUICK).mean_ci_low).all()
+        four = compare_rdms(*build_sides(rng, 4), n_splits=0)
+        assert (four.mean_ci_high > four.mean_ci_low).all()
 
     def test_unknown_comparator(self, rng):
         with pytest.raises(UnknownNameError, match=r"no comparator named 'spearmann'. Closest: 'spearman'"):

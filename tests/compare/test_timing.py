@@ -3,16 +3,23 @@
 import numpy as np
 import pytest
 import xarray as xr
+from brains import label_responses
 
 from neurolens.compare import (
+    assign_regions,
+    bootstrap_scores,
+    compare_ops,
     compare_rdms,
     compute_ncsnr,
     compute_rdm_ceilings,
     compute_rdms,
     fit_encoding,
+    locate_peaks,
     permute_encoding,
+    to_rsatoolbox_result,
 )
-from neurolens.errors import LabelError
+from neurolens.compare.responses import read_responses, read_targets
+from neurolens.errors import InputError, LabelError
 
 IDS = [f"s{i}" for i in range(24)]
 
@@ -64,6 +71,24 @@ def test_tests_know_of_all_time_bins(features, responses):
     np.testing.assert_array_equal(found.p.sel(time_bin=100), one.p)
     assert (found.p_max.sel(time_bin=100) == 1 / 61).all()
     assert (found.p_max.sel(time_bin=[-50, 250]) > 0.05).all()
+
+
+def test_groups_are_the_places_of_their_neuroids(rng):
+    """Against a loop over neuroids; two of them never vary."""
+    values, regions, subjects = rng.normal(size=(5, 40)), rng.choice([*"VIM"], 40), rng.choice([*"ba"], 40)
+    values[:, [3, 17]] = 1.0
+    with pytest.warns(RuntimeWarning, match="no change over presentations in 2: 'n3', 'n17'"):
+        targets = read_targets(label_responses(values, region=regions, subject=subjects))
+    expected = {}
+    for k, labels in enumerate(zip(regions, subjects, strict=True)):
+        place = targets.regions.index(labels[0]), targets.subjects.index(labels[1])
+        expected.setdefault(place, []).append(k)
+    assert {place: group.tolist() for place, group in targets.groups.items()} == expected
+    assert list(targets.groups) == sorted(expected)
+    usable = np.flatnonzero(targets.usable)
+    for place, column in zip(targets.groups, targets.columns, strict=True):
+        assert usable[column].tolist() == [k for k in expected[place] if k not in (3, 17)]
+    assert read_responses(label_responses(values)).members[()].tolist() == list(range(40))
 
 
 def test_responses_without_labels_have_them_after(features, rng):
@@ -118,6 +143,19 @@ def test_times_that_repeat_are_refused(features, responses):
     for call in (fit_encoding, permute_encoding):
         with pytest.raises(LabelError, match="the 'time_bin' labels of responses must be unique, but these repeat: 70"):
             call(features, responses.assign_coords(time_bin=[70, 70, 90]))
+
+
+def test_what_takes_one_time_says_so(features, responses):
+    brains = compute_rdms(responses, metric="euclidean")
+    models = compute_rdms(features).expand_dims(op=["a"])
+    scores = bootstrap_scores(models, brains, n_bootstrap=3)
+    for call in (compare_ops, locate_peaks, assign_regions, to_rsatoolbox_result):
+        more = (models,) if call is to_rsatoolbox_result else ()
+        message = rf"{call.__name__} takes one time bin\. Select with scores\.isel\(time_bin=0, drop=True\)"
+        with pytest.raises(InputError, match=message):
+            call(scores, *more)
+    for call in (compare_ops, locate_peaks):
+        call(scores.isel(time_bin=1, drop=True))
 
 
 def test_a_ceiling_is_matched_by_its_times(features, responses):
