@@ -34,6 +34,7 @@ def fit_encoding(
     n_components: int = 25,
     ceiling: xr.DataArray | None = None,
     dual: bool = False,
+    predictions: bool = False,
     n_splits: int = 0,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
@@ -80,6 +81,8 @@ def fit_encoding(
         with ``attrs["n_repeats"]``, the number of presentations averaged. Matched by ``neuroid_id`` (and ``subject``).
     dual : bool
         Also return dual weights, fitted to all stimuli, for ``compute_weights``. Only with "ridge".
+    predictions : bool
+        Also return the held-out predictions, for ``compare_predicted`` (veRSA); 8 bytes per op, stimulus and neuroid.
     n_splits : int
         Random splits of the stimuli of every fold into halves, for intervals and ``assign_regions``; 20 will do. Each
         fold needs 6 stimuli. 0, the default, leaves them out: 20 take 5 to 10 times as long as the fit itself.
@@ -106,7 +109,9 @@ def fit_encoding(
         ``compare_rdms``; the score of a half is that of the whole fit repeated within that half alone.
         With ``ceiling``: ``normalised`` (op, neuroid), the share of explainable variance, r|r| / NC or R^2 / NC, and
         ``score_normalised`` (op, region, subject), its mean weighted by NC. With ``dual``: ``dual`` (op, stimulus,
-        neuroid) and ``response_mean`` (neuroid). Labels of neuroids are kept, ``region`` and ``subject`` as
+        neuroid) and ``response_mean`` (neuroid). With ``predictions``: ``prediction`` (op, stimulus, neuroid), each
+        stimulus predicted by the fit that did not see it, NaN for those in no fold and for neuroids that cannot be
+        predicted; ``stimulus_fold`` is then a coordinate. Labels of neuroids are kept, ``region`` and ``subject`` as
         ``neuroid_region`` and ``neuroid_subject``.
 
     Raises
@@ -166,6 +171,7 @@ def fit_encoding(
         check_whole(number, name, 0, 20)
     check_share(confidence, "confidence", 0.95)
     again: Any = {"cv": cv, "method": method, "metric": metric, "alphas": alphas, "select": select, "dual": dual}
+    again["predictions"] = predictions
     again |= {"n_components": n_components, "n_splits": n_splits, "n_bootstrap": n_bootstrap, "confidence": confidence}
     if client is not None:
         again |= {"responses": responses, "ceiling": ceiling, "device": device}
@@ -192,12 +198,14 @@ def fit_encoding(
     values, places = torch.from_numpy(targets.values[:, usable]).to(device), torch.from_numpy(fold).to(device)
     shape = (len(ops), len(np.unique(fold[fold >= 0])), len(usable))
     found = {name: np.full(shape, np.nan) for name in (*SCORES, "alpha")}
+    if predictions:
+        found["prediction"] = np.full((len(ops), *targets.values.shape), np.nan)
     weights = np.full((len(ops), *targets.values.shape), np.nan) if dual else None
     ends = np.zeros((len(ops), 2))
     halves = np.empty((n_splits, 2, len(ops), len(targets.regions), len(targets.subjects)))
     for i, kernel in enumerate(iterate_kernels(features, targets.ids)):
         square = torch.from_numpy(kernel).to(device)
-        scores, ends[i] = score_heldout(square, values, places, settings, columns)
+        scores, ends[i] = score_heldout(square, values, places, settings, columns, predictions=predictions)
         for name, score in scores.items():
             found[name][i][:, usable] = score
         halves[:, :, i] = score_halves(square, values, places, settings, targets, member, metric)
@@ -212,6 +220,9 @@ def fit_encoding(
     if weights is not None:
         result["dual"] = ((OP, STIMULUS, NEUROID), weights)
         result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
+    if predictions:
+        result["prediction"] = ((OP, STIMULUS, NEUROID), found["prediction"])
+        result = result.set_coords("stimulus_fold")
     numbers = {"n_splits": n_splits, "n_bootstrap": n_bootstrap, "confidence": float(confidence)}
     select = select if method == "ridge" else "none"
     return result.assign_attrs(comparator=f"{method} {metric}", select=select, **numbers)

@@ -26,16 +26,24 @@ class Settings(NamedTuple):
 
 
 def score_heldout(
-    kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings, columns: list[np.ndarray]
+    kernel: torch.Tensor,
+    values: torch.Tensor,
+    fold: torch.Tensor,
+    settings: Settings,
+    columns: list[np.ndarray],
+    *,
+    predictions: bool = False,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), for each ``fold`` (n,) from 0 up.
 
     They are (fold, v) by name, with "alpha", NaN for a method without; and the shares (2,) of fits whose penalty is at
     the lowest and the highest end of the grid, where the fit depends on it. ``columns`` are the voxels that "pls" fits
-    together.
+    together. With ``predictions`` there is "prediction" (n, v) too, NaN for stimuli in no fold.
     """
     numbers = fold[fold >= 0].unique()
     scores, ends = {name: np.full((len(numbers), values.shape[1]), np.nan) for name in (*SCORES, "alpha")}, np.zeros(2)
+    if predictions:
+        scores["prediction"] = np.full(values.shape, np.nan)
     for k, number in enumerate(numbers):
         train, test = (fold != number).nonzero()[:, 0], (fold == number).nonzero()[:, 0]
         mean = values[train].mean(0)
@@ -51,8 +59,11 @@ def score_heldout(
             if len(alphas) > 1:
                 at = [float((fit.chosen == end).double().mean()) for end in (0, len(alphas) - 1)]
                 ends += np.multiply(at, find_edges(spectrum, alphas)) / len(numbers)
+        predicted += mean
         for name, score in SCORES.items():
-            scores[name][k] = score(values[test], predicted + mean).cpu().numpy()
+            scores[name][k] = score(values[test], predicted).cpu().numpy()
+        if predictions:
+            scores["prediction"][test.cpu().numpy()] = predicted.cpu().numpy()
     return scores, ends
 
 

@@ -98,7 +98,7 @@ def compare_grams(grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str
     Returns
     -------
     DataArray (op, region, subject)
-        Named "score"; NaN where a region and subject do not exist.
+        Named "score"; NaN where a region and subject do not exist, or, with a warning, a representation does not vary.
 
     Raises
     ------
@@ -107,9 +107,11 @@ def compare_grams(grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str
     """
     flat = expand_leading(brain_grams["gram"], {REGION: "brain", SUBJECT: "group"})
     places = flat.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
-    places = places.assign_coords({OP: np.arange(places.sizes[OP])})
+    names = np.array([f"{region}, {subject}" for region in flat[REGION].values for subject in flat[SUBJECT].values])
+    places = places.assign_coords({OP: names})
     score, ops, _ = _score_grams(grams, places.to_dataset(name="gram"), comparator)
-    _warn_undefined(score[:, ~np.isnan(score).all(axis=0)], ops, places[OP].values[:0])
+    here = places.notnull().any((STIMULUS, STIMULUS_2)).values
+    _warn_undefined(score[:, here], ops, names[here])
     coords = {OP: ops, REGION: flat[REGION].values, SUBJECT: flat[SUBJECT].values}
     score = score.reshape([len(names) for names in coords.values()])
     return xr.DataArray(score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator})
@@ -185,10 +187,10 @@ def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataA
 
 
 def _warn_undefined(score: np.ndarray, ops: np.ndarray, others: np.ndarray) -> None:
-    """Warn once, naming the ops that have no score with anything."""
-    dead = [*ops[np.isnan(score).all(axis=1)], *others[np.isnan(score).all(axis=0)[: len(others)]]]
-    if dead:
-        warn_user(
-            f"no score for {list_names(dict.fromkeys(dead))}: the representation holds NaN or does not vary over "
-            "stimuli. Leave those out."
-        )
+    """Warn once, naming what has no score with anything on the other side."""
+    lost = np.isnan(score)
+    dead = list_names(dict.fromkeys([*ops[lost.all(axis=1)], *others[lost.all(axis=0)]]))
+    if lost.all():
+        dead = f"anything, because of one side or both: {list_names(ops)}; {list_names(others)}"
+    if lost.all(axis=0).any() or lost.all(axis=1).any():
+        warn_user(f"no score for {dead}: the representation holds NaN or does not vary over stimuli. Leave those out.")

@@ -68,7 +68,8 @@ def permute_encoding(
     Warns
     -----
     RuntimeWarning
-        Neuroids that are NaN or constant take no part; an op predicts no change at all and gets no p.
+        Neuroids that are NaN or constant take no part; a region varies within no fold, or an op predicts no change at
+        all, and gets no p.
 
     Notes
     -----
@@ -113,10 +114,7 @@ def permute_encoding(
     kernels = (torch.from_numpy(kernel).to(device) for kernel in iterate_kernels(features, targets.ids))
     by_subject = [score_orders(kernel, values, places, moves, settings, targets, metric) for kernel in kernels]
     scores = mean_known(np.stack(by_subject, axis=1))
-    if dead := [op for op, lost in zip(ops, np.isnan(scores[0]).all(axis=1), strict=True) if lost]:
-        warn_user(
-            f"no score for {list_names(dead)}: the predictions do not vary in any fold. Leave those out.", depth=3
-        )
+    _warn_undefined(np.isnan(scores[0]), ops, targets, fold)
     numbers = {
         "n_stimuli": len(fold),
         "n_folds": len(np.unique(fold[fold >= 0])),
@@ -128,6 +126,16 @@ def permute_encoding(
         attrs={"method": "encoding", "comparator": f"ridge {metric}", "metric": metric, "select": select}
         | {"permuted": "all stimuli" if free else "within groups", **numbers, "rng": describe_rng(rng)},
     )
+
+
+def _warn_undefined(lost: np.ndarray, ops: list[str], targets: Targets, fold: np.ndarray) -> None:
+    """Warn, naming the regions and ops without any score, ``lost`` (op, region)."""
+    varies = np.any([np.ptp(targets.values[fold == k], axis=0) > 0 for k in set(fold[fold >= 0])], axis=0)
+    alive = ~np.isnan(mean_known(pool_neuroids(np.where(varies, 1.0, np.nan), targets)))
+    dead = lost[:, alive].all(axis=1) & alive.any()
+    for names, what in ((np.array(targets.regions)[~alive], "responses"), (np.array(ops)[dead], "predictions")):
+        if len(names):
+            warn_user(f"no score for {list_names(names)}: the {what} do not vary in any fold. Leave those out.")
 
 
 def draw_orders(group: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,9 +9,10 @@ from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.peaks import find_peaks, locate_peaks
 from neurolens.compare.settings import put_on, warn_user
 from neurolens.compare.timing import refuse_bins
+from neurolens.compare.triangles import expand_leading
 from neurolens.compare.weights import percentile_interval
-from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids, list_names
 
 NEEDED = ("split_score", "score_mean", "bootstrap_mean")
 
@@ -35,8 +36,8 @@ def assign_regions(
         From ``compare_rdms`` or ``fit_encoding``, with ``n_splits`` above 0: ``split_score`` (split, half, op, region),
         ``score_mean`` (op, region), ``bootstrap_mean`` (bootstrap, op, region). Any unit.
     rdms : (model_rdms, brain_rdms), optional
-        Those the scores were made from, of 7 stimuli or more; with them the held-out score gets an interval. Not for
-        encoding scores.
+        Those the scores were made from, of 7 stimuli or more, with all ops and regions of the scores or more; with
+        them the held-out score gets an interval. Not for encoding scores.
     control : sequence of Dataset
         Scores of the same regions for models with random weights (``randomize``), one per seed, made like ``scores``.
     depth : mapping of op to number, optional
@@ -68,7 +69,7 @@ def assign_regions(
         The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, there are several time bins, or
         ``rdms`` go with encoding scores.
     LabelError
-        Regions of a control, or labels of ``rdms``, differ from those of ``scores``.
+        Regions of a control, or stimuli of ``rdms``, differ from those of ``scores``, or ``rdms`` lack an op or region.
 
     Warns
     -----
@@ -110,7 +111,7 @@ def assign_regions(
     if not 0 <= split < n_splits:
         raise InputError(f"split must be in 0..{n_splits - 1}, got {split}. Pass one of the splits the scores hold.")
     ops = scores[OP].values.astype(str)
-    halves = scores["split_score"].transpose("split", "half", OP, REGION).values
+    halves = _pair_halves(scores["split_score"]).transpose("split", "half", OP, REGION).values
     overall = scores["score_mean"].transpose(OP, REGION).values
     draws = scores["bootstrap_mean"].transpose("bootstrap", OP, REGION).values
     regions = scores[REGION].values
@@ -127,7 +128,7 @@ def assign_regions(
             depth=3,
         )
     if "split_subject_score" in scores:
-        by_subject = scores["split_subject_score"].transpose(REGION, "split", "half", OP, SUBJECT).values
+        by_subject = _pair_halves(scores["split_subject_score"]).transpose(REGION, "split", "half", OP, SUBJECT).values
         best["nested_score"] = (REGION, [_nest_subjects(score) for score in by_subject])
     if control:
         again = [assign_regions(other)["heldout_mean"] for other in control]
@@ -136,6 +137,23 @@ def assign_regions(
     if rdms is not None:
         best = best.assign(_bound_heldout(best.best_op, scores, rdms, split))
     return best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
+
+
+def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
+    """Return ``halves`` with NaN where the other half has none: what it cannot be scored on must not choose."""
+    return halves.where(halves.notnull().all("half"))
+
+
+def _select_labels(rdms: xr.DataArray, dim: str, default: str, wanted: Sequence[str], name: str) -> xr.DataArray:
+    """Return ``rdms`` at the labels ``wanted`` along ``dim``, in that order; without ``dim`` they are ``default``."""
+    rdms = expand_leading(rdms, {dim: default})
+    have = set(get_ids(rdms, dim, name).tolist())
+    if missing := [label for label in wanted if label not in have]:
+        raise LabelError(
+            f"{name} must hold each {dim} of scores, and lack {list_names(missing)}. Pass the RDMs that the scores "
+            "were made from."
+        )
+    return rdms.sel({dim: list(wanted)})
 
 
 def _bound_heldout(
@@ -152,9 +170,11 @@ def _bound_heldout(
     told = {"heldout_ci_low": "mean_ci_low", "heldout_ci_high": "mean_ci_high", "heldout_p": "mean_p"}
     if not chosen:
         return {name: (REGION, np.full(len(best_op), np.nan)) for name in told}
+    model = _select_labels(model, OP, "model", chosen, "model_rdms")
+    brain = _select_labels(brain, REGION, "brain", scores[REGION].values.tolist(), "brain_rdms")
     settings = {name: scores.attrs[name] for name in ("comparator", "confidence")}
     n_bootstrap = max(2, int(scores.attrs["n_bootstrap"]))
-    found = bootstrap_scores(model.sel({OP: chosen, **part}), brain.sel(part), n_bootstrap=n_bootstrap, **settings)
+    found = bootstrap_scores(model.sel(part), brain.sel(part), n_bootstrap=n_bootstrap, **settings)
     there = best_op != ""
     picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
     return {name: (REGION, picked[source].values) for name, source in told.items()}
@@ -167,9 +187,12 @@ def _nest_subjects(halves: np.ndarray) -> float:
     """
     halves = halves[..., ~np.isnan(halves).all(axis=(0, 1, 2))]
     n_subjects = halves.shape[-1]
-    if n_subjects < 2 or np.isnan(halves).all(axis=2).any():
+    if n_subjects < 2:
         return np.nan
     others = (halves.sum(axis=-1, keepdims=True) - halves) / (n_subjects - 1)
+    # Only an op that every subject has a score of can be chosen.
+    if np.isnan(others).all(axis=2).any():
+        return np.nan
     chosen = np.nanargmax(others, axis=2)[:, ::-1, None]
     return float(np.take_along_axis(halves, chosen, axis=2).mean())
 

@@ -11,9 +11,21 @@ from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.noise import Design, choose_noise, read_design
 from neurolens.compare.rdms import compute_one
 from neurolens.compare.responses import average_repeats, read_responses
+from neurolens.compare.settings import warn_user
+from neurolens.compare.similarity import warn_undefined
 from neurolens.compare.triangles import take_model_pairs
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, OP, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, check_unique
+from neurolens.labels import (
+    NEUROID,
+    NEUROID_ID,
+    OP,
+    STIMULUS,
+    STIMULUS_2,
+    SUBJECT,
+    align_stimuli,
+    check_unique,
+    list_names,
+)
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
@@ -53,6 +65,11 @@ def compute_searchlight_rdms(
     InputError, LabelError, UnknownNameError
         As for ``compute_rdms``; there is more than one subject; coordinates or ids are missing or not finite.
 
+    Warns
+    -----
+    RuntimeWarning
+        RDMs hold NaN; the message says of how many centres, and names some.
+
     Notes
     -----
     Time O(centres n^2 neighbours). Memory: the result, 8 n^2 bytes per centre; ``compare_searchlight`` keeps a batch.
@@ -76,8 +93,11 @@ def compute_searchlight_rdms(
     noise, attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
     squares = np.empty((len(search.members), len(search.ids), len(search.ids)))
+    lost = np.zeros(len(search.members), dtype=bool)
     for batch, part in _iterate_rdms(search, metric, noise):
         squares[batch] = part
+        lost[batch] = np.isnan(part).any(axis=(1, 2))
+    _warn_centers(search, lost, "are NaN in part, where the metric is undefined")
     coords = search.coords | {STIMULUS: search.ids, STIMULUS_2: search.ids}
     attrs |= {"radius": radius}
     return xr.DataArray(squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=coords, name="rdm", attrs=attrs)
@@ -116,6 +136,11 @@ def compare_searchlight(
     InputError, LabelError, UnknownNameError
         As for ``compute_searchlight_rdms`` and ``compare_rdms``.
 
+    Warns
+    -----
+    RuntimeWarning
+        Centres, or ops, have no score; the message says how many, and names some.
+
     Notes
     -----
     RDMs of a batch of centres at a time are held (64 MB), whatever the number of voxels.
@@ -128,10 +153,14 @@ def compare_searchlight(
     order = align_stimuli(places, model.ids.tolist(), name="responses", other="model_rdms").values
     first, second = np.triu_indices(len(order), 1)
     scores = np.full((len(model.ops), len(search.members)), np.nan)
+    lost = np.zeros(len(search.members), dtype=bool)
     for batch, squares in _iterate_rdms(search, metric, noise):
         pairs = squares[:, order[first], order[second]]
         pairs[np.ptp(pairs, axis=1) == 0] = np.nan
+        lost[batch] = np.isnan(pairs).any(axis=1)
         scores[:, batch] = compare_whole(model.pairs, pairs, kernel)
+    _warn_centers(search, lost, "are undefined or do not vary over pairs, so that there is no score")
+    warn_undefined(model.ops[np.isnan(scores[:, ~lost]).any(axis=1)])
     attrs |= {"comparator": comparator, "radius": radius}
     return xr.DataArray(scores, dims=(OP, NEUROID), coords={OP: model.ops} | search.coords, name="score", attrs=attrs)
 
@@ -158,15 +187,24 @@ def _read_search(
     design = read_design(responses, read.codes, metric, runs)
     values = read.values[:, :, 0] if design else average_repeats(read.values[:, :, 0], read.codes)
     points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
-    known = read.neuroids.tolist()
+    known = {neuroid: k for k, neuroid in enumerate(read.neuroids.tolist())}
     missing = [c for c in centers if c not in known] if centers is not None else []
     if missing:
         raise LabelError(f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}.")
-    places = np.array([known.index(c) for c in centers] if centers is not None else range(len(known)))
+    places = np.array([known[c] for c in (known if centers is None else centers)], dtype=int)
     members = cKDTree(points).query_ball_point(points[places], radius * (1 + 1e-9), return_sorted=True)
     columns = {axis: (NEUROID, points[places, k]) for k, axis in enumerate(AXES)}
     coords = {NEUROID: read.neuroids[places], **columns, "n_voxels": (NEUROID, [len(member) for member in members])}
     return Search(values, read.ids, design, members, coords)
+
+
+def _warn_centers(search: Search, lost: np.ndarray, what: str) -> None:
+    """Warn once, naming the centres that are ``lost``."""
+    if lost.any():
+        warn_user(
+            f"the RDMs around {lost.sum()} of {len(lost)} centres {what}: "
+            f"{list_names(search.coords[NEUROID][lost])}. Pass a larger radius, metric='euclidean' or other centers."
+        )
 
 
 def _iterate_rdms(search: Search, metric: str, noise: str) -> Iterator[tuple[slice, np.ndarray]]:

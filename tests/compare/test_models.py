@@ -200,6 +200,23 @@ class TestBrain:
         found = compare_grams(build_grams({"relu": rng.normal(size=(6, 4))}), compute_grams(responses))
         assert (found.region.item(), found.subject.item()) == ("brain", "group")
 
+    def test_region_that_does_not_vary_is_named_and_no_op_is_blamed(self, rng):
+        responses = self.build_responses(rng)
+        responses[:, :2] = 0.1
+        grams = build_grams({"relu": rng.normal(size=(6, 4)), "dead": np.full((6, 3), 0.1)})
+        with pytest.warns(RuntimeWarning, match="^no score for 'dead', 'V1, A': the representation .* does not vary"):
+            found = compare_grams(grams, compute_grams(responses))
+        assert found.notnull().sel(op="relu").values.tolist() == [[False, True], [True, False]]
+        for op, region in (("relu", "V1"), ("dead", "IT")):
+            there = (responses.region == region) & (responses.subject == "A")
+            named = f"no score for anything, because of one side or both: '{op}'; '{region}, A': the representation"
+            with pytest.warns(RuntimeWarning, match=named):
+                compare_grams(grams.sel(op=[op]), compute_grams(responses[:, there]))
+        brain = compute_grams(responses)
+        brain.gram[1, 0, 2, 3] = np.nan
+        with pytest.raises(InputError, match="the Gram of op 'IT, A' of b must be finite"):
+            compare_grams(grams, brain)
+
     def test_time(self, rng):
         with pytest.raises(InputError, match="takes one time bin"):
             compute_grams(self.build_responses(rng).expand_dims(time_bin=2))

@@ -164,6 +164,20 @@ class TestMissing:
         assert found[["p", "q", "p_max"]].sel(op="dead/relu").to_dataarray().isnull().all()
         xr.testing.assert_allclose(found.isel(op=slice(3)), clean)
 
+    def test_a_region_without_change_in_any_fold_is_named_and_no_op_is(self, rng):
+        ops, responses = build_problem(rng)
+        category = np.repeat([0, 1, 2], 6)
+        responses = responses.assign_coords(category=("presentation", category))
+        responses[:, 3] = category
+        for part in (responses, responses[:, [3]]):
+            with pytest.warns(
+                RuntimeWarning, match="^no score for 'IT': the responses do not vary in any fold"
+            ) as told:
+                found = permute_encoding(build_tree(ops), part, cv="category", n_permutations=9)
+            assert len(told) == 1
+            assert found.p.sel(region="IT").isnull().all()
+        assert found.p.notnull().sum() == 0
+
     def test_permutations_without_a_score_count_as_hits(self, rng):
         """A neuroid that responds to two stimuli has no score where both fall into one fold; it keeps its p_max."""
         ops, responses = build_problem(rng)

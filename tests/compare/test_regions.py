@@ -158,6 +158,38 @@ def test_half_of_three_stimuli_has_no_interval(rng):
         assign_regions(scores, rdms=sides)
 
 
+def test_heldout_interval_in_another_order_or_of_some_regions(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
+    whole = assign_regions(scores, rdms=(model, brain))
+    names = ["heldout_ci_low", "heldout_ci_high", "heldout_p"]
+    for kept in (["IT", "V1"], ["IT"]):
+        found = assign_regions(scores.sel(region=kept), rdms=(model.isel(op=slice(None, None, -1)), brain))
+        xr.testing.assert_identical(found[names], whole[names].sel(region=kept))
+    with pytest.raises(LabelError, match="brain_rdms must hold each region of scores, and lack 'IT'"):
+        assign_regions(scores, rdms=(model, brain.sel(region=["V1"])))
+    with pytest.raises(LabelError, match="model_rdms must hold each op of scores, and lack 'op4'"):
+        assign_regions(scores, rdms=(model.drop_sel(op="op4"), brain))
+
+
+def test_heldout_interval_of_rdms_without_op_and_region(rng):
+    model, brain = build_sides(rng)
+    sides = model[1], brain.sel(region="V1")
+    bare = [side.drop_vars(["op", "region"], errors="ignore") for side in sides]
+    best = [assign_regions(compare_rdms(*x, n_bootstrap=40, n_splits=2), rdms=x) for x in (sides, bare)]
+    assert [x.best_op.item() for x in best] == ["op1", "model"]
+    assert best[1].heldout_p.item() == best[0].heldout_p.item() < 0.1
+
+
+def test_op_without_a_score_on_the_other_half_is_not_chosen(scores):
+    scores["split_score"].loc[{"split": 0, "half": 1, "op": "a", "region": "V1"}] = np.nan
+    best = assign_regions(scores)
+    assert best.best_op.values.tolist() == ["b", "b"]
+    assert best.heldout_score.values.tolist() == [0.4, 0.5]
+    # The halves of V1 choose b, b; c, a, scored on the other half with .4, .3; .2, .1.
+    np.testing.assert_allclose(best.heldout_mean[0], 0.25)
+
+
 def test_region_without_choice_has_no_interval(rng):
     model, brain = build_sides(rng)
     scores = compare_rdms(model, brain, n_bootstrap=20, n_splits=2)
@@ -184,6 +216,9 @@ def test_nested_score_leaves_a_subject_and_a_half_out(rng):
                     values.append(float(halves.isel(split=split).sel(half=there, subject=left_out, op=choice)))
         assert float(found.sel(region=region)) == pytest.approx(np.mean(values))
     assert assign_regions(scores.isel(subject=[0])).nested_score.isnull().all()
+    for op, subject in zip(scores.op.values, "ABCABC", strict=True):
+        scores.split_subject_score.loc[{"op": op, "subject": subject, "region": "V1"}] = np.nan
+    assert assign_regions(scores).nested_score.isnull().values.tolist() == [True, False]
 
 
 def test_control_goes_through_the_same_procedure(rng):

@@ -68,11 +68,18 @@ def test_scores_are_those_of_the_rdms_whatever_the_batch(rng, monkeypatch):
 
 
 def test_lonely_center_has_no_correlation(rng):
-    responses = build_volume(rng).isel(neuroid=[0, 1, 47])
-    found = compute_searchlight_rdms(responses, radius=1)
+    responses = build_volume(rng).isel(neuroid=[0, 1, 24, 47])
+    with pytest.warns(RuntimeWarning, match="^the RDMs around 2 of 4 centres are NaN .*: 'n24', 'n47'. Pass a") as told:
+        found = compute_searchlight_rdms(responses, radius=1)
+    assert len(told) == 1
     assert np.isnan(found.sel(neuroid="n47").values[0, 1])
     model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
-    assert np.isnan(compare_searchlight(model, responses, radius=1).values[0]).tolist() == [False, False, True]
+    with pytest.warns(RuntimeWarning, match="^the RDMs around 2 of 4 centres are undefined .* 'n24', 'n47'") as told:
+        scores = compare_searchlight(model, responses, radius=1)
+    assert len(told) == 1
+    assert np.isnan(scores.values[0]).tolist() == [False, False, True, True]
+    with pytest.warns(RuntimeWarning, match="around 1 of 1 centres"):
+        compare_searchlight(model, responses, radius=1, centers=["n47"])
 
 
 def test_op_with_nan_has_no_score(rng):
@@ -80,7 +87,8 @@ def test_op_with_nan_has_no_score(rng):
     model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS, op=["a", "b"])
     broken = model.copy(deep=True)
     broken[0, 1, 2] = broken[0, 2, 1] = np.nan
-    scores = compare_searchlight(broken, responses, radius=1)
+    with pytest.warns(RuntimeWarning, match="no score for 'a': the RDM holds NaN"):
+        scores = compare_searchlight(broken, responses, radius=1)
     assert np.isnan(scores.sel(op="a").values).all()
     whole = compare_searchlight(model, responses, radius=1)
     np.testing.assert_allclose(scores.sel(op="b"), whole.sel(op="b"), atol=1e-12)

@@ -92,7 +92,9 @@ def test_encoding_of_grams_over_time(client, net, stimuli, responses):
     grams = nl.extract_grams(net, stimuli, quiet=True)
     timed = xr.concat([responses, responses * 2 + 1], "time_bin")
     for brain in (responses, timed):
-        here, there = (nl.fit_encoding(grams, brain, cv=2, n_splits=2, client=one) for one in (None, client))
+        here, there = (
+            nl.fit_encoding(grams, brain, cv=2, n_splits=2, predictions=True, client=one) for one in (None, client)
+        )
         xr.testing.assert_allclose(here, there)
         assert there.attrs == here.attrs
         assert {name: array.dims for name, array in there.items()} == {name: array.dims for name, array in here.items()}

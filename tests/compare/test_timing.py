@@ -9,6 +9,7 @@ from neurolens.compare import (
     assign_regions,
     bootstrap_scores,
     compare_ops,
+    compare_predicted,
     compare_rdms,
     compute_ncsnr,
     compute_rdm_ceilings,
@@ -52,10 +53,11 @@ def responses(rng, features):
 
 def test_each_time_bin_is_fitted_as_if_alone(features, responses):
     ceiling = compute_ncsnr(responses)
-    settings = {"cv": 4, "n_splits": 2, "n_bootstrap": 20}
+    settings = {"cv": 4, "n_splits": 2, "n_bootstrap": 20, "predictions": True}
     found = fit_encoding(features, responses, ceiling=ceiling, dual=True, **settings)
     assert found.score.dims == ("op", "region", "subject", "time_bin")
     assert found.r.dims == ("op", "neuroid", "time_bin")
+    assert found.prediction.dims == ("op", "stimulus", "neuroid", "time_bin")
     for time in responses.time_bin.values:
         one = responses.sel(time_bin=time, drop=True).drop_vars("time_bin_start", errors="ignore")
         alone = fit_encoding(features, one, ceiling=ceiling.sel(time_bin=time, drop=True), dual=True, **settings)
@@ -89,6 +91,30 @@ def test_groups_are_the_places_of_their_neuroids(rng):
     for place, column in zip(targets.groups, targets.columns, strict=True):
         assert usable[column].tolist() == [k for k in expected[place] if k not in (3, 17)]
     assert read_responses(label_responses(values)).members[()].tolist() == list(range(40))
+
+
+def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
+    """The first neuroid of V1 cannot be predicted at the first time, the whole of IT at the second."""
+    settings = {"metric": "euclidean", "comparator": "spearman"}
+    responses[:, 0, 0] = responses[:, 2:5, 1] = 1.0
+    with pytest.warns(RuntimeWarning, match="no change over presentations in 4: '0 at 0', '2 at 1'"):
+        predicted = fit_encoding(features, responses, cv=4, predictions=True).prediction
+    found = compare_predicted(predicted[..., ::-1], responses, **settings)
+    assert found.dims == ("op", "region", "subject", "time_bin")
+    assert found.sel(region="IT", time_bin=100).isnull().all()
+    assert found.sel(region="V1", subject="b", time_bin=-50).isnull().all()
+    assert found.isnull().sum() == 3
+    for time in responses.time_bin.values:
+        one, part = (
+            side.sel(time_bin=time).drop_vars(["time_bin", "time_bin_start"]) for side in (predicted, responses)
+        )
+        alone = compare_predicted(one, part, **settings)
+        np.testing.assert_allclose(found.sel(time_bin=time), alone)
+        assert alone.region.values.tolist() == found.region.values.tolist() == ["V1", "IT"]
+    with pytest.raises(LabelError, match="predicted and measured must hold the same 3 ids along 'time_bin'"):
+        compare_predicted(predicted.assign_coords(time_bin=[0, 1, 2]), responses)
+    with pytest.raises(LabelError, match=r"predicted must have dimensions .*'time_bin'\)"):
+        compare_predicted(predicted.isel(time_bin=0), responses)
 
 
 def test_responses_without_labels_have_them_after(features, rng):
