@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from neurolens.errors import DataError
@@ -49,7 +48,8 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
         When the file is missing, damaged, or not a trace.
     """
     try:
-        header = _read_header(path)
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
         if header.get("format") != FORMAT:
             raise DataError(f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not {FORMAT!r})")
         graph = _read_graph(json.loads(header["graph"]))
@@ -78,14 +78,6 @@ def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
             "Trace with ops= that leave it out."
         )
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
-            raise ValueError("its header is longer than the file")
-        return json.loads(file.read(length)).get("__metadata__", {})
 
 
 def _describe_graph(graph: Graph) -> dict[str, Any]:
