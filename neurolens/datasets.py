@@ -1,6 +1,5 @@
 """Finding recipes, fetching their files with sha256, and loading what they describe."""
 
-import hashlib
 import os
 import runpy
 import tomllib
@@ -145,8 +144,7 @@ def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) ->
     for entry in missing:
         _fetch_file(card, entry, folder, quiet)
     for entry in card["files"]:
-        with (folder / entry["name"]).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = pooch.file_hash(folder / entry["name"], alg="sha256")
         if found != entry["sha256"]:
             raise DataError(
                 f"{folder / entry['name']} is not the file the recipe names: sha256 {found}, expected "

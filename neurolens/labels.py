@@ -2,7 +2,8 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
@@ -19,6 +20,7 @@ NEUROID = "neuroid"
 STIMULUS_ID = "stimulus_id"
 NEUROID_ID = "neuroid_id"
 TIME_BIN = "time_bin"
+Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 
 
 def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
@@ -37,7 +39,7 @@ def check_unique(ids: Iterable, what: str) -> None:
         raise LabelError(f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them.")
 
 
-def get_ids(array: xr.DataArray, dim: str, name: str) -> np.ndarray:
+def get_ids(array: xr.DataArray | xr.Dataset, dim: str, name: str) -> np.ndarray:
     """Return the labels of ``array`` along ``dim``, checked to exist and to be unique."""
     if dim not in array.coords:
         raise LabelError(
@@ -50,18 +52,18 @@ def get_ids(array: xr.DataArray, dim: str, name: str) -> np.ndarray:
 
 
 def align_stimuli(
-    array: xr.DataArray,
+    array: Labelled,
     ids: Sequence,
     *,
     name: str = "array",
     other: str = "the model's stimuli",
     dims: Sequence[str] = (STIMULUS, STIMULUS_2),
-) -> xr.DataArray:
+) -> Labelled:
     """Put ``array`` into the order of ``ids`` along each of ``dims`` it has, matching exactly by label.
 
     Parameters
     ----------
-    array : DataArray
+    array : DataArray or Dataset
         Labelled along the dimensions to align; its order does not matter.
     ids : sequence
         The wanted order; every id must be in ``array`` and every id of ``array`` in it.
@@ -92,6 +94,12 @@ def align_stimuli(
             )
         array = array.sel({dim: wanted})
     return array
+
+
+def check_name(name: str, known: Collection[str], what: str) -> None:
+    """Raise UnknownNameError unless ``name`` is one of ``known``."""
+    if name not in known:
+        raise suggest_name(str(name), known, what, f"Choose one of {', '.join(known)}.")
 
 
 def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -> UnknownNameError:

@@ -6,8 +6,8 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neurolens.errors import LabelError
-from neurolens.labels import align_stimuli, check_dims, suggest_name
+from neurolens.errors import LabelError, UnknownNameError
+from neurolens.labels import align_stimuli, check_dims, check_name, suggest_name
 
 
 def make_square(ids):
@@ -39,6 +39,14 @@ def test_labels_must_exist_and_be_unique():
         align_stimuli(make_square(["a", "a"]), ["a", "b"])
 
 
+@given(st.permutations(list("abc")))
+def test_a_dataset_is_aligned_whole(order):
+    table = xr.Dataset({"x": ("op", [1, 2, 3]), "y": (("op", "k"), np.eye(3))}, {"op": list("abc")})
+    xr.testing.assert_identical(align_stimuli(table.sel(op=order), list("abc"), dims=["op"]), table)
+    with pytest.raises(LabelError, match="best and scores .* along 'op'. Missing from best: 'c'; only in best: none"):
+        align_stimuli(table.isel(op=[0, 1]), list("abc"), name="best", other="scores", dims=["op"])
+
+
 def test_wrong_dimensions_show_the_rename():
     with pytest.raises(LabelError, match=r"responses must have dimensions \('stimulus', 'neuroid'\), got \('a', 'b'\)"):
         check_dims(xr.DataArray(np.eye(2), dims=("a", "b")), ("stimulus", "neuroid"), "responses")
@@ -46,3 +54,9 @@ def test_wrong_dimensions_show_the_rename():
 
 def test_an_unknown_name_lists_the_closest():
     assert "Closest: 'conv1/conv2d'" in str(suggest_name("conv1/conv", ["conv1/conv2d", "fc/linear"], "op"))
+
+
+def test_a_name_that_is_none_of_a_table_lists_all_of_them():
+    check_name("mean", {"mean": 1, "max": 2}, "way to pool")
+    with pytest.raises(UnknownNameError, match="no way to pool named 'mena'.*'mean'.* Choose one of mean, max"):
+        check_name("mena", {"mean": 1, "max": 2}, "way to pool")

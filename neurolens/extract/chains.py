@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers import PCA, REDUCERS, Cast, Function, PrincipalAxes, Reducer, Rows, check_key
+from neurolens.extract.reducers import PCA, REDUCERS, Cast, Function, PrincipalAxes, Reducer, Rows
+from neurolens.labels import check_name
 
 
 def count_overflow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
@@ -75,7 +76,7 @@ def read_reducer(reducer: Any) -> tuple[Reducer, ...]:
             raise InputError(f"only casts may follow PCA, got {late[0]}. Type reducer=[..., PCA(...), 'float16'].")
         return chain
     if isinstance(reducer, str):
-        check_key(reducer, REDUCERS, "reducer")
+        check_name(reducer, REDUCERS, "reducer")
         reducer = REDUCERS[reducer]
     if isinstance(reducer, type) and issubclass(reducer, Reducer):
         settings = ", ".join(f"{field.name}=..." for field in fields(reducer))  # type: ignore[arg-type]

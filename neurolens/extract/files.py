@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from neurolens.errors import DataError
@@ -17,24 +17,26 @@ FORMAT = "neurolens-trace-1"
 
 
 def write_trace(path: Path, graph: Graph, values: dict[str, tuple[torch.Tensor, ...]], model_name: str) -> None:
-    """Write a graph and its values to one file.
+    """Write a graph and its values to one file, which takes the place of another only once it is whole.
 
     Raises
     ------
     DataError
-        When the file cannot be written, or a value cannot be stored (sparse or quantised tensors).
+        When the file cannot be written, or a value cannot be stored (sparse, quantised, complex128 or meta tensors).
     """
-    tensors = {
-        f"{name}#{k}": tensor.detach().cpu().contiguous().clone()
-        for name, results in values.items()
-        for k, tensor in enumerate(results)
-    }
+    tensors = {f"{name}#{k}": _pack(name, t) for name, results in values.items() for k, t in enumerate(results)}
     header = {"format": FORMAT, "model": model_name, "graph": json.dumps(_describe_graph(graph))}
+    # Values read from a file stay in it, so one that is there must not be written over.
+    partial = Path(f"{path}.partial")
     try:
-        save_file(tensors, path, metadata=header)
+        save_file(tensors, partial, metadata=header)
+        partial.replace(path)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         message = f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write to."
         raise DataError(message) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str]:
@@ -46,11 +48,17 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
         When the file is missing, damaged, or not a trace.
     """
     try:
-        header = _read_header(path)
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
         if header.get("format") != FORMAT:
             raise DataError(f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not {FORMAT!r})")
         graph = _read_graph(json.loads(header["graph"]))
         tensors = load_file(path)
+        values = {
+            op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
+            for op in graph
+            if f"{op.name}#0" in tensors
+        }
     except FileNotFoundError:
         raise DataError(f"no trace file {str(path)!r}; write one with trace.save(path)") from None
     except DataError:
@@ -58,20 +66,18 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
     except Exception as error:
         message = f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
         raise DataError(message) from error
-    values = {
-        op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
-        for op in graph
-        if f"{op.name}#0" in tensors
-    }
     return graph, values, str(header.get("model", ""))
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > path.stat().st_size:
-            raise ValueError("its header is longer than the file")
-        return json.loads(file.read(length)).get("__metadata__", {})
+def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a value of the op ``name`` as its elements in memory, which is all that a file holds."""
+    plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+    if not plain or tensor.dtype == torch.complex128:
+        raise DataError(
+            f"the value of {name!r} cannot be stored: {tensor.layout}, {tensor.dtype}, on {tensor.device}. "
+            "Trace with ops= that leave it out."
+        )
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def _describe_graph(graph: Graph) -> dict[str, Any]:

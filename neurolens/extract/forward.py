@@ -1,6 +1,6 @@
 """Running a model once, plainly or under the recorder, with everything put back afterwards."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from neurolens.extract.guards import open_attention, preserve_random_states
 from neurolens.extract.interceptor import Interceptor
 from neurolens.extract.kernels import KernelRecorder
 from neurolens.extract.ledger import Ledger
-from neurolens.extract.light import GraphChanged, LightRecorder, Script
+from neurolens.extract.light import GraphChanged, LightRecorder, Script, Take
 from neurolens.extract.recorder import Recorder
 from neurolens.extract.records import Recording, StopForward
 from neurolens.extract.scopes import ScopeStack
@@ -83,13 +83,7 @@ def record_forward(
     return recording
 
 
-def run_light(
-    model: nn.Module,
-    inputs: Any,
-    script: Script,
-    n_stimuli: int,
-    take: Mapping[int, Callable[[list[torch.Tensor]], None]],
-) -> None:
+def run_light(model: nn.Module, inputs: Any, script: Script, n_stimuli: int, take: Take) -> None:
     """Run the model along a script, up to the last op whose results are taken.
 
     Parameters
@@ -99,8 +93,7 @@ def run_light(
     script : Script
     n_stimuli : int
         In this batch.
-    take : dict of callable
-        Position in the script -> function called with that op's live results as soon as it has run.
+    take : Take
 
     Raises
     ------
@@ -111,8 +104,8 @@ def run_light(
     """
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, None)
-    scopes, last = ScopeStack(model), max(take)
-    recorder = LightRecorder(scopes, script, n_stimuli, take, last)
+    scopes = ScopeStack(model)
+    recorder = LightRecorder(scopes, script, n_stimuli, take)
     try:
         with scopes, recorder:
             _run_model(model, args, kwargs, False)
@@ -121,8 +114,8 @@ def run_light(
             raise recorder.error from None
     except Exception as error:
         raise RecordingError(_describe_failure(recorder, scopes, script.names[: recorder.position], error)) from error
-    if recorder.position <= last:
-        raise GraphChanged(f"ended after {recorder.position} ops, before {script.names[last]!r}")
+    if recorder.position <= recorder.last:
+        raise GraphChanged(f"ended after {recorder.position} ops, before {script.names[recorder.last]!r}")
 
 
 def make_sites() -> SiteBook:

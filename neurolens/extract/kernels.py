@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from neurolens.extract.calls import BATCH_STATISTICS, Call, list_writes
 from neurolens.extract.ledger import Ledger, find_written
 from neurolens.extract.recorder import Recorder
-from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_random_state
+from neurolens.extract.records import Event, Recording, iterate_tensors, read_random_state
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import Site
 
@@ -38,9 +38,8 @@ class KernelRecorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        parents: list[tuple[Value, str]] = []
         ledger, keep = self._ledger, self._keep is not None
-        kept_args, kept_kwargs = ledger.note_arguments(args, kwargs, parents)
+        noted = ledger.note_arguments(args, kwargs)
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_kernel(func)
@@ -57,10 +56,8 @@ class KernelRecorder(TorchDispatchMode):
             outputs = [ledger.set_value(ledger.make_value("op", index, k, t, keep), t) for k, t in enumerate(made)]
             specs = tuple((t.shape, t.dtype, t.device) for t in made)
             site, scope = Site("", None, 0), self._scopes.current
-            # fmt: off
-            self.recording.events.append(Event("", call, func, kept_args, kept_kwargs, parents, outputs, scope, site,
-                                               "", 1, specs, seconds, random_state))
-            # fmt: on
+            event = Event("", call, func, *noted, outputs, scope, site, "", 1, specs, seconds, random_state)
+            self.recording.events.append(event)
             self._owners.append(self._recorder.running)
             if written:
                 ledger.renew_aliases(written, index, keep)

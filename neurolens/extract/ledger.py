@@ -1,14 +1,17 @@
 """Which value each live tensor holds now, and keeping the values that are about to be overwritten."""
 
+from itertools import chain
 from typing import Any
 
 import torch
 
 from neurolens.extract.calls import Call
-from neurolens.extract.records import Recording, Value, collect_tensors, iterate_tensors, read_storage
+from neurolens.extract.records import Recording, Value, iterate_tensors, name_tensors, read_storage
 from neurolens.extract.scopes import Scope, ScopeStack
 
 _Tensor = torch.Tensor
+# A call's arguments with each tensor replaced by its Value, and each Value with its position in the call.
+Noted = tuple[tuple, dict, list[tuple[Value, str]]]
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
 # In-place calls that change what a tensor object says of itself and no element: other views are as they were.
 METADATA_ONLY = frozenset(
@@ -88,9 +91,10 @@ class Ledger:
         self._values[id(tensor)] = value
         return value
 
-    def note_arguments(self, args: tuple, kwargs: dict, found: list[tuple[Value, str]]) -> tuple[tuple, dict]:
-        """Return a call's arguments with each tensor replaced by its Value, noting each one's position."""
+    def note_arguments(self, args: tuple, kwargs: dict) -> Noted:
+        """Return a call's arguments with each tensor replaced by its Value, and where each one stood."""
         noted: list[Any] = []
+        found: list[tuple[Value, str]] = []
         for i, arg in enumerate(args):
             if isinstance(arg, _Tensor):
                 value = self._values.get(id(arg))
@@ -100,7 +104,8 @@ class Ledger:
                 noted.append(value)
             else:
                 noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
-        return tuple(noted), {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
+        named = {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
+        return tuple(noted), named, found
 
     def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
         """Return ``arg`` with each tensor replaced by its Value, noting each one's position in the call."""
@@ -157,19 +162,15 @@ class Ledger:
         """Register the tensors the model is called with, named by where they stand; look at what modules return."""
         recording.modules = dict(scopes.classes)
         scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
-        found: list[tuple[torch.Tensor, str]] = []
-        collect_tensors(args[0] if len(args) == 1 else args, "input", found)
-        collect_tensors(kwargs, "input", found)
-        for tensor, name in found:
+        given = args[0] if len(args) == 1 else args
+        for tensor, name in chain(name_tensors(given, "input"), name_tensors(kwargs, "input")):
             known = self.look_up(tensor)
             recording.inputs[name] = known or self.set_value(self.make_value("input", name, 0, tensor, True), tensor)
 
     def note_result(self, recording: Recording, result: Any) -> None:
         """Register what the model returned."""
-        found: list[tuple[torch.Tensor, str]] = []
-        collect_tensors(result, "output", found)
         recording.result = result
-        recording.outputs = [(self.get_value(tensor), name) for tensor, name in found]
+        recording.outputs = [(self.get_value(tensor), name) for tensor, name in name_tensors(result, "output")]
 
     def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
         """Remember which value a module returned first."""

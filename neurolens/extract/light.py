@@ -14,6 +14,8 @@ from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
 Shapes = tuple[tuple[int, ...], ...]
+# Position in the script -> what is called with that op's live results as soon as it has run.
+Take = Mapping[int, Callable[[list[torch.Tensor]], None]]
 
 
 class GraphChanged(BaseException):
@@ -52,18 +54,11 @@ class Script:
 
 def write_script(few: Recording, more: Recording, counts: tuple[int, int], sites: SiteBook) -> Script:
     """Return the script of the pass ``more``; ``few`` is the same model on a smaller batch."""
-    shapes = {event.name: tuple(tuple(spec[0]) for spec in event.specs) for event in few.events}
+    small, large = ({e.name: tuple(tuple(spec[0]) for spec in e.specs) for e in made.events} for made in (few, more))
     return Script(
-        names=tuple(event.name for event in more.events),
-        composites={
-            i: event.call.exact
-            for i, event in enumerate(more.events)
-            if event.call.body is not None and event.func is event.call.body
-        },
-        sizes=tuple(
-            (shapes[event.name], tuple(tuple(spec[0]) for spec in event.specs)) if event.name in shapes else None
-            for event in more.events
-        ),
+        names=tuple(large),
+        composites={i: event.call.exact for i, event in enumerate(more.events) if event.func is event.call.body},
+        sizes=tuple((small[name], shapes) if name in small else None for name, shapes in large.items()),
         counts=counts,
         sites=sites,
     )
@@ -77,35 +72,27 @@ class LightRecorder(Interceptor):
     scopes, script
     n_stimuli : int
         In this batch.
-    take : dict of callable
-        Position in the script -> what is called with the op's results as soon as it has run: live tensors, which the
-        model may overwrite later.
-    last : int
-        Position of the op that ends the pass.
+    take : Take
+        The results are live tensors, which the model may overwrite later.
 
     Attributes
     ----------
     position : int
         How many ops have run.
+    last : int
+        Position of the last op of ``take``, which ends the pass.
     error : Exception or None
         What ``take`` raised.
     """
 
-    def __init__(
-        self,
-        scopes: ScopeStack,
-        script: Script,
-        n_stimuli: int,
-        take: Mapping[int, Callable[[list[torch.Tensor]], None]],
-        last: int,
-    ) -> None:
+    def __init__(self, scopes: ScopeStack, script: Script, n_stimuli: int, take: Take) -> None:
         super().__init__(scopes, script.sites.restart())
         self.position = 0
+        self.last = max(take)
         self.error: Exception | None = None
         self._script = script
         self._shapes = script.predict_shapes(n_stimuli)
         self._take = take
-        self._last = last
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op, and check it against the script."""
@@ -145,5 +132,5 @@ class LightRecorder(Interceptor):
             except Exception as error:
                 self.error = error
                 raise StopForward from error
-        if i == self._last:
+        if i == self.last:
             raise StopForward

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from neurolens.extract.graph import Graph
-from neurolens.extract.records import Event, Recording, Value
+from neurolens.extract.records import Event, Recording, Value, replace_leaves
 
 _AS_THEY_ARE = "function call settings composite module module_class module_call".split()
 
@@ -104,21 +104,18 @@ def count_flops(event: Event, recording: Recording) -> int | None:
     The op runs once more on tensors without data. None where it cannot (its shape depends on values).
     """
 
-    def make_empty(arg: Any) -> Any:
-        if isinstance(arg, Value):
-            if arg.tensor is not None:
-                return torch.empty_like(arg.tensor, device="meta")
-            spec = recording.events[arg.source].specs[arg.output]
-            return torch.empty(spec[0], dtype=spec[1], device="meta")
-        if type(arg) in (tuple, list):
-            return type(arg)(make_empty(a) for a in arg)
-        return arg
+    def make_empty(value: Value, _: str) -> torch.Tensor:
+        if value.tensor is not None:
+            return torch.empty_like(value.tensor, device="meta")
+        spec = recording.events[value.source].specs[value.output]
+        return torch.empty(spec[0], dtype=spec[1], device="meta")
 
     if not event.parents:
         return 0
     try:
+        args, kwargs = replace_leaves((event.args, event.kwargs), Value, make_empty)
         with torch.no_grad(), _FlopCounter() as counter:
-            event.func(*make_empty(event.args), **{k: make_empty(v) for k, v in event.kwargs.items()})
+            event.func(*args, **kwargs)
     except Exception:
         return None
     return counter.total

@@ -8,8 +8,8 @@ import torch
 
 from neurolens.extract.calls import Call
 from neurolens.extract.interceptor import Interceptor
-from neurolens.extract.ledger import METADATA_ONLY, Ledger, find_written
-from neurolens.extract.records import Event, Recording, StopForward, Value, iterate_tensors, read_random_state
+from neurolens.extract.ledger import METADATA_ONLY, Ledger, Noted, find_written
+from neurolens.extract.records import Event, Recording, StopForward, iterate_tensors, read_random_state
 from neurolens.extract.scopes import ScopeStack
 from neurolens.extract.sites import SiteBook
 
@@ -63,8 +63,7 @@ class Recorder(Interceptor):
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and record it."""
-        parents: list[tuple[Value, str]] = []
-        kept_args, kept_kwargs = self._ledger.note_arguments(args, kwargs, parents)
+        noted = self._ledger.note_arguments(args, kwargs)
         written = _NOTHING if call.harmless and not kwargs else find_written(call, args, kwargs)
         if written:
             self._ledger.preserve_values(written)
@@ -84,14 +83,12 @@ class Recorder(Interceptor):
         else:
             made = written if result is None and written else list(iterate_tensors(result))
         if made:
-            # fmt: off
-            name = self._record_event(call, func, kept_args, kept_kwargs, parents, made, written, seconds, random_state)
-            # fmt: on
+            name = self._record_event(call, func, noted, made, written, seconds, random_state)
             if running is not None:
                 running.append(name)
             if name == self._stop_after:
                 raise StopForward
-        elif call.host_read and parents:
+        elif call.host_read and (parents := noted[2]):
             source = self.find_site(call.exact).source
             read = (call.exact, parents[0][0], source, len(self.recording.events), result)
             self.recording.host_reads.append(read)
@@ -101,17 +98,14 @@ class Recorder(Interceptor):
         """Record the composite itself as the op when it made a tensor without any call that could be seen."""
         made = list(iterate_tensors(result))
         if any(not self._ledger.knows(t) for t in made):
-            parents: list[tuple[Value, str]] = []
-            kept_args, kept_kwargs = self._ledger.note_arguments(args, kwargs, parents)
-            self._record_event(call, call.body, kept_args, kept_kwargs, parents, made, [], 0.0, None)
+            noted = self._ledger.note_arguments(args, kwargs)
+            self._record_event(call, call.body, noted, made, [], 0.0, None)
 
     def _record_event(
         self,
         call: Call,
         func: Any,
-        args: tuple,
-        kwargs: dict,
-        parents: list[tuple[Value, str]],
+        noted: Noted,
         made: list[torch.Tensor],
         written: list[torch.Tensor],
         seconds: float,
@@ -130,8 +124,8 @@ class Recorder(Interceptor):
             specs.append((tensor.shape, tensor.dtype, tensor.device))
         composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""
         # fmt: off
-        events.append(Event(name, call, func, args, kwargs, parents, outputs, scope, site, composite, site.count,
-                            tuple(specs), seconds, random_state))
+        events.append(Event(name, call, func, *noted, outputs, scope, site, composite, site.count, tuple(specs),
+                            seconds, random_state))
         # fmt: on
         if written and call.exact not in METADATA_ONLY:
             ledger.renew_aliases(written, index, keep)

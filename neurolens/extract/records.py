@@ -4,7 +4,7 @@ import hashlib
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,6 +13,7 @@ from neurolens.extract.scopes import Scope
 from neurolens.extract.sites import Site
 
 _Tensor = torch.Tensor
+Leaf = TypeVar("Leaf")
 
 
 class StopForward(BaseException):
@@ -90,19 +91,21 @@ def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
             yield from iterate_tensors(item)
 
 
-def collect_tensors(tree: Any, path: str, found: list[tuple[torch.Tensor, str]]) -> None:
-    """Append (tensor, path) for every tensor in a nested structure: ``input``, ``input.1``, ``input.mask``."""
+def name_tensors(tree: Any, path: str) -> Iterator[tuple[torch.Tensor, str]]:
+    """Yield (tensor, path) for every tensor in a nested structure: ``input``, ``input.1``, ``input.mask``."""
     if isinstance(tree, _Tensor):
-        found.append((tree, path))
+        yield tree, path
     else:
         for key, item in list_items(tree):
-            collect_tensors(item, f"{path}.{key}", found)
+            yield from name_tensors(item, f"{path}.{key}")
 
 
 def list_items(tree: Any) -> Iterable[tuple[Any, Any]]:
-    """Return what a tuple, list or dict holds, by key, and the tensors and containers that a plain object does."""
+    """Return what a tuple, list, slice or dict holds, by key, and the tensors and containers of a plain object."""
     if isinstance(tree, (tuple, list)):
         return () if isinstance(tree, torch.Size) else enumerate(tree)
+    if isinstance(tree, slice):
+        return enumerate((tree.start, tree.stop, tree.step))
     if isinstance(tree, dict):
         return tree.items()
     if tree is None or isinstance(tree, (str, bytes, int, float, complex, type, torch.nn.Module)):
@@ -115,14 +118,16 @@ def list_items(tree: Any) -> Iterable[tuple[Any, Any]]:
     return [(name, item) for name, item in held.items() if isinstance(item, (_Tensor, tuple, list, dict))]
 
 
-def replace_tensors(tree: Any, path: str, make: Callable[[torch.Tensor, str], torch.Tensor]) -> Any:
-    """Return a nested structure with each tensor replaced by ``make(tensor, path)``; other objects are kept."""
-    if isinstance(tree, _Tensor):
+def replace_leaves(tree: Any, kind: type[Leaf], make: Callable[[Leaf, str], Any], path: str = "") -> Any:
+    """Return a nested structure with each object of a kind replaced by ``make(leaf, path)``; others are kept."""
+    if isinstance(tree, kind):
         return make(tree, path)
     if type(tree) in (tuple, list):
-        return type(tree)(replace_tensors(item, f"{path}.{i}", make) for i, item in enumerate(tree))
+        return type(tree)(replace_leaves(item, kind, make, f"{path}.{i}") for i, item in enumerate(tree))
+    if type(tree) is slice:
+        return slice(*replace_leaves((tree.start, tree.stop, tree.step), kind, make, path))
     if type(tree) is dict:
-        return {key: replace_tensors(item, f"{path}.{key}", make) for key, item in tree.items()}
+        return {key: replace_leaves(item, kind, make, f"{path}.{key}") for key, item in tree.items()}
     return tree
 
 

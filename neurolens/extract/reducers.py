@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError
-from neurolens.labels import check_unique, suggest_name
+from neurolens.labels import check_name, check_unique
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -81,7 +81,7 @@ class Cast(Reducer):
     dtype: str
 
     def __post_init__(self) -> None:
-        check_key(self.dtype, DTYPES, "dtype to cast to")
+        check_name(self.dtype, DTYPES, "dtype to cast to")
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         if not rows.dtype.is_floating_point:
@@ -105,7 +105,7 @@ class Pool(Reducer):
     how: str
 
     def __post_init__(self) -> None:
-        check_key(self.how, POOLED, "way to pool")
+        check_name(self.how, POOLED, "way to pool")
 
     def _find_axes(self, rows: Rows) -> list[int]:
         names = [re.sub(r"^window_\d+$", "window", dim) for dim in rows.dims]
@@ -312,12 +312,6 @@ def _take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows 
     if rows.dtype.is_complex and not dtype.is_complex:
         raise InputError(f"wants real values, got {rows.dtype}. Leave this op out of ops=, or use Subsample.")
     return Rows((n_units,), (dim,), dtype)
-
-
-def check_key(key: Any, table: dict, what: str) -> None:
-    """Raise UnknownNameError unless ``key`` is in ``table``."""
-    if key not in table:
-        raise suggest_name(str(key), table, what, f"Choose one of {', '.join(table)}.")
 
 
 def _check_count(name: str, value: Any) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import Any
 
 import torch
 
 from neurolens.extract.guards import open_attention, preserve_random_states
-from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_random_state
+from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_random_state, replace_leaves
 
 UNINITIALISED = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"})
 SHAPE_OF_SECOND = frozenset({"type_as", "expand_as", "view_as", "reshape_as", "resize_as", "to"})
@@ -96,7 +95,7 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
         if value.tensor.layout != torch.strided:
             exempt.append(f"{position}: other values are not made for layout {value.tensor.layout}")
             continue
-        changed, accepted, refused = False, False, ""
+        accepted, refused = False, ""
         for other in make_others(value.tensor):
             if equal_bits(other, value.tensor):
                 continue
@@ -107,14 +106,13 @@ def perturb_event(event: Event) -> tuple[list[str], list[str]]:
                 continue
             accepted = True
             if len(made) != len(saved) or not all(equal_bits(a, b) for a, b in zip(made, saved, strict=True)):
-                changed = True
                 break
-        if changed:
-            continue
-        reason = find_excuse(event, value, position) if accepted else f"no other value was accepted ({refused})"
-        if not reason and refused and event.call.function == "getitem" and (value.tensor == value.tensor.max()).all():
-            reason = "no other index is in range"
-        (exempt if reason else ignored).append(f"{position}: {reason}" if reason else position)
+        else:
+            reason = find_excuse(event, value, position) if accepted else f"no other value was accepted ({refused})"
+            indexed = not reason and refused and event.call.function == "getitem"
+            if indexed and (value.tensor == value.tensor.max()).all():
+                reason = "no other index is in range"
+            (exempt if reason else ignored).append(f"{position}: {reason}" if reason else position)
     return ignored, exempt
 
 
@@ -264,23 +262,9 @@ def _run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Te
 
 def _call_function(event: Event, resolve: Callable[[Value], torch.Tensor]) -> list[torch.Tensor]:
     """Call what an event called, with autocast as it was then but for its cache of converted weights."""
-    args, kwargs = substitute_values(event.args, resolve), substitute_values(event.kwargs, resolve)
+    args, kwargs = replace_leaves((event.args, event.kwargs), Value, lambda value, _: resolve(value))
     with ExitStack() as stack:
         for device, dtype in event.random_state[2] if event.random_state is not None else []:
             stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
         result = event.func(*args, **kwargs)
     return list(iterate_tensors(args[0] if result is None else result))
-
-
-def substitute_values(arg: Any, resolve: Callable[[Value], Any]) -> Any:
-    """Return noted arguments with each Value replaced by what ``resolve`` gives for it."""
-    if isinstance(arg, Value):
-        return resolve(arg)
-    kind = type(arg)
-    if kind is tuple or kind is list:
-        return kind(substitute_values(a, resolve) for a in arg)
-    if kind is slice:
-        return slice(*substitute_values((arg.start, arg.stop, arg.step), resolve))
-    if kind is dict:
-        return {k: substitute_values(a, resolve) for k, a in arg.items()}
-    return arg

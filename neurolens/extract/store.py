@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,14 +137,10 @@ class ActivationStore(Sink):
             ) from None
 
     def _remove(self) -> None:
-        root = self.path / "zarr.json"
-        for entry in sorted(self.path.rglob("*"), reverse=True):
-            if entry.is_dir():
-                entry.rmdir()
-            elif entry != root:
-                entry.unlink()
-        root.unlink(missing_ok=True)
-        self.path.rmdir()
+        # What is in the way of a store goes first: while it is there, the root says whose it is.
+        for folder in [entry for entry in self.path.iterdir() if entry.is_dir()]:
+            shutil.rmtree(folder)
+        shutil.rmtree(self.path)
 
     def _create(self, provenance: dict[str, Any]) -> None:
         plan, ids, names = self.plan, self.plan.stimuli.ids, list(self._row)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from neurolens.extract.assemble import name_parent
 from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs, unwrap_model
 from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
 from neurolens.extract.kernels import UNSEEN
-from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_storage, replace_tensors
+from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_storage, replace_leaves
 
 Finding = tuple[str, str, str, str]
 # Reads of two tensors, of which only the first is noted.
@@ -175,10 +176,11 @@ def find_overwritten(recording: Recording) -> list[Finding]:
 def find_wrong_parents(recording: Recording) -> list[Finding]:
     """Return a finding for each parent that runs after its child, or that the noted arguments do not hold."""
     findings = []
+    held: list[Value] = []
     names = [event.name for event in recording.events]
     for i, event in enumerate(recording.events):
-        held: list[Value] = []
-        replay.substitute_values((event.args, event.kwargs), held.append)
+        held.clear()
+        replace_leaves((event.args, event.kwargs), Value, lambda value, _: held.append(value))
         for value, position in event.parents:
             if value not in held or (value.kind == "op" and value.source >= i):
                 parent = name_parent(value, position, names).source
@@ -290,7 +292,8 @@ def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: in
         reached.add(name)
         return made.setdefault(id(tensor), replay.renew_input(tensor, way))
 
-    changed = [replace_tensors(tree, "input", renew) for tree in (args[0] if len(args) == 1 else args, kwargs)]
+    given = args[0] if len(args) == 1 else args
+    changed = [replace_leaves(tree, torch.Tensor, renew, "input") for tree in (given, kwargs)]
     # What an object of the user's own holds stays as it is, in the model and in the program.
     tensors = {v.source: v.tensor for v in recording.inputs.values() if v.tensor is not None}
     new = {name: replay.renew_input(t, way) if name in reached else t for name, t in tensors.items()}
@@ -300,12 +303,9 @@ def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: in
 def run_again(recording: Recording, expected: Recording, inputs: dict, resized: set[int]) -> Finding | None:
     """Run the recorded ops on new inputs, adding to ``resized``; return how the first op differs from the model's."""
     events = recording.events
-    same = [a.name == b.name for a, b in zip(events, expected.events, strict=False)]
-    alike = next((i for i, equal in enumerate(same) if not equal), len(same))
-    for i in range(alike):
-        if [spec[0] for spec in events[i].specs] != [spec[0] for spec in expected.events[i].specs]:
-            resized.add(i)
-    if alike < max(len(events), len(expected.events)):
+    alike = list(takewhile(lambda pair: pair[0].name == pair[1].name, zip(events, expected.events, strict=False)))
+    resized.update(i for i, (a, b) in enumerate(alike) if [s[0] for s in a.specs] != [s[0] for s in b.specs])
+    if len(alike) < max(len(events), len(expected.events)):
         return "", "program", "unverified", "on new inputs the model runs other ops: something unseen steers the pass"
     differing: list[str] = []
     unset: set[int] = set()
@@ -344,4 +344,4 @@ def copy_inputs(inputs: Any) -> Any:
     def copy(tensor: torch.Tensor, _: str) -> torch.Tensor:
         return copies.setdefault(id(tensor), tensor.detach().clone())
 
-    return replace_tensors(inputs, "", copy)
+    return replace_leaves(inputs, torch.Tensor, copy)

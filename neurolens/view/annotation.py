@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, get_ids, list_names
+from neurolens.labels import OP, REGION, align_stimuli, get_ids, list_names
 from neurolens.view.style import assign_region_colors
 
 NEEDED = ("score_mean", "ceiling_lower", "ceiling_upper")
@@ -146,13 +146,7 @@ def _pick_scale(means: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 def _read_best(best: xr.Dataset, names: list[str], regions: list[str]) -> tuple[Marks, Marks]:
-    chosen_regions = [str(name) for name in get_ids(best["best_op"], REGION, "best")]
-    if sorted(chosen_regions) != sorted(regions):
-        raise LabelError(
-            f"best and scores must have the same regions, got {chosen_regions} and {regions}. "
-            "Compute best from these scores with assign_regions(scores)."
-        )
-    best = best.sel({REGION: regions})
+    best = align_stimuli(best, regions, name="best", other="scores", dims=[REGION])
     chosen = [str(name) for name in best["best_op"].values]
     _check_ops([name for name in chosen if name], names, "best")
     best_of = {name: tuple(i for i, other in enumerate(chosen) if other == name) for name in chosen if name}

@@ -85,12 +85,9 @@ def plot_profile(
         paths = [(modules[name] or ("",))[0].removeprefix(root + ".") for name in names]
     if control is not None:
         check_scores(control, "control")
-        different = set(names) ^ {str(name) for name in get_ids(control["score_mean"], OP, "control")}
-        if different or set(note.regions) - {str(r) for r in control[REGION].values}:
-            raise LabelError(
-                f"control must have the ops and regions of scores; they differ in {list_names(sorted(different))} "
-                f"and regions {list(note.regions)}, {list(control[REGION].values)}. Score both with the same ops."
-            )
+        control = control.sel({REGION: control[REGION].isin(note.regions)})
+        for dim, labels in ((OP, names), (REGION, note.regions)):
+            control = align_stimuli(control, labels, name="control", other="scores", dims=[dim])
     if axes is not None and len(axes) != len(note.regions):
         raise InputError(f"axes must be one per region, {len(note.regions)} for {list(note.regions)}, got {len(axes)}.")
     with style.apply_style():
@@ -258,14 +255,13 @@ def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
     figure = Figure(figsize=(1.35 * n_columns + 1.2, 1.6 * len(rows) + 0.1), layout="constrained")
     grid = figure.subplots(len(rows), n_columns, squeeze=False)
     colors = style.assign_region_colors(panel.region for panel in panels if panel.region)
-    cmap = style.build_colormap()
     centres, labels, borders = _place_ticks(categories)
     for row, axes in zip(rows, grid, strict=True):
         for panel, axis in zip_longest(row, axes):
             if panel is None:
                 axis.set_axis_off()
                 continue
-            axis.imshow(_rank_values(panel.values), cmap=cmap, vmin=0, vmax=1, interpolation="nearest")
+            axis.imshow(_rank_values(panel.values), cmap=style.COLORMAP, vmin=0, vmax=1, interpolation="nearest")
             _write_title(axis, panel, colors)
             axis.set_xticks([])
             axis.set_yticks([])
@@ -276,7 +272,7 @@ def _draw_panels(panels: list[Panel], categories: list[str]) -> Figure:
         axes[0].set_ylabel(row[0].row)
         axes[0].set_yticks(centres, labels, fontsize=6)
         axes[0].tick_params(length=0)
-    bar = figure.colorbar(ScalarMappable(cmap=cmap), ax=grid, shrink=0.7, aspect=25, pad=0.02)
+    bar = figure.colorbar(ScalarMappable(cmap=style.COLORMAP), ax=grid, shrink=0.7, aspect=25, pad=0.02)
     bar.set_label("dissimilarity (rank)")
     bar.set_ticks([0, 0.5, 1])
     bar.outline.set_visible(False)

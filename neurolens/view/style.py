@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import ListedColormap, to_hex, to_rgba_array
+from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgba_array
 from matplotlib.font_manager import fontManager
 
 INK, MUTED, FAINT = "#1B2430", "#5B6675", "#98A2B0"
@@ -24,6 +24,8 @@ RAMP = (
     "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0", "#369DA6",
     "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099", "#511C83",
 )  # fmt: skip
+# 1025 colours, so that each of the ramp's is one of them.
+COLORMAP = LinearSegmentedColormap.from_list("neurolens", RAMP, N=1025).with_extremes(bad=EMPTY)
 
 KNOWN_REGIONS = {"V1": "#C8431B", "V2": "#946300", "V4": "#1F7A4D", "IT": "#B01E6E"}
 OTHER_REGIONS = ("#2456A6", "#6B3FA0", "#00707A", "#7A4B2A", "#4F6B00", "#A3262A")
@@ -63,11 +65,6 @@ def apply_style() -> AbstractContextManager[None]:
     return matplotlib.rc_context(RC | {"font.family": family})
 
 
-def build_colormap() -> ListedColormap:
-    """Return the ramp as a Matplotlib colormap of 256 colours."""
-    return ListedColormap([pick_color(i / 255) for i in range(256)], name="neurolens")
-
-
 def pick_color(share: float) -> str:
     """Return the ramp's colour for a share from 0 to 1; values outside are clamped, NaN is "no score".
 
@@ -76,12 +73,7 @@ def pick_color(share: float) -> str:
     >>> pick_color(0.0), pick_color(7.0), pick_color(float("nan"))
     ('#FAF6E9', '#511C83', '#EDF0F4')
     """
-    if math.isnan(share):
-        return EMPTY
-    stops = np.linspace(0, 1, len(RAMP))
-    light = np.array([np.interp(share, stops, channel) for channel in _measure_light(RAMP).T])
-    red, green, blue = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return to_hex((red, green, blue)).upper()
+    return to_hex(COLORMAP(float(share))).upper()
 
 
 def pick_text_color(fill: str) -> str:

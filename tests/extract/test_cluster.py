@@ -96,8 +96,10 @@ def test_a_worker_killed_half_way_costs_only_its_shard(client, stimuli, tmp_path
 def test_what_cannot_run_on_a_cluster_is_refused(client, stimuli, tmp_path):
     with pytest.raises(InputError, match="client= writes into a store that all workers reach"):
         nl.extract_activations(Net(), stimuli, client=client, quiet=True)
-    with pytest.raises(InputError, match=r"model must be a torch.nn.Module or make one, got int"):
+    with pytest.raises(InputError, match=r"model must be a torch.nn.Module, got int"):
         nl.extract_activations(lambda: 3, stimuli, client=client, store=tmp_path / "a.zarr", quiet=True)
+    with pytest.raises(InputError, match=r"model must be a torch.nn.Module, got int"):
+        nl.extract_grams(3, stimuli, client=client, quiet=True)
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
         distributed.Client(cluster) as crowded,

@@ -77,8 +77,17 @@ def test_control_and_subjects_are_extra_lines(scores):
 
 
 def test_control_of_other_ops_is_refused(scores):
-    with pytest.raises(LabelError, match="Score both with the same ops"):
+    with pytest.raises(LabelError, match=r"control and scores must hold the same \d+ ids along 'op'"):
         plot_profile(scores, control=scores.isel(op=slice(0, 9)))
+    with pytest.raises(LabelError, match="Missing from control: 'V4'; only in control: none"):
+        plot_profile(scores, control=scores.drop_sel(region="V4"))
+
+
+def test_control_is_matched_by_label_and_may_have_more_regions(scores):
+    turned = scores.isel(op=slice(None, None, -1), region=[3, 1, 0, 2])
+    figure = plot_profile(scores.sel(region=["V4", "V1"]), control=turned, graph=build_residual())
+    for axis, region in zip(figure.axes, ["V4", "V1"], strict=True):
+        np.testing.assert_array_equal(axis.get_lines()[1].get_ydata(), scores.score_mean.sel(region=region))
 
 
 def test_profile_draws_into_given_axes(scores):
