@@ -220,8 +220,12 @@ def run_encoding_signal(rng: np.random.Generator, metric: str, n_stimuli: int) -
 def run_encoding_selection(rng: np.random.Generator) -> dict[str, float]:
     """Return the encoding score of the chosen op of 6 unrelated ones; the truth is 0."""
     grams, responses = build_encoding(rng, rng.normal(size=(6, N_SHOWN, N_FEATURES)), np.zeros((N_SHOWN, N_NEUROIDS)))
-    best = assign_regions(fit_encoding(grams, responses, cv=3, n_splits=5, n_bootstrap=0, rng=rng))
-    return {name: best[name][0] for name in ("naive_score", "selection_score", "heldout_score", "heldout_mean")}
+    best = assign_regions(fit_encoding(grams, responses, cv=3, n_splits=20, n_bootstrap=0, rng=rng))
+    names = ("naive_score", "selection_score", "heldout_score", "heldout_mean")
+    return {name: best[name][0] for name in names} | {
+        "inside": best.heldout_ci_low[0] <= 0 <= best.heldout_ci_high[0],
+        "found": best.heldout_p[0] <= 0.05,
+    }
 
 
 def repeat(run: Callable[[np.random.Generator], dict[str, float]], times: int, seed: int) -> dict[str, np.ndarray]:
@@ -294,6 +298,7 @@ def main() -> None:
     rows = [
         *(judge_rate(name, hits, at_most="FDR" in name or "wide" in name) for name, hits in null.items()),
         judge_rate("held-out score of the chosen op (too wide)", chosen["found"], at_most=True),
+        judge_rate("encoding, held-out score of the chosen op", encoded.pop("found")),
         *(
             judge_rate(f"difference of two ops, {n} stimuli, {s} subjects", found["difference"], at_most=k > 0)
             for k, ((n, s), found) in enumerate(zip(SIZES, signals, strict=True))
@@ -309,6 +314,9 @@ def main() -> None:
             for what, inside in cover_truth(found).items()
         ),
         judge_coverage("held-out score of the chosen op, 12 of 24 stimuli", chosen["inside"], small=True),
+        judge_coverage(
+            "encoding, held-out score of the chosen op, 18 of 36 stimuli", encoded.pop("inside"), small=False
+        ),
         judge_coverage("depth of the peak, 60 stimuli, 20 subjects", peaks["inside"], small=True),
         (
             f"| ceilings: mean lower, true geometry, mean upper | {means} | in this order | {say(bracketed)} |",

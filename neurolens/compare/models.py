@@ -6,7 +6,7 @@ import xarray as xr
 from neurolens.compare.alignments import ALIGNMENTS, align_grams
 from neurolens.compare.comparators import COMPARATORS, compare_whole
 from neurolens.compare.distances import compute_gram
-from neurolens.compare.features import check_numbers, check_variables, read_gram
+from neurolens.compare.features import blank_rounding, check_numbers, check_variables, read_eps, read_gram
 from neurolens.compare.responses import average_repeats, read_responses
 from neurolens.compare.settings import warn_user
 from neurolens.compare.triangles import expand_leading, take_model_pairs
@@ -177,13 +177,13 @@ def _score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> tuple[np.ndarray, n
 
 
 def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataArray:
-    """Return the Gram (op, stimulus, stimulus_2), float64, in the order of ``ids``."""
+    """Return the Gram (op, stimulus, stimulus_2), float64, in the order of ``ids``; 0 where it is only rounding."""
     check_variables(grams, name, "gram")
     gram = read_gram(grams, name, ids, "a", least=4)
     for one, op in zip(gram.values, gram[OP].values, strict=True):
         if not np.isnan(one).all():
             check_numbers(one, gram[STIMULUS].values, f"the Gram of op {str(op)!r} of {name}")
-    return gram.astype(np.float64)
+    return gram.copy(data=np.stack([blank_rounding(one, read_eps(grams)) for one in gram.values]))
 
 
 def _warn_undefined(score: np.ndarray, ops: np.ndarray, others: np.ndarray) -> None:

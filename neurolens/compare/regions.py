@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurolens.compare.bootstrap import bootstrap_scores
 from neurolens.compare.peaks import find_peaks, locate_peaks
+from neurolens.compare.resampling import infer_mean
 from neurolens.compare.settings import put_on, warn_user
 from neurolens.compare.timing import refuse_bins
 from neurolens.compare.triangles import expand_leading
@@ -51,7 +52,7 @@ def assign_regions(
         ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
         ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, the honest number.
         ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and subjects, as ``bootstrap_scores`` on
-        half b; only with ``rdms``.
+        half b, only with ``rdms``; of encoding over stimuli, from the halves as in ``fit_encoding``.
         ``naive_op``, ``naive_score``: largest score on all stimuli, biased up; for comparison only.
         ``agreement``: fraction of the ``2 n_splits`` halves that choose ``best_op``; in [0, 1].
         ``heldout_mean``: mean over splits and both directions of the score on the half that did not choose. It
@@ -136,6 +137,8 @@ def assign_regions(
         best["control_score"] = (("control", REGION), np.stack(again))
     if rdms is not None:
         best = best.assign(_bound_heldout(best.best_op, scores, rdms, split))
+    elif scores.attrs.get("method") == "encoding":
+        best = best.assign(_bound_encoding(best, scores, halves, confidence))
     return best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
 
 
@@ -178,6 +181,21 @@ def _bound_heldout(
     there = best_op != ""
     picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
     return {name: (REGION, picked[source].values) for name, source in told.items()}
+
+
+def _bound_encoding(
+    best: xr.Dataset, scores: xr.Dataset, halves: np.ndarray, confidence: float
+) -> dict[str, xr.Variable]:
+    """Return the interval and p of the held-out score of each region, from ``halves`` (split, half, op, region).
+
+    Two halves are independent, so half their mean squared difference is the variance of one.
+    """
+    place = {op: k for k, op in enumerate(scores[OP].values.tolist())}
+    chosen = np.array([place.get(op, 0) for op in best.best_op.values.tolist()])
+    gap = (halves[:, 0] - halves[:, 1])[:, chosen, np.arange(len(chosen))]
+    freedom = 1 / (1 / len(gap) + 1 / max(1, scores.sizes[STIMULUS] // 2 - int(scores.attrs["n_folds"])))
+    bounds = infer_mean(best.heldout_score.values, (gap**2).mean(axis=0) / 2, freedom, confidence)
+    return put_on(REGION, **dict(zip(("heldout_ci_low", "heldout_ci_high", "heldout_p"), bounds, strict=True)))
 
 
 def _nest_subjects(halves: np.ndarray) -> float:

@@ -231,6 +231,22 @@ class TestAfter:
         assert best.peak_depth.values.tolist() == [0, 1]
         assert locate_peaks(scores).peak_depth_low.values.tolist() == [0, 0.2]
 
+    def test_heldout_interval_of_a_slow_loop(self, rng):
+        ops, responses = build_problem(rng, 60)
+        scores = fit_encoding(build_tree(ops), responses, cv=3, n_splits=4, confidence=0.9)
+        best = assign_regions(scores, split=2)
+        # Halves of 30 stimuli, of which three folds take a mean each.
+        freedom = 1 / (1 / 4 + 1 / (30 - 3))
+        for region in ("V1", "IT"):
+            here = best.sel(region=region)
+            halves = scores.split_score.sel(region=region, op=here.best_op.item()).values
+            error = np.sqrt(sum((a - b) ** 2 for a, b in halves) / 4 / 2)
+            assert here.heldout_score.item() == halves[2, 1]
+            reach = t.ppf(0.95, freedom) * error
+            assert here.heldout_ci_low.item() == pytest.approx(halves[2, 1] - reach)
+            assert here.heldout_ci_high.item() == pytest.approx(halves[2, 1] + reach)
+            assert here.heldout_p.item() == pytest.approx(t.sf(halves[2, 1] / error, freedom))
+
     def test_choosing_among_noise_inflates_only_the_naive_score(self, rng):
         found = []
         for k in range(16):

@@ -158,6 +158,18 @@ def test_rdms(rng, comparator):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_a_gram_of_rounding_has_no_score(rng, pair):
+    """Products in single precision leave of an op that never varies more than double precision would."""
+    x, _ = pair
+    grams = build_grams({"a": x, "b": np.full_like(x, 30)})
+    left = rng.normal(size=(len(x), 3))
+    grams["gram"][1] += 1e-7 * float(grams.gram[1].mean()) * left @ left.T
+    assert compare_models(grams, grams).notnull().all()
+    grams = grams.assign_attrs(eps=np.finfo(np.float32).eps)
+    with pytest.warns(RuntimeWarning, match="no score for 'b': the representation"):
+        assert compare_models(grams, grams).notnull().values.tolist() == [[True, False], [False, False]]
+
+
 def test_stimuli_in_another_order(rng, pair):
     x, y = pair
     a, b = build_grams({"a": x}), build_grams({"b": y})
