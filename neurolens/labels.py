@@ -20,6 +20,8 @@ NEUROID = "neuroid"
 STIMULUS_ID = "stimulus_id"
 NEUROID_ID = "neuroid_id"
 TIME_BIN = "time_bin"
+# What a region, or a subject, is called where nobody named any.
+UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 
 

@@ -13,7 +13,8 @@
                  (``clusters``)
 ``regions``      which op for which region, chosen and scored on different stimuli; ``peaks``: how deep it lies
 ``models``       two models, or a model and a brain, from Grams or RDMs (``alignments``: CKA and kin)
-``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA), and RDMs of predicted responses (veRSA)
+``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA); ``predictions``: RDMs of predicted responses
+                 (veRSA)
 ``encoding``     held-out prediction of each neuroid from each op (``splits``: what is held out together;
                  ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``, ``pooling``: scores and ceilings;
                  ``halves``: fits within halves, and intervals); ``nulls``: is there any prediction, by permutation
@@ -37,12 +38,13 @@ from neurolens.compare.noise import NOISE_METRICS
 from neurolens.compare.nulls import permute_encoding
 from neurolens.compare.peaks import locate_peaks
 from neurolens.compare.permutation import permute_scores
+from neurolens.compare.predictions import compare_predicted
 from neurolens.compare.projection import compute_weights
 from neurolens.compare.rdms import compute_rdms
 from neurolens.compare.regions import assign_regions
 from neurolens.compare.reliability import compute_ncsnr, compute_split_half, normalize_scores
 from neurolens.compare.results import to_rsatoolbox_result
-from neurolens.compare.reweighting import compare_predicted, fit_reweighted_rdms
+from neurolens.compare.reweighting import fit_reweighted_rdms
 from neurolens.compare.searchlight import compare_searchlight, compute_searchlight_rdms
 from neurolens.compare.similarity import compare_rdms
 from neurolens.compare.splits import split_stimuli

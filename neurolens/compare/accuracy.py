@@ -7,9 +7,8 @@ import torch
 import xarray as xr
 
 from neurolens.compare.responses import Targets, match_neuroids
-from neurolens.compare.settings import check_name
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, SUBJECT, check_dims
+from neurolens.labels import NEUROID, SUBJECT, check_dims, check_name
 
 # A column whose spread is below this share of its size is constant but for rounding.
 FLAT = 1e-12

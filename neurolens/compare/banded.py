@@ -14,10 +14,10 @@ from neurolens.compare.heldout import RATIOS, read_alphas
 from neurolens.compare.pooling import gather_scores, pool_neuroids
 from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import centre_kernel
-from neurolens.compare.settings import Seed, check_name, check_whole, put_on
+from neurolens.compare.settings import Seed, check_whole, put_on
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.errors import InputError, MissingToolError
-from neurolens.labels import NEUROID, REGION, SUBJECT, list_names
+from neurolens.labels import NEUROID, REGION, SUBJECT, check_name, list_names
 
 SPACE = "space"
 

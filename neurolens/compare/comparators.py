@@ -8,10 +8,10 @@ from scipy.stats import rankdata
 
 from neurolens.compare import weights
 from neurolens.compare.concordance import average_concordance, count_concordance
-from neurolens.compare.settings import check_name
 from neurolens.compare.shapes import overlap_shapes
 from neurolens.compare.weights import Moments
 from neurolens.compare.whitening import whiten_centred, whiten_raw
+from neurolens.labels import check_name
 
 
 class Comparator(NamedTuple):

@@ -14,12 +14,12 @@ from neurolens.compare.heldout import METHODS, Settings, fit_dual, read_alphas, 
 from neurolens.compare.pooling import gather_scores
 from neurolens.compare.responses import read_targets
 from neurolens.compare.ridge import SELECTORS
-from neurolens.compare.settings import Seed, check_name, check_share, check_whole, warn_user
+from neurolens.compare.settings import Seed, check_share, check_whole, warn_user
 from neurolens.compare.shards import map_ops
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.compare.timing import fit_bins, merge_bins
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, align_stimuli, list_names
+from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, align_stimuli, check_name, list_names
 
 
 def fit_encoding(

@@ -11,7 +11,7 @@ from neurolens.compare.responses import average_repeats, read_responses
 from neurolens.compare.settings import warn_user
 from neurolens.compare.triangles import expand_leading, take_model_pairs
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, list_names, suggest_name
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, UNNAMED, align_stimuli, list_names, suggest_name
 
 
 def compare_models(
@@ -105,7 +105,7 @@ def compare_grams(grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str
     InputError, LabelError, UnknownNameError
         As for ``compare_models``.
     """
-    flat = expand_leading(brain_grams["gram"], {REGION: "brain", SUBJECT: "group"})
+    flat = expand_leading(brain_grams["gram"], UNNAMED)
     places = flat.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
     names = np.array([f"{region}, {subject}" for region in flat[REGION].values for subject in flat[SUBJECT].values])
     places = places.assign_coords({OP: names})

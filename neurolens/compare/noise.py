@@ -12,9 +12,8 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.distances import METRICS, euclidean_distance
-from neurolens.compare.settings import check_name
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import PRESENTATION, STIMULUS, list_names, suggest_name
+from neurolens.labels import PRESENTATION, STIMULUS, check_name, list_names, suggest_name
 
 
 class Design(NamedTuple):

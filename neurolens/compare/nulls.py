@@ -15,10 +15,10 @@ from neurolens.compare.permutation import BLOCK_NUMBERS, rank_null
 from neurolens.compare.pooling import mean_known, pool_neuroids
 from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import SELECTORS, split_kernel
-from neurolens.compare.settings import Seed, check_name, check_whole, describe_rng, put_on, warn_user
+from neurolens.compare.settings import Seed, check_whole, describe_rng, put_on, warn_user
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.compare.timing import fit_bins
-from neurolens.labels import OP, REGION, TIME_BIN, list_names
+from neurolens.labels import OP, REGION, TIME_BIN, check_name, list_names
 
 
 def permute_encoding(

@@ -190,7 +190,7 @@ def _bound_encoding(
 
     Two halves are independent, so half their mean squared difference is the variance of one.
     """
-    place = {op: k for k, op in enumerate(scores[OP].values.tolist())}
+    place = {op: k for k, op in enumerate(best[OP].values.tolist())}
     chosen = np.array([place.get(op, 0) for op in best.best_op.values.tolist()])
     gap = (halves[:, 0] - halves[:, 1])[:, chosen, np.arange(len(chosen))]
     freedom = 1 / (1 / len(gap) + 1 / max(1, scores.sizes[STIMULUS] // 2 - int(scores.attrs["n_folds"])))

@@ -155,11 +155,10 @@ def read_targets(responses: xr.DataArray) -> Targets:
     means = np.full((len(ids), len(varies)), np.nan)
     means[:, varies] = average_repeats(values[:, varies], codes)
     n_repeats = float(1 / np.mean(1 / np.bincount(codes)))
-    defaults = {REGION: "brain", SUBJECT: "group"}
-    known = {dim: responses[dim].values if dim in responses.coords else name for dim, name in defaults.items()}
+    known = {dim: responses[dim].values if dim in responses.coords else name for dim, name in labels.UNNAMED.items()}
     found, groups = _group_neuroids(known, len(varies))
     along = {str(name): (NEUROID, c.values) for name, c in responses.coords.items() if c.dims == (NEUROID,)}
-    coords = {f"neuroid_{name}" if name in defaults else name: column for name, column in along.items()}
+    coords = {f"neuroid_{name}" if name in labels.UNNAMED else name: column for name, column in along.items()}
     return Targets(ids, means, varies, n_repeats, neuroids, found[REGION], found[SUBJECT], groups, coords)
 
 

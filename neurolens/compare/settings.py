@@ -1,22 +1,16 @@
 """Settings checked alike everywhere, and what scores tell of how they were made."""
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import list_names, suggest_name
+from neurolens.labels import list_names
 
 Seed = int | np.random.Generator
-
-
-def check_name(name: str, known: Collection[str], what: str) -> None:
-    """Raise UnknownNameError unless ``name`` is one of ``known``."""
-    if name not in known:
-        raise suggest_name(str(name), known, what, f"Choose one of {', '.join(known)}.")
 
 
 def check_whole(number: Any, name: str, least: int, example: int) -> None:

@@ -84,14 +84,11 @@ def split_stimuli(
 
 def read_folds(cv: int | str | xr.DataArray, data: xr.DataArray, ids: Sequence[Any], rng: Seed) -> np.ndarray:
     """Return the fold (n,) of each of ``ids``, from a number of folds, the name of a coordinate or ready folds."""
-    if isinstance(cv, xr.DataArray):
-        check_folds(cv)
-    else:
-        cv = (
-            split_stimuli(data, n_folds=None, by=cv)
-            if isinstance(cv, str)
-            else split_stimuli(data, n_folds=cv, rng=rng)
-        )
+    if isinstance(cv, str):
+        cv = split_stimuli(data, n_folds=None, by=cv)
+    elif not isinstance(cv, xr.DataArray):
+        cv = split_stimuli(data, n_folds=cv, rng=rng)
+    check_folds(cv)
     return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
 
 

@@ -1,5 +1,6 @@
 """Labelled square RDMs to checked vectors of their upper triangles, which is all that comparators see."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,10 +8,12 @@ import xarray as xr
 
 from neurolens.compare.features import check_count, check_real
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, align_stimuli, get_ids, list_names
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, UNNAMED, align_stimuli, get_ids, list_names
 
 # RDMs are published in single precision: triangles and diagonals may differ by its rounding, not by more.
 TOLERANCE = 1e-5
+# Numbers in the squares that are looked at together.
+BLOCK_NUMBERS = 2**20
 
 
 class ModelPairs(NamedTuple):
@@ -42,7 +45,7 @@ def take_brain_pairs(rdms: xr.DataArray, ids: np.ndarray | None = None) -> Brain
 
     A missing region is called "brain", a missing subject "group".
     """
-    rdms = _order_dims(rdms, {REGION: "brain", SUBJECT: "group"}, "brain_rdms")
+    rdms = _order_dims(rdms, UNNAMED, "brain_rdms")
     other = "its 'stimulus' labels" if ids is None else "model_rdms"
     pairs = _take_pairs(rdms, get_ids(rdms, STIMULUS, "brain_rdms") if ids is None else ids, "brain_rdms", other)
     missing = np.isnan(pairs)
@@ -66,6 +69,12 @@ def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the mean over the subjects ``present`` (region, subject); NaN if any of them is undefined, or none is."""
     count = present.sum(axis=-1)
     return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
+
+
+def pair_within(member: np.ndarray) -> np.ndarray:
+    """Return which pairs (pair,) are of two stimuli that are both ``member`` (n,)."""
+    first, second = np.triu_indices(len(member), 1)
+    return member[first] & member[second]
 
 
 def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.DataArray:
@@ -99,7 +108,7 @@ def expand_leading(array: xr.DataArray, defaults: dict[str, str]) -> xr.DataArra
 def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:
     """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares.
 
-    Beside ``rdms`` and the result, only what one op or region needs is in memory.
+    Beside ``rdms`` and the result, only what some ops or regions need is in memory.
     """
     check_count(ids, name)
     check_real(rdms, name)
@@ -110,11 +119,12 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
     pairs = np.empty((*rdms.shape[:-2], len(first)))
     # Over all squares: the largest dissimilarity, difference between the triangles and number on the diagonal.
     largest = np.zeros(3)
-    for squares, upper in zip(rdms.values, pairs, strict=True):
-        upper[:], lower, diagonal = (squares[..., i, j].astype(np.float64) for i, j in places)
+    values, step = rdms.values, max(1, BLOCK_NUMBERS // max(1, math.prod(rdms.shape[1:])))
+    for some in (slice(start, start + step) for start in range(0, len(pairs), step)):
+        pairs[some], lower, diagonal = (values[some][..., i, j].astype(np.float64, copy=False) for i, j in places)
+        upper = pairs[some]
         if np.isinf(upper).any():
-            what = "some dissimilarities are infinite"
-            raise InputError(f"{name} must be finite, but {what}. Drop or repair those first.")
+            raise InputError(f"{name} must be finite, but some numbers are infinite. Drop or repair those first.")
         gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
         largest = np.fmax(largest, [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)])
     slack, symmetric = TOLERANCE * largest[0], largest[1] <= TOLERANCE * largest[0]
