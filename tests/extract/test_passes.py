@@ -8,7 +8,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError
-from neurolens.extract.axes import find_layouts
+from neurolens.extract.axes import _differ, find_layouts
 from neurolens.extract.forward import record_forward, run_light
 from neurolens.extract.light import GraphChanged
 
@@ -54,6 +54,34 @@ def test_a_light_pass_sees_what_a_recorded_one_does(name, shape):
     for event in recording.events:
         for value, got in zip(event.outputs, taken[event.name], strict=True):
             torch.testing.assert_close(got, value.tensor, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_pass_ends_with_the_last_op_taken():
+    ran = []
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)).eval()
+    x = torch.randn(4, 3)
+    script = find_layouts(model, x[:1], x[:2]).script
+    model[2].register_forward_pre_hook(lambda *_: ran.append(True))
+    taken = []
+    run_light(model, x, script, 4, {script.names.index("1/relu"): taken.append})
+    assert len(taken) == 1
+    assert not ran
+    run_light(model, x, script, 4, {script.names.index("2/linear"): taken.append})
+    assert ran
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.complex64])
+def test_what_counts_as_equal_in_another_batch(dtype):
+    """Up to 1 is equal: within a thousandth of each number plus a hundred-thousandth of the largest."""
+    b = torch.tensor([1.0, -100.0, 3.0], dtype=dtype)
+    for change, equal in ((0.0, True), (5e-4, True), (1.5e-3, True), (5e-3, False), (float("nan"), False)):
+        a = b + torch.tensor([change, 0.0, 0.0], dtype=dtype)
+        assert (_differ(a, b) <= 1) == equal, change
+    for odd in (float("nan"), float("inf")):
+        same = torch.tensor([odd, 1.0], dtype=dtype)
+        assert _differ(same, same.clone()) == 0
+        assert _differ(same, torch.tensor([2.0, 1.0], dtype=dtype)) == float("inf")
+        assert _differ(torch.tensor([2.0, 1.0], dtype=dtype), same) == float("inf")
 
 
 class Branches(nn.Module):
