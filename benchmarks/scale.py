@@ -17,7 +17,8 @@ import torchvision
 from neurolens.errors import InputError
 from neurolens.extract.chains import plan_chain, read_reducer
 from neurolens.extract.forward import record_forward
-from neurolens.extract.grams import Tally, plan_groups, predict_overhead
+from neurolens.extract.gram_plan import plan_groups, predict_overhead
+from neurolens.extract.grams import Tally
 from neurolens.extract.metadata import count_flops
 from neurolens.extract.plan import count_elements, find_numpy_dtype, make_plan, read_bytes
 from neurolens.extract.products import find_sketch_error

@@ -7,8 +7,9 @@ from typing import Any
 
 from neurolens.cluster import count_shards, run_tasks, split_evenly
 from neurolens.extract.activations import group_slots, run_groups
-from neurolens.extract.grams import Piece, Products
-from neurolens.extract.grams import run_groups as run_gram_groups
+from neurolens.extract.gram_plan import FeatureSlice
+from neurolens.extract.gram_sums import GramSums
+from neurolens.extract.gram_sums import run_groups as run_gram_groups
 from neurolens.extract.passes import show_progress
 from neurolens.extract.plan import ModelSource, Plan, materialize_model, open_plan, read_bytes
 from neurolens.extract.store import ActivationStore, compare_provenance, describe_provenance
@@ -46,20 +47,36 @@ def fill_store(client: Any, job: Job, held: ActivationStore, resources: dict[str
         run_tasks(client, _fill_shard, (job, held.path, held.token), shards, resources, count)
 
 
-def map_grams(client: Any, job: Job, groups: Sequence[Sequence[Piece]], resources: dict[str, float] | None) -> Products:
-    """Return the products of groups of pieces; groups that have a result in common are one task."""
-    chains: list[list] = []
+def map_grams(
+    client: Any,
+    job: Job,
+    groups: Sequence[Sequence[FeatureSlice]],
+    resources: dict[str, float] | None,
+) -> GramSums:
+    """Return the sums of groups of slices; consecutive groups that share a result are one task."""
+    sums = GramSums()
+    for part in run_tasks(client, _multiply_groups, (job,), chain_groups(groups), resources):
+        sums.add(part)
+    return sums
+
+
+def chain_groups(groups: Sequence[Sequence[FeatureSlice]]) -> list[list[list[tuple]]]:
+    """Return the tasks of a cluster: groups as (name, start, stop, sketch) of each slice.
+
+    Consecutive groups with a result in common stay together, so that its sums are added up in the
+    same order as on one machine.
+    """
+    chains: list[list[list[tuple]]] = []
+    last_names: set[str] = set()
     for group in groups:
-        pieces = [(piece.layout.name, piece.start, piece.stop, piece.sketch) for piece in group]
-        if chains and {name for name, *_ in chains[-1][-1]} & {name for name, *_ in pieces}:
-            chains[-1].append(pieces)
+        slices = [(one.name, one.start, one.stop, one.sketch) for one in group]
+        names = {one.name for one in group}
+        if last_names & names:
+            chains[-1].append(slices)
         else:
-            chains.append([pieces])
-    made = Products()
-    for part in run_tasks(client, _multiply_groups, (job,), chains, resources):
-        for name, held in vars(made).items():
-            held |= getattr(part, name)
-    return made
+            chains.append([slices])
+        last_names = names
+    return chains
 
 
 def _fill_shard(common: tuple, numbers: list[int]) -> None:
@@ -69,8 +86,11 @@ def _fill_shard(common: tuple, numbers: list[int]) -> None:
         run_groups(plan, groups, ActivationStore(path, plan, groups, token).open(), numbers, quiet=True)
 
 
-def _multiply_groups(common: tuple, groups: list) -> Products:
+def _multiply_groups(common: tuple, groups: list) -> GramSums:
     (job,) = common
     with job.open() as plan:
-        layouts = plan.layouts.by_name
-        return run_gram_groups(plan, [[Piece(layouts[name], *rest) for name, *rest in group] for group in groups])
+        found = []
+        for group in groups:
+            slices = [FeatureSlice(plan.layouts.by_name[name], *rest) for name, *rest in group]
+            found.append(slices)
+        return run_gram_groups(plan, found)

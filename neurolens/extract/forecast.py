@@ -14,7 +14,14 @@ from torch import nn
 from neurolens.extract.activations import count_fitted_bytes, group_slots, run_groups
 from neurolens.extract.axes import Layout
 from neurolens.extract.forward import record_forward
-from neurolens.extract.grams import Piece, Tally, count_held_bytes, plan_groups, predict_overhead
+from neurolens.extract.gram_plan import (
+    FeatureSlice,
+    count_activation_bytes,
+    count_held_bytes,
+    plan_groups,
+    predict_overhead,
+)
+from neurolens.extract.grams import Tally
 from neurolens.extract.guards import evaluation_mode, preserve_buffers
 from neurolens.extract.memory import watch_memory
 from neurolens.extract.metadata import count_flops
@@ -115,8 +122,7 @@ def forecast(
             plan = make_plan(model, stimuli, **settings)
         tally = Tally(plan, False, sketch)
         overhead = predict_overhead(plan) + len(tally.shared) * 8 * n**2
-        fixed = len(tally.own) * 8 * n * (n + 1) + overhead + 2 * min(CHUNK_BYTES, budget // 8)
-        fits = budget - fixed >= 8 * n
+        fits = count_activation_bytes(len(tally.own), n, budget, overhead) >= 8 * n
         groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
         per_stimulus, batch = _run_batch(plan)
         first = _hold_batch(plan, groups[0]) if groups else 0
@@ -175,14 +181,16 @@ def _run_batch(plan: Plan) -> tuple[float, int]:
     return (time.perf_counter() - start) / len(plan.batches[0]), seen.n_bytes or predict_overhead(plan)
 
 
-def _hold_batch(plan: Plan, group: Sequence[Piece]) -> int:
-    """Return the bytes that a batch takes when the pieces of a group are held."""
-    held, pieces = [], {piece.layout.name: piece for piece in group}
+def _hold_batch(plan: Plan, group: Sequence[FeatureSlice]) -> int:
+    """Return the bytes that a batch takes when the slices of a group are held."""
+    held = []
+    slices = {one.name: one for one in group}
 
     def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
         if tensor is not None:
-            piece = pieces[layout.name]
-            held.append(tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop][:, : piece.sketch].clone())
+            one = slices[layout.name]
+            values = tensor.reshape(len(tensor), -1)[:, one.start : one.stop]
+            held.append(values[:, : one.sketch].clone())
 
     layouts = [piece.layout for piece in group]
     with watch_memory(plan.device) as seen:

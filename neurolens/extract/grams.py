@@ -1,21 +1,18 @@
 """One stimulus-by-stimulus Gram matrix per op, for all ops, within a memory budget and with nothing stored."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
-from tqdm import tqdm
 
 from neurolens.errors import InputError
 from neurolens.extract import products
-from neurolens.extract.axes import Layout
-from neurolens.extract.guards import release_memory
-from neurolens.extract.passes import Note, describe_notes, run_set, show_progress
-from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, pack_items, read_bytes
+from neurolens.extract.gram_plan import plan_groups, predict_overhead
+from neurolens.extract.gram_sums import GramSums, run_groups
+from neurolens.extract.passes import describe_notes, show_progress
+from neurolens.extract.plan import Plan, count_elements, materialize_model, open_plan, read_bytes
 from neurolens.extract.select import OpSelection, is_named
 from neurolens.extract.store import describe_provenance
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
@@ -49,9 +46,9 @@ def extract_grams(
         are left out of ``"all"`` and of patterns and listed in the attributes.
     memory : str or int
         Budget for the activations held at once, the Grams, the workspace of their products and one batch of the forward
-        pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top, and what torch's kernels take as workspace;
-        `forecast` measures both a pass and its planning. An op that does not fit is taken in parts along its features,
-        one per pass.
+        pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top, and what torch's
+        kernels take as workspace; `forecast` measures both a pass and its planning. An op that does
+        not fit what is left of a pass is cut along its features and goes on in the next.
     sketch : int, optional
         Hash each op's features into this many sums first (`Sketch`): for many thousands of stimuli, whose activations
         would take too many passes. The attribute ``sketch_error`` states the error.
@@ -67,12 +64,16 @@ def extract_grams(
     InputError
         When an op asked for by name has results that are complex or not finite, or does not run for all stimuli; when
         the budget cannot be read or does not even hold the Grams and one batch.
+    RecordingError
+        When the model raises; when the features that were added up are not all features of an op,
+        each once: no Gram is returned then.
 
     Notes
     -----
-    Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget. The
-    result is the same, bit for bit, whatever the budget, as long as that is not too small for 64 MiB of activations and
-    ``batch_size`` is given or the same.
+    Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget.
+    The result is the same, bit for bit, whatever the budget, when ``batch_size`` is the same and
+    the budget leaves 64 MiB for activations; with less it differs by rounding (float64 up to 512
+    stimuli, float32 above: the attribute ``eps``).
 
     Examples
     --------
@@ -100,127 +101,6 @@ def extract_grams(
             job = Job(source, stimuli, settings | {"batch_size": plan.batch_size}, describe_provenance(plan))
             made = map_grams(client, job, groups, resources)
     return tally.label(made, len(groups))
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where that is given."""
-
-    layout: Layout
-    start: int
-    stop: int
-    sketch: int | None = None
-
-
-@dataclass
-class Products:
-    """What some groups of pieces gave: Gram (upper triangle) and row sums by result, who ran, notes by first row."""
-
-    grams: dict[str, np.ndarray] = field(default_factory=dict)
-    totals: dict[str, np.ndarray] = field(default_factory=dict)
-    ran: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: dict[int, Note] = field(default_factory=dict)
-
-
-def predict_overhead(plan: Plan) -> int:
-    """Return the bytes that a batch of the forward pass takes at most: results, inputs, and copies by kernels.
-
-    Kernels lay out anew what they read and write; for that, twice the largest result is set aside.
-    """
-    longest = max(len(rows) for rows in plan.batches)
-    inputs = sum(spec.n_bytes for spec in plan.layouts.graph.inputs.values()) // plan.layouts.script.counts[1]
-    largest = max(count_elements(x.shape) * x.dtype.itemsize for x in plan.layouts.by_name.values())
-    return plan.layouts.predict_live_bytes(longest) + longest * (inputs + 2 * largest)
-
-
-def count_held_bytes(piece: Piece, n_stimuli: int) -> int:
-    """Return the bytes that a piece of all stimuli takes while a pass holds it."""
-    width = (piece.stop - piece.start) * piece.layout.dtype.itemsize
-    return n_stimuli * (4 * piece.sketch if piece.sketch else width)
-
-
-def plan_groups(
-    layouts: Sequence[Layout], n_stimuli: int, budget: int, overhead: int = 0, sketch: int | None = None
-) -> list[list[Piece]]:
-    """Split results, in execution order, into passes whose activations over all stimuli fit what the budget leaves.
-
-    Raises
-    ------
-    InputError
-        When the Grams and the pass itself, ``overhead`` bytes, take the budget.
-    """
-    needed = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
-    left = budget - needed - overhead - 2 * min(products.CHUNK_BYTES, budget // 8)
-    if left < 8 * n_stimuli:
-        enough = 2 * (needed + overhead) + 2**20
-        raise InputError(
-            f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over {n_stimuli} stimuli take "
-            f"{needed} themselves, and one batch {overhead}. Give more ({enough} or above), a smaller batch_size=, or "
-            "fewer ops with ops=."
-        )
-    pieces: list[Piece] = []
-    step = products.count_chunk_features(n_stimuli)
-    for layout in layouts:
-        n_features, widest = count_elements(layout.shape), max(1, left // (n_stimuli * layout.dtype.itemsize))
-        widest = widest // step * step or widest
-        hashed = sketch if sketch is not None and n_features > sketch else None
-        if hashed:
-            widest = n_features
-            if n_stimuli * 4 * hashed > left:
-                raise InputError(
-                    f"memory={budget} bytes leaves {left} for activations; one sketch takes {n_stimuli * 4 * hashed}. "
-                    "Give more memory=, or a smaller sketch=."
-                )
-        starts = range(0, max(n_features, 1), widest)
-        pieces += [Piece(layout, start, min(start + widest, n_features), hashed) for start in starts]
-    return pack_items(pieces, lambda piece: count_held_bytes(piece, n_stimuli), left)
-
-
-def run_groups(plan: Plan, groups: Sequence[Sequence[Piece]], progress: tqdm | None = None) -> Products:
-    """Run the set once per group, adding up the products of its pieces."""
-    made, n = Products(), len(plan.stimuli)
-    sketches: dict[int, products.Sketch] = {}
-    for number, group in enumerate(groups, 1):
-        if progress is not None:
-            progress.set_description(f"grams, pass {number} of {len(groups)}")
-        held: dict[str, torch.Tensor] = {}
-        parts = {piece.layout.name: piece for piece in group}
-        for name in parts:
-            made.grams.setdefault(name, np.zeros((n, n)))
-            made.totals.setdefault(name, np.zeros(n))
-            made.ran.setdefault(name, np.ones(n, bool))
-
-        def take(
-            layout: Layout, rows: slice, tensor: torch.Tensor | None, held: dict = held, parts: dict = parts
-        ) -> None:
-            piece = parts[layout.name]
-            if tensor is None:
-                made.ran[layout.name][rows] = False
-                return
-            flat = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
-            if piece.sketch:
-                if piece.stop not in sketches:
-                    sketches[piece.stop] = products.Sketch(piece.stop, piece.sketch, flat.device)
-                made.totals[layout.name][rows] = flat.double().sum(1).cpu().numpy()
-                flat = sketches[piece.stop].reduce(flat)
-            if layout.name not in held:
-                held[layout.name] = flat.new_empty((n, flat.shape[1]))
-            held[layout.name][rows] = flat
-
-        def close(rows: range, note: Note) -> None:
-            if note.changed:
-                made.notes[rows.start] = note
-
-        layouts = [piece.layout for piece in group]
-        run_set(plan, layouts, take, batches=plan.batches, progress=progress, close=close)
-        release_memory()
-        for name in list(held):
-            rows, piece, total = held.pop(name), parts[name], made.totals[name]
-            products.add_products(rows, made.grams[name], np.zeros(n) if piece.sketch else total)
-            if piece.sketch:
-                made.grams[name] += np.outer(total, total) / piece.stop
-            del rows  # or the last op's activations would stay through the next pass
-    return made
 
 
 class Tally:
@@ -256,7 +136,7 @@ class Tally:
             )
         self._skipped[name] = reason
 
-    def label(self, made: Products, n_passes: int) -> xr.Dataset:
+    def label(self, made: GramSums, n_passes: int) -> xr.Dataset:
         """Return the labelled Grams."""
         stimuli = self._plan.stimuli
         for layout in self.own:
@@ -266,6 +146,9 @@ class Tally:
                     first = stimuli.ids[int(which.argmax())]
                     self._leave_out(layout.name, f"{what} {int(which.sum())} stimuli, first {first!r}")
                     break
+        for layout in self.own:
+            if layout.name not in self._skipped:
+                made.check_features(layout)
         kept = [layout for layout in self._chosen if self.shared.get(layout.name, layout.name) not in self._skipped]
         if not kept:
             raise InputError(

@@ -1,6 +1,8 @@
 """Sums of products between all stimuli: exact, or of features hashed into fewer."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -17,34 +19,74 @@ def count_chunk_features(n_stimuli: int) -> int:
 
 
 def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> None:
-    """Add A A' to the upper triangle of ``gram`` and A 1 to ``total``, A (stimulus, feature); both are float64.
+    """Add A A' to the upper triangle of ``gram`` and A 1 to ``total``, A (stimulus, feature).
 
-    Products are float64 up to 512 stimuli. Beyond, they are float32 of rows freed from their means chunk by chunk,
-    which are put back exactly: a large common offset would cost digits.
+    Both sums are float64. Products are float64 up to 512 stimuli. Beyond, they are float32 of
+    mean-centred rows, chunk by chunk; the means are put back in float64, since a large common
+    offset would cost digits. Autocast and reduced-precision products that the caller has set for
+    the model (TF32, bfloat16) do not apply here.
+
+    Parameters
+    ----------
+    rows : Tensor (stimulus, feature)
+        Real; values that are not finite stay so in ``gram``.
+    gram : ndarray (stimulus, stimulus), float64
+    total : ndarray (stimulus,), float64
 
     Notes
     -----
-    About ``1.25 n^2 p`` floating-point operations: the square is taken in four bands, of which those below the diagonal
-    are left out.
+    About ``1.25 n^2 p`` floating-point operations: the square is taken in four bands, of which
+    those below the diagonal are left out.
     """
-    n, p = rows.shape
-    double = n <= EXACT_STIMULI and rows.device.type != "mps"
-    found, step = torch.from_numpy(gram), count_chunk_features(n)
-    height = n if n < 4 * _BAND else -(-n // 4)
-    for start in range(0, p, step):
-        chunk = rows[:, start : start + step]
-        # Values that are not finite stay so, and the caller tells of them.
-        part = chunk.to("cpu" if rows.device.type == "mps" else rows.device, torch.float64)
-        sums = part.sum(1).cpu().numpy()
-        if not double:
-            mean = (sums / chunk.shape[1]).astype(np.float32)
-            part = chunk.float() - torch.from_numpy(mean).to(rows.device)[:, None]
-            mean64 = mean.astype(np.float64)
-            with np.errstate(invalid="ignore", over="ignore"):
-                gram += np.outer(mean64, sums) + np.outer(sums - chunk.shape[1] * mean64, mean64)
-        total += sums
-        for top in range(0, n, height):
-            found[top : top + height, top:] += (part[top : top + height] @ part[top:].T).to("cpu", torch.float64)
+    n_stimuli, n_features = rows.shape
+    on_mps = rows.device.type == "mps"  # which has no float64
+    is_double = n_stimuli <= EXACT_STIMULI and not on_mps
+    found = torch.from_numpy(gram)
+    step = count_chunk_features(n_stimuli)
+    height = n_stimuli if n_stimuli < 4 * _BAND else -(-n_stimuli // 4)
+    with full_precision(rows.device):
+        for start in range(0, n_features, step):
+            chunk = rows[:, start : start + step]
+            width = chunk.shape[1]
+            part = chunk.to("cpu" if on_mps else rows.device, torch.float64)
+            sums = part.sum(1).cpu().numpy()
+            if not is_double:
+                mean = (sums / width).astype(np.float32)
+                part = _center_rows(chunk, part, torch.from_numpy(mean))
+                mean = mean.astype(np.float64)
+                with np.errstate(invalid="ignore", over="ignore"):
+                    gram += np.outer(mean, sums) + np.outer(sums - width * mean, mean)
+            total += sums
+            for top in range(0, n_stimuli, height):
+                band = part[top : top + height] @ part[top:].T
+                found[top : top + height, top:] += band.to("cpu", torch.float64)
+
+
+def _center_rows(chunk: torch.Tensor, double: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+    """Return the rows (stimulus, feature) less their means (stimulus,), as float32.
+
+    Where float32 does not hold the values themselves, the difference is taken in float64.
+    """
+    if chunk.dtype in (torch.float32, torch.float16, torch.bfloat16):
+        return chunk.float() - mean.to(chunk.device)[:, None]
+    return (double - mean.to(double.device, torch.float64)[:, None]).float().to(chunk.device)
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Multiply matrices in the dtype they have, whatever the caller allows the model.
+
+    Global settings of torch are put back at the end.
+    """
+    precision = torch.get_float32_matmul_precision()
+    try:
+        if precision != "highest":
+            torch.set_float32_matmul_precision("highest")
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        if torch.get_float32_matmul_precision() != precision:
+            torch.set_float32_matmul_precision(precision)
 
 
 def mirror_triangle(gram: np.ndarray) -> None:
@@ -72,7 +114,7 @@ class Sketch:
         self._k = k
 
     def reduce(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the sketch (stimulus, k), float32, of rows (stimulus, feature) freed from their means."""
+        """Return the sketch (stimulus, k), float32, of mean-centred rows (stimulus, feature)."""
         rows = rows.float() - rows.double().mean(1, keepdim=True).float()
         return rows.new_zeros((len(rows), self._k)).index_add_(1, self._bucket, rows * self._sign)
 

@@ -7,7 +7,7 @@ import torchvision
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.grams import predict_overhead
+from neurolens.extract.gram_plan import predict_overhead
 from neurolens.extract.memory import watch_memory
 from neurolens.extract.plan import make_plan
 

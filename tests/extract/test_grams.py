@@ -10,7 +10,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import InputError
 from neurolens.extract.axes import find_layouts
-from neurolens.extract.grams import plan_groups
+from neurolens.extract.gram_plan import plan_groups
 from neurolens.extract.plan import read_bytes
 from neurolens.extract.products import EXACT_STIMULI, Sketch, add_products, find_sketch_error, mirror_triangle
 
