@@ -14,7 +14,7 @@ from neurolens.compare.heldout import RATIOS, read_alphas
 from neurolens.compare.pooling import gather_scores, pool_neuroids
 from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import centre_kernel
-from neurolens.compare.settings import Seed, check_whole, put_on
+from neurolens.compare.settings import Seed, check_whole, make_generator, put_on
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.errors import InputError, MissingToolError
 from neurolens.labels import NEUROID, REGION, SUBJECT, check_name, list_names
@@ -55,9 +55,12 @@ def fit_banded(
     -------
     Dataset
         As from ``fit_encoding``, with one op named after all spaces; and ``r2_split`` (space, neuroid): the part of R^2
-        that goes to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2 with y centred within the fold; the parts add
-        up to R^2 but for the squared difference of training and test means, relative to the test variance.
-        ``log_weight`` (space, fold, neuroid): log of kernel weight / penalty.
+        that goes to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2, with y less its mean over the test
+        stimuli and yhat_i what space i adds to the training mean. ``r2_offset`` (neuroid): the part that goes to
+        the means, (2 m h - m^2) / v, with m the test mean less the training mean of the responses, h the mean over
+        test stimuli of sum_j yhat_j and v the variance of the test responses (divided by their number). All are means
+        over folds, and R^2 = sum of ``r2_split`` over spaces + ``r2_offset``, which can be large, and of
+        either sign, where folds are small. ``log_weight`` (space, fold, neuroid): log of kernel weight / penalty.
 
     Raises
     ------
@@ -80,10 +83,11 @@ def fit_banded(
     check_name(metric, SCORES, "metric")
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
     explainable = read_ceiling(ceiling, problem.targets)
-    found, parts, log_weight = _score_spaces(problem, list(spaces))
+    found, split, log_weight = _score_spaces(problem, list(spaces))
     op = " + ".join(spaces)
     scores = gather_scores([op], problem.targets, found, metric, problem.fold, rng, explainable)
-    scores["r2_split"] = ((SPACE, NEUROID), parts.mean(axis=1))
+    scores["r2_split"] = ((SPACE, NEUROID), split[:-1].mean(axis=1))
+    scores["r2_offset"] = (NEUROID, split[-1].mean(axis=0))
     scores["log_weight"] = ((SPACE, "fold", NEUROID), log_weight)
     return scores.assign_coords({SPACE: list(spaces)}).assign_attrs(comparator=f"banded {metric}", n_iter=int(n_iter))
 
@@ -132,7 +136,8 @@ def partition_variance(
     return xr.Dataset(
         {
             "unique": ((SPACE, NEUROID), unique),
-            **put_on(NEUROID, shared=shared, r2=r2),
+            "shared": (NEUROID, shared),
+            "r2": (NEUROID, r2, {"kind": "r2", "n_repeats": targets.n_repeats}),
             "unique_mean": ((SPACE, REGION, SUBJECT), unique_mean),
             **put_on((REGION, SUBJECT), shared_mean=shared_mean, r2_mean=r2_mean),
         },
@@ -145,6 +150,17 @@ def split_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Return the part of R^2 (space, v) of each prediction (space, t, v), for ``measured`` (t, v) with zero means."""
     total = (measured**2).sum(axis=0)
     return (predicted * (2 * measured - predicted.sum(axis=0))).sum(axis=1) / np.where(total > 0, total, np.nan)
+
+
+def offset_variance(measured: np.ndarray, predicted: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Return the part of R^2 (v,) of ``mean`` + the sum of ``predicted`` (space, t, v) that no space has.
+
+    ``measured`` (t, v) are the test responses and ``mean`` (v,) that of the training responses.
+    """
+    variance = measured.var(axis=0)
+    gap = measured.mean(axis=0) - mean
+    height = predicted.sum(axis=0).mean(axis=0)
+    return (2 * gap * height - gap**2) / np.where(variance > 0, variance, np.nan)
 
 
 class Problem(NamedTuple):
@@ -161,13 +177,15 @@ class Problem(NamedTuple):
 def _score_spaces(problem: Problem, names: list[str]) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Return the held-out scores (1, fold, neuroid) by name of the spaces ``names`` together.
 
-    And the parts of R^2 and the log weights (space, fold, neuroid) of each.
+    And the parts of R^2 (space + 1, fold, neuroid), the last that of the means, and the log weights (space,
+    fold, neuroid).
     """
     fold, usable = problem.fold, problem.targets.usable
     numbers = np.unique(fold[fold >= 0])
     values = problem.targets.values[:, usable]
     scores = {name: np.full((1, len(numbers), len(usable)), np.nan) for name in SCORES}
-    parts, log_weight = np.full((2, len(names), len(numbers), len(usable)), np.nan)
+    split = np.full((len(names) + 1, len(numbers), len(usable)), np.nan)
+    log_weight = np.full((len(names), len(numbers), len(usable)), np.nan)
     for k, number in enumerate(numbers):
         train, test = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         inner, cross = _scale_kernels([problem.kernels[name] for name in names], train, test)
@@ -178,8 +196,11 @@ def _score_spaces(problem: Problem, names: list[str]) -> tuple[dict[str, np.ndar
         for name, score in SCORES.items():
             scores[name][0, k, usable] = score(torch.from_numpy(measured), whole).numpy()
         log_weight[:, k, usable] = deltas
-        parts[:, k, usable] = split_variance(measured - measured.mean(axis=0), predicted)
-    return scores, parts, log_weight
+        split[:-1, k, usable] = split_variance(measured - measured.mean(axis=0), predicted)
+        split[-1, k, usable] = offset_variance(measured, predicted, mean)
+        # Of responses that are constant but for rounding there is no R^2, and no part of it.
+        split[:, k, np.isnan(scores["r2"][0, k])] = np.nan
+    return scores, split, log_weight
 
 
 def _scale_kernels(kernels: list[torch.Tensor], train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -224,6 +245,7 @@ def _read_problem(
             "use fit_encoding."
         )
     check_whole(n_iter, "n_iter", 1, 50)
+    generator = make_generator(rng)
     targets = read_targets(responses)
     fold = read_folds(cv, responses, targets.ids.tolist(), rng)
     check_inner(fold)
@@ -236,5 +258,5 @@ def _read_problem(
                 "grams.sel(op='conv1/conv2d')."
             )
         kernels[name] = torch.from_numpy(next(iterate_kernels(features, targets.ids)))
-    seed = int(np.random.default_rng(rng).integers(2**31))
+    seed = int(generator.integers(2**31))
     return Problem(kernels, targets, fold, int(n_iter), read_alphas(alphas), seed)

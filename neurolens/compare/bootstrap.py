@@ -9,7 +9,15 @@ import xarray as xr
 from neurolens.compare import resampling
 from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.resampling import RESAMPLED, draw_stimuli, draw_subjects
-from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
+from neurolens.compare.settings import (
+    Seed,
+    check_share,
+    check_whole,
+    describe_rsa,
+    make_generator,
+    put_on,
+    rank_ids,
+)
 from neurolens.compare.similarity import compare_draws, count_ops, read_sides, warn_undefined
 from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import mean_subjects
@@ -25,7 +33,7 @@ def bootstrap_scores(
     comparator: str = "spearman",
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
 ) -> xr.Dataset:
     """Similarity of each op's RDM to each region's, with intervals and tests over stimuli and subjects.
 
@@ -45,7 +53,8 @@ def bootstrap_scores(
     confidence : float
         Of the intervals, in (0, 1).
     rng : int or Generator
-        Seed of the draws.
+        Seed of the draws, which belong to the ids of stimuli and subjects: the same ids and seed give the same
+        draws, whatever their order in the RDMs.
 
     Returns
     -------
@@ -67,9 +76,10 @@ def bootstrap_scores(
     -----
     Drawing stimulus i c_i times is a weight c_i c_j on the pair (i, j), so no RDM is ever copied; pairs of a stimulus
     with its own copy are dropped, and draws of fewer than three different stimuli left out. With few subjects the
-    interval is wide, as it should be: report each subject too. A cosine of dissimilarities is above 0 for any two
-    RDMs, so its p says nothing: use ``permute_scores``. Time O(draws ops brains n^2), three bootstraps for one; memory
-    is mostly ``draws``, 24 bytes per draw, op, region and time.
+    interval is wide, as it should be: report each subject too. The cosine of two RDMs without negative
+    dissimilarities is above 0 whatever they hold, so its p says nothing: use ``permute_scores``. Time
+    O(draws ops brains n^2), three bootstraps for one; memory is mostly ``draws``, 24 bytes per draw, op,
+    region and time.
 
     References
     ----------
@@ -90,6 +100,7 @@ def bootstrap_scores(
     >>> scores.mean_p.dims, bool(scores.mean_p[0, 0] < 0.05), int(scores.freedom[0])
     (('op', 'region'), True, 2)
     """
+    generator = make_generator(rng)
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
         again: Any = {"comparator": comparator, "n_bootstrap": n_bootstrap, "confidence": confidence, "rng": rng}
         return compare_bins(partial(bootstrap_scores, model_rdms, **again), brain_rdms)
@@ -98,9 +109,10 @@ def bootstrap_scores(
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)
 
-    stimulus_rng, subject_rng = np.random.default_rng(rng).spawn(2)
-    counts = draw_stimuli(n_stimuli, n_bootstrap, stimulus_rng)
-    shares = draw_subjects(present, n_bootstrap, subject_rng)
+    stimulus_rng, subject_rng = generator.spawn(2)
+    counts = draw_stimuli(n_stimuli, n_bootstrap, stimulus_rng).take(rank_ids(model.ids), axis=1)
+    rank = rank_ids(brain.subjects)
+    shares = draw_subjects(present[:, np.argsort(rank)], n_bootstrap, subject_rng).take(rank, axis=2)
     score, variance = np.full((2, n_ops, *present.shape), np.nan)
     draws = np.full((3, n_bootstrap, n_ops, len(present)), np.nan)
     n_subjects = present.sum(axis=1)
@@ -124,11 +136,14 @@ def bootstrap_scores(
     mean_low, mean_high, mean_p = resampling.infer_mean(mean, mean_variance, freedom, confidence)
     q, mean_q = map(resampling.control_discoveries, (p, mean_p))
     ceilings = bound_scores(brain, kernel, comparator)
+    kind = ceilings["ceiling_lower"].attrs
     numbers = {"n_bootstrap": int(n_bootstrap), "confidence": float(confidence)}
     return xr.Dataset(
         {
-            **put_on((OP, REGION, SUBJECT), score=score, ci_low=low, ci_high=high, p=p, q=q),
-            **put_on((OP, REGION), score_mean=mean, mean_ci_low=mean_low, mean_ci_high=mean_high),
+            "score": ((OP, REGION, SUBJECT), score, kind),
+            **put_on((OP, REGION, SUBJECT), ci_low=low, ci_high=high, p=p, q=q),
+            "score_mean": ((OP, REGION), mean, kind),
+            **put_on((OP, REGION), mean_ci_low=mean_low, mean_ci_high=mean_high),
             **put_on((OP, REGION), mean_p=mean_p, mean_q=mean_q),
             "freedom": (REGION, freedom),
             "draws": ((RESAMPLE, "bootstrap", OP, REGION), draws),

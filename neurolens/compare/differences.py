@@ -23,8 +23,8 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_scores``; or from ``compare_rdms`` or ``fit_encoding`` with ``n_splits`` above 0, and then over
-        new stimuli only, not new subjects. Any unit.
+        From ``bootstrap_scores``; or, over new stimuli only and not new subjects, from ``compare_rdms``, or
+        from ``fit_encoding`` with ``n_splits`` above 0, both with ``n_bootstrap`` 2 or more. Any unit.
     groups : mapping of op to group
         The layer, or the model, that an op belongs to: then means over the ops of each group are compared, under the
         group's name. Ops not named are left out. None compares op with op.
@@ -68,8 +68,8 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     drawn = "draws" if "draws" in scores else "bootstrap_mean"
     if drawn not in scores or scores.sizes["bootstrap"] < 2:
         raise InputError(
-            "scores must hold 'draws' or 'bootstrap_mean', two of them or more. Pass what bootstrap_scores, or "
-            "fit_encoding(..., n_splits=20), returns."
+            "scores must hold 'draws' or 'bootstrap_mean', two of them or more. Pass what bootstrap_scores, "
+            "compare_rdms(..., n_bootstrap=1000) or fit_encoding(..., n_splits=20) returns."
         )
     draws = scores[drawn].transpose(..., "bootstrap", OP, REGION).values.astype(np.float64)
     draws = np.broadcast_to(draws, (len(resampling.RESAMPLED), *draws.shape[-3:]))

@@ -14,7 +14,16 @@ from neurolens.compare.heldout import METHODS, Settings, fit_dual, read_alphas, 
 from neurolens.compare.pooling import gather_scores
 from neurolens.compare.responses import read_targets
 from neurolens.compare.ridge import SELECTORS
-from neurolens.compare.settings import Seed, check_share, check_whole, warn_user
+from neurolens.compare.settings import (
+    Seed,
+    check_device,
+    check_draws,
+    check_share,
+    check_whole,
+    make_generator,
+    rank_ids,
+    warn_user,
+)
 from neurolens.compare.shards import map_ops
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.compare.timing import fit_bins, merge_bins
@@ -85,13 +94,16 @@ def fit_encoding(
         Also return the held-out predictions, for ``compare_predicted`` (veRSA); 8 bytes per op, stimulus and neuroid.
     n_splits : int
         Random splits of the stimuli of every fold into halves, for intervals and ``assign_regions``; 20 will do. Each
-        fold needs 6 stimuli. 0, the default, leaves them out: 20 take 5 to 10 times as long as the fit itself.
+        fold needs 6 stimuli. 0, the default, leaves them out: 20 are 40 more fits, each to half of the
+        stimuli.
     n_bootstrap : int
-        Draws of the scores made from the halves, for ``assign_regions``, ``locate_peaks`` and ``compare_ops``; cheap.
+        Draws of the scores made from the halves, for ``assign_regions``, ``locate_peaks`` and
+        ``compare_ops``; cheap. 2 or more, or 0 for none.
     confidence : float
         Of the intervals, in (0, 1).
     rng : int or Generator
-        Seed of the folds, the halves and the draws.
+        Seed of the folds, the halves and the draws. Folds and halves belong to the stimulus ids: the same
+        ids and seed give the same ones in any order of presentations, stimuli or ops.
     device : str or device
         Where to compute in float64: "cpu" or "cuda".
     client : dask.distributed.Client, optional
@@ -103,7 +115,8 @@ def fit_encoding(
         ``score`` (op, region, subject): mean over neuroids that can be predicted at all, ``score_mean`` (op, region):
         mean over subjects; ``r``, ``r2`` (op, neuroid): means over folds; ``alpha`` (op, fold, neuroid), absolute;
         ``n_neuroids`` (region, subject); ``stimulus_fold`` (stimulus). ``ceiling_upper`` (region) in units of the
-        score, NaN without ``ceiling``; ``ceiling_lower`` (region): NaN.
+        score, NaN without ``ceiling``; ``ceiling_lower`` (region): NaN. ``r``, ``r2``, the scores and the ceilings
+        carry ``kind`` and ``n_repeats``, for ``normalize_scores``.
         ``ci_low``, ``ci_high`` (op, region, subject): NaN without ``n_splits``; with it also ``mean_ci_low``,
         ``mean_ci_high``, ``bootstrap_mean``, ``split_score``, ``split_subject_score`` and ``split_member``, as in
         ``compare_rdms``; the score of a half is that of the whole fit repeated within that half alone.
@@ -133,14 +146,14 @@ def fit_encoding(
 
     Notes
     -----
-    Resampling the held-out predictions would not do: at 100 stimuli such 95 % intervals hold the expected score in 78
-    to 92 % of simulations (of R^2, in fewer still), because other stimuli would also have been other training stimuli.
+    Resampling the held-out predictions would not do, because other stimuli would also have been other
+    training stimuli.
     Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4) over halvings into a and b, with degrees of freedom f,
     1 / f = 1 / splits + 1 / (stimuli - folds): half the stimuli have twice the variance, and everything is fitted anew.
-    They are for new stimuli, the same neuroids and subjects, and, with ``cv`` by groups, the same groups. At 30 to 200
-    stimuli they hold the expected r in 94 to 99 % of simulations; of R^2 they are too wide, with 10 stimuli a fold or
-    fewer by far (docs/simulation.md). ``bootstrap_mean`` are draws from the t distribution that these intervals come
-    from. For p use ``permute_encoding``.
+    They are for new stimuli, the same neuroids and subjects, and, with ``cv`` by groups, the same groups.
+    docs/simulation.md gives the share of simulations in which 95 % intervals hold the expected score: of r at
+    36 and 100 stimuli, and of R^2, for which they are too wide, at 100. ``bootstrap_mean`` are draws from the
+    t distribution that these intervals come from. For p use ``permute_encoding``.
 
     Time O(n^3 + n^2 v) per op and fold with "gcv"; a factor of the number of penalties on n^2 v with the others.
     Memory: the responses, a block of voxels and the result.
@@ -167,8 +180,9 @@ def fit_encoding(
     if dual and method != "ridge":
         raise InputError(f"dual weights are those of method='ridge', got method={method!r}. Leave dual= out.")
     check_whole(n_components, "n_components", 1, 25)
-    for name, number in (("n_splits", n_splits), ("n_bootstrap", n_bootstrap)):
-        check_whole(number, name, 0, 20)
+    check_whole(n_splits, "n_splits", 0, 20)
+    check_draws(n_bootstrap)
+    generator = make_generator(rng)
     check_share(confidence, "confidence", 0.95)
     again: Any = {"cv": cv, "method": method, "metric": metric, "alphas": alphas, "select": select, "dual": dual}
     again["predictions"] = predictions
@@ -184,6 +198,7 @@ def fit_encoding(
             ceiling = merge_bins(ceiling)
         again |= {"ceiling": ceiling, "rng": rng, "device": device}
         return fit_bins(lambda flat: fit_encoding(features, flat, **again), responses)
+    check_device(device)
     settings = Settings(method, None if alphas is None else read_alphas(alphas), select, int(n_components))
     check_features(features)
     ops, targets = list_ops(features), read_targets(responses)
@@ -191,8 +206,9 @@ def fit_encoding(
     if method == "ridge" and select == "folds":
         check_inner(fold)
     explainable = read_ceiling(ceiling, targets)
-    split_rng, draw_rng = np.random.default_rng(rng).spawn(2)
-    member = halve_folds(fold, n_splits, split_rng)
+    split_rng, draw_rng = generator.spawn(2)
+    rank = rank_ids(targets.ids)
+    member = halve_folds(fold[np.argsort(rank)], n_splits, split_rng)[:, rank]
 
     usable, columns = targets.usable, targets.columns
     values, places = torch.from_numpy(targets.values[:, usable]).to(device), torch.from_numpy(fold).to(device)

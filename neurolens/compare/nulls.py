@@ -11,11 +11,20 @@ from torch import Tensor
 from neurolens.compare.accuracy import SCORES
 from neurolens.compare.features import Features, check_features, iterate_kernels, list_ops
 from neurolens.compare.heldout import Settings, fit_penalties, read_alphas
-from neurolens.compare.permutation import BLOCK_NUMBERS, rank_null
+from neurolens.compare.permutation import BLOCK_NUMBERS, follow_ids, rank_null
 from neurolens.compare.pooling import mean_known, pool_neuroids
 from neurolens.compare.responses import Targets, read_targets
 from neurolens.compare.ridge import SELECTORS, split_kernel
-from neurolens.compare.settings import Seed, check_whole, describe_rng, put_on, warn_user
+from neurolens.compare.settings import (
+    Seed,
+    check_device,
+    check_whole,
+    describe_rng,
+    make_generator,
+    put_on,
+    rank_ids,
+    warn_user,
+)
 from neurolens.compare.splits import check_inner, read_folds
 from neurolens.compare.timing import fit_bins
 from neurolens.labels import OP, REGION, TIME_BIN, check_name, list_names
@@ -51,7 +60,8 @@ def permute_encoding(
     n_permutations : int
         1 or more; the smallest possible p is 1 / (1 + n_permutations).
     rng : int or Generator
-        Seed of the folds, as in ``fit_encoding``, and of the permutations.
+        Seed of the folds, as in ``fit_encoding``, and of the permutations. Both belong to the stimulus ids,
+        whatever the order of presentations or stimuli.
 
     Returns
     -------
@@ -98,6 +108,8 @@ def permute_encoding(
     check_name(metric, SCORES, "metric")
     check_name(select, SELECTORS, "select")
     check_whole(n_permutations, "n_permutations", 1, 1000)
+    check_device(device)
+    generator = make_generator(rng)
     if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
         again: Any = {"cv": cv, "metric": metric, "alphas": alphas, "select": select, "rng": rng, "device": device}
         again["n_permutations"] = n_permutations
@@ -109,7 +121,8 @@ def permute_encoding(
     if select == "folds":
         check_inner(fold)
     free = isinstance(cv, int | np.integer)
-    orders = draw_orders(np.zeros_like(fold) if free else fold, n_permutations, np.random.default_rng(rng).spawn(1)[0])
+    group = (np.zeros_like(fold) if free else fold)[np.argsort(rank_ids(targets.ids))]
+    orders = follow_ids(draw_orders(group, n_permutations, generator.spawn(1)[0]), targets.ids)
     values, places, moves = (torch.from_numpy(x).to(device) for x in (targets.values[:, targets.usable], fold, orders))
     kernels = (torch.from_numpy(kernel).to(device) for kernel in iterate_kernels(features, targets.ids))
     by_subject = [score_orders(kernel, values, places, moves, settings, targets, metric) for kernel in kernels]

@@ -21,9 +21,9 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_scores`` (intervals over stimuli and subjects), ``compare_rdms`` or ``fit_encoding`` with
-        ``n_splits`` above 0 (over stimuli). Regions in the order that a hierarchy would have:
-        ``scores.sel(region=["V1", "V4", "IT"])``.
+        From ``bootstrap_scores`` (intervals over stimuli and subjects), or from ``compare_rdms``, or
+        ``fit_encoding`` with ``n_splits`` above 0 (over stimuli; with ``n_bootstrap=0`` they are NaN). Regions in
+        the order that a hierarchy would have: ``scores.sel(region=["V1", "V4", "IT"])``.
     depth : mapping of op to number, optional
         Any unit; ops not named cannot be the peak. None: place along ``op``, 0 for the first and 1 for the last.
 
@@ -37,7 +37,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     Raises
     ------
     InputError
-        ``scores`` holds no draws, or several time bins; a depth is not a finite number.
+        ``scores`` holds no draws, a single one, or several time bins; a depth is not a finite number.
     LabelError
         ``depth`` names an op that ``scores`` lacks, or none.
 
@@ -51,7 +51,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     >>> import numpy as np, xarray as xr
     >>> mean = np.array([[0.9, 0.1, 0.2], [0.2, 0.8, 0.1], [0.1, 0.3, 0.7]])
     >>> scores = xr.Dataset(
-    ...     {"score_mean": (("op", "region"), mean), "bootstrap_mean": (("bootstrap", "op", "region"), mean[None])},
+    ...     {"score_mean": (("op", "region"), mean), "bootstrap_mean": (("bootstrap", "op", "region"), [mean, mean])},
     ...     coords={"op": ["conv", "relu", "fc"], "region": ["V1", "V4", "IT"]}, attrs={"confidence": 0.95})
     >>> peaks = locate_peaks(scores)
     >>> peaks.peak_depth.values.tolist(), round(float(peaks.hierarchy), 2)
@@ -60,6 +60,11 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     refuse_bins(scores, "locate_peaks")
     if "draws" not in scores and "bootstrap_mean" not in scores:
         raise InputError("scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_scores returns.")
+    if scores.sizes["bootstrap"] == 1:
+        raise InputError(
+            "scores must hold two draws or more, got 1, whose interval would have width 0. Make them anew with "
+            "e.g. n_bootstrap=1000."
+        )
     draws = scores["draws"].sel(resampled="both") if "draws" in scores else scores["bootstrap_mean"]
     ops = scores[OP].values.astype(str)
     depths = _place_ops(ops, depth)

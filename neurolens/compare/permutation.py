@@ -11,7 +11,15 @@ from neurolens.compare.clusters import label_clusters, sum_clusters
 from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.embeddings import EMBEDDINGS
 from neurolens.compare.resampling import control_discoveries
-from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on
+from neurolens.compare.settings import (
+    Seed,
+    check_share,
+    check_whole,
+    describe_rsa,
+    make_generator,
+    put_on,
+    rank_ids,
+)
 from neurolens.compare.similarity import read_sides, warn_undefined
 from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects
@@ -32,7 +40,7 @@ def permute_scores(
     edges: Iterable[tuple[str, str]] = (),
     cluster_p: float = 0.05,
     n_permutations: int = 1000,
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
 ) -> xr.Dataset:
     """Test of no relation between each op and each region, by permuting the stimuli of the brain RDMs.
 
@@ -53,7 +61,7 @@ def permute_scores(
     n_permutations : int
         1 or more; the smallest possible p is 1 / (1 + n_permutations).
     rng : int or Generator
-        Seed of the permutations.
+        Seed of the permutations, which belong to the stimulus ids, whatever the order of the RDMs' stimuli.
 
     Returns
     -------
@@ -95,6 +103,7 @@ def permute_scores(
     >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
     (('op', 'region'), 0.01)
     """
+    generator = make_generator(rng)
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
         again: Any = {"comparator": comparator, "edges": edges, "cluster_p": cluster_p, "rng": rng}
         again["n_permutations"] = n_permutations
@@ -103,8 +112,9 @@ def permute_scores(
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_share(cluster_p, "cluster_p", 0.05)
     links = _index_edges(edges, model.ops)
-    generator, places = np.random.default_rng(rng), np.arange(len(model.ids))
-    orders = np.stack([places, *(generator.permutation(len(places)) for _ in range(n_permutations))])
+    places = np.arange(len(model.ids))
+    drawn = (generator.permutation(len(places)) for _ in range(n_permutations))
+    orders = follow_ids(np.stack([places, *drawn]), model.ids)
     score = score_embedded if comparator in EMBEDDINGS else score_pairs
     scores = score(model, brain, orders, comparator)
     warn_undefined(model.ops[np.isnan(scores[0][:, brain.present.any(axis=1)]).any(axis=1)])
@@ -121,6 +131,12 @@ def permute_scores(
         coords={OP: model.ops, REGION: brain.regions},
         attrs=describe_rsa(model_rdms, len(places), rng, **numbers),
     )
+
+
+def follow_ids(orders: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return ``orders`` (order, n), which are of sorted ``ids``, as orders of ``ids`` as they stand."""
+    rank = rank_ids(ids)
+    return np.argsort(rank)[orders][:, rank]
 
 
 def score_embedded(model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str) -> np.ndarray:

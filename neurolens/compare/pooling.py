@@ -36,17 +36,22 @@ def gather_scores(
     count = np.zeros(score.shape[1:], dtype=int)
     for place, group in targets.groups.items():
         count[place] = targets.usable[group].sum()
+    # What normalize_scores asks of scores and of what bounds them.
+    kinds = {name: {"kind": name, "n_repeats": targets.n_repeats} for name in SCORES}
+    kind = kinds[metric]
     numbers = {"n_stimuli": len(fold), "n_folds": found["r"].shape[1], "n_repeats": targets.n_repeats}
     notes = {"ceiling_kind": "none", "ceiling_note": "No ceiling was given: the ceilings are NaN."}
     notes["interval_note"] = "No intervals are computed: ci_low and ci_high are NaN."
     attrs = {"method": "encoding", "metric": metric, **numbers, "rng": describe_rng(rng), **notes}
     result = xr.Dataset(
         {
-            **put_on(by_subject, score=score, ci_low=score * np.nan, ci_high=score * np.nan),
-            "score_mean": ((OP, REGION), mean_known(score)),
-            **put_on(REGION, ceiling_lower=none, ceiling_upper=none),
+            "score": (by_subject, score, kind),
+            **put_on(by_subject, ci_low=score * np.nan, ci_high=score * np.nan),
+            "score_mean": ((OP, REGION), mean_known(score), kind),
+            "ceiling_lower": (REGION, none, kind),
+            "ceiling_upper": (REGION, none, kind),
             "n_neuroids": ((REGION, SUBJECT), count),
-            **put_on(by_neuroid, **mean),
+            **{name: (by_neuroid, values, kinds[name]) for name, values in mean.items()},
             "stimulus_fold": (STIMULUS, fold),
         },
         coords={OP: ops, REGION: targets.regions, SUBJECT: targets.subjects, STIMULUS: targets.ids, **targets.coords},
@@ -60,7 +65,7 @@ def gather_scores(
     # A neuroid that cannot be explained counts among the scores, so it counts here; where none can, nothing is known.
     known, bound = (np.where(targets.usable, x, np.nan) for x in (most, np.nan_to_num(bound)))
     bound = np.where(np.isnan(pool_neuroids(known, targets)), np.nan, pool_neuroids(bound, targets))
-    result["ceiling_upper"] = (REGION, mean_known(bound))
+    result["ceiling_upper"] = (REGION, mean_known(bound), kind)
     result["normalised"] = (by_neuroid, share / most)
     # A mean of ratios would be ruled by the neuroids with the least to explain.
     known = np.where(np.isnan(share / most), np.nan, 1.0)

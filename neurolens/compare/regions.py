@@ -52,7 +52,8 @@ def assign_regions(
         ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
         ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, the honest number.
         ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and subjects, as ``bootstrap_scores`` on
-        half b, only with ``rdms``; of encoding over stimuli, from the halves as in ``fit_encoding``.
+        half b, with as many draws as the scores have or, where they have none, 1000; only with ``rdms``; of
+        encoding over stimuli, from the halves as in ``fit_encoding``.
         ``naive_op``, ``naive_score``: largest score on all stimuli, biased up; for comparison only.
         ``agreement``: fraction of the ``2 n_splits`` halves that choose ``best_op``; in [0, 1].
         ``heldout_mean``: mean over splits and both directions of the score on the half that did not choose. It
@@ -67,8 +68,8 @@ def assign_regions(
     Raises
     ------
     InputError
-        The scores hold no half splits (``n_splits=0``), ``split`` is not one of them, there are several time bins, or
-        ``rdms`` go with encoding scores.
+        The scores hold no half splits (``n_splits=0``) or a single draw, ``split`` is not one of them, there
+        are several time bins, or ``rdms`` go with encoding scores.
     LabelError
         Regions of a control, or stimuli of ``rdms``, differ from those of ``scores``, or ``rdms`` lack an op or region.
 
@@ -176,7 +177,8 @@ def _bound_heldout(
     model = _select_labels(model, OP, "model", chosen, "model_rdms")
     brain = _select_labels(brain, REGION, "brain", scores[REGION].values.tolist(), "brain_rdms")
     settings = {name: scores.attrs[name] for name in ("comparator", "confidence")}
-    n_bootstrap = max(2, int(scores.attrs["n_bootstrap"]))
+    # Scores without draws of their own leave the default number.
+    n_bootstrap = int(scores.attrs["n_bootstrap"]) or 1000
     found = bootstrap_scores(model.sel(part), brain.sel(part), n_bootstrap=n_bootstrap, **settings)
     there = best_op != ""
     picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)

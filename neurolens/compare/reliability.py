@@ -6,9 +6,9 @@ import xarray as xr
 
 from neurolens.compare.accuracy import CEILINGS, FLAT, correlate_columns, fits_repeats
 from neurolens.compare.responses import Responses, average_repeats, match_neuroids, number_labels, read_responses
-from neurolens.compare.settings import Seed, check_whole, warn_user
+from neurolens.compare.settings import Seed, check_whole, make_generator, rank_ids, warn_user
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT, TIME_BIN, list_names
+from neurolens.labels import NEUROID, NEUROID_ID, PRESENTATION, STIMULUS, SUBJECT, TIME_BIN, list_names
 
 NO_REPEATS = "No ceiling: too few stimuli were shown more than once, so nothing can be said about noise."
 
@@ -27,7 +27,8 @@ def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: See
     n_splits : int
         Random splits; each stimulus' presentations are split on their own.
     rng : int or Generator
-        Seed of the splits.
+        Seed of the splits. They belong to the stimulus ids and, within a stimulus, to ``repetition`` on
+        presentation; without it, to the order in which the presentations of that stimulus stand.
 
     Returns
     -------
@@ -50,13 +51,16 @@ def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: See
     Spearman (1910); Brown (1910) Br. J. Psychol. 3:271-322. Checked against loops and simulated noise.
     """
     check_whole(n_splits, "n_splits", 1, 100)
+    generator = make_generator(rng)
     read = read_responses(responses)
     shape, repeats = read.values.shape[1:], np.bincount(read.codes)
-    kept = np.flatnonzero(repeats > 1)
+    # Random numbers go to stimuli in sorted order of their ids.
+    by_id = np.argsort(rank_ids(read.ids))
+    kept = by_id[repeats[by_id] > 1]
     if len(kept) < 3:
         return _label_ceiling(np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS)
-    generator = np.random.default_rng(rng)
-    rows = [np.flatnonzero(read.codes == k) for k in kept]
+    in_turn = _order_presentations(responses)
+    rows = [in_turn[read.codes[in_turn] == k] for k in kept]
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
     r = np.zeros(values.shape[1])
     for _ in range(n_splits):
@@ -82,8 +86,9 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     Parameters
     ----------
     responses : DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
-        With ``stimulus_id`` on presentation, z-scored per session by the caller: differences between sessions count
-        as noise otherwise (in NSD .07 in place of .26).
+        With ``stimulus_id`` on presentation, z-scored per session by the caller: otherwise differences between
+        sessions count as noise where a stimulus is shown in several sessions, and as signal where all of its
+        presentations lie in one.
     min_repeats : int
         Stimuli with fewer presentations are left out, as NSD keeps those with all three.
 
@@ -190,6 +195,15 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
             raise LabelError(f"scores and ceilings differ in their labels along {dim!r}. Align them first, by label.")
     share = scores / bound.drop_vars(bound.coords)
     return share.rename(scores.name).assign_attrs({**scores.attrs, "kind": f"share of ceiling ({ceiling_kind})"})
+
+
+def _order_presentations(responses: xr.DataArray) -> np.ndarray:
+    """Return the places of the rows by ``repetition``, or as they stand where there is none."""
+    rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
+    if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
+        return np.arange(responses.sizes[rows])
+    turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
+    return np.argsort(turn, kind="stable")
 
 
 def _read_kind(array: xr.DataArray, name: str, known: tuple[str, ...]) -> tuple[str, float | str]:

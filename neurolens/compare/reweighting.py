@@ -6,7 +6,7 @@ from scipy.optimize import nnls
 
 from neurolens.compare.comparators import compare_whole, find_comparator
 from neurolens.compare.features import read_features
-from neurolens.compare.settings import Seed, warn_user
+from neurolens.compare.settings import Seed, make_generator, rank_ids, warn_user
 from neurolens.compare.triangles import pair_within, take_brain_pairs, take_model_pairs
 from neurolens.errors import InputError
 from neurolens.labels import (
@@ -41,7 +41,8 @@ def fit_reweighted_rdms(
         Folds of stimuli, of at least 3 stimuli each; alpha is chosen inside the training stimuli, by splitting them
         into halves.
     rng : int or Generator
-        Seed of the folds and of the halves, which are random too.
+        Seed of the folds and of the halves, which are random too. Both belong to the stimulus ids, whatever
+        their order.
 
     Returns
     -------
@@ -70,6 +71,7 @@ def fit_reweighted_rdms(
     Kaniuth & Hebart (2022) NeuroImage 257:119294; Khaligh-Razavi et al. (2017) J. Math. Psychol. 76:184 on mixed RSA.
     """
     kernel = find_comparator(comparator)
+    generator = make_generator(rng)
     components, names, ids = _read_components(model)
     brain = take_brain_pairs(brain_rdms, ids)
     if n_folds < 2 or len(ids) < max(3 * n_folds, 8):
@@ -77,12 +79,8 @@ def fit_reweighted_rdms(
             f"n_folds must be 2 or more with 3 stimuli and more in each, got {n_folds} folds of {len(ids)} stimuli. "
             "Pass fewer folds or more stimuli."
         )
-    generator = np.random.default_rng(rng)
-    fold_of = generator.permutation(len(ids)) % n_folds
-    # Training stimuli of each fold in halves, -1 for its test stimuli; the last row has all stimuli.
-    half = np.full((n_folds + 1, len(ids)), -1)
-    for fold, row in enumerate(half):
-        row[fold_of != fold] = generator.permutation((fold_of != fold).sum()) % 2
+    rank = rank_ids(ids)
+    fold_of, half = (dealt[..., rank] for dealt in deal_folds(len(ids), n_folds, generator))
     scores = np.full((n_folds, *brain.present.shape), np.nan)
     weights = np.full((*brain.present.shape, len(names)), np.nan)
     for region, subject in np.argwhere(brain.present):
@@ -109,6 +107,19 @@ def fit_reweighted_rdms(
         coords={REGION: brain.regions, SUBJECT: brain.subjects, "component": names, STIMULUS: ids},
         attrs={"method": "feature-reweighted rsa", "comparator": comparator, "n_folds": n_folds},
     )
+
+
+def deal_folds(n_stimuli: int, n_folds: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fold (n,) of each stimulus, and in which half (fold + 1, n) of the training stimuli it is.
+
+    Halves are 0 and 1, and -1 for the test stimuli of the fold; the last row has all stimuli.
+    """
+    fold_of = generator.permutation(n_stimuli) % n_folds
+    half = np.full((n_folds + 1, n_stimuli), -1)
+    for fold, row in enumerate(half):
+        train = fold_of != fold
+        row[train] = generator.permutation(train.sum()) % 2
+    return fold_of, half
 
 
 def _read_components(model: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

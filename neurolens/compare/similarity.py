@@ -9,7 +9,17 @@ import xarray as xr
 from neurolens.compare.ceilings import bound_scores
 from neurolens.compare.comparators import Comparator, compare_pairs, find_comparator
 from neurolens.compare.resampling import draw_stimuli
-from neurolens.compare.settings import check_share, check_whole, describe_rsa, put_on, warn_user
+from neurolens.compare.settings import (
+    Seed,
+    check_draws,
+    check_share,
+    check_whole,
+    describe_rsa,
+    make_generator,
+    put_on,
+    rank_ids,
+    warn_user,
+)
 from neurolens.compare.shards import map_ops
 from neurolens.compare.timing import compare_bins
 from neurolens.compare.triangles import BrainPairs, ModelPairs, mean_subjects, take_brain_pairs, take_model_pairs
@@ -30,7 +40,7 @@ def compare_rdms(
     n_bootstrap: int = 1000,
     n_splits: int = 20,
     confidence: float = 0.95,
-    rng: int | np.random.Generator = 0,
+    rng: Seed = 0,
     client: Any = None,
 ) -> xr.Dataset:
     """Similarity of each op's RDM to each region's, per subject, with intervals and noise ceilings.
@@ -53,13 +63,14 @@ def compare_rdms(
     comparator : str
         A key of ``COMPARATORS``.
     n_bootstrap : int
-        Draws of stimuli with replacement, of 4 or more; 0 gives NaN intervals.
+        Draws of stimuli with replacement, of 4 stimuli or more; 2 or more draws, or 0 for NaN intervals.
     n_splits : int
         Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves them out.
     confidence : float
         Of the percentile intervals, in (0, 1).
     rng : int or Generator
-        Seed of draws and splits.
+        Seed of draws and splits. Both belong to the stimulus ids: the same ids and seed give the same ones,
+        whatever the order of the RDMs' stimuli.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread; ``rng`` must then be a number.
 
@@ -124,23 +135,26 @@ def compare_rdms(
         "n_splits": n_splits,
         "confidence": confidence,
     }
+    generator = make_generator(rng)
     if client is not None:
         return map_ops(client, compare_rdms, model_rdms, rng=rng, brain_rdms=brain_rdms, **settings)
     if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
         return compare_bins(partial(compare_rdms, model_rdms, rng=rng, **settings), brain_rdms)
     kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli, shape = len(model.ids), (len(model.ops), *brain.present.shape)
-    for name, number in (("n_bootstrap", n_bootstrap), ("n_splits", n_splits)):
-        check_whole(number, name, 0, 20)
+    check_draws(n_bootstrap)
+    check_whole(n_splits, "n_splits", 0, 20)
     if n_splits and n_stimuli < 6:
         raise InputError(f"half splits need at least 6 stimuli, got {n_stimuli}. Pass n_splits=0 or more stimuli.")
     check_share(confidence, "confidence", 0.95)
 
-    draw_rng, split_rng = np.random.default_rng(rng).spawn(2)
-    draws = draw_stimuli(n_stimuli, n_bootstrap, draw_rng)
+    draw_rng, split_rng = generator.spawn(2)
+    rank = rank_ids(model.ids)
+    draws = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
     member = np.zeros((n_splits, n_stimuli), dtype=bool)
     for row in member:
         row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
+    member = member.take(rank, axis=1)
     halves = np.stack([member, ~member], axis=1).reshape(-1, n_stimuli)
 
     score, low, high = np.full((3, *shape), np.nan)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from neurolens.compare.responses import number_labels, read_presented
-from neurolens.compare.settings import Seed
+from neurolens.compare.settings import Seed, make_generator, rank_ids
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import STIMULUS, align_stimuli, list_names
 
@@ -34,7 +34,8 @@ def split_stimuli(
     by : str, optional
         A coordinate along ``stimulus`` or ``presentation``, such as "category", "run" or "subject".
     rng : int or Generator
-        Seed of the random assignment; the same seed gives the same folds. Not used with ``n_folds=None``.
+        Seed of the random assignment. The same stimulus ids (and groups) and the same seed give the
+        same folds, whatever the order of stimuli or presentations. Not used with ``n_folds=None``.
 
     Returns
     -------
@@ -45,13 +46,16 @@ def split_stimuli(
     Raises
     ------
     InputError
-        There are fewer stimuli, or fewer groups, than folds; a fold would hold fewer than 3 stimuli.
+        There are fewer stimuli, or fewer groups, than folds; a fold would hold fewer than 3 stimuli;
+        ``rng`` is neither a whole number from 0 nor a Generator.
     LabelError
         There are no stimulus labels, or no coordinate ``by`` along them.
 
     Notes
     -----
-    Units are shuffled, then dealt, the largest first, each to the fold that holds fewest stimuli.
+    Units are stimuli in sorted order of their ids, or groups in sorted order of their labels. They are
+    shuffled, then dealt, the largest first, each to the fold that holds fewest stimuli. With
+    ``n_folds=None`` folds are numbered in the order of the labels.
 
     Examples
     --------
@@ -64,8 +68,9 @@ def split_stimuli(
     >>> np.bincount(split_stimuli(responses, n_folds=2)).tolist()
     [3, 3]
     """
+    generator = make_generator(rng)
     presented, ids, dim = read_presented(data, "folds")
-    unit = np.arange(len(ids)) if by is None else _join_groups(data, by, dim, presented, len(ids))
+    unit = rank_ids(ids) if by is None else _join_groups(data, by, dim, presented, len(ids))
     sizes = np.bincount(unit)
     what = "stimuli" if by is None else f"groups of stimuli by {by!r} (groups that share a stimulus count as one)"
     if n_folds is None and by is None:
@@ -76,7 +81,7 @@ def split_stimuli(
             f"cannot make {wanted!r} folds of {len(sizes)} {what}. Pass n_folds= from 2 to that number, or split "
             "by something else."
         )
-    fold = unit if n_folds is None else _deal_units(sizes, int(n_folds), np.random.default_rng(rng))[unit]
+    fold = unit if n_folds is None else _deal_units(sizes, int(n_folds), generator)[unit]
     folds = xr.DataArray(fold, dims=STIMULUS, coords={STIMULUS: ids}, name="fold")
     check_folds(folds)
     return folds
@@ -124,7 +129,10 @@ def check_inner(fold: np.ndarray) -> None:
 
 
 def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Return the unit (n_stimuli,) of each stimulus: groups of ``by`` that share a stimulus are one unit."""
+    """Return the unit (n_stimuli,) of each stimulus: groups of ``by`` that share a stimulus are one unit.
+
+    Units are numbered in the sorted order of the first label that each has.
+    """
     if by not in data.coords or data[by].dims != (dim,):
         along = [str(name) for name, c in data.coords.items() if c.dims == (dim,)]
         raise LabelError(
@@ -134,7 +142,10 @@ def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli:
     groups, names = number_labels(data[by].values, repr(by))
     size = n_stimuli + len(names)
     links = csr_array((np.ones(len(groups)), (presented, n_stimuli + groups)), shape=(size, size))
-    return connected_components(links, directed=False)[1][:n_stimuli]
+    n_parts, part = connected_components(links, directed=False)
+    first = np.full(n_parts, len(names))
+    np.minimum.at(first, part[n_stimuli:], rank_ids(names))
+    return np.unique(first[part[:n_stimuli]], return_inverse=True)[1]
 
 
 def _deal_units(sizes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:

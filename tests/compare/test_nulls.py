@@ -25,9 +25,14 @@ def build_problem(rng, n=18, noise=1.0):
 
 
 def draw(n, n_permutations, group=None, seed=0):
-    """Return the orders that ``permute_encoding`` draws with ``seed``."""
+    """Return the orders that ``permute_encoding`` draws with ``seed``, for sorted ids, in the order of the data."""
     group = np.zeros(n, dtype=int) if group is None else group
-    return nulls.draw_orders(group, n_permutations, np.random.default_rng(seed).spawn(1)[0])
+    by_id = np.argsort([f"s{i}" for i in range(n)])
+    drawn = nulls.draw_orders(group[by_id], n_permutations, np.random.default_rng(seed).spawn(1)[0])
+    orders = np.empty_like(drawn)
+    for k, i in np.ndindex(drawn.shape):
+        orders[k, by_id[i]] = by_id[drawn[k, i]]
+    return orders
 
 
 def score_slowly(ops, values, fold, orders, metric, select):

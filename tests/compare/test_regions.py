@@ -163,9 +163,12 @@ def test_heldout_interval_in_another_order_or_of_some_regions(rng):
     scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
     whole = assign_regions(scores, rdms=(model, brain))
     names = ["heldout_ci_low", "heldout_ci_high", "heldout_p"]
-    for kept in (["IT", "V1"], ["IT"]):
-        found = assign_regions(scores.sel(region=kept), rdms=(model.isel(op=slice(None, None, -1)), brain))
-        xr.testing.assert_identical(found[names], whole[names].sel(region=kept))
+    again = (model.isel(op=slice(None, None, -1)), brain)
+    moved = assign_regions(scores.sel(region=["IT", "V1"]), rdms=again)
+    xr.testing.assert_identical(moved[names], whole[names].sel(region=["IT", "V1"]))
+    # Products of fewer ops may be rounded otherwise.
+    one = assign_regions(scores.sel(region=["IT"]), rdms=again)
+    xr.testing.assert_allclose(one[names], whole[names].sel(region=["IT"]), rtol=1e-13)
     with pytest.raises(LabelError, match="brain_rdms must hold each region of scores, and lack 'IT'"):
         assign_regions(scores, rdms=(model, brain.sel(region=["V1"])))
     with pytest.raises(LabelError, match="model_rdms must hold each op of scores, and lack 'op4'"):

@@ -94,7 +94,7 @@ class TestSplitHalf:
         # With two repeats each split is a random assignment; one split with the seed's own draws.
         ids = responses.stimulus_id.values
         generator = np.random.default_rng(4)
-        halves = np.array([generator.permutation(np.flatnonzero(ids == s)) for s in dict.fromkeys(ids.tolist())])
+        halves = np.array([generator.permutation(np.flatnonzero(ids == s)) for s in sorted(set(ids.tolist()))])
         r = np.corrcoef(responses.values[halves[:, 0], 0], responses.values[halves[:, 1], 0])[0, 1]
         found = compute_split_half(responses, n_splits=1, rng=4)
         assert found.item() == pytest.approx(2 * r / (1 + r))
