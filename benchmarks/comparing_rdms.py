@@ -98,10 +98,15 @@ def main():
     write_result("comparing_rdms", "\n".join(lines))
 
 
+def show_factor(factor):
+    """Return how many times as fast, with two digits at least."""
+    return f"{factor:.1f}x" if factor < 10 else f"{factor:.0f}x"
+
+
 def format_row(metric, times):
     ratios = compare_times(times, "rsatoolbox")
     cells = [
-        f"{ratios[name][0]:.3f} ({ratios[name][1]:.3f} to {ratios[name][2]:.3f}): {1 / ratios[name][0]:.0f}x"
+        f"{ratios[name][0]:.3f} ({ratios[name][1]:.3f} to {ratios[name][2]:.3f}): {show_factor(1 / ratios[name][0])}"
         if name in ratios
         else ""
         for name in ("activations", "grams")

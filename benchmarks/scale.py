@@ -163,7 +163,7 @@ follow, with random weights and noise of 224 x 224 pixels. Assumed: {options.ima
 
 ## {SHARED:,} images x every op of {len(zoo)} models
 
-A hundred such models take {100 / len(zoo):.3g} times as much. {told or "These are all that torchvision has."}
+A hundred such models take {100 / len(zoo):.3g} times as much. {told or "These are all classifiers that torchvision has."}
 
 {list_zoo(zoo, options)}
 

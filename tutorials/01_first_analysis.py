@@ -20,7 +20,7 @@
 #
 # Everything here runs offline. The brain is **planted**: its voxels are noisy random readouts of three operations of this very network,
 # whose weights are random. So we know the right answer, and can watch the analysis find it. Nothing here says anything about a real
-# brain; at the end you will find the two lines to change for real data.
+# brain; at the end you will find the three lines to change for real data.
 
 # %%
 import matplotlib_inline.backend_inline
@@ -40,7 +40,8 @@ brain
 #
 # `nl.trace` runs the model once and records the result of *every* operation, not only of modules. Each has a name that says where it
 # stands: `layer1.0/add` is the residual addition in the first block of `layer1`, and `layer1.0.relu/relu@2` the second time that block's
-# one ReLU module runs. Hooks on modules would have missed the addition and shown only one of the two ReLU calls.
+# one ReLU module runs. Hooks on modules would have missed the addition, and a dictionary
+# of their results by module name would have kept only the last of the two ReLU calls.
 #
 # The values are safe: torchvision's ReLUs write in place, over the result of the batch norm before them. The trace still has that
 # result as it was, negative numbers included. The table below has one row per operation.
@@ -159,7 +160,8 @@ assert depth == sorted(depth)
 # %% [markdown]
 # ## With real data
 #
-# Replace the planted brain by the 92 photographs of Kriegeskorte et al. (2008), fetched on first use, and the random weights by trained ones:
+# Three lines change. Replace the planted brain by the 92 photographs of Kriegeskorte et al. (2008), fetched on first use, its
+# RDMs by those of their regions, and the random weights by trained ones:
 #
 # ```python
 # brain = nl.load_dataset("kriegeskorte2008")

@@ -1,5 +1,6 @@
 """One stimulus-by-stimulus Gram matrix per op, for all ops, within a memory budget and with nothing stored."""
 
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ def extract_grams(
     -------
     Dataset
         ``gram`` (op, stimulus, stimulus_2) and ``row_sum`` (op, stimulus), float64; ``n_features`` (op); coordinate
-        ``alias_of`` (op): the op whose Gram this one shares because it is a view of it or did nothing.
+        ``alias_of`` (op): the op whose Gram this one shares because it is a view of it or did nothing. The attribute
+        ``neurolens_version`` says what made them; Grams of 0.1.0, which could lack features, have none.
 
     Raises
     ------
@@ -182,6 +184,7 @@ class Tally:
                 "model": self._plan.layouts.graph.modules[""],
                 "stimulus_hash": stimuli.hash_content(),
                 "n_passes": n_passes,
+                "neurolens_version": metadata.version("neurolens"),
                 "eps": float(np.finfo(np.float64 if n <= products.EXACT_STIMULI else np.float32).eps),
                 "skipped_ops": [f"{name}: {reason}" for name, reason in self._skipped.items()],
                 **told,

@@ -1,6 +1,7 @@
 """Whatever the budget, a Gram is that of all features of its op, each once."""
 
 from contextlib import contextmanager
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -141,6 +142,7 @@ def test_grams_are_those_of_the_features_at_any_budget(
             assert "is too little" in str(error)
             assume(False)
     assert one.attrs["n_passes"] == 1
+    assert one.attrs["neurolens_version"] == metadata.version("neurolens")
     acts = nl.extract_activations(net, stimuli, batch_size=batch_size, quiet=True)
     for name in one.op.values.tolist():
         gram, total, p = multiply_rows_slowly(acts[name]["activation"].values)
