@@ -16,6 +16,7 @@ from neurolens.extract.axes import Layout
 from neurolens.extract.chains import open_chain
 from neurolens.extract.passes import Note, run_set, show_progress
 from neurolens.extract.plan import Plan, Slot, find_numpy_dtype, materialize_model, open_plan, pack_items, read_bytes
+from neurolens.extract.provenance import describe_provenance, warn_of_unseen
 from neurolens.extract.select import OpSelection
 from neurolens.extract.store import (
     CHECKS,
@@ -24,7 +25,6 @@ from neurolens.extract.store import (
     Checks,
     Sink,
     describe_nodes,
-    describe_provenance,
     describe_result,
     open_activations,
 )
@@ -130,7 +130,9 @@ def extract_activations(
             sink = _Arrays(plan)
             run_groups(plan, groups, sink, quiet=quiet)
             return sink.label()
-        held, provenance = ActivationStore(Path(store).absolute(), plan, groups), describe_provenance(plan)
+        held = ActivationStore(Path(store).absolute(), plan, groups)
+        provenance = describe_provenance(plan)
+        warn_of_unseen(stimuli)
         with held.hold(provenance):
             if client is None:
                 run_groups(plan, groups, held, quiet=quiet)

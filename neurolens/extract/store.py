@@ -1,27 +1,24 @@
 """Activations on disk: a zarr store that survives any interruption and says how it was made."""
 
-import hashlib
 import json
 import shutil
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
-import torch
 import xarray as xr
 import zarr
-from torch import nn
 
 from neurolens.errors import DataError
 from neurolens.extract.passes import Note, describe_notes
 from neurolens.extract.plan import Plan, Slot, find_numpy_dtype
-from neurolens.extract.records import hash_tensors, iterate_tensors
+from neurolens.extract.provenance import compare_provenance
+from neurolens.extract.provenance import describe_provenance as describe_provenance
 from neurolens.labels import OP, STIMULUS, list_names
 
 FORMAT = "neurolens-activations-1"
@@ -262,46 +259,6 @@ def open_activations(path: str | Path) -> xr.DataTree:
     tree = xr.DataTree.from_dict({"/": found.to_dataset(), **nodes}, name="activations")
     tree.attrs["provenance"] = attrs["provenance"]
     return tree
-
-
-def describe_provenance(plan: Plan) -> dict[str, Any]:
-    """Return everything a stored number follows from: two runs that agree in it give the same store."""
-    stimuli, graph = plan.stimuli, [(op.name, op.call, op.settings, op.parents) for op in plan.layouts.graph]
-    return {
-        "model": type(plan.model).__name__,
-        "weights_sha256": hash_weights(plan.model),
-        "graph_sha256": hashlib.sha256(repr(graph).encode()).hexdigest(),
-        "preprocessing": stimuli.preprocessing,
-        "stimuli_sha256": stimuli.hash_content(),
-        "ops_sha256": hashlib.sha256("\n".join(slot.name for slot in plan.slots).encode()).hexdigest(),
-        "n_ops": len(plan.slots),
-        "reducer": repr(plan.reducers),
-        "batch_size": plan.batch_size,
-        "device": plan.device.type,
-        "constants_sha256": plan.layouts.constants,
-        "first_stimuli_sha256": hash_tensors([stimuli.read_rows(range(min(3, len(stimuli))))]),
-        "autocast": [str(torch.get_autocast_dtype(d)) for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)],
-        "versions": {name: metadata.version(name) for name in ("neurolens", "torch")},
-    }
-
-
-def compare_provenance(now: dict[str, Any], made: dict[str, Any]) -> None:
-    """Raise DataError naming what differs between two provenances, of this run and of what it belongs to."""
-    now = json.loads(json.dumps(now))
-    different = [key for key in dict.fromkeys([*made, *now]) if made.get(key) != now.get(key)]
-    if different:
-        told = "; ".join(f"{key} was {made.get(key)!r}, is now {now.get(key)!r}" for key in different)
-        raise DataError(told[:1000])
-
-
-def hash_weights(model: nn.Module) -> str:
-    """Return the sha256 of a model's parameters and buffers, and of what else its state holds, as hex."""
-    held = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    digest = hashlib.sha256(hash_tensors([held[name] for name in sorted(held)]).encode())
-    for name, value in sorted(model.state_dict().items()):
-        packed = [] if isinstance(value, torch.Tensor) else list(iterate_tensors(value))
-        digest.update(f"{name}{hash_tensors(packed)}{'' if packed else type(value).__name__}".encode())
-    return digest.hexdigest()
 
 
 def describe_result(plan: Plan, notes: Mapping[int, Note], checks: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -1,12 +1,8 @@
 """StimulusSet: what the model and the brain were shown, by id."""
 
-import functools
 import hashlib
 import itertools
-import re
-import types
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +13,8 @@ from PIL import Image
 
 from neurolens.errors import InputError
 from neurolens.labels import check_unique, list_names, suggest_name
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+from neurolens.stimuli.images import ImageTransform, is_picture, list_images, open_image
+from neurolens.stimuli.preprocessing import Description, describe_preprocessing
 
 
 class StimulusSet:
@@ -34,7 +30,9 @@ class StimulusSet:
 
     Notes
     -----
-    Make one with `load_stimuli`. Files are opened when a batch is read, not before.
+    Make one with `load_stimuli`, which looks at every file once. What is in a file is read with its batch, and
+    not kept: a file that is damaged in a way that `load_stimuli` does not see, or afterwards, is an `InputError`
+    then.
     """
 
     def __init__(
@@ -117,13 +115,17 @@ class StimulusSet:
             yield self.ids[rows[0] : rows[-1] + 1], self.read_rows(rows)
 
     @property
-    def preprocessing(self) -> str:
-        """The preprocessing as text, equal in every process for equal preprocessing."""
-        return _describe_transform(self.transform)
+    def preprocessing(self) -> Description:
+        """What the preprocessing computes from, part by part; see `describe_preprocessing`."""
+        return describe_preprocessing(self.transform)
 
     def hash_content(self) -> str:
-        """Return the sha256 of ids, raw content and preprocessing, as hex; a function as its code."""
-        digest = hashlib.sha256(self.preprocessing.encode())
+        """Return the sha256 of ids, raw content and preprocessing, as hex."""
+        return hashlib.sha256(f"{self.hash_items()}\n{self.preprocessing.text}".encode()).hexdigest()
+
+    def hash_items(self) -> str:
+        """Return the sha256 of ids and raw content, as hex."""
+        digest = hashlib.sha256()
         for name, item in zip(self.ids, self._items, strict=True):
             digest.update(name.encode() + b"\0")
             if isinstance(item, Path):
@@ -137,40 +139,12 @@ class StimulusSet:
         item = self._items[row]
         if isinstance(item, Path):
             item = open_image(item)
-        elif _is_picture(item) and self.transform is not None:
+        elif is_picture(item) and self.transform is not None:
             item = Image.fromarray(np.asarray(item))
         tensor = torch.as_tensor(np.array(item)) if self.transform is None else self.transform(item)
         if not isinstance(tensor, torch.Tensor):
             raise InputError(f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}")
         return tensor
-
-
-@dataclass(eq=False)
-class ImageTransform:
-    """Preprocessing of ImageNet-trained networks: resize the shorter side, centre crop, scale, normalise.
-
-    Parameters
-    ----------
-    resize, crop : int
-        Pixels: length of the shorter side after resizing (bilinear, antialiased); side of the square cut out.
-    mean, std : tuple of float
-        Per channel, for RGB in [0, 1].
-    """
-
-    resize: int = 256
-    crop: int = 224
-    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
-    std: tuple[float, ...] = (0.229, 0.224, 0.225)
-
-    def __post_init__(self) -> None:
-        self.mean, self.std = tuple(self.mean), tuple(self.std)
-
-    def __call__(self, image: Image.Image) -> torch.Tensor:
-        """Return a float32 tensor (3, crop, crop)."""
-        from torchvision.transforms import functional as tv
-
-        image = tv.center_crop(tv.resize(image.convert("RGB"), [self.resize]), [self.crop, self.crop])
-        return tv.normalize(tv.to_tensor(image), self.mean, self.std)
 
 
 def load_stimuli(
@@ -203,7 +177,9 @@ def load_stimuli(
     Raises
     ------
     InputError
-        When the source does not exist, is empty, or holds a broken image.
+        When the source does not exist, is empty, or holds a broken image: every file is opened here. A PNG, JPEG or
+        GIF that was cut short is found; other damage inside a picture (and any in formats such as WebP or TIFF)
+        only when the picture is read, which may be late in a long run.
     LabelError
         When ids repeat.
 
@@ -218,7 +194,7 @@ def load_stimuli(
     if isinstance(source, StimulusSet):
         raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
     if isinstance(source, (str, Path)):
-        items = _list_images(Path(source))
+        items = list_images(Path(source))
     elif isinstance(source, (np.ndarray, torch.Tensor)):
         items = _split_array(source, transform)
     else:
@@ -237,7 +213,7 @@ def load_stimuli(
         ids = [path.stem for path in items] if files else [f"stim{i:03d}" for i in range(len(items))]
     chosen: Any = transform
     if transform == "auto":
-        chosen = ImageTransform() if files or (len(items) > 0 and _is_picture(items[0])) else None
+        chosen = ImageTransform() if files or (len(items) > 0 and is_picture(items[0])) else None
     if metadata is not None:
         names = [str(i) for i in ids]
         unknown = [i for i in names if i not in metadata.index]
@@ -245,32 +221,6 @@ def load_stimuli(
             raise InputError(f"metadata needs exactly one row per stimulus id; without a row: {list_names(unknown)}")
         metadata = metadata.loc[names]
     return StimulusSet(items, ids, chosen, metadata)
-
-
-def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
-    """Return the image in a file, fully read; raise InputError naming the file when it is broken."""
-    try:
-        with Image.open(path) as image:
-            if verify_only:
-                image.verify()
-                return image
-            image.load()
-            return image.copy()
-    except FileNotFoundError:
-        raise InputError(f"stimulus file {str(path)!r} does not exist any more; restore it and run again") from None
-    except Exception as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the folder."
-        ) from error
-
-
-def _list_images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise InputError(f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-    if not found:
-        raise InputError(f"no images in {str(folder)!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return found
 
 
 def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.ndarray]:
@@ -285,34 +235,3 @@ def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.n
             "pass transform=None to give the numbers to the model as they are."
         )
     return list(source.astype(np.float32) if source.dtype == np.float64 else source)
-
-
-def _describe_transform(transform: Any) -> str:
-    """Return a text that is equal in every process for equal preprocessing: no addresses, no order of sets."""
-    if isinstance(transform, (set, frozenset)):
-        return f"{{{', '.join(sorted(map(_describe_transform, transform)))}}}"
-    if isinstance(transform, (tuple, list)):
-        return f"({', '.join(map(_describe_transform, transform))})"
-    if isinstance(transform, dict):
-        return f"{{{', '.join(f'{key!r}: {_describe_transform(transform[key])}' for key in transform)}}}"
-    if isinstance(transform, functools.partial):
-        return f"partial{_describe_transform((transform.func, transform.args, transform.keywords))}"
-    if isinstance(transform, types.CodeType):
-        return _describe_transform((transform.co_code.hex(), transform.co_consts, transform.co_names))
-    code = getattr(transform, "__code__", None)
-    if code is not None:
-        held = tuple(cell.cell_contents for cell in transform.__closure__ or ())
-        parts = (transform.__module__, transform.__qualname__, code, transform.__defaults__, held)
-        return _describe_transform(parts)
-    if isinstance(transform, (np.ndarray, torch.Tensor)):
-        return hashlib.sha256(np.ascontiguousarray(transform).tobytes()).hexdigest()
-    text = repr(transform)
-    settings = getattr(transform, "__dict__", {})
-    if callable(transform) and settings and not isinstance(transform, type):
-        inner = {k: v for k, v in sorted(settings.items()) if v is not transform}
-        text = f"{type(transform).__module__}.{type(transform).__qualname__}{_describe_transform(inner)}"
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
-
-
-def _is_picture(item: Any) -> bool:
-    return isinstance(item, np.ndarray) and item.dtype == np.uint8 and item.ndim == 3 and item.shape[-1] == 3
