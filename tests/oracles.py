@@ -257,6 +257,18 @@ def left_out_error(x, y, alpha, blocks):
     return error
 
 
+def predictivity(x, y, alphas):
+    """Return for each of ``alphas`` the R^2 over all columns of ``y``, each row predicted from ridge on the others."""
+    rows = range(len(x))
+    base = sum(((y[i] - y[[k for k in rows if k != i]].mean(axis=0)) ** 2).sum() for i in rows)
+    return [1 - left_out_error(x, y, alpha, [[i] for i in rows]).sum() / base for alpha in alphas]
+
+
+def concordance(x, y):
+    """Return the concordant less the discordant pairs of entries."""
+    return sum(np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i in range(len(x)) for j in range(i))
+
+
 def gcv(x, y, alpha):
     """Return |y - H y|^2 / (n - tr H)^2 (v,), with the hat matrix H of ridge and its intercept written out."""
     n = len(x)

@@ -180,8 +180,9 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
         )
     if not fits_repeats(ceiling_kind, ceiling_repeats, n_repeats):
         raise InputError(
-            f"scores are of the mean of {n_repeats} presentations, ceilings of {ceiling_repeats}. Compute both with "
-            "the same responses, or use compute_ncsnr, which serves any number."
+            f"scores are of the mean of {_round(n_repeats)} presentations, ceilings of "
+            f"{_round(ceiling_repeats)}. Compute both with the same responses, or use compute_ncsnr, which "
+            "serves any number."
         )
     bound = CEILINGS[ceiling_kind](ceilings, n_repeats)
     bound = bound.where(bound > 0) ** (0.5 if kind == "r" else 1)
@@ -204,6 +205,11 @@ def _order_presentations(responses: xr.DataArray) -> np.ndarray:
         return np.arange(responses.sizes[rows])
     turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
     return np.argsort(turn, kind="stable")
+
+
+def _round(n_repeats: float | str) -> str:
+    """Return a number of repeats as it is told, which may be a sentence."""
+    return n_repeats if isinstance(n_repeats, str) else f"{n_repeats:g}"
 
 
 def _read_kind(array: xr.DataArray, name: str, known: tuple[str, ...]) -> tuple[str, float | str]:

@@ -6,9 +6,11 @@ import pytest
 from brains import build_grams, build_tree, label_features, label_responses
 from himalaya.backend import get_backend, set_backend
 from himalaya.scoring import r2_score_split
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neurolens import fit_banded, fit_encoding, partition_variance, split_stimuli
-from neurolens.compare.banded import split_variance
+from neurolens.compare.banded import offset_variance, split_variance
 from neurolens.errors import InputError, LabelError, MissingToolError, UnknownNameError
 
 
@@ -80,6 +82,46 @@ class TestOracles:
         measured, predicted = rng.normal(size=(20, 5)), rng.normal(size=(3, 20, 5))
         measured -= measured.mean(axis=0)
         np.testing.assert_allclose(split_variance(measured, predicted), r2_score_split(measured, predicted))
+
+    @given(
+        n=st.integers(2, 9),
+        n_spaces=st.integers(1, 4),
+        shift=st.floats(-20, 20),
+        scale=st.floats(0.1, 10),
+        seed=st.integers(0, 2**32 - 1),
+    )
+    def test_parts_and_offset_add_up_to_r2(self, n, n_spaces, shift, scale, seed):
+        """For any predictions, and however far the test mean is from the training mean."""
+        rng = np.random.default_rng(seed)
+        measured = scale * rng.normal(size=(n, 3))
+        predicted = rng.normal(size=(n_spaces, n, 3)) + rng.normal(size=(n_spaces, 1, 3))
+        mean = measured.mean(axis=0) + shift
+        whole = predicted.sum(axis=0) + mean
+        centred = measured - measured.mean(axis=0)
+        r2 = 1 - ((measured - whole) ** 2).sum(axis=0) / (centred**2).sum(axis=0)
+        found = split_variance(centred, predicted).sum(axis=0) + offset_variance(measured, predicted, mean)
+        np.testing.assert_allclose(found, r2, rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize("seed", range(6))
+    def test_what_is_returned_adds_up_with_six_stimuli_a_fold(self, seed):
+        rng = np.random.default_rng(seed)
+        spaces, responses = build_problem(rng, n=24)
+        responses = responses + 2 * rng.normal(size=responses.shape)
+        scores = fit_banded(spaces, responses, cv=4, n_iter=3, rng=seed)
+        assert np.bincount(scores.stimulus_fold).tolist() == [6] * 4
+        gap = scores.r2[0] - scores.r2_split.sum("space")
+        assert abs(gap).max() > 0.01
+        np.testing.assert_allclose(scores.r2_offset, gap, atol=1e-12)
+
+    def test_parts_of_what_does_not_vary(self, rng):
+        """Responses constant in a fold, but for rounding, have no R^2, and no part of one."""
+        spaces, responses = build_problem(rng, n=24)
+        folds = split_stimuli(responses, n_folds=3)
+        responses[folds.values == 1, 0] = np.array([0.3, 0.1 + 0.2] * 4)
+        with pytest.warns(RuntimeWarning, match="do not vary in some fold: 'a . b: 1 of 8 neuroids'"):
+            scores = fit_banded(spaces, responses, cv=folds, n_iter=2)
+        for lost in (scores.r2[0], scores.r2_offset, *scores.r2_split):
+            assert np.isnan(lost).values.tolist() == [True] + [False] * 7
 
     def test_parts_add_up(self, rng):
         measured, predicted = rng.normal(size=(20, 5)), rng.normal(size=(3, 20, 5))

@@ -8,7 +8,16 @@ from rsatoolbox.inference import eval_dual_bootstrap
 from rsatoolbox.model import ModelFixed
 from squares import draw_square, label_squares, measure_square
 
-from neurolens.compare import COMPARATORS, bootstrap, bootstrap_scores, compare_ops, to_rsatoolbox, to_rsatoolbox_result
+from neurolens.compare import (
+    COMPARATORS,
+    bootstrap,
+    bootstrap_scores,
+    compare_ops,
+    compare_rdms,
+    normalize_scores,
+    to_rsatoolbox,
+    to_rsatoolbox_result,
+)
 from neurolens.compare.resampling import (
     combine_variances,
     control_discoveries,
@@ -256,6 +265,41 @@ def test_result_is_drawn_and_saved(rng, tmp_path):
     result.save(str(tmp_path / "result.h5"))
     np.testing.assert_allclose(load_results(str(tmp_path / "result.h5")).evaluations, result.evaluations)
     assert "conv" in result.summary()
+
+
+def test_a_result_needs_two_subjects_and_a_score_for_every_op(rng):
+    model, brain = build_sides(rng)
+    two = bootstrap_scores(model, brain.isel(subject=[0, 1]), n_bootstrap=10)
+    result = to_rsatoolbox_result(two, model, region="IT")
+    assert (result.n_rdm, result.dof) == (2, 1)
+    message = "region 'V1' has {} subjects and {} ops without a score"
+    alone = bootstrap_scores(model, brain.isel(subject=[0]), n_bootstrap=10)
+    with pytest.raises(InputError, match=message.format(1, 0)):
+        to_rsatoolbox_result(alone, model, region="V1")
+    model[1] = np.nan
+    with pytest.warns(RuntimeWarning, match="no score for"):
+        lost = bootstrap_scores(model, brain, n_bootstrap=10)
+    with pytest.raises(InputError, match=message.format(4, 1)):
+        to_rsatoolbox_result(lost, model, region="V1")
+
+
+def test_differences_need_draws_and_no_halves(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=0)
+    gap = compare_ops(scores)
+    drawn = scores.bootstrap_mean.astype(float).sel(region="V1")
+    variance = float((drawn[:, 0] - drawn[:, 1]).var(ddof=1)) * 9 / 8
+    reach = scipy.stats.t.ppf(0.975, 8) * np.sqrt(variance)
+    assert float((gap.ci_high - gap.difference)[0, 1, 0]) == pytest.approx(reach, rel=1e-5)
+    with pytest.raises(InputError, match=r"compare_rdms\(\.\.\., n_bootstrap=1000\)"):
+        compare_ops(compare_rdms(model, brain, n_bootstrap=0, n_splits=2))
+
+
+def test_scores_go_with_their_ceilings(rng):
+    model, brain = build_sides(rng)
+    scores = bootstrap_scores(model, brain, n_bootstrap=4)
+    share = normalize_scores(scores.score_mean, scores.ceiling_upper)
+    np.testing.assert_allclose(share, scores.score_mean.values / scores.ceiling_upper.values)
 
 
 def test_errors(rng):

@@ -51,6 +51,37 @@ class TestOracles:
         assert len(np.unique(alpha)) > 1
         assert scores.attrs["select"] == select
 
+    def test_default_penalties_are_ratios_from_1e_minus_4_to_1e5_by_tens(self, rng):
+        """Each is chosen by some of many neuroids, whose noise goes from none to nothing else."""
+        features = label_features(3 * rng.normal(size=(60, 40)))
+        signal = features.values @ rng.normal(size=(40, 4000)) / np.sqrt(40)
+        noise = np.logspace(-4, 5, 4000) * rng.normal(size=(60, 4000))
+        responses = label_responses(signal + noise)
+        for select in ("gcv", "loo", "folds"):
+            scores = fit_encoding(features, responses, cv=3, select=select)
+            chosen = set()
+            for k, alpha in enumerate(scores.alpha.values[0]):
+                train = features.values[scores.stimulus_fold.values != k]
+                unit = train.var(axis=0).sum()
+                chosen |= set(np.round(np.log10(alpha / unit), 6).tolist())
+            assert chosen == set(range(-4, 6))
+
+    def test_pls_has_25_components_by_default(self, rng):
+        features = label_features(rng.normal(size=(60, 50)))
+        responses = label_responses(features.values @ rng.normal(size=(50, 3)) + rng.normal(size=(60, 3)))
+        scores = fit_encoding(features, responses, cv=2, method="pls")
+        fold = scores.stimulus_fold.values
+        r = []
+        for k in range(2):
+            train, test = fold != k, fold == k
+            peer = PLSRegression(25, scale=False, tol=1e-24, max_iter=100_000)
+            found = peer.fit(features.values[train], responses.values[train]).predict(features.values[test])
+            r.append([oracles.pearson(a, b) for a, b in zip(responses.values[test].T, found.T, strict=True)])
+        np.testing.assert_allclose(scores.r.values[0], np.mean(r, axis=0), atol=1e-7)
+        for n_components in (24, 26):
+            other = fit_encoding(features, responses, cv=2, method="pls", n_components=n_components)
+            assert abs(other.r - scores.r).max() > 1e-6
+
     def test_pls_of_sklearn_on_the_features_themselves(self, rng):
         features, responses = build_problem(rng, p=50)
         scores = fit_encoding(features, responses, cv=3, method="pls", n_components=4)

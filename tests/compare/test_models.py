@@ -10,7 +10,7 @@ from sklearn.linear_model import LinearRegression, Ridge
 from squares import draw_square, label_squares
 
 from neurolens.compare import ALIGNMENTS, COMPARATORS, compare_grams, compare_models, compare_rdms, compute_grams
-from neurolens.compare.alignments import PENALTIES
+from neurolens.compare.alignments import PENALTIES, align_grams
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 # The root of a rounding error: eigenvalues that should be 0.
@@ -88,6 +88,23 @@ class TestOracles:
             found.append(1 - errors / base)
         assert score(x, y, "linear-predictivity") == pytest.approx(max(found), abs=1e-8)
 
+    @pytest.mark.parametrize(("case", "place"), [("hidden", 0), ("noisy", 13), ("against", 24)])
+    def test_predictivity_takes_the_best_of_25_penalties(self, rng, case, place):
+        """From 1e-6 to 1e6 times the mean eigenvalue by halves of tens, at either end and between two tens."""
+        x, noise = rng.normal(size=(24, 2)), rng.normal(size=(24, 3))
+        # What y follows has a variance of 1e-6, or is less than the noise; or y does the contrary of what x says.
+        if case == "hidden":
+            y = x[:, 1:] @ np.ones((1, 3))
+            x = x * [1, 1e-3]
+        elif case == "noisy":
+            y = x @ rng.normal(size=(2, 3)) + 2.5 * noise
+        else:
+            y = noise - x @ np.linalg.lstsq(x, noise, rcond=None)[0]
+        unit = np.trace(np.cov(x.T, ddof=0))
+        found = oracles.predictivity(x, y, unit * np.logspace(-6, 6, 25))
+        assert int(np.argmax(found)) == place
+        assert score(x, y, "linear-predictivity") == pytest.approx(found[place], abs=1e-9)
+
     def test_predictivity_without_penalty_is_linear_regression(self, rng):
         x = rng.normal(size=(30, 3))
         y = x @ rng.normal(size=(3, 4)) + 0.01 * rng.normal(size=(30, 4))
@@ -156,6 +173,20 @@ def test_rdms(rng, comparator):
     brain = b.rename(op="region")
     expected = compare_rdms(a, brain, comparator=comparator, n_bootstrap=0, n_splits=0).score.squeeze("subject")
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(ALIGNMENTS))
+def test_what_is_rounding_beside_its_mean(rng, name):
+    """A Gram varies if centring leaves over 1e-12 of it; one that is 0 throughout has nothing to compare."""
+    points = rng.normal(size=(12, 3))
+    points -= points.mean(axis=0)
+    # The trace of the centred Gram over the whole.
+    share = np.array([0.0, 0.9e-12, 1.1e-12, 1e-3])
+    power = (points**2).sum()
+    offset = np.sqrt(power / share[1:] / 12 - power / 12)
+    grams = [np.zeros((12, 12))] + [points @ points.T + high**2 for high in offset]
+    found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name])
+    assert np.isnan(found[:, 0]).tolist() == [True, True, False, False]
 
 
 def test_a_gram_of_rounding_has_no_score(rng, pair):

@@ -3,7 +3,14 @@ import pytest
 import xarray as xr
 from squares import draw_square, label_squares
 
-from neurolens.compare import compare_rdms, compute_ncsnr, compute_rdm_ceilings, compute_split_half, normalize_scores
+from neurolens.compare import (
+    compare_rdms,
+    compute_ncsnr,
+    compute_rdm_ceilings,
+    compute_split_half,
+    fit_encoding,
+    normalize_scores,
+)
 from neurolens.errors import InputError, LabelError
 
 SIGNAL = np.array([0.0, 0.5, 1.0, 2.0])
@@ -71,12 +78,21 @@ class TestNcsnr:
             assert np.isnan(compute_ncsnr(responses).values).tolist() == [False, True, False, False]
 
     def test_differences_between_sessions_are_noise(self, rng):
-        """The caller must z-score per session: NSD users met a ceiling of .068 in place of .26."""
+        """The caller must z-score per session where stimuli are shown in several."""
         responses = simulate(rng)
         session = np.arange(responses.sizes["presentation"]) % 2
         assert (
             compute_ncsnr(responses + 3 * xr.DataArray(session, dims="presentation")).values[1:] < 0.7 * SIGNAL[1:]
         ).all()
+
+    def test_differences_between_sessions_are_signal_where_each_has_its_stimuli(self, rng):
+        """Pure noise, and an offset that goes with the stimulus: neither 0 nor to be told from a response."""
+        responses = simulate(rng, signal=np.zeros(4))
+        session = np.array([int(i[1:]) % 2 for i in responses.stimulus_id.values])
+        offset = 4 * xr.DataArray(session, dims="presentation")
+        # An offset of 0 or 4 has the variance 4.
+        np.testing.assert_allclose(compute_ncsnr(responses + offset), 2, atol=0.2)
+        assert (compute_ncsnr(responses) < 0.5).all()
 
 
 class TestSplitHalf:
@@ -186,6 +202,31 @@ class TestNormalize:
             self.make([0.6, 0.6, 0.6], kind="r", n_repeats=1), self.make([0.0, -0.2, np.nan], kind="r2", n_repeats=1)
         )
         assert np.isnan(share.values).all()
+
+    @pytest.mark.parametrize("metric", ["r", "r2"])
+    @pytest.mark.parametrize("timed", [False, True])
+    def test_scores_of_encoding_with_their_ceilings(self, rng, metric, timed):
+        """As they come, over regions and over neuroids, which the fit has normalised itself as well."""
+        responses = simulate(rng, n=30, signal=np.full(4, 2.0)).isel(neuroid=slice(1, 4))
+        ids = [f"s{k}" for k in range(30)]
+        truth = responses.groupby("stimulus_id").mean().sel(stimulus_id=ids).values
+        dims = ("stimulus", "feature")
+        features = xr.DataArray(truth + rng.normal(size=truth.shape), dims=dims, coords={"stimulus": ids})
+        if timed:
+            responses = xr.concat([responses, responses + rng.normal(size=responses.shape)], "time_bin")
+        for ceiling in (compute_ncsnr(responses), compute_split_half(responses, n_splits=3)):
+            scores = fit_encoding(features, responses, cv=3, metric=metric, ceiling=ceiling)
+            share = normalize_scores(scores[metric], ceiling)
+            assert share.dims == scores[metric].dims
+            expected = scores.normalised if metric == "r2" else np.sign(scores.r) * np.sqrt(abs(scores.normalised))
+            np.testing.assert_allclose(share, expected)
+            assert np.isfinite(share).all()
+            for name in ("score", "score_mean"):
+                whole = normalize_scores(scores[name], scores.ceiling_upper)
+                np.testing.assert_allclose(whole, scores[name] / scores.ceiling_upper.variable)
+        other = compute_split_half(responses.isel(presentation=slice(60)), n_splits=3)
+        with pytest.raises(InputError, match=r"scores are of the mean of 3 presentations, ceilings of 2\.1"):
+            normalize_scores(scores[metric], other)
 
     def test_rdm_scores(self, rng):
         shared = draw_square(rng, 8)

@@ -1,19 +1,43 @@
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
 from neurolens.compare import (
     compute_rdms,
     fit_reweighted_rdms,
 )
-from neurolens.compare.reweighting import PENALTIES, _fit_weights
+from neurolens.compare.reweighting import PENALTIES, _fit_weights, deal_folds
 from neurolens.errors import InputError, LabelError
 
 
 def build_features(rng, n=24, p=5) -> xr.DataArray:
     ids = [f"s{i}" for i in range(n)]
     return xr.DataArray(rng.normal(size=(n, p)), dims=("stimulus", "unit"), coords={"stimulus": ids})
+
+
+@given(n=st.integers(4, 30), n_folds=st.integers(2, 6), seed=st.integers(0, 2**32 - 1))
+def test_folds_and_halves_of_their_training_stimuli(n, n_folds, seed):
+    fold_of, half = deal_folds(n, n_folds, np.random.default_rng(seed))
+    sizes = np.bincount(fold_of, minlength=n_folds)
+    assert len(sizes) == n_folds
+    assert sizes.max() - sizes.min() <= 1
+    assert half.shape == (n_folds + 1, n)
+    for fold, row in enumerate(half):
+        assert ((row == -1) == (fold_of == fold)).all()
+        assert set(row) <= {-1, 0, 1}
+        assert 0 <= (row == 0).sum() - (row == 1).sum() <= 1
+
+
+def test_halves_are_random(rng):
+    half = np.stack([deal_folds(12, 3, rng)[1] for _ in range(400)])
+    for row in half.swapaxes(0, 1):
+        kept = row >= 0
+        share = (row == 1).sum(axis=0) / kept.sum(axis=0)
+        assert (abs(share - 0.5) < 0.12).all()
+    assert len({one.tobytes() for one in half}) == 400
 
 
 class TestReweighting:

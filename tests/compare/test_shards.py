@@ -97,6 +97,9 @@ def test_encoding_of_grams_over_time(client, net, stimuli, responses):
         )
         xr.testing.assert_allclose(here, there)
         assert there.attrs == here.attrs
+        assert {name: array.attrs for name, array in there.items()} == {
+            name: array.attrs for name, array in here.items()
+        }
         assert {name: array.dims for name, array in there.items()} == {name: array.dims for name, array in here.items()}
 
 
@@ -111,6 +114,13 @@ def test_a_generator_that_workers_would_each_copy_is_refused(client, net, stimul
     models, brains = nl.compute_rdms(nl.extract_grams(net, stimuli, quiet=True)), nl.compute_rdms(responses)
     with pytest.raises(InputError, match="pass rng= a whole number"):
         nl.compare_rdms(models, brains, rng=rng, client=client)
+
+
+def test_what_cannot_be_used_is_told_as_without_workers(client, net, stimuli, responses):
+    grams = nl.extract_grams(net, stimuli, quiet=True)
+    for settings, message in (({"device": "foo"}, "got 'foo'"), ({"rng": "a"}, "rng must be a whole number")):
+        with pytest.raises(InputError, match=message):
+            nl.fit_encoding(grams, responses, cv=2, client=client, **settings)
 
 
 def test_ops_that_share_a_name_are_refused(client, net, stimuli):
