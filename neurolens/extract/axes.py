@@ -82,6 +82,7 @@ class Layouts:
     ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them. ``script`` is what
     later passes are checked against. ``live_bytes`` is the most that results alive at one moment took, for each of the
     script's two counts of stimuli. ``constants`` is a hash of the tensors that the model brings along unregistered.
+    ``drawn`` names the random generators that it drew from.
     """
 
     graph: Graph
@@ -90,6 +91,7 @@ class Layouts:
     script: Script
     live_bytes: tuple[int, int]
     constants: str = ""
+    drawn: tuple[str, ...] = ()
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that a plain pass over a batch holds at one moment, inputs and workspace aside."""
@@ -156,7 +158,8 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     skipped = {name: reason for name, reason in skipped.items() if name not in used}
     live = measure_live_bytes(alone), measure_live_bytes(beside)
     held = [v.tensor for e in beside.events for v, _ in e.parents if v.kind == "constant" and v.tensor is not None]
-    return Layouts(graph, layouts, skipped, script, live, hash_tensors(held))
+    drawn = tuple(dict.fromkeys(alone.drawn + beside.drawn))
+    return Layouts(graph, layouts, skipped, script, live, hash_tensors(held), drawn)
 
 
 def measure_live_bytes(recording: Recording) -> int:

@@ -40,8 +40,9 @@ def record_forward(
     Parameters
     ----------
     model : Module
-        Its mode, hooks and random state are as before when this returns or raises; the pass itself has the
-        effects a plain call has (batch norm statistics in training mode, say).
+        Its mode, hooks and random states, those of generators that its modules hold included, are as before when
+        this returns or raises; the pass itself has the effects a plain call has (batch norm statistics in training
+        mode, say).
     inputs : tensor, tuple or other
         A tuple is the positional arguments, anything else the single argument.
     kwargs : dict, optional
@@ -73,7 +74,7 @@ def record_forward(
     ledger.begin(recording, scopes, args, kwargs)
     try:
         with scopes, recorder:
-            result = _run_model(model, args, kwargs, gradients)
+            result = _run_model(model, args, kwargs, gradients, recording.drawn)
         ledger.note_result(recording, result)
         recording.size_reads = [ledger.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
@@ -146,9 +147,20 @@ def record_kernels(
     return kernels.finish(result)
 
 
-def _run_model(model: nn.Module, args: tuple, kwargs: dict, gradients: bool) -> Any:
-    with preserve_random_states(), open_attention(), torch.set_grad_enabled(gradients):
-        return model(*args, **kwargs)
+def _run_model(
+    model: nn.Module,
+    args: tuple,
+    kwargs: dict,
+    gradients: bool,
+    drawn: list[str] | None = None,
+) -> Any:
+    """Run the model, adding to ``drawn`` the random generators that it drew from."""
+    with preserve_random_states(model) as states, open_attention(), torch.set_grad_enabled(gradients):
+        try:
+            return model(*args, **kwargs)
+        finally:
+            if drawn is not None:
+                drawn += states.list_drawn()
 
 
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:

@@ -1,11 +1,13 @@
 """Contexts that lend a model or the process's settings to a pass and put everything back."""
 
+import copy
 import ctypes
 import random
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,20 +15,116 @@ from torch import nn
 
 from neurolens.errors import InputError
 
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.BitGenerator, np.random.RandomState, random.Random)
+PROCESS_GENERATORS = ("torch", "numpy", "python")
+_MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))
+_DEEPEST = 4
+
+
+class RandomStates:
+    """The states of random generators at one moment: the process's own, and those that a model's modules hold.
+
+    Parameters
+    ----------
+    model : Module, optional
+        Whose generators to look for: attributes of its modules, and entries of lists, tuples, sets and dicts there.
+
+    Attributes
+    ----------
+    held : dict
+        The model's generators by address, such as ``"noise.generator"``.
+    """
+
+    def __init__(self, model: nn.Module | None = None) -> None:
+        self.held = {} if model is None else find_generators(model)
+        self._torch = torch.get_rng_state()
+        self._numpy = np.random.get_state()
+        self._python = random.getstate()
+        self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+        self._held = {address: _read_generator(generator) for address, generator in self.held.items()}
+
+    def restore(self) -> None:
+        """Put all generators back."""
+        torch.set_rng_state(self._torch)
+        np.random.set_state(self._numpy)
+        random.setstate(self._python)
+        if self._cuda:
+            torch.cuda.set_rng_state_all(self._cuda)
+        for address, state in self._held.items():
+            _write_generator(self.held[address], state)
+
+    def list_drawn(self) -> list[str]:
+        """Return the generators that have moved on: ``"torch"``, ``"numpy"``, ``"python"``, addresses of held ones."""
+        cuda = torch.cuda.get_rng_state_all() if self._cuda else []
+        # Not part of the model, should this be asked while a pass is recorded.
+        with torch._C.DisableTorchFunction():
+            moved = {
+                "torch": not _equal_states((self._torch, self._cuda), (torch.get_rng_state(), cuda)),
+                "numpy": not _equal_states(self._numpy, np.random.get_state()),
+                "python": self._python != random.getstate(),
+            }
+            for address, state in self._held.items():
+                moved[address] = not _equal_states(state, _read_generator(self.held[address]))
+        return [name for name, drawn in moved.items() if drawn]
+
 
 @contextmanager
-def preserve_random_states() -> Iterator[None]:
-    """Put the generators of torch (all devices), numpy and Python back to where they were."""
-    states = torch.get_rng_state(), np.random.get_state(), random.getstate()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
+def preserve_random_states(model: nn.Module | None = None) -> Iterator[RandomStates]:
+    """Put the generators of torch (all devices), numpy, Python and a model's modules back to where they were."""
+    states = RandomStates(model)
     try:
-        yield
+        yield states
     finally:
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
+        states.restore()
+
+
+def find_generators(model: nn.Module) -> dict[str, Any]:
+    """Return the random generators that a model's modules hold as attributes, or in containers there, by address."""
+    found: dict[str, Any] = {}
+    for address, module in model.named_modules():
+        for name, value in vars(module).items():
+            if name not in _MODULE_ATTRIBUTES:
+                _collect_generators(value, f"{address}.{name}".removeprefix("."), found, 0)
+    return found
+
+
+def _collect_generators(value: Any, address: str, found: dict[str, Any], depth: int) -> None:
+    if isinstance(value, _GENERATORS):
+        if not isinstance(value, random.SystemRandom):
+            found[address] = value
+    elif isinstance(value, (list, tuple, dict, set, frozenset)) and depth < _DEEPEST:
+        entries = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, entry in entries:
+            _collect_generators(entry, f"{address}[{key!r}]", found, depth + 1)
+
+
+def _read_generator(generator: Any) -> Any:
+    if isinstance(generator, (torch.Generator, np.random.RandomState)):
+        return generator.get_state()
+    if isinstance(generator, random.Random):
+        return generator.getstate()
+    return copy.deepcopy(getattr(generator, "bit_generator", generator).state)
+
+
+def _write_generator(generator: Any, state: Any) -> None:
+    if isinstance(generator, (torch.Generator, np.random.RandomState)):
+        generator.set_state(state)
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        getattr(generator, "bit_generator", generator).state = state
+
+
+def _equal_states(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b)
+    if isinstance(a, dict):
+        return all(_equal_states(a[key], b[key]) for key in a)
+    if isinstance(a, (tuple, list)):
+        return all(map(_equal_states, a, b))
+    return a == b
 
 
 class _EagerKernels:

@@ -148,12 +148,25 @@ def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
     """Return the device to run on: the one asked for, else where the model's parameters are."""
     if device is not None:
-        chosen = torch.device(device)
-        if chosen.type == "cuda" and not torch.cuda.is_available():
-            raise InputError(f"device={str(device)!r} was asked for, but torch sees no GPU. Leave device= out.")
+        try:
+            chosen = torch.device(device)
+            torch.empty(0, device=chosen)
+        except Exception as error:
+            raise InputError(
+                f"device={device!r} cannot be used: {_explain_device(device, error)}. Leave device= out to run where "
+                "the model is, or type e.g. device='cpu'."
+            ) from None
+        if chosen.type == "meta":
+            raise InputError("device='meta' holds no values. Leave device= out, or type e.g. device='cpu'.")
         return chosen
     held = next(itertools.chain(model.parameters(), model.buffers()), None)
     return torch.device("cpu") if held is None else held.device
+
+
+def _explain_device(device: Any, error: Exception) -> str:
+    if str(device).startswith("cuda") and not torch.cuda.is_available():
+        return "torch sees no GPU"
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:

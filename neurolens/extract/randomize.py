@@ -30,7 +30,8 @@ def randomize(model: nn.Module, *, rng: int = 0) -> nn.Module:
     Raises
     ------
     InputError
-        ``model`` is not a Module, ``rng`` not a whole number, or the weights are not in memory (device "meta").
+        ``model`` is not a Module, ``rng`` not a whole number of 0 or more, or the weights are not in memory
+        (device "meta").
 
     Notes
     -----
@@ -53,8 +54,8 @@ def randomize(model: nn.Module, *, rng: int = 0) -> nn.Module:
         raise InputError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Pass the model, not its output."
         )
-    if not isinstance(rng, int):
-        raise InputError(f"rng must be a whole number, got {rng!r}. Pass e.g. rng=0.")
+    if isinstance(rng, bool) or not isinstance(rng, int) or not 0 <= rng < 2**64:
+        raise InputError(f"rng must be a whole number, got {rng!r}. Pass 0 or more, e.g. rng=0.")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise InputError("model must have its weights in memory, and some are on device 'meta'. Load them first.")
     twin = copy.deepcopy(model)

@@ -66,7 +66,11 @@ class Event:
 
 @dataclass(slots=True)
 class Recording:
-    """Everything one pass left: events, sources, host reads, and what the modules and the model returned."""
+    """Everything one pass left: events, sources, host reads, and what the modules and the model returned.
+
+    ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and by address those
+    that modules hold.
+    """
 
     events: list[Event] = field(default_factory=list)
     inputs: dict[str, Value] = field(default_factory=dict)
@@ -75,6 +79,7 @@ class Recording:
     module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     outputs: list[tuple[Value, str]] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
     result: Any = None
 
     def list_names(self) -> list[str]:

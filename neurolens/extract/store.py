@@ -268,8 +268,11 @@ def describe_result(plan: Plan, notes: Mapping[int, Note], checks: Mapping[str, 
         "model": plan.layouts.graph.modules[""],
         "stimulus_hash": plan.stimuli.hash_content(),
         "skipped_ops": [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()],
+        "batch_size": plan.batch_size,
         **describe_notes(plan.stimuli.ids, notes, dict(zip(names, checks["ran"], strict=True))),
     }
+    if plan.layouts.drawn:
+        told["random_numbers_from"] = list(plan.layouts.drawn)
     for key, counts, what in (
         ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
         ("ops_overflowed", checks["n_overflowed"], "hold finite values that a narrower dtype made infinite"),

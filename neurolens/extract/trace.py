@@ -135,6 +135,11 @@ class Trace:
         edges = {e.name: e.outputs[0].edge for e in events if e.outputs[0].edge is not None}
         if not edges:
             raise InputError("this trace holds no gradients; trace again with grad=True")
+        if not isinstance(loss, torch.Tensor):
+            raise InputError(
+                f"loss must be a tensor computed from the trace, got {type(loss).__name__}. "
+                "Pass e.g. trace.output.sum()."
+            )
         if loss.numel() != 1 or not loss.requires_grad:
             raise InputError(f"loss must be one number that depends on the trace, got shape {tuple(loss.shape)}")
         found = torch.autograd.grad(loss, list(edges.values()), retain_graph=True, allow_unused=True)

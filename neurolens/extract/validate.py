@@ -13,7 +13,7 @@ from neurolens.errors import InputError, RecordingError
 from neurolens.extract import replay
 from neurolens.extract.assemble import name_parent
 from neurolens.extract.forward import record_forward, record_kernels, run_plain, split_inputs, unwrap_model
-from neurolens.extract.guards import open_attention, preserve_buffers, preserve_random_states
+from neurolens.extract.guards import PROCESS_GENERATORS, open_attention, preserve_buffers, preserve_random_states
 from neurolens.extract.kernels import UNSEEN
 from neurolens.extract.records import Event, Recording, Value, iterate_tensors, read_storage, replace_leaves
 
@@ -79,8 +79,10 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
 
     Notes
     -----
-    Costs eight passes and two or three runs of each op, and the memory of all values twice. Buffers, mode and random
-    state are put back.
+    Costs six passes (one more where plain passes differ, and for each new input that the model refuses; four where a
+    value read by Python steers the pass), two or three runs of each op, and the memory of all values twice. Buffers,
+    mode and random states are put back, those of generators that the model's modules hold included; a model that draws
+    from such a generator is unverified.
 
     Examples
     --------
@@ -90,6 +92,12 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     """
     model = unwrap_model(model)
     refuse_unreadable(inputs, kwargs)
+    # Ops that are run again may draw from generators that the model holds.
+    with preserve_random_states(model):
+        return _check_model(model, inputs, kwargs)
+
+
+def _check_model(model: nn.Module, inputs: Any, kwargs: dict | None) -> Verdict:
     with preserve_buffers(model):
         earlier = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
     held, reads = list_fixed(earlier), find_steering(earlier, ())
@@ -107,6 +115,7 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
         if not equal_results(again, plain):
             unseen.append(("", "output", "unverified", "plain passes on one input differ: it cannot be compared"))
             plain = recording.result
+    unseen += find_draws(recording)
     unseen += take_census(model, copy_inputs(inputs), kwargs)
     program, resized = compare_program(recording, model, inputs, kwargs, blind=bool(unseen))
     return judge_recording(recording, plain, findings + unseen + program, resized)
@@ -217,6 +226,15 @@ def find_unseen(recording: Recording, held: dict[int, torch.Tensor], reads: set[
     ]
     lost = reads - {(read[0], read[2]) for read in recording.host_reads}
     return unseen + [("", "host read", "unverified", f"{f} at {at} ran in an earlier pass only") for f, at in lost]
+
+
+def find_draws(recording: Recording) -> list[Finding]:
+    """Return a finding for each random generator held by the model that the pass drew from."""
+    return [
+        ("", "random", "unverified", f"random numbers come from {address!r}, which the model holds: not recorded")
+        for address in recording.drawn
+        if address not in PROCESS_GENERATORS
+    ]
 
 
 def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
