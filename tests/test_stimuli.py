@@ -1,6 +1,7 @@
 """Stimuli: ids, files, preprocessing, and every way they can be wrong."""
 
 import functools
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,66 @@ def test_an_image_cut_short_is_found_when_it_is_read(folder):
     path.unlink()
     with pytest.raises(InputError, match=r"a_cat.png' does not exist any more; restore it"):
         list(stimuli.iterate_batches(2))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "gif"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_an_image_that_was_cut_short_is_found_when_stimuli_are_loaded(folder, suffix, share, rng):
+    path = folder / f"d_cut.{suffix}"
+    Image.fromarray(rng.integers(0, 255, (60, 50, 3)).astype(np.uint8)).save(path)
+    assert "d_cut" in nl.load_stimuli(folder).ids
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=rf"d_cut.{suffix}' cannot be read as an image.*Repair it or move it"):
+        nl.load_stimuli(folder)
+
+
+@pytest.mark.parametrize("tail", [b"\0\0\r\n", b"a note", bytes(9000)])
+def test_what_stands_behind_a_whole_jpeg_does_no_harm(folder, tail, rng):
+    path = folder / "d_whole.jpg"
+    Image.fromarray(rng.integers(0, 255, (60, 50, 3)).astype(np.uint8)).save(path)
+    with path.open("ab") as file:
+        file.write(tail)
+    assert nl.load_stimuli(folder)["d_whole"].shape == (3, 224, 224)
+
+
+def test_a_picture_damaged_inside_is_found_when_it_is_read(folder, rng):
+    """A TIFF is opened by its header; what its rows hold is seen only when they are decoded."""
+    path = folder / "d_damaged.tiff"
+    Image.fromarray(rng.integers(0, 255, (60, 50, 3)).astype(np.uint8)).save(path, compression="tiff_lzw")
+    content = bytearray(path.read_bytes())
+    content[200:5000] = b"\xff" * 4800
+    path.write_bytes(content)
+    stimuli = nl.load_stimuli(folder)
+    with pytest.raises(InputError, match=r"d_damaged.tiff' cannot be read as an image"):
+        stimuli["d_damaged"]
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "edges"),
+    [
+        (1, 4, [0, 1]),
+        (2, 1, [0, 1, 2]),
+        (4, 4, [0, 4]),
+        (5, 4, [0, 5]),
+        (9, 4, [0, 4, 9]),
+        (10, 4, [0, 4, 8, 10]),
+        (3, 2, [0, 3]),
+        (5, 2, [0, 2, 5]),
+        (3, 50, [0, 3]),
+    ],
+)
+def test_a_last_batch_of_one_joins_the_one_before(n, batch_size, edges):
+    stimuli = nl.load_stimuli(np.zeros((n, 2), np.float32))
+    expected = [range(start, stop) for start, stop in itertools.pairwise(edges)]
+    assert stimuli.split_rows(batch_size) == expected
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.0, True, "4"])
+def test_a_batch_size_that_cannot_be_used_is_refused(batch_size):
+    stimuli = nl.load_stimuli(np.zeros((3, 2), np.float32))
+    with pytest.raises(InputError, match="batch_size must be a whole number, at least 1, got"):
+        stimuli.split_rows(batch_size)
 
 
 def test_duplicate_ids_are_named(folder):

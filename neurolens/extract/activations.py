@@ -65,7 +65,8 @@ def extract_activations(
     store : path, optional
         Write into a zarr store instead of memory. The same call goes on where an interrupted one ended.
     batch_size : int, optional
-        Stimuli per pass; by default up to 32, so that a pass holds a quarter of ``memory`` at most.
+        Stimuli per pass; by default the largest of 32, 16, 8, 4 and 2 with which the results alive at one moment take
+        a quarter of ``memory`` at most (2 where none does). The root's attributes say which it was.
     memory : str or int
         What a pass may hold beside the model and, without a store, the result.
     device : optional
@@ -86,14 +87,16 @@ def extract_activations(
         One node per op, at the op's name, with the variable ``activation`` of dimensions ``(stimulus, channel, y, x)``,
         ``(stimulus, token, feature)`` or ``(stimulus, feature)``; ``dim_k`` where the meaning of an axis is unknown.
         Several results of one op are nodes ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32).
-        Where the graph depends on the stimuli, an op that did not run for some has NaN there (0 for integers) and a
-        variable ``ran`` (stimulus); the root's attributes list such ops and batches, and ops with values that are not
-        finite. From a store, arrays are read when they are used.
+        Where the graph depends on the stimuli, an op that did not run for some has NaN there (``nan+0j`` where values
+        are complex, 0 for integers, False for booleans) and a variable ``ran`` (stimulus); the root's attributes list
+        such ops and batches, ops with values that are not finite, and, as ``random_numbers_from``, the generators that
+        the model drew from. From a store, arrays are read when they are used.
 
     Raises
     ------
     InputError
-        When the values would not fit into memory; for an op without a result per stimulus asked for by name.
+        When the values would not fit into memory; for an op without a result per stimulus asked for by name; for a
+        setting that cannot be used.
     UnknownNameError
         For an op that does not exist, with the closest names.
     RecordingError
@@ -105,8 +108,11 @@ def extract_activations(
     Notes
     -----
     Two small passes find the stimulus axis of each op, then one pass over the set, ended after the last chosen op (two,
-    and more where they do not fit ``memory`` together, with a reducer that is fitted first). Results do not depend on
-    ``memory`` or ``workers``; on ``batch_size`` only as far as torch's kernels do (about 1e-6 relative in float32).
+    and more where they do not fit ``memory`` together, with a reducer that is fitted first). At a given ``batch_size``
+    results do not depend on ``memory`` or ``workers``: give it to compare two runs bit for bit, since by default it
+    follows from ``memory``. On ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6 of the
+    op's largest value, so that single values near zero may differ altogether. Every batch begins with the random
+    generators where they were before the call, those of the process and those that the model's modules hold.
 
     Examples
     --------

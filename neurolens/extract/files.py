@@ -14,10 +14,18 @@ from neurolens.errors import DataError
 from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
 
 FORMAT = "neurolens-trace-1"
+# Parameters used and floating-point operations, by op.
+Costs = dict[str, tuple[int, int | None]]
 
 
-def write_trace(path: Path, graph: Graph, values: dict[str, tuple[torch.Tensor, ...]], model_name: str) -> None:
-    """Write a graph and its values to one file, which takes the place of another only once it is whole.
+def write_trace(
+    path: Path,
+    graph: Graph,
+    values: dict[str, tuple[torch.Tensor, ...]],
+    model_name: str,
+    costs: Costs,
+) -> None:
+    """Write a graph, its values and its costs to one file, which takes the place of another only once it is whole.
 
     Raises
     ------
@@ -25,7 +33,12 @@ def write_trace(path: Path, graph: Graph, values: dict[str, tuple[torch.Tensor, 
         When the file cannot be written, or a value cannot be stored (sparse, quantised, complex128 or meta tensors).
     """
     tensors = {f"{name}#{k}": _pack(name, t) for name, results in values.items() for k, t in enumerate(results)}
-    header = {"format": FORMAT, "model": model_name, "graph": json.dumps(_describe_graph(graph))}
+    header = {
+        "format": FORMAT,
+        "model": model_name,
+        "graph": json.dumps(_describe_graph(graph)),
+        "costs": json.dumps(costs),
+    }
     # Values read from a file stay in it, so one that is there must not be written over.
     partial = Path(f"{path}.partial")
     try:
@@ -39,8 +52,8 @@ def write_trace(path: Path, graph: Graph, values: dict[str, tuple[torch.Tensor, 
             partial.unlink()
 
 
-def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str]:
-    """Return the graph, the values by op name and the model's class name from a file.
+def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str, Costs]:
+    """Return the graph, the values by op name, the model's class name and the costs (none in older files) from a file.
 
     Raises
     ------
@@ -53,6 +66,8 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
         if header.get("format") != FORMAT:
             raise DataError(f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not {FORMAT!r})")
         graph = _read_graph(json.loads(header["graph"]))
+        told = json.loads(header.get("costs", "{}"))
+        costs = {op.name: (told[op.name][0], told[op.name][1]) for op in graph if op.name in told}
         tensors = load_file(path)
         values = {
             op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
@@ -66,7 +81,7 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
     except Exception as error:
         message = f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
         raise DataError(message) from error
-    return graph, values, str(header.get("model", ""))
+    return graph, values, str(header.get("model", "")), costs
 
 
 def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:

@@ -110,7 +110,8 @@ def forecast(
 
     Notes
     -----
-    Costs two small passes, up to four batches, and a short matrix product. Bytes on disk are exact.
+    Costs three small passes, up to four batches, and a short matrix product. Bytes on disk are exactly those of the
+    stored values; labels, checks and metadata take some 20 kB and 4 kB per result more.
     Memory is the larger of what the planning passes took and what the batch took, workspace of torch's kernels
     included, as seen now, with what is held beside it; where the system does not tell, what the results alive at one
     moment take. Seconds leave out reading the stimuli and writing to disk.

@@ -1,6 +1,6 @@
 """Everything known about each op, as a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,11 +14,17 @@ from neurolens.extract.records import Event, Recording, Value, replace_leaves
 _AS_THEY_ARE = "function call settings composite module module_class module_call".split()
 
 
-def build_table(graph: Graph, recording: Recording | None) -> pd.DataFrame:
-    """Return one row per op, in execution order, indexed by its name.
+def count_costs(recording: Recording) -> dict[str, tuple[int, int | None]]:
+    """Return the number of parameters that each op uses and its floating-point operations (see `count_flops`)."""
+    costs = {}
+    for event in recording.events:
+        used = {id(v): v.tensor for v, _ in event.parents if v.kind == "parameter" and v.tensor is not None}
+        costs[event.name] = (sum(tensor.numel() for tensor in used.values()), count_flops(event, recording))
+    return costs
 
-    Columns that need the recording itself (``flops``, ``n_parameters``) are missing for a trace read from a file.
-    """
+
+def build_table(graph: Graph, costs: Mapping[str, tuple[int, int | None]]) -> pd.DataFrame:
+    """Return one row per op, in execution order, indexed by its name; NA where an op has no costs."""
     children = graph.children
     from_input, to_output = measure_distances(graph)
     returned = {p.source for p in graph.outputs if p.kind == "op"}
@@ -52,13 +58,9 @@ def build_table(graph: Graph, recording: Recording | None) -> pd.DataFrame:
             "seconds": op.seconds,
             "source": op.source,
         }
-    if recording is not None:
-        for event in recording.events:
-            weights = {id(v): v.tensor for v, _ in event.parents if v.kind == "parameter" and v.tensor is not None}
-            rows[event.name]["n_parameters"] = sum(t.numel() for t in weights.values())
-            rows[event.name]["flops"] = count_flops(event, recording)
+        rows[op.name]["n_parameters"], rows[op.name]["flops"] = costs.get(op.name, (None, None))
     table = pd.DataFrame.from_dict(rows, orient="index")
-    integers = [c for c in table if str(c).startswith(("min_", "max_")) or c == "flops"]
+    integers = [c for c in table if str(c).startswith(("min_", "max_")) or c in ("flops", "n_parameters")]
     table[integers] = table[integers].astype("Int64")
     return table.rename_axis("op")
 

@@ -13,11 +13,11 @@ from torch import nn
 
 from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.assemble import assemble_graph
-from neurolens.extract.files import read_trace, write_trace
+from neurolens.extract.files import Costs, read_trace, write_trace
 from neurolens.extract.forward import record_forward, record_kernels, unwrap_model
 from neurolens.extract.graph import Graph, Op
 from neurolens.extract.guards import preserve_buffers
-from neurolens.extract.metadata import build_table
+from neurolens.extract.metadata import build_table, count_costs
 from neurolens.extract.records import Recording
 from neurolens.extract.select import OpSelection, select_ops
 
@@ -63,16 +63,26 @@ class Trace:
     """
 
     def __init__(
-        self, made: Graph | Recording, values: dict[str, tuple[torch.Tensor, ...]], output: Any, model_name: str
+        self,
+        made: Graph | Recording,
+        values: dict[str, tuple[torch.Tensor, ...]],
+        output: Any,
+        model_name: str,
+        costs: Costs | None = None,
     ) -> None:
         self.output = output
         self.model_name = model_name
         self._made = made
         self._values = values
+        self._read_costs = costs or {}
 
     @cached_property
     def graph(self) -> Graph:  # noqa: D102 - described with the class
         return self._made if isinstance(self._made, Graph) else assemble_graph(self._made)
+
+    @cached_property
+    def _costs(self) -> Costs:
+        return self._read_costs if isinstance(self._made, Graph) else count_costs(self._made)
 
     def __getitem__(self, key: str | int) -> TracedOp:
         op = self.graph.find_op(key)
@@ -98,9 +108,11 @@ class Trace:
             Indexed by op name, in execution order: function and exact call, composite, module and its call, layer and
             pass, parents with their positions, children, ``shape`` (batch axis included), dtype, device, ``n_bytes`` of
             all outputs, parameters and buffers used, ``alias_of``, shortest and longest path in ops from an input and
-            to an output, ``seconds``, ``source`` line; ``n_parameters`` and ``flops`` (torch's formulas, counted here).
+            to an output, ``seconds``, ``source`` line; ``n_parameters`` and ``flops`` (torch's formulas, counted here,
+            and once by `save`), NA where unknown: ``flops`` of an op whose shape follows from values, and both in a
+            file that was written before files held them.
         """
-        return build_table(self.graph, None if isinstance(self._made, Graph) else self._made)
+        return build_table(self.graph, self._costs)
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one file (usually ``.safetensors``): metadata as JSON, values as safetensors, no pickle.
@@ -110,7 +122,7 @@ class Trace:
         DataError
             When the file cannot be written.
         """
-        write_trace(Path(path), self.graph, self._values, self.model_name)
+        write_trace(Path(path), self.graph, self._values, self.model_name, self._costs)
         return Path(path)
 
     def gradients(self, loss: torch.Tensor) -> dict[str, torch.Tensor | None]:
@@ -173,8 +185,8 @@ def load_trace(path: str | Path) -> Trace:
     DataError
         When the file is missing, damaged, or not a trace.
     """
-    graph, values, model_name = read_trace(Path(path))
-    return Trace(graph, values, None, model_name)
+    graph, values, model_name, costs = read_trace(Path(path))
+    return Trace(graph, values, None, model_name, costs)
 
 
 def trace(
@@ -189,9 +201,10 @@ def trace(
 ) -> Trace:
     """Run a model once and record the result of every operation.
 
-    The model runs as it is: in the mode (train or eval) it is in, unmodified. Its hooks and the random state are as
-    before when this returns or raises. A PyTorch transformer layer runs op by op rather than through its fused path,
-    whose result differs in the last bits. Compiled and data-parallel models are unwrapped and run eagerly.
+    The model runs as it is: in the mode (train or eval) it is in, unmodified. Its hooks and the random states (torch's,
+    numpy's, Python's, and those of generators that its modules hold) are as before when this returns or raises. A
+    PyTorch transformer layer runs op by op rather than through its fused path, whose result differs in the last bits.
+    Compiled and data-parallel models are unwrapped and run eagerly.
 
     Parameters
     ----------

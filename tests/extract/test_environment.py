@@ -7,6 +7,7 @@ import pytest
 import torch
 from nets import Complains, make_net
 from torch import nn
+from torch.nn import functional as F
 
 import neurolens as nl
 from neurolens.errors import InputError, NeuroLensError, RecordingError
@@ -49,6 +50,52 @@ def test_an_exception_in_forward_leaves_torch_clean():
         assert not model._forward_hooks
         assert not model._forward_pre_hooks
     assert list_names(nl.trace(Small(), X)) == ["fc/linear", "/relu"]
+
+
+VARIABLE_FUNCTIONS = type(torch._C._VariableFunctions)
+PLACES = (torch, torch.Tensor, torch._C, torch._C.TensorBase, VARIABLE_FUNCTIONS, torch._C._nn, F, nn, nn.Module)
+
+
+def list_attributes():
+    """Return what each name of torch's main places stands for."""
+    return {(place, name): id(value) for place in PLACES for name, value in list(vars(place).items())}
+
+
+class Looks(nn.Module):
+    """Compares torch's names, as its forward sees them, with those before."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        self.before, self.found = list_attributes(), []
+
+    def forward(self, x):
+        self.found.append(list_attributes() == self.before)
+        return F.relu(self.fc(x)) + x.sin()
+
+
+LOOKING = {
+    "trace": lambda net: nl.trace(net, X),
+    "trace of some ops": lambda net: nl.trace(net, X, ops="fc"),
+    "trace of kernels": lambda net: nl.trace(net, X, level="aten"),
+    "trace with gradients": lambda net: nl.trace(net, X, grad=True),
+    "validate": lambda net: nl.validate(net, X),
+    "extract_activations": lambda net: nl.extract_activations(net, nl.load_stimuli(X.numpy()), quiet=True),
+    "extract_grams": lambda net: nl.extract_grams(net, nl.load_stimuli(X.numpy()), quiet=True),
+    "forecast": lambda net: nl.forecast(net, nl.load_stimuli(X.numpy())),
+}
+
+
+@pytest.mark.parametrize("run", LOOKING)
+def test_no_name_of_torch_is_patched(run):
+    nl.trace(Small(), X)  # torch imports some of its own parts when they are first used
+    LOOKING[run](Small())
+    net = Looks()
+    assert len(net.before) > 3000
+    LOOKING[run](net)
+    assert len(net.found) >= 1
+    assert all(net.found)
+    assert list_attributes() == net.before
 
 
 def test_an_exception_that_the_model_catches_itself_goes_unnoticed():

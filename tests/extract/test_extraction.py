@@ -11,6 +11,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError, UnknownNameError
 from neurolens.extract.axes import find_layouts
+from neurolens.extract.plan import make_plan
 
 
 @pytest.fixture
@@ -231,6 +232,75 @@ def test_a_write_beside_a_slice_is_not_its_parent():
 def test_patterns_leave_out_ops_without_stimuli():
     acts = nl.extract_activations(Windows(), nl.load_stimuli(np.ones((3, 8), np.float32)), ops=["/*"], quiet=True)
     assert "/ones" not in [node["activation"].attrs["op"] for node in acts.subtree if "activation" in node]
+
+
+@pytest.mark.parametrize("device", ["foo", "cpu:x", 3.5, "meta", "xla"])
+def test_a_device_that_cannot_be_used_is_a_sentence(device):
+    stimuli = nl.load_stimuli(np.ones((3, 3, 6, 6), np.float32))
+    for call in (nl.extract_activations, nl.extract_grams, nl.forecast):
+        with pytest.raises(InputError, match=rf"device={device!r} .*Leave device= out"):
+            call(Chain(), stimuli, device=device)
+
+
+class Mixed(nn.Module):
+    """Gives complex, whole and true-or-false results for stimuli with a positive sum, and a number for others."""
+
+    def forward(self, x):
+        if x.sum() > 0:
+            return torch.fft.fft(x), x.long(), x > 0, x.bfloat16()
+        return x - 1
+
+
+def test_what_did_not_run_is_filled_by_its_kind():
+    x = np.ones((4, 3), np.float32)
+    x[2] = -1
+    tree = nl.extract_activations(Mixed(), nl.load_stimuli(x), batch_size=1, quiet=True)
+    filled = {name: tree[name]["activation"] for name in ("fft_fft", "long", "gt_2", "bfloat16")}
+    assert [str(values.dtype) for values in filled.values()] == ["complex64", "int64", "bool", "float32"]
+    spectrum = filled["fft_fft"].values[2]
+    assert np.isnan(spectrum.real).all()
+    assert (spectrum.imag == 0).all()
+    assert filled["long"].values.tolist() == [[1, 1, 1], [1, 1, 1], [0, 0, 0], [1, 1, 1]]
+    assert filled["gt_2"].values.tolist() == [[True] * 3, [True] * 3, [False] * 3, [True] * 3]
+    assert np.isnan(filled["bfloat16"].values[2]).all()
+    for name in filled:
+        assert tree[name]["ran"].values.tolist() == [True, True, False, True]
+
+
+def test_at_a_given_batch_size_the_budget_changes_no_bit(resnet, images):
+    runs = [
+        nl.extract_activations(resnet, images, batch_size=3, memory=memory, workers=workers, quiet=True)
+        for memory, workers in (("1MiB", None), ("4GiB", None), ("1TiB", 1))
+    ]
+    for other in runs[1:]:
+        assert other.attrs == runs[0].attrs
+        for node in runs[0].subtree:
+            if "activation" in node:
+                np.testing.assert_array_equal(node["activation"], other[node.path]["activation"])
+
+
+def test_another_batch_size_changes_some_millionths_of_the_largest_value(resnet, images):
+    one = nl.extract_activations(resnet, images, batch_size=7, quiet=True)
+    assert one.attrs["batch_size"] == 7
+    for batch_size in (1, 2, 3):
+        other = nl.extract_activations(resnet, images, batch_size=batch_size, quiet=True)
+        for node in one.subtree:
+            if "activation" in node:
+                ours, theirs = node["activation"].values, other[node.path]["activation"].values
+                assert np.abs(ours - theirs).max() <= 5e-6 * np.abs(ours).max(), node.path
+
+
+def test_the_default_batch_holds_a_quarter_of_the_budget(resnet, images):
+    def find_batch_size(memory):
+        found = nl.extract_activations(resnet, images, ops="fc", memory=memory, quiet=True)
+        return found.attrs["batch_size"]
+
+    plan = make_plan(resnet.eval(), images, ops="all", reducer=None, batch_size=None, memory="1GiB", device=None)
+    sizes = {n: plan.layouts.predict_live_bytes(n) for n in (32, 16, 8, 4, 2)}
+    for n, smaller in ((32, 16), (16, 8), (8, 4), (4, 2)):
+        assert find_batch_size(4 * sizes[n]) == n
+        assert find_batch_size(4 * sizes[n] - 4) == smaller
+    assert find_batch_size(4) == 2
 
 
 def test_a_missing_gpu_is_a_sentence(resnet, images):

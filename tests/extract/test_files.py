@@ -7,6 +7,7 @@ import struct
 from contextlib import suppress
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from nets import NETS, make_net
@@ -90,8 +91,34 @@ def test_a_trace_comes_back_whole(name, level, tmp_path):
     assert back.summary() == made.summary()
     assert back.graph.layers == made.graph.layers
     assert back.graph.layer_edges == made.graph.layer_edges
-    both = made.table().drop(columns=["n_parameters", "flops"])
-    assert back.table().equals(both)
+    pd.testing.assert_frame_equal(back.table(), made.table(), check_exact=True)
+    again = nl.load_trace(back.save(tmp_path / "again.safetensors"))
+    pd.testing.assert_frame_equal(again.table(), made.table(), check_exact=True)
+
+
+def test_costs_that_a_file_lacks_are_unknown_and_not_left_out(saved):
+    made, path = saved
+    write_header(path, lambda header: header["__metadata__"].pop("costs"))
+    table = nl.load_trace(path).table()
+    assert table.columns.tolist() == made.table().columns.tolist()
+    assert table[["n_parameters", "flops"]].isna().all(axis=None)
+    rest = made.table().drop(columns=["n_parameters", "flops"])
+    pd.testing.assert_frame_equal(table.drop(columns=["n_parameters", "flops"]), rest, check_exact=True)
+
+
+def test_costs_are_those_of_the_layers(tmp_path):
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False))
+    path = nl.trace(net, torch.ones(5, 4)).save(tmp_path / "trace.safetensors")
+    table = nl.load_trace(path).table()
+    assert table.n_parameters.tolist() == [4 * 3 + 3, 0, 3 * 2]
+    assert table.flops.tolist() == [2 * 5 * 4 * 3, 0, 2 * 5 * 3 * 2]
+
+
+def test_broken_costs_are_refused(saved):
+    _, path = saved
+    write_header(path, lambda header: header["__metadata__"].update(costs="[1"))
+    with pytest.raises(DataError, match="is damaged or not a NeuroLens trace"):
+        nl.load_trace(path)
 
 
 def test_host_reads_come_back(tmp_path):

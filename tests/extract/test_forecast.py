@@ -1,5 +1,8 @@
 """What a run will take, against what it took."""
 
+import contextlib
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +11,7 @@ import torchvision
 import neurolens as nl
 from neurolens.errors import InputError
 from neurolens.extract.gram_plan import predict_overhead
-from neurolens.extract.memory import watch_memory
+from neurolens.extract.memory import Peak, watch_memory
 from neurolens.extract.plan import make_plan
 
 
@@ -71,6 +74,65 @@ def test_the_memory_a_run_takes_is_that_forecast():
             pytest.skip("this system does not tell the memory of a process")
         assert least < getattr(found, name).peak_bytes < most
         assert least < seen.n_bytes < most
+
+
+class Counts(torch.nn.Module):
+    """Notes how many stimuli each forward call gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.calls = torch.nn.Linear(6, 5), []
+
+    def forward(self, x):
+        self.calls.append(len(x))
+        return self.fc(x).relu()
+
+
+@pytest.mark.parametrize(
+    ("n", "settings", "calls"),
+    [
+        (22, {}, [2, 3, 7, 7, 7, 7, 3]),
+        (22, {"reducer": "mean"}, [2, 3, 7, 7, 7, 7, 3]),
+        (5, {}, [2, 3, 5, 5, 5, 3]),
+        (2, {}, [1, 2, 2, 2, 2, 2]),
+        (22, {"memory": "100B"}, [2, 3, 7, 7, 7, 3]),
+    ],
+)
+def test_the_passes_a_forecast_costs(n, settings, calls, rng):
+    net = Counts()
+    stimuli = nl.load_stimuli(rng.standard_normal((n, 6)).astype(np.float32))
+    nl.forecast(net, stimuli, batch_size=7, **settings)
+    assert net.calls == calls
+
+
+@pytest.mark.parametrize(("n_ops", "batch_size"), [(3, 4), (3, 22), (30, 7)])
+@pytest.mark.parametrize("reducer", [None, "float16"])
+def test_a_folder_holds_the_values_and_what_is_said_of_metadata(n_ops, batch_size, reducer, tmp_path, rng):
+    net = torch.nn.Sequential(*[torch.nn.Linear(6, 6) for _ in range(n_ops)])
+    stimuli = nl.load_stimuli(rng.standard_normal((22, 6)).astype(np.float32))
+    settings = {"reducer": reducer, "batch_size": batch_size}
+    found = nl.forecast(net, stimuli, **settings)
+    nl.extract_activations(net, stimuli, **settings, store=tmp_path / "a.zarr", quiet=True)
+    written = sum(p.stat().st_size for p in tmp_path.glob("a.zarr/**/*") if p.is_file())
+    beside = written - found.activations.disk_bytes
+    assert 0 < beside <= 20_000 + 4000 * n_ops
+    assert beside >= 1000 * n_ops
+
+
+def test_the_memory_of_grams_counts_the_grams(monkeypatch, rng):
+    """As many stimuli as make one Gram larger than all else, whose measured parts are set to known numbers."""
+    module = sys.modules["neurolens.extract.forecast"]
+    monkeypatch.setattr(module, "watch_memory", lambda device: contextlib.nullcontext(Peak(0)))
+    monkeypatch.setattr(module, "_run_batch", lambda plan: (0.01, 5000))
+    monkeypatch.setattr(module, "_hold_batch", lambda plan, group: 7000)
+    monkeypatch.setattr(module, "CHUNK_BYTES", 0)
+    n, width = 300, 6
+    stimuli = nl.load_stimuli(rng.standard_normal((n, width)).astype(np.float32))
+    found = nl.forecast(torch.nn.ReLU(), stimuli, batch_size=30)
+    held = n * width * 4
+    before_last = held * (n - 30) // n
+    assert found.grams.passes == 1
+    assert found.grams.peak_bytes == max(before_last + 5000, before_last + 7000, held) + 8 * n * (n + 1)
 
 
 def test_rows_say_what_each_op_gives(resnet, images):

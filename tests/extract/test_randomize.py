@@ -71,5 +71,8 @@ def test_errors(model):
         randomize(torch.ones(2))
     with pytest.raises(InputError, match=r"rng must be a whole number, got 0\.5"):
         randomize(model, rng=0.5)
+    for rng in (True, -1, "a", None, 2**64):
+        with pytest.raises(InputError, match=rf"rng must be a whole number, got {rng!r}\. Pass 0 or more"):
+            randomize(model, rng=rng)
     with pytest.raises(InputError, match="some are on device 'meta'"):
         randomize(nn.Linear(2, 2, device="meta"))

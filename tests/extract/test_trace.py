@@ -216,6 +216,19 @@ def test_a_trace_inside_a_traced_model():
     assert [op.function for op in trace.graph] == ["linear", "add"]
 
 
+def test_a_loss_that_is_no_number_of_the_trace_is_refused():
+    trace = nl.trace(torch.nn.Linear(3, 2), torch.ones(2, 3), grad=True)
+    for loss in ("x", 1.0, None, [trace.output]):
+        told = f"loss must be a tensor computed from the trace, got {type(loss).__name__}"
+        with pytest.raises(InputError, match=told):
+            trace.gradients(loss)
+    with pytest.raises(InputError, match=r"loss must be one number that depends on the trace, got shape \(2, 2\)"):
+        trace.gradients(trace.output)
+    with pytest.raises(InputError, match="loss must be one number that depends on the trace"):
+        trace.gradients(torch.ones(()))
+    assert trace.gradients(trace.output.sum())["/linear"].tolist() == [[1, 1], [1, 1]]
+
+
 def test_table_and_summary():
     net, x = make_resnet()
     trace = nl.trace(net, x)

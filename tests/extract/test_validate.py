@@ -38,6 +38,37 @@ def test_training_mode_is_verified_and_buffers_are_put_back():
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 
+class Counts(torch.nn.Module):
+    """Counts how often it is run."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.calls = net, 0
+
+    def forward(self, *args):
+        self.calls += 1
+        return self.net(*args)
+
+
+class Steered(torch.nn.Module):
+    def forward(self, x):
+        return x + 1 if x.sum() > 0 else x - 1
+
+
+@pytest.mark.parametrize(("name", "passes"), [("chain", 6), ("attention", 6), ("noisy", 6), ("in-place", 6)])
+def test_the_passes_it_costs(name, passes):
+    net, x = make_net(name)
+    counted = Counts(net).eval()
+    assert nl.validate(counted, x).status == "verified"
+    assert counted.calls == passes
+
+
+def test_the_passes_it_costs_where_python_steers():
+    counted = Counts(Steered())
+    assert nl.validate(counted, torch.ones(2, 3)).status == "unverified"
+    assert counted.calls == 4
+
+
 def test_a_value_read_by_python_leaves_the_verdict_open():
     verdict = nl.validate(Branching(), torch.ones(2))
     assert verdict.status == "unverified"
