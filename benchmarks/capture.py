@@ -4,9 +4,9 @@
     python benchmarks/capture.py --quick    # fewer rounds, batch 1 only
     python benchmarks/capture.py --device cuda
 
-Everything is a ratio to the bare forward pass of the same round. Peak memory is measured in processes of its own, and
-so is TorchLens, which leaves torch's functions wrapped after its first use. The tables are kept in benchmarks/results/.
-"""
+Everything is a ratio to the bare forward pass of the same round. Peak memory is measured in
+processes of its own, and so is TorchLens, which leaves torch's functions wrapped after its first
+use. The tables are kept in benchmarks/results/."""
 
 import argparse
 import importlib.util
@@ -27,7 +27,7 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 from zoo_models import RecurrentNet
 
 import neurolens as nl
-from neurolens.extract.records import iterate_tensors
+from neurolens.extract.capture.trees import iterate_tensors
 
 CHAIN = 300
 MODELS: dict[str, Callable[[], nn.Module]] = {
@@ -57,12 +57,13 @@ def count_bytes(tensors: Any) -> int:
 class Hooks:
     """Forward hooks on all leaf modules that keep the outputs, the usual way to get activations.
 
-    With ``total`` bytes to reach on ``example``, they keep what a trace keeps: outputs of batch norms and inputs of
-    in-place ReLUs are cloned, since what follows overwrites them, and each hook takes fresh memory and touches its
-    pages, in place of the results that hooks do not see.
-    """
+    With ``total`` bytes to reach on ``example``, they keep what a trace keeps: outputs of batch
+    norms and inputs of in-place ReLUs are cloned, since what follows overwrites them, and each hook
+    takes fresh memory and touches its pages, in place of the results that hooks do not see."""
 
-    def __init__(self, model: nn.Module, total: int = 0, example: torch.Tensor | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, total: int = 0, example: torch.Tensor | None = None
+    ) -> None:
         self.kept: list[torch.Tensor] = []
         self._model, self._n_calls, self._extra, self._safe = model, 0, 0, bool(total)
         for module in model.modules():
@@ -118,14 +119,18 @@ def measure_chain(rounds: int, device: str) -> str:
     best = {name: min(row) / CHAIN * 1e6 for name, row in times.items()}
     bare = best["bare forward"]
     lens = {
-        name: min(row) / CHAIN * 1e6 for name, row in run_child("--peer", "chain", "1", str(rounds), device).items()
+        name: min(row) / CHAIN * 1e6
+        for name, row in run_child("--peer", "chain", "1", str(rounds), device).items()
     }
-    best |= {name: bare + cost - lens["bare forward"] for name, cost in lens.items() if "Lens" in name}
+    best |= {
+        name: bare + cost - lens["bare forward"] for name, cost in lens.items() if "Lens" in name
+    }
     peer = best.get("TorchLens trace", float("nan")) - bare
     lines = [
         f"## A chain of {CHAIN} tiny ops (process time, one thread, best of {rounds})",
         "",
-        "| method | added per op, us | added per op / bare op | TorchLens trace adds this many times as much |",
+        "| method | added per op, us | added per op / bare op | TorchLens trace adds this many "
+        "times as much |",
         "|---|---:|---:|---:|",
     ]
     for name, cost in best.items():
@@ -136,7 +141,10 @@ def measure_chain(rounds: int, device: str) -> str:
 
 
 def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: str) -> list[str]:
-    """Return rows of a table: time of each method over the bare forward in the same round, and the bytes it keeps."""
+    """Return rows of a table: time of each method over the bare forward in the same round.
+
+    And the bytes it keeps.
+    """
     torch.manual_seed(0)
     model = MODELS[name]().eval().to(device)
     x = torch.randn(batch, *EXAMPLE[1:], device=device)
@@ -175,43 +183,57 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
     if not featured:
         rows.append(f"| {name} | {batch} | torchvision feature extraction | fails: {failure} | |")
     peers = run_child("--peer", name, str(batch), str(peer_rounds), device)
-    for method, (middle, low, high) in compare_times(peers, "bare forward").items() if peers else ():
+    for method, (middle, low, high) in (
+        compare_times(peers, "bare forward").items() if peers else ()
+    ):
         if method != "bare forward":
             rows.append(f"| {name} | {batch} | {method} | {middle:.2f} ({low:.2f}-{high:.2f}) | |")
     middle, low, high = paired
     return [
         *rows,
-        f"| {name} | {batch} | *trace / hooks that keep as much* | {middle:.2f} ({low:.2f}-{high:.2f}) | |",
+        f"| {name} | {batch} | *trace / hooks that keep as much* | {middle:.2f} "
+        f"({low:.2f}-{high:.2f}) | |",
     ]
 
 
 def measure_peak(name: str, batch: int, device: str) -> str:
-    """Return a row: peak memory of a trace over (bytes kept + the bare forward's own peak), each in its own process."""
+    """Return a row: peak memory of a trace over (bytes kept + the bare forward's own peak).
+
+    Each in its own process.
+    """
     found = {}
     for method in ("bare", "trace"):
         found[method] = run_child("--peak", method, name, str(batch), device)
     kept, bare, trace = found["trace"]["kept"], found["bare"]["peak"], found["trace"]["peak"]
     mib = 2**20
-    return (
-        f"| {name} | {batch} | {kept / mib:.0f} | {bare / mib:.0f} | {trace / mib:.0f} | {trace / (kept + bare):.3f} |"
-    )
+    return f"| {name} | {batch} | {kept / mib:.0f} | {bare / mib:.0f} | {trace / mib:.0f} | {trace / (kept + bare):.3f} |"
 
 
 def run_child(*arguments: str) -> Any:
-    """Return what this script prints as JSON when run with the arguments, the last being the device."""
+    """Return what this script prints as JSON when run with the arguments.
+
+    The last being the device.
+    """
     command = [sys.executable, __file__, *arguments[:-1], "--device", arguments[-1]]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
-    """Print TorchLens's times beside the bare forward's, as JSON: nothing where it is not installed."""
+    """Print TorchLens's times beside the bare forward's, as JSON.
+
+    Nothing where it is not installed.
+    """
     found = {}
     if importlib.util.find_spec("torchlens"):
         torchlens = importlib.import_module("torchlens")
 
         torch.manual_seed(0)
         model = (Chain if name == "chain" else MODELS[name])().eval().to(device)
-        x = torch.randn(2, 8, device=device) if name == "chain" else torch.randn(batch, *EXAMPLE[1:], device=device)
+        x = (
+            torch.randn(2, 8, device=device)
+            if name == "chain"
+            else torch.randn(batch, *EXAMPLE[1:], device=device)
+        )
         if name == "chain":
             torch.set_num_threads(1)
         methods = {
@@ -220,12 +242,17 @@ def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
             "TorchLens trace": lambda: torchlens.trace(model, x),
         }
         with torch.no_grad():
-            found = time_rounds(methods, rounds, time.process_time if name == "chain" else time.perf_counter)
+            found = time_rounds(
+                methods, rounds, time.process_time if name == "chain" else time.perf_counter
+            )
     print(json.dumps(found))
 
 
 def print_peak(method: str, name: str, batch: int, device: str) -> None:
-    """Print how far memory rises above what the model and its inputs take, and the bytes kept, as JSON."""
+    """Print how far memory rises above what the model and its inputs take, and the bytes kept.
+
+    As JSON.
+    """
     torch.manual_seed(0)
     model = MODELS[name]().eval().to(device)
     x = torch.randn(batch, *EXAMPLE[1:], device=device)
@@ -239,11 +266,17 @@ def print_peak(method: str, name: str, batch: int, device: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--peak", nargs=3, metavar=("METHOD", "MODEL", "BATCH"), help=argparse.SUPPRESS)
-    parser.add_argument("--peer", nargs=3, metavar=("MODEL", "BATCH", "ROUNDS"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--peak", nargs=3, metavar=("METHOD", "MODEL", "BATCH"), help=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--peer", nargs=3, metavar=("MODEL", "BATCH", "ROUNDS"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.peak:
@@ -256,10 +289,15 @@ def main() -> None:
         return
     rounds, peer_rounds, batches = (5, 1, (1,)) if options.quick else (15, 3, (1, 8))
     has_peer = importlib.util.find_spec("torchlens")
-    peer = f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
+    peer = (
+        f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
+    )
     lines = ["# What recording costs", "", f"{describe_machine(options.device)}; {peer}", ""]
     lines += [measure_chain(5 if options.quick else 15, options.device), ""]
-    lines += ["## Whole models, as ratios to the bare forward pass of the same round (median, range)", ""]
+    lines += [
+        "## Whole models, as ratios to the bare forward pass of the same round (median, range)",
+        "",
+    ]
     lines += ["| model | batch | method | time / bare | MiB kept |", "|---|---:|---|---:|---:|"]
     for name in MODELS:
         for batch in batches:

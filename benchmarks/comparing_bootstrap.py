@@ -1,11 +1,11 @@
 """How long the two-factor bootstrap takes beside rsatoolbox's, with identical draws and equal results.
 
-``eval_dual_bootstrap`` resamples both, subjects and stimuli, and the noise ceiling with each, as ``bootstrap_scores``
-does less the ceiling. Its bootstraps over stimuli or over subjects alone are a third of that work; without ceilings,
-``eval_bootstrap_pattern`` is the least it can do. Times are per draw, of one thread each: rsatoolbox makes few draws,
-NeuroLens as many as an analysis needs. Whitened comparators of 100 conditions or more crash in rsatoolbox's bootstrap;
-there it runs with its own dense indicator matrices.
-"""
+``eval_dual_bootstrap`` resamples both, subjects and stimuli, and the noise ceiling with each, as
+``bootstrap_rdms`` does less the ceiling. Its bootstraps over stimuli or over subjects alone are a
+third of that work; without ceilings, ``eval_bootstrap_pattern`` is the least it can do. Times are
+per draw, of one thread each: rsatoolbox makes few draws, NeuroLens as many as an analysis needs.
+Whitened comparators of 100 conditions or more crash in rsatoolbox's bootstrap; there it runs with
+its own dense indicator matrices."""
 
 import argparse
 import contextlib
@@ -25,8 +25,9 @@ from rsatoolbox.model import ModelFixed
 from rsatoolbox.util.matrix import row_col_indicator_g
 from threadpoolctl import threadpool_limits
 
-from neurolens.compare import bootstrap, bootstrap_scores, to_rsatoolbox
-from neurolens.compare.results import RSATOOLBOX_METHODS
+from neurolens.compare import bootstrap_rdms, to_rsatoolbox
+from neurolens.compare.rsa import bootstrap
+from neurolens.compare.rsa.rsatoolbox import RSATOOLBOX_METHODS
 
 COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "whitened-pearson", "whitened-cosine")
 N_MODELS, N_SUBJECTS = 50, 8
@@ -39,10 +40,14 @@ def build_rdms(rng: np.random.Generator, n: int) -> tuple[xr.DataArray, xr.DataA
     ids = [f"s{i}" for i in range(n)]
     coords = {"stimulus": ids, "stimulus_2": ids}
     model = xr.DataArray(
-        squares[:N_MODELS], dims=("op", *coords), coords={"op": [f"op{i}" for i in range(N_MODELS)], **coords}
+        squares[:N_MODELS],
+        dims=("op", *coords),
+        coords={"op": [f"op{i}" for i in range(N_MODELS)], **coords},
     )
     names = {"subject": [f"S{i}" for i in range(N_SUBJECTS)]}
-    return model, xr.DataArray(squares[N_MODELS:], dims=("subject", *coords), coords={**names, **coords})
+    return model, xr.DataArray(
+        squares[N_MODELS:], dims=("subject", *coords), coords={**names, **coords}
+    )
 
 
 def run_peer(function, models, data, method: str, n_draws: int, **options):
@@ -52,7 +57,10 @@ def run_peer(function, models, data, method: str, n_draws: int, **options):
 
 
 def check_equal(model, brain, comparator: str, models, data) -> float:
-    """Return the largest difference of all evaluations under rsatoolbox's own draws, after asserting it small."""
+    """Return the largest difference of all evaluations under rsatoolbox's own draws.
+
+    After asserting it small.
+    """
     drawn = []
     sample = peer.bootstrap_sample
 
@@ -65,12 +73,15 @@ def check_equal(model, brain, comparator: str, models, data) -> float:
     with mock.patch.object(peer, "bootstrap_sample", remember):
         result = run_peer(peer.eval_dual_bootstrap, models, data, RSATOOLBOX_METHODS[comparator], 2)
     counts = np.array([np.bincount(stimuli, minlength=data.n_cond) for _, stimuli in drawn])
-    shares = np.array([np.bincount(subjects, minlength=N_SUBJECTS) for subjects, _ in drawn]) / N_SUBJECTS
+    shares = (
+        np.array([np.bincount(subjects, minlength=N_SUBJECTS) for subjects, _ in drawn])
+        / N_SUBJECTS
+    )
     with (
         mock.patch.object(bootstrap, "draw_stimuli", return_value=counts),
         mock.patch.object(bootstrap, "draw_subjects", return_value=shares[:, None]),
     ):
-        scores = bootstrap_scores(model, brain, comparator=comparator, n_bootstrap=2)
+        scores = bootstrap_rdms(model, brain, comparator=comparator, n_bootstrap=2)
     draws = scores.draws.isel(region=0).transpose("bootstrap", "op", "resampled").values
     difference = np.abs(draws - result.evaluations[:, :, 0, 0]).max()
     assert difference < 1e-9, (comparator, difference)
@@ -81,7 +92,10 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
     """Return one row of the table."""
     model, brain = build_rdms(np.random.default_rng(n), n)
     data, method = to_rsatoolbox(brain), RSATOOLBOX_METHODS[comparator]
-    models = [ModelFixed(str(op), square) for op, square in zip(model.op.values, model.values, strict=True)]
+    models = [
+        ModelFixed(str(op), square)
+        for op, square in zip(model.op.values, model.values, strict=True)
+    ]
     difference = check_equal(model, brain, comparator, models, data)
     peers = {
         "dual": peer.eval_dual_bootstrap,
@@ -89,9 +103,15 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
         "subjects": peer.eval_bootstrap_rdm,
         "least": partial(peer.eval_bootstrap_pattern, boot_noise_ceil=False),
     }
-    calls = {"ours": (our_draws, partial(bootstrap_scores, model, brain, comparator=comparator, n_bootstrap=our_draws))}
+    calls = {
+        "ours": (
+            our_draws,
+            partial(bootstrap_rdms, model, brain, comparator=comparator, n_bootstrap=our_draws),
+        )
+    }
     calls |= {
-        name: (peer_draws, partial(run_peer, call, models, data, method, peer_draws)) for name, call in peers.items()
+        name: (peer_draws, partial(run_peer, call, models, data, method, peer_draws))
+        for name, call in peers.items()
     }
     times = {name: [] for name in calls}
     for _ in range(rounds):
@@ -103,27 +123,38 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="one round of 50 conditions")
     options = parser.parse_args()
     torch.set_num_threads(1)
     # A function of the same name hides this module from a plain import.
-    importlib.import_module("rsatoolbox.rdm.compare").row_col_indicator_g_sparse = row_col_indicator_g
+    importlib.import_module(
+        "rsatoolbox.rdm.compare"
+    ).row_col_indicator_g_sparse = row_col_indicator_g
     sizes, rounds = ((50,), 1) if options.quick else ((50, 100, 200), 3)
     lines = [
         "# The two-factor bootstrap beside rsatoolbox 0.3.2",
         "",
         describe_machine(),
         "",
-        f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over those of "
-        "`bootstrap_scores`, which resamples stimuli, subjects and both, in the same round (median, range). Dual: "
-        "`eval_dual_bootstrap`, which also resamples the noise ceiling. Stimuli, subjects: `eval_bootstrap_pattern`, "
-        "`eval_bootstrap_rdm`, which resample one of them, and the ceiling. Least: `eval_bootstrap_pattern` without "
-        "ceilings. Difference: the largest between all evaluations of both under identical draws. Whitened comparators "
-        "of 100 conditions or more crash in rsatoolbox as released; here it had its own dense indicator matrices, slow "
+        f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over "
+        f"those of "
+        "`bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round (median, "
+        "range). Dual: "
+        "`eval_dual_bootstrap`, which also resamples the noise ceiling. Stimuli, subjects: "
+        "`eval_bootstrap_pattern`, "
+        "`eval_bootstrap_rdm`, which resample one of them, and the ceiling. Least: "
+        "`eval_bootstrap_pattern` without "
+        "ceilings. Difference: the largest between all evaluations of both under identical draws. "
+        "Whitened comparators "
+        "of 100 conditions or more crash in rsatoolbox as released; here it had its own dense "
+        "indicator matrices, slow "
         "at that size.",
         "",
-        "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference |",
+        "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
+        "|",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     with threadpool_limits(1):

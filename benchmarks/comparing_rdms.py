@@ -19,16 +19,24 @@ ROUNDS = 5
 
 def build_data(rng):
     ids = [f"s{i:02d}" for i in range(N_STIMULI)]
-    arrays = {f"op{k:02d}": np.maximum(rng.normal(size=(N_STIMULI, p)), 0) for k, p in enumerate(N_FEATURES)}
+    arrays = {
+        f"op{k:02d}": np.maximum(rng.normal(size=(N_STIMULI, p)), 0)
+        for k, p in enumerate(N_FEATURES)
+    }
     tree = xr.DataTree.from_dict(
         {
-            f"/{op}": xr.Dataset({"activation": (("stimulus", "feature"), values)}, coords={"stimulus": ids})
+            f"/{op}": xr.Dataset(
+                {"activation": (("stimulus", "feature"), values)}, coords={"stimulus": ids}
+            )
             for op, values in arrays.items()
         }
     )
     grams = xr.Dataset(
         {
-            "gram": (("op", "stimulus", "stimulus_2"), np.stack([x @ x.T for x in arrays.values()])),
+            "gram": (
+                ("op", "stimulus", "stimulus_2"),
+                np.stack([x @ x.T for x in arrays.values()]),
+            ),
             "row_sum": (("op", "stimulus"), np.stack([x.sum(axis=1) for x in arrays.values()])),
             "n_features": ("op", N_FEATURES),
         },
@@ -39,7 +47,9 @@ def build_data(rng):
 
 def build_runs(rng, n_runs=8, n_voxels=400):
     stimuli, runs = np.tile(np.arange(N_STIMULI), n_runs), np.repeat(np.arange(n_runs), N_STIMULI)
-    values = rng.normal(size=(N_STIMULI, n_voxels))[stimuli] + rng.normal(size=(len(runs), n_voxels))
+    values = rng.normal(size=(N_STIMULI, n_voxels))[stimuli] + rng.normal(
+        size=(len(runs), n_voxels)
+    )
     responses = xr.DataArray(
         values,
         dims=("presentation", "neuroid"),
@@ -52,7 +62,9 @@ def ask_crossnobis(data):
     from rsatoolbox.data.noise import prec_from_unbalanced
 
     precision = prec_from_unbalanced(data, "stimulus", method="shrinkage_eye")
-    return calc_rdm(data, method="crossnobis", descriptor="stimulus", cv_descriptor="run", noise=precision)
+    return calc_rdm(
+        data, method="crossnobis", descriptor="stimulus", cv_descriptor="run", noise=precision
+    )
 
 
 def main():
@@ -63,8 +75,10 @@ def main():
         "",
         f"{describe_machine()}",
         "",
-        f"{len(N_FEATURES)} ops of {N_STIMULI} stimuli, {sum(N_FEATURES):,} features in all, float64. Ratio of times "
-        f"to rsatoolbox's `calc_rdm` in the same round: median (lowest to highest) of {ROUNDS}; below 1 is faster.",
+        f"{len(N_FEATURES)} ops of {N_STIMULI} stimuli, {sum(N_FEATURES):,} features in all, "
+        f"float64. Ratio of times "
+        f"to rsatoolbox's `calc_rdm` in the same round: median (lowest to highest) of {ROUNDS}; "
+        f"below 1 is faster.",
         "",
         "| metric | rsatoolbox | from activations | from Grams |",
         "|---|---|---|---|",
@@ -72,7 +86,9 @@ def main():
     for metric in ("correlation", "euclidean"):
         expected = calc_rdm(datasets, method=metric).get_matrices()
         for data in (tree, grams):
-            np.testing.assert_allclose(nl.compute_rdms(data, metric=metric).values, expected, atol=1e-9)
+            np.testing.assert_allclose(
+                nl.compute_rdms(data, metric=metric).values, expected, atol=1e-9
+            )
         times = time_rounds(
             {
                 "rsatoolbox": lambda m=metric: calc_rdm(datasets, method=m),
@@ -85,12 +101,17 @@ def main():
     responses, data = build_runs(rng)
     expected = ask_crossnobis(data).get_matrices()[0]
     np.testing.assert_allclose(
-        nl.compute_rdms(responses, metric="crossnobis", noise="ledoit-wolf").values, expected, rtol=1e-7, atol=1e-9
+        nl.compute_rdms(responses, metric="crossnobis", noise="ledoit-wolf").values,
+        expected,
+        rtol=1e-7,
+        atol=1e-9,
     )
     times = time_rounds(
         {
             "rsatoolbox": lambda: ask_crossnobis(data),
-            "activations": lambda: nl.compute_rdms(responses, metric="crossnobis", noise="ledoit-wolf"),
+            "activations": lambda: nl.compute_rdms(
+                responses, metric="crossnobis", noise="ledoit-wolf"
+            ),
         },
         ROUNDS,
     )
@@ -106,7 +127,8 @@ def show_factor(factor):
 def format_row(metric, times):
     ratios = compare_times(times, "rsatoolbox")
     cells = [
-        f"{ratios[name][0]:.3f} ({ratios[name][1]:.3f} to {ratios[name][2]:.3f}): {show_factor(1 / ratios[name][0])}"
+        f"{ratios[name][0]:.3f} ({ratios[name][1]:.3f} to {ratios[name][2]:.3f}): "
+        f"{show_factor(1 / ratios[name][0])}"
         if name in ratios
         else ""
         for name in ("activations", "grams")

@@ -26,9 +26,9 @@ from tqdm import tqdm
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.gram_plan import FeatureSlice, plan_groups, predict_overhead
-from neurolens.extract.grams import Tally
-from neurolens.extract.plan import Plan, choose_batch_size, count_elements, open_plan
+from neurolens.extract.stream.grams.plan import FeatureSlice, plan_groups, predict_overhead
+from neurolens.extract.stream.grams.results import GramPlan
+from neurolens.extract.stream.plan import Plan, choose_batch_size, count_elements, open_plan
 
 SIDE = 224
 GIB = 2**30
@@ -43,7 +43,10 @@ SMALLEST = 2**20
 
 @dataclass
 class Tested:
-    """Plans of one model: how many, how many a budget refuses, ops short of features, and passes."""
+    """Plans of one model: how many, how many a budget refuses, ops short of features.
+
+    And passes.
+    """
 
     plans: int = 0
     refused: int = 0
@@ -77,8 +80,11 @@ def count_batch(n_stimuli: int, batch_size: int) -> int:
     return longest + 1 if n_stimuli > batch_size > 1 and n_stimuli % batch_size == 1 else longest
 
 
-def check_slices(groups: list[list[FeatureSlice]], tally: Tally) -> tuple[int, int]:
-    """Return how many ops lack features or have some twice, and how many share a pass with itself."""
+def check_slices(groups: list[list[FeatureSlice]], tally: GramPlan) -> tuple[int, int]:
+    """Return how many ops lack features or have some twice.
+
+    And how many share a pass with itself.
+    """
     ends: dict[str, int] = {}
     wrong = set()
     doubled = 0
@@ -103,7 +109,7 @@ def check_plans(name: str, sizes: range) -> dict[int, Tested]:
     settings = {"ops": "all", "reducer": None, "batch_size": 2, "memory": GIB, "device": None}
     found = {budget: Tested() for budget in PLAN_BUDGETS}
     with open_plan(model, nl.load_stimuli(images), **settings) as plan:
-        tally = Tally(plan, False, None)
+        tally = GramPlan(plan, False, None)
         for budget, tested in found.items():
             batch_size = choose_batch_size(plan.layouts, budget)
             for n_stimuli in sizes:
@@ -120,7 +126,7 @@ def check_plans(name: str, sizes: range) -> dict[int, Tested]:
 
 
 def plan_run(
-    plan: Plan, tally: Tally, n_stimuli: int, batch_size: int, budget: int
+    plan: Plan, tally: GramPlan, n_stimuli: int, batch_size: int, budget: int
 ) -> list[list[FeatureSlice]] | None:
     """Return the passes that `extract_grams` would make, or None where the budget is refused."""
     plan = replace(plan, batches=(range(count_batch(n_stimuli, batch_size)),))
@@ -160,9 +166,15 @@ def run_budgets(name: str, n_budgets: int) -> Iterator[tuple[int, int, float, in
 
 def find_smallest_budget(model: nn.Module, stimuli: nl.StimulusSet) -> int:
     """Return a budget that is just accepted and leaves a chunk of products for activations."""
-    settings = {"ops": "all", "reducer": None, "batch_size": RUN_BATCH, "memory": GIB, "device": None}
+    settings = {
+        "ops": "all",
+        "reducer": None,
+        "batch_size": RUN_BATCH,
+        "memory": GIB,
+        "device": None,
+    }
     with open_plan(model, stimuli, **settings) as plan:
-        tally = Tally(plan, False, None)
+        tally = GramPlan(plan, False, None)
         budget = SMALLEST
         while plan_run(plan, tally, RUN_STIMULI, RUN_BATCH, budget) is None:
             budget = int(budget * 1.05)

@@ -1,4 +1,7 @@
-"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn, and peaks of memory."""
+"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn.
+
+And peaks of memory.
+"""
 
 import ctypes
 import gc
@@ -20,17 +23,26 @@ def describe_machine(device: str = "cpu") -> str:
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        name = next((s.split(":")[1].strip() for s in info.read_text().splitlines() if "model name" in s), name)
+        name = next(
+            (s.split(":")[1].strip() for s in info.read_text().splitlines() if "model name" in s),
+            name,
+        )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     card = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
     return (
-        f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} threads; "
+        f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} "
+        f"threads; "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
 
 
-def time_call(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter, repeats: int = 1) -> float:
-    """Return the seconds that one call takes, of ``repeats`` in a row; what it made is dropped before the next."""
+def time_call(
+    call: Callable[[], object], clock: Callable[[], float] = time.perf_counter, repeats: int = 1
+) -> float:
+    """Return the seconds that one call takes, of ``repeats`` in a row.
+
+    What it made is dropped before the next.
+    """
     gc.collect()
     synchronize()
     start = clock()
@@ -53,7 +65,10 @@ def time_rounds(
     clock: Callable[[], float] = time.perf_counter,
     repeats: int = 1,
 ) -> dict[str, list[float]]:
-    """Return the seconds of each method in each round, all taking turns, after one round that is not counted."""
+    """Return the seconds of each method in each round, all taking turns.
+
+    After one round that is not counted.
+    """
     times: dict[str, list[float]] = {name: [] for name in methods}
     for i in range(rounds + 1):
         for name, call in methods.items():
@@ -63,14 +78,21 @@ def time_rounds(
     return times
 
 
-def compare_times(times: dict[str, list[float]], base: str) -> dict[str, tuple[float, float, float]]:
+def compare_times(
+    times: dict[str, list[float]], base: str
+) -> dict[str, tuple[float, float, float]]:
     """Return each method's (median, lowest, highest) ratio to ``base`` in the same round."""
-    ratios = {name: [t / b for t, b in zip(row, times[base], strict=True)] for name, row in times.items()}
+    ratios = {
+        name: [t / b for t, b in zip(row, times[base], strict=True)] for name, row in times.items()
+    }
     return {name: (statistics.median(row), min(row), max(row)) for name, row in ratios.items()}
 
 
 def read_peak(device: str, reset: bool = False) -> int:
-    """Return the highest memory use so far; with ``reset``, the use now, from which peaks count again."""
+    """Return the highest memory use so far; with ``reset``, the use now.
+
+    From which peaks count again.
+    """
     if device.startswith("cuda"):
         if reset:
             torch.cuda.reset_peak_memory_stats()
@@ -78,7 +100,9 @@ def read_peak(device: str, reset: bool = False) -> int:
     if reset:
         gc.collect()
         if sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)  # what is free goes back first, so that the peak counts from there
+            ctypes.CDLL(None).malloc_trim(
+                0
+            )  # what is free goes back first, so that the peak counts from there
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
     with open("/proc/self/status") as file:

@@ -8,20 +8,33 @@ from matplotlib.figure import Figure
 
 
 def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
-    """Draw side by side what ``measure_rsa``, ``measure_encoding`` and ``measure_crossnobis`` found."""
+    """Draw side by side what ``measure_rsa``.
+
+    ``measure_encoding`` and ``measure_crossnobis`` found.
+    """
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     draw_comparators(left, {name: row["IT"] for name, row in rsa.items()})
     middle.scatter(voxels["share"], voxels["r"], s=6, color="#3b6ea5", linewidths=0)
     grid = np.linspace(0, 1, 100)
     middle.plot(grid, np.sqrt(grid), color="#222222", label="bound of r: root of the ceiling")
-    middle.axvline(voxels["explainable"], color="#999999", linewidth=0.8, label="explainable from here")
-    middle.set(xlabel="noise ceiling of the mean response (variance)", ylabel="held-out r from pixels")
-    middle.set_title(f"{len(voxels['r'])} voxels: what noise allows, what pixels predict", fontsize=10)
+    middle.axvline(
+        voxels["explainable"], color="#999999", linewidth=0.8, label="explainable from here"
+    )
+    middle.set(
+        xlabel="noise ceiling of the mean response (variance)", ylabel="held-out r from pixels"
+    )
+    middle.set_title(
+        f"{len(voxels['r'])} voxels: what noise allows, what pixels predict", fontsize=10
+    )
     middle.legend(frameon=False, fontsize=8, loc="lower right")
     for k, found in enumerate(distances.values()):
         for values, colour, shift in zip(found, ("#c8431b", "#3b6ea5"), (-0.18, 0.18), strict=True):
-            label = ("28 pairs of categories", "mean of pairs, labels shuffled")[shift > 0] if k == 0 else None
+            label = (
+                ("28 pairs of categories", "mean of pairs, labels shuffled")[shift > 0]
+                if k == 0
+                else None
+            )
             spots = k + shift + np.linspace(-0.1, 0.1, len(values))
             right.scatter(spots, values, s=8, color=colour, linewidths=0, label=label)
     right.axhline(0, color="#222222", linewidth=0.8)
@@ -35,16 +48,42 @@ def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
 
 
 def draw_comparators(axes: Axes, rows: dict) -> None:
-    """Draw, for human IT, what each comparator finds on halves of the stimuli, beside random weights and ceilings."""
+    """Draw, for human IT, what each comparator finds on halves of the stimuli.
+
+    Beside random weights and ceilings.
+    """
     names = list(rows)
     for k, name in enumerate(names):
         low, high = map(float, rows[name]["noise ceiling of halves"].split(" to "))
-        axes.barh(k, high - low, left=low, height=0.5, color="#dddddd", label=None if k else "noise ceiling")
-    columns = {"held out": ("held out", "#c8431b"), "random weights, held out": ("random weights, held out", "#777777")}
+        axes.barh(
+            k,
+            high - low,
+            left=low,
+            height=0.5,
+            color="#dddddd",
+            label=None if k else "noise ceiling",
+        )
+    columns = {
+        "held out": ("held out", "#c8431b"),
+        "random weights, held out": ("random weights, held out", "#777777"),
+    }
     for column, (label, colour) in columns.items():
-        axes.scatter([rows[name][column] for name in names], range(len(names)), s=25, color=colour, label=label)
+        axes.scatter(
+            [rows[name][column] for name in names],
+            range(len(names)),
+            s=25,
+            color=colour,
+            label=label,
+        )
     values = [rows[name]["naive"] for name in names]
-    axes.scatter(values, range(len(names)), s=70, facecolors="none", edgecolors="#c8431b", label="naive, biased")
+    axes.scatter(
+        values,
+        range(len(names)),
+        s=70,
+        facecolors="none",
+        edgecolors="#c8431b",
+        label="naive, biased",
+    )
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set(xlabel="score on half of the stimuli, human IT", xlim=(0, 1))

@@ -1,7 +1,7 @@
 """What large runs cost, from the plans that NeuroLens itself makes: writes docs/scale.md.
 
-Arguments: images, FLOP, bytes per second; memory= of extract_grams; hours a run may take; seconds for the zoo.
-"""
+Arguments: images, FLOP, bytes per second; memory= of extract_grams; hours a run may take; seconds
+for the zoo."""
 
 import argparse
 import math
@@ -15,25 +15,41 @@ import torch
 import torchvision
 
 from neurolens.errors import InputError
-from neurolens.extract.chains import plan_chain, read_reducer
-from neurolens.extract.forward import record_forward
-from neurolens.extract.gram_plan import plan_groups, predict_overhead
-from neurolens.extract.grams import Tally
-from neurolens.extract.metadata import count_flops
-from neurolens.extract.plan import count_elements, find_numpy_dtype, make_plan, read_bytes
-from neurolens.extract.products import find_sketch_error
-from neurolens.extract.reducers import Rows, count_components
+from neurolens.extract.capture.forward import record_forward
+from neurolens.extract.graph.flops import count_flops
+from neurolens.extract.reducers.base import Rows
+from neurolens.extract.reducers.chain import plan_chain, read_reducer
+from neurolens.extract.reducers.project import count_components
+from neurolens.extract.stream.grams.plan import plan_groups, predict_overhead
+from neurolens.extract.stream.grams.products import find_sketch_error
+from neurolens.extract.stream.grams.results import GramPlan
+from neurolens.extract.stream.plan import count_elements, find_numpy_dtype, make_plan, read_bytes
 from neurolens.stimuli import StimulusSet
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "scale.md"
 TEN = "alexnet vgg16 resnet18 resnet50 resnet101 densenet121 convnext_base efficientnet_b0 swin_t vit_b_16".split()
 NSD, SHARED, BATCH, SKETCH, EPSILON = 73_000, 1000, 32, 8192, 0.1
-WAYS = {"raw": [], "pooled": ["mean"], "projected": ["project"], "pooled, projected": ["mean", "project"]}
-DEFAULTS = {"images": 500.0, "flops": 1e13, "disk": 1e9, "memory": "64GiB", "deadline": 24.0, "seconds": 360.0}
+WAYS = {
+    "raw": [],
+    "pooled": ["mean"],
+    "projected": ["project"],
+    "pooled, projected": ["mean", "project"],
+}
+DEFAULTS = {
+    "images": 500.0,
+    "flops": 1e13,
+    "disk": 1e9,
+    "memory": "64GiB",
+    "deadline": 24.0,
+    "seconds": 360.0,
+}
 
 
 class Size(NamedTuple):
-    """What one model does: its results, those with a Gram of their own, FLOP per image, bytes that a batch takes."""
+    """What one model does: its results, those with a Gram of their own, FLOP per image.
+
+    Bytes that a batch takes.
+    """
 
     raw: list[Rows]
     own: list
@@ -46,7 +62,10 @@ class Size(NamedTuple):
         return sum(row.size * find_numpy_dtype(row.dtype).itemsize for row in rows)
 
     def find_hours(self, way: str | None, n: int, options: argparse.Namespace) -> float:
-        """Return the hours of one pass over n images: the slowest of reading, computing and writing decides."""
+        """Return the hours of one pass over n images: the slowest of reading.
+
+        Computing and writing decides.
+        """
         chain, k = WAYS[way] if way else [], count_components(n, EPSILON)
         before = read_reducer([one for one in chain if one != "project"])
         sizes = [plan_chain(before, one, n).size for one in self.raw] if "project" in chain else []
@@ -56,28 +75,50 @@ class Size(NamedTuple):
 
     def count_passes(self, n: int, options: argparse.Namespace, sketch: int | None = None) -> int:
         """Return the passes that the Grams of all ops take, 0 where memory does not hold them."""
-        shared = (len(self.raw) - len(self.own)) * 8 * n**2  # results that share a Gram get a copy of it
+        shared = (
+            (len(self.raw) - len(self.own)) * 8 * n**2
+        )  # results that share a Gram get a copy of it
         try:
-            return len(plan_groups(self.own, n, read_bytes(options.memory), self.overhead + shared, sketch))
+            return len(
+                plan_groups(self.own, n, read_bytes(options.memory), self.overhead + shared, sketch)
+            )
         except InputError:
             return 0
 
     def find_product_hours(self, n: int, options: argparse.Namespace) -> float:
         """Return the hours that the products of the Grams of all ops take."""
-        return 1.25 * n**2 * sum(count_elements(layout.shape) for layout in self.own) / options.flops / 3600
+        return (
+            1.25
+            * n**2
+            * sum(count_elements(layout.shape) for layout in self.own)
+            / options.flops
+            / 3600
+        )
 
 
 def measure_model(name: str) -> Size:
-    """Return what a model does, from the two small passes of a plan and one whose operations are counted."""
+    """Return what a model does.
+
+    From the two small passes of a plan and one whose operations are counted.
+    """
     torch.manual_seed(0)
-    images = list(torch.randn(4, 3, 224, 224).numpy()) * (NSD // 4)  # four that differ, again and again
+    images = list(torch.randn(4, 3, 224, 224).numpy()) * (
+        NSD // 4
+    )  # four that differ, again and again
     stimuli = StimulusSet(images, [f"nsd{i:05d}" for i in range(NSD)], None)
     model = torchvision.models.get_model(name, weights=None).eval()
     with torch.no_grad():
-        plan = make_plan(model, stimuli, ops="all", reducer=None, batch_size=BATCH, memory="4GiB", device="cpu")
+        plan = make_plan(
+            model, stimuli, ops="all", reducer=None, batch_size=BATCH, memory="4GiB", device="cpu"
+        )
         recording = record_forward(model, stimuli.read_rows(range(1)), keep=lambda op: False)
     flops = sum(count_flops(event, recording) or 0 for event in recording.events)
-    return Size([slot.raw for slot in plan.slots], Tally(plan, False, None).own, flops, predict_overhead(plan))
+    return Size(
+        [slot.raw for slot in plan.slots],
+        GramPlan(plan, False, None).own,
+        flops,
+        predict_overhead(plan),
+    )
 
 
 def show_bytes(n: float) -> str:
@@ -99,47 +140,86 @@ def show_run(hours: float, disk: float, options: argparse.Namespace) -> str:
 
 def list_runs(models: list[Size], n: int, options: argparse.Namespace) -> list[str]:
     """Return what running these models over n images costs in each way, as cells."""
-    costs = {way: [(s.find_hours(way, n, options), n * s.count_kept(way, n)) for s in models] for way in WAYS}
-    return [show_run(sum(h for h, _ in cost), sum(d for _, d in cost), options) for cost in costs.values()]
+    costs = {
+        way: [(s.find_hours(way, n, options), n * s.count_kept(way, n)) for s in models]
+        for way in WAYS
+    }
+    return [
+        show_run(sum(h for h, _ in cost), sum(d for _, d in cost), options)
+        for cost in costs.values()
+    ]
 
 
 def list_nsd(sizes: dict[str, Size], options: argparse.Namespace) -> str:
     """Return the table of ten models over NSD."""
     rows: list[list[Any]] = []
     for name, size in sizes.items():
-        cells = [name, len(size.raw), show_bytes(size.count_kept("raw", NSD)), f"{size.flops / 1e9:.1f}"]
-        rows.append([*cells, show_bytes(len(size.own) * 8 * NSD**2), *list_runs([size], NSD, options)])
+        cells = [
+            name,
+            len(size.raw),
+            show_bytes(size.count_kept("raw", NSD)),
+            f"{size.flops / 1e9:.1f}",
+        ]
+        rows.append(
+            [*cells, show_bytes(len(size.own) * 8 * NSD**2), *list_runs([size], NSD, options)]
+        )
     rows.append(["together", *[""] * 4, *list_runs(list(sizes.values()), NSD, options)])
-    return show_table(["model", "results", "per image", "GFLOP per image", "Grams: memory", *WAYS], rows)
+    return show_table(
+        ["model", "results", "per image", "GFLOP per image", "Grams: memory", *WAYS], rows
+    )
 
 
 def list_zoo(sizes: dict[str, Size], options: argparse.Namespace) -> str:
     """Return the table of many models over 1,000 images."""
     passes = {name: size.count_passes(SHARED, options) for name, size in sizes.items()}
     fit = [(n, sizes[name]) for name, n in passes.items() if n]
-    hours = sum(n * s.find_hours(None, SHARED, options) + s.find_product_hours(SHARED, options) for n, s in fit)
+    hours = sum(
+        n * s.find_hours(None, SHARED, options) + s.find_product_hours(SHARED, options)
+        for n, s in fit
+    )
     grams = show_run(hours, sum(len(size.raw) * 8 * SHARED**2 for _, size in fit), options)
     most = max(passes, key=passes.__getitem__)
-    cells = [*list_runs(list(sizes.values()), SHARED, options), grams, sum(passes.values()), f"{passes[most]}, {most}"]
-    return show_table([*WAYS, f"Grams only ({len(fit)} models fit)", "their passes", "most passes"], [cells])
+    cells = [
+        *list_runs(list(sizes.values()), SHARED, options),
+        grams,
+        sum(passes.values()),
+        f"{passes[most]}, {most}",
+    ]
+    return show_table(
+        [*WAYS, f"Grams only ({len(fit)} models fit)", "their passes", "most passes"], [cells]
+    )
 
 
 def list_rdms(size: Size, options: argparse.Namespace) -> str:
     """Return the table of one model's sizes over numbers of stimuli."""
     rows: list[list[Any]] = []
     for n in (92, SHARED, 3000, 10_000, NSD):
-        cells = [f"{n:,}", f"{n**2:,} ({show_bytes(8 * n**2)})", show_bytes(len(size.own) * 8 * n**2)]
-        passes = [size.count_passes(n, options, sketch) or "do not fit" for sketch in (None, SKETCH)]
+        cells = [
+            f"{n:,}",
+            f"{n**2:,} ({show_bytes(8 * n**2)})",
+            show_bytes(len(size.own) * 8 * n**2),
+        ]
+        passes = [
+            size.count_passes(n, options, sketch) or "do not fit" for sketch in (None, SKETCH)
+        ]
         kept = [show_bytes(n * size.count_kept(way, n)) for way in WAYS]
         told = f"{size.find_product_hours(n, options):.2g}", f"{count_components(n, EPSILON):,}"
         rows.append([*cells, *passes, *told, *kept])
-    titles = f"stimuli|n x n of one op|Grams of all ops|passes|passes, sketch={SKETCH}|hours of products|k".split("|")
+    titles = f"stimuli|n x n of one op|Grams of all ops|passes|passes, sketch={SKETCH}|hours of products|k".split(
+        "|"
+    )
     return show_table([*titles, *WAYS], rows)
 
 
-def write_page(ten: dict[str, Size], zoo: dict[str, Size], left: list[str], options: argparse.Namespace) -> str:
+def write_page(
+    ten: dict[str, Size], zoo: dict[str, Size], left: list[str], options: argparse.Namespace
+) -> str:
     """Return the page; ``left`` are the models that no time was left for."""
-    told = f"Left out, the largest, when {options.seconds:g} s were over: {', '.join(left)}." if left else ""
+    told = (
+        f"Left out, the largest, when {options.seconds:g} s were over: {', '.join(left)}."
+        if left
+        else ""
+    )
     k = count_components(NSD, EPSILON)
     return f"""# What large runs cost
 
@@ -185,14 +265,18 @@ Grams and RDMs grow with n^2, projected features with n k: beyond n = k / 2 stim
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
     for name, default in DEFAULTS.items():
         parser.add_argument(f"--{name}", type=type(default), default=default, help=" ")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     ten, end = {name: measure_model(name) for name in TEN}, time.monotonic() + options.seconds
     names = torchvision.models.list_models(module=torchvision.models)
-    names.sort(key=lambda name: torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"])
+    names.sort(
+        key=lambda name: torchvision.models.get_model_weights(name).DEFAULT.meta["num_params"]
+    )
     zoo = {name: ten.get(name) or measure_model(name) for name in names if time.monotonic() < end}
     PAGE.write_text(write_page(ten, zoo, [name for name in names if name not in zoo], options))
 

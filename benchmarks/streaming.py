@@ -4,12 +4,11 @@
     python benchmarks/streaming.py --quick    # fewer images
     python benchmarks/streaming.py --thingsvision .venv/thingsvision/bin/python
 
-Times are ratios to the bare forward pass over the same images, read the same way, in the same process, turn by turn;
-peers run in processes of their own with their own bare forward. Peak memory is what the process held above the model
-and the images.
-THINGSvision needs other versions of torch and numpy: `--thingsvision` names the Python of an environment that has it,
-and its ratios are to a bare forward pass there. The tables are kept in benchmarks/results/.
-"""
+Times are ratios to the bare forward pass over the same images, read the same way, in the same
+process, turn by turn; peers run in processes of their own with their own bare forward. Peak memory
+is what the process held above the model and the images. THINGSvision needs other versions of torch
+and numpy: `--thingsvision` names the Python of an environment that has it, and its ratios are to a
+bare forward pass there. The tables are kept in benchmarks/results/."""
 
 import argparse
 import contextlib
@@ -52,13 +51,16 @@ def build_resnet(name: str) -> nn.Module:
 
 
 def measure_way(
-    model: nn.Module, images: np.ndarray, batch_size: int, way: Callable[[np.ndarray], Any], rounds: int = 1
+    model: nn.Module,
+    images: np.ndarray,
+    batch_size: int,
+    way: Callable[[np.ndarray], Any],
+    rounds: int = 1,
 ) -> tuple[dict[str, Any], Any]:
     """Return seconds of ``way`` in each round, those of the bare forward around them, and peak bytes; and what it made.
 
-    A few batches go first, of both: once large results were freed, the C library keeps memory, and everything that
-    runs later is faster for it.
-    """
+    A few batches go first, of both: once large results were freed, the C library keeps memory, and
+    everything that runs later is faster for it."""
     seconds, bare, peaks = [], [], []
     with torch.no_grad():
         few = images[: 6 * batch_size]
@@ -90,7 +92,9 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
     with tempfile.TemporaryDirectory() as folder:
 
         def extract(**how: Any) -> Callable[[np.ndarray], Any]:
-            return lambda shown: nl.extract_activations(model, nl.load_stimuli(shown), **how, **settings)
+            return lambda shown: nl.extract_activations(
+                model, nl.load_stimuli(shown), **how, **settings
+            )
 
         def store(shown: np.ndarray) -> Any:
             return extract(reducer="float16", store=Path(folder) / f"{len(shown)}.zarr")(shown)
@@ -99,10 +103,14 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
             "one op": extract(ops=ONE_OP),
             "all ReLUs, pooled": extract(ops="*relu*", reducer="mean"),
             "all ops to zarr": store,
-            "grams": lambda shown: nl.extract_grams(model, nl.load_stimuli(shown), memory=memory, **settings),
+            "grams": lambda shown: nl.extract_grams(
+                model, nl.load_stimuli(shown), memory=memory, **settings
+            ),
         }
         rounds = ROUNDS if name in ("one op", "all ReLUs, pooled") else 1
-        facts, made = measure_way(model, images, batch_size, ways[name.removesuffix(" resnet18")], rounds)
+        facts, made = measure_way(
+            model, images, batch_size, ways[name.removesuffix(" resnet18")], rounds
+        )
         found = nl.forecast(
             model,
             nl.load_stimuli(images),
@@ -114,7 +122,10 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
         expected = found.grams if "grams" in name else found.activations
         facts["peak_forecast"] = expected.peak_bytes
         if "grams" in name:
-            facts |= {"passes": made.attrs["n_passes"], "features": int(made.n_features[made.alias_of == ""].sum())}
+            facts |= {
+                "passes": made.attrs["n_passes"],
+                "features": int(made.n_features[made.alias_of == ""].sum()),
+            }
         if "zarr" in name:
             files = (Path(folder) / f"{n}.zarr").rglob("*")
             facts["disk"] = sum(p.stat().st_size for p in files if p.is_file())
@@ -123,7 +134,10 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
 
 
 def measure_hooks(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for forward hooks written by hand: kept on all ReLUs, pooled, and stacked at the end."""
+    """Return the same for forward hooks written by hand: kept on all ReLUs, pooled.
+
+    And stacked at the end.
+    """
     model, images = build_resnet(name), make_images(n)
 
     def run_hooks(shown: np.ndarray) -> dict[str, torch.Tensor]:
@@ -158,14 +172,22 @@ def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[s
     def run_torchlens(shown: np.ndarray) -> None:
         with tempfile.TemporaryDirectory() as folder:
             torchlens.extract_dataset(
-                model, torch.from_numpy(shown), batch_size=batch_size, output_dir=folder, progress=False, **wanted
+                model,
+                torch.from_numpy(shown),
+                batch_size=batch_size,
+                output_dir=folder,
+                progress=False,
+                **wanted,
             )
 
     return measure_way(model, images, batch_size, run_torchlens)[0]
 
 
 def measure_thingsvision(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for THINGSvision, which keeps modules: of a ReLU that runs three times, the last result."""
+    """Return the same for THINGSvision, which keeps modules: of a ReLU that runs three times.
+
+    The last result.
+    """
     thingsvision = importlib.import_module("thingsvision")
     model, images = build_resnet(name), make_images(n)
     relus = [key for key, module in model.named_modules() if isinstance(module, nn.ReLU)]
@@ -187,16 +209,25 @@ MEASURES = {
 }
 
 
-def run_child(measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable) -> Any:
+def run_child(
+    measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable
+) -> Any:
     command = [python, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][:150]}
+        return {
+            "failed": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][
+                :150
+            ]
+        }
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def measure_matmul(n: int) -> float:
-    """Return float32 (n, p) x (p, n) products per second of this machine, as multiply-adds times two."""
+    """Return float32 (n, p) x (p, n) products per second of this machine.
+
+    As multiply-adds times two.
+    """
     rows = torch.randn(n, 16384)
     rows @ rows.T
     best = min(_time(lambda: rows @ rows.T) for _ in range(5))
@@ -222,7 +253,10 @@ def describe_row(label: str, found: dict[str, Any]) -> str:
     spread = f" ({min(ratios):.2f}-{max(ratios):.2f})" if len(ratios) > 1 else ""
     extra = [f"{found['passes']} passes"] if "passes" in found else []
     if "disk" in found:
-        extra.append(f"{found['disk'] / 2**20:.0f} MiB on disk, forecast {found['disk_forecast'] / found['disk']:.3f}")
+        extra.append(
+            f"{found['disk'] / 2**20:.0f} MiB on disk, forecast "
+            f"{found['disk_forecast'] / found['disk']:.3f}"
+        )
     if "peak_forecast" in found:
         extra.append(f"forecast / seen peak {found['peak_forecast'] / found['peak']:.2f}")
     extra.append(f"bare forward after / before {bare[-1] / bare[0]:.2f}")
@@ -230,9 +264,13 @@ def describe_row(label: str, found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision")
+    parser.add_argument(
+        "--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision"
+    )
     parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -265,9 +303,17 @@ def main() -> None:
         print(lines[-1], flush=True)
     lines += ["", f"## All ops of ResNet-50 over {small} images", ""]
     lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
-    lines.append(describe_row("all ops to zarr, float16", run_child("ours", "all ops to zarr", small, 16, "4GiB")))
+    lines.append(
+        describe_row(
+            "all ops to zarr, float16", run_child("ours", "all ops to zarr", small, 16, "4GiB")
+        )
+    )
     for memory in ("2GiB", "8GiB"):
-        lines.append(describe_row(f"Grams of all ops in {memory}", run_child("ours", "grams", small, 16, memory)))
+        lines.append(
+            describe_row(
+                f"Grams of all ops in {memory}", run_child("ours", "grams", small, 16, memory)
+            )
+        )
         print(lines[-1], flush=True)
     lines += ["", f"## All ops of ResNet-18 over {large} images, as Grams in 8 GiB", ""]
     found = run_child("ours", "grams resnet18", large, 16, "8GiB")
@@ -278,8 +324,10 @@ def main() -> None:
         bare = sum(found["bare"]) / 2
         parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
         lines.append(
-            f"time {found['seconds'][0] / parts:.2f} of ({found['passes']} passes x bare forward + Gram arithmetic at "
-            f"the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak {found['peak'] / 2**20:.0f} MiB, "
+            f"time {found['seconds'][0] / parts:.2f} of ({found['passes']} passes x bare forward + "
+            f"Gram arithmetic at "
+            f"the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak "
+            f"{found['peak'] / 2**20:.0f} MiB, "
             f"forecast / seen {found['peak_forecast'] / found['peak']:.2f}"
         )
     write_result("streaming-cpu", "\n".join(lines))

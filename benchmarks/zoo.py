@@ -1,11 +1,12 @@
 """Trace and validate a zoo of models with random weights, offline: torchvision, timm, transformers, recurrent.
 
     python benchmarks/zoo.py --group torchvision --only "resnet*" --results zoo_results.jsonl
-    python benchmarks/zoo.py --write        # the table in docs/conformance.md, from all results so far
+    python benchmarks/zoo.py --write        # the table in docs/conformance.md, from all results so
+    far
 
-Each model is built, traced and validated in a process of its own, so that a crash or a lack of memory ends that
-model and not the run. Results are appended to a JSON-lines file; models found there are not run again.
-"""
+Each model is built, traced and validated in a process of its own, so that a crash or a lack of
+memory ends that model and not the run. Results are appended to a JSON-lines file; models found
+there are not run again."""
 
 import argparse
 import fnmatch
@@ -31,15 +32,20 @@ TABLE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 
 
 def hash_engine() -> str:
-    """Return a short hash of the extraction engine's source: results of two engines do not belong in one table."""
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(ENGINE.glob("*.py")))).hexdigest()[:8]
+    """Return a short hash of the extraction engine's source.
+
+    Results of two engines do not belong in one table.
+    """
+    return hashlib.sha256(
+        b"".join(p.read_bytes() for p in sorted(ENGINE.rglob("*.py")))
+    ).hexdigest()[:8]
 
 
 VERSIONS = {"torch": torch.__version__, "engine": hash_engine()}
 
 
 def describe_inputs(inputs: Any, kwargs: dict | None) -> str:
-    from neurolens.extract.records import iterate_tensors
+    from neurolens.extract.capture.trees import iterate_tensors
 
     tensors = [*iterate_tensors(inputs), *iterate_tensors(kwargs)]
     return ", ".join("x".join(map(str, t.shape)) for t in tensors)
@@ -58,9 +64,16 @@ def check_model(group: str, name: str) -> dict:
     """Build, trace and validate one model; return its row."""
     import neurolens as nl
     from neurolens.extract import validate
-    from neurolens.extract.forward import run_plain
+    from neurolens.extract.capture.forward import run_plain
 
-    row: dict[str, Any] = {"group": group, "model": name, "family": "", "input": "", "ops": 0, "seconds": 0.0}
+    row: dict[str, Any] = {
+        "group": group,
+        "model": name,
+        "family": "",
+        "input": "",
+        "ops": 0,
+        "seconds": 0.0,
+    }
     row |= VERSIONS
     try:
         model, inputs, kwargs, row["family"] = build_model(group, name)
@@ -80,9 +93,16 @@ def check_model(group: str, name: str) -> dict:
         del trace
         gc.collect()
         verdict = validate(model, inputs, kwargs=kwargs)
-        row |= {"verdict": verdict.status, "replayed": verdict.n_replayed, "reason": shorten_reasons(verdict.reasons)}
+        row |= {
+            "verdict": verdict.status,
+            "replayed": verdict.n_replayed,
+            "reason": shorten_reasons(verdict.reasons),
+        }
     except Exception as error:
-        row |= {"verdict": "error", "reason": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
+        row |= {
+            "verdict": "error",
+            "reason": " ".join(f"{type(error).__name__}: {error}".split())[:400],
+        }
     row["seconds"] = round(time.perf_counter() - start, 2)
     return row
 
@@ -127,15 +147,22 @@ def run_group(group: str, options: argparse.Namespace) -> None:
         except ImportError as error:
             row = {"group": group, "family": "", "input": "", "ops": 0, "seconds": 0.0} | VERSIONS
             for name in list_names(group):
-                append_row(options.results, row | {"model": name, "verdict": "skipped", "reason": str(error)})
+                append_row(
+                    options.results,
+                    row | {"model": name, "verdict": "skipped", "reason": str(error)},
+                )
             return
     method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    done = {(r["group"], r["model"]) for r in read_rows(options.results) if r["verdict"] != "skipped"}
+    done = {
+        (r["group"], r["model"]) for r in read_rows(options.results) if r["verdict"] != "skipped"
+    }
     for name in list_names(group):
         if not fnmatch.fnmatch(name, options.only) or ((group, name) in done and not options.again):
             continue
-        process = context.Process(target=run_child, args=(group, name, options.memory, options.results))
+        process = context.Process(
+            target=run_child, args=(group, name, options.memory, options.results)
+        )
         process.start()
         process.join(options.limit)
         if process.exitcode is None:
@@ -145,11 +172,21 @@ def run_group(group: str, options: argparse.Namespace) -> None:
         else:
             reason = f"its process ended with code {process.exitcode}"
         if process.exitcode != 0:
-            row = {"group": group, "model": name, "family": "", "input": "", "ops": 0, "seconds": 0.0}
+            row = {
+                "group": group,
+                "model": name,
+                "family": "",
+                "input": "",
+                "ops": 0,
+                "seconds": 0.0,
+            }
             append_row(options.results, row | VERSIONS | {"verdict": "crashed", "reason": reason})
-        last = next(r for r in read_rows(options.results) if (r["group"], r["model"]) == (group, name))
+        last = next(
+            r for r in read_rows(options.results) if (r["group"], r["model"]) == (group, name)
+        )
         print(
-            f"{last['verdict']:<11}{name:<36}{last['ops']:>6} ops {last['seconds']:>7} s  {last['reason'][:150]}",
+            f"{last['verdict']:<11}{name:<36}{last['ops']:>6} ops {last['seconds']:>7} s  "
+            f"{last['reason'][:150]}",
             flush=True,
         )
 
@@ -160,12 +197,18 @@ def write_table(rows: list[dict]) -> None:
     lines = [
         "# Conformance: models traced and validated",
         "",
-        "Written by `make conformance`. Every model has random weights, is in evaluation mode and gets a small input.",
-        "It is traced and validated: outputs bit-equal to a plain run, every kernel inside a recorded op, each op run",
-        "again from its parents' saved values and with others, and the recorded ops run on two new inputs against the",
-        "model. *unverified* means that nothing was found wrong but something steers the pass that the graph does not",
-        "hold: a value that left torch (`item`, `bool`, numpy), or a size that follows from values, such as the number",
-        "of boxes that a detector finds. That lies in the model. Seconds (trace and validation, one thread) only tell",
+        "Written by `make conformance`. Every model has random weights, is in evaluation mode and "
+        "gets a small input.",
+        "It is traced and validated: outputs bit-equal to a plain run, every kernel inside a "
+        "recorded op, each op run",
+        "again from its parents' saved values and with others, and the recorded ops run on two new "
+        "inputs against the",
+        "model. *unverified* means that nothing was found wrong but something steers the pass that "
+        "the graph does not",
+        "hold: a value that left torch (`item`, `bool`, numpy), or a size that follows from "
+        "values, such as the number",
+        "of boxes that a detector finds. That lies in the model. Seconds (trace and validation, "
+        "one thread) only tell",
         "small from large.",
         "",
         f"torch {', '.join(sorted({row['torch'] for row in rows}))}; "
@@ -173,15 +216,26 @@ def write_table(rows: list[dict]) -> None:
     ]
     engines = Counter(row.get("engine", "an earlier one") for row in rows)
     if len(engines) > 1:
-        lines += ["", f"The rows come from {len(engines)} states of the engine; run again with `--again`."]
+        lines += [
+            "",
+            f"The rows come from {len(engines)} states of the engine; run again with `--again`.",
+        ]
     for group in GROUPS:
-        part = sorted((r for r in rows if r["group"] == group), key=lambda r: (r["family"], r["model"]))
+        part = sorted(
+            (r for r in rows if r["group"] == group), key=lambda r: (r["family"], r["model"])
+        )
         if not part:
             continue
-        lines += ["", f"## {group}", "", "| model | family | input | ops | verdict | seconds | reason |"]
+        lines += [
+            "",
+            f"## {group}",
+            "",
+            "| model | family | input | ops | verdict | seconds | reason |",
+        ]
         lines += ["|---|---|---|---:|---|---:|---|"]
         lines += [
-            f"| {r['model']} | {r['family']} | {r['input']} | {r['ops']} | {r['verdict']} | {r['seconds']:.1f} | "
+            f"| {r['model']} | {r['family']} | {r['input']} | {r['ops']} | {r['verdict']} | "
+            f"{r['seconds']:.1f} | "
             f"{r['reason'].replace('|', '/')} |"
             for r in part
         ]
@@ -190,14 +244,20 @@ def write_table(rows: list[dict]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--group", choices=GROUPS, action="append", help="all four by default; may be repeated")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--group", choices=GROUPS, action="append", help="all four by default; may be repeated"
+    )
     parser.add_argument("--only", default="*", help="glob pattern of model names")
     parser.add_argument("--results", default="zoo_results.jsonl")
     parser.add_argument("--again", action="store_true", help="also run models that have a result")
     parser.add_argument("--limit", type=float, default=300, help="seconds for one model")
     parser.add_argument("--memory", type=float, default=16, help="address space of one model, GiB")
-    parser.add_argument("--write", action="store_true", help="write docs/conformance.md and run nothing")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/conformance.md and run nothing"
+    )
     options = parser.parse_args()
     if not options.write:
         for group in options.group or GROUPS:

@@ -12,27 +12,61 @@ SIDES = (64, 128, 224, 256, 288, 320)
 
 TIMM = (
     "resnet18 resnetv2_50 vit_tiny_patch16_224 deit_tiny_patch16_224 beit_base_patch16_224 "
-    "swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 convnext_atto convnextv2_atto efficientnet_lite0 "
-    "mobilenetv3_small_050 mobilenetv4_conv_small ghostnet_050 regnety_002 densenet121 mixer_s32_224 "
-    "resmlp_12_224 gmlp_ti16_224 cait_xxs24_224 coat_tiny crossvit_tiny_240 levit_128s pit_ti_224 poolformer_s12 "
-    "pvt_v2_b0 twins_svt_small maxvit_nano_rw_256 coatnet_nano_rw_224 edgenext_xx_small mobilevit_xxs fastvit_t8 "
-    "hrnet_w18_small dla34 ese_vovnet19b_dw res2net50_26w_4s resnest14d xcit_nano_12_p16_224 volo_d1_224 "
-    "visformer_tiny nf_resnet26 inception_v4 xception41 repvgg_a0 hardcorenas_a cspresnet50 sequencer2d_s "
-    "davit_tiny focalnet_tiny_srf efficientformer_l1 efficientvit_b0 tiny_vit_5m_224 hiera_tiny_224 nextvit_small "
-    "eva02_tiny_patch14_224 mambaout_femto repvit_m1 starnet_s1 rdnet_tiny inception_next_atto vgg11 nasnetalarge "
+    "swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 convnext_atto convnextv2_atto "
+    "efficientnet_lite0 "
+    "mobilenetv3_small_050 mobilenetv4_conv_small ghostnet_050 regnety_002 densenet121 "
+    "mixer_s32_224 "
+    "resmlp_12_224 gmlp_ti16_224 cait_xxs24_224 coat_tiny crossvit_tiny_240 levit_128s pit_ti_224 "
+    "poolformer_s12 "
+    "pvt_v2_b0 twins_svt_small maxvit_nano_rw_256 coatnet_nano_rw_224 edgenext_xx_small "
+    "mobilevit_xxs fastvit_t8 "
+    "hrnet_w18_small dla34 ese_vovnet19b_dw res2net50_26w_4s resnest14d xcit_nano_12_p16_224 "
+    "volo_d1_224 "
+    "visformer_tiny nf_resnet26 inception_v4 xception41 repvgg_a0 hardcorenas_a cspresnet50 "
+    "sequencer2d_s "
+    "davit_tiny focalnet_tiny_srf efficientformer_l1 efficientvit_b0 tiny_vit_5m_224 "
+    "hiera_tiny_224 nextvit_small "
+    "eva02_tiny_patch14_224 mambaout_femto repvit_m1 starnet_s1 rdnet_tiny inception_next_atto "
+    "vgg11 nasnetalarge "
     "selecsls42 gcvit_xxtiny shvit_s1 vitamin_small_224 convit_tiny naflexvit_base_patch16_gap"
 ).split()
 
 _TEXT = {"input_ids": "ids"}
 _PAIR = {"input_ids": "ids", "decoder_input_ids": "ids"}
-_TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 99}
+_TINY = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "vocab_size": 99,
+}
 _GROUPED = {**_TINY, "num_key_value_heads": 2, "max_position_embeddings": 64}
 _PIXELS = {"pixel_values": (1, 3, 32, 32)}
-_VISION = {k: v for k, v in _TINY.items() if k != "vocab_size"} | {"image_size": 32, "patch_size": 8}
-_SOUND = {**_TINY, "conv_dim": (32, 32), "conv_stride": (4, 4), "conv_kernel": (8, 8), "num_feat_extract_layers": 2}
+_VISION = {k: v for k, v in _TINY.items() if k != "vocab_size"} | {
+    "image_size": 32,
+    "patch_size": 8,
+}
+_SOUND = {
+    **_TINY,
+    "conv_dim": (32, 32),
+    "conv_stride": (4, 4),
+    "conv_kernel": (8, 8),
+    "num_feat_extract_layers": 2,
+}
 _SOUND |= {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 2}
-_COUPLED = {"d_model": 32, "vocab_size": 99, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4}
-_COUPLED |= {"decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "pad_token_id": 1}
+_COUPLED = {
+    "d_model": 32,
+    "vocab_size": 99,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+}
+_COUPLED |= {
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 64,
+    "decoder_ffn_dim": 64,
+    "pad_token_id": 1,
+}
 _COUPLED |= {"bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
 _STAGES = {
     "embed_dim": 16,
@@ -42,12 +76,20 @@ _STAGES = {
     "image_size": 32,
     "patch_size": 2,
 }
-_TWO = {"text_config": {**_TINY, "projection_dim": 16}, "vision_config": _VISION, "projection_dim": 16}
-# model type -> (settings of its configuration, arguments of its forward: a shape, or "ids" for token numbers)
+_TWO = {
+    "text_config": {**_TINY, "projection_dim": 16},
+    "vision_config": _VISION,
+    "projection_dim": 16,
+}
+# model type -> (settings of its configuration, arguments of its forward: a shape, or "ids" for
+# token numbers)
 TRANSFORMERS: dict[str, tuple[dict, dict]] = {
     "bert": (_TINY, _TEXT),
     "roberta": (_TINY, _TEXT),
-    "distilbert": ({"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "vocab_size": 99}, _TEXT),
+    "distilbert": (
+        {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 64, "vocab_size": 99},
+        _TEXT,
+    ),
     "electra": ({**_TINY, "embedding_size": 16}, _TEXT),
     "albert": ({**_TINY, "embedding_size": 16}, _TEXT),
     "deberta-v2": ({**_TINY, "relative_attention": True, "pos_att_type": ["p2c", "c2p"]}, _TEXT),
@@ -66,9 +108,18 @@ TRANSFORMERS: dict[str, tuple[dict, dict]] = {
     "phi": (_GROUPED, _TEXT),
     "mixtral": ({**_GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}, _TEXT),
     "olmoe": ({**_GROUPED, "num_experts": 4, "num_experts_per_tok": 2}, _TEXT),
-    "mamba": ({"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99, "state_size": 8}, _TEXT),
-    "rwkv": ({"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99, "context_length": 32}, _TEXT),
-    "t5": ({"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 99}, _PAIR),
+    "mamba": (
+        {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99, "state_size": 8},
+        _TEXT,
+    ),
+    "rwkv": (
+        {"hidden_size": 32, "num_hidden_layers": 2, "vocab_size": 99, "context_length": 32},
+        _TEXT,
+    ),
+    "t5": (
+        {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "vocab_size": 99},
+        _PAIR,
+    ),
     "bart": (_COUPLED, _PAIR),
     "whisper": (
         {**_COUPLED, "num_mel_bins": 16, "max_source_positions": 20, "max_target_positions": 40},
@@ -92,12 +143,18 @@ TRANSFORMERS: dict[str, tuple[dict, dict]] = {
     "clip": (_TWO, {**_TEXT, **_PIXELS}),
     "siglip": (_TWO, {**_TEXT, **_PIXELS}),
     "blip": (_TWO, {**_TEXT, **_PIXELS}),
-    "perceiver": ({"num_latents": 8, "d_latents": 32, "d_model": 32, "num_blocks": 1}, {"inputs": (1, 10, 32)}),
+    "perceiver": (
+        {"num_latents": 8, "d_latents": 32, "d_model": 32, "num_blocks": 1},
+        {"inputs": (1, 10, 32)},
+    ),
 }
 
 
 class RecurrentArea(nn.Module):
-    """One area of a CORnet-S-like network: a bottleneck run ``times`` times, batch norms of its own for each time."""
+    """One area of a CORnet-S-like network: a bottleneck run ``times`` times.
+
+    Batch norms of its own for each time.
+    """
 
     def __init__(self, n_in: int, n_out: int, times: int) -> None:
         super().__init__()
@@ -131,8 +188,13 @@ class RecurrentNet(nn.Module):
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.v1 = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
-        self.v2, self.v4 = RecurrentArea(width, width * 2, 2), RecurrentArea(width * 2, width * 4, 4)
+        self.v1 = nn.Sequential(
+            nn.Conv2d(3, width, 7, 2, 3), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        )
+        self.v2, self.v4 = (
+            RecurrentArea(width, width * 2, 2),
+            RecurrentArea(width * 2, width * 4, 4),
+        )
         self.it = RecurrentArea(width * 4, width * 8, 2)
         self.decoder = nn.Linear(width * 8, 10)
 
@@ -141,7 +203,10 @@ class RecurrentNet(nn.Module):
 
 
 class UnrolledNet(nn.Module):
-    """Biological unrolling, as in CORnet-RT: at each step every area reads what the one below gave the step before."""
+    """Biological unrolling, as in CORnet-RT.
+
+    At each step every area reads what the one below gave the step before.
+    """
 
     def __init__(self, width: int = 16, steps: int = 5) -> None:
         super().__init__()
@@ -157,7 +222,9 @@ class UnrolledNet(nn.Module):
         for _ in range(self.steps):
             below = [x, *states[:-1]]
             new = list(states)
-            for i, (feed, back, norm) in enumerate(zip(self.feed, self.back, self.norm, strict=True)):
+            for i, (feed, back, norm) in enumerate(
+                zip(self.feed, self.back, self.norm, strict=True)
+            ):
                 if below[i] is None:
                     continue
                 y = feed(below[i])
@@ -168,7 +235,10 @@ class UnrolledNet(nn.Module):
 
 
 class FeedbackNet(nn.Module):
-    """Bottom-up, lateral and top-down connections (BLT), a gated lateral update and a read-out at every step."""
+    """Bottom-up, lateral and top-down connections (BLT).
+
+    A gated lateral update and a read-out at every step.
+    """
 
     def __init__(self, width: int = 16, steps: int = 4) -> None:
         super().__init__()
@@ -202,7 +272,10 @@ def list_names(group: str) -> list[str]:
 
 
 def build_model(group: str, name: str) -> tuple[nn.Module, Any, dict | None, str]:
-    """Return (model, inputs, kwargs, family), in evaluation mode, with random weights from one seed."""
+    """Return (model, inputs, kwargs, family), in evaluation mode.
+
+    With random weights from one seed.
+    """
     torch.manual_seed(0)
     if group == "recurrent":
         return RECURRENT[name]().eval(), torch.randn(1, 3, 64, 64), None, "recurrent"
@@ -213,7 +286,12 @@ def build_model(group: str, name: str) -> tuple[nn.Module, Any, dict | None, str
         model = AutoModel.from_config(AutoConfig.for_model(name, **settings))
         model.config.use_cache = False
         ids = torch.randint(3, 90, (1, 12))
-        return model.eval(), None, {k: ids if s == "ids" else torch.randn(s) for k, s in shapes.items()}, name
+        return (
+            model.eval(),
+            None,
+            {k: ids if s == "ids" else torch.randn(s) for k, s in shapes.items()},
+            name,
+        )
     if group == "timm":
         import timm
 
@@ -242,7 +320,9 @@ def build_torchvision(name: str) -> tuple[nn.Module, Any, dict | None, str]:
         settings["quantize"] = True
     model = models.get_model(name, **settings).eval()
     if kind == "detection":
-        inputs: Any = ([torch.rand(3, 320, 320) if name.startswith("ssdlite") else torch.rand(3, 64, 80)],)
+        inputs: Any = (
+            [torch.rand(3, 320, 320) if name.startswith("ssdlite") else torch.rand(3, 64, 80)],
+        )
     elif kind == "optical_flow":
         inputs = (torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128))
         return model, inputs, {"num_flow_updates": 3}, f"{kind}: {family}"

@@ -78,7 +78,9 @@ def describe_dataset(key: str) -> dict[str, Any]:
     return tomllib.loads((_find_recipes() / key / "card.toml").read_text(encoding="utf-8"))
 
 
-def load_dataset(key: str, *, cache: str | Path | None = None, quiet: bool = False, **options: Any) -> Dataset:
+def load_dataset(
+    key: str, *, cache: str | Path | None = None, quiet: bool = False, **options: Any
+) -> Dataset:
     """Load a data set, fetching its files on the first use.
 
     Parameters
@@ -86,12 +88,14 @@ def load_dataset(key: str, *, cache: str | Path | None = None, quiet: bool = Fal
     key : str
         One of `list_datasets`.
     cache : path, optional
-        Where files are kept; default: the user's cache folder. With the environment variable ``NEUROLENS_MIRROR`` set
-        to a folder that has ``<key>/<file>``, files are taken from there and nothing is fetched.
+        Where files are kept; default: the user's cache folder. With the environment variable
+        ``NEUROLENS_MIRROR`` set to a folder that has ``<key>/<file>``, files are taken from there
+        and nothing is fetched.
     quiet : bool
         Show no progress.
     **options
-        Passed to the recipe; ``"planted"`` takes ``model``, ``regions``, ``seed``, ``n_subjects``, ``noise`` ...
+        Passed to the recipe; ``"planted"`` takes ``model``, ``regions``, ``seed``, ``n_subjects``,
+        ``noise`` ...
 
     Returns
     -------
@@ -116,7 +120,9 @@ def load_dataset(key: str, *, cache: str | Path | None = None, quiet: bool = Fal
         parts = prepare(raw, **options)
     except TypeError as error:
         if "keyword argument" in str(error) and "prepare()" in str(error):
-            raise InputError(f"data set {key!r}: {error}; see datasets/{key}/prepare.py for its options") from None
+            raise InputError(
+                f"data set {key!r}: {error}; see datasets/{key}/prepare.py for its options"
+            ) from None
         raise
     dataset = Dataset(card, **parts)
     if not options:
@@ -134,11 +140,16 @@ def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) ->
     """Return the folder that holds the card's files, each checked against its sha256."""
     key = card["key"]
     mirror = os.environ.get(MIRROR_VARIABLE)
-    folder = Path(mirror) / key if mirror else Path(cache or Path(pooch.os_cache("neurolens")) / "datasets") / key
+    folder = (
+        Path(mirror) / key
+        if mirror
+        else Path(cache or Path(pooch.os_cache("neurolens")) / "datasets") / key
+    )
     missing = [entry for entry in card["files"] if not (folder / entry["name"]).is_file()]
     if missing and mirror:
         raise DataError(
-            f"{MIRROR_VARIABLE}={mirror} lacks {list_names(entry['name'] for entry in missing)} of data set {key!r}. "
+            f"{MIRROR_VARIABLE}={mirror} lacks {list_names(entry['name'] for entry in missing)} of "
+            f"data set {key!r}. "
             f"Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch them."
         )
     for entry in missing:
@@ -147,7 +158,8 @@ def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) ->
         found = pooch.file_hash(folder / entry["name"], alg="sha256")
         if found != entry["sha256"]:
             raise DataError(
-                f"{folder / entry['name']} is not the file the recipe names: sha256 {found}, expected "
+                f"{folder / entry['name']} is not the file the recipe names: sha256 {found}, "
+                f"expected "
                 f"{entry['sha256']}. Delete it and load again."
             )
     return folder
@@ -158,12 +170,20 @@ def _fetch_file(card: dict[str, Any], entry: dict[str, Any], folder: Path, quiet
     try:
         downloader = pooch.HTTPDownloader(progressbar=not quiet, timeout=60)
         pooch.get_logger().setLevel("WARNING")
-        pooch.retrieve(url, f"sha256:{entry['sha256']}", fname=entry["name"], path=folder, downloader=downloader)
+        pooch.retrieve(
+            url,
+            f"sha256:{entry['sha256']}",
+            fname=entry["name"],
+            path=folder,
+            downloader=downloader,
+        )
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
-            f"data set {card['key']!r}: {entry['name']} could not be fetched from {url} ({reason}). "
-            f"Connect to the network, or put the file into {folder}, or set {MIRROR_VARIABLE} to a folder that has "
+            f"data set {card['key']!r}: {entry['name']} could not be fetched from {url} "
+            f"({reason}). "
+            f"Connect to the network, or put the file into {folder}, or set {MIRROR_VARIABLE} to a "
+            f"folder that has "
             f"{card['key']}/{entry['name']}."
         ) from error
 

@@ -17,7 +17,7 @@ from neurolens.datasets import load_dataset
 from neurolens.errors import DataError, InputError, MissingToolError
 from neurolens.extract import Trace, Verdict, extract_grams, trace, validate
 from neurolens.labels import suggest_name
-from neurolens.report import list_best_ops, write_report
+from neurolens.report.page import list_best_ops, write_report
 from neurolens.stimuli import StimulusSet
 from neurolens.view import draw_graph, plot_profile
 
@@ -30,7 +30,8 @@ COMPARATOR = "spearman"
 class Setup:
     """What a run uses, and how to say so.
 
-    ``brain`` is a Dataset that has both ``stimuli`` and ``rdms``; ``control`` the same model with random weights.
+    ``brain`` is a Dataset that has both ``stimuli`` and ``rdms``; ``control`` the same model with
+    random weights.
     """
 
     model: nn.Module
@@ -70,7 +71,8 @@ def run_demo(
     output : path
         Folder for ``report.html``, ``graph.svg``, ``graph.gv``, ``profile.png`` and ``scores.nc``.
     model : str, optional
-        A torchvision classifier. Default: squeezenet1_0 with real data, resnet18 with the planted brain.
+        A torchvision classifier. Default: squeezenet1_0 with real data, resnet18 with the planted
+        brain.
     weights : path, optional
         A local state dict for the model.
     offline : bool
@@ -92,7 +94,9 @@ def run_demo(
         For an unknown model, or weights that do not fit it.
     """
     silent = quiet or os.environ.get("NEUROLENS_QUIET")
-    say: Callable[[str], None] = (lambda text: None) if silent else (lambda text: print(text, flush=True))
+    say: Callable[[str], None] = (
+        (lambda text: None) if silent else (lambda text: print(text, flush=True))
+    )
     folder = _make_folder(output)
     setup = _prepare_setup(model, weights, offline, seed, quiet)
     print(setup.headline, flush=True)
@@ -106,11 +110,13 @@ def run_demo(
     return found
 
 
-def load_model(name: str, weights: str | Path | None, seed: int, *, trained: bool) -> tuple[nn.Module, str]:
+def load_model(
+    name: str, weights: str | Path | None, seed: int, *, trained: bool
+) -> tuple[nn.Module, str]:
     """Return a torchvision classifier in evaluation mode, and where its weights are from.
 
-    Those are a local state dict, opened with ``weights_only=True``; else torchvision's default ones if ``trained``;
-    else random.
+    Those are a local state dict, opened with ``weights_only=True``; else torchvision's default ones
+    if ``trained``; else random.
 
     Raises
     ------
@@ -122,7 +128,9 @@ def load_model(name: str, weights: str | Path | None, seed: int, *, trained: boo
     _check_model_name(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        options: dict[str, Any] = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        options: dict[str, Any] = (
+            {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+        )
         model = torchvision.models.get_model(name, weights=None, **options).eval()
     if weights is not None:
         try:
@@ -138,7 +146,8 @@ def load_model(name: str, weights: str | Path | None, seed: int, *, trained: boo
         state = default.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         raise DataError(
-            f"torchvision's weights for {name} could not be fetched from {default.url} ({error}). Connect to the "
+            f"torchvision's weights for {name} could not be fetched from {default.url} ({error}). "
+            f"Connect to the "
             "network, or pass a local state dict with --weights FILE."
         ) from error
     model.load_state_dict(state)
@@ -155,23 +164,36 @@ def _make_folder(output: str | Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise DataError(
-            f"cannot write into {str(folder)!r} ({error.strerror}). Pass another folder with --output."
+            f"cannot write into {str(folder)!r} ({error.strerror}). Pass another folder with "
+            f"--output."
         ) from error
     return folder
 
 
-def _prepare_setup(model: str | None, weights: str | Path | None, offline: bool, seed: int, quiet: bool) -> Setup:
-    """Return real data and trained weights where they can be had, else the planted brain and random weights."""
+def _prepare_setup(
+    model: str | None, weights: str | Path | None, offline: bool, seed: int, quiet: bool
+) -> Setup:
+    """Return real data and trained weights where they can be had.
+
+    Else the planted brain and random weights.
+    """
     if model is not None:
         _check_model_name(model)
     if weights is not None and not Path(weights).is_file():
-        raise DataError(f"no weights file {str(weights)!r}; pass the path of a state dict saved with torch.save")
+        raise DataError(
+            f"no weights file {str(weights)!r}; pass the path of a state dict saved with torch.save"
+        )
     if weights is not None and offline:
         raise InputError("--weights needs real data; leave out --offline")
     reason = "--offline was given"
     if not offline:
         try:
-            return _prepare_real(load_dataset("kriegeskorte2008", quiet=quiet), model or "squeezenet1_0", weights, seed)
+            return _prepare_real(
+                load_dataset("kriegeskorte2008", quiet=quiet),
+                model or "squeezenet1_0",
+                weights,
+                seed,
+            )
         except DataError as error:
             if weights is not None:
                 raise
@@ -182,7 +204,9 @@ def _prepare_setup(model: str | None, weights: str | Path | None, offline: bool,
 def _check_model_name(name: str) -> None:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
-        raise suggest_name(name, known, "torchvision classifier", "See torchvision.models.list_models().")
+        raise suggest_name(
+            name, known, "torchvision classifier", "See torchvision.models.list_models()."
+        )
 
 
 def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) -> Setup:
@@ -191,7 +215,8 @@ def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) 
     transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     rdms = brain.rdms.sel(region=REAL_REGIONS).dropna("subject", how="all")
     headline = (
-        f"neurolens demo: {name} (weights: {described}) on the 92 photographs of Kriegeskorte et al. (2008), "
+        f"neurolens demo: {name} (weights: {described}) on the 92 photographs of Kriegeskorte et "
+        f"al. (2008), "
         "against human IT (4 subjects) and early visual cortex (EVA, group)."
     )
     brain = replace(brain, stimuli=brain.stimuli.use_transform(transform), rdms=rdms)
@@ -204,7 +229,8 @@ def _prepare_planted(name: str, seed: int, reason: str) -> Setup:
     brain = replace(brain, rdms=compute_rdms(brain.responses, metric=METRIC))
     headline = f"neurolens demo: NOT REAL DATA. {name} with random weights (seed {seed}) and a planted brain."
     notes = (
-        "Planted brain: simulated voxels that are noisy random readouts of known ops of this very network. "
+        "Planted brain: simulated voxels that are noisy random readouts of known ops of this very "
+        "network. "
         "The right answer is known; nothing here says anything about a brain.",
         f"Random weights (seed {seed}): the network was never trained.",
         f"Why not real data: {reason}",
@@ -220,14 +246,17 @@ def _find_best_ops(setup: Setup, seed: int, quiet: bool, say: Callable[[str], No
     verdict = validate(setup.model, batch)
     say(f"validated: {verdict!r}")
     rdms = _compute_model_rdms(setup.model, setup.brain.stimuli, quiet)
-    n_ops, n_stimuli = rdms.sizes["op"], rdms.sizes["stimulus"]
+    n_ops = rdms.sizes["op"]
+    n_stimuli = rdms.sizes["stimulus"]
     say(f"{n_ops} RDMs of {n_stimuli} x {n_stimuli} stimuli ({METRIC} distance)")
     scores = compare_rdms(rdms, setup.brain.rdms, comparator=COMPARATOR, rng=seed)
     control = None
     if setup.control is not None:
         say("the same with random weights, as a control")
         control_rdms = _compute_model_rdms(setup.control, setup.brain.stimuli, quiet)
-        control = compare_rdms(control_rdms, setup.brain.rdms, comparator=COMPARATOR, n_bootstrap=0, n_splits=0)
+        control = compare_rdms(
+            control_rdms, setup.brain.rdms, comparator=COMPARATOR, n_bootstrap=0, n_splits=0
+        )
         control.attrs["label"] = "random weights"
     return Findings(traced, verdict, rdms, scores, assign_regions(scores), control)
 
@@ -238,13 +267,18 @@ def _compute_model_rdms(model: nn.Module, stimuli: StimulusSet, quiet: bool) -> 
     return compute_rdms(grams.isel(op=(grams.n_features > 1).values), metric=METRIC)
 
 
-def _write_findings(setup: Setup, found: Findings, folder: Path, say: Callable[[str], None]) -> list[tuple[Path, str]]:
+def _write_findings(
+    setup: Setup, found: Findings, folder: Path, say: Callable[[str], None]
+) -> list[tuple[Path, str]]:
     """Write the report, the graph, the profile and the scores; return each path and what it is."""
     title = f"{setup.model_name}: fit to {', '.join(map(str, found.scores.region.values))}"
     drawing = draw_graph(found.trace, scores=found.scores, best=found.best, title=title)
     graph = drawing.save(folder / "graph.gv"), "the network's operations as DOT text"
     try:
-        graph = drawing.save(folder / "graph.svg"), "the network's operations, coloured by their fit"
+        graph = (
+            drawing.save(folder / "graph.svg"),
+            "the network's operations, coloured by their fit",
+        )
     except MissingToolError as error:
         say(f"graph.svg not drawn: {error}")
     profile = plot_profile(found.scores, best=found.best, graph=found.trace, control=found.control)
@@ -272,7 +306,9 @@ def _write_findings(setup: Setup, found: Findings, folder: Path, say: Callable[[
 
 def _format_best(setup: Setup, found: Findings) -> str:
     """Return the table of the best op per region as text."""
-    rows = [["region", "best op", "chosen at", "held-out", "ceiling", "same choice", "naive maximum"]]
+    rows = [
+        ["region", "best op", "chosen at", "held-out", "ceiling", "same choice", "naive maximum"]
+    ]
     rows += list_best_ops(found.scores, found.best)
     responses = setup.brain.responses
     if responses is not None and "planted_op" in responses.coords:
@@ -280,10 +316,15 @@ def _format_best(setup: Setup, found: Findings) -> str:
         rows = [[*row, str(planted.get(row[0], "planted op"))] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     lines.append(
-        f"Best op: chosen on one half of the stimuli, scored ({COMPARATOR}, mean over subjects) on the other. Same\n"
-        f"choice: share of {2 * found.scores.sizes['split']} random halves that choose it. Naive maximum: chosen and "
+        f"Best op: chosen on one half of the stimuli, scored ({COMPARATOR}, mean over subjects) on "
+        f"the other. Same\n"
+        f"choice: share of {2 * found.scores.sizes['split']} random halves that choose it. Naive "
+        f"maximum: chosen and "
         "scored on all stimuli, too high."
     )
     return "\n".join(lines)

@@ -30,7 +30,8 @@ def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
     if set(array.dims) != set(dims) or len(array.dims) != len(dims):
         raise LabelError(
             f"{name} must have dimensions {tuple(dims)}, got {tuple(array.dims)} with sizes "
-            f"{dict(array.sizes)}. Rename with {name}.rename(old='new') or select with {name}.isel(...)."
+            f"{dict(array.sizes)}. Rename with {name}.rename(old='new') or select with "
+            f"{name}.isel(...)."
         )
 
 
@@ -38,7 +39,9 @@ def check_unique(ids: Iterable, what: str) -> None:
     """Raise LabelError naming the values that occur more than once in ``ids``."""
     repeated = [value for value, times in Counter(ids).items() if times > 1]
     if repeated:
-        raise LabelError(f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them.")
+        raise LabelError(
+            f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them."
+        )
 
 
 def get_ids(array: xr.DataArray | xr.Dataset, dim: str, name: str) -> np.ndarray:
@@ -85,7 +88,8 @@ def align_stimuli(
         have = get_ids(array, dim, name).tolist()
         if have == wanted:
             continue
-        held, asked = set(have), set(wanted)
+        held = set(have)
+        asked = set(wanted)
         missing = [i for i in wanted if i not in held]
         extra = [i for i in have if i not in asked]
         if missing or extra:

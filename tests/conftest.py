@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Before pytest imports the package's files one by one for their doctests: it would make modules twice, and a test that
-# changes a module would change the one that nobody uses.
+# Before pytest imports the package's files one by one for their doctests: it would make modules
+# twice, and a test that changes a module would change the one that nobody uses.
 import neurolens  # noqa: F401
 
 # The same examples on every run and on slow machines: a test that fails once fails again.
-settings.register_profile("repeatable", max_examples=25, deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "repeatable", max_examples=25, deadline=None, derandomize=True, database=None
+)
 settings.load_profile("repeatable")
 
 

@@ -32,7 +32,9 @@ def test_every_card_says_what_users_must_know(key):
 
 
 def test_an_unknown_key_lists_the_closest():
-    with pytest.raises(UnknownNameError, match="no data set named 'kriegeskorte'. Closest: 'kriegeskorte2008'"):
+    with pytest.raises(
+        UnknownNameError, match="no data set named 'kriegeskorte'. Closest: 'kriegeskorte2008'"
+    ):
         nl.load_dataset("kriegeskorte")
 
 
@@ -40,7 +42,14 @@ def test_an_unknown_key_lists_the_closest():
 def test_kriegeskorte2008_is_the_published_data():
     brain = nl.load_dataset("kriegeskorte2008")
     assert len(brain.stimuli) == 92
-    assert list(brain.stimuli.metadata.category.value_counts(sort=False)) == [12, 12, 12, 12, 23, 21]
+    assert list(brain.stimuli.metadata.category.value_counts(sort=False)) == [
+        12,
+        12,
+        12,
+        12,
+        23,
+        21,
+    ]
     assert brain.regions == ["IT", "EVA", "monkey IT", "behaviour"]
     present = brain.rdms.isel(stimulus=0, stimulus_2=1).notnull().sum("subject")
     assert dict(zip(brain.regions, present.values.tolist(), strict=True)) == {
@@ -52,7 +61,8 @@ def test_kriegeskorte2008_is_the_published_data():
     assert list(brain.rdms.subject.values[:4]) == ["BE", "KO", "SN", "TI"]
     # The mean over subjects is the matrix of the paper's figure 1, an independent file.
     content = scipy.io.loadmat(
-        Path(MIRROR) / "kriegeskorte2008/Kriegeskorte_Neuron2008_supplementalData.mat", simplify_cells=True
+        Path(MIRROR) / "kriegeskorte2008/Kriegeskorte_Neuron2008_supplementalData.mat",
+        simplify_cells=True,
     )
     published = content["RDMs_mIT_hIT_fig1"][1]["RDM"]
     mean = brain.rdms.sel(region="IT").mean("subject").values[np.triu_indices(92, 1)]
@@ -66,7 +76,7 @@ def test_kriegeskorte2008_is_the_published_data():
 @needs_mirror
 def test_the_human_it_ceiling_is_the_known_one():
     rdms = nl.load_dataset("kriegeskorte2008").rdms
-    ceilings = nl.compute_rdm_ceilings(rdms, comparator="spearman")
+    ceilings = nl.compare.compute_rdm_ceilings(rdms, comparator="spearman")
     assert 0.35 < ceilings.ceiling_lower.sel(region="IT") < 0.40
     assert 0.63 < ceilings.ceiling_upper.sel(region="IT") < 0.70
     assert ceilings.ceiling_lower.sel(region="EVA").isnull()
@@ -74,7 +84,9 @@ def test_the_human_it_ceiling_is_the_known_one():
 
 def test_a_mirror_that_lacks_files_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROLENS_MIRROR", str(tmp_path))
-    with pytest.raises(DataError, match=r"lacks 'Kriegeskorte_Neuron2008_supplementalData.mat'.*Put the files into"):
+    with pytest.raises(
+        DataError, match=r"lacks 'Kriegeskorte_Neuron2008_supplementalData.mat'.*Put the files into"
+    ):
         nl.load_dataset("kriegeskorte2008")
 
 
@@ -85,7 +97,9 @@ def test_a_wrong_file_is_refused(tmp_path, monkeypatch):
         (folder / entry["name"]).write_bytes(b"something else")
     monkeypatch.setenv("NEUROLENS_MIRROR", str(tmp_path))
     found = hashlib.sha256(b"something else").hexdigest()
-    with pytest.raises(DataError, match=rf"sha256 {found}, expected 06f21214.*Delete it and load again"):
+    with pytest.raises(
+        DataError, match=rf"sha256 {found}, expected 06f21214.*Delete it and load again"
+    ):
         nl.load_dataset("kriegeskorte2008")
 
 
@@ -96,7 +110,9 @@ def test_what_cannot_be_fetched_is_explained(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr(datasets.pooch, "retrieve", refuse)
-    with pytest.raises(DataError, match=r"could not be fetched from https://.*no route to host.*put the file into"):
+    with pytest.raises(
+        DataError, match=r"could not be fetched from https://.*no route to host.*put the file into"
+    ):
         nl.load_dataset("kriegeskorte2008", cache=tmp_path)
 
 
@@ -128,7 +144,9 @@ def test_the_planted_brain_is_made_from_its_seed():
 
 
 def test_an_unknown_option_says_where_they_are_listed():
-    with pytest.raises(InputError, match=r"unexpected keyword argument 'voxels'.*datasets/planted/prepare.py"):
+    with pytest.raises(
+        InputError, match=r"unexpected keyword argument 'voxels'.*datasets/planted/prepare.py"
+    ):
         nl.load_dataset("planted", voxels=3)
 
 
@@ -153,7 +171,10 @@ def test_haxby2001_slice_has_a_block_of_each_category_per_run():
 
 @has_mirror("haxby2001_slice")
 def test_categories_of_haxby2001_slice_differ():
-    """Crossnobis is 0 on average where nothing differs: with shuffled labels it is, with the real ones it is not."""
+    """Crossnobis is 0 on average where nothing differs: with shuffled labels it is.
+
+    With the real ones it is not.
+    """
     responses = nl.load_dataset("haxby2001_slice").responses
     pairs = np.triu_indices(8, 1)
     options = {"metric": "crossnobis", "runs": "run"}
@@ -177,7 +198,13 @@ def test_miyawaki2008_figures_are_twenty_and_drive_early_visual_cortex():
     assert (repeats.min(), repeats.max()) == (4, 8)
     assert set(responses.stimulus_id.values) == set(brain.stimuli.ids)
     rdms = nl.compute_rdms(responses, metric="crossnobis", runs="repetition")
-    pixels = np.stack([np.asarray(brain.stimuli[i], dtype=float).ravel() for i in rdms.stimulus.values])
-    model = xr.DataArray(pixels, dims=("stimulus", "pixel"), coords={"stimulus": rdms.stimulus.values})
-    scores = nl.compare_rdms(nl.compute_rdms(model, metric="euclidean"), rdms, n_bootstrap=0, n_splits=0)
+    pixels = np.stack(
+        [np.asarray(brain.stimuli[i], dtype=float).ravel() for i in rdms.stimulus.values]
+    )
+    model = xr.DataArray(
+        pixels, dims=("stimulus", "pixel"), coords={"stimulus": rdms.stimulus.values}
+    )
+    scores = nl.compare_rdms(
+        nl.compute_rdms(model, metric="euclidean"), rdms, n_bootstrap=0, n_splits=0
+    )
     assert scores.score.item() > 0.3

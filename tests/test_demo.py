@@ -48,15 +48,21 @@ def test_the_planted_op_is_found_or_one_that_cannot_be_told_from_it(planted):
 
 
 def test_the_first_line_says_what_is_used_and_the_last_where_to_look(tmp_path, capsys):
-    assert main(["demo", "--offline", "--model", "alexnet", "--output", str(tmp_path), "--quiet"]) == 0
+    assert (
+        main(["demo", "--offline", "--model", "alexnet", "--output", str(tmp_path), "--quiet"]) == 0
+    )
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("neurolens demo: NOT REAL DATA. alexnet with random weights (seed 0)")
+    assert lines[0].startswith(
+        "neurolens demo: NOT REAL DATA. alexnet with random weights (seed 0)"
+    )
     assert any(line.startswith("region") and "held-out" in line for line in lines)
     assert any("report.html" in line for line in lines[-5:])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (MIRROR and WEIGHTS.is_file()), reason="needs NEUROLENS_MIRROR with data and weights")
+@pytest.mark.skipif(
+    not (MIRROR and WEIGHTS.is_file()), reason="needs NEUROLENS_MIRROR with data and weights"
+)
 def test_trained_squeezenet_against_human_it_and_early_visual_cortex(tmp_path):
     found = run_demo(output=tmp_path, model="squeezenet1_0", weights=WEIGHTS, quiet=True)
     scores, control = found.scores, found.control
@@ -64,7 +70,9 @@ def test_trained_squeezenet_against_human_it_and_early_visual_cortex(tmp_path):
     assert found.verdict.status == "verified"
     human_it = scores.score_mean.sel(region="IT").values
     third = len(human_it) // 3
-    assert human_it[:third].mean() < human_it[third : 2 * third].mean() < human_it[2 * third :].mean()
+    assert (
+        human_it[:third].mean() < human_it[third : 2 * third].mean() < human_it[2 * third :].mean()
+    )
     assert human_it.max() > 2 * float(control.score_mean.sel(region="IT").max())
     early = scores.score_mean.sel(region="EVA").values
     assert 0.25 < early.argmax() / len(early) < 0.75
@@ -87,7 +95,9 @@ def test_an_unwritable_folder_is_refused_before_anything_runs(tmp_path):
 
 
 def test_wrong_requests_end_with_a_sentence(tmp_path, capsys, monkeypatch):
-    with pytest.raises(UnknownNameError, match="no torchvision classifier named 'resnet19'. Closest:.*'resnet1"):
+    with pytest.raises(
+        UnknownNameError, match="no torchvision classifier named 'resnet19'. Closest:.*'resnet1"
+    ):
         run_demo(output=tmp_path, model="resnet19")
     with pytest.raises(DataError, match="no weights file 'none.pth'"):
         run_demo(output=tmp_path, weights="none.pth")

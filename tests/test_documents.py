@@ -17,14 +17,23 @@ def read_verdicts():
         if line.startswith("## "):
             group = line[3:]
         cells = [cell.strip() for cell in line.split("|")]
-        if len(cells) > 6 and cells[5] in ("verified", "unverified", "failed", "error", "crashed", "skipped"):
+        if len(cells) > 6 and cells[5] in (
+            "verified",
+            "unverified",
+            "failed",
+            "error",
+            "crashed",
+            "skipped",
+        ):
             found.setdefault(group, []).append((cells[1], cells[5]))
     return found
 
 
 def test_counts_of_the_conformance_page_are_those_of_its_rows_and_of_the_readme():
     rows = [row for group in read_verdicts().values() for row in group]
-    counts = {kind: sum(verdict == kind for _, verdict in rows) for kind in ("verified", "unverified")}
+    counts = {
+        kind: sum(verdict == kind for _, verdict in rows) for kind in ("verified", "unverified")
+    }
     assert len(rows) == sum(counts.values())
     text = (ROOT / "docs" / "conformance.md").read_text()
     assert f"{counts['verified']} verified, {counts['unverified']} unverified" in text
@@ -58,9 +67,13 @@ def test_commands_that_pages_name_exist():
             assert (ROOT / script).is_file(), (page.name, script)
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "benchmarks" / "results").glob("*.md")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "benchmarks" / "results").glob("*.md")), ids=lambda p: p.stem
+)
 def test_factors_of_a_table_are_those_of_its_ratios(page):
-    for ratio, factor in re.findall(r"([0-9.]+) \([0-9.]+ to [0-9.]+\): ([0-9.]+)x", page.read_text()):
+    for ratio, factor in re.findall(
+        r"([0-9.]+) \([0-9.]+ to [0-9.]+\): ([0-9.]+)x", page.read_text()
+    ):
         digits = len(factor.split(".")[1]) if "." in factor else 0
         # The ratio is rounded too.
         low, high = (1 / (float(ratio) + sign * 5e-4) for sign in (1, -1))

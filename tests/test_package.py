@@ -1,4 +1,7 @@
-"""The package as its users get it: importing is harmless, the wheel is complete, the README runs."""
+"""The package as its users get it: importing is harmless, the wheel is complete.
+
+The README runs.
+"""
 
 import os
 import re
@@ -33,7 +36,12 @@ assert "matplotlib.pyplot" not in sys.modules
 
 
 def test_importing_prints_nothing_and_changes_nothing():
-    done = subprocess.run([sys.executable, "-W", "error", "-c", IMPORTING], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORTING],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -23,18 +23,28 @@ MEASURED = re.compile(r"about \d+ s, \d+ MiB of memory")
 
 
 def list_printed(notebook):
-    """Return what each cell printed or showed as text, pictures and objects with long texts aside."""
+    """Return what each cell printed or showed as text.
+
+    Pictures and objects with long texts aside.
+    """
     found = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             text = output.get("text") or output.get("data", {}).get("text/plain", "")
-            if output.output_type == "stream" or text.startswith(("<Dataset", "verified")) or "best_op" in text:
+            if (
+                output.output_type == "stream"
+                or text.startswith(("<Dataset", "verified"))
+                or "best_op" in text
+            ):
                 found.append(MEASURED.sub("about # s, # MiB of memory", text).strip())
     return found
 
 
 def compare_printed(stored, found):
-    """Check that two runs printed the same words, and numbers that differ by less than a reader would see."""
+    """Check that two runs printed the same words.
+
+    And numbers that differ by less than a reader would see.
+    """
     assert len(stored) == len(found)
     for before, after in zip(stored, found, strict=True):
         assert NUMBER.sub("#", before) == NUMBER.sub("#", after)
@@ -58,15 +68,22 @@ def test_the_notebook_runs_from_a_clean_kernel(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     stored = list_printed(notebook)
     with warnings.catch_warnings():
-        # The client's own libraries warn about event loops; the notebook's warnings show in its output.
+        # The client's own libraries warn about event loops; the notebook's warnings show in its
+        # output.
         warnings.simplefilter("ignore")
         client = NotebookClient(
             notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
         )
         client.execute()
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    outputs = [
+        output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs
+    ]
     assert not [o for o in outputs if o.output_type == "error"]
     assert not [o.text for o in outputs if o.output_type == "stream" and o.name == "stderr"]
-    pictures = [o for o in outputs if "image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {})]
+    pictures = [
+        o
+        for o in outputs
+        if "image/png" in o.get("data", {}) or "image/svg+xml" in o.get("data", {})
+    ]
     assert len(pictures) >= 3
     compare_printed(stored, list_printed(notebook))

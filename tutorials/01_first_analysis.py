@@ -123,7 +123,8 @@ planted = dict(zip(brain.responses.region.values, brain.responses.planted_op.val
 table = best[["best_op", "heldout_score", "agreement", "naive_op", "naive_score"]].to_dataframe()
 table["planted_op"] = [planted[region] for region in table.index]
 table["ceiling"] = [
-    f"{low:.2f}-{high:.2f}" for low, high in zip(scores.ceiling_lower.values, scores.ceiling_upper.values, strict=True)
+    f"{low:.2f}-{high:.2f}"
+    for low, high in zip(scores.ceiling_lower.values, scores.ceiling_upper.values, strict=True)
 ]
 table.round(2)
 
@@ -137,7 +138,9 @@ table.round(2)
 # lies between.
 
 # %%
-drawing = nl.draw_graph(trace, scores=scores, best=best, title="ResNet-18, random weights, planted brain")
+drawing = nl.draw_graph(
+    trace, scores=scores, best=best, title="ResNet-18, random weights, planted brain"
+)
 drawing
 
 # %% [markdown]
@@ -152,7 +155,9 @@ assert verdict.status == "verified"
 assert dict(rdms.sizes) == {"op": 69, "stimulus": 72, "stimulus_2": 72}
 for region in best.region.values:
     row = best.sel(region=region)
-    assert row.best_op.item() == planted[region] or bool(row.indistinguishable.sel(op=planted[region]))
+    assert row.best_op.item() == planted[region] or bool(
+        row.indistinguishable.sel(op=planted[region])
+    )
     assert row.heldout_score > 0.9 * scores.ceiling_lower.sel(region=region)
 depth = [[op.name for op in trace.graph].index(str(op)) for op in best.best_op.values]
 assert depth == sorted(depth)

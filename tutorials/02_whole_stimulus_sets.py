@@ -48,10 +48,20 @@ brain
 # activations, the sum.
 
 # %%
-ways = {"whole": None, "pooled over space": "mean", "projected": "project", "pooled, float16": ["mean", "float16"]}
-forecasts = {name: nl.forecast(model, brain.stimuli, reducer=reducer, memory="1GiB") for name, reducer in ways.items()}
+ways = {
+    "whole": None,
+    "pooled over space": "mean",
+    "projected": "project",
+    "pooled, float16": ["mean", "float16"],
+}
+forecasts = {
+    name: nl.forecast(model, brain.stimuli, reducer=reducer, memory="1GiB")
+    for name, reducer in ways.items()
+}
 print(forecasts["pooled over space"].summarize())
-forecasts["pooled over space"][["function", "shape", "n_bytes", "kept_shape", "kept_bytes", "alias_of"]].head(6)
+forecasts["pooled over space"][
+    ["function", "shape", "n_bytes", "kept_shape", "kept_bytes", "alias_of"]
+].head(6)
 
 # %%
 figure = Figure(figsize=(7, 3), layout="constrained")
@@ -87,7 +97,12 @@ class Impatient(torch.nn.Module):
         return self.model(x)
 
 
-settings = {"reducer": ["mean", "float16"], "store": folder / "acts.zarr", "batch_size": 12, "quiet": True}
+settings = {
+    "reducer": ["mean", "float16"],
+    "store": folder / "acts.zarr",
+    "batch_size": 12,
+    "quiet": True,
+}
 impatient = Impatient(model)
 try:
     nl.extract_activations(impatient, brain.stimuli, **settings)
@@ -121,7 +136,9 @@ print(refused)
 # %%
 grams = nl.extract_grams(model, brain.stimuli, memory="1GiB", batch_size=12, quiet=True)
 thrifty = nl.extract_grams(model, brain.stimuli, memory="400MiB", batch_size=12, quiet=True)
-print(f"{grams.n_passes} pass or {thrifty.n_passes} passes, the same Grams: {bool((grams.gram == thrifty.gram).all())}")
+print(
+    f"{grams.n_passes} pass or {thrifty.n_passes} passes, the same Grams: {bool((grams.gram == thrifty.gram).all())}"
+)
 
 # %% [markdown]
 # ## 4. Which operation predicts the voxels?
@@ -133,7 +150,7 @@ print(f"{grams.n_passes} pass or {thrifty.n_passes} passes, the same Grams: {boo
 # The ceiling says how much of each voxel's response repeats when the picture does. Each picture was shown twice; what differs is noise.
 
 # %%
-ceiling = nl.compute_ncsnr(brain.responses)
+ceiling = nl.compare.compute_ncsnr(brain.responses)
 encoding = nl.fit_encoding(grams, brain.responses, cv=4, ceiling=ceiling, n_splits=20)
 best = nl.assign_regions(encoding)
 graph = nl.trace(model, torch.stack([brain.stimuli[name] for name in brain.stimuli.ids[:2]])).graph
@@ -170,7 +187,12 @@ for axis, (region, op) in zip(axes, planted.items(), strict=True):
     noise_ceiling = ceiling.values[inside] ** 2 / (ceiling.values[inside] ** 2 + 1 / 2)
     axis.plot(noise_ceiling, encoding.r.sel(op=op).values[inside], "o", markersize=3)
     axis.plot(np.linspace(0, 1), np.sqrt(np.linspace(0, 1)), color="0.3", zorder=0)
-    axis.set(title=f"{region} from {op}", xlabel="share of variance that repeats", xlim=(0, 1), ylim=(-0.2, 1))
+    axis.set(
+        title=f"{region} from {op}",
+        xlabel="share of variance that repeats",
+        xlim=(0, 1),
+        ylim=(-0.2, 1),
+    )
 axes[0].set_ylabel("held-out r")
 figure
 
@@ -179,7 +201,7 @@ figure
 #
 # ## 5. Is there anything at all?
 #
-# `nl.permute_encoding` fits everything anew to responses whose pictures were shuffled. `p_max` compares each score with the largest of all
+# `nl.compare.permute_encoding` fits everything anew to responses whose pictures were shuffled. `p_max` compares each score with the largest of all
 # operations and regions, so that not even one false finding is likely. Here it is asked of the true brain, and of one whose pictures were
 # shuffled beforehand.
 
@@ -188,10 +210,17 @@ settings = {"cv": 4, "n_permutations": 99}
 ids = brain.responses.stimulus_id.values
 names = np.unique(ids)
 other = dict(zip(names, np.random.default_rng(1).permutation(names), strict=True))
-shuffled = brain.responses.assign_coords(stimulus_id=("presentation", np.array([other[i] for i in ids], dtype=object)))
+shuffled = brain.responses.assign_coords(
+    stimulus_id=("presentation", np.array([other[i] for i in ids], dtype=object))
+)
 few = grams.isel(op=slice(0, None, 4))
-tested, null = (nl.permute_encoding(few, responses, **settings) for responses in (brain.responses, shuffled))
-print(f"true: largest p_max {float(tested.p_max.max()):.2f}; shuffled: smallest p_max {float(null.p_max.min()):.2f}")
+tested, null = (
+    nl.compare.permute_encoding(few, responses, **settings)
+    for responses in (brain.responses, shuffled)
+)
+print(
+    f"true: largest p_max {float(tested.p_max.max()):.2f}; shuffled: smallest p_max {float(null.p_max.min()):.2f}"
+)
 
 # %% [markdown]
 # ## 6. What this notebook claims
@@ -199,7 +228,10 @@ print(f"true: largest p_max {float(tested.p_max.max()):.2f}; shuffled: smallest 
 # Run it after changing something, and it tells what no longer holds.
 
 # %%
-assert forecasts["pooled over space"].activations.disk_bytes < forecasts["whole"].activations.disk_bytes / 20
+assert (
+    forecasts["pooled over space"].activations.disk_bytes
+    < forecasts["whole"].activations.disk_bytes / 20
+)
 assert "3 of 6 batches are done" in unfinished
 assert "reducer" in refused
 assert activations["model.features.4/relu"]["activation"].dtype == np.float16

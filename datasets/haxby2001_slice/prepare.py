@@ -33,7 +33,9 @@ def prepare(raw):
     }
     coords |= {f"voxel_{axis}": ("neuroid", where[:, k]) for k, axis in enumerate("xyz")}
     attrs = {"units": "% signal change", "voxel_units": "mm"}
-    responses = xr.DataArray(np.stack(rows), dims=("presentation", "neuroid"), coords=coords, attrs=attrs)
+    responses = xr.DataArray(
+        np.stack(rows), dims=("presentation", "neuroid"), coords=coords, attrs=attrs
+    )
     return {"responses": responses}
 
 

@@ -21,7 +21,8 @@ def prepare(raw):
     ids = list(stimuli.ids)
     models = {m["name"]: m["RDM"] for m in read_mat(raw / "92_modelRDMs.mat")["Models"]}
     behaviour = [
-        (m["name"].split("|")[-1].strip(), m["RDM"]) for m in read_mat(raw / "92_behavRDMs.mat")["rdms_behav_92"]
+        (m["name"].split("|")[-1].strip(), m["RDM"])
+        for m in read_mat(raw / "92_behavRDMs.mat")["rdms_behav_92"]
     ]
     blocks = [
         ("IT", read_sessions(raw / "92_brainRDMs.mat")),
@@ -38,7 +39,10 @@ def read_mat(path):
 
 
 def read_stimuli(path):
-    """Return the photographs in the published order, with the published flags and category vectors."""
+    """Return the photographs in the published order.
+
+    With the published flags and category vectors.
+    """
     import neurolens as nl
 
     content = read_mat(path)
@@ -47,9 +51,14 @@ def read_stimuli(path):
     groups = [GROUPS[int(np.searchsorted(bounds, i, side="right"))] for i in range(len(entries))]
     ids = [f"{i + 1:02d}-{group.replace(' ', '-')}" for i, group in enumerate(groups)]
     columns = {"category": groups}
-    columns |= {flag: [bool(e[flag]) for e in entries] for flag in ("human", "face", "animal", "natural")}
+    columns |= {
+        flag: [bool(e[flag]) for e in entries] for flag in ("human", "face", "animal", "natural")
+    }
     labels = [str(label) for label in content["categoryLabels"]]
-    columns |= {f"set_{label}": content["categoryVectors"][:, k].astype(bool) for k, label in enumerate(labels)}
+    columns |= {
+        f"set_{label}": content["categoryVectors"][:, k].astype(bool)
+        for k, label in enumerate(labels)
+    }
     metadata = pd.DataFrame(columns, index=pd.Index(ids, name="stimulus"))
     return nl.load_stimuli(np.stack([e["image"] for e in entries]), ids=ids, metadata=metadata)
 

@@ -6,7 +6,10 @@ import xarray as xr
 
 
 def prepare(raw):
-    """Return the distinct figures and responses (presentation, neuroid) with stimulus_id, run and repetition."""
+    """Return the distinct figures and responses (presentation, neuroid) with stimulus_id.
+
+    Run and repetition.
+    """
     import neurolens as nl
 
     content = scipy.io.loadmat(raw / "miyawaki_structured_28x28.mat")
@@ -26,10 +29,16 @@ def prepare(raw):
         voxels,
         dims=("presentation", "neuroid"),
         coords={
-            "stimulus_id": ("presentation", np.array([ids[place] for place in places], dtype=object)),
+            "stimulus_id": (
+                "presentation",
+                np.array([ids[place] for place in places], dtype=object),
+            ),
             "run": ("presentation", runs.ravel().astype(int)),
             "repetition": ("presentation", repetition),
-            "neuroid_id": ("neuroid", np.array([f"voxel-{k:03d}" for k in range(voxels.shape[1])], dtype=object)),
+            "neuroid_id": (
+                "neuroid",
+                np.array([f"voxel-{k:03d}" for k in range(voxels.shape[1])], dtype=object),
+            ),
             "subject": ("neuroid", np.full(voxels.shape[1], "1", dtype=object)),
             "region": ("neuroid", np.full(voxels.shape[1], "visual cortex", dtype=object)),
         },

@@ -1,4 +1,7 @@
-"""A brain made on the spot, whose right answer is known: each region reads out one op of one model."""
+"""A brain made on the spot, whose right answer is known.
+
+Each region reads out one op of one model.
+"""
 
 import json
 
@@ -33,9 +36,11 @@ def prepare(
     raw : Path
         Not used: nothing is downloaded.
     model : Module or str
-        The network to plant; a torchvision name makes one with random weights from ``seed``. Default: resnet18.
+        The network to plant; a torchvision name makes one with random weights from ``seed``.
+        Default: resnet18.
     regions : dict, optional
-        Region -> op name. Default: the ReLUs nearest to a tenth, 45 % and nine tenths of the depth as V1, V4, IT.
+        Region -> op name. Default: the ReLUs nearest to a tenth, 45 % and nine tenths of the depth
+        as V1, V4, IT.
     noise : float
         Standard deviation of each trial's noise, in units of the signal's over stimuli.
     """
@@ -55,11 +60,17 @@ def prepare(
         for subject in range(1, n_subjects + 1):
             responses = read_out(acts[op]["activation"].values, rng, n_voxels, n_repetitions, noise)
             blocks.append((region, f"sub-{subject:02d}", op, responses))
-    return {"stimuli": stimuli, "responses": label_responses(blocks, stimuli.ids, n_repetitions, seed)}
+    return {
+        "stimuli": stimuli,
+        "responses": label_responses(blocks, stimuli.ids, n_repetitions, seed),
+    }
 
 
 def choose_ops(model, stimuli):
-    """Return region -> op: the ReLUs (or, without any, all ops) nearest to the depths of the regions."""
+    """Return region -> op: the ReLUs (or, without any.
+
+    All ops) nearest to the depths of the regions.
+    """
     import neurolens as nl
 
     training = model.training
@@ -68,16 +79,19 @@ def choose_ops(model, stimuli):
         graph = nl.trace(model.eval(), batch).graph
     finally:
         model.train(training)
-    candidates = [op for op in graph if op.function in ("relu", "gelu", "silu", "hardtanh")] or list(graph)
+    candidates = [
+        op for op in graph if op.function in ("relu", "gelu", "silu", "hardtanh")
+    ] or list(graph)
     return {r: candidates[round(d * (len(candidates) - 1))].name for r, d in DEPTHS.items()}
 
 
 def read_out(features, rng, n_voxels, n_repetitions, noise):
     """Return (repetition, stimulus, voxel): random readouts of normalised patterns, plus noise.
 
-    Each stimulus's pattern is centred over features and scaled to unit length, so that noise adds the same share to
-    every stimulus and the order of correlation distances is, in expectation, that of the op. Gaussian readout weights
-    then amount to drawing each voxel from a normal distribution whose covariance is the patterns' correlation matrix.
+    Each stimulus's pattern is centred over features and scaled to unit length, so that noise adds
+    the same share to every stimulus and the order of correlation distances is, in expectation, that
+    of the op. Gaussian readout weights then amount to drawing each voxel from a normal distribution
+    whose covariance is the patterns' correlation matrix.
     """
     flat = features.reshape(len(features), -1).astype(np.float64)
     flat = flat - flat.mean(axis=1, keepdims=True)
@@ -146,7 +160,9 @@ def draw_picture(category, rng):
         mask = (np.sin(2 * np.pi * radius * 14 * scale) + 1) / 2
     elif category == "blobs":
         centres = rng.uniform(-0.4, 0.4, (6, 2))
-        mask = sum(np.exp(-((x - a) ** 2 + (y - b) ** 2) / (0.006 * scale)) for a, b in centres).clip(0, 1)
+        mask = sum(
+            np.exp(-((x - a) ** 2 + (y - b) ** 2) / (0.006 * scale)) for a, b in centres
+        ).clip(0, 1)
     elif category == "polygon":
         sides = rng.integers(3, 7)
         theta = np.arctan2(v, u) % (2 * np.pi / sides) - np.pi / sides

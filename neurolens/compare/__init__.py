@@ -1,53 +1,40 @@
 """From labelled representations to scores: which op goes with which brain region.
 
-``rdms``         dissimilarity matrices of activations, Grams or brain responses (``distances``, ``noise``: the
-                 formulas; ``features``, ``responses``: checked arrays); ``searchlight``: around each voxel
-``exchange``     RDMs to and from rsatoolbox, and its files
-``similarity``   model RDMs against brain RDMs, with intervals and halves of the stimuli, over time (``timing``)
-                 (``triangles``: squares to checked pair vectors; ``comparators``, ``weights``, ``whitening``,
-                 ``concordance``, ``shapes``: the kernels)
-``ceilings``     how well any model could do: RDMs; ``reliability``: responses, and scores divided by ceilings
-``bootstrap``    scores with intervals and p for new stimuli and subjects (``resampling``: the arithmetic)
-``differences``  ops, layers and models against each other
-``permutation``  is there any similarity: one op, all ops and regions (``embeddings``), clusters on the graph
-                 (``clusters``)
-``regions``      which op for which region, chosen and scored on different stimuli; ``peaks``: how deep it lies
-``models``       two models, or a model and a brain, from Grams or RDMs (``alignments``: CKA and kin)
-``reweighting``  RDMs whose features or ops are weighted to fit (FR-RSA); ``predictions``: RDMs of predicted responses
-                 (veRSA)
-``encoding``     held-out prediction of each neuroid from each op (``splits``: what is held out together;
-                 ``heldout``, ``ridge``, ``pls``: the kernels; ``accuracy``, ``pooling``: scores and ceilings;
-                 ``halves``: fits within halves, and intervals); ``nulls``: is there any prediction, by permutation
-``projection``   weights back to features
-``banded``       several feature spaces: banded ridge, unique and shared variance
-``results``      scores to rsatoolbox's result objects
-``settings``     what all of them check and tell alike; ``shards``: groups of ops on the workers of a cluster
+``inputs``     what users pass, read once into checked arrays
+``stats``      bootstrap, intervals, null distributions: pure arrays
+``rdms``       dissimilarity matrices of activations, Grams or brain responses
+``rsa``        model RDMs against brain RDMs, with ceilings, intervals and tests
+``alignment``  Grams against Grams: CKA and kin
+``encoding``   held-out prediction of each neuroid from each op
+``selection``  which op for which region, how deep, better than which other, as a share of the ceiling
 """
 
-from neurolens.compare.alignments import ALIGNMENTS
-from neurolens.compare.banded import fit_banded, partition_variance
-from neurolens.compare.bootstrap import bootstrap_scores
-from neurolens.compare.ceilings import compute_rdm_ceilings
-from neurolens.compare.comparators import COMPARATORS
-from neurolens.compare.differences import compare_ops
-from neurolens.compare.distances import METRICS
-from neurolens.compare.encoding import fit_encoding
-from neurolens.compare.exchange import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
-from neurolens.compare.models import compare_grams, compare_models, compute_grams
-from neurolens.compare.noise import NOISE_METRICS
-from neurolens.compare.nulls import permute_encoding
-from neurolens.compare.peaks import locate_peaks
-from neurolens.compare.permutation import permute_scores
-from neurolens.compare.predictions import compare_predicted
-from neurolens.compare.projection import compute_weights
-from neurolens.compare.rdms import compute_rdms
-from neurolens.compare.regions import assign_regions
-from neurolens.compare.reliability import compute_ncsnr, compute_split_half, normalize_scores
-from neurolens.compare.results import to_rsatoolbox_result
-from neurolens.compare.reweighting import fit_reweighted_rdms
-from neurolens.compare.searchlight import compare_searchlight, compute_searchlight_rdms
-from neurolens.compare.similarity import compare_rdms
-from neurolens.compare.splits import split_stimuli
+from neurolens.compare.alignment.grams import compare_grams, compute_grams
+from neurolens.compare.alignment.measures import ALIGNMENTS
+from neurolens.compare.alignment.models import compare_models
+from neurolens.compare.encoding.banded import fit_banded, partition_variance
+from neurolens.compare.encoding.ceilings import compute_ncsnr, compute_split_half
+from neurolens.compare.encoding.fit import fit_encoding
+from neurolens.compare.encoding.permutation import permute_encoding
+from neurolens.compare.encoding.predicted_rsa import compare_predicted
+from neurolens.compare.encoding.weights import compute_encoding_weights
+from neurolens.compare.inputs.folds import split_stimuli
+from neurolens.compare.rdms.crossnobis import NOISE_METRICS
+from neurolens.compare.rdms.dissimilarity import compute_rdms
+from neurolens.compare.rdms.distances import METRICS
+from neurolens.compare.rdms.rsatoolbox import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
+from neurolens.compare.rsa.bootstrap import bootstrap_rdms
+from neurolens.compare.rsa.ceilings import compute_rdm_ceilings
+from neurolens.compare.rsa.comparators.table import COMPARATORS
+from neurolens.compare.rsa.compare import compare_rdms
+from neurolens.compare.rsa.permutation import permute_rdms
+from neurolens.compare.rsa.reweighting import fit_reweighted_rdms
+from neurolens.compare.rsa.rsatoolbox import to_rsatoolbox_result
+from neurolens.compare.rsa.searchlight import compare_searchlight, compute_searchlight_rdms
+from neurolens.compare.selection.contrasts import compare_ops
+from neurolens.compare.selection.depth import locate_peaks
+from neurolens.compare.selection.normalize import normalize_scores
+from neurolens.compare.selection.regions import assign_regions
 
 __all__ = [
     "ALIGNMENTS",
@@ -55,20 +42,20 @@ __all__ = [
     "METRICS",
     "NOISE_METRICS",
     "assign_regions",
-    "bootstrap_scores",
+    "bootstrap_rdms",
     "compare_grams",
     "compare_models",
     "compare_ops",
     "compare_predicted",
     "compare_rdms",
     "compare_searchlight",
+    "compute_encoding_weights",
     "compute_grams",
     "compute_ncsnr",
     "compute_rdm_ceilings",
     "compute_rdms",
     "compute_searchlight_rdms",
     "compute_split_half",
-    "compute_weights",
     "fit_banded",
     "fit_encoding",
     "fit_reweighted_rdms",
@@ -77,7 +64,7 @@ __all__ = [
     "normalize_scores",
     "partition_variance",
     "permute_encoding",
-    "permute_scores",
+    "permute_rdms",
     "read_rdms",
     "split_stimuli",
     "to_rsatoolbox",

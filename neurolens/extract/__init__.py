@@ -1,21 +1,33 @@
 """From a model and stimuli to labelled results of every operation.
 
-``recorder`` catches the calls, ``sites`` and ``scopes`` name them, ``trace`` and ``validate`` are one pass,
-``activations`` and ``grams`` a whole stimulus set, which ``plan`` and ``forecast`` settle before it runs and ``store``
-keeps; ``randomize`` makes a control with random weights.
+One pass: ``tracing``. A whole set: ``activations``, ``grams``, what they will cost
+(``forecasting``), and a control with random weights (``controls``); ``assemblies`` exchanges
+results with BrainIO. Below them:
+
+``capture``     one forward pass as a stream of op events
+``graph``       what ran and what fed what, as plain records
+``validation``  is the recording what the model computes?
+``reducers``    ways to make a result smaller
+``stream``      a whole stimulus set through the model
 """
 
 from neurolens.extract.activations import extract_activations
 from neurolens.extract.assemblies import read_assembly, to_assembly, write_assembly
-from neurolens.extract.forecast import Forecast, forecast
+from neurolens.extract.controls import randomize_weights
+from neurolens.extract.forecasting import Forecast, forecast
 from neurolens.extract.grams import extract_grams
-from neurolens.extract.graph import Graph, HostRead, Op, Parent, TensorSpec
-from neurolens.extract.randomize import randomize
-from neurolens.extract.reducers import PCA, REDUCERS, Cast, Pool, Project, Subsample
-from neurolens.extract.rolling import Layer, LayerEdge
-from neurolens.extract.store import open_activations
-from neurolens.extract.trace import Trace, TracedOp, load_trace, trace
-from neurolens.extract.validate import Verdict, validate
+from neurolens.extract.graph.graph import Graph
+from neurolens.extract.graph.layers import Layer, LayerEdge
+from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+from neurolens.extract.reducers.cast import Cast
+from neurolens.extract.reducers.pca import PCA
+from neurolens.extract.reducers.pool import Pool
+from neurolens.extract.reducers.project import Project
+from neurolens.extract.reducers.subsample import Subsample
+from neurolens.extract.reducers.table import REDUCERS
+from neurolens.extract.stream.store import open_activations
+from neurolens.extract.tracing import Trace, TracedOp, load_trace, trace
+from neurolens.extract.validation.verdict import Verdict, validate
 
 __all__ = [
     "PCA",
@@ -40,7 +52,7 @@ __all__ = [
     "forecast",
     "load_trace",
     "open_activations",
-    "randomize",
+    "randomize_weights",
     "read_assembly",
     "to_assembly",
     "trace",

@@ -1,4 +1,7 @@
-"""Activations as BrainIO assemblies, (presentation, neuroid) with a label on every neuroid, and their netCDF files."""
+"""Activations as BrainIO assemblies, (presentation, neuroid) with a label on every neuroid.
+
+And their netCDF files.
+"""
 
 import fnmatch
 import math
@@ -45,33 +48,38 @@ def to_assembly(
     Returns
     -------
     DataArray (presentation, neuroid)
-        float32, or wider where an op is. One neuroid per unit: ops in the order of the tree's nodes, units of an op in
-        that of its flattened axes. All coordinates are one-dimensional and none is an index. On presentation
-        ``stimulus_id`` and ``repetition`` (0: a model is shown each stimulus once); on neuroid ``neuroid_id``
-        (``<model>.<op>.<number>``), ``model``, ``layer`` (the op), ``neuroid_num``, and the position along every axis
-        that some op has: ``channel``, ``channel_y`` (the row), ``channel_x`` (the column), ``channel_temporal`` (the
-        frame), others by their name (``token``, ``feature`` ...), -1 for ops without this axis. Attributes:
-        ``identifier`` (the model) and ``stimulus_set_identifier`` (the hash of the stimuli).
+        float32, or wider where an op is. One neuroid per unit: ops in the order of the tree's
+        nodes, units of an op in that of its flattened axes. All coordinates are one-dimensional and
+        none is an index. On presentation ``stimulus_id`` and ``repetition`` (0: a model is shown
+        each stimulus once); on neuroid ``neuroid_id`` (``<model>.<op>.<number>``), ``model``,
+        ``layer`` (the op), ``neuroid_num``, and the position along every axis that some op has:
+        ``channel``, ``channel_y`` (the row), ``channel_x`` (the column), ``channel_temporal`` (the
+        frame), others by their name (``token``, ``feature`` ...), -1 for ops without this axis.
+        Attributes: ``identifier`` (the model) and ``stimulus_set_identifier`` (the hash of the
+        stimuli).
 
     Raises
     ------
     InputError
-        For something else than such a tree, ops with complex values, or more than 2 million neuroids.
+        For something else than such a tree, ops with complex values, or more than 2 million
+        neuroids.
     UnknownNameError
         For a name or pattern that matches no op, with the closest names.
 
     Notes
     -----
-    Labels are what costs: 0.2 kB and 0.7 us per neuroid here (measured: a million neuroids take 218 MB and 0.7 s), 1 kB
-    and 15 us once Brain-Score makes a MultiIndex of them. All ops of ResNet-50, 37.5 million neuroids, would take 8 GB
-    here and 38 GB there. So pool first (``reducer="mean"``) or take few ops. Values come on top, read op by op.
+    Labels are what costs: 0.2 kB and 0.7 us per neuroid here (measured: a million neuroids take 218
+    MB and 0.7 s), 1 kB and 15 us once Brain-Score makes a MultiIndex of them. All ops of ResNet-50,
+    37.5 million neuroids, would take 8 GB here and 38 GB there. So pool first (``reducer="mean"``)
+    or take few ops. Values come on top, read op by op.
 
-    Brain-Score names a map's row ``channel_x`` where it packages images and ``channel_y`` where it packages videos;
-    here it is ``channel_y`` throughout. ``neuroid_num`` agrees with both.
+    Brain-Score names a map's row ``channel_x`` where it packages images and ``channel_y`` where it
+    packages videos; here it is ``channel_y`` throughout. ``neuroid_num`` agrees with both.
 
     References
     ----------
-    Brain-Score, model_helpers/activations/core.py and temporal/core/inferencer/base.py; BrainIO, assemblies.py.
+    Brain-Score, model_helpers/activations/core.py and temporal/core/inferencer/base.py; BrainIO,
+    assemblies.py.
 
     Examples
     --------
@@ -94,26 +102,38 @@ def to_assembly(
     arrays = _choose_arrays(activations, ops)
     label = str(activations.attrs["model"] if model is None else model)
     sizes = [math.prod(array.shape[1:]) for array in arrays.values()]
-    n, total = activations.sizes[STIMULUS], sum(sizes)
+    n = activations.sizes[STIMULUS]
+    total = sum(sizes)
     if total > MAX_NEUROIDS:
         smallest = min(arrays, key=lambda name: arrays[name].size)
         raise InputError(
-            f"an assembly holds {MAX_NEUROIDS:,} neuroids at most, got {total:,} of {len(arrays)} ops, whose labels "
-            f"would take about {total / 1e6:.1f} GB in Brain-Score. Take fewer, such as ops={smallest!r}, or "
+            f"an assembly holds {MAX_NEUROIDS:,} neuroids at most, got {total:,} of {len(arrays)} "
+            f"ops, whose labels "
+            f"would take about {total / 1e6:.1f} GB in Brain-Score. Handlers fewer, such as "
+            f"ops={smallest!r}, or "
             "extract with reducer='mean'."
         )
-    values = np.empty((n, total), np.result_type(np.float32, *(array.dtype for array in arrays.values())))
-    names = dict.fromkeys(_COORDINATES.get(d, d) for dims in map(_list_axes, arrays.values()) for d in dims)
+    values = np.empty(
+        (n, total), np.result_type(np.float32, *(array.dtype for array in arrays.values()))
+    )
+    names = dict.fromkeys(
+        _COORDINATES.get(d, d) for dims in map(_list_axes, arrays.values()) for d in dims
+    )
     places = {name: np.full(total, -1, np.int32) for name in names}
     stop = 0
     for array, size in zip(arrays.values(), sizes, strict=True):
-        start, stop = stop, stop + size
+        start = stop
+        stop = stop + size
         values[:, start:stop] = array.values.reshape(n, size)
-        for dim, place in zip(_list_axes(array), np.indices(array.shape[1:], np.int32), strict=True):
+        for dim, place in zip(
+            _list_axes(array), np.indices(array.shape[1:], np.int32), strict=True
+        ):
             places[_COORDINATES.get(dim, dim)][start:stop] = place.reshape(size)
     numbers = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
     layers = np.repeat(np.array(list(arrays), dtype=object), sizes)
-    ids = [f"{label}.{layer}.{number}" for layer, number in zip(layers, numbers.tolist(), strict=True)]
+    ids = [
+        f"{label}.{layer}.{number}" for layer, number in zip(layers, numbers.tolist(), strict=True)
+    ]
     return xr.DataArray(
         values,
         dims=(PRESENTATION, NEUROID),
@@ -144,7 +164,8 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
     Raises
     ------
     LabelError
-        When dimensions or ids are missing, or a dimension has a coordinate of its own name, which Brain-Score refuses.
+        When dimensions or ids are missing, or a dimension has a coordinate of its own name, which
+        Brain-Score refuses.
     DataError
         When the file cannot be written.
     """
@@ -153,7 +174,8 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
     for dim, needed in ((PRESENTATION, STIMULUS_ID), (NEUROID, NEUROID_ID)):
         if needed not in assembly.coords:
             raise LabelError(
-                f"assembly must have the coordinate '{needed}' on '{dim}', got {list_names(assembly.coords)}. "
+                f"assembly must have the coordinate '{needed}' on '{dim}', got "
+                f"{list_names(assembly.coords)}. "
                 f"Add it with assembly.assign_coords({needed}=('{dim}', ids))."
             )
     indexed = next((dim for dim in assembly.dims if dim in assembly.coords), None)
@@ -165,7 +187,9 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
     try:
         assembly.to_dataset(name=_VARIABLES[0]).to_netcdf(path, engine="h5netcdf")
     except OSError as error:
-        raise DataError(f"{str(path)!r} cannot be written: {error}. Give a path you may write to.") from error
+        raise DataError(
+            f"{str(path)!r} cannot be written: {error}. Give a path you may write to."
+        ) from error
 
 
 def read_assembly(path: str | Path) -> xr.DataArray:
@@ -178,7 +202,8 @@ def read_assembly(path: str | Path) -> xr.DataArray:
     Returns
     -------
     DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
-        In memory, with one-dimensional coordinates and no index; older files' ``image_id`` is ``stimulus_id``.
+        In memory, with one-dimensional coordinates and no index; older files' ``image_id`` is
+        ``stimulus_id``.
 
     Raises
     ------
@@ -190,24 +215,33 @@ def read_assembly(path: str | Path) -> xr.DataArray:
     try:
         held = xr.load_dataset(path, engine="h5netcdf")
     except FileNotFoundError:
-        raise DataError(f"no file {str(path)!r}; write one with write_assembly(assembly, path)") from None
+        raise DataError(
+            f"no file {str(path)!r}; write one with write_assembly(assembly, path)"
+        ) from None
     except (OSError, ValueError) as error:
         message = f"{str(path)!r} is damaged or not a netCDF4 file: {error}. Write it again with write_assembly."
         raise DataError(message) from error
     name = next((known for known in _VARIABLES if known in held.data_vars), None)
     if name is None:
         raise DataError(
-            f"{str(path)!r} must have a variable 'data', got {list_names(held.data_vars)}. Open it with "
+            f"{str(path)!r} must have a variable 'data', got {list_names(held.data_vars)}. Open it "
+            f"with "
             "xarray.open_dataset, and write what you need of it with write_assembly."
         )
-    found = _order_dims(held[name], "the file's array").rename(_VARIABLES[0]).assign_attrs(held.attrs)
+    found = (
+        _order_dims(held[name], "the file's array").rename(_VARIABLES[0]).assign_attrs(held.attrs)
+    )
     legacy = "image_id" in found.coords and STIMULUS_ID not in found.coords
     return found.rename(image_id=STIMULUS_ID) if legacy else found
 
 
-def _choose_arrays(activations: xr.DataTree, ops: str | Sequence[str] | None) -> dict[str, xr.DataArray]:
+def _choose_arrays(
+    activations: xr.DataTree, ops: str | Sequence[str] | None
+) -> dict[str, xr.DataArray]:
     """Return the chosen ops' arrays by name, in the order of the tree."""
-    held = [node.dataset["activation"] for node in activations.subtree if "activation" in node.data_vars]
+    held = [
+        node.dataset["activation"] for node in activations.subtree if "activation" in node.data_vars
+    ]
     arrays = {str(array.attrs["op"]): array for array in held}
     wanted = list(arrays) if ops is None else [ops] if isinstance(ops, str) else list(ops)
     chosen: set[str] = set()
@@ -217,21 +251,29 @@ def _choose_arrays(activations: xr.DataTree, ops: str | Sequence[str] | None) ->
             raise suggest_name(one, arrays, "op")
         chosen.update(found)
     if not chosen:
-        raise InputError("ops must name at least one op, got an empty list. Leave it out to take all.")
+        raise InputError(
+            "ops must name at least one op, got an empty list. Leave it out to take all."
+        )
     unreal = [name for name in arrays if name in chosen and arrays[name].dtype.kind == "c"]
     if unreal:
         raise InputError(
-            f"an assembly must hold real values, but these ops are complex: {list_names(unreal)}. Pass ops=."
+            f"an assembly must hold real values, but these ops are complex: {list_names(unreal)}. "
+            f"Pass ops=."
         )
     return {name: array for name, array in arrays.items() if name in chosen}
 
 
 def _list_axes(array: xr.DataArray) -> list[str]:
-    """Return the names of an op's own axes; where two nodes of the tree share a name, one has ``model_`` before it."""
+    """Return the names of an op's own axes; where two nodes of the tree share a name.
+
+    One has ``model_`` before it.
+    """
     return [str(dim).removeprefix("model_") for dim in array.dims[1:]]
 
 
 def _order_dims(array: xr.DataArray, name: str) -> xr.DataArray:
     """Return an assembly with its dimensions in order."""
-    check_dims(array, (PRESENTATION, NEUROID, *([TIME_BIN] if TIME_BIN in array.dims else [])), name)
+    check_dims(
+        array, (PRESENTATION, NEUROID, *([TIME_BIN] if TIME_BIN in array.dims else [])), name
+    )
     return array.transpose(PRESENTATION, NEUROID, ...)

@@ -1,4 +1,7 @@
-"""What the model and the brain were shown, by id: the set, its files, and what its preprocessing computes from."""
+"""What the model and the brain were shown, by id: the set, its files.
+
+And what its preprocessing computes from.
+"""
 
 from neurolens.stimuli.images import ImageTransform, open_image
 from neurolens.stimuli.preprocessing import WHOLE, Description, describe_preprocessing

@@ -15,7 +15,10 @@ _NOT_STATE = ("__doc__", "__annotations__")
 
 
 def list_state(item: Any) -> Iterable[tuple[str, Any]]:
-    """Return an object's own attributes by name, in ``__dict__`` or slots, without values cached from others."""
+    """Return an object's own attributes by name, in ``__dict__`` or slots.
+
+    Without values cached from others.
+    """
     held = dict(getattr(item, "__dict__", {}))
     for kind in type(item).__mro__:
         for name in _list_slots(kind):

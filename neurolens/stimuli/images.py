@@ -22,7 +22,8 @@ class ImageTransform:
     Parameters
     ----------
     resize, crop : int
-        Pixels: length of the shorter side after resizing (bilinear, antialiased); side of the square cut out.
+        Pixels: length of the shorter side after resizing (bilinear, antialiased); side of the
+        square cut out.
     mean, std : tuple of float
         Per channel, for RGB in [0, 1].
     """
@@ -33,7 +34,8 @@ class ImageTransform:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
     def __post_init__(self) -> None:
-        self.mean, self.std = tuple(self.mean), tuple(self.std)
+        self.mean = tuple(self.mean)
+        self.std = tuple(self.std)
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         """Return a float32 tensor (3, crop, crop)."""
@@ -48,8 +50,9 @@ class ImageTransform:
 def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
     """Return the image in a file, fully read; raise InputError naming the file when it is broken.
 
-    With ``verify_only`` the file is checked without decoding it: a PNG by its checksums, a JPEG or GIF by its
-    end (one that ends otherwise is decoded after all), other formats by their header alone.
+    With ``verify_only`` the file is checked without decoding it: a PNG by its checksums, a JPEG or
+    GIF by its end (one that ends otherwise is decoded after all), other formats by their header
+    alone.
     """
     try:
         with Image.open(path) as image:
@@ -64,12 +67,16 @@ def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
         ) from None
     except Exception as error:
         raise InputError(
-            f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the folder."
+            f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the "
+            f"folder."
         ) from error
 
 
 def _has_end(path: Path, image_format: str | None) -> bool:
-    """Return whether a file ends as whole files of its format do; True for formats without such an end."""
+    """Return whether a file ends as whole files of its format do.
+
+    True for formats without such an end.
+    """
     end = _ENDS.get(image_format or "")
     if end is None:
         return True
@@ -80,7 +87,10 @@ def _has_end(path: Path, image_format: str | None) -> bool:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, in sorted order of their names; InputError where there is none."""
+    """Return the image files of a folder, in sorted order of their names.
+
+    InputError where there is none.
+    """
     if not folder.is_dir():
         raise InputError(
             f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array"

@@ -1,4 +1,7 @@
-"""Where code comes from: an installed package, told by its version, or the user's own, which is read."""
+"""Where code comes from: an installed package, told by its version, or the user's own.
+
+Which is read.
+"""
 
 import dis
 import importlib
@@ -17,7 +20,10 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 @dataclass
 class Names:
-    """What a function's code names: globals, imports as (level, module), and attributes of anything."""
+    """What a function's code names: globals, imports as (level, module).
+
+    And attributes of anything.
+    """
 
     globals: set[str] = field(default_factory=set)
     imports: set[tuple[int, str]] = field(default_factory=set)
@@ -25,7 +31,10 @@ class Names:
 
 
 def find_library(module: str | None) -> str | None:
-    """Return the top name of the installed package that a module belongs to; None for the user's own modules."""
+    """Return the top name of the installed package that a module belongs to.
+
+    None for the user's own modules.
+    """
     top = (module or "").partition(".")[0]
     if not top or top == "__main__":
         return None
@@ -47,7 +56,10 @@ def find_library(module: str | None) -> str | None:
 
 @cache
 def find_version(library: str) -> str:
-    """Return the version of an installed package, by its top name; Python's without the last number."""
+    """Return the version of an installed package, by its top name.
+
+    Python's without the last number.
+    """
     if library == "python":
         return ".".join(platform.python_version_tuple()[:2])
     try:
@@ -88,7 +100,10 @@ def import_quietly(level: int, name: str, package: str | None) -> types.ModuleTy
 
 
 def is_static(function: Any) -> bool:
-    """Return whether a function is what its module holds under its name, so that the name says all of it."""
+    """Return whether a function is what its module holds under its name.
+
+    So that the name says all of it.
+    """
     found: Any = sys.modules.get(function.__module__ or "")
     for name in function.__qualname__.split("."):
         found = getattr(found, name, None)

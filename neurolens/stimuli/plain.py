@@ -1,4 +1,7 @@
-"""Values as text that is equal in every process: no addresses, no order of sets, and hashes of what is long."""
+"""Values as text that is equal in every process: no addresses, no order of sets.
+
+And hashes of what is long.
+"""
 
 import datetime
 import enum
@@ -31,7 +34,10 @@ def shorten_text(kind: str, text: str | bytes) -> str:
 
 
 def describe_plain(item: Any, depth: int = 0) -> str | None:
-    """Return a value as text, None where it is not a number, a text, an array, or a container of these."""
+    """Return a value as text, None where it is not a number, a text, an array.
+
+    Or a container of these.
+    """
     if type(item) in (tuple, list, set, frozenset, dict):
         return _describe_container(item, depth) if depth < _DEEPEST else None
     if isinstance(item, enum.Enum):
@@ -88,7 +94,10 @@ def _describe_container(item: Any, depth: int) -> str | None:
 
 
 def describe_array(item: np.ndarray | torch.Tensor) -> str | None:
-    """Return an array's dtype, shape and values, or their hash; None where it holds Python objects."""
+    """Return an array's dtype, shape and values, or their hash.
+
+    None where it holds Python objects.
+    """
     if isinstance(item, torch.Tensor):
         if item.is_meta:
             return f"tensor without values, {item.dtype}, shape {tuple(item.shape)}"

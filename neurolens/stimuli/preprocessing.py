@@ -30,7 +30,8 @@ _BUILTIN = (
     np.ufunc,
 )
 _OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
-# What a class holds beside what its instances compute with; other names in __...__ count where they are methods.
+# What a class holds beside what its instances compute with; other names in __...__ count where they
+# are methods.
 _CLASS_MACHINERY = frozenset({"_abc_impl", "__repr__", "__str__"})
 _METHODS = (types.FunctionType, classmethod, staticmethod, property)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -43,11 +44,13 @@ class Description:
     Attributes
     ----------
     parts : dict of str
-        Name of a part -> its value as text, a hash where that is long. The whole is ``"transform"``; others are its
-        attributes (``"transform.size"``), and the code, constants, defaults, closure variables and globals of the
-        functions that it runs (``"global mine.TOP"``), and versions of installed packages.
+        Name of a part -> its value as text, a hash where that is long. The whole is
+        ``"transform"``; others are its attributes (``"transform.size"``), and the code, constants,
+        defaults, closure variables and globals of the functions that it runs (``"global
+        mine.TOP"``), and versions of installed packages.
     unseen : tuple of str
-        Parts that hold something whose content cannot be read, such as an object of an extension in C.
+        Parts that hold something whose content cannot be read, such as an object of an extension in
+        C.
     """
 
     parts: dict[str, str]
@@ -62,10 +65,11 @@ class Description:
 def describe_preprocessing(transform: Any) -> Description:
     """Return what a preprocessing computes from, equal in every process for equal preprocessing.
 
-    The user's own functions and classes are read: code, constants, defaults, closures, the globals and modules that the
-    code names, and so on through what these call and hold. Installed packages count by name and version. Objects are
-    read with all that they hold, weights of networks included. Not seen are files and environment variables read while
-    it runs, names looked up as text (``getattr``, ``eval``), and what ``unseen`` lists.
+    The user's own functions and classes are read: code, constants, defaults, closures, the globals
+    and modules that the code names, and so on through what these call and hold. Installed packages
+    count by name and version. Objects are read with all that they hold, weights of networks
+    included. Not seen are files and environment variables read while it runs, names looked up as
+    text (``getattr``, ``eval``), and what ``unseen`` lists.
     """
     reader = _Reader()
     reader.read(WHOLE, transform)
@@ -198,7 +202,10 @@ class _Reader:
         self._read_names(name, function)
 
     def _hash_code(self, name: str, code: types.CodeType) -> str:
-        """Return a hash of what code does; its plain constants aside, which have a part of their own."""
+        """Return a hash of what code does; its plain constants aside.
+
+        Which have a part of their own.
+        """
         counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
         arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         names = (arguments, code.co_names, code.co_freevars, code.co_cellvars)
@@ -250,7 +257,10 @@ class _Reader:
             self.read(place, value)
 
     def _read_module(self, module: types.ModuleType, attributes: set[str]) -> None:
-        """Read those attributes of a user's module that code names; note the version of a package."""
+        """Read those attributes of a user's module that code names.
+
+        Note the version of a package.
+        """
         library = origins.find_library(module.__name__)
         if library is not None:
             self._note_version(library)
@@ -289,7 +299,10 @@ class _Reader:
         return f"builtin {module}.{name}{self._describe_file(home)}"
 
     def _describe_file(self, module: str) -> str:
-        """Note the version of the package of a module; return the hash of its file where it is the user's own."""
+        """Note the version of the package of a module.
+
+        Return the hash of its file where it is the user's own.
+        """
         library = origins.find_library(module)
         if library is not None:
             self._note_version(library)
@@ -311,7 +324,9 @@ class _Reader:
             self.parts[f"bases of {name}"] = ", ".join(bases)
             for attribute, value in sorted(vars(kind).items()):
                 special = attribute.startswith("__") and attribute.endswith("__")
-                skipped = attribute in _CLASS_MACHINERY or (special and not isinstance(value, _METHODS))
+                skipped = attribute in _CLASS_MACHINERY or (
+                    special and not isinstance(value, _METHODS)
+                )
                 if not skipped and not isinstance(value, _SLOTS):
                     self.read(f"{name}.{attribute}", value)
         return name
@@ -353,7 +368,10 @@ class _Reader:
         return self._read_reduced(place, item, text)
 
     def _read_reduced(self, place: str, item: Any, text: str) -> str:
-        """Read what an object of a package gives to be pickled: content that its attributes do not show."""
+        """Read what an object of a package gives to be pickled.
+
+        Content that its attributes do not show.
+        """
         try:
             content = read_content(item)
         except Exception:

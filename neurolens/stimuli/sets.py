@@ -30,9 +30,9 @@ class StimulusSet:
 
     Notes
     -----
-    Make one with `load_stimuli`, which looks at every file once. What is in a file is read with its batch, and
-    not kept: a file that is damaged in a way that `load_stimuli` does not see, or afterwards, is an `InputError`
-    then.
+    Make one with `load_stimuli`, which looks at every file once. What is in a file is read with its
+    batch, and not kept: a file that is damaged in a way that `load_stimuli` does not see, or
+    afterwards, is an `InputError` then.
     """
 
     def __init__(
@@ -44,15 +44,23 @@ class StimulusSet:
     ) -> None:
         self.ids = tuple(str(i) for i in ids)
         if len(self.ids) != len(items):
-            raise InputError(f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus")
+            raise InputError(
+                f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus"
+            )
         if not self.ids:
             raise InputError("the stimulus set is empty; pass at least one stimulus")
         check_unique(self.ids, "stimulus ids")
         self.transform = transform
         self._items = items
-        self.metadata = pd.DataFrame(index=pd.Index(self.ids, name="stimulus")) if metadata is None else metadata
+        self.metadata = (
+            pd.DataFrame(index=pd.Index(self.ids, name="stimulus"))
+            if metadata is None
+            else metadata
+        )
         if list(self.metadata.index) != list(self.ids):
-            raise InputError("metadata must have one row per stimulus, indexed by stimulus id in the same order")
+            raise InputError(
+                "metadata must have one row per stimulus, indexed by stimulus id in the same order"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -74,7 +82,9 @@ class StimulusSet:
         if unknown:
             raise suggest_name(str(unknown[0]), self.ids, "stimulus")
         rows = [position[i] for i in ids]
-        return StimulusSet([self._items[r] for r in rows], list(ids), self.transform, self.metadata.iloc[rows])
+        return StimulusSet(
+            [self._items[r] for r in rows], list(ids), self.transform, self.metadata.iloc[rows]
+        )
 
     def use_transform(self, transform: Callable[[Any], torch.Tensor] | None) -> "StimulusSet":
         """Return the same stimuli with another preprocessing."""
@@ -105,12 +115,16 @@ class StimulusSet:
         if len(shapes) > 1:
             raise InputError(
                 f"stimuli of one set must have one shape, got {sorted(shapes)} "
-                f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize them."
+                f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to "
+                f"resize them."
             )
         return torch.stack(tensors)
 
     def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-        """Yield (ids, tensor of shape (batch, ...)) in order; batches and errors as of `split_rows` and `read_rows`."""
+        """Yield (ids, tensor of shape (batch, ...)) in order.
+
+        Batches and errors as of `split_rows` and `read_rows`.
+        """
         for rows in self.split_rows(batch_size):
             yield self.ids[rows[0] : rows[-1] + 1], self.read_rows(rows)
 
@@ -121,7 +135,9 @@ class StimulusSet:
 
     def hash_content(self) -> str:
         """Return the sha256 of ids, raw content and preprocessing, as hex."""
-        return hashlib.sha256(f"{self.hash_items()}\n{self.preprocessing.text}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{self.hash_items()}\n{self.preprocessing.text}".encode()
+        ).hexdigest()
 
     def hash_items(self) -> str:
         """Return the sha256 of ids and raw content, as hex."""
@@ -143,7 +159,9 @@ class StimulusSet:
             item = Image.fromarray(np.asarray(item))
         tensor = torch.as_tensor(np.array(item)) if self.transform is None else self.transform(item)
         if not isinstance(tensor, torch.Tensor):
-            raise InputError(f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}")
+            raise InputError(
+                f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}"
+            )
         return tensor
 
 
@@ -159,14 +177,15 @@ def load_stimuli(
     Parameters
     ----------
     source : path, sequence of paths, array or tensor
-        A folder of images (read in sorted order of their names), image files, or an array with stimuli along its
-        first axis. Arrays of type uint8 and shape (n, height, width, 3) are pictures; other arrays go to
-        the model as they are, float64 and bfloat16 as float32.
+        A folder of images (read in sorted order of their names), image files, or an array with
+        stimuli along its first axis. Arrays of type uint8 and shape (n, height, width, 3) are
+        pictures; other arrays go to the model as they are, float64 and bfloat16 as float32.
     ids : sequence of str, optional
         Default: file names without suffix; ``stim000``, ``stim001`` ... for arrays.
     transform : callable, None or "auto"
-        Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for pictures,
-        nothing for other arrays. Pass the one your model was trained with, e.g. ``weights.transforms()``.
+        Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for
+        pictures, nothing for other arrays. Pass the one your model was trained with, e.g.
+        ``weights.transforms()``.
     metadata : DataFrame, optional
         One row per stimulus, indexed by id; rows are put into the stimuli's order by id.
 
@@ -177,9 +196,10 @@ def load_stimuli(
     Raises
     ------
     InputError
-        When the source does not exist, is empty, or holds a broken image: every file is opened here. A PNG, JPEG or
-        GIF that was cut short is found; other damage inside a picture (and any in formats such as WebP or TIFF)
-        only when the picture is read, which may be late in a long run.
+        When the source does not exist, is empty, or holds a broken image: every file is opened
+        here. A PNG, JPEG or GIF that was cut short is found; other damage inside a picture (and any
+        in formats such as WebP or TIFF) only when the picture is read, which may be late in a long
+        run.
     LabelError
         When ids repeat.
 
@@ -200,7 +220,9 @@ def load_stimuli(
     else:
         items = list(source)
         if items and isinstance(items[0], (np.ndarray, torch.Tensor)):
-            raise InputError("a list of arrays was passed; stack them into one with numpy.stack or torch.stack")
+            raise InputError(
+                "a list of arrays was passed; stack them into one with numpy.stack or torch.stack"
+            )
         items = [Path(p) for p in items]
         missing = [str(p) for p in items if not p.is_file()]
         if missing:
@@ -210,7 +232,9 @@ def load_stimuli(
         for path in items:
             open_image(path, verify_only=True)
     if ids is None:
-        ids = [path.stem for path in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+        ids = (
+            [path.stem for path in items] if files else [f"stim{i:03d}" for i in range(len(items))]
+        )
     chosen: Any = transform
     if transform == "auto":
         chosen = ImageTransform() if files or (len(items) > 0 and is_picture(items[0])) else None
@@ -218,7 +242,10 @@ def load_stimuli(
         names = [str(i) for i in ids]
         unknown = [i for i in names if i not in metadata.index]
         if unknown or len(metadata) != len(names):
-            raise InputError(f"metadata needs exactly one row per stimulus id; without a row: {list_names(unknown)}")
+            raise InputError(
+                "metadata needs exactly one row per stimulus id; without a row: "
+                f"{list_names(unknown)}"
+            )
         metadata = metadata.loc[names]
     return StimulusSet(items, ids, chosen, metadata)
 
@@ -228,10 +255,18 @@ def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.n
         source = source.detach().cpu()
         source = source.float().numpy() if source.dtype == torch.bfloat16 else source.numpy()
     if source.ndim < 2:
-        raise InputError(f"an array of stimuli needs them along its first axis, got shape {source.shape}")
-    if source.dtype == np.uint8 and source.ndim > 2 and source.shape[-1] != 3 and transform == "auto":
         raise InputError(
-            f"uint8 arrays are read as pictures of shape (n, height, width, 3), got {source.shape}. Move the axes, or "
+            f"an array of stimuli needs them along its first axis, got shape {source.shape}"
+        )
+    if (
+        source.dtype == np.uint8
+        and source.ndim > 2
+        and source.shape[-1] != 3
+        and transform == "auto"
+    ):
+        raise InputError(
+            "uint8 arrays are read as pictures of shape (n, height, width, 3), got "
+            f"{source.shape}. Move the axes, or "
             "pass transform=None to give the numbers to the model as they are."
         )
     return list(source.astype(np.float32) if source.dtype == np.float64 else source)

@@ -1,11 +1,10 @@
 """Pictures of what was found.
 
-``layout`` decides what is visible, ``columns`` where it stands, ``annotation`` what scores say about it; ``cards``
-and ``dot`` write it for Graphviz, ``engines`` runs Graphviz; ``plots`` draws profiles and RDMs; ``style`` holds
-colours, fonts and number formats for all of them.
+``graph``  the annotated graph; ``plots`` the figures; ``annotation`` what scores say about ops and
+regions; ``style`` colours, fonts and number formats.
 """
 
-from neurolens.view.dot import Drawing, draw_graph
-from neurolens.view.plots import plot_profile, plot_rdms
+from neurolens.view.graph.dot import Drawing, draw_graph
+from neurolens.view.plots.profile import plot_profile, plot_rdms
 
 __all__ = ["Drawing", "draw_graph", "plot_profile", "plot_rdms"]

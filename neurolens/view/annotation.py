@@ -1,4 +1,7 @@
-"""What a table of scores says about each op: its share of the ceiling, and which regions it fits best."""
+"""What a table of scores says about each op: its share of the ceiling.
+
+And which regions it fits best.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +31,13 @@ class Annotation:
     ceiling_lower, ceiling_upper : array
         NaN for a region without a noise ceiling.
     scale : array
-        What a full colour stands for: the lower ceiling, or for all regions without one their common maximum.
+        What a full colour stands for: the lower ceiling, or for all regions without one their
+        common maximum.
     attrs : dict
         How the scores were made, as the Dataset of scores says it.
     best, ties : dict of op name to tuple of int
-        The regions (by position) whose best op this is, or whose best op cannot be told apart from it.
+        The regions (by position) whose best op this is, or whose best op cannot be told apart from
+        it.
     """
 
     regions: tuple[str, ...]
@@ -70,21 +75,29 @@ class Annotation:
         return self.get_means(op) / self.scale
 
 
-def annotate_ops(scores: xr.Dataset, *, ops: Sequence[str] | None = None, best: xr.Dataset | None = None) -> Annotation:
+def annotate_ops(
+    scores: xr.Dataset, *, ops: Sequence[str] | None = None, best: xr.Dataset | None = None
+) -> Annotation:
     """Read a scores Dataset, and the best ops if given, into an ``Annotation``.
 
-    ``scores`` has ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region), and perhaps
-    ``mean_ci_low`` and ``mean_ci_high`` (op, region); ``best`` has ``best_op`` (region) and ``indistinguishable``
-    (region, op). Raises InputError when ``scores`` lacks a variable, and LabelError when regions differ or an op is
-    none of ``ops``, those of the graph.
+    ``scores`` has ``score_mean`` (op, region), ``ceiling_lower`` and ``ceiling_upper`` (region),
+    and perhaps ``mean_ci_low`` and ``mean_ci_high`` (op, region); ``best`` has ``best_op`` (region)
+    and ``indistinguishable`` (region, op). Raises InputError when ``scores`` lacks a variable, and
+    LabelError when regions differ or an op is none of ``ops``, those of the graph.
     """
     check_scores(scores)
-    names, regions = ([str(name) for name in get_ids(scores["score_mean"], dim, "scores")] for dim in (OP, REGION))
+    names, regions = (
+        [str(name) for name in get_ids(scores["score_mean"], dim, "scores")] for dim in (OP, REGION)
+    )
     if ops is not None:
         _check_ops(names, ops, "scores")
 
     def read(key: str) -> dict[str, np.ndarray]:
-        values = scores.get(key, scores["score_mean"] * np.nan).transpose(OP, REGION).values.astype(float)
+        values = (
+            scores.get(key, scores["score_mean"] * np.nan)
+            .transpose(OP, REGION)
+            .values.astype(float)
+        )
         return dict(zip(names, values, strict=True))
 
     means = read("score_mean")
@@ -108,7 +121,8 @@ def check_scores(scores: xr.Dataset, name: str = "scores") -> None:
     lacking = [key for key in NEEDED if key not in getattr(scores, "data_vars", {})]
     if lacking:
         raise InputError(
-            f"{name} must be a Dataset with {', '.join(NEEDED)}, but {', '.join(lacking)} is missing "
+            f"{name} must be a Dataset with {', '.join(NEEDED)}, but {', '.join(lacking)} is "
+            f"missing "
             f"from this {type(scores).__name__}. Pass what compare_rdms or fit_encoding returned."
         )
 
@@ -134,7 +148,8 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
     strange = [name for name in names if name not in known]
     if strange:
         raise LabelError(
-            f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the model that "
+            f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the "
+            f"model that "
             f"was scored, or drop them with {what}.sel(op=[op.name for op in trace.graph])."
         )
 
@@ -149,7 +164,9 @@ def _read_best(best: xr.Dataset, names: list[str], regions: list[str]) -> tuple[
     best = align_stimuli(best, regions, name="best", other="scores", dims=[REGION])
     chosen = [str(name) for name in best["best_op"].values]
     _check_ops([name for name in chosen if name], names, "best")
-    best_of = {name: tuple(i for i, other in enumerate(chosen) if other == name) for name in chosen if name}
+    best_of = {
+        name: tuple(i for i, other in enumerate(chosen) if other == name) for name in chosen if name
+    }
     tied = best["indistinguishable"].transpose(OP, REGION).astype(bool)
     ties = {
         name: tuple(i for i in np.flatnonzero(row).tolist() if chosen[i] != name)

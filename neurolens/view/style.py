@@ -11,15 +11,20 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgba_array
 from matplotlib.font_manager import fontManager
 
-INK, MUTED, FAINT = "#1B2430", "#5B6675", "#98A2B0"
-CARD, CARD_LINE, EMPTY = "#FFFFFF", "#B8C0CB", "#EDF0F4"
-EDGE, SHORTCUT = "#6B7685", "#A3ADBA"
+INK = "#1B2430"
+MUTED = "#5B6675"
+FAINT = "#98A2B0"
+CARD = "#FFFFFF"
+CARD_LINE = "#B8C0CB"
+EMPTY = "#EDF0F4"
+EDGE = "#6B7685"
+SHORTCUT = "#A3ADBA"
 CEILING = "#DDE1E6"
 CLUSTER_FILLS = ("#F5F7FA", "#ECEFF4", "#E3E8EF")
 CLUSTER_LINES = ("#DCE1E8", "#CFD6DF", "#C2CAD5")
 
-# Evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays monotone for the three
-# anomalies of colour vision.
+# Evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays monotone for the
+# three anomalies of colour vision.
 RAMP = (
     "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0", "#369DA6",
     "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099", "#511C83",
@@ -59,7 +64,10 @@ RC: dict[Any, Any] = {
 
 
 def apply_style() -> AbstractContextManager[None]:
-    """Return a context in which Matplotlib draws in this project's style; nothing global changes."""
+    """Return a context in which Matplotlib draws in this project's style.
+
+    Nothing global changes.
+    """
     installed = {entry.name for entry in fontManager.ttflist}
     family = next((name for name in PLOT_FONTS if name in installed), PLOT_FONTS[-1])
     return matplotlib.rc_context(RC | {"font.family": family})
@@ -77,7 +85,10 @@ def pick_color(share: float) -> str:
 
 
 def pick_text_color(fill: str) -> str:
-    """Return black or white, whichever reads better on ``fill``; at least 4.5:1 all along the ramp."""
+    """Return black or white, whichever reads better on ``fill``.
+
+    At least 4.5:1 all along the ramp.
+    """
     return max(("#000000", "#FFFFFF"), key=lambda text: measure_contrast(text, fill))
 
 
@@ -88,7 +99,10 @@ def measure_contrast(one: str, other: str) -> float:
 
 
 def assign_region_colors(regions: Iterable[str]) -> dict[str, str]:
-    """Return one colour per region: V1, V2, V4 and IT keep theirs, the others take turns in a fixed list."""
+    """Return one colour per region: V1, V2, V4 and IT keep theirs.
+
+    The others take turns in a fixed list.
+    """
     names = list(dict.fromkeys(regions))
     kept = {KNOWN_REGIONS[name] for name in names if name in KNOWN_REGIONS}
     spare = cycle(color for color in (*OTHER_REGIONS, *KNOWN_REGIONS.values()) if color not in kept)
@@ -135,7 +149,10 @@ def format_shape(shape: Sequence[int]) -> str:
 
 
 def shorten_text(text: str, limit: int) -> str:
-    """Cut ``text`` in its middle to at most ``limit`` characters; both ends of a name tell it apart."""
+    """Cut ``text`` in its middle to at most ``limit`` characters.
+
+    Both ends of a name tell it apart.
+    """
     if len(text) <= limit:
         return text
     tail = (limit - 1) * 2 // 3

@@ -1,4 +1,7 @@
-"""Assemblies: every neuroid knows its op and place, and the files are those that Brain-Score reads and writes."""
+"""Assemblies: every neuroid knows its op and place.
+
+And the files are those that Brain-Score reads and writes.
+"""
 
 import h5py
 import numpy as np
@@ -28,20 +31,32 @@ class Net(nn.Module):
 @pytest.fixture
 def acts(rng):
     values = rng.standard_normal((5, 3, 2, 3)).astype(np.float32)
-    return nl.extract_activations(Net(), nl.load_stimuli(values, ids=[f"bild_ä{i}" for i in range(5)]), quiet=True)
+    return nl.extract_activations(
+        Net(), nl.load_stimuli(values, ids=[f"bild_ä{i}" for i in range(5)]), quiet=True
+    )
 
 
 def make_tree(**nodes):
     """A tree of one array per op, as extract_activations would give it."""
-    held = {name: xr.Dataset({"activation": array.assign_attrs(op=name)}) for name, array in nodes.items()}
-    tree = xr.DataTree.from_dict({"/": xr.Dataset(coords={"stimulus": np.array(["a", "b"], object)}), **held})
+    held = {
+        name: xr.Dataset({"activation": array.assign_attrs(op=name)})
+        for name, array in nodes.items()
+    }
+    tree = xr.DataTree.from_dict(
+        {"/": xr.Dataset(coords={"stimulus": np.array(["a", "b"], object)}), **held}
+    )
     tree.attrs = {"model": "M", "stimulus_hash": "f00d"}
     return tree
 
 
 def test_each_neuroid_knows_its_place():
-    maps = xr.DataArray(np.arange(24.0, dtype=np.float32).reshape(2, 2, 2, 3), dims=("stimulus", "channel", "y", "x"))
-    words = xr.DataArray(np.arange(8, dtype=np.float16).reshape(2, 2, 2), dims=("stimulus", "token", "feature"))
+    maps = xr.DataArray(
+        np.arange(24.0, dtype=np.float32).reshape(2, 2, 2, 3),
+        dims=("stimulus", "channel", "y", "x"),
+    )
+    words = xr.DataArray(
+        np.arange(8, dtype=np.float16).reshape(2, 2, 2), dims=("stimulus", "token", "feature")
+    )
     made = to_assembly(make_tree(conv=maps, text=words), model="net")
     np.testing.assert_array_equal(made[0], [*range(12), *range(4)])
     np.testing.assert_array_equal(made[1], [*range(12, 24), *range(4, 8)])
@@ -50,7 +65,9 @@ def test_each_neuroid_knows_its_place():
     assert made.attrs == {"identifier": "net", "stimulus_set_identifier": "f00d"}
     assert made.stimulus_id.values.tolist() == ["a", "b"]
     assert made.repetition.values.tolist() == [0, 0]
-    assert made.neuroid_id.values.tolist() == [f"net.conv.{i}" for i in range(12)] + [f"net.text.{i}" for i in range(4)]
+    assert made.neuroid_id.values.tolist() == [f"net.conv.{i}" for i in range(12)] + [
+        f"net.text.{i}" for i in range(4)
+    ]
     assert made.layer.values.tolist() == ["conv"] * 12 + ["text"] * 4
     assert set(made.model.values) == {"net"}
     assert made.neuroid_num.values.tolist() == [*range(12), *range(4)]
@@ -65,10 +82,16 @@ def test_each_neuroid_knows_its_place():
 
 def test_values_are_those_of_the_ops(acts):
     made = to_assembly(acts)
-    arrays = {node["activation"].attrs["op"]: node["activation"] for node in acts.subtree if node.data_vars}
+    arrays = {
+        node["activation"].attrs["op"]: node["activation"]
+        for node in acts.subtree
+        if node.data_vars
+    }
     assert list(dict.fromkeys(made.layer.values)) == list(arrays)
     for name, array in arrays.items():
-        np.testing.assert_array_equal(made[:, made.layer.values == name], array.values.reshape(5, -1))
+        np.testing.assert_array_equal(
+            made[:, made.layer.values == name], array.values.reshape(5, -1)
+        )
     assert made.attrs["identifier"] == "Net"
     assert made.attrs["stimulus_set_identifier"] == acts.attrs["stimulus_hash"]
     assert {"channel_temporal", "dim_1"}.isdisjoint(made.coords)
@@ -81,7 +104,9 @@ def test_an_axis_renamed_beside_a_branch_is_the_same_axis():
 
 def test_one_number_per_stimulus_and_frames():
     one = xr.DataArray(np.ones(2, np.float64), dims="stimulus")
-    film = xr.DataArray(np.zeros((2, 1, 2, 1, 1), np.float32), dims=("stimulus", "channel", "frame", "y", "x"))
+    film = xr.DataArray(
+        np.zeros((2, 1, 2, 1, 1), np.float32), dims=("stimulus", "channel", "frame", "y", "x")
+    )
     made = to_assembly(make_tree(mean=one, film=film))
     assert made.dtype == np.float64
     assert made.channel_temporal.values.tolist() == [-1, 0, 1]
@@ -106,7 +131,8 @@ def test_a_store_gives_the_same_assembly(acts, rng, tmp_path):
 
 def test_what_cannot_be_an_assembly_is_refused(acts, monkeypatch):
     with pytest.raises(
-        InputError, match=r"must be the DataTree of .*, got Dataset. Type to_assembly\(open_activations"
+        InputError,
+        match=r"must be the DataTree of .*, got Dataset. Type to_assembly\(open_activations",
     ):
         to_assembly(xr.Dataset())
     with pytest.raises(InputError, match="must be the DataTree of extract_activations"):
@@ -135,7 +161,11 @@ def test_files_are_laid_out_as_brainio_does(acts, tmp_path):
     made = to_assembly(acts)
     write_assembly(made, tmp_path / "a.nc")
     with h5py.File(tmp_path / "a.nc") as file:
-        bare = {name for name, held in file.items() if b"not a netCDF variable" in held.attrs.get("NAME", b"")}
+        bare = {
+            name
+            for name, held in file.items()
+            if b"not a netCDF variable" in held.attrs.get("NAME", b"")
+        }
         assert bare == {"presentation", "neuroid"}
         assert set(file) - bare == {"data", *made.coords}
         assert file["data"].shape == made.shape
@@ -146,7 +176,9 @@ def test_files_are_laid_out_as_brainio_does(acts, tmp_path):
 
 def test_an_assembly_of_brain_score_is_written_without_its_multiindex(acts, tmp_path):
     made = to_assembly(acts)
-    indexed = made.set_index(neuroid=["neuroid_id", "layer"], presentation=["stimulus_id", "repetition"])
+    indexed = made.set_index(
+        neuroid=["neuroid_id", "layer"], presentation=["stimulus_id", "repetition"]
+    )
     write_assembly(indexed, tmp_path / "a.nc")
     xr.testing.assert_identical(read_assembly(tmp_path / "a.nc"), made)
 
@@ -161,9 +193,9 @@ def test_older_files_with_time_bins_are_read(tmp_path):
             "time_bin_start": ("time_bin", [70]),
         },
     )
-    old.to_dataset(name="__xarray_dataarray_variable__").assign_attrs(identifier="dicarlo.Test").to_netcdf(
-        tmp_path / "old.nc", engine="h5netcdf"
-    )
+    old.to_dataset(name="__xarray_dataarray_variable__").assign_attrs(
+        identifier="dicarlo.Test"
+    ).to_netcdf(tmp_path / "old.nc", engine="h5netcdf")
     read = read_assembly(tmp_path / "old.nc")
     assert read.dims == ("presentation", "neuroid", "time_bin")
     assert read.stimulus_id.values.tolist() == ["b", "a"]
@@ -181,14 +213,22 @@ def test_an_assembly_serves_as_responses(acts):
 
 def test_what_brain_score_would_refuse_is_not_written(acts, tmp_path):
     made = to_assembly(acts, ops="conv/conv2d")
-    with pytest.raises(LabelError, match="must have the coordinate 'neuroid_id' on 'neuroid', got 'stimulus_id'"):
+    with pytest.raises(
+        LabelError, match="must have the coordinate 'neuroid_id' on 'neuroid', got 'stimulus_id'"
+    ):
         write_assembly(made.drop_vars("neuroid_id"), tmp_path / "a.nc")
-    with pytest.raises(LabelError, match=r"no coordinate named as its dimension 'neuroid'. Type assembly.drop_vars"):
+    with pytest.raises(
+        LabelError, match=r"no coordinate named as its dimension 'neuroid'. Type assembly.drop_vars"
+    ):
         write_assembly(made.assign_coords(neuroid=made.neuroid_num.values), tmp_path / "a.nc")
-    with pytest.raises(LabelError, match=r"assembly must have dimensions \('presentation', 'neuroid'\), got"):
+    with pytest.raises(
+        LabelError, match=r"assembly must have dimensions \('presentation', 'neuroid'\), got"
+    ):
         write_assembly(made.rename(presentation="stimulus"), tmp_path / "a.nc")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(DataError, match=r"none/a.nc' cannot be written: .*Give a path you may write to"):
+    with pytest.raises(
+        DataError, match=r"none/a.nc' cannot be written: .*Give a path you may write to"
+    ):
         write_assembly(made, tmp_path / "none" / "a.nc")
 
 

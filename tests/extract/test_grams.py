@@ -9,15 +9,23 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.axes import find_layouts
-from neurolens.extract.gram_plan import plan_groups
-from neurolens.extract.plan import read_bytes
-from neurolens.extract.products import EXACT_STIMULI, Sketch, add_products, find_sketch_error, mirror_triangle
+from neurolens.extract.stream.axes import find_layouts
+from neurolens.extract.stream.grams.plan import plan_groups
+from neurolens.extract.stream.grams.products import (
+    EXACT_STIMULI,
+    Sketch,
+    add_products,
+    find_sketch_error,
+    mirror_triangle,
+)
+from neurolens.extract.stream.plan import read_bytes
 
 
 @pytest.fixture
 def images(rng):
-    return nl.load_stimuli(rng.standard_normal((7, 3, 32, 32)).astype(np.float32), ids=list("abcdefg"))
+    return nl.load_stimuli(
+        rng.standard_normal((7, 3, 32, 32)).astype(np.float32), ids=list("abcdefg")
+    )
 
 
 @pytest.fixture
@@ -44,7 +52,9 @@ def test_grams_equal_the_slow_way_and_do_not_depend_on_the_budget(resnet, images
 
 def test_grams_of_in_place_ops_are_their_own(resnet, images):
     grams = nl.extract_grams(resnet, images, ops="layer1.0*", quiet=True)
-    before, after = (grams.gram.sel(op=n) for n in ("layer1.0.bn1/batch_norm", "layer1.0.relu/relu"))
+    before, after = (
+        grams.gram.sel(op=n) for n in ("layer1.0.bn1/batch_norm", "layer1.0.relu/relu")
+    )
     assert not np.allclose(before, after)
 
 
@@ -69,11 +79,16 @@ def test_groups_are_in_order_and_within_the_budget(resnet, images):
 
 
 def test_a_budget_below_the_grams_themselves_is_refused(resnet, images):
-    with pytest.raises(InputError, match=r"memory=1000 bytes is too little: the Grams of \d+ ops over 7 stimuli take"):
+    with pytest.raises(
+        InputError,
+        match=r"memory=1000 bytes is too little: the Grams of \d+ ops over 7 stimuli take",
+    ):
         nl.extract_grams(resnet, images, memory=1000, quiet=True)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("4GiB", 4 * 2**30), ("500 MB", 5 * 10**8), ("1.5KiB", 1536), (7, 7)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("4GiB", 4 * 2**30), ("500 MB", 5 * 10**8), ("1.5KiB", 1536), (7, 7)]
+)
 def test_sizes_are_read(text, expected):
     assert read_bytes(text) == expected
 
@@ -91,7 +106,9 @@ def test_values_that_are_not_finite_are_named(rng):
 
     x = np.ones((4, 3), np.float32)
     x[2, 0] = 0
-    with pytest.raises(InputError, match=r"'/log' has values that are not finite for 1 stimuli, first 'stim002'"):
+    with pytest.raises(
+        InputError, match=r"'/log' has values that are not finite for 1 stimuli, first 'stim002'"
+    ):
         nl.extract_grams(Logs(), nl.load_stimuli(x), ops="/log", quiet=True)
 
 
@@ -132,7 +149,9 @@ def test_ops_without_finite_or_real_values_are_left_out_with_the_reason(rng):
         def forward(self, x):
             return x.masked_fill(x > 0, -torch.inf).softmax(-1) + torch.fft.fft(x).abs()
 
-    grams = nl.extract_grams(Odd(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
+    grams = nl.extract_grams(
+        Odd(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True
+    )
     assert list(grams.op.values) == ["/gt", "/softmax", "/abs", "/add"]
     reasons = " ".join(grams.attrs["skipped_ops"])
     assert "/masked_fill: has values that are not finite" in reasons
@@ -144,7 +163,9 @@ def test_a_dead_op_gives_nan_and_a_warning_that_names_it(rng):
         def forward(self, x):
             return (x * 0).relu() + x
 
-    grams = nl.extract_grams(Dead(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True)
+    grams = nl.extract_grams(
+        Dead(), nl.load_stimuli(rng.standard_normal((5, 8)).astype(np.float32)), quiet=True
+    )
     with pytest.warns(RuntimeWarning, match="op '/mul': stimuli 'stim000'"):
         rdms = nl.compute_rdms(grams)
     assert rdms.sel(op="/add").notnull().all()
@@ -163,13 +184,20 @@ def test_the_budget_does_not_change_a_bit_of_the_result(rng):
 
 
 def test_sketches_keep_grams_within_their_stated_error(rng):
-    rows = torch.as_tensor(rng.standard_normal((40, 3000)) * rng.exponential(size=3000), dtype=torch.float32) + 5
+    rows = (
+        torch.as_tensor(
+            rng.standard_normal((40, 3000)) * rng.exponential(size=3000), dtype=torch.float32
+        )
+        + 5
+    )
     exact = (rows - rows.mean(1, keepdim=True)).double()
     norms = exact.norm(dim=1)
     errors = []
     for seed in range(20):
         made = Sketch(3000, 256, torch.device("cpu"), seed).reduce(rows).double()
-        errors.append(((made @ made.T - exact @ exact.T) / torch.outer(norms, norms)).triu(1).flatten())
+        errors.append(
+            ((made @ made.T - exact @ exact.T) / torch.outer(norms, norms)).triu(1).flatten()
+        )
     spread = torch.cat(errors)
     spread = spread[spread != 0]
     assert 0.5 * find_sketch_error(256) < spread.std() < find_sketch_error(256)

@@ -40,17 +40,26 @@ def test_the_order_of_best_does_not_matter(scores, best):
 
 
 def test_best_of_other_regions_is_refused(scores, best):
-    with pytest.raises(LabelError, match="best and scores must hold the same 4 .* 'region'. Missing from best: 'V4'"):
+    with pytest.raises(
+        LabelError,
+        match="best and scores must hold the same 4 .* 'region'. Missing from best: 'V4'",
+    ):
         annotate_ops(scores, best=best.drop_sel(region="V4"))
-    with pytest.raises(LabelError, match="best and scores must hold the same 3 .* 'region'.*only in best: 'V4'"):
+    with pytest.raises(
+        LabelError, match="best and scores must hold the same 3 .* 'region'.*only in best: 'V4'"
+    ):
         annotate_ops(scores.drop_sel(region="V4"), best=best)
-    with pytest.raises(LabelError, match="the 'region' labels of best must be unique, but these repeat: 'V1'"):
+    with pytest.raises(
+        LabelError, match="the 'region' labels of best must be unique, but these repeat: 'V1'"
+    ):
         annotate_ops(scores, best=xr.concat([best, best.sel(region=["V1"])], "region"))
 
 
 def test_best_of_other_ops_is_refused(scores, best):
     best["best_op"] = ("region", ["nope/relu", *best.best_op.values[1:]])
-    with pytest.raises(LabelError, match="best must name ops of this graph, but it has no 'nope/relu'"):
+    with pytest.raises(
+        LabelError, match="best must name ops of this graph, but it has no 'nope/relu'"
+    ):
         annotate_ops(scores, best=best)
 
 

@@ -1,0 +1,102 @@
+"""Two models, or a model and a brain, op by op."""
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.alignment.grams import _score_grams, warn_undefined
+from neurolens.compare.alignment.measures import ALIGNMENTS
+from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
+from neurolens.errors import InputError
+from neurolens.labels import OP, align_stimuli, suggest_name
+
+
+def compare_models(
+    a: xr.Dataset | xr.DataArray, b: xr.Dataset | xr.DataArray, *, comparator: str = "cka-unbiased"
+) -> xr.DataArray:
+    """Similarity of every op of one model to every op of another, or of the same.
+
+    From Grams K, L, centred: ``cka`` = <K, L> / (|K| |L|), which drifts to 1 as features outnumber
+    stimuli; ``cka-unbiased`` from unbiased HSIC, which does not and may be negative; ``procrustes``
+    = nuclear norm of X'Y over
+    |X| |Y| = 1 - d^2 / 2 for the distance d after the best rotation; ``linear-predictivity`` = R^2 of b from a by ridge
+    over left-out stimuli, not symmetric, may be negative; ``cca``, ``svcca``, ``pwcca`` = mean
+    canonical correlation.
+
+    Parameters
+    ----------
+    a, b : Dataset or DataArray
+        Both Grams, as ``extract_grams`` or ``compute_grams`` returns, or both RDMs (op, stimulus,
+        stimulus_2), of the same stimuli by id, in any order.
+    comparator : str
+        For Grams a key of ``ALIGNMENTS``, for RDMs of ``COMPARATORS``.
+
+    Returns
+    -------
+    DataArray (op, op_2)
+        Named "score": op of ``a`` against op_2 of ``b``. NaN, with a warning, where a
+        representation does not vary.
+
+    Raises
+    ------
+    InputError
+        One side holds Grams and the other RDMs; there are fewer than 4 stimuli (3 for RDMs);
+        numbers are not finite.
+    LabelError
+        Stimuli differ or repeat.
+    UnknownNameError
+        The comparator is not of the table that fits the input; the message says which table that
+        is.
+
+    Notes
+    -----
+    CCA is 1 whenever features are as many as stimuli less 1, whatever they hold: read it only with
+    many more stimuli than features. SVCCA keeps the components with 99 % of the variance and shares
+    the trouble if those are many. PWCCA as published weighs by sums of absolute loadings, which a
+    Gram does not know; here the weights are variances, which makes it asymmetric too. The penalty
+    of linear-predictivity is the best of 25, one for all features: a slightly hopeful number. Time
+    O(ops n^3 + pairs n^2) for the CKAs, O(pairs n^3) for the others.
+
+    References
+    ----------
+    Kornblith et al. (2019) ICML, eqs. 3-6, and Song et al. (2012) JMLR 13:1393, eq. 5, on CKA;
+    Williams et al. (2021) NeurIPS on Procrustes; Raghu et al. (2017) and Morcos et al. (2018)
+    NeurIPS on SVCCA and PWCCA. Checked against scipy's ``orthogonal_procrustes``, scikit-learn's
+    ``Ridge`` and loops.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> x = xr.DataArray(np.random.default_rng(0).normal(size=(5, 3)), dims=("stimulus", "neuroid"),
+    ...                  coords={"stimulus": list("abcde")})
+    >>> grams = compute_grams(x)
+    >>> compare_models(grams, grams, comparator="procrustes").round(3).values.tolist()
+    [[1.0]]
+    """
+    if isinstance(a, xr.Dataset) and isinstance(b, xr.Dataset):
+        score, ops, others = _score_grams(a, b, comparator)
+    elif isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray):
+        score, ops, others = _score_rdms(a, b, comparator)
+    else:
+        raise InputError(
+            "a and b must both be Grams (Dataset) or both RDMs (DataArray), got "
+            f"{type(a).__name__} and "
+            f"{type(b).__name__}. Make RDMs of Grams with compute_rdms(grams)."
+        )
+    warn_undefined(score, ops, others)
+    coords = {OP: ops, "op_2": others}
+    return xr.DataArray(
+        score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator}
+    )
+
+
+def _score_rdms(
+    a: xr.DataArray, b: xr.DataArray, name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    if name not in COMPARATORS:
+        raise suggest_name(
+            name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams."
+        )
+    ours = take_model_pairs(a)
+    theirs = take_model_pairs(align_stimuli(b, ours.ids.tolist(), name="b", other="a"))
+    return compare_whole(ours.pairs, theirs.pairs, COMPARATORS[name]), ours.ops, theirs.ops

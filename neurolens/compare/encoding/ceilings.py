@@ -1,0 +1,214 @@
+"""How reliable responses are, per neuroid, and scores as a share of what reliability allows."""
+
+import numpy as np
+import torch
+import xarray as xr
+
+from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids, warn_user
+from neurolens.compare.inputs.responses import (
+    Responses,
+    average_repeats,
+    number_labels,
+    read_responses,
+)
+from neurolens.compare.stats.correlation import FLAT, correlate_columns
+from neurolens.labels import NEUROID, PRESENTATION, STIMULUS, TIME_BIN, list_names
+
+NO_REPEATS = (
+    "No ceiling: too few stimuli were shown more than once, so nothing can be said about noise."
+)
+
+
+def compute_split_half(
+    responses: xr.DataArray, *, n_splits: int = 100, rng: Seed = 0
+) -> xr.DataArray:
+    """Reliability of each neuroid's mean response, from random halves of the repeats, Spearman-Brown corrected.
+
+    rho = k r / (1 + (k - 1) r), r the correlation over stimuli between the means of two halves,
+    averaged over splits, and k how many times as many presentations all are as a half: 2 where all
+    numbers are even, 3 for three.
+
+    Parameters
+    ----------
+    responses : DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
+        With ``stimulus_id`` on presentation; stimuli with one presentation are left out, and of an
+        odd number of presentations one is left out at random in each split, which k makes up for.
+    n_splits : int
+        Random splits; each stimulus' presentations are split on their own.
+    rng : int or Generator
+        Seed of the splits. They belong to the stimulus ids and, within a stimulus, to
+        ``repetition`` on presentation; without it, to the order in which the presentations of that
+        stimulus stand.
+
+    Returns
+    -------
+    DataArray (neuroid) or (neuroid, time_bin)
+        Named "ceiling", in (0, 1]; it bounds r^2 of a model with the mean over all repeats, so its
+        root bounds r. NaN where the halves do not correlate (r <= 0), which a warning names, and
+        without repeats. Attributes: ``kind`` "reliability", ``n_repeats`` (the harmonic mean over
+        stimuli), ``note``.
+
+    Raises
+    ------
+    InputError, LabelError
+        As for brain responses in ``compute_rdms``; ``n_splits`` is below 1.
+
+    Notes
+    -----
+    Time O(splits presentations neuroids).
+
+    References
+    ----------
+    Spearman (1910); Brown (1910) Br. J. Psychol. 3:271-322. Checked against loops and simulated
+    noise.
+    """
+    check_whole(n_splits, "n_splits", 1, 100)
+    generator = make_generator(rng)
+    read = read_responses(responses)
+    shape = read.values.shape[1:]
+    repeats = np.bincount(read.codes)
+    # Random numbers go to stimuli in sorted order of their ids.
+    by_id = np.argsort(rank_ids(read.ids))
+    kept = by_id[repeats[by_id] > 1]
+    if len(kept) < 3:
+        return _label_ceiling(
+            np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS
+        )
+    in_turn = _order_presentations(responses)
+    rows = [in_turn[read.codes[in_turn] == k] for k in kept]
+    values = read.values.reshape(len(read.codes), -1).astype(np.float64)
+    r = np.zeros(values.shape[1])
+    for _ in range(n_splits):
+        order = [generator.permutation(row) for row in rows]
+        sides = (
+            [row[: len(row) // 2] for row in order],
+            [row[len(row) // 2 : 2 * (len(row) // 2)] for row in order],
+        )
+        halves = (
+            torch.from_numpy(np.stack([values[part].mean(axis=0) for part in side]))
+            for side in sides
+        )
+        r += np.nan_to_num(correlate_columns(*halves).numpy()) / n_splits
+    # Noise goes with the mean of 1 / n over stimuli, in halves and in the whole.
+    times = (1 / (repeats[kept] // 2)).mean() / (1 / repeats[kept]).mean()
+    half = np.where(r > 0, r, np.nan).reshape(shape)
+    rho = times * half / (1 + (times - 1) * half)
+    _warn_unreliable(
+        read, np.isnan(rho), np.ptp(read.values, axis=0) == 0, "their halves do not correlate"
+    )
+    note = f"Spearman-Brown of {n_splits} random halves over {len(kept)} stimuli with repeats."
+    return _label_ceiling(rho, responses, read, "reliability", repeats[kept], note)
+
+
+def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataArray:
+    """Signal over noise of each neuroid: NSD's noise ceiling signal-to-noise ratio.
+
+    noise^2 = mean over stimuli of the variance over their presentations (ddof 1), pooled by degrees
+    of freedom; signal^2 = max(total variance of single presentations - noise^2, 0); ncsnr = signal
+    / noise.
+
+    Parameters
+    ----------
+    responses : DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
+        With ``stimulus_id`` on presentation, z-scored per session by the caller: otherwise
+        differences between sessions count as noise where a stimulus is shown in several sessions,
+        and as signal where all of its presentations lie in one.
+    min_repeats : int
+        Stimuli with fewer presentations are left out, as NSD keeps those with all three.
+
+    Returns
+    -------
+    DataArray (neuroid) or (neuroid, time_bin)
+        Named "ceiling", 0 or more. Attributes: ``kind`` "ncsnr", ``n_repeats`` 1 (it is of single
+        presentations; ``normalize_scores`` turns it into the ceiling of any average),
+        ``inverse_repeats``, mean over stimuli of 1/n for those used. NaN with fewer than three
+        stimuli that repeat, with ``note`` saying so, and for a neuroid that is constant or without
+        any noise, with a warning.
+
+    Raises
+    ------
+    InputError, LabelError
+        As for brain responses in ``compute_rdms``.
+
+    Notes
+    -----
+    NC(n) = ncsnr^2 / (ncsnr^2 + 1/n) bounds r^2 with the mean of n presentations; where stimuli
+    have different numbers 1/n becomes the mean of 1/n_i. With unit total variance the formula is
+    that of the paper.
+
+    References
+    ----------
+    Allen et al. (2022) Nat. Neurosci. 25:116, Methods, "Noise ceiling estimation". Checked against
+    a loop and simulated signal and noise.
+    """
+    read = read_responses(responses)
+    shape = read.values.shape[1:]
+    repeats = np.bincount(read.codes)
+    kept = repeats >= max(2, min_repeats)
+    if kept.sum() < 3:
+        return _label_ceiling(np.full(shape, np.nan), responses, read, "ncsnr", repeats, NO_REPEATS)
+    used = kept[read.codes]
+    values = read.values[used].astype(np.float64)
+    (codes, _) = number_labels(read.codes[used])
+    left = values - average_repeats(values, codes)[codes]
+    noise = (left**2).sum(axis=0) / (len(codes) - kept.sum())
+    signal = np.maximum(values.var(axis=0, ddof=1) - noise, 0.0)
+    constant = np.ptp(values, axis=0) == 0
+    # What averaging leaves of noise when there is none is rounding.
+    silent = noise <= FLAT**2 * (values**2).mean(axis=0)
+    _warn_unreliable(
+        read, silent, constant, "all presentations of a stimulus are alike, as if averaged before"
+    )
+    ncsnr = np.sqrt(signal / np.where(silent, np.nan, noise))
+    note = f"{int(kept.sum())} stimuli with {max(2, min_repeats)} or more presentations."
+    ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[kept], note)
+    return ceiling.assign_attrs(n_repeats=1, inverse_repeats=float((1 / repeats[kept]).mean()))
+
+
+def _order_presentations(responses: xr.DataArray) -> np.ndarray:
+    """Return the places of the rows by ``repetition``, or as they stand where there is none."""
+    rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
+    if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
+        return np.arange(responses.sizes[rows])
+    turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
+    return np.argsort(turn, kind="stable")
+
+
+def _round(n_repeats: float | str) -> str:
+    """Return a number of repeats as it is told, which may be a sentence."""
+    return n_repeats if isinstance(n_repeats, str) else f"{n_repeats:g}"
+
+
+def _label_ceiling(
+    values: np.ndarray,
+    responses: xr.DataArray,
+    read: Responses,
+    kind: str,
+    repeats: np.ndarray,
+    note: str,
+) -> xr.DataArray:
+    """Return ``values`` (neuroid.
+
+    Time_bin) with the coordinates of the responses and what kind of ceiling they are.
+    """
+    dims = (NEUROID, TIME_BIN) if read.time else (NEUROID,)
+    coords = {name: c.variable for name, c in responses.coords.items() if set(c.dims) <= set(dims)}
+    n_repeats = float(1 / (1 / repeats).mean())
+    attrs = {"kind": kind, "n_repeats": n_repeats, "note": note}
+    return xr.DataArray(
+        values if read.time else values[:, 0], dims=dims, coords=coords, name="ceiling", attrs=attrs
+    )
+
+
+def _warn_unreliable(
+    read: Responses, bad: np.ndarray, constant: np.ndarray, otherwise: str
+) -> None:
+    """Warn once, naming the neuroids (rows of ``bad``) without a ceiling."""
+    names = read.neuroids[bad.any(axis=1)]
+    if len(names):
+        reason = "they do not vary" if constant[bad].all() else otherwise
+        warn_user(
+            f"no ceiling for {len(names)} neuroids, because {reason}: {list_names(names)}. They "
+            f"are NaN: leave them "
+            "out."
+        )

@@ -1,0 +1,198 @@
+"""Which stimuli are held out together: one fold number per stimulus.
+
+As a labelled array that any method can share.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids
+from neurolens.compare.inputs.responses import number_labels, read_presented
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import STIMULUS, align_stimuli, list_names
+
+# Of two held-out stimuli every correlation is 1 or -1.
+MIN_TEST = 3
+
+
+def split_stimuli(
+    data: xr.DataArray | xr.Dataset,
+    *,
+    n_folds: int | None = 5,
+    by: str | None = None,
+    rng: Seed = 0,
+) -> xr.DataArray:
+    """Fold of each stimulus, so that whatever belongs together is held out together.
+
+    All presentations of a stimulus are in one fold, always. With ``by`` all stimuli of a group
+    (category, run, subject) are too; where a stimulus was presented in several groups, those groups
+    are joined.
+
+    Parameters
+    ----------
+    data : DataArray or Dataset (stimulus, ...) or (presentation, ...)
+        Responses, or anything else with labels along ``stimulus``, or ``stimulus_id`` along
+        ``presentation``.
+    n_folds : int or None
+        Number of folds, 2 or more; None for one fold per group, each left out in turn (needs
+        ``by``).
+    by : str, optional
+        A coordinate along ``stimulus`` or ``presentation``, such as "category", "run" or "subject".
+    rng : int or Generator
+        Seed of the random assignment. The same stimulus ids (and groups) and the same seed give the
+        same folds, whatever the order of stimuli or presentations. Not used with ``n_folds=None``.
+
+    Returns
+    -------
+    DataArray (stimulus)
+        Named "fold": whole numbers from 0, each with about the same number of stimuli. Pass it as
+        ``cv=`` to ``fit_encoding``; set entries to -1 to keep those stimuli in training always.
+
+    Raises
+    ------
+    InputError
+        There are fewer stimuli, or fewer groups, than folds; a fold would hold fewer than 3
+        stimuli; ``rng`` is neither a whole number from 0 nor a Generator.
+    LabelError
+        There are no stimulus labels, or no coordinate ``by`` along them.
+
+    Notes
+    -----
+    Units are stimuli in sorted order of their ids, or groups in sorted order of their labels. They
+    are shuffled, then dealt, the largest first, each to the fold that holds fewest stimuli. With
+    ``n_folds=None`` folds are numbered in the order of the labels.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> ids = ["cat", "dog", "cow", "cup", "pen", "key"]
+    >>> responses = xr.DataArray(np.zeros((6, 2)), dims=("stimulus", "neuroid"),
+    ...     coords={"stimulus": ids, "category": ("stimulus", ["animal"] * 3 + ["object"] * 3)})
+    >>> split_stimuli(responses, by="category", n_folds=None).values.tolist()
+    [0, 0, 0, 1, 1, 1]
+    >>> np.bincount(split_stimuli(responses, n_folds=2)).tolist()
+    [3, 3]
+    """
+    generator = make_generator(rng)
+    presented, ids, dim = read_presented(data, "folds")
+    unit = rank_ids(ids) if by is None else _join_groups(data, by, dim, presented, len(ids))
+    sizes = np.bincount(unit)
+    what = (
+        "stimuli"
+        if by is None
+        else f"groups of stimuli by {by!r} (groups that share a stimulus count as one)"
+    )
+    if n_folds is None and by is None:
+        raise InputError(
+            "n_folds=None leaves one group out at a time, so it needs by=, the name of a "
+            "coordinate."
+        )
+    wanted = len(sizes) if n_folds is None else n_folds
+    if (
+        isinstance(wanted, bool)
+        or not isinstance(wanted, int | np.integer)
+        or not 2 <= wanted <= len(sizes)
+    ):
+        raise InputError(
+            f"cannot make {wanted!r} folds of {len(sizes)} {what}. Pass n_folds= from 2 to that "
+            f"number, or split "
+            "by something else."
+        )
+    fold = unit if n_folds is None else _deal_units(sizes, int(n_folds), generator)[unit]
+    folds = xr.DataArray(fold, dims=STIMULUS, coords={STIMULUS: ids}, name="fold")
+    check_folds(folds)
+    return folds
+
+
+def read_folds(
+    cv: int | str | xr.DataArray, data: xr.DataArray, ids: Sequence[Any], rng: Seed
+) -> np.ndarray:
+    """Return the fold (n,) of each of ``ids``, from a number of folds.
+
+    The name of a coordinate or ready folds.
+    """
+    if isinstance(cv, str):
+        cv = split_stimuli(data, n_folds=None, by=cv)
+    elif not isinstance(cv, xr.DataArray):
+        cv = split_stimuli(data, n_folds=cv, rng=rng)
+    check_folds(cv)
+    return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
+
+
+def check_folds(folds: xr.DataArray) -> None:
+    """Raise InputError unless folds are whole numbers, two or more of them.
+
+    That each hold out enough stimuli.
+    """
+    if folds.dims != (STIMULUS,) or folds.dtype.kind not in "iu":
+        raise InputError(
+            f"folds must be whole numbers (stimulus), got {folds.dtype} {tuple(folds.dims)}. Make "
+            f"them with "
+            "split_stimuli(responses, n_folds=5)."
+        )
+    numbers, counts = np.unique(folds.values[folds.values >= 0], return_counts=True)
+    small = [f"fold {k}: {c}" for k, c in zip(numbers, counts, strict=True) if c < MIN_TEST]
+    if small:
+        raise InputError(
+            f"every fold must hold out at least {MIN_TEST} stimuli, or no correlation can be "
+            f"measured in it; got "
+            f"{list_names(small)}. Use fewer folds."
+        )
+    if len(numbers) == 0 or len(folds) - counts.max() < MIN_TEST:
+        raise InputError(
+            f"every fold must leave at least {MIN_TEST} stimuli to train on, got folds "
+            f"{numbers.tolist()} with "
+            f"{counts.tolist()} of {len(folds)} stimuli. Use more folds."
+        )
+
+
+def check_inner(fold: np.ndarray) -> None:
+    """Raise InputError unless leaving out a second fold still leaves stimuli to train on."""
+    counts = np.sort(np.unique(fold[fold >= 0], return_counts=True)[1])[::-1]
+    if len(counts) < 2 or len(fold) - counts[:2].sum() < MIN_TEST:
+        raise InputError(
+            "choosing by leaving each other fold out in turn needs 3 folds or more, got "
+            f"{len(counts)}. "
+            "Pass more with cv=."
+        )
+
+
+def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Return the unit (n_stimuli,) of each stimulus: groups of ``by`` that share a stimulus are one unit.
+
+    Units are numbered in the sorted order of the first label that each has.
+    """
+    if by not in data.coords or data[by].dims != (dim,):
+        along = [str(name) for name, c in data.coords.items() if c.dims == (dim,)]
+        raise LabelError(
+            f"there is no coordinate {by!r} along '{dim}' to split by; there are "
+            f"{list_names(along)}. "
+            f"Add it with .assign_coords({by}=('{dim}', labels))."
+        )
+    groups, names = number_labels(data[by].values, repr(by))
+    size = n_stimuli + len(names)
+    links = csr_array((np.ones(len(groups)), (presented, n_stimuli + groups)), shape=(size, size))
+    n_parts, part = connected_components(links, directed=False)
+    first = np.full(n_parts, len(names))
+    np.minimum.at(first, part[n_stimuli:], rank_ids(names))
+    return np.unique(first[part[:n_stimuli]], return_inverse=True)[1]
+
+
+def _deal_units(sizes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the fold of each unit: shuffled, the largest first.
+
+    Each to the fold with the fewest stimuli.
+    """
+    order = rng.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    fold = np.empty(len(sizes), dtype=int)
+    filled = np.zeros(n_folds, dtype=int)
+    for unit in order:
+        fold[unit] = filled.argmin()
+        filled[fold[unit]] += sizes[unit]
+    return fold

@@ -1,0 +1,210 @@
+"""Distances that know the noise, from the Gram of single presentations: Mahalanobis and crossnobis.
+
+For features A (presentation, feature) with G = A A', the residuals about the mean of each stimulus
+are E = Q A, so the noise covariance enters only through G: A inv(a I + b E'E) A' = (G - G Q inv(a/b
+I + Q G Q) Q G) / a (Woodbury). No matrix of features by features is ever formed, and a Gram of
+presentations is as good as the features themselves.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.rdms.distances import METRICS, euclidean_distance
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import PRESENTATION, STIMULUS, check_name, list_names, suggest_name
+
+
+class Design(NamedTuple):
+    """Which of ``n_stimuli`` each presentation showed, ``codes`` (presentation,).
+
+    And in which run, ``runs``.
+    """
+
+    codes: np.ndarray
+    n_stimuli: int
+    runs: np.ndarray
+
+
+def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Return the matrix (stimulus.
+
+    Presentation) that averages the presentations of each stimulus; 0 where none.
+    """
+    hits = codes == np.arange(n_stimuli)[:, None]
+    return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
+
+
+def whiten_gram(
+    gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+    """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004): shrunk towards a multiple of the identity.
+
+    Residuals are of the presentations ``rows`` about each stimulus' mean over them; degrees of
+    freedom: rows - stimuli.
+    """
+    used = codes[rows]
+    n = len(rows)
+    n_stimuli = codes.max() + 1
+    dof = n - len(np.unique(used))
+    if dof < 2:
+        raise InputError(f"repeats leave {dof} degrees of freedom, and noise needs at least 2")
+    averaging = average_rows(used, n_stimuli)[used]
+    crossed = gram[:, rows] - gram[:, rows] @ averaging.T
+    residual = crossed[rows] - averaging @ crossed[rows]
+    power = np.diag(residual)
+    if power.sum() <= 1e-12 * np.trace(gram):
+        raise InputError("repeats do not differ, so there is no noise to measure")
+    size = (residual**2).sum() / n**2
+    variance = power.sum() / (n * n_features)
+    off = size - n_features * variance**2
+    error = ((power**2).mean() - size) / n
+    shrinkage = min(1.0, error / off) if off > 0 else 1.0
+    if shrinkage <= 1e-12:
+        raise InputError("repeats are too few to shrink their covariance")
+    ridge = shrinkage * variance * n / dof
+    if shrinkage == 1:
+        return gram / ridge
+    inner = residual + np.eye(n) * (ridge * dof / (1 - shrinkage))
+    return (gram - crossed @ np.linalg.solve(inner, crossed.T)) / ridge
+
+
+class Noise(NamedTuple):
+    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether crossnobis does so for each run anew.
+
+    ``per_run`` measures the noise about the means of the other runs. For normal noise that is
+    independent of those means and of the run itself, so nothing of the noise is left in the
+    distance.
+    """
+
+    whiten: Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
+    per_run: bool
+
+
+def mahalanobis_distance(
+    gram: np.ndarray, n_features: int, design: Design, noise: Noise
+) -> np.ndarray:
+    """Return the SQUARED distance of stimulus means per feature, from a Gram of presentations."""
+    mean = average_rows(design.codes, design.n_stimuli)
+    whitened = noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
+    return euclidean_distance(mean @ whitened @ mean.T, np.zeros(design.n_stimuli), n_features, 0.0)
+
+
+def crossnobis_distance(
+    gram: np.ndarray, n_features: int, design: Design, noise: Noise
+) -> np.ndarray:
+    """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature, x from that run and y from all others.
+
+    NaN for a pair that no run has together with another run; 0 is expected where two stimuli do not
+    differ.
+    """
+    total, folds = np.zeros((2, design.n_stimuli, design.n_stimuli))
+    whitened = (
+        gram
+        if noise.per_run
+        else noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
+    )
+    for run in np.unique(design.runs):
+        here = design.runs == run
+        if noise.per_run:
+            whitened = noise.whiten(gram, n_features, design.codes, np.flatnonzero(~here))
+        test, train = np.zeros((2, design.n_stimuli, len(gram)))
+        test[:, here] = average_rows(design.codes[here], design.n_stimuli)
+        train[:, ~here] = average_rows(design.codes[~here], design.n_stimuli)
+        shared = test.any(axis=1) & train.any(axis=1)
+        both = np.outer(shared, shared)
+        inner = test @ whitened @ train.T
+        total += np.where(both, np.add.outer(np.diag(inner), np.diag(inner)) - inner - inner.T, 0.0)
+        folds += both
+    distance = (total + total.T) / 2 / np.where(folds > 0, folds, np.nan) / n_features
+    np.fill_diagonal(distance, 0.0)
+    return distance
+
+
+NOISES: dict[str, Noise] = {
+    "ledoit-wolf": Noise(whiten_gram, per_run=False),
+    "ledoit-wolf-per-run": Noise(whiten_gram, per_run=True),
+    # Noise that is equal and independent over features.
+    "identity": Noise(lambda gram, *_: gram, per_run=False),
+}
+
+NoiseMetric = Callable[[np.ndarray, int, Design, Noise], np.ndarray]
+NOISE_METRICS: dict[str, NoiseMetric] = {
+    "mahalanobis": mahalanobis_distance,
+    "crossnobis": crossnobis_distance,
+}
+
+
+def measure_noisy(
+    gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str
+) -> np.ndarray:
+    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from a Gram of presentations (q.
+
+    Q).
+    """
+    try:
+        return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
+    except InputError as error:
+        fix = "More repeats, or noise='identity', would do."
+        if NOISES[noise].per_run:
+            fix = (
+                "Noise per run is that of the other runs, which must repeat stimuli: have 3 runs, "
+                "or pass "
+                "noise='identity' (no whitening) or noise='ledoit-wolf' (of all runs: the distance "
+                "is biased upwards)."
+            )
+        raise InputError(f"metric {metric!r}, noise={noise!r}: {error}. {fix}") from None
+
+
+def read_design(
+    data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None
+) -> Design | None:
+    """Return which presentation showed which stimulus in which run.
+
+    None for a metric that averages them.
+    """
+    if metric not in NOISE_METRICS:
+        return None
+    n_stimuli = codes.max() + 1
+    if len(codes) == n_stimuli:
+        raise InputError(
+            f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single "
+            f"presentations with "
+            "'stimulus_id' on 'presentation', or use metric='euclidean'."
+        )
+    if metric != "crossnobis":
+        return Design(codes, n_stimuli, np.zeros_like(codes))
+    rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
+    known = [str(name) for name, c in data.coords.items() if c.dims == (rows,)]
+    chosen = runs or next((name for name in ("run", "repetition") if name in known), None)
+    if chosen not in known:
+        error = f" {suggest_name(runs, known, 'coordinate on presentation')}" if runs else ""
+        raise LabelError(
+            f"crossnobis needs a coordinate that tells which run each presentation was in:{error} "
+            f"Name it with runs='...'; there are {list_names(known)}."
+        )
+    _, numbers = np.unique(data[chosen].values, return_inverse=True)
+    if numbers.max() == 0:
+        raise InputError(
+            f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another: "
+            f"runs='...'."
+        )
+    return Design(codes, n_stimuli, numbers)
+
+
+def choose_noise(metric: str, runs: str | None, noise: str | None) -> tuple[str, dict[str, Any]]:
+    """Return the noise to use, by default one that adds no bias, and the attributes of RDMs that are made with it.
+
+    Raises UnknownNameError or InputError for a metric or settings that cannot be used.
+    """
+    check_name(metric, [*METRICS, *NOISE_METRICS], "metric")
+    if noise is None:
+        noise = "ledoit-wolf-per-run" if metric == "crossnobis" else "ledoit-wolf"
+    check_name(noise, NOISES, "noise")
+    if runs is not None and metric != "crossnobis":
+        raise InputError(
+            f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out."
+        )
+    return noise, {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})

@@ -1,0 +1,122 @@
+"""Moments of pair vectors when stimuli are counted several times, or not at all: pure arrays.
+
+Drawing stimulus i c_i times gives the pair (i, j) the weight w_ij = c_i c_j; pairs of a stimulus
+with its own copy do not exist among the original pairs, so they are dropped. A bootstrap draw
+(counts), a half of the stimuli (0 or 1) and the whole set (all 1) are thus one computation, and no
+RDM is ever copied.
+
+Axes: d draws, n stimuli, p = n(n-1)/2 pairs (row by row, upper triangle), m model RDMs, b brain
+RDMs.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from neurolens.compare.stats.linalg import count_stimuli, keep_positive
+
+# Pair weights held at once, so that memory does not grow with the number of draws.
+BLOCK_WEIGHTS = 2**22
+
+
+class Moments(NamedTuple):
+    """Weighted means of products, per draw: ``cross`` (d, m, b), ``power_x`` (d, m), ``power_y`` (d, b).
+
+    ``total`` (d,) is the sum of the weights: how many pairs the draw holds.
+    """
+
+    cross: np.ndarray
+    power_x: np.ndarray
+    power_y: np.ndarray
+    total: np.ndarray
+
+
+def count_once(pairs: np.ndarray) -> np.ndarray:
+    """Return the counts (1, n) that take each stimulus of ``pairs`` (k, p) once."""
+    return np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
+
+
+def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (draws, weights) in blocks of draws, with weights (d'.
+
+    P) = c_i c_j for ``counts`` (d, n).
+    """
+    first, second = np.triu_indices(counts.shape[1], 1)
+    step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
+    for start in range(0, len(counts), step):
+        block = counts[start : start + step].astype(np.float64)
+        weights = block.take(first, axis=1)
+        weights *= block.take(second, axis=1)
+        yield slice(start, start + len(block)), weights
+
+
+def centre_rows(pairs: np.ndarray) -> np.ndarray:
+    """Return each row less its mean, exactly zero if constant."""
+    # Taking off the first value before the mean makes a constant vector exactly zero.
+    pairs = pairs - pairs[:, :1]
+    return pairs - pairs.mean(axis=1, keepdims=True)
+
+
+def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return weighted means of x y, x^2 and y^2 about zero, for ``x`` (m, p), ``y`` (b, p).
+
+    ``counts`` (d, n).
+    """
+    return _product_moments(x, y, counts, centred=False)
+
+
+def centred_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return weighted covariances and variances, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d.
+
+    N).
+    """
+    return _product_moments(centre_rows(x), centre_rows(y), counts, centred=True)
+
+
+def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
+    """Return weighted means of products, about the weighted means if ``centred``."""
+    result = empty_moments(len(x), len(y), len(counts))
+    mean_x = np.zeros_like(result.power_x)
+    mean_y = np.zeros_like(result.power_y)
+    product = np.empty_like(x)
+    for draws, weights in weigh_pairs(counts):
+        result.total[draws] = weights.sum(axis=1)
+        result.power_x[draws] = _sum_rows(weights, x**2)
+        result.power_y[draws] = _sum_rows(weights, y**2)
+        for b, row in enumerate(y):
+            result.cross[draws, :, b] = _sum_rows(weights, np.multiply(x, row, out=product))
+        if centred:
+            mean_x[draws] = _sum_rows(weights, x)
+            mean_y[draws] = _sum_rows(weights, y)
+    total = keep_positive(result.total)[:, None]
+    mean_x = mean_x / total
+    mean_y = mean_y / total
+    return Moments(
+        result.cross / total[:, :, None] - mean_x[:, :, None] * mean_y[:, None, :],
+        subtract_explained(result.power_x / total, mean_x**2),
+        subtract_explained(result.power_y / total, mean_y**2),
+        result.total,
+    )
+
+
+def _sum_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Return the sum (d, k) of each of ``rows`` (k, p) under ``weights`` (d, p).
+
+    Torch is faster at it than numpy.
+    """
+    return (torch.from_numpy(weights) @ torch.from_numpy(rows).T).numpy()
+
+
+def subtract_explained(
+    power: np.ndarray, explained: np.ndarray, slack: float = 1e-13
+) -> np.ndarray:
+    """Return ``power - explained``, exactly 0 where the difference is only rounding."""
+    left = power - explained
+    return np.where(left <= slack * power, 0.0, left)
+
+
+def empty_moments(m: int, b: int, d: int) -> Moments:
+    """Return moments to be filled."""
+    return Moments(np.empty((d, m, b)), np.empty((d, m)), np.empty((d, b)), np.empty(d))

@@ -1,0 +1,3 @@
+"""From any scores: ``regions`` chooses an op for each, ``depth`` says how deep it lies, ``contrasts``
+compares ops, ``normalize`` divides by ceilings.
+"""

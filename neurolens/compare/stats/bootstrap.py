@@ -1,0 +1,93 @@
+"""The two-factor bootstrap of Schuett et al. (2023): pure arrays.
+
+Stimuli, subjects, and both are resampled with the same draws; the three variances combine into one
+that is right for new stimuli and new subjects at once. Axes: d draws, m ops, s subjects.
+"""
+
+import numpy as np
+
+from neurolens.errors import InputError
+
+# What was drawn anew, in the order of the first axis of the arrays below.
+RESAMPLED = ("both", "subjects", "stimuli")
+
+
+def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return how often each stimulus occurs in each of ``size`` draws with replacement, (d, n).
+
+    Of three stimuli, all draws with three different ones are the same.
+    """
+    if size and n_stimuli < 4:
+        raise InputError(
+            f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, n_bootstrap=0 to "
+            f"compare_rdms, or no "
+            "rdms= to assign_regions, which draws from half of the stimuli."
+        )
+    return rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=size)
+
+
+def draw_subjects(present: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the share of each subject in each draw of those ``present`` (region, s): (d, region, s), rows sum to 1.
+
+    Regions with the same subjects get the same draws.
+    """
+    chance = rng.random((size, present.shape[1]))
+    shares = np.zeros((size, *present.shape))
+    for region, here in enumerate(present):
+        members = np.flatnonzero(here)
+        picked = members[(chance[:, : len(members)] * len(members)).astype(int)]
+        for column in picked.T:
+            shares[np.arange(size), region, column] += 1 / len(members)
+    return shares
+
+
+def resample_means(score: np.ndarray, drawn: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return subject means (3, d, m) under RESAMPLED, of ``score`` (m, s) and of ``drawn`` (d, m, s) over stimuli.
+
+    ``shares`` (d, s) are the weights of the subjects in each draw.
+    """
+    both = np.einsum("dms,ds->dm", drawn, shares)
+    subjects = np.einsum("ms,ds->dm", score, shares)
+    return np.stack([both, subjects, drawn.mean(axis=-1)])
+
+
+def covary_means(means: np.ndarray) -> np.ndarray:
+    """Return the covariance between ops (3, m, m) over the draws of ``means`` (3, d, m).
+
+    A draw without a value for one of the ops that have any is left out, so that all ops use the
+    same draws.
+    """
+    scored = ~np.isnan(means).all(axis=(0, 1))
+    kept = means[:, ~np.isnan(means[:, :, scored]).any(axis=(0, 2))]
+    if kept.shape[1] < 2:
+        return np.full((len(means), means.shape[2], means.shape[2]), np.nan)
+    kept = kept - kept.mean(axis=1, keepdims=True)
+    return np.swapaxes(kept, 1, 2) @ kept / (kept.shape[1] - 1)
+
+
+def vary_draws(drawn: np.ndarray) -> np.ndarray:
+    """Return the variance over the first axis of ``drawn``, leaving undefined draws out.
+
+    NaN where none is left.
+    """
+    known = ~np.isnan(drawn)
+    count = np.where(known.sum(axis=0) > 1, known.sum(axis=0), np.nan)
+    spread = np.where(known, drawn - np.where(known, drawn, 0.0).sum(axis=0) / count, 0.0)
+    return (spread**2).sum(axis=0) / (count - 1)
+
+
+def combine_variances(variances: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:
+    """Return the variance over new stimuli and subjects from ``variances`` (3, ...), bootstrapped as RESAMPLED.
+
+    S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1)) (V_b - V_s - V_c), the small-sample form of 2 (V_s
+    + V_c) - V_b, not below the larger of its first two terms and not above V_b. With one subject it
+    is C/(C-1) V_c: for new stimuli only.
+    """
+    both, subjects, stimuli = variances
+    by_stimuli = n_stimuli / (n_stimuli - 1) * stimuli
+    if n_subjects < 2:
+        return by_stimuli
+    by_subjects = n_subjects / (n_subjects - 1) * subjects
+    scale = n_subjects * n_stimuli / ((n_subjects - 1) * (n_stimuli - 1))
+    variance = by_subjects + by_stimuli - scale * (both - subjects - stimuli)
+    return np.minimum(np.maximum(variance, np.maximum(by_subjects, by_stimuli)), both)

@@ -1,0 +1,171 @@
+"""Stable names: where in the model's source an op was called."""
+
+import os
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+_MODULE_CALL = nn.Module._call_impl.__code__
+# Code of torch and of this engine: the places that call torch are outside of it.
+# Frames of torch, and of all rooms of ``extract``, are not the caller that an op is named for.
+_ENGINE = (torch.__path__[0] + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """A place in the source of one module that makes one kind of call, and how often it has run."""
+
+    base: str
+    code: CodeType | None
+    offset: int
+    count: int = 0
+
+    def next_name(self) -> str:
+        """Count one more execution and return its name."""
+        count = self.count = self.count + 1
+        return self.base if count == 1 else f"{self.base}@{count}"
+
+    @property
+    def source(self) -> str:
+        """``file:line`` of the call, ``""`` when no Python frame outside torch made it."""
+        return (
+            ""
+            if self.code is None
+            else f"{self.code.co_filename}:{find_line(self.code, self.offset)}"
+        )
+
+
+class CallSites:
+    """Gives each place that calls torch a name of its own within its module.
+
+    A place is the chain of (code object, instruction offset) from the module's ``forward`` to
+    torch, so that a loop over one line is one site and two lines calling the same function are two.
+    """
+
+    def __init__(self, handler: CodeType, runner: CodeType) -> None:
+        self._handler = handler
+        self._runner = runner
+        self._sites: dict[Any, Site] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._places: dict[tuple, int] = {}
+        # What was found for frames as they were read, so that each place is worked out once.
+        self._seen: dict[tuple, Any] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._foreign: dict[int, bool] = {}
+        self._firsts: dict[int, list[int]] = {}
+
+    def restart(self) -> "CallSites":
+        """Count every place's executions from the beginning again, for another pass.
+
+        Names stay what they are.
+        """
+        for site in self._sites.values():
+            site.count = 0
+        return self
+
+    def read_place(self, outer: int) -> int:
+        """Return the number of the place that called torch.
+
+        ``outer`` is that of the composite it runs in, or 0.
+        """
+        key = self._read_frames([outer], 2)
+        place = self._seen.get(key)
+        if place is None:
+            self._find_caller()
+            place = self._seen[key] = self._places.setdefault(
+                self._merge_spots(key, 1), len(self._places) + 1
+            )
+        return place
+
+    def find_site(self, address: str, function: str, outer: int) -> Site:
+        """Return the site for a function called now in the module at ``address``.
+
+        In a composite at ``outer`` or 0.
+        """
+        key = self._read_frames([address, function, outer], 5)
+        site = self._seen.get(key)
+        if site is None:
+            code, offset = self._find_caller()
+            place = self._merge_spots(key, 3)
+            site = self._sites.get(place)
+            if site is None:
+                count = self._counts[address, function] = (
+                    self._counts.get((address, function), 0) + 1
+                )
+                base = f"{address}/{function}" if count == 1 else f"{address}/{function}_{count}"
+                site = self._sites[place] = Site(base, code, offset)
+            self._seen[key] = site
+        return site
+
+    def _read_frames(self, key: list, depth: int) -> tuple:
+        """Append the code and the instruction of each frame from the handler's caller up to the module's call.
+
+        ``depth`` is where the handler should be: looking at a frame costs more than anything else
+        here.
+        """
+        frame: FrameType | None = sys._getframe(depth)
+        handler = self._handler
+        runner = self._runner
+        if frame is None or frame.f_code is not handler:
+            frame = sys._getframe(1)
+            while frame is not None and frame.f_code is not handler:
+                frame = frame.f_back
+        frame = frame and frame.f_back
+        while frame is not None:
+            code = frame.f_code
+            if code is _MODULE_CALL or code is handler or code is runner:
+                break
+            key.append(id(code))
+            key.append(frame.f_lasti)
+            frame = frame.f_back
+        return tuple(key)
+
+    def _merge_spots(self, key: tuple, start: int) -> tuple:
+        """Return the frames from ``start`` on with each instruction as the first of the same source text.
+
+        A while loop's condition is compiled twice.
+        """
+        merged = list(key)
+        for i in range(start, len(key), 2):
+            firsts = self._firsts.get(key[i])
+            if firsts is None:
+                found: dict[tuple, int] = {}
+                firsts = self._firsts[key[i]] = [
+                    n if None in position else found.setdefault(position, n)
+                    for n, position in enumerate(self._codes[key[i]].co_positions())
+                ]
+            merged[i + 1] = 2 * firsts[key[i + 1] // 2]
+        return tuple(merged)
+
+    def _find_caller(self) -> tuple[CodeType | None, int]:
+        """Return the innermost frame outside torch.
+
+        Keeping every code object up to there so that no id is reused.
+        """
+        frame: FrameType | None = sys._getframe(2)
+        found: tuple[CodeType | None, int] = (None, 0)
+        inside = True
+        while (
+            frame is not None and frame.f_code is not self._runner and (inside or found[0] is None)
+        ):
+            code = frame.f_code
+            foreign = self._foreign.get(id(code))
+            if foreign is None:
+                self._codes[id(code)] = code
+                foreign = self._foreign[id(code)] = not code.co_filename.startswith(_ENGINE)
+            if foreign and found[0] is None:
+                found = (code, frame.f_lasti)
+            inside = inside and code is not _MODULE_CALL
+            frame = frame.f_back
+        return found
+
+
+def find_line(code: CodeType, offset: int) -> int:
+    """Return the source line of the instruction at ``offset``."""
+    line, *_ = next(islice(code.co_positions(), offset // 2, None))
+    return line or code.co_firstlineno

@@ -1,0 +1,144 @@
+"""What one pass leaves behind: tensors at a moment, executed ops.
+
+And where everything came from.
+"""
+
+import hashlib
+import weakref
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from neurolens.extract.capture.call_sites import Site
+from neurolens.extract.capture.module_calls import Scope
+from neurolens.extract.capture.torch_calls import Call
+
+_Tensor = torch.Tensor
+
+
+class StopForward(BaseException):
+    """Raised inside a forward pass to end it after the last wanted op.
+
+    Never leaves this package.
+    """
+
+
+class Value:
+    """One tensor at one moment of the pass.
+
+    ``kind`` and ``source`` say where it came from: an op's event (``source`` is its index), or an
+    input, parameter, buffer or constant (``source`` is its address). ``tensor`` is the value as it
+    was then: the live tensor, or a clone once something is about to overwrite it; None when it is
+    not kept. ``previous`` is the value the same tensor object had before an in-place change;
+    ``edge`` its place in the autograd graph, if any; ``version`` the tensor's counter of in-place
+    changes then, -1 where that was not noted.
+    """
+
+    __slots__ = (
+        "edge",
+        "kind",
+        "output",
+        "previous",
+        "ref",
+        "source",
+        "storage",
+        "tensor",
+        "version",
+    )
+
+    def __init__(
+        self, kind: str, source: Any, output: int, tensor: torch.Tensor, storage: int, keep: bool
+    ) -> None:
+        self.kind = kind
+        self.source = source
+        self.output = output
+        self.ref = weakref.ref(tensor)
+        self.storage = storage
+        self.tensor = tensor if keep else None
+        self.version = -1
+        self.previous: Value | None = None
+        self.edge: Any = None
+
+
+@dataclass(slots=True)
+class Event:
+    """One executed op, as it is recorded; `assemble_graph` turns events into `Op` records."""
+
+    name: str
+    call: Call
+    func: Callable
+    args: tuple
+    kwargs: dict
+    parents: list[tuple[Value, str]]
+    outputs: list[Value]
+    scope: Scope
+    site: Site
+    composite: str
+    pass_number: int
+    specs: tuple
+    seconds: float
+    random_state: Any = None
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything one pass left: events, sources, host reads, and what the modules and the model returned.
+
+    ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and
+    by address those that modules hold.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    inputs: dict[str, Value] = field(default_factory=dict)
+    host_reads: list[tuple[str, Value, str, int, Any]] = field(default_factory=list)
+    size_reads: list[Value] = field(default_factory=list)
+    module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+    outputs: list[tuple[Value, str]] = field(default_factory=list)
+    drawn: list[str] = field(default_factory=list)
+    result: Any = None
+
+    def list_names(self) -> list[str]:
+        """Return the names of the ops, in the order they ran."""
+        return [event.name for event in self.events]
+
+
+def hash_tensors(tensors: Iterable[torch.Tensor]) -> str:
+    """Return the sha256 of tensors' shapes, dtypes and values, as hex."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
+        value = tensor.detach()
+        if value.is_meta or value.layout != torch.strided:
+            continue
+        value = (
+            (value.dequantize() if value.is_quantized else value)
+            .resolve_conj()
+            .resolve_neg()
+            .cpu()
+            .contiguous()
+        )
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data if value.numel() else b"")
+    return digest.hexdigest()
+
+
+def read_storage(tensor: torch.Tensor) -> int:
+    """Return an identity of the memory behind ``tensor``.
+
+    0 where there is none to speak of (sparse, meta views).
+    """
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError, ValueError):
+        return 0
+
+
+def read_random_state() -> Any:
+    """Return the states of torch's generators and of autocast, for running an op again."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    autocast = [
+        (d, torch.get_autocast_dtype(d)) for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)
+    ]
+    return torch.get_rng_state(), cuda, autocast

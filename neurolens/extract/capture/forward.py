@@ -1,0 +1,220 @@
+"""Running a model once, plainly or under the recorder, with everything put back afterwards."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurolens.errors import InputError, RecordingError
+from neurolens.extract.capture.aten import KernelRecorder
+from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.events import Recording, StopForward
+from neurolens.extract.capture.interceptor import Interceptor
+from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.recorder import Recorder
+from neurolens.extract.capture.restore import open_attention, preserve_random_states
+from neurolens.extract.capture.tensor_tracker import TensorTracker
+
+
+def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
+    """Return the model's output without recording: no gradients.
+
+    Attention opened as the recorder sees it.
+    """
+    args, kwargs = split_inputs(inputs, kwargs)
+    return _run_model(unwrap_model(model), args, kwargs, False)
+
+
+def record_forward(
+    model: nn.Module,
+    inputs: Any,
+    kwargs: dict | None = None,
+    *,
+    keep: Callable[[str], bool] | None = None,
+    stop_after: str | None = None,
+    random_states: bool = False,
+    gradients: bool = False,
+    sites: CallSites | None = None,
+) -> Recording:
+    """Run the model once and return every torch function that ran.
+
+    Parameters
+    ----------
+    model : Module
+        Its mode, hooks and random states, those of generators that its modules hold included, are
+        as before when this returns or raises; the pass itself has the effects a plain call has
+        (batch norm statistics in training mode, say).
+    inputs : tensor, tuple or other
+        A tuple is the positional arguments, anything else the single argument.
+    kwargs : dict, optional
+    keep : callable, optional
+        Op name -> bool: whether to keep its value; all by default.
+    stop_after : str, optional
+        Op after which the pass ends.
+    random_states : bool
+        Store what validation needs: generator states before each op, and whose sizes Python read.
+    gradients : bool
+        Run with gradients, and keep the values in the autograd graph.
+    sites : CallSites, optional
+        Of an earlier pass, so that the same places get the same names.
+
+    Raises
+    ------
+    InputError
+        For something that is not an eager nn.Module.
+    RecordingError
+        When the model raises; says while recording which op.
+    """
+    model = unwrap_model(model)
+    args, kwargs = split_inputs(inputs, kwargs)
+    scopes = ScopeStack(model)
+    ledger = TensorTracker(list_sources(model), gradients)
+    book = make_sites() if sites is None else sites.restart()
+    recorder = Recorder(
+        scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states
+    )
+    recorder.size_reads = [] if random_states else None
+    recording = recorder.recording
+    ledger.begin(recording, scopes, args, kwargs)
+    try:
+        with scopes, recorder:
+            result = _run_model(model, args, kwargs, gradients, recording.drawn)
+        ledger.note_result(recording, result)
+        recording.size_reads = [ledger.get_value(tensor) for tensor in recorder.size_reads or ()]
+    except StopForward:
+        pass
+    except Exception as error:
+        raise RecordingError(
+            _describe_failure(recorder, scopes, recording.list_names(), error)
+        ) from error
+    return recording
+
+
+def make_sites() -> CallSites:
+    """Return an empty book of places, to share between passes of one model.
+
+    Its walks up the frames end here.
+    """
+    return CallSites(Interceptor.__torch_function__.__code__, _run_model.__code__)
+
+
+def record_kernels(
+    model: nn.Module,
+    inputs: Any,
+    kwargs: dict | None = None,
+    *,
+    keep: Callable[[str], bool] | None = lambda name: True,
+) -> Recording:
+    """Run the model once and return every aten kernel that ran, named after the function that ran it.
+
+    Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
+    """
+    model = unwrap_model(model)
+    args, kwargs = split_inputs(inputs, kwargs)
+    sources = list_sources(model)
+    scopes = ScopeStack(model)
+    ledger = TensorTracker(sources)
+    functions = TensorTracker(sources, copies=False)
+    recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
+    kernels = KernelRecorder(recorder, scopes, ledger, keep)
+    ledger.begin(kernels.recording, scopes, args, kwargs)
+    try:
+        with scopes, recorder, kernels:
+            result = _run_model(model, args, kwargs, False)
+    except Exception as error:
+        raise RecordingError(
+            _describe_failure(recorder, scopes, recorder.recording.list_names(), error)
+        ) from error
+    return kernels.finish(result)
+
+
+def _run_model(
+    model: nn.Module,
+    args: tuple,
+    kwargs: dict,
+    gradients: bool,
+    drawn: list[str] | None = None,
+) -> Any:
+    """Run the model, adding to ``drawn`` the random generators that it drew from."""
+    with (
+        preserve_random_states(model) as states,
+        open_attention(),
+        torch.set_grad_enabled(gradients),
+    ):
+        try:
+            return model(*args, **kwargs)
+        finally:
+            if drawn is not None:
+                drawn += states.list_drawn()
+
+
+def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
+    """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers.
+
+    The first address if tied.
+    """
+    sources: dict[int, tuple[str, str]] = {}
+    for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
+        for name, tensor in named:
+            sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
+    return sources
+
+
+def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
+    """Return (args, kwargs): a tuple is the positional arguments.
+
+    Anything else the single argument.
+    """
+    if kwargs is not None and not isinstance(kwargs, dict):
+        raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
+    if inputs is None and kwargs:
+        return (), kwargs
+    return (inputs if isinstance(inputs, tuple) else (inputs,)), kwargs or {}
+
+
+def unwrap_model(model: Any) -> nn.Module:
+    """Return the model inside a compiled or data-parallel wrapper.
+
+    Raise InputError for what cannot be recorded.
+    """
+    while isinstance(model, nn.Module):
+        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
+            model = model._orig_mod
+        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            model = model.module
+        else:
+            break
+    if isinstance(model, torch.jit.ScriptModule):
+        raise InputError(
+            f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be "
+            f"recorded. "
+            "Pass the nn.Module it was made from."
+        )
+    if isinstance(model, torch.export.ExportedProgram):
+        raise InputError(
+            "an exported program cannot be recorded; pass program.module() or the original "
+            "nn.Module"
+        )
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's "
+            f"forward."
+        )
+    return model
+
+
+def _describe_failure(
+    recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
+) -> str:
+    last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
+    if recorder.failure is not None and recorder.failure[0] is error:
+        where = f"while recording op {recorder.failure[1]!r}, {last}"
+    elif scopes.failure is not None and scopes.failure[0] is error:
+        where = f"in the forward of module {scopes.failure[1] or 'the model itself'!r}, {last}"
+    else:
+        where = last
+    return (
+        f"the model raised {type(error).__name__} {where}: {error}. "
+        "Check that model(*inputs) runs without NeuroLens on the same inputs."
+    )

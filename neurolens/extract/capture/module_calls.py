@@ -1,0 +1,112 @@
+"""Which nn.Module call is running now."""
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+
+@dataclass(eq=False, slots=True)
+class Scope:
+    """One call of one module: ``address`` in the model, class name, and ``call`` number from 1."""
+
+    address: str
+    module_class: str
+    call: int
+
+
+class _Hook:
+    """A hook that a model may copy along with its modules.
+
+    The copies' calls are not counted as the model's.
+    """
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Callable) -> None:
+        self.call = call
+
+    def __call__(self, *args: Any) -> None:
+        self.call(*args)
+
+    def __deepcopy__(self, memo: dict) -> "_Hook":
+        return self
+
+
+class ScopeStack:
+    """The module calls under way, kept by hooks on every module of one model while used as a context.
+
+    Hooks of other threads' passes through the same model are ignored. A module registered under
+    several names has the first as its address; modules made during forward belong to their caller.
+
+    Parameters
+    ----------
+    model : Module
+
+    Attributes
+    ----------
+    current : Scope
+    on_return : callable
+        Called with (scope, output) when a module returns, and with None as output when it raises.
+    failure : (exception, address) or None
+        The last error that left a module, and the innermost module it left.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        # What torch.compile wraps keeps the wrapper's place in the model: the wrapper itself runs
+        # nothing.
+        self._modules = {
+            ".".join(part for part in address.split(".") if part != "_orig_mod"): module
+            for address, module in model.named_modules()
+            if not isinstance(getattr(module, "_orig_mod", None), nn.Module)
+        }
+        self.addresses = {id(module): address for address, module in self._modules.items()}
+        self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
+        self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None
+        self._calls: dict[str, int] = {}
+        self._open: list[Scope] = []
+        self._handles: list[Any] = []
+        self._thread = threading.get_ident()
+        self.failure: tuple[BaseException, str] | None = None
+        self.current = Scope("", type(model).__name__, 1)
+
+    def __enter__(self) -> "ScopeStack":
+        try:
+            enter = _Hook(self._enter_module)
+            leave = _Hook(self._leave_module)
+            for module in self._modules.values():
+                if isinstance(module, torch.jit.ScriptModule):
+                    continue
+                self._handles.append(module.register_forward_pre_hook(enter, prepend=True))
+                self._handles.append(module.register_forward_hook(leave, always_call=True))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def _enter_module(self, module: nn.Module, _: Any) -> None:
+        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+            return
+        address = self.addresses[id(module)]
+        call = self._calls[address] = self._calls.get(address, 0) + 1
+        self._open.append(self.current)
+        self.current = Scope(address, self.classes[address], call)
+
+    def _leave_module(self, module: nn.Module, _: Any, output: Any) -> None:
+        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+            return
+        error = sys.exc_info()[1]
+        if error is not None and (self.failure is None or self.failure[0] is not error):
+            self.failure = (error, self.current.address)
+        self.on_return(self.current, output)
+        if self._open:
+            self.current = self._open.pop()

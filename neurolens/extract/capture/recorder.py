@@ -1,0 +1,144 @@
+"""One forward pass as a stream of op events."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+
+from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.events import Event, Recording, StopForward, read_random_state
+from neurolens.extract.capture.interceptor import Interceptor
+from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.tensor_tracker import (
+    METADATA_ONLY,
+    Noted,
+    TensorTracker,
+    find_written,
+)
+from neurolens.extract.capture.torch_calls import Call
+from neurolens.extract.capture.trees import iterate_tensors
+
+_Tensor = torch.Tensor
+_NOTHING: list[torch.Tensor] = []
+
+
+class Recorder(Interceptor):
+    """Records every torch call that makes a tensor while it is the active function mode.
+
+    Parameters
+    ----------
+    scopes, sites
+        As for `Interceptor`.
+    ledger : TensorTracker
+        Follows the tensors.
+    keep : callable, optional
+        Op name -> bool: whether its value stays in memory after the pass. All values are tracked
+        either way.
+    stop_after : str, optional
+        Name of the op after which the pass is ended with StopForward.
+    random_states : bool
+        Whether to store the generator states before each op, for replay.
+
+    Attributes
+    ----------
+    recording : Recording
+    watched : bool
+        Whether someone looks at ``running``.
+    running : list or None
+        While a torch function runs: a list that gets the name of its op once it is recorded. None
+        between functions.
+    """
+
+    def __init__(
+        self,
+        scopes: ScopeStack,
+        sites: CallSites,
+        ledger: TensorTracker,
+        *,
+        keep: Callable[[str], bool] | None = None,
+        stop_after: str | None = None,
+        random_states: bool = False,
+    ) -> None:
+        super().__init__(scopes, sites)
+        self.recording = Recording()
+        self.watched = False
+        self.running: list[str] | None = None
+        self._ledger = ledger
+        self._keep = keep
+        self._stop_after = stop_after
+        self._random_states = random_states
+
+    def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run one op and record it."""
+        noted = self._ledger.note_arguments(args, kwargs)
+        written = _NOTHING if call.harmless and not kwargs else find_written(call, args, kwargs)
+        if written:
+            self._ledger.preserve_values(written)
+        random_state = read_random_state() if self._random_states else None
+        running = self.running = [] if self.watched else None
+        start = perf_counter()
+        try:
+            result = func(*args, **kwargs)
+        except Exception as error:
+            self.note_failure(call, error)
+            raise
+        finally:
+            self.running = None
+        seconds = perf_counter() - start
+        if isinstance(result, _Tensor):
+            made = [result]
+        else:
+            made = written if result is None and written else list(iterate_tensors(result))
+        if made:
+            name = self._record_event(call, func, noted, made, written, seconds, random_state)
+            if running is not None:
+                running.append(name)
+            if name == self._stop_after:
+                raise StopForward
+        elif call.host_read and (parents := noted[2]):
+            source = self.find_site(call.exact).source
+            read = (call.exact, parents[0][0], source, len(self.recording.events), result)
+            self.recording.host_reads.append(read)
+        return result
+
+    def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
+        """Record the composite itself as the op when it made a tensor without any call that could be seen."""
+        made = list(iterate_tensors(result))
+        if any(not self._ledger.knows(t) for t in made):
+            noted = self._ledger.note_arguments(args, kwargs)
+            self._record_event(call, call.body, noted, made, [], 0.0, None)
+
+    def _record_event(
+        self,
+        call: Call,
+        func: Any,
+        noted: Noted,
+        made: list[torch.Tensor],
+        written: list[torch.Tensor],
+        seconds: float,
+        random_state: Any,
+    ) -> str:
+        scope = self._scopes.current
+        ledger = self._ledger
+        events = self.recording.events
+        site = self.find_site(call.function)
+        name = site.next_name()
+        index = len(events)
+        keep = self._keep is None or self._keep(name)
+        outputs = []
+        specs = []
+        for k, tensor in enumerate(made):
+            value = ledger.make_value("op", index, k, tensor, keep)
+            if self._random_states:
+                value.version = -1 if tensor.is_inference() else tensor._version
+            outputs.append(ledger.set_value(value, tensor))
+            specs.append((tensor.shape, tensor.dtype, tensor.device))
+        composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""
+        # fmt: off
+        events.append(Event(name, call, func, *noted, outputs, scope, site, composite, site.count, tuple(specs),
+                            seconds, random_state))
+        # fmt: on
+        if written and call.exact not in METADATA_ONLY:
+            ledger.renew_aliases(written, index, keep)
+        return name

@@ -1,0 +1,281 @@
+"""Which value each live tensor holds now.
+
+And keeping the values that are about to be overwritten.
+"""
+
+from itertools import chain
+from typing import Any
+
+import torch
+
+from neurolens.extract.capture.events import Recording, Value, read_storage
+from neurolens.extract.capture.module_calls import Scope, ScopeStack
+from neurolens.extract.capture.torch_calls import Call
+from neurolens.extract.capture.trees import iterate_tensors, name_tensors
+
+_Tensor = torch.Tensor
+# A call's arguments with each tensor replaced by its Value, and each Value with its position in the
+# call.
+Noted = tuple[tuple, dict, list[tuple[Value, str]]]
+_ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
+# In-place calls that change what a tensor object says of itself and no element: other views are as
+# they were.
+METADATA_ONLY = frozenset(
+    "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ requires_grad_ detach_".split()
+)
+
+
+class TensorTracker:
+    """Follows tensor objects through one pass, by identity and by the memory behind them.
+
+    Parameters
+    ----------
+    sources : dict
+        ``id(tensor) -> (kind, address)`` of parameters and buffers.
+    gradients : bool
+        Whether kept clones stay in the autograd graph and each value's place in it is noted.
+    copies : bool
+        Whether to keep what is about to be overwritten; without, only what feeds what is followed.
+    """
+
+    def __init__(
+        self, sources: dict[int, tuple[str, str]], gradients: bool = False, copies: bool = True
+    ) -> None:
+        self._sources = sources
+        self._copies = copies
+        self._gradients = gradients
+        self._values: dict[int, Value] = {}
+        self._storages: dict[int, list[Value]] = {}
+
+    def knows(self, tensor: torch.Tensor) -> bool:
+        """Return whether the tensor is the model's own or one seen before in this pass."""
+        return self.look_up(tensor) is not None or id(tensor) in self._sources
+
+    def look_up(self, tensor: torch.Tensor) -> Value | None:
+        """Return the current value of a live tensor object; ids of dead ones are not trusted."""
+        value = self._values.get(id(tensor))
+        return value if value is not None and value.ref() is tensor else None
+
+    def get_value(self, tensor: torch.Tensor) -> Value:
+        """Return the current value of a tensor, noting a source or a constant on its first use."""
+        value = self.look_up(tensor)
+        if value is None:
+            twin = None if id(tensor) in self._sources else self._find_twin(tensor)
+            if twin is not None:
+                value = self.set_value(
+                    self.make_value(twin.kind, twin.source, twin.output, tensor, True), tensor
+                )
+                value.previous = twin
+            else:
+                kind, address = self._sources.get(id(tensor), ("constant", "constant"))
+                value = self.set_value(self.make_value(kind, address, 0, tensor, True), tensor)
+        return value
+
+    def _find_twin(self, tensor: torch.Tensor) -> Value | None:
+        """Return the current value of another object with the very same elements.
+
+        Such as a tensor made a subclass.
+        """
+        storage = read_storage(tensor)
+        for value in reversed(self._storages.get(storage, ()) if storage else ()):
+            live = value.ref()
+            if live is None or self.look_up(live) is not value or live.layout != tensor.layout:
+                continue
+            same = (
+                live.shape == tensor.shape
+                and live.stride() == tensor.stride()
+                and live.dtype == tensor.dtype
+            )
+            if same and live.storage_offset() == tensor.storage_offset():
+                return value
+        return None
+
+    def make_value(
+        self, kind: str, source: Any, output: int, tensor: torch.Tensor, keep: bool
+    ) -> Value:
+        """Return a new value for a tensor, without making it the current one."""
+        storage = read_storage(tensor)
+        value = Value(kind, source, output, tensor, storage, keep)
+        if storage:
+            self._storages.setdefault(storage, []).append(value)
+        if self._gradients and tensor.requires_grad:
+            value.edge = torch.autograd.graph.get_gradient_edge(tensor)
+        return value
+
+    def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
+        """Make ``value`` the current one of ``tensor``."""
+        before = self._values.get(id(tensor))
+        if before is not None and before.ref() is tensor:
+            value.previous = before
+        self._values[id(tensor)] = value
+        return value
+
+    def note_arguments(self, args: tuple, kwargs: dict) -> Noted:
+        """Return a call's arguments with each tensor replaced by its Value.
+
+        And where each one stood.
+        """
+        noted: list[Any] = []
+        found: list[tuple[Value, str]] = []
+        for i, arg in enumerate(args):
+            if isinstance(arg, _Tensor):
+                value = self._values.get(id(arg))
+                if value is None or value.ref() is not arg:
+                    value = self.get_value(arg)
+                found.append((value, str(i)))
+                noted.append(value)
+            else:
+                noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
+        named = {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
+        return tuple(noted), named, found
+
+    def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
+        """Return ``arg`` with each tensor replaced by its Value.
+
+        Noting each one's position in the call.
+        """
+        if isinstance(arg, _Tensor):
+            value = self.get_value(arg)
+            found.append((value, position))
+            return value
+        kind = type(arg)
+        if kind in _ATOMS:
+            return arg
+        if kind is tuple or kind is list:
+            if _ATOMS.issuperset(map(type, arg)):
+                return arg if kind is tuple else list(arg)
+            return kind([self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg)])
+        if kind is slice:
+            return slice(*self.find_parents((arg.start, arg.stop, arg.step), position, found))
+        if isinstance(arg, tuple) and kind is not torch.Size:
+            return self.find_parents(tuple(arg), position, found)
+        if kind is dict:
+            return {k: self.find_parents(a, f"{position}.{k}", found) for k, a in arg.items()}
+        return arg
+
+    def preserve_values(self, written: list[torch.Tensor]) -> None:
+        """Clone the kept values that share memory with ``written``, before it changes."""
+        if not self._copies:
+            return
+        for storage in {read_storage(t) for t in written}:
+            for value in self._storages.get(storage, ()):
+                if value.tensor is not None and value.tensor is value.ref():
+                    value.tensor = self._copy(value.tensor)
+
+    def renew_aliases(self, written: list[torch.Tensor], index: int, keep: bool) -> None:
+        """Give every live tensor that shares memory with ``written`` a new value, made by event ``index``.
+
+        What was written into the model's own tensors or its inputs is kept as a clone: those
+        outlive the pass.
+        """
+        for storage in {read_storage(t) for t in written}:
+            old = self._storages.pop(storage, [])
+            values = self._storages[storage] = [
+                v for v in old if v.kind != "op" or v.source == index
+            ]
+            touched = [t for t in written if read_storage(t) == storage]
+            for tensor in [t for t in (v.ref() for v in old) if t is not None]:
+                if not any(may_overlap(tensor, t) for t in touched):
+                    values.extend(v for v in old if v.ref() is tensor)
+                    continue
+                current = self.look_up(tensor)
+                if current is not None and not (current.kind == "op" and current.source == index):
+                    self.set_value(self.make_value("op", index, 0, tensor, keep), tensor)
+            if keep and self._copies and any(v.kind != "op" for v in values):
+                for value in values:
+                    if value.kind == "op" and value.tensor is not None:
+                        value.tensor = self._copy(value.tensor)
+
+    def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
+        """Register the tensors the model is called with, named by where they stand.
+
+        Look at what modules return.
+        """
+        recording.modules = dict(scopes.classes)
+        scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
+        given = args[0] if len(args) == 1 else args
+        for tensor, name in chain(name_tensors(given, "input"), name_tensors(kwargs, "input")):
+            known = self.look_up(tensor)
+            recording.inputs[name] = known or self.set_value(
+                self.make_value("input", name, 0, tensor, True), tensor
+            )
+
+    def note_result(self, recording: Recording, result: Any) -> None:
+        """Register what the model returned."""
+        recording.result = result
+        recording.outputs = [
+            (self.get_value(tensor), name) for tensor, name in name_tensors(result, "output")
+        ]
+
+    def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
+        """Remember which value a module returned first."""
+        for tensor in iterate_tensors(output):
+            value = self.look_up(tensor)
+            if value is not None:
+                recording.module_outputs[scope.address, scope.call] = value
+            return
+
+    def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
+        if self._gradients:
+            return tensor.clone()
+        with torch.no_grad():
+            return tensor.detach().clone()
+
+
+def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return False only where two tensors on one memory surely share no element.
+
+    Disjoint ranges or slices.
+    """
+    if (
+        a is b
+        or a.layout != torch.strided
+        or b.layout != torch.strided
+        or not a.numel()
+        or not b.numel()
+    ):
+        return True
+    spans = []
+    for t in (a, b):
+        start = t.storage_offset() * t.element_size()
+        reach = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+        spans.append((start, start + (reach + 1) * t.element_size()))
+    if spans[0][1] <= spans[1][0] or spans[1][1] <= spans[0][0]:
+        return False
+    if a.stride() != b.stride() or a.dtype != b.dtype:
+        return True
+    # Slices of one base: compare the ranges of indices axis by axis, largest stride first.
+    left = int(a.storage_offset())
+    right = int(b.storage_offset())
+    limit = None
+    strides = a.stride()
+    for axis in sorted(range(a.ndim), key=lambda i: -strides[i]):
+        stride = strides[axis]
+        if stride == 0:
+            return True
+        (i, left) = divmod(left, stride)
+        (j, right) = divmod(right, stride)
+        if limit is not None and max(i + a.shape[axis], j + b.shape[axis]) * stride > limit:
+            return True
+        if i + a.shape[axis] <= j or j + b.shape[axis] <= i:
+            return False
+        limit = stride
+    return True
+
+
+def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
+    """Return the tensors that a function-level call is about to overwrite."""
+    written: list[torch.Tensor] = []
+    if call.mutates and (args or kwargs):
+        written.extend(iterate_tensors(args[0] if args else next(iter(kwargs.values()))))
+    for place in call.writes:
+        if isinstance(place, str):
+            written.extend(iterate_tensors(kwargs.get(place)))
+        elif place < len(args):
+            written.extend(iterate_tensors(args[place]))
+    if kwargs and kwargs.get("out") is not None and "out" not in call.writes:
+        written.extend(iterate_tensors(kwargs["out"]))
+    flag = call.updates_statistics
+    if flag and len(args) > flag and args[flag]:
+        written.extend(t for t in args[3:5] if isinstance(t, _Tensor))
+    return written

@@ -1,0 +1,185 @@
+"""What kind of thing a torch function is: its plain name, whether it writes in place.
+
+Whether it can be opened.
+"""
+
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+# Operator methods whose plain name is another function's: x + y, x += y and y + x are all "add".
+_OPERATORS = {name: name for name in "add sub mul div pow matmul".split()} | {
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
+}
+_SPECIAL = {"__invert__": "bitwise_not", "__get__": "get", "__set__": "set"}
+BATCH_STATISTICS = {
+    "batch_norm": 5,
+    "instance_norm": 5,
+    "native_batch_norm": 5,
+    "cudnn_batch_norm": 5,
+}
+
+HOST_READS = frozenset(
+    (
+        "item tolist numpy __bool__ __int__ __float__ __complex__ __index__ __array__ __contains__ "
+        "equal "
+        "allclose is_nonzero __dlpack__ __repr__ __str__ __format__ data_ptr _nnz"
+    ).split()
+)
+SIZE_READS = frozenset("shape size numel nelement __len__ len stride nbytes".split())
+# Opening these would record what printing or copying does, not what the model does.
+_LEAVES = frozenset(("__deepcopy__ __reduce_ex__ backward register_hook _assert").split())
+# These never make a tensor and never show a value: not worth looking at their arguments.
+_QUIET = frozenset(
+    (
+        "shape dtype device layout ndim is_cuda is_meta is_sparse is_quantized requires_grad "
+        "is_leaf grad_fn "
+        "size dim stride numel nelement element_size storage_offset is_contiguous "
+        "is_floating_point "
+        "is_complex is_inference _version untyped_storage get_device ndimension __len__ __hash__ "
+        "names itemsize nbytes"
+    ).split()
+)
+_ANSWERS_NO = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What the recorder needs to know of one torch function, worked out once per recording.
+
+    ``function`` is the plain name, ``exact`` the name that ran; ``body`` is a clone of a Python
+    function that runs straight through instead of asking the mode again, or None for a leaf.
+    ``writes`` are positions and names of arguments that a registered operator says it writes to;
+    ``harmless`` calls write to nothing, ``out=`` aside. ``quiet`` calls are not looked at.
+    """
+
+    function: str
+    exact: str
+    mutates: bool
+    writes: tuple[int | str, ...]
+    updates_statistics: int
+    host_read: bool
+    quiet: bool
+    body: types.FunctionType | None
+    harmless: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(
+            self, "harmless", not (self.mutates or self.writes or self.updates_statistics)
+        )
+
+
+def describe_call(func: Any, clones: "FunctionCloner") -> Call:
+    """Return the description of a torch function, method.
+
+    Operator or property as it arrives at a function mode.
+    """
+    exact = getattr(func, "__name__", None) or type(func).__name__
+    if exact in ("__get__", "__set__") and hasattr(func, "__self__"):
+        target = getattr(func.__self__, "__name__", exact)
+        return Call(
+            target, f"{target}.{exact}", exact == "__set__", (), 0, False, target in _QUIET, None
+        )
+    if isinstance(func, torch._ops.OpOverload):
+        exact = func._schema.name.split("::")[-1]
+    stem = exact.strip("_") if exact.startswith("__") else exact
+    operator = _OPERATORS.get(stem) or _OPERATORS.get(stem[1:] if stem[:1] in "ir" else "")
+    in_place = exact.startswith("__i") and operator is not None and stem not in _OPERATORS
+    mutates = (
+        in_place or exact == "__setitem__" or (exact.endswith("_") and not exact.endswith("__"))
+    )
+    if exact in _SPECIAL:
+        function = _SPECIAL[exact]
+    elif exact.startswith("__"):
+        function = operator or stem
+    else:
+        function = "sub" if exact == "rsub" else exact.strip("_") or exact
+    leaf = (
+        exact in _LEAVES
+        or exact in HOST_READS
+        or getattr(func, "__module__", None) == "torch.autograd"
+    )
+    body = None if leaf else clones.clone_function(func)
+    writes = list_writes(func)
+    mutates = mutates and not writes
+    return Call(
+        function,
+        exact,
+        mutates,
+        writes,
+        BATCH_STATISTICS.get(exact, 0),
+        exact in HOST_READS,
+        exact in _QUIET,
+        body,
+    )
+
+
+def list_writes(func: Any) -> tuple[int | str, ...]:
+    """Return the positions and names of the arguments that an operator's schema says it writes to."""
+    if isinstance(func, torch._ops.OpOverloadPacket):
+        func = getattr(func, func.overloads()[0])
+    if not isinstance(func, torch._ops.OpOverload):
+        return ()
+    found: list[int | str] = []
+    for i, argument in enumerate(func._schema.arguments):
+        if argument.alias_info is not None and argument.alias_info.is_write:
+            found += [argument.name] if argument.kwarg_only else [i, argument.name]
+    return tuple(found)
+
+
+class FunctionCloner:
+    """Makes clones of torch's Python functions in which ``has_torch_function`` answers False.
+
+    Re-entering a function mode around such a function would recurse for ever, because the function
+    asks whether a mode is active and hands itself back to it. The clone does its work instead, and
+    the calls *it* makes arrive at the mode. Nothing of torch is changed: a clone has its own copy
+    of the module's globals.
+    """
+
+    def __init__(self) -> None:
+        self._globals: dict[int, dict] = {}
+        self._clones: dict[types.FunctionType, types.FunctionType] = {}
+
+    def clone_function(self, func: Any) -> types.FunctionType | None:
+        """Return the clone, or None when ``func`` is not a Python function of torch's own."""
+        if not isinstance(func, types.FunctionType):
+            return None
+        if func.__globals__.get("__name__", "").partition(".")[0] != "torch":
+            return None
+        if func in self._clones:
+            return self._clones[func]
+        cells = tuple(types.CellType() for _ in func.__closure__ or ())
+        clone = types.FunctionType(
+            func.__code__, self._quiet_globals(func), func.__name__, func.__defaults__, cells
+        )
+        clone.__kwdefaults__ = func.__kwdefaults__
+        # Registered before its cells are filled: a decorated method's closure holds the method
+        # itself.
+        self._clones[func] = clone
+        for cell, original in zip(cells, func.__closure__ or (), strict=True):
+            try:
+                content = original.cell_contents
+            except ValueError:
+                continue
+            cell.cell_contents = self.clone_function(content) or content
+        return clone
+
+    def _quiet_globals(self, func: types.FunctionType) -> dict:
+        key = id(func.__globals__)
+        if key not in self._globals:
+            answers = {name: _answer_no for name in _ANSWERS_NO if name in func.__globals__}
+            self._globals[key] = func.__globals__ | answers
+        return self._globals[key]
+
+
+def _answer_no(*_: Any) -> bool:
+    return False

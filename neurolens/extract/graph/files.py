@@ -1,0 +1,138 @@
+"""Traces as files: one safetensors file, its header the graph as JSON; nothing in it can run."""
+
+import dataclasses
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from neurolens.errors import DataError
+from neurolens.extract.graph.graph import Graph
+from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+
+FORMAT = "neurolens-trace-1"
+# Parameters used and floating-point operations, by op.
+Costs = dict[str, tuple[int, int | None]]
+
+
+def write_trace(
+    path: Path,
+    graph: Graph,
+    values: dict[str, tuple[torch.Tensor, ...]],
+    model_name: str,
+    costs: Costs,
+) -> None:
+    """Write a graph, its values and its costs to one file, which takes the place of another only once it is whole.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be written, or a value cannot be stored (sparse, quantised, complex128
+        or meta tensors).
+    """
+    tensors = {
+        f"{name}#{k}": _pack(name, t)
+        for name, results in values.items()
+        for k, t in enumerate(results)
+    }
+    header = {
+        "format": FORMAT,
+        "model": model_name,
+        "graph": json.dumps(_describe_graph(graph)),
+        "costs": json.dumps(costs),
+    }
+    # Values read from a file stay in it, so one that is there must not be written over.
+    partial = Path(f"{path}.partial")
+    try:
+        save_file(tensors, partial, metadata=header)
+        partial.replace(path)
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        message = f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write to."
+        raise DataError(message) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str, Costs]:
+    """Return the graph, the values by op name, the model's class name and the costs (none in older files) from a file.
+
+    Raises
+    ------
+    DataError
+        When the file is missing, damaged, or not a trace.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+        if header.get("format") != FORMAT:
+            raise DataError(
+                f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not "
+                f"{FORMAT!r})"
+            )
+        graph = _read_graph(json.loads(header["graph"]))
+        told = json.loads(header.get("costs", "{}"))
+        costs = {op.name: (told[op.name][0], told[op.name][1]) for op in graph if op.name in told}
+        tensors = load_file(path)
+        values = {
+            op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
+            for op in graph
+            if f"{op.name}#0" in tensors
+        }
+    except FileNotFoundError:
+        raise DataError(f"no trace file {str(path)!r}; write one with trace.save(path)") from None
+    except DataError:
+        raise
+    except Exception as error:
+        message = (
+            f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
+        )
+        raise DataError(message) from error
+    return graph, values, str(header.get("model", "")), costs
+
+
+def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """Return a value of the op ``name`` as its elements in memory.
+
+    Which is all that a file holds.
+    """
+    plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
+    if not plain or tensor.dtype == torch.complex128:
+        raise DataError(
+            f"the value of {name!r} cannot be stored: {tensor.layout}, {tensor.dtype}, on "
+            f"{tensor.device}. "
+            "Trace with ops= that leave it out."
+        )
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _describe_graph(graph: Graph) -> dict[str, Any]:
+    described = dataclasses.asdict(graph)
+    described["module_outputs"] = [
+        [address, call, op] for (address, call), op in graph.module_outputs.items()
+    ]
+    return described
+
+
+def _read_graph(described: dict[str, Any]) -> Graph:
+    ops = []
+    for fields in described["ops"]:
+        fields["parents"] = tuple(Parent(**p) for p in fields["parents"])
+        fields["outputs"] = tuple(_read_spec(o) for o in fields["outputs"])
+        ops.append(Op(**fields))
+    return Graph(
+        ops=tuple(ops),
+        inputs={name: _read_spec(spec) for name, spec in described["inputs"].items()},
+        outputs=tuple(Parent(**p) for p in described["outputs"]),
+        modules=described["modules"],
+        module_outputs={(address, call): op for address, call, op in described["module_outputs"]},
+        host_reads=tuple(HostRead(**r) for r in described["host_reads"]),
+    )
+
+
+def _read_spec(fields: dict[str, Any]) -> TensorSpec:
+    return TensorSpec(**{**fields, "shape": tuple(fields["shape"])})

@@ -1,0 +1,49 @@
+"""Floating-point operations of an op, by torch's own formulas."""
+
+from collections.abc import Callable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from neurolens.extract.capture.events import Event, Recording, Value
+from neurolens.extract.capture.trees import replace_leaves
+
+
+class _FlopCounter(TorchDispatchMode):
+    """Adds up floating-point operations of the kernels that run, by torch's own formulas."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        formula: Callable | None = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def count_flops(event: Event, recording: Recording) -> int | None:
+    """Return the floating-point operations of one op, by torch's formulas (matrix products, convolutions, attention).
+
+    The op runs once more on tensors without data. None where it cannot (its shape depends on
+    values).
+    """
+
+    def make_empty(value: Value, _: str) -> torch.Tensor:
+        if value.tensor is not None:
+            return torch.empty_like(value.tensor, device="meta")
+        spec = recording.events[value.source].specs[value.output]
+        return torch.empty(spec[0], dtype=spec[1], device="meta")
+
+    if not event.parents:
+        return 0
+    try:
+        args, kwargs = replace_leaves((event.args, event.kwargs), Value, make_empty)
+        with torch.no_grad(), _FlopCounter() as counter:
+            event.func(*args, **kwargs)
+    except Exception:
+        return None
+    return counter.total

@@ -1,0 +1,103 @@
+"""All ops of one pass, what connects them, and how they are found by name."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from neurolens.errors import UnknownNameError
+from neurolens.extract.graph.layers import Layer, LayerEdge, link_layers, roll_ops
+from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+from neurolens.labels import list_names, suggest_name
+
+
+@dataclass(frozen=True)
+class Graph:
+    """All ops of one pass in execution order, and what connects them to the outside.
+
+    ``inputs`` maps a name (``"input"``, ``"input.1"``, ``"input.mask"``) to its tensor; ``outputs``
+    lists the parents that the model returned; ``modules`` maps addresses to class names;
+    ``module_outputs`` maps ``(address, call)`` to the op that made that module's output.
+    """
+
+    ops: tuple[Op, ...]
+    inputs: dict[str, TensorSpec] = field(default_factory=dict)
+    outputs: tuple[Parent, ...] = ()
+    modules: dict[str, str] = field(default_factory=dict)
+    module_outputs: dict[tuple[str, int], str] = field(default_factory=dict)
+    host_reads: tuple[HostRead, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ops)
+
+    def __iter__(self) -> Iterator[Op]:
+        return iter(self.ops)
+
+    @cached_property
+    def by_name(self) -> dict[str, Op]:
+        """Ops by exact name."""
+        return {op.name: op for op in self.ops}
+
+    @cached_property
+    def by_composite(self) -> dict[str, tuple[str, ...]]:
+        """Names of the ops made by each composite; at the level of kernels.
+
+        Those each function-level op ran.
+        """
+        made: dict[str, list[str]] = {}
+        for op in self.ops:
+            made.setdefault(op.composite, []).append(op.name)
+        return {name: tuple(names) for name, names in made.items()}
+
+    @cached_property
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """Names of the ops each op feeds, in execution order."""
+        fed: dict[str, list[str]] = {op.name: [] for op in self.ops}
+        for op in self.ops:
+            for parent in op.parent_ops:
+                fed[parent].append(op.name)
+        return {name: tuple(names) for name, names in fed.items()}
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The rolled view: layers with their passes, in order of first execution."""
+        return roll_ops(self.ops)
+
+    @cached_property
+    def layer_edges(self) -> tuple[LayerEdge, ...]:
+        """What feeds what in the rolled view, and which edges recur."""
+        return link_layers(self.ops, self.layers)
+
+    def find_op(self, key: str | int) -> Op:
+        """Return the op for an exact name, a module address (``"layer1.0"``, ``"fc@2"``) or a position.
+
+        ``_1`` and ``@1`` may be written out: ``"relu/relu@1"`` is ``"relu/relu"``.
+
+        Raises
+        ------
+        UnknownNameError
+            With the closest names.
+        """
+        if isinstance(key, int):
+            try:
+                return self.ops[key]
+            except IndexError:
+                raise UnknownNameError(
+                    f"op {key} asked for, but there are {len(self)} ops"
+                ) from None
+        for name in (key, key.removesuffix("@1"), key.removesuffix("@1").removesuffix("_1")):
+            if name in self.by_name:
+                return self.by_name[name]
+        address, _, call = key.partition("@")
+        if (not call or call.isdecimal()) and "/" not in key:
+            made = self.module_outputs.get((address, int(call or 1)))
+            if made is not None:
+                return self.by_name[made]
+            if address in self.modules:
+                calls = sorted(c for a, c in self.module_outputs if a == address)
+                raise UnknownNameError(
+                    f"module {address!r} ({self.modules[address]}) has no op as the output of call "
+                    f"{call or 1}; "
+                    f"calls with one: {list_names(calls)}"
+                )
+        addresses = dict.fromkeys(a for a, _ in self.module_outputs if a)
+        raise suggest_name(key, [*self.by_name, *addresses], "op or module")

@@ -1,0 +1,110 @@
+"""What ran and what fed what: plain records, no tensors."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Shape, dtype and device of one tensor, as plain values."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    device: str
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """One tensor argument of an op.
+
+    ``kind`` is ``"op"``, ``"input"``, ``"parameter"``, ``"buffer"`` or ``"constant"`` (a tensor
+    that no recorded op made); ``source`` is the op's name or the tensor's address; ``output`` says
+    which result of a multi-output op; ``position`` where in the call it stood: ``"0"``, ``"1.2"``,
+    ``"weight"``.
+    """
+
+    kind: str
+    source: str
+    output: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One executed torch call that produced a tensor.
+
+    Attributes
+    ----------
+    index : int
+        Position in the order of execution, from 0.
+    name : str
+        ``<module address>/<function>[_<n>][@<pass>]``, unique within the graph.
+    function : str
+        Plain name: in-place and operator forms are folded (``relu_`` is ``relu``, ``__iadd__`` is
+        ``add``).
+    call : str
+        The exact call that ran.
+    settings : str
+        Its arguments other than tensors, as text: ``"_, _, None, (2, 2), (0, 0)"``, with ``_`` for
+        a tensor.
+    composite : str
+        The Python functions of torch that led to it, outermost first, ``""`` when called directly.
+    module, module_class, module_call
+        Address of the innermost running module (``""`` is the model itself), its class, and which
+        call of it.
+    site : str
+        The name without ``@<pass>``: the place in the module that made the call.
+    pass_number : int
+        Which execution of that site, from 1.
+    parents : tuple of Parent
+        In order of argument position.
+    outputs : tuple of TensorSpec
+    alias_of : str
+        The op whose memory this op's result shares (views, in-place, no-ops), or ``""``.
+    source : str
+        ``file:line`` of the caller outside torch.
+    seconds : float
+        Wall time of this execution.
+    """
+
+    index: int
+    name: str
+    function: str
+    call: str
+    settings: str
+    composite: str
+    module: str
+    module_class: str
+    module_call: int
+    site: str
+    pass_number: int
+    parents: tuple[Parent, ...]
+    outputs: tuple[TensorSpec, ...]
+    alias_of: str
+    source: str
+    seconds: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the first output, batch axis included."""
+        return self.outputs[0].shape
+
+    @property
+    def parent_ops(self) -> tuple[str, ...]:
+        """Names of the ops that fed this one, without repeats, in argument order."""
+        return tuple(dict.fromkeys(p.source for p in self.parents if p.kind == "op"))
+
+
+@dataclass(frozen=True, slots=True)
+class HostRead:
+    """A value that left torch: ``function`` (``item``, ``__bool__``, ...) read ``parent`` at ``source``.
+
+    ``after`` counts the ops that had run; ``value`` is what was read, shortened: for a branch,
+    which way it went.
+    """
+
+    function: str
+    parent: str
+    source: str
+    after: int
+    value: str

@@ -1,0 +1,67 @@
+"""What a check found, and how results are compared."""
+
+from typing import Any
+
+from torch import nn
+
+from neurolens.errors import InputError, RecordingError
+from neurolens.extract.capture.aten import UNSEEN
+from neurolens.extract.capture.events import Recording, read_storage
+from neurolens.extract.capture.forward import record_kernels
+from neurolens.extract.capture.restore import preserve_buffers
+from neurolens.extract.capture.trees import iterate_tensors
+from neurolens.extract.validation.replay import equal_bits
+
+Finding = tuple[str, str, str, str]
+
+# Reads of two tensors, of which only the first is noted.
+_COMPARISONS = frozenset("equal allclose __contains__".split())
+
+
+def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
+    """Raise InputError for inputs whose values cannot be compared bit for bit."""
+    for tensor in iterate_tensors((inputs, kwargs)):
+        if tensor.is_meta:
+            raise InputError(
+                "validation compares values, and a meta tensor has none. Pass inputs with values; "
+                "trace accepts these."
+            )
+        if tensor.is_nested:
+            raise InputError(
+                "validation makes new inputs of the same shape, and a nested tensor has none. "
+                "Pass a padded tensor, and a mask if the model takes one."
+            )
+
+
+def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
+    """Clone kept values that are views of the model's buffers, which are about to be put back."""
+    storages = {read_storage(buffer) for buffer in model.buffers()}
+    for value in (v for event in recording.events for v in event.outputs):
+        if value.tensor is not None and value.storage in storages:
+            value.tensor = value.tensor.detach().clone()
+
+
+def equal_results(a: Any, b: Any) -> bool:
+    """Return whether two results hold the same tensors, bit for bit."""
+    ours = list(iterate_tensors(a))
+    theirs = list(iterate_tensors(b))
+    return len(ours) == len(theirs) and all(map(equal_bits, ours, theirs))
+
+
+def take_census(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
+    """Return a finding for each aten kernel that ran while no recorded function did."""
+    try:
+        with preserve_buffers(model):
+            recording = record_kernels(model, inputs, kwargs, keep=None)
+    except RecordingError as error:
+        return [("", "census", "unverified", f"the kernels could not be watched: {error}")]
+    return [
+        (
+            event.name,
+            "census",
+            "unverified",
+            f"kernel {event.call.exact} ran outside every recorded op",
+        )
+        for event in recording.events
+        if event.composite.endswith(f"/{UNSEEN}")
+    ]

@@ -1,0 +1,84 @@
+"""Programs that turn DOT text into pictures: ``dot`` on the PATH, else the pygraphviz package."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from functools import lru_cache
+
+from neurolens.errors import DataError, MissingToolError
+from neurolens.view.style import FONT, FONT_STACK
+
+TIMEOUT = 120
+PNG_DPI = 160
+NO_ENGINE = (
+    "drawing needs Graphviz, and neither the program `dot` nor the package pygraphviz was found. "
+    "Install the system "
+    'package graphviz, or run: pip install "neurolens[render]". Without either, .save("graph.gv") '
+    "always works and "
+    "any Graphviz can draw that file later."
+)
+# A child process, so that a crash in C or an endless layout does not take this one along; given as
+# text, so that the child need not import anything else.
+CHILD = (
+    "import sys, pygraphviz\n"
+    "graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())\n"
+    "sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog='dot', args=sys.argv[2]))\n"
+)
+
+
+def find_engine(fmt: str) -> list[str]:
+    """Return the command that reads DOT on its input and writes a picture.
+
+    Raise MissingToolError without one.
+    """
+    extra = f"-Gdpi={PNG_DPI} -Gbgcolor=white" if fmt == "png" else ""
+    program = shutil.which("dot")
+    if program:
+        return [program, f"-T{fmt}", *extra.split()]
+    if importlib.util.find_spec("pygraphviz"):
+        return [sys.executable, "-c", CHILD, fmt, extra]
+    raise MissingToolError(NO_ENGINE)
+
+
+@lru_cache(maxsize=8)
+def render_dot(source: str, fmt: str) -> bytes:
+    """Return the picture of DOT text as ``"svg"``, ``"pdf"`` or ``"png"``.
+
+    Raise DataError when the layout fails.
+    """
+    command = find_engine(fmt)
+    try:
+        done = subprocess.run(
+            command, input=source.encode(), capture_output=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise DataError(
+            f"Graphviz did not finish within {TIMEOUT} s. Draw fewer boxes with draw_graph(..., "
+            f"depth=1) or 2."
+        ) from None
+    if done.returncode or not done.stdout:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [
+            "it gave no reason"
+        ]
+        raise DataError(
+            f"Graphviz could not draw this graph: {reason[0]}. Save it with .save('graph.gv') and "
+            f"run "
+            f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with depth=1."
+        )
+    return fit_svg(done.stdout.decode()).encode() if fmt == "svg" else done.stdout
+
+
+def fit_svg(svg: str) -> str:
+    """Let an SVG shrink with the page it is put into, and name fonts that other machines have.
+
+    The fonts are named only now because Graphviz measures text by the first family it is given.
+    Spaces at the start of a text are made hard: browsers drop them, and the words before and after
+    would touch.
+    """
+    svg = svg[svg.index("<svg") :]
+    size = r'<svg width="([\d.]+)pt" height="[\d.]+pt"'
+    svg = re.sub(size, r'<svg width="100%" style="max-width:\1pt;height:auto"', svg, count=1)
+    svg = re.sub(r"(<text[^>]*>) ", "\\1\u00a0", svg)
+    return svg.replace(f'font-family="{FONT}"', f'font-family="{FONT_STACK}"')

@@ -1,0 +1,1 @@
+"""Figures of scores and RDMs: ``profile`` along the network, RDMs beside each other."""

@@ -1,0 +1,235 @@
+import itertools
+
+import numpy as np
+import oracles
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from squares import draw_square, label_squares
+
+from neurolens.compare import COMPARATORS, compare_rdms, permute_rdms
+from neurolens.compare.rsa import permutation
+from neurolens.compare.rsa.comparators.quadratic import EMBEDDINGS
+from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
+from neurolens.errors import InputError, LabelError, UnknownNameError
+
+OPS = ["a", "b", "c", "d"]
+CHAIN = list(itertools.pairwise(OPS))
+
+
+def build_sides(rng, n=8, *, ties=False) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return four ops and two regions of two subjects; subject B has no IT."""
+    model = label_squares([draw_square(rng, n, ties=ties) for _ in OPS], op=OPS)
+    squares = [[draw_square(rng, n, ties=ties) for _ in "AB"] for _ in "VI"]
+    brain = label_squares(squares, region=["V1", "IT"], subject=["A", "B"])
+    brain[1, 1] = np.nan
+    return model, brain
+
+
+def draw_orders(n, n_permutations, seed=0):
+    rng = np.random.default_rng(seed)
+    return [list(range(n))] + [rng.permutation(n).tolist() for _ in range(n_permutations)]
+
+
+def score_slowly(model, brain, comparator, orders):
+    """Return means over subjects (order, op, region), rows and columns permuted by hand."""
+    similarity, scores = oracles.SIMILARITIES[comparator], np.empty((len(orders), 4, 2))
+    for (k, m, region), _ in np.ndenumerate(scores):
+        moved = [y[np.ix_(orders[k], orders[k])] for y in brain.values[region, : (2, 1)[region]]]
+        x = oracles.triangle(model.values[m])
+        scores[k, m, region] = oracles.mean([similarity(x, oracles.triangle(y)) for y in moved])
+    return scores
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"bures"}))
+def test_slow_loop(rng, comparator, ties):
+    """Scores of squares whose rows and columns were permuted by hand.
+
+    And how many reach the observed one.
+    """
+    model, brain = build_sides(rng, 6, ties=ties)
+    found = permute_rdms(model, brain, comparator=comparator, n_permutations=19)
+    scores = score_slowly(model, brain, comparator, draw_orders(6, 19))
+    np.testing.assert_allclose(found.score_mean, scores[0], atol=1e-12)
+    np.testing.assert_allclose(found.null_mean, scores.mean(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.null_sd, scores.std(axis=0), atol=1e-12)
+    np.testing.assert_allclose(found.p, (scores >= scores[0] - 1e-12).sum(axis=0) / 20, atol=1e-12)
+    np.testing.assert_allclose(found.q.values.ravel(), oracles.discoveries(found.p.values.ravel()))
+    deviation = (scores - scores.mean(axis=0)) / scores.std(axis=0)
+    largest = deviation.max(axis=(1, 2))
+    expected = [[(largest >= deviation[0, m, r] - 1e-9).mean() for r in range(2)] for m in range(4)]
+    np.testing.assert_allclose(found.p_max, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("comparator", EMBEDDINGS)
+def test_both_routes_agree(rng, comparator, monkeypatch):
+    model, brain = build_sides(rng, ties=True)
+    fast = permute_rdms(
+        model, brain, comparator=comparator, n_permutations=15, edges=CHAIN, cluster_p=0.4
+    )
+    monkeypatch.delitem(EMBEDDINGS, comparator)
+    slow = permute_rdms(
+        model, brain, comparator=comparator, n_permutations=15, edges=CHAIN, cluster_p=0.4
+    )
+    xr.testing.assert_allclose(fast, slow, atol=1e-12)
+
+
+def test_clusters_of_a_slow_loop(rng):
+    """Sets found by growing, the mass of each, the largest of every permutation and region."""
+    model, brain = build_sides(rng, 7)
+    edges = [("a", "b"), ("d", "b")]
+    found = permute_rdms(model, brain, edges=edges, cluster_p=0.5, n_permutations=39)
+    model_pairs = [oracles.mid_ranks(oracles.triangle(x)) for x in model.values]
+    scores = np.empty((40, 4, 2))
+    for k, order in enumerate(draw_orders(7, 39)):
+        for region, members in ((0, 2), (1, 1)):
+            moved = [
+                oracles.triangle(y[np.ix_(order, order)]) for y in brain.values[region, :members]
+            ]
+            scores[k, :, region] = [
+                oracles.mean([oracles.pearson(x, oracles.mid_ranks(y)) for y in moved])
+                for x in model_pairs
+            ]
+    deviation = (scores - scores.mean(axis=0)) / scores.std(axis=0)
+    inside = np.array([(scores >= row - 1e-12).mean(axis=0) <= 0.5 for row in scores])
+    places = [(OPS.index(a), OPS.index(b)) for a, b in edges]
+    sets = [[oracles.clusters(inside[k, :, r], places) for r in range(2)] for k in range(40)]
+    mass = [
+        [[sum(deviation[k, list(c), r]) for c in sets[k][r]] for r in range(2)] for k in range(40)
+    ]
+    largest = np.array([max([0, *mass[k][0], *mass[k][1]]) for k in range(40)])
+    assert inside[0].any(axis=0).all()
+    for region in range(2):
+        for cluster, weight in zip(sets[0][region], mass[0][region], strict=True):
+            expected = (largest >= weight - 1e-9).mean()
+            np.testing.assert_allclose(found.p_cluster.values[list(cluster), region], expected)
+            assert len(set(found.cluster.values[list(cluster), region])) == 1
+    np.testing.assert_array_equal(found.cluster.values > 0, inside[0])
+    np.testing.assert_array_equal(found.p_cluster.isnull(), ~inside[0])
+
+
+def test_one_maximum_over_regions_and_times(rng):
+    """Each time bin as if alone, but for q, p_max and p_cluster.
+
+    Which slow loops find over all of them.
+    """
+    (model, first), (_, second) = build_sides(rng, 6), build_sides(rng, 6)
+    settings = {"n_permutations": 19, "edges": CHAIN, "cluster_p": 0.4, "rng": 0}
+    timed = xr.concat([first, second], "time_bin").assign_coords(time_bin=[50, 20])
+    found = permute_rdms(model, timed, **settings)
+    assert found.p.dims == ("op", "region", "time_bin")
+    kept = ["score_mean", "null_mean", "null_sd", "p", "cluster"]
+    for time, brain in ((50, first), (20, second)):
+        xr.testing.assert_allclose(
+            found[kept].sel(time_bin=time, drop=True), permute_rdms(model, brain, **settings)[kept]
+        )
+    np.testing.assert_allclose(found.q.values.ravel(), oracles.discoveries(found.p.values.ravel()))
+
+    scores = np.stack(
+        [score_slowly(model, brain, "spearman", draw_orders(6, 19)) for brain in (first, second)],
+        -1,
+    )
+    deviation = (scores - scores.mean(axis=0)) / scores.std(axis=0)
+    largest = deviation.max(axis=(1, 2, 3))
+    for place, value in np.ndenumerate(found.p_max.values):
+        assert value == pytest.approx((largest >= deviation[0][place] - 1e-9).mean())
+    links = [(OPS.index(a), OPS.index(b)) for a, b in CHAIN]
+    mass = np.zeros_like(scores)
+    for k, region, time in np.ndindex(20, 2, 2):
+        inside = (scores >= scores[k] - 1e-12).mean(axis=0)[:, region, time] <= 0.4
+        for cluster in map(list, oracles.clusters(inside, links)):
+            mass[k, cluster, region, time] = deviation[k, cluster, region, time].sum()
+    largest = mass.max(axis=(1, 2, 3))
+    assert (found.cluster > 0).any(("op", "region")).all()
+    for place in np.argwhere(found.cluster.values > 0):
+        expected = (largest >= mass[0, *place] - 1e-9).mean()
+        assert found.p_cluster.values[*place] == pytest.approx(expected)
+
+
+@given(seed=st.integers(0, 2**32 - 1), n_edges=st.integers(1, 8))
+def test_labels_are_connected_sets(seed, n_edges):
+    rng = np.random.default_rng(seed)
+    inside = rng.random((3, 6, 2)) < 0.6
+    links = rng.integers(0, 6, (n_edges, 2))
+    values = rng.random(inside.shape)
+    labels = label_clusters(inside, links)
+    mass = sum_clusters(labels, values)
+    for draw, region in itertools.product(range(3), range(2)):
+        sets = oracles.clusters(inside[draw, :, region], [tuple(edge) for edge in links.tolist()])
+        sets.sort(key=min)
+        for number, cluster in enumerate(sets, 1):
+            assert set(np.flatnonzero(labels[draw, :, region] == number)) == cluster
+            np.testing.assert_allclose(
+                mass[draw, list(cluster), region], values[draw, list(cluster), region].sum()
+            )
+        assert (labels[draw, ~inside[draw, :, region], region] == 0).all()
+
+
+def test_an_op_at_the_threshold_is_inside(rng):
+    """One in twenty is 0.05 and not a rounding error more."""
+    square = draw_square(rng, 12)
+    model = label_squares([square, square], op=["a", "b"])
+    found = permute_rdms(model, label_squares(square), edges=[("a", "b")], n_permutations=19)
+    assert (found.p == 0.05).all()
+    assert (found.p_max == 0.05).all()
+    assert found.cluster.values.ravel().tolist() == [1, 1]
+    assert (found.p_cluster == 0.05).all()
+
+
+def test_score_is_that_of_compare_rdms(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(
+        model, brain.isel(stimulus=slice(None, None, -1)), n_bootstrap=0, n_splits=0
+    )
+    found = permute_rdms(model, brain, n_permutations=1)
+    np.testing.assert_allclose(found.score_mean, scores.score_mean, atol=1e-12)
+
+
+def test_planted_chain_is_one_cluster(rng):
+    truth = draw_square(rng, 16)
+    squares = [
+        truth + draw_square(rng, 16),
+        truth + draw_square(rng, 16),
+        draw_square(rng, 16),
+        draw_square(rng, 16),
+    ]
+    brain = label_squares(truth + 0.5 * draw_square(rng, 16))
+    found = permute_rdms(label_squares(squares, op=OPS), brain, edges=CHAIN, n_permutations=199)
+    assert found.cluster.values[:, 0].tolist() == [1, 1, 0, 0]
+    assert found.p_cluster.values[0, 0] == pytest.approx(1 / 200)
+    assert (found.p_max[:2] <= 0.02).all()
+
+
+@pytest.mark.parametrize(
+    ("block", "size"), [("BLOCK_NUMBERS", 1), ("BLOCK_OPS", 1), ("BLOCK_OPS", 200)]
+)
+def test_blocks_do_not_change_numbers(rng, monkeypatch, block, size):
+    model, brain = build_sides(rng)
+    whole = permute_rdms(model, brain, n_permutations=9)
+    monkeypatch.setattr(permutation, block, size)
+    xr.testing.assert_allclose(permute_rdms(model, brain, n_permutations=9), whole)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-a"])
+def test_op_with_nan_has_no_p_and_spoils_no_other(rng, comparator):
+    model, brain = build_sides(rng, 6)
+    clean = permute_rdms(model.isel(op=[0, 1, 2]), brain, comparator=comparator, n_permutations=9)
+    model[3, 0, 1] = model[3, 1, 0] = np.nan
+    with pytest.warns(RuntimeWarning, match="no score for 'd'"):
+        found = permute_rdms(model, brain, comparator=comparator, n_permutations=9, edges=CHAIN)
+    assert found[["p", "p_max", "p_cluster"]].sel(op="d").to_dataarray().isnull().all()
+    xr.testing.assert_allclose(found[list(clean)].isel(op=slice(3)), clean)
+
+
+def test_errors(rng):
+    model, brain = build_sides(rng)
+    with pytest.raises(LabelError, match=r"edges must join ops of model_rdms, which lack 'e'"):
+        permute_rdms(model, brain, edges=[("a", "e")])
+    with pytest.raises(InputError, match="n_permutations must be a whole number, 1 or more, got 0"):
+        permute_rdms(model, brain, n_permutations=0)
+    with pytest.raises(InputError, match="cluster_p must lie between 0 and 1, got 5"):
+        permute_rdms(model, brain, cluster_p=5)
+    with pytest.raises(UnknownNameError, match="no comparator named 'rho'"):
+        permute_rdms(model, brain, comparator="rho")

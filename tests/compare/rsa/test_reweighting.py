@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from squares import draw_square, label_squares
+
+from neurolens.compare import compute_rdms, fit_reweighted_rdms
+from neurolens.compare.rsa.reweighting import PENALTIES, _fit_weights, deal_folds
+from neurolens.errors import InputError, LabelError
+
+
+def build_features(rng, n=24, p=5) -> xr.DataArray:
+    ids = [f"s{i}" for i in range(n)]
+    return xr.DataArray(
+        rng.normal(size=(n, p)), dims=("stimulus", "unit"), coords={"stimulus": ids}
+    )
+
+
+@given(n=st.integers(4, 30), n_folds=st.integers(2, 6), seed=st.integers(0, 2**32 - 1))
+def test_folds_and_halves_of_their_training_stimuli(n, n_folds, seed):
+    fold_of, half = deal_folds(n, n_folds, np.random.default_rng(seed))
+    sizes = np.bincount(fold_of, minlength=n_folds)
+    assert len(sizes) == n_folds
+    assert sizes.max() - sizes.min() <= 1
+    assert half.shape == (n_folds + 1, n)
+    for fold, row in enumerate(half):
+        assert ((row == -1) == (fold_of == fold)).all()
+        assert set(row) <= {-1, 0, 1}
+        assert 0 <= (row == 0).sum() - (row == 1).sum() <= 1
+
+
+def test_halves_are_random(rng):
+    half = np.stack([deal_folds(12, 3, rng)[1] for _ in range(400)])
+    for row in half.swapaxes(0, 1):
+        kept = row >= 0
+        share = (row == 1).sum(axis=0) / kept.sum(axis=0)
+        assert (abs(share - 0.5) < 0.12).all()
+    assert len({one.tobytes() for one in half}) == 400
+
+
+class TestReweighting:
+    def test_planted_weights(self, rng):
+        features = build_features(rng)
+        weights = np.array([2.0, 0, 0, 1, 0])
+        brain = compute_rdms(features * np.sqrt(weights), metric="euclidean")
+        found = fit_reweighted_rdms(features, brain)
+        assert found.score.item() == pytest.approx(1, abs=1e-3)
+        assert (found.weight.values[0, 0] > 0.1).tolist() == [True, False, False, True, False]
+        assert found.weight.min() >= 0
+
+    def test_noise_scores_zero_on_average(self, rng):
+        """Fitting on pairs with one test stimulus would score well above zero here."""
+        scores = []
+        for _ in range(25):
+            offset = rng.random(20)
+            square = offset[:, None] + offset + 0.1 * draw_square(rng, 20)
+            np.fill_diagonal(square, 0)
+            model = build_features(rng, 20, 15)
+            scores.append(fit_reweighted_rdms(model, label_squares(square)).score.item())
+        assert abs(np.mean(scores)) < 3 * np.std(scores) / 5
+
+    def test_no_test_stimulus_in_any_training_pair(self, rng):
+        """Changing every pair with a test stimulus changes no prediction of that fold.
+
+        So its score follows by hand.
+        """
+        features = build_features(rng, 16, 8)
+        brain = label_squares(draw_square(rng, 16))
+        first = fit_reweighted_rdms(features, brain)
+        test = np.flatnonzero(first.fold_member.values[0])
+        changed = brain.copy(deep=True)
+        rest = np.setdiff1d(np.arange(16), test)
+        noise = rng.random((len(test), len(rest)))
+        changed.values[np.ix_(test, rest)] += noise
+        changed.values[np.ix_(rest, test)] += noise.T
+        second = fit_reweighted_rdms(features, changed)
+        assert first.fold_score.values[0] == pytest.approx(second.fold_score.values[0], abs=1e-12)
+        assert first.fold_score.values[1] != pytest.approx(second.fold_score.values[1], abs=1e-6)
+
+    def test_ops_are_components_too(self, rng):
+        model = label_squares([draw_square(rng, 12) for _ in "abc"], op=list("abc"))
+        brain = (2 * model.sel(op="b", drop=True)).expand_dims(subject=["A"])
+        found = fit_reweighted_rdms(model, brain, n_folds=3)
+        assert found.component.values[found.weight.values.argmax()] == "b"
+        assert found.score.item() == pytest.approx(1, abs=0.01)
+
+    def test_weights_minimise_the_error(self, rng):
+        z, d = rng.random((40, 4)), rng.random(40)
+        weight = _fit_weights(z, d, PENALTIES[3])
+
+        def loss(w):
+            left = (d - d.mean()) - (z - z.mean(axis=0)) @ w
+            return left @ left + PENALTIES[3] * 40 * w @ w
+
+        for _ in range(200):
+            assert loss(weight) <= loss(np.maximum(weight + 0.01 * rng.normal(size=4), 0)) + 1e-12
+
+    def test_all_weights_zero_is_no_score_and_is_named(self, rng):
+        square = draw_square(rng, 16)
+        against = 2 - square - 2 * np.eye(16)
+        model = label_squares([square], op=["a"])
+        sides = label_squares(
+            [[square, against], [square, square]], region=["V1", "IT"], subject=["A", "B"]
+        )
+        with pytest.warns(
+            RuntimeWarning, match="^no score for 'V1, B': in some fold all weights are 0"
+        ):
+            found = fit_reweighted_rdms(model, sides)
+        assert found.score.isnull().values.tolist() == [[False, True], [False, False]]
+        assert found.weight.sel(region="V1", subject="B").item() == 0
+
+    def test_penalty_of_alternating_categories(self, rng):
+        """Were every other stimulus a half, no half would know of the categories.
+
+        Which are all that there is.
+        """
+        values = rng.normal(size=(24, 4))
+        values[:, 0] = np.arange(24) % 2
+        noise = draw_square(rng, 24)
+        brain = label_squares((values[:, :1] != values[:, 0]) + 0.3 * noise)
+        model = build_features(rng, 24, 4).copy(data=values)
+        assert float(fit_reweighted_rdms(model, brain).weight[0, 0, 0]) > 0.4
+        xr.testing.assert_identical(*(fit_reweighted_rdms(model, brain, rng=3) for _ in range(2)))
+
+    def test_errors(self, rng):
+        brain = label_squares(draw_square(rng, 9))
+        with pytest.raises(InputError, match="got 4 folds of 9 stimuli"):
+            fit_reweighted_rdms(build_features(rng, 9), brain)
+        with pytest.raises(LabelError, match="must hold the same 12 ids"):
+            fit_reweighted_rdms(build_features(rng, 12), brain)
+        model = label_squares([draw_square(rng, 12)], op=["a"]) * np.nan
+        with pytest.raises(InputError, match="hold NaN"):
+            fit_reweighted_rdms(model, label_squares(draw_square(rng, 12)))

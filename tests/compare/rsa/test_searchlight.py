@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+import xarray as xr
+from rsatoolbox.util.searchlight import get_searchlight_RDMs, get_volume_searchlight
+from squares import draw_square, label_squares
+
+from neurolens.compare import (
+    compare_rdms,
+    compare_searchlight,
+    compute_rdms,
+    compute_searchlight_rdms,
+)
+from neurolens.errors import InputError, LabelError
+
+IDS = ["dog", "cat", "ape", "cup"]
+
+
+def build_volume(rng, shape=(4, 4, 3)) -> xr.DataArray:
+    places = np.argwhere(np.ones(shape))
+    return xr.DataArray(
+        rng.normal(size=(len(IDS), len(places))),
+        dims=("stimulus", "neuroid"),
+        coords={"stimulus": IDS, "neuroid_id": ("neuroid", [f"n{k}" for k in range(len(places))])}
+        | {f"voxel_{axis}": ("neuroid", places[:, k]) for k, axis in enumerate("xyz")},
+    )
+
+
+def test_rsatoolbox(rng):
+    responses = build_volume(rng)
+    # It counts neighbours nearer than the radius, we also those at the radius.
+    centers, neighbours = get_volume_searchlight(np.ones((4, 4, 3)), radius=1.99, threshold=0.0)
+    expected = get_searchlight_RDMs(
+        responses.values, centers, neighbours, np.arange(4), verbose=False
+    )
+    found = compute_searchlight_rdms(responses, radius=1.99)
+    first, second = np.triu_indices(4, 1)
+    np.testing.assert_allclose(found.values[:, first, second], expected.dissimilarities, atol=1e-12)
+    assert found.n_voxels.values.tolist() == [len(n) for n in neighbours]
+    assert found.neuroid.values.tolist() == responses.neuroid_id.values.tolist()
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "crossnobis"])
+def test_each_center_is_the_rdm_of_its_neighbours(rng, metric):
+    volume = build_volume(rng)
+    runs = [volume + rng.normal(size=volume.shape) for _ in range(3)]
+    responses = xr.concat(runs, "stimulus").rename(stimulus="presentation")
+    responses = responses.drop_vars("presentation").assign_coords(
+        stimulus_id=("presentation", IDS * 3), run=("presentation", np.repeat([0, 1, 2], 4))
+    )
+    responses = responses.isel(neuroid=rng.permutation(48))
+    found = compute_searchlight_rdms(responses, radius=1, metric=metric, centers=["n5", "n40"])
+    noise = {"noise": "ledoit-wolf-per-run"} if metric == "crossnobis" else {}
+    assert found.attrs == {"metric": metric, "radius": 1} | noise
+    model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
+    scores = compare_searchlight(model, responses, radius=1, metric=metric, centers=["n5", "n40"])
+    assert scores.attrs == {"comparator": "spearman", "metric": metric, "radius": 1} | noise
+    expected = compare_rdms(model, found.rename(neuroid="region"), n_bootstrap=0, n_splits=0)
+    np.testing.assert_allclose(scores, expected.score.squeeze("subject"), atol=1e-12)
+    for center in ("n5", "n40"):
+        here = responses.isel(neuroid=list(responses.neuroid_id.values).index(center))
+        far = sum((responses[a] - here[a]) ** 2 for a in ("voxel_x", "voxel_y", "voxel_z")).values
+        expected = compute_rdms(responses.isel(neuroid=far <= 1), metric=metric)
+        np.testing.assert_allclose(found.sel(neuroid=center), expected, atol=1e-10)
+
+
+def test_scores_are_those_of_the_rdms_whatever_the_batch(rng, monkeypatch):
+    responses = build_volume(rng)
+    model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS[::-1], op=["a", "b"])
+    scores = compare_searchlight(model, responses, radius=1)
+    rdms = compute_searchlight_rdms(responses, radius=1)
+    expected = compare_rdms(model, rdms.rename(neuroid="region"), n_bootstrap=0, n_splits=0)
+    np.testing.assert_allclose(scores, expected.score.squeeze("subject"), atol=1e-12)
+    monkeypatch.setattr("neurolens.compare.rsa.searchlight.BATCH_BYTES", 3 * 8 * 16)
+    xr.testing.assert_identical(compare_searchlight(model, responses, radius=1), scores)
+
+
+def test_lonely_center_has_no_correlation(rng):
+    responses = build_volume(rng).isel(neuroid=[0, 1, 24, 47])
+    with pytest.warns(
+        RuntimeWarning, match="^the RDMs around 2 of 4 centres are NaN .*: 'n24', 'n47'. Pass a"
+    ) as told:
+        found = compute_searchlight_rdms(responses, radius=1)
+    assert len(told) == 1
+    assert np.isnan(found.sel(neuroid="n47").values[0, 1])
+    model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
+    with pytest.warns(
+        RuntimeWarning, match="^the RDMs around 2 of 4 centres are undefined .* 'n24', 'n47'"
+    ) as told:
+        scores = compare_searchlight(model, responses, radius=1)
+    assert len(told) == 1
+    assert np.isnan(scores.values[0]).tolist() == [False, False, True, True]
+    with pytest.warns(RuntimeWarning, match="around 1 of 1 centres"):
+        compare_searchlight(model, responses, radius=1, centers=["n47"])
+
+
+def test_op_with_nan_has_no_score(rng):
+    responses = build_volume(rng)
+    model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS, op=["a", "b"])
+    broken = model.copy(deep=True)
+    broken[0, 1, 2] = broken[0, 2, 1] = np.nan
+    with pytest.warns(RuntimeWarning, match="no score for 'a': the RDM holds NaN"):
+        scores = compare_searchlight(broken, responses, radius=1)
+    assert np.isnan(scores.sel(op="a").values).all()
+    whole = compare_searchlight(model, responses, radius=1)
+    np.testing.assert_allclose(scores.sel(op="b"), whole.sel(op="b"), atol=1e-12)
+
+
+def test_errors(rng):
+    responses = build_volume(rng)
+    with pytest.raises(LabelError, match="needs voxel_z on 'neuroid'"):
+        compute_searchlight_rdms(responses.drop_vars("voxel_z"), radius=1)
+    with pytest.raises(InputError, match="radius must be above 0"):
+        compute_searchlight_rdms(responses, radius=0)
+    two = responses.assign_coords(subject=("neuroid", ["A", "B"] * 24))
+    with pytest.raises(LabelError, match="is of one subject, got 2"):
+        compute_searchlight_rdms(two, radius=1)
+    with pytest.raises(LabelError, match=r"1 are not, such as 'x'"):
+        compute_searchlight_rdms(responses, radius=1, centers=["n1", "x"])
+    with pytest.raises(InputError, match="coordinates must be finite"):
+        compute_searchlight_rdms(
+            responses.assign_coords(voxel_x=responses.voxel_x * np.nan), radius=1
+        )
+    with pytest.raises(LabelError, match="takes one time bin"):
+        compute_searchlight_rdms(responses.expand_dims(time_bin=2), radius=1)
+    with pytest.raises(LabelError, match=r"responses and model_rdms must hold the same 4 ids"):
+        compare_searchlight(label_squares(draw_square(rng, 4)), responses, radius=1)

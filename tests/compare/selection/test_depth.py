@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import scipy.stats
+import xarray as xr
+from squares import draw_square, label_squares
+
+from neurolens.compare import bootstrap_rdms, compare_rdms, locate_peaks
+from neurolens.compare.selection.depth import order_depths
+from neurolens.errors import InputError, LabelError
+
+OPS, REGIONS = ["a", "b", "c", "d"], ["V1", "V4", "IT"]
+
+
+@pytest.fixture
+def scores(rng) -> xr.Dataset:
+    """Return means and draws; region IT has no score."""
+    mean = np.array([[0.9, 0.1, 1], [0.2, 0.3, 1], [0.1, 0.8, 1], [0.1, 0.2, 1]])
+    mean[:, 2] = np.nan
+    draws = mean + 0.5 * rng.normal(size=(41, 4, 3))
+    return xr.Dataset(
+        {
+            "score_mean": (("op", "region"), mean),
+            "bootstrap_mean": (("bootstrap", "op", "region"), draws),
+        },
+        coords={"op": OPS, "region": REGIONS},
+        attrs={"confidence": 0.8},
+    )
+
+
+def test_known_answer(scores):
+    depth = {"a": 10.0, "b": 20.0, "d": 40.0}
+    found = locate_peaks(scores, depth=depth)
+    assert found.peak_op.values.tolist() == ["a", "b", ""]
+    np.testing.assert_array_equal(found.peak_depth, [10, 20, np.nan])
+    for region in ("V1", "V4"):
+        chosen = [
+            max(depth, key=lambda op, draw=draw: float(draw.sel(op=op)))
+            for draw in scores.bootstrap_mean.sel(region=region)
+        ]
+        low, high = np.quantile([depth[op] for op in chosen], [0.1, 0.9])
+        assert float(found.peak_depth_low.sel(region=region)) == pytest.approx(low)
+        assert float(found.peak_depth_high.sel(region=region)) == pytest.approx(high)
+    assert np.isnan(found.hierarchy)
+    assert locate_peaks(scores).peak_depth.values[1] == pytest.approx(2 / 3)
+
+
+def test_hierarchy_is_spearman(rng):
+    depths = rng.integers(0, 4, (20, 5)).astype(float)
+    expected = [
+        scipy.stats.spearmanr(np.arange(5), row).statistic for row in depths if np.ptp(row) > 0
+    ]
+    found = order_depths(depths)
+    np.testing.assert_allclose(found[~np.isnan(found)], expected, atol=1e-12)
+    assert np.isnan(order_depths(np.ones((1, 5)))).all()
+    assert np.isnan(order_depths(depths[:, :2])).all()
+
+
+def test_planted_hierarchy(rng):
+    """Each region is made from one op, ever deeper; both kinds of draws find them."""
+    squares = [draw_square(rng, 16) for _ in OPS]
+    model = label_squares(squares, op=OPS)
+    sides = [[squares[k] + 0.3 * draw_square(rng, 16) for _ in "ABC"] for k in (0, 1, 3)]
+    brain = label_squares(sides, region=REGIONS, subject=list("ABC"))
+    for found in (
+        locate_peaks(bootstrap_rdms(model, brain, n_bootstrap=60)),
+        locate_peaks(compare_rdms(model, brain, n_bootstrap=60, n_splits=0)),
+    ):
+        assert found.peak_op.values.tolist() == ["a", "b", "d"]
+        assert float(found.hierarchy) == pytest.approx(1)
+        assert float(found.hierarchy_low) == pytest.approx(1)
+        np.testing.assert_allclose(found.peak_depth_low, found.peak_depth)
+
+
+def test_errors(scores):
+    with pytest.raises(InputError, match="scores must hold 'draws' or 'bootstrap_mean'"):
+        locate_peaks(scores.drop_vars("bootstrap_mean"))
+    with pytest.raises(LabelError, match="of which scores lack 'z'"):
+        locate_peaks(scores, depth={"z": 1.0})
+    with pytest.raises(InputError, match="finite numbers"):
+        locate_peaks(scores, depth={"a": np.nan})

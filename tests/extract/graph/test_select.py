@@ -1,0 +1,83 @@
+"""Which ops: every way of asking, and misses that list what is near."""
+
+import re
+
+import pytest
+import torch
+from nets import make_net
+
+import neurolens as nl
+from neurolens.errors import InputError, UnknownNameError
+from neurolens.extract.graph.select import is_named, select_ops
+
+
+@pytest.fixture
+def graph():
+    net, x = make_net("reused")
+    return nl.trace(net, x).graph
+
+
+@pytest.mark.parametrize(
+    ("ops", "expected"),
+    [
+        ("fc", ["fc/linear"]),
+        ("fc@2", ["fc/linear@2"]),
+        ("*relu*", ["relu/relu", "relu/relu@2"]),
+        (re.compile(r"^/(tanh|add)"), ["/tanh", "/tanh@2", "/tanh@3", "/add"]),
+        (slice(None, None, 3), ["fc/linear", "relu/relu@2", "/tanh@3", "/add"]),
+        (lambda op: op.function == "exp", ["/exp", "/exp_2"]),
+        ("modules", ["fc/linear", "relu/relu", "fc/linear@2", "relu/relu@2", "/add"]),
+        (["/add", "fc", re.compile("exp_2")], ["fc/linear", "/exp_2", "/add"]),
+    ],
+    ids=str,
+)
+def test_ops_are_found_in_the_order_they_ran(graph, ops, expected):
+    assert select_ops(graph, ops) == expected
+
+
+def test_all_is_every_op(graph):
+    assert select_ops(graph, "all") == [op.name for op in graph]
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        ("relo/relu", "no op or module named 'relo/relu'. Closest: 'relu/relu'"),
+        ("*conv*", "no op matching the pattern named"),
+        ([], "an empty list of ops"),
+        (re.compile("conv"), r"no op of 10 matches re.compile\('conv'\)"),
+        (slice(50, None), r"no op of 10 matches slice\(50, None, None\)"),
+        (lambda op: False, "no op of 10 matches <function"),
+    ],
+    ids=str,
+)
+def test_a_miss_says_so(graph, ops, message):
+    with pytest.raises(UnknownNameError, match=message):
+        select_ops(graph, ops)
+
+
+def test_a_class_of_modules_is_told_what_to_type(graph):
+    with pytest.raises(InputError, match=r"type ops=lambda op: op.module_class == 'ReLU'"):
+        select_ops(graph, torch.nn.ReLU)
+
+
+def test_only_names_count_as_named():
+    assert is_named("fc")
+    assert is_named(["fc", "/add"])
+    assert not any(
+        is_named(ops)
+        for ops in ("all", "modules", "*x", ["fc", "*x"], slice(2), re.compile("x"), callable)
+    )
+
+
+def test_traces_and_extraction_take_the_same_words(rng):
+    net, x = make_net("reused")
+    kept = nl.trace(net, x, ops=re.compile("tanh"))
+    assert [op.name for op in kept] == ["/tanh", "/tanh@2", "/tanh@3"]
+    acts = nl.extract_activations(
+        net, nl.load_stimuli(torch.randn(4, 4)), ops=slice(0, 2), quiet=True
+    )
+    assert [n["activation"].attrs["op"] for n in acts.subtree if "activation" in n] == [
+        "fc/linear",
+        "relu/relu",
+    ]

@@ -1,0 +1,500 @@
+"""Stores: the same bytes whatever interrupts, the same values as in memory.
+
+And no mixing of two runs.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch import nn
+
+import neurolens as nl
+from neurolens.errors import DataError, InputError
+from neurolens.extract import PCA, Project, Subsample, open_activations
+from neurolens.extract.stream.plan import make_plan
+from neurolens.extract.stream.store import ActivationStore
+
+
+class Net(nn.Module):
+    """A convolution, an in-place ReLU, a functional op of the model itself, tokens.
+
+    A branch of a module's name.
+    """
+
+    def __init__(self, seed=0):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.act = nn.ReLU(inplace=True)
+        self.fc = nn.Linear(36, 5)
+
+    def forward(self, x):
+        return self.fc(torch.flatten(self.act(self.conv(x)).exp(), 1))
+
+
+@pytest.fixture
+def stimuli(rng):
+    return nl.load_stimuli(
+        rng.standard_normal((11, 3, 5, 5)).astype(np.float32), ids=[f"bild_ä{i}" for i in range(11)]
+    )
+
+
+def read_files(path):
+    return {
+        str(p.relative_to(path)): p.read_bytes()
+        for p in sorted(Path(path).rglob("*"))
+        if p.is_file()
+    }
+
+
+def assert_same_trees(a, b):
+    assert [n.path for n in a.subtree] == [n.path for n in b.subtree]
+    for node in a.subtree:
+        other = b[node.path]
+        assert set(node.data_vars) == set(other.data_vars)
+        for name in node.data_vars:
+            np.testing.assert_array_equal(node[name], other[name])
+            assert (node[name].dims, node[name].dtype) == (other[name].dims, other[name].dtype)
+            assert node[name].attrs == other[name].attrs
+
+
+@pytest.mark.parametrize(
+    "reducer",
+    [
+        None,
+        "mean",
+        ["mean", "float16"],
+        "bfloat16",
+        Subsample(7, seed=3),
+        [Subsample(20), Project(5)],
+        Project(n_components=6, seed=1),
+        "pca",
+    ],
+    ids=str,
+)
+def test_a_store_holds_what_memory_would(stimuli, tmp_path, reducer):
+    if reducer == "pca":
+        reducer = [PCA(3, fit_on=stimuli.ids[:6]), "float16"]
+    memory = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, quiet=True)
+    stored = nl.extract_activations(
+        Net(), stimuli, reducer=reducer, batch_size=4, store=tmp_path / "a.zarr", quiet=True
+    )
+    assert_same_trees(memory, stored)
+    assert list(stored.stimulus.values) == list(stimuli.ids)
+    assert {
+        k: v for k, v in stored.attrs.items() if k not in ("complete", "provenance")
+    } == memory.attrs
+    assert stored["fc/linear"]["activation"].attrs["op"] == "fc/linear"
+    again = nl.extract_activations(
+        Net(), stimuli, reducer=reducer, batch_size=4, store=tmp_path / "a.zarr", quiet=True
+    )
+    assert_same_trees(stored, again)
+
+
+def test_a_store_is_read_only_where_it_is_used(stimuli, tmp_path):
+    tree = nl.extract_activations(
+        Net(), stimuli, store=tmp_path / "a.zarr", batch_size=4, quiet=True
+    )
+    assert not tree["conv/conv2d"]["activation"].variable._in_memory
+    with open(tmp_path / "a.zarr/ops/conv/conv2d/activation/c/2/0/0/0", "wb"):
+        pass
+    part = open_activations(tmp_path / "a.zarr")["conv/conv2d"]["activation"][:4]
+    assert part.notnull().all()
+
+
+def test_reducers_fitted_first_go_through_the_set_in_groups(stimuli, tmp_path):
+    reducer = PCA(3, fit_on=stimuli.ids[:6])
+    one = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, quiet=True)
+    # fmt: off
+    many = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000, store=tmp_path / "a.zarr",
+                                  quiet=True)
+    # fmt: on
+    assert (
+        nl.forecast(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000).activations.passes
+        > 2
+    )
+    assert_same_trees(one, many)
+
+
+def test_groups_of_another_budget_go_on_where_a_run_was_cut_off(stimuli, tmp_path):
+    class Stops(nn.Module):
+        def __init__(self, at):
+            super().__init__()
+            self.net, self.calls, self.at = Net(), 0, at
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls == self.at:
+                raise KeyboardInterrupt
+            return self.net(x)
+
+    settings = {"reducer": PCA(3, fit_on=stimuli.ids[:6]), "batch_size": 4, "quiet": True}
+    whole = nl.extract_activations(Stops(0), stimuli, **settings)
+    with pytest.raises(KeyboardInterrupt):
+        nl.extract_activations(
+            Stops(11), stimuli, memory=4000, store=tmp_path / "a.zarr", **settings
+        )
+    assert_same_trees(
+        whole, nl.extract_activations(Stops(0), stimuli, store=tmp_path / "a.zarr", **settings)
+    )
+
+
+def test_rdms_of_a_store_are_those_of_memory(stimuli, tmp_path):
+    stored = nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    memory = nl.extract_activations(Net(), stimuli, quiet=True)
+    xr.testing.assert_equal(nl.compute_rdms(stored), nl.compute_rdms(memory))
+    grams = nl.extract_grams(Net(), stimuli, quiet=True)
+    assert nl.compute_rdms(stored).op.values.tolist() == grams.op.values.tolist()
+
+
+def test_a_store_can_be_written_as_netcdf(stimuli, tmp_path):
+    stored = nl.extract_activations(
+        Net(), stimuli, ops="fc", reducer="float16", store=tmp_path / "a.zarr", quiet=True
+    )
+    stored.attrs.pop("provenance")
+    stored.attrs.pop("complete")
+    stored.to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    read = xr.open_datatree(tmp_path / "a.nc", engine="h5netcdf")
+    np.testing.assert_array_equal(read["fc/linear/activation"], stored["fc/linear/activation"])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda k: k.update(model=Net(seed=1)), "weights_sha256"),
+        (lambda k: k.update(ops="conv"), "ops_sha256"),
+        (lambda k: k.update(reducer="float16"), "reducer was"),
+        (lambda k: k.update(batch_size=5), "batch_size was 4, is now 5"),
+        (lambda k: k.update(stimuli=k["stimuli"].select(k["stimuli"].ids[::-1])), "stimuli_sha256"),
+        (
+            lambda k: k.update(stimuli=k["stimuli"].use_transform(torch.as_tensor)),
+            "preprocessing was 'None'",
+        ),
+    ],
+    ids=["weights", "ops", "reducer", "batch size", "stimuli", "preprocessing"],
+)
+def test_a_store_made_differently_is_refused_and_stays_as_it_was(stimuli, tmp_path, change, named):
+    path = tmp_path / "a.zarr"
+    settings = {"model": Net(), "stimuli": stimuli, "ops": "all", "batch_size": 4}
+    nl.extract_activations(**settings, store=path, quiet=True)
+    before = read_files(path)
+    change(settings)
+    with pytest.raises(DataError, match=named):
+        nl.extract_activations(**settings, store=path, quiet=True)
+    assert read_files(path) == before
+
+
+def test_what_is_no_store_is_left_alone(stimuli, tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr/diary.txt").write_text("mine")
+    with pytest.raises(DataError, match="exists and is not a NeuroLens store. Give another store="):
+        nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert (tmp_path / "a.zarr/diary.txt").read_text() == "mine"
+
+
+def test_a_store_that_another_process_writes_is_refused(stimuli, tmp_path):
+    with (
+        filelock.FileLock(tmp_path / "a.zarr.lock"),
+        pytest.raises(
+            DataError,
+            match="is being written by another process. Wait for it, or give another store=",
+        ),
+    ):
+        nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+
+
+def test_opening_what_is_not_there_not_complete_or_damaged(stimuli, tmp_path):
+    with pytest.raises(DataError, match=r"no store .*make one with extract_activations"):
+        open_activations(tmp_path / "none.zarr")
+    nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", batch_size=4, quiet=True)
+    meta = tmp_path / "a.zarr/ops/zarr.json"
+    meta.write_text(meta.read_text().replace('"complete": true', '"complete": false'))
+    top = tmp_path / "a.zarr/zarr.json"
+    top.write_text(top.read_text().replace('"complete": true', '"complete": false'))
+    with pytest.raises(DataError, match="is not complete: 3 of 3 batches are done"):
+        open_activations(tmp_path / "a.zarr")
+    top.write_text("{}")
+    with pytest.raises(DataError, match="is damaged or not a NeuroLens store"):
+        open_activations(tmp_path / "a.zarr")
+
+
+class StopsOnce(nn.Module):
+    """Raises what it is given at the n-th call, once."""
+
+    def __init__(self, error, at):
+        super().__init__()
+        self.net, self.error, self.at, self.calls = Net(), error, at, 0
+
+    def forward(self, x):
+        self.calls += 1
+        if self.calls == self.at:
+            raise self.error
+        return self.net(x)
+
+
+def test_an_interrupt_says_where_it_goes_on_and_it_does(stimuli, tmp_path):
+    whole = nl.extract_activations(
+        StopsOnce(None, 0), stimuli, store=tmp_path / "b.zarr", batch_size=4, quiet=True
+    )
+    net = StopsOnce(KeyboardInterrupt(), 4)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        nl.extract_activations(net, stimuli, store=tmp_path / "a.zarr", batch_size=4, quiet=True)
+    assert "the same call goes on from there" in caught.value.__notes__[0]
+    assert torch._C._len_torch_function_stack() == 0
+    calls = net.calls
+    with pytest.raises(DataError, match="is not complete: 1 of 3 batches are done"):
+        open_activations(tmp_path / "a.zarr")
+    resumed = nl.extract_activations(
+        net, stimuli, store=tmp_path / "a.zarr", batch_size=4, quiet=True
+    )
+    assert net.calls - calls == 2 + 2
+    assert_same_trees(whole, resumed)
+    assert read_files(tmp_path / "a.zarr") == read_files(tmp_path / "b.zarr")
+
+
+def test_a_stimulus_that_disappears_half_way_is_named_and_can_come_back(tmp_path, rng):
+    from PIL import Image
+
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(9):
+        Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)).save(folder / f"i{i}.png")
+    stimuli = nl.load_stimuli(folder, transform=nl.ImageTransform(resize=5, crop=5))
+    missing = folder / "i7.png"
+    content = missing.read_bytes()
+
+    class Deletes(Net):
+        calls = 0
+
+        def forward(self, x):
+            self.calls += 1
+            if self.calls == 3:
+                missing.unlink(missing_ok=True)
+            return super().forward(x)
+
+    with pytest.raises(
+        InputError, match=r"stimulus file .*i7.png' does not exist any more; restore it"
+    ):
+        nl.extract_activations(
+            Deletes(), stimuli, store=tmp_path / "a.zarr", batch_size=3, quiet=True
+        )
+    missing.write_bytes(content)
+    tree = nl.extract_activations(
+        Net(), stimuli, store=tmp_path / "b.zarr", batch_size=3, quiet=True
+    )
+    assert tree["fc/linear"]["activation"].shape == (9, 5)
+
+
+def test_a_full_disk_is_told_and_what_was_done_is_safe(stimuli, tmp_path, monkeypatch):
+    import zarr
+
+    path, written = tmp_path / "a.zarr", []
+    original = zarr.Array.__setitem__
+
+    def write(self, key, value):
+        written.append(self.path)
+        if len(written) == 30:
+            raise OSError(28, "No space left on device")
+        original(self, key, value)
+
+    monkeypatch.setattr(zarr.Array, "__setitem__", write)
+    with pytest.raises(
+        DataError, match=r"could not be written: .*No space left on device.*run the same call again"
+    ):
+        nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
+    monkeypatch.undo()
+    resumed = nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
+    assert_same_trees(resumed, nl.extract_activations(Net(), stimuli, batch_size=2, quiet=True))
+
+
+class Logs(nn.Module):
+    def forward(self, x):
+        return (x.log() * 1e3).exp() * 0 + x * 1e3
+
+
+def test_values_that_are_not_finite_are_kept_counted_and_reported(tmp_path):
+    x = np.ones((6, 3), np.float32)
+    x[2, 0] = 0
+    x[4] = 200
+    stimuli = nl.load_stimuli(x)
+    with (
+        pytest.warns(
+            RuntimeWarning, match=r"hold NaN or infinite values \(kept as they are\): '/log: 1'"
+        ),
+        pytest.warns(RuntimeWarning, match="finite values that a narrower dtype made infinite"),
+    ):
+        tree = nl.extract_activations(
+            Logs(), stimuli, reducer="float16", store=tmp_path / "a.zarr", quiet=True
+        )
+    assert np.isneginf(tree["log/activation"][2, 0])
+    assert "/mul_3: 3" in tree.attrs["ops_overflowed"]
+    checks = xr.open_zarr(tmp_path / "a.zarr", group="checks", consolidated=True, chunks=None)
+    assert checks.n_nonfinite.sel(op="/log").values.tolist() == [0, 0, 1, 0, 0, 0]
+    assert checks.n_overflowed.sel(op="/mul_3").values.tolist() == [0, 0, 0, 0, 3, 0]
+
+
+class Picks(nn.Module):
+    def forward(self, x):
+        y = x.cos() if x.sum() > 0 else x.sin()
+        return y * 2
+
+
+def test_a_graph_that_changes_is_told_after_a_resume_too(tmp_path):
+    x = np.ones((6, 3), np.float32)
+    x[3] = -5
+    stimuli = nl.load_stimuli(x)
+    memory = nl.extract_activations(Picks(), stimuli, batch_size=1, quiet=True)
+    stored = nl.extract_activations(
+        Picks(), stimuli, batch_size=1, store=tmp_path / "a.zarr", quiet=True
+    )
+    assert_same_trees(memory, stored)
+    assert (
+        stored.attrs["changed_batches"]
+        == memory.attrs["changed_batches"]
+        == ["stim003: ran '/sin' where '/cos' was expected"]
+    )
+    again = nl.extract_activations(
+        Picks(), stimuli, batch_size=1, store=tmp_path / "a.zarr", quiet=True
+    )
+    assert again.attrs["ops_some_stimuli_lack"] == ["/cos: 'stim003'"]
+    assert again["cos"]["ran"].values.tolist() == [True, True, True, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["stimulus", "partial", "activation", "a@b"])
+def test_modules_of_any_name_have_a_place(stimuli, tmp_path, name):
+    net = nn.Sequential()
+    net.add_module(name, Net())
+    memory = nl.extract_activations(net, stimuli, quiet=True)
+    for _ in range(2):
+        stored = nl.extract_activations(net, stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert_same_trees(memory, stored)
+
+
+def test_a_making_that_was_cut_off_is_begun_again(stimuli, tmp_path):
+    (tmp_path / "a.zarr/ops").mkdir(parents=True)
+    (tmp_path / "a.zarr/zarr.json.partial").write_text("{")
+    tree = nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert_same_trees(tree, nl.extract_activations(Net(), stimuli, quiet=True))
+
+
+def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
+    with torch.no_grad():
+        # fmt: off
+        plan = make_plan(Net().eval(), stimuli, ops="all", reducer=None, batch_size=4, memory="1GiB", device=None)
+        # fmt: on
+    held = ActivationStore(tmp_path / "a.zarr", plan, [plan.slots])
+    with held.hold({"made": "so"}):
+        worker = ActivationStore(held.path, plan, [plan.slots], held.token).open()
+        worker.write(
+            plan.slots[0], slice(0, 4), np.ones((4, *plan.slots[0].kept.shape), np.float32)
+        )
+        with pytest.raises(
+            DataError, match="only 0 of 3 batches are done; run the same call again"
+        ):
+            held.finish()
+    with pytest.raises(DataError, match="has ended; nothing more is written for it"):
+        worker.write(
+            plan.slots[0], slice(0, 4), np.zeros((4, *plan.slots[0].kept.shape), np.float32)
+        )
+
+
+class Held(nn.Module):
+    """A tensor that is registered nowhere, a number of numpy's.
+
+    And one held by nothing but the call.
+    """
+
+    def __init__(self, offset=1.0, factor=2):
+        super().__init__()
+        self.offset, self.factor = torch.full((5,), offset), np.float32(factor)
+
+    def forward(self, x):
+        return (x * self.factor + self.offset)[..., : torch.tensor(5)]
+
+
+@pytest.mark.parametrize("change", [{"offset": 3.0}, {"factor": 4}], ids=str)
+def test_what_a_model_holds_unregistered_is_part_of_how_a_store_was_made(stimuli, tmp_path, change):
+    nl.extract_activations(Held(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    nl.extract_activations(Held(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    with pytest.raises(DataError, match="constants_sha256|graph_sha256"):
+        nl.extract_activations(Held(**change), stimuli, store=tmp_path / "a.zarr", quiet=True)
+
+
+def test_conjugate_views_are_written_as_their_values(tmp_path):
+    class Conjugates(nn.Module):
+        def forward(self, x):
+            return torch.fft.fft(x).conj().imag
+
+    x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    tree = nl.extract_activations(
+        Conjugates(), nl.load_stimuli(x), store=tmp_path / "a.zarr", quiet=True
+    )
+    np.testing.assert_allclose(tree["imag/activation"], -np.fft.fft(x).imag, atol=1e-5)
+
+
+SCRIPT = textwrap.dedent(
+    """
+    import os, sys
+    import numpy as np, torch
+    torch.set_num_threads(1)
+    import neurolens as nl
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(inplace=True), torch.nn.Flatten())
+    x = np.random.default_rng(0).standard_normal((400, 3, 8, 8)).astype(np.float32)
+    stimuli = nl.load_stimuli(x)
+    nl.extract_activations(net, stimuli.select(stimuli.ids[:4]), quiet=True)
+    for path in sys.stdin:
+        child = os.fork()
+        if not child:
+            nl.extract_activations(net, stimuli, store=path.strip(), batch_size=2, quiet=True)
+            os._exit(0)
+        print(child, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    """
+)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
+def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
+    """A process that imported everything once forks for each run, so that twenty runs are quick."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdin=-1, stdout=-1, text=True, bufsize=1
+    ) as parent:
+
+        def run(path, seconds=None):
+            parent.stdin.write(f"{path}\n")
+            child = int(parent.stdout.readline())
+            if seconds is not None:
+                time.sleep(seconds)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            return int(parent.stdout.readline())
+
+        whole, path, states, ends = tmp_path / "whole.zarr", tmp_path / "killed.zarr", [], []
+        began = time.monotonic()
+        assert run(whole) == 0
+        length = time.monotonic() - began
+        chance = random.Random(0)
+        for _ in range(20):
+            ends.append(run(path, chance.uniform(0.01, 0.09) * length))
+            done = path / "checks/done/c/0"
+            states.append(len(list(done.glob("[0-9]*"))) if done.exists() else 0)
+        assert ends.count(-signal.SIGKILL) >= 10
+        assert set(ends) <= {0, -signal.SIGKILL}
+        assert len(set(states)) > 4  # killed at different places, and each run went on from there
+        assert states == sorted(states)
+        assert run(path) == 0
+        parent.stdin.close()
+    assert read_files(path) == read_files(whole)

@@ -1,0 +1,418 @@
+"""Slow, obvious versions of what the package computes fast. Loops and textbook formulas only."""
+
+import itertools
+import math
+
+import numpy as np
+import scipy.spatial.distance
+
+
+def mean(values):
+    """Return the arithmetic mean."""
+    return sum(values) / len(values)
+
+
+def pearson(x, y):
+    """Return Pearson's r of two sequences; NaN where one of them does not vary."""
+    mx, my = mean(x), mean(y)
+    cross = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
+    scale = math.sqrt(sum((a - mx) ** 2 for a in x) * sum((b - my) ** 2 for b in y))
+    return cross / scale if scale > 1e-12 else math.nan
+
+
+def cosine(x, y):
+    """Return the cosine of two sequences."""
+    return sum(a * b for a, b in zip(x, y, strict=True)) / math.sqrt(
+        sum(a * a for a in x) * sum(b * b for b in y)
+    )
+
+
+def mid_ranks(x):
+    """Return 1-based ranks; equal values share the mean of their places."""
+    return [sum(b < a for b in x) + (sum(b == a for b in x) + 1) / 2 for a in x]
+
+
+def spearman(x, y):
+    """Return Pearson's r of the mid-ranks."""
+    return pearson(mid_ranks(x), mid_ranks(y))
+
+
+def rho_a(x, y):
+    """Return 12 / (n^3 - n) times the cross product of the centred mid-ranks."""
+    rx, ry = mid_ranks(x), mid_ranks(y)
+    n, middle = len(rx), (len(rx) + 1) / 2
+    return 12 / (n**3 - n) * sum((a - middle) * (b - middle) for a, b in zip(rx, ry, strict=True))
+
+
+def rho_a_by_breaking_ties(x, y):
+    """Return the mean Spearman over every way to break the ties of ``x`` and of ``y``."""
+    return mean([pearson(a, b) for a in tie_breakings(x) for b in tie_breakings(y)])
+
+
+def tie_breakings(x):
+    """Return every ranking without ties that agrees with the order of ``x``."""
+    n = len(x)
+    orders = itertools.permutations(range(n))
+    kept = [o for o in orders if all(x[o[k]] <= x[o[k + 1]] for k in range(n - 1))]
+    return [[order.index(i) + 1 for i in range(n)] for order in kept]
+
+
+def tau_a(x, y):
+    """Return concordant less discordant pairs of entries, over all pairs of entries."""
+    n = len(x)
+    signs = [np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i in range(n) for j in range(i)]
+    return mean(signs) if signs else math.nan
+
+
+def whitened_cosine(x, y, pairs=None):
+    """Return x'Vy / sqrt(x'Vx y'Vy).
+
+    V the inverse covariance of pairs that share a stimulus (white noise).
+    """
+    pairs = pairs or list(
+        itertools.combinations(range(round((1 + math.sqrt(1 + 8 * len(x))) / 2)), 2)
+    )
+    contrast = np.zeros((len(pairs), 1 + max(map(max, pairs), default=0)))
+    for row, (i, j) in enumerate(pairs):
+        contrast[row, i], contrast[row, j] = 1, -1
+    inverse = np.linalg.inv((contrast @ contrast.T) ** 2)
+    x, y = np.array(x), np.array(y)
+    return x @ inverse @ y / math.sqrt((x @ inverse @ x) * (y @ inverse @ y))
+
+
+def whitened_pearson(x, y, pairs=None):
+    """Return the whitened cosine after subtracting each mean."""
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return whitened_cosine([a - mean(x) for a in x], [b - mean(y) for b in y], pairs)
+
+
+def fidelity(gram_x, gram_y):
+    """Return tr sqrt(sqrt(X) Y sqrt(X)) / sqrt(tr X tr Y)."""
+    root = take_root(gram_x)
+    return np.trace(take_root(root @ gram_y @ root)) / math.sqrt(
+        np.trace(gram_x) * np.trace(gram_y)
+    )
+
+
+def take_root(square):
+    """Return the positive square root of a positive symmetric matrix."""
+    values, vectors = np.linalg.eigh(square)
+    return vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.T
+
+
+def positive_gram(square):
+    """Return -H D H / 2 with its negative eigenvalues set to zero."""
+    n = len(square)
+    centring = np.eye(n) - 1 / n
+    values, vectors = np.linalg.eigh(-centring @ square @ centring / 2)
+    return vectors @ np.diag(np.maximum(values, 0)) @ vectors.T
+
+
+def bures(x, y):
+    """Return the fidelity of the Grams of two RDM vectors."""
+    return fidelity(
+        *(positive_gram(scipy.spatial.distance.squareform(np.array(v))) for v in (x, y))
+    )
+
+
+def resampled_bures(model, brain, drawn):
+    """Return the fidelity of the Grams of drawn points, copies and all, about their own mean."""
+    if len(set(drawn)) < 2:
+        return math.nan
+    return fidelity(
+        *(positive_gram(np.asarray(square)[np.ix_(drawn, drawn)]) for square in (model, brain))
+    )
+
+
+SIMILARITIES = {
+    "pearson": pearson,
+    "spearman": spearman,
+    "cosine": cosine,
+    "rho-a": rho_a,
+    "tau-a": tau_a,
+    "whitened-pearson": whitened_pearson,
+    "whitened-cosine": whitened_cosine,
+    "bures": bures,
+}
+
+
+def distance(a, b, metric):
+    """Return the dissimilarity of two feature vectors."""
+    if metric == "correlation":
+        return 1 - pearson(a, b)
+    if metric == "cosine":
+        return 1 - cosine(a, b)
+    return sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) / len(a)
+
+
+def rdm(features, metric):
+    """Return the dissimilarity of each pair of rows."""
+    rows = [list(map(float, np.ravel(row))) for row in features]
+    n = len(rows)
+    return np.array(
+        [
+            [0.0 if i == j else distance(rows[i], rows[j], metric) for j in range(n)]
+            for i in range(n)
+        ]
+    )
+
+
+def triangle(square):
+    """Return the entries above the diagonal, row by row."""
+    n = len(square)
+    return [float(square[i][j]) for i in range(n) for j in range(i + 1, n)]
+
+
+def resampled_score(model, brain, counts, comparator):
+    """Return the score after repeating stimulus i ``counts[i]`` times and dropping its pairs with its own copies."""
+    drawn = [i for i, times in enumerate(counts) for _ in range(times)]
+    kept = [(i, j) for a, i in enumerate(drawn) for j in drawn[a + 1 :] if i != j]
+    if comparator == "bures":
+        return resampled_bures(model, brain, drawn)
+    if comparator.startswith("whitened"):
+        if len(kept) < 1:
+            return math.nan
+        places = [
+            (a, b)
+            for a in range(len(drawn))
+            for b in range(a + 1, len(drawn))
+            if drawn[a] != drawn[b]
+        ]
+        x, y = ([square[drawn[a]][drawn[b]] for a, b in places] for square in (model, brain))
+        return SIMILARITIES[comparator](x, y, places)
+    return SIMILARITIES[comparator]([model[i][j] for i, j in kept], [brain[i][j] for i, j in kept])
+
+
+def whitened_norm(x):
+    """Return sqrt(x'Vx), V as in ``whitened_cosine``."""
+    n = round((1 + math.sqrt(1 + 8 * len(x))) / 2)
+    contrast = np.array(
+        [[(k == i) - (k == j) for k in range(n)] for i, j in itertools.combinations(range(n), 2)]
+    )
+    return math.sqrt(np.array(x) @ np.linalg.inv((contrast @ contrast.T) ** 2) @ np.array(x))
+
+
+def pool(triangles, comparator):
+    """Return the mean of RDM vectors as the comparator sees them."""
+    scaled = []
+    for x in triangles:
+        if comparator in ("spearman", "rho-a", "tau-a"):
+            scaled.append(mid_ranks(x))
+        elif comparator == "pearson":
+            m = mean(x)
+            sd = math.sqrt(mean([(a - m) ** 2 for a in x]))
+            scaled.append([(a - m) / sd for a in x])
+        elif comparator == "bures":
+            scaled.append([a / mean(x) for a in x])
+        elif comparator.startswith("whitened"):
+            m = mean(x) if comparator == "whitened-pearson" else 0
+            scaled.append([(a - m) / whitened_norm([b - m for b in x]) for a in x])
+        else:
+            rms = math.sqrt(mean([a * a for a in x]))
+            scaled.append([a / rms for a in x])
+    return [mean(column) for column in zip(*scaled, strict=True)]
+
+
+def ceilings(squares, comparator):
+    """Return (lower, upper) of Nili et al. 2014 for the RDMs of one region's subjects."""
+    vectors, similarity = [triangle(s) for s in squares], SIMILARITIES[comparator]
+    everyone = pool(vectors, comparator)
+    others = [pool(vectors[:s] + vectors[s + 1 :], comparator) for s in range(len(vectors))]
+    lower = mean([similarity(o, v) for o, v in zip(others, vectors, strict=True)])
+    return lower, mean([similarity(everyone, v) for v in vectors])
+
+
+def multiply_rows_slowly(features):
+    """Gram, row sums and feature count by one pair at a time."""
+    flat = features.reshape(len(features), -1).astype(np.float64)
+    n = len(flat)
+    gram = np.array([[sum(flat[i] * flat[j]) for j in range(n)] for i in range(n)])
+    return gram, np.array([sum(row) for row in flat]), flat.shape[1]
+
+
+def sample_variance(values):
+    """Return the sum of squared deviations over n - 1."""
+    m = mean(values)
+    return sum((v - m) ** 2 for v in values) / (len(values) - 1)
+
+
+def dual_variance(both, subjects, stimuli, n_subjects, n_stimuli):
+    """Return the variance over stimuli and subjects of Schuett et al.
+
+    2023, small-sample form, clipped.
+    """
+    a, b = n_subjects / (n_subjects - 1) * subjects, n_stimuli / (n_stimuli - 1) * stimuli
+    corrected = (
+        a
+        + b
+        - n_subjects * n_stimuli / (n_subjects - 1) / (n_stimuli - 1) * (both - subjects - stimuli)
+    )
+    return min(max(corrected, a, b), both)
+
+
+def discoveries(p):
+    """Return for each p the smallest false discovery rate at which Benjamini and Hochberg's rule admits it."""
+    return [min(q * len(p) / sum(other <= q for other in p) for q in p if q >= own) for own in p]
+
+
+def clusters(inside, edges):
+    """Return the sets of places that are inside and joined through others that are."""
+    left, found = {i for i, here in enumerate(inside) if here}, []
+    while left:
+        grown, front = set(), {min(left)}
+        while front:
+            grown |= front
+            reached = {b for a, b in edges if a in front} | {a for a, b in edges if b in front}
+            front = (reached & left) - grown
+        left -= grown
+        found.append(grown)
+    return found
+
+
+def ridge(x, y, alpha):
+    """Return (weights, intercept) from the normal equations of features with a column of ones.
+
+    Not penalised.
+    """
+    wide = np.column_stack([np.ones(len(x)), x])
+    penalty = alpha * np.eye(wide.shape[1])
+    penalty[0, 0] = 0
+    solution = np.linalg.solve(wide.T @ wide + penalty, wide.T @ y)
+    return solution[1:], solution[0]
+
+
+def left_out_error(x, y, alpha, blocks):
+    """Return the squared error (v,) of predicting each block of rows from a ridge fitted to the others."""
+    error = 0
+    for block in blocks:
+        rest = [i for i in range(len(x)) if i not in set(block)]
+        weights, intercept = ridge(x[rest], y[rest], alpha)
+        error = error + ((y[block] - x[block] @ weights - intercept) ** 2).sum(axis=0)
+    return error
+
+
+def predictivity(x, y, alphas):
+    """Return for each of ``alphas`` the R^2 over all columns of ``y``.
+
+    Each row predicted from ridge on the others.
+    """
+    rows = range(len(x))
+    base = sum(((y[i] - y[[k for k in rows if k != i]].mean(axis=0)) ** 2).sum() for i in rows)
+    return [1 - left_out_error(x, y, alpha, [[i] for i in rows]).sum() / base for alpha in alphas]
+
+
+def concordance(x, y):
+    """Return the concordant less the discordant pairs of entries."""
+    return sum(np.sign(x[i] - x[j]) * np.sign(y[i] - y[j]) for i in range(len(x)) for j in range(i))
+
+
+def gcv(x, y, alpha):
+    """Return |y - H y|^2 / (n - tr H)^2 (v,).
+
+    With the hat matrix H of ridge and its intercept written out.
+    """
+    n = len(x)
+    hat = np.column_stack([predict_all(x, unit, alpha) for unit in np.eye(n)])
+    return ((y - hat @ y) ** 2).sum(axis=0) / (n - np.trace(hat)) ** 2
+
+
+def predict_all(x, y, alpha):
+    """Return ridge's predictions of the rows it was fitted to."""
+    weights, intercept = ridge(x, y, alpha)
+    return x @ weights + intercept
+
+
+def encode(x, y, fold, alphas, select):
+    """Return (r, r2, alpha) (v,), (v,), (fold, v).
+
+    Each fold predicted with the penalty the others chose.
+    """
+    r, r2, chosen = [], [], []
+    for number in sorted(set(fold) - {-1}):
+        train, test = fold != number, fold == number
+        x_in, y_in, inner = x[train], y[train], fold[train]
+        if select == "gcv":
+            losses = [gcv(x_in, y_in, alpha) for alpha in alphas]
+        else:
+            rows = range(len(x_in))
+            blocks = (
+                [[i] for i in rows]
+                if select == "loo"
+                else [[i for i in rows if inner[i] == other] for other in sorted(set(inner) - {-1})]
+            )
+            losses = [left_out_error(x_in, y_in, alpha, blocks) for alpha in alphas]
+        best = [alphas[k] for k in np.argmin(losses, axis=0)]
+        predicted = []
+        for voxel, alpha in enumerate(best):
+            weights, intercept = ridge(x_in, y_in[:, voxel], alpha)
+            predicted.append(x[test] @ weights + intercept)
+        measured = y[test].T
+        r.append([pearson(a, b) for a, b in zip(measured, predicted, strict=True)])
+        r2.append(
+            [
+                1 - sum((a - b) ** 2) / sum((a - mean(a)) ** 2)
+                for a, b in zip(measured, predicted, strict=True)
+            ]
+        )
+        chosen.append(best)
+    return np.mean(r, axis=0), np.mean(r2, axis=0), np.array(chosen)
+
+
+def shrink_covariance(residuals, dof):
+    """Return the Ledoit-Wolf (2004) covariance of rows, from sums over outer products."""
+    n, p = residuals.shape
+    outers = [np.outer(row, row) for row in residuals]
+    sample = sum(outers) / n
+    variance = np.trace(sample) / p
+    away = ((sample - variance * np.eye(p)) ** 2).sum()
+    error = min(away, sum(((outer - sample) ** 2).sum() for outer in outers) / n**2)
+    return (error / away * variance * np.eye(p) + (1 - error / away) * sample) * n / dof
+
+
+def noisy_rdm(values, stimuli, runs, metric, noise):
+    """Return the mahalanobis or crossnobis RDM of presentations, pair by pair and run by run."""
+    ids = list(dict.fromkeys(stimuli))
+    p = values.shape[1]
+    means = {s: values[stimuli == s].mean(axis=0) for s in ids}
+    residuals = np.array([row - means[s] for row, s in zip(values, stimuli, strict=True)])
+    precision = np.eye(p)
+    if noise.startswith("ledoit-wolf"):
+        precision = np.linalg.inv(shrink_covariance(residuals, len(values) - len(ids)))
+    result = np.zeros((len(ids), len(ids)))
+    for (a, i), (b, j) in itertools.combinations(enumerate(ids), 2):
+        parts = []
+        if metric == "mahalanobis":
+            parts.append((means[i] - means[j]) @ precision @ (means[i] - means[j]))
+        else:
+            for run in sorted(set(runs)):
+                if noise == "ledoit-wolf-per-run":
+                    kept = [k for k, r in enumerate(runs) if r != run]
+                    means = {
+                        s: values[[k for k in kept if stimuli[k] == s]].mean(axis=0)
+                        for s in set(stimuli[kept])
+                    }
+                    residuals = np.array([values[k] - means[stimuli[k]] for k in kept])
+                    precision = np.linalg.inv(shrink_covariance(residuals, len(kept) - len(means)))
+                cells = [
+                    values[(stimuli == s) & here]
+                    for here in (runs == run, runs != run)
+                    for s in (i, j)
+                ]
+                if all(len(cell) for cell in cells):
+                    x, y, u, v = (cell.mean(axis=0) for cell in cells)
+                    parts.append((x - y) @ precision @ (u - v))
+        result[a, b] = result[b, a] = mean(parts) / p
+    return result
+
+
+def unbiased_cka(gram_x, gram_y):
+    """Return CKA from the unbiased HSIC of Song et al. 2012, eq. 5."""
+
+    def hsic(k, m):
+        n, ones = len(k), np.ones(len(k))
+        k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+        total = np.trace(k @ m) + (ones @ k @ ones) * (ones @ m @ ones) / ((n - 1) * (n - 2))
+        return (total - 2 / (n - 2) * ones @ k @ m @ ones) / (n * (n - 3))
+
+    return hsic(gram_x, gram_y) / math.sqrt(hsic(gram_x, gram_x) * hsic(gram_y, gram_y))

@@ -1,0 +1,252 @@
+"""What steers a pass without being in the graph must leave the verdict open.
+
+What cannot steer it must not.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+import neurolens as nl
+from neurolens.errors import InputError
+
+
+class Model(nn.Module):
+    """A function as a forward, with a parameter, buffers.
+
+    And a place to keep things between passes.
+    """
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.linspace(-1, 1, 16).reshape(4, 4))
+        self.register_buffer("stored", torch.tensor([1.0, 2.0]))
+        self.kept = []
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+CASES = []
+
+
+def expects(verdict, reason=""):
+    def enter(function):
+        CASES.append(pytest.param(function, verdict, reason, id=function.__name__))
+        return function
+
+    return enter
+
+
+@expects("unverified", "sizes read from values steer the pass")
+def arange_over_a_selection(model, x):
+    y = x[x > 0]
+    return y + torch.arange(y.shape[0])
+
+
+@expects("unverified", "sizes read from values steer the pass")
+def branch_on_a_count(model, x):
+    return x * 2 if x.nonzero().shape[0] > 3 else x * 3
+
+
+@expects("unverified", "sizes read from values steer the pass")
+def length_of_a_selection(model, x):
+    return x * 2 if len(x[x >= 0]) > 1 else x * 3
+
+
+@expects("unverified", "sizes read from values steer the pass")
+def mean_by_size(model, x):
+    y = (x[x > 0] * 2).exp()
+    return y.sum() / y.numel()
+
+
+@expects("unverified", "sizes read from values steer the pass")
+def loop_over_selected_rows(model, x):
+    return sum(row * 2 for row in x[x[:, 0] > 0]) + x
+
+
+@expects("unverified", "took a value out of torch")
+def count_of_stored_elements(model, x):
+    return x * x.to_sparse()._nnz()
+
+
+@expects("verified")
+def sum_of_a_selection(model, x):
+    return x[x > 0].sum() + F.pad(x[x > 1], (1, 1)).mean()
+
+
+@expects("verified")
+def size_of_the_input(model, x):
+    return x.reshape(x.shape[0], -1, 2).sum(-1) * len(x)
+
+
+@expects("verified", "no input feeds it")
+def read_of_the_models_own(model, x):
+    scale = (model.stored.sum() * model.weight[0, 0] + torch.arange(3).sum()).item()
+    return x * scale if model.stored[0] > 0 else x
+
+
+@expects("verified", "no input feeds it")
+def read_of_a_factory_shaped_as_the_input(model, x):
+    return x + torch.ones_like(x).sum().item()
+
+
+@expects("unverified", "took a value out of torch")
+def read_of_a_factory_that_counts(model, x):
+    return x + torch.ones_like(x[x > 0]).sum().item()
+
+
+@expects("unverified", "took a value out of torch")
+def read_of_a_written_buffer(model, x):
+    part = model.stored[:1]
+    part.mul_(x.mean())
+    return x * model.stored[0].item()
+
+
+@expects("unverified", "took a value out of torch")
+def read_of_a_buffer_written_elsewhere_too(model, x):
+    first = model.stored[:1]
+    model.stored[1] = x.sum()
+    first.zero_()
+    return x * model.stored.sum().item()
+
+
+@expects("unverified", "took a value out of torch")
+def read_of_what_an_output_argument_got(model, x):
+    torch.add(x[0, :2], 1, out=model.stored)
+    return x * model.stored[0].item()
+
+
+@expects("unverified", "took a value out of torch")
+def read_of_a_random_number(model, x):
+    return x * F.dropout(model.weight, 0.5).sum().item()
+
+
+@expects("unverified", "a generator of its own")
+def a_generator_of_its_own(model, x):
+    return x * torch.rand((), generator=torch.Generator().manual_seed(0))
+
+
+@expects("unverified", "took a value out of torch")
+def comparison_with_a_buffer(model, x):
+    return x * 2 if torch.equal(model.stored, x[0, :2]) else x
+
+
+@expects("unverified", "took a value out of torch")
+def written_as_text(model, x):
+    return x * 2 if float(f"{x[0, 0]:.2f}") > 100 else x
+
+
+@expects("unverified", "took a value out of torch")
+def address_handed_out(model, x):
+    return x * 2 if x.data_ptr() == 0 else x
+
+
+@expects("unverified", "kept from an earlier pass")
+def tensor_kept_between_passes(model, x):
+    model.kept.append(x.mean())
+    return x + model.kept[0]
+
+
+@expects("verified")
+def constant_made_once(model, x):
+    if not model.kept:
+        model.kept.append(torch.arange(4) * 2)
+    return x + model.kept[0]
+
+
+@expects("unverified", "in an earlier pass only")
+def number_kept_between_passes(model, x):
+    if not model.kept:
+        model.kept.append(x.mean().item())
+    return x + model.kept[0]
+
+
+@expects("unverified", "plain passes on one input differ")
+def counter(model, x):
+    model.kept.append(1)
+    return x * len(model.kept)
+
+
+@expects("unverified", "the model runs other ops")
+def error_caught(model, x):
+    try:
+        return torch.linalg.cholesky(x[:2, :2].clone().fill_diagonal_(9)) + torch.linalg.cholesky(
+            x[2:, 2:]
+        )
+    except RuntimeError:
+        return x * 2
+
+
+@expects("verified")
+def number_as_a_slice(model, x):
+    n = (x * 0).sum().long() + 2
+    return x[:n] * 2
+
+
+@expects("verified")
+def named_results_as_an_argument(model, x):
+    return torch.cat(torch.max(x, 1))
+
+
+@expects("verified", "attention over a single key")
+def attention_over_one_key(model, x):
+    key = x[None, None, :1]
+    return F.scaled_dot_product_attention(x[None, None], key, key * 2)
+
+
+@expects("verified")
+def far_threshold(model, x):
+    return (x > 500) + x + (x.long() > 900)
+
+
+@expects("unverified", "took a value out of torch")
+def round_trip_through_numpy(model, x):
+    return torch.from_numpy(np.sin(np.asarray(x))) * 2
+
+
+@expects("verified")
+def copied_deeply(model, x):
+    return torch.stack(list(copy.deepcopy(x * 2)))
+
+
+@pytest.mark.parametrize(("function", "verdict", "reason"), CASES)
+def test_the_verdict(function, verdict, reason):
+    x = torch.randn(4, 4, generator=torch.Generator().manual_seed(2))
+    x[2:, 2:] = torch.tensor([[3.0, 1.0], [1.0, 3.0]])
+    found = nl.validate(Model(function), x)
+    assert found.status == verdict, found
+    assert not reason or found.reasons.reason.str.contains(reason).any(), found
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_quantised_model_reads_only_its_own_scales():
+    torch.manual_seed(0)
+    model = torchvision.models.quantization.resnet18(weights=None, quantize=True).eval()
+    verdict = nl.validate(model, torch.rand(1, 3, 32, 32))
+    assert verdict.status == "verified", verdict
+    assert (verdict.reasons.check == "host read").any()
+
+
+def test_a_loop_that_other_inputs_would_never_end_is_not_run_on_them():
+    class Grows(nn.Module):
+        def forward(self, x):
+            while x.sum() < 5:
+                assert x.min() >= 0
+                x = x * 2
+            return x
+
+    assert nl.validate(Grows(), torch.ones(2)).status == "unverified"
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_is_refused_in_a_sentence():
+    nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)])
+    with pytest.raises(InputError, match="a nested tensor has none. Pass a padded tensor"):
+        nl.validate(nn.ReLU(), nested)

@@ -1,0 +1,159 @@
+"""Profiles and matrices: what is drawn is what was given, and nothing global changes."""
+
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+import xarray as xr
+from graphs import build_branches, build_chain, build_residual, fake_best, fake_scores
+from matplotlib.figure import Figure
+
+from neurolens.errors import InputError, LabelError
+from neurolens.view import plot_profile, plot_rdms
+from neurolens.view.plots.profile import _rank_values
+
+
+def make_rdms(rng, ids, first, dim="op"):
+    values = rng.random((len(first), len(ids), len(ids)))
+    values = values + values.transpose(0, 2, 1)
+    coords = {dim: list(first), "stimulus": ids, "stimulus_2": ids}
+    return xr.DataArray(values, dims=(dim, "stimulus", "stimulus_2"), coords=coords)
+
+
+@pytest.fixture
+def scores(rng):
+    return fake_scores(build_residual(), rng)
+
+
+def test_profile_draws_the_means_and_marks_the_best(scores):
+    best = fake_best(scores)
+    figure = plot_profile(scores, best=best, graph=build_residual())
+    assert isinstance(figure, Figure)
+    assert [axis.get_title("left") for axis in figure.axes] == ["V1", "V2", "V4", "IT"]
+    for axis, region in zip(figure.axes, scores.region.values, strict=True):
+        line, dot = axis.get_lines()
+        np.testing.assert_array_equal(line.get_ydata(), scores.score_mean.sel(region=region))
+        assert scores.op.values[int(dot.get_xdata()[0])] == best.best_op.sel(region=region)
+
+
+def test_profile_follows_the_order_of_the_graph(scores):
+    figure = plot_profile(scores.isel(op=slice(None, None, -1)), graph=build_residual())
+    np.testing.assert_array_equal(
+        figure.axes[0].get_lines()[0].get_ydata(), scores.score_mean[:, 0]
+    )
+
+
+def test_panels_share_their_range_and_wrap(rng):
+    regions = ("V1", "V2", "V3", "V4", "LOC", "IT")
+    figure = plot_profile(fake_scores(build_branches(), rng, regions, without_ceiling=("LOC",)))
+    assert len({axis.get_ylim() for axis in figure.axes}) == 1
+    assert figure.axes[0].get_subplotspec().get_gridspec().get_geometry() == (2, 3)
+    assert "no noise ceiling" in [text.get_text() for text in figure.axes[4].texts]
+
+
+def test_a_ceiling_with_one_end_is_a_line(rng):
+    scores = fake_scores(build_branches(), rng, ("V1",))
+    scores["ceiling_lower"] = scores.ceiling_lower * np.nan
+    axis = plot_profile(scores).axes[0]
+    assert "noise ceiling, upper" in [text.get_text() for text in axis.texts]
+    assert axis.get_lines()[0].get_ydata()[0] == scores.ceiling_upper[0]
+    assert axis.get_ylim()[1] > scores.ceiling_upper[0]
+
+
+def test_module_labels_do_not_overlap(rng):
+    graph = build_chain(600)
+    figure = plot_profile(fake_scores(graph, rng), graph=graph)
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        boxes = sorted(
+            (t.get_window_extent().x0, t.get_window_extent().x1) for t in axis.get_xticklabels()
+        )
+        assert len(boxes) > 2
+        assert all(left[1] <= right[0] for left, right in pairwise(boxes))
+
+
+def test_control_and_subjects_are_extra_lines(scores):
+    control = (scores * 0.5).assign_attrs(label="random weights")
+    figure = plot_profile(scores, control=control, subjects=True)
+    assert len(figure.axes[0].get_lines()) == 1 + 4 + 1
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "random weights"
+    ]
+
+
+def test_control_of_other_ops_is_refused(scores):
+    with pytest.raises(
+        LabelError, match=r"control and scores must hold the same \d+ ids along 'op'"
+    ):
+        plot_profile(scores, control=scores.isel(op=slice(0, 9)))
+    with pytest.raises(LabelError, match="Missing from control: 'V4'; only in control: none"):
+        plot_profile(scores, control=scores.drop_sel(region="V4"))
+
+
+def test_control_is_matched_by_label_and_may_have_more_regions(scores):
+    turned = scores.isel(op=slice(None, None, -1), region=[3, 1, 0, 2])
+    figure = plot_profile(scores.sel(region=["V4", "V1"]), control=turned, graph=build_residual())
+    for axis, region in zip(figure.axes, ["V4", "V1"], strict=True):
+        np.testing.assert_array_equal(
+            axis.get_lines()[1].get_ydata(), scores.score_mean.sel(region=region)
+        )
+
+
+def test_profile_draws_into_given_axes(scores):
+    figure = Figure()
+    axes = list(figure.subplots(1, 4))
+    assert plot_profile(scores, axes=axes) is figure
+    with pytest.raises(InputError, match="axes must be one per region, 4"):
+        plot_profile(scores, axes=axes[:2])
+
+
+def test_global_settings_stay(scores):
+    before = dict(matplotlib.rcParams)
+    plot_profile(scores)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_ranks_are_mean_ranks_from_zero_to_one(rng):
+    stats = pytest.importorskip("scipy.stats")
+    values = np.round(rng.random((9, 9)), 1)
+    values = values + values.T
+    upper = np.triu_indices(9, 1)
+    ranked = _rank_values(values)
+    np.testing.assert_allclose(ranked[upper], (stats.rankdata(values[upper]) - 1) / 35)
+    np.testing.assert_array_equal(ranked, ranked.T)
+
+
+def test_rdms_stand_model_above_brain_in_the_model_order(rng):
+    ids = [f"s{i}" for i in range(8)]
+    rdms = make_rdms(rng, ids, ["a/conv2d", "b/relu"])
+    brain = make_rdms(rng, ids, ["V1", "IT"], "region")
+    shuffled = brain.isel(stimulus=slice(None, None, -1))
+    figure = plot_rdms(rdms, ops={"V1": "b/relu", "IT": "a/conv2d"}, brain=shuffled)
+    images = [axis.images[0].get_array() for axis in figure.axes if axis.images]
+    assert len(images) == 4
+    np.testing.assert_allclose(images[0], _rank_values(rdms.sel(op="b/relu").values))
+    np.testing.assert_allclose(images[2], _rank_values(brain.sel(region="V1").values))
+
+
+def test_subjects_are_averaged_and_categories_sorted(rng):
+    ids = [f"s{i}" for i in range(8)]
+    rdms = make_rdms(rng, ids, ["a/conv2d"])
+    subjects = make_rdms(rng, ids, ["x", "y"], "subject").expand_dims(region=["IT"])
+    figure = plot_rdms(rdms, brain=subjects, categories=["face", "place"] * 4)
+    order = [0, 2, 4, 6, 1, 3, 5, 7]
+    mean = subjects.mean("subject").values[0]
+    np.testing.assert_allclose(
+        figure.axes[1].images[0].get_array(), _rank_values(mean[np.ix_(order, order)])
+    )
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["face", "place"]
+
+
+def test_rdm_errors_name_the_difference(rng):
+    rdms = make_rdms(rng, list("abcd"), ["a/conv2d"])
+    with pytest.raises(LabelError, match="rdms has no ops 'nope'"):
+        plot_rdms(rdms, ops=["nope"])
+    with pytest.raises(LabelError, match="Missing from brain: 'd'"):
+        plot_rdms(rdms, brain=make_rdms(rng, list("abce"), ["V1"], "region"))
+    with pytest.raises(LabelError, match="one per stimulus, 4, got 2"):
+        plot_rdms(rdms, categories=["x", "y"])
