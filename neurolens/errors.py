@@ -1,7 +1,15 @@
-"""Every error NeuroLens raises on purpose.
+"""Every error NeuroLens raises on purpose, and the warning that points at the user's line.
 
-Each is also the builtin a caller would expect to catch, so ``except ValueError`` keeps working.
+Each error is also the builtin a caller would expect to catch, so ``except ValueError`` keeps
+working.
 """
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"
 
 
 class NeuroLensError(Exception):
@@ -30,3 +38,13 @@ class DataError(NeuroLensError, RuntimeError):
 
 class MissingToolError(NeuroLensError, RuntimeError):
     """An optional program or package that this call needs is not installed."""
+
+
+def warn_user(message: str) -> None:
+    """Warn (RuntimeWarning) at the line outside this package that called into it."""
+    level = 1
+    frame = sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, RuntimeWarning, stacklevel=level)
