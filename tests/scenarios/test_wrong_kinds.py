@@ -50,7 +50,7 @@ WRONG_SETTINGS = [
     ({"memory": None}, "memory must be a size such as '4GiB'"),
     ({"reducer": ARRAY}, "reducer must be one of"),
     ({"reducer": 5}, "reducer must be one of"),
-    ({"device": MODEL}, "device=.* cannot be used"),
+    ({"device": "gpu"}, "device='gpu' cannot be used: .*Leave device= out"),
     ({"workers": "2"}, "workers must be a number of processes, 0 or more, got '2'"),
     ({"ops": MODEL[0]}, "ops takes names, not modules"),
     ({"client": "tcp://here:8786", "store": "acts.zarr"}, "client must be a dask.distributed"),
