@@ -15,6 +15,7 @@ from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
+from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
@@ -70,7 +71,13 @@ class Forecast(pd.DataFrame):
         In the batch that was timed.
     """
 
-    _metadata = ["activations", "batch_size", "flops", "grams", "stimuli_per_second"]  # noqa: RUF012
+    _metadata = [  # noqa: RUF012
+        "activations",
+        "batch_size",
+        "flops",
+        "grams",
+        "stimuli_per_second",
+    ]
 
     @property
     def _constructor(self) -> Any:
@@ -244,7 +251,7 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
 def _run_batch(plan: Plan) -> BatchCost:
     """Measure a batch as it will run; reducers that are fitted first are left out."""
     if plan.fit_on is not None:
-        whole = tuple(replace(output, kept=output.raw) for output in plan.outputs)
+        whole = tuple(replace(output, chain=ChainPlan(output.raw, ())) for output in plan.outputs)
         plan = replace(plan, reducers=(), fit_on=None, outputs=whole)
     first_two = range(min(2, len(plan.batches)))
     with watch_memory(plan.device) as peak:

@@ -26,10 +26,10 @@ class _FlopCounter(TorchDispatchMode):
 
 
 def count_flops(event: Event, recording: Recording) -> int | None:
-    """Return the floating-point operations of one op, by torch's formulas (matrix products, convolutions, attention).
+    """Return the floating-point operations of one op, by torch's formulas.
 
-    The op runs once more on tensors without data. None where it cannot (its shape depends on
-    values).
+    They count matrix products, convolutions and attention. The op runs once more on tensors without
+    data. None where it cannot (its shape depends on values).
     """
 
     def make_empty(value: Value, _: str) -> torch.Tensor:

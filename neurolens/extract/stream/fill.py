@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 from torch import nn
 
-from neurolens.extract.reducers.chain import Chain, open_chain
+from neurolens.extract.reducers.chain import Chain
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
 from neurolens.extract.stream.plan import (
@@ -79,11 +79,9 @@ class _GroupRun:
         self._outputs = {output.name: output for output in group}
         self._checks: Checks = {}
         shared: dict[Any, Any] = {}
-        n_stimuli = len(plan.stimuli)
-        self._chains: dict[str, Chain] = {}
-        for output in group:
-            chain = open_chain(plan.reducers, output.raw, n_stimuli, plan.device, shared)
-            self._chains[output.name] = chain
+        self._chains: dict[str, Chain] = {
+            output.name: output.chain.open(plan.device, shared) for output in group
+        }
 
     def run(self, todo: Sequence[int], title: str) -> None:
         """Fit the reducers where needed, and run the batches with these numbers."""

@@ -19,7 +19,7 @@ from neurolens.errors import InputError
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
-from neurolens.extract.reducers.chain import explain_chain, plan_chain, read_reducer
+from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
 from neurolens.extract.stream.axes import Layout, Layouts, find_layouts
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
@@ -59,7 +59,7 @@ class Output:
     """
 
     layout: Layout
-    kept: Rows
+    chain: ChainPlan
     attributes: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
@@ -71,7 +71,12 @@ class Output:
     @property
     def raw(self) -> Rows:
         """What the op gives per stimulus."""
-        return read_rows(self.layout)
+        return self.chain.raw
+
+    @property
+    def kept(self) -> Rows:
+        """What is kept of it."""
+        return self.chain.kept
 
     @property
     def n_bytes(self) -> int:
@@ -250,10 +255,10 @@ def plan_outputs(
 def _plan_output(
     layout: Layout, position: int, reducers: Sequence[Reducer], n_stimuli: int
 ) -> Output:
-    rows = read_rows(layout)
+    chain = plan_chain(reducers, Rows(layout.shape, layout.dims, layout.dtype), n_stimuli)
     arrays: dict[str, np.ndarray] = {}
     explained = []
-    for step in explain_chain(reducers, rows, n_stimuli):
+    for step in chain.explain():
         arrays |= {key: value for key, value in step.items() if isinstance(value, np.ndarray)}
         explained.append(
             {key: value for key, value in step.items() if key not in arrays and key != "fit_on"}
@@ -261,12 +266,7 @@ def _plan_output(
     attributes: dict[str, Any] = {"position": position}
     if explained:
         attributes["reducers"] = json.dumps(explained)
-    return Output(layout, plan_chain(reducers, rows, n_stimuli), attributes, arrays)
-
-
-def read_rows(layout: Layout) -> Rows:
-    """Return what an op gives per stimulus."""
-    return Rows(layout.shape, layout.dims, layout.dtype)
+    return Output(layout, chain, attributes, arrays)
 
 
 def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
