@@ -5,7 +5,7 @@ import xarray as xr
 from scores import make_scores
 from squares import draw_square, label_squares
 
-from neurolens.compare import bootstrap_rdms, compare_rdms, locate_peaks
+from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
 from neurolens.compare.selection.depth import order_depths
 from neurolens.errors import InputError, LabelError
 from neurolens.scores import METHODS, Intervals
@@ -89,3 +89,14 @@ def test_scores_of_any_method_and_a_selected_region(scores):
     assert whole.attrs["interval_level"] == 0.8
     with pytest.raises(InputError, match="locate_peaks takes scores, the Dataset that"):
         locate_peaks(scores["score_mean"])
+
+
+@pytest.mark.parametrize("function", [locate_peaks, assign_regions])
+def test_a_single_draw_is_refused(scores, function):
+    """Its interval would have width 0; no draws at all give no interval."""
+    halves = np.broadcast_to(scores.score_mean.values, (1, 2, 4, 3))
+    scores = scores.assign(split_score=(("split", "half", "op", "region"), halves))
+    scores = scores.sel(region=["V1", "V4"])
+    with pytest.raises(InputError, match=rf"{function.__name__} needs.*two of them or more, got 1"):
+        function(scores.isel(bootstrap=[3]))
+    assert function(scores.isel(bootstrap=[])).peak_depth_low.isnull().all()
