@@ -60,7 +60,8 @@ def compute_split_half(responses: xr.DataArray, *, n_splits: int = 100, rng: See
     if len(kept) < 3:
         return _label_ceiling(np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS)
     in_turn = _order_presentations(responses)
-    rows = [in_turn[read.codes[in_turn] == k] for k in kept]
+    codes = read.codes[in_turn]
+    rows = [in_turn[codes == k] for k in kept]
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
     r = np.zeros(values.shape[1])
     for _ in range(n_splits):
@@ -203,8 +204,7 @@ def _order_presentations(responses: xr.DataArray) -> np.ndarray:
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
         return np.arange(responses.sizes[rows])
-    turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
-    return np.argsort(turn, kind="stable")
+    return np.argsort(rank_ids(responses["repetition"].values))
 
 
 def _round(n_repeats: float | str) -> str:
