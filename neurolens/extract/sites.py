@@ -89,9 +89,10 @@ class SiteBook:
 
         ``depth`` is where the handler should be: looking at a frame costs more than anything else here.
         """
-        frame: FrameType | None = sys._getframe(depth)
+        expected = sys._getframe(depth)
+        frame: FrameType | None = expected
         handler, runner = self._handler, self._runner
-        if frame is None or frame.f_code is not handler:
+        if expected.f_code is not handler:
             frame = sys._getframe(1)
             while frame is not None and frame.f_code is not handler:
                 frame = frame.f_back
