@@ -75,7 +75,8 @@ def compute_split_half(
             np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS
         )
     in_turn = _order_presentations(responses)
-    rows = [in_turn[read.codes[in_turn] == k] for k in kept]
+    codes = read.codes[in_turn]
+    rows = [in_turn[codes == k] for k in kept]
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
     r = np.zeros(values.shape[1])
     for _ in range(n_splits):
@@ -170,8 +171,7 @@ def _order_presentations(responses: xr.DataArray) -> np.ndarray:
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
         return np.arange(responses.sizes[rows])
-    turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
-    return np.argsort(turn, kind="stable")
+    return np.argsort(rank_ids(responses["repetition"].values))
 
 
 def _round(n_repeats: float | str) -> str:

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+import zarr
 from torch import nn
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError
 from neurolens.extract import PCA, Project, Subsample, open_activations
 from neurolens.extract.stream.plan import make_plan
-from neurolens.extract.stream.store import ActivationStore
+from neurolens.extract.stream.store import FORMAT, ActivationStore
 
 
 class Net(nn.Module):
@@ -126,6 +127,24 @@ def test_reducers_fitted_first_go_through_the_set_in_groups(stimuli, tmp_path):
         > 2
     )
     assert_same_trees(one, many)
+
+
+def test_a_batch_counts_as_done_when_every_group_of_ops_has_it(stimuli, tmp_path):
+    net = StopsOnce(KeyboardInterrupt(), 11)
+    settings = {"reducer": PCA(3, fit_on=stimuli.ids[:6]), "batch_size": 4, "memory": 4000, "quiet": True}
+    with pytest.raises(KeyboardInterrupt):
+        nl.extract_activations(net, stimuli, store=tmp_path / "a.zarr", **settings)
+    done = zarr.open_group(tmp_path / "a.zarr", mode="r")["checks/done"][:]
+    assert done.any(0).any()
+    assert not done.all(0).any()
+    with pytest.raises(DataError, match="is not complete: 0 of 3 batches are done"):
+        open_activations(tmp_path / "a.zarr")
+
+
+def test_a_store_whose_making_was_cut_off_is_not_complete(tmp_path):
+    zarr.create_group(tmp_path / "a.zarr", attributes={"format": FORMAT}).create_group("ops")
+    with pytest.raises(DataError, match="is not complete: 0 of 1 batches are done"):
+        open_activations(tmp_path / "a.zarr")
 
 
 def test_groups_of_another_budget_go_on_where_a_run_was_cut_off(stimuli, tmp_path):
@@ -298,8 +317,6 @@ def test_a_stimulus_that_disappears_half_way_is_named_and_can_come_back(tmp_path
 
 
 def test_a_full_disk_is_told_and_what_was_done_is_safe(stimuli, tmp_path, monkeypatch):
-    import zarr
-
     path, written = tmp_path / "a.zarr", []
     original = zarr.Array.__setitem__
 
