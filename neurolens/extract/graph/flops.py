@@ -36,7 +36,7 @@ def count_flops(event: Event, recording: Recording) -> int | None:
         if value.tensor is not None:
             return torch.empty_like(value.tensor, device="meta")
         spec = recording.events[value.source].specs[value.output]
-        return torch.empty(spec[0], dtype=spec[1], device="meta")
+        return torch.empty(spec.shape, dtype=spec.dtype, device="meta")
 
     if not event.parents:
         return 0
