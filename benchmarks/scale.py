@@ -58,7 +58,7 @@ class Size(NamedTuple):
 
     def count_kept(self, way: str, n: int) -> int:
         """Return the bytes kept per image of n."""
-        rows = [plan_chain(read_reducer(WAYS[way]), one, n) for one in self.raw]
+        rows = [plan_chain(read_reducer(WAYS[way]), one, n).kept for one in self.raw]
         return sum(row.size * find_numpy_dtype(row.dtype).itemsize for row in rows)
 
     def find_hours(self, way: str | None, n: int, options: argparse.Namespace) -> float:
@@ -68,7 +68,9 @@ class Size(NamedTuple):
         """
         chain, k = WAYS[way] if way else [], count_components(n, EPSILON)
         before = read_reducer([one for one in chain if one != "project"])
-        sizes = [plan_chain(before, one, n).size for one in self.raw] if "project" in chain else []
+        sizes = (
+            [plan_chain(before, one, n).kept.size for one in self.raw] if "project" in chain else []
+        )
         flops = self.flops + sum(2 * k * math.sqrt(p) for p in sizes if p > k)
         kept = self.count_kept(way, n) if way else 0
         return n / 3600 * max(1 / options.images, flops / options.flops, kept / options.disk)

@@ -109,7 +109,7 @@ def to_assembly(
         raise InputError(
             f"an assembly holds {MAX_NEUROIDS:,} neuroids at most, got {total:,} of {len(arrays)} "
             f"ops, whose labels "
-            f"would take about {total / 1e6:.1f} GB in Brain-Score. Handlers fewer, such as "
+            f"would take about {total / 1e6:.1f} GB in Brain-Score. Take fewer, such as "
             f"ops={smallest!r}, or "
             "extract with reducer='mean'."
         )

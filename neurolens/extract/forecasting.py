@@ -18,6 +18,7 @@ from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
+from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.fill import count_fitted_bytes, group_slots, run_groups
 from neurolens.extract.stream.grams.plan import (
@@ -216,7 +217,7 @@ def _run_batch(plan: Plan) -> tuple[float, int]:
             plan,
             reducers=(),
             fit_on=None,
-            slots=tuple(replace(slot, kept=slot.raw) for slot in plan.slots),
+            slots=tuple(replace(slot, chain=ChainPlan(slot.raw, ())) for slot in plan.slots),
         )
     first_two = range(min(2, len(plan.batches)))
     with watch_memory(plan.device) as seen:

@@ -103,7 +103,7 @@ class CallSites:
         return site
 
     def _read_frames(self, key: list, depth: int) -> tuple:
-        """Append the code and the instruction of each frame from the handler's caller up to the module's call.
+        """Append code and instruction of each frame from the handler's caller to the module's call.
 
         ``depth`` is where the handler should be: looking at a frame costs more than anything else
         here.
@@ -127,7 +127,7 @@ class CallSites:
         return tuple(key)
 
     def _merge_spots(self, key: tuple, start: int) -> tuple:
-        """Return the frames from ``start`` on with each instruction as the first of the same source text.
+        """Return the frames from ``start`` on, each instruction as the first of its source text.
 
         A while loop's condition is compiled twice.
         """

@@ -69,19 +69,19 @@ def record_forward(
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, kwargs)
     scopes = ScopeStack(model)
-    ledger = TensorTracker(list_sources(model), gradients)
+    tracker = TensorTracker(list_sources(model), gradients)
     book = make_sites() if sites is None else sites.restart()
     recorder = Recorder(
-        scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states
+        scopes, book, tracker, keep=keep, stop_after=stop_after, random_states=random_states
     )
     recorder.size_reads = [] if random_states else None
     recording = recorder.recording
-    ledger.begin(recording, scopes, args, kwargs)
+    tracker.begin(recording, scopes, args, kwargs)
     try:
         with scopes, recorder:
             result = _run_model(model, args, kwargs, gradients, recording.drawn)
-        ledger.note_result(recording, result)
-        recording.size_reads = [ledger.get_value(tensor) for tensor in recorder.size_reads or ()]
+        tracker.note_result(recording, result)
+        recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
         pass
     except Exception as error:
@@ -106,7 +106,7 @@ def record_kernels(
     *,
     keep: Callable[[str], bool] | None = lambda name: True,
 ) -> Recording:
-    """Run the model once and return every aten kernel that ran, named after the function that ran it.
+    """Run the model once; return every aten kernel, named after the function that ran it.
 
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
@@ -114,11 +114,11 @@ def record_kernels(
     args, kwargs = split_inputs(inputs, kwargs)
     sources = list_sources(model)
     scopes = ScopeStack(model)
-    ledger = TensorTracker(sources)
+    tracker = TensorTracker(sources)
     functions = TensorTracker(sources, copies=False)
     recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
-    kernels = KernelRecorder(recorder, scopes, ledger, keep)
-    ledger.begin(kernels.recording, scopes, args, kwargs)
+    kernels = KernelRecorder(recorder, scopes, tracker, keep)
+    tracker.begin(kernels.recording, scopes, args, kwargs)
     try:
         with scopes, recorder, kernels:
             result = _run_model(model, args, kwargs, False)

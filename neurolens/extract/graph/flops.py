@@ -26,17 +26,17 @@ class _FlopCounter(TorchDispatchMode):
 
 
 def count_flops(event: Event, recording: Recording) -> int | None:
-    """Return the floating-point operations of one op, by torch's formulas (matrix products, convolutions, attention).
+    """Return the floating-point operations of one op, by torch's formulas.
 
-    The op runs once more on tensors without data. None where it cannot (its shape depends on
-    values).
+    They count matrix products, convolutions and attention. The op runs once more on tensors without
+    data. None where it cannot (its shape depends on values).
     """
 
     def make_empty(value: Value, _: str) -> torch.Tensor:
         if value.tensor is not None:
             return torch.empty_like(value.tensor, device="meta")
         spec = recording.events[value.source].specs[value.output]
-        return torch.empty(spec[0], dtype=spec[1], device="meta")
+        return torch.empty(spec.shape, dtype=spec.dtype, device="meta")
 
     if not event.parents:
         return 0

@@ -10,7 +10,6 @@ import torch
 import xarray as xr
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers.chain import open_chain
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
 from neurolens.extract.stream.plan import (
@@ -76,10 +75,7 @@ def _run_group(
 ) -> None:
     n_stimuli = len(plan.stimuli)
     shared: dict = {}
-    chains = {
-        slot.name: open_chain(plan.reducers, slot.raw, n_stimuli, plan.device, shared)
-        for slot in group
-    }
+    chains = {slot.name: slot.chain.open(plan.device, shared) for slot in group}
     slots = {slot.name: slot for slot in group}
     if plan.fit_on is not None:
         _fit_chains(plan, group, chains, quiet)

@@ -19,7 +19,7 @@ from neurolens.errors import InputError
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
-from neurolens.extract.reducers.chain import explain_chain, plan_chain, read_reducer
+from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
 from neurolens.extract.stream.axes import Layout, Layouts, find_layouts
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
@@ -47,7 +47,7 @@ class Output:
     """
 
     layout: Layout
-    kept: Rows
+    chain: ChainPlan
     notes: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
@@ -59,7 +59,12 @@ class Output:
     @property
     def raw(self) -> Rows:
         """What the op gives per stimulus."""
-        return Rows(self.layout.shape, self.layout.dims, self.layout.dtype)
+        return self.chain.raw
+
+    @property
+    def kept(self) -> Rows:
+        """What is kept of it."""
+        return self.chain.kept
 
     @property
     def n_bytes(self) -> int:
@@ -114,20 +119,20 @@ def make_plan(
     for layout in choose_layouts(layouts, ops):
         raw = Rows(layout.shape, layout.dims, layout.dtype)
         try:
-            told = explain_chain(reducers, raw, len(stimuli))
-            kept = plan_chain(reducers, raw, len(stimuli))
+            chain = plan_chain(reducers, raw, len(stimuli))
         except InputError as error:
             if is_named(ops):
                 raise InputError(f"{layout.name!r}: {error}") from None
             layouts.skipped[layout.name] = str(error)
             continue
+        told = chain.explain()
         arrays = {k: v for one in told for k, v in one.items() if isinstance(v, np.ndarray)}
         plain = [
             {k: v for k, v in one.items() if k not in arrays and k != "fit_on"} for one in told
         ]
         notes = {"reducers": json.dumps(plain)} if plain else {}
         position = layouts.graph.by_name[layout.op].index
-        slots.append(Output(layout, kept, {"position": position, **notes}, arrays))
+        slots.append(Output(layout, chain, {"position": position, **notes}, arrays))
     if not slots:
         raise InputError(
             f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}"

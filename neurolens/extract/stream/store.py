@@ -35,12 +35,12 @@ class Writer:
         return False
 
     def write(self, slot: Output, rows: slice, values: np.ndarray) -> None:
-        """Handlers a result's values for some rows."""
+        """Take a result's values for some rows."""
 
     def close_batch(
         self, group: int, number: int, rows: range, note: BatchDeviation, checks: Checks
     ) -> None:
-        """Handlers what was counted of a batch that is complete, by check and slot."""
+        """Take what was counted of a batch that is complete, by check and slot."""
 
 
 class ActivationStore(Writer):
