@@ -18,7 +18,6 @@ from neurolens.compare.inputs.time_bins import compare_bins
 from neurolens.compare.rdms.vectors import mean_subjects
 from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
 from neurolens.compare.rsa.compare import (
-    BOOTSTRAP,
     Sides,
     compare_draws,
     count_ops,
@@ -39,9 +38,8 @@ from neurolens.compare.stats.bootstrap import (
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
 from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN
-from neurolens.scores import PER_REGION, PER_SUBJECT, Intervals, build_scores
-
-RESAMPLE = "resampled"
+from neurolens.scores import BOOTSTRAP, PER_REGION, PER_SUBJECT, Intervals, build_scores
+from neurolens.scores import RESAMPLED as RESAMPLED_DIM
 
 
 def bootstrap_rdms(
@@ -261,13 +259,13 @@ def _infer_scores(
             "subject_p": (PER_SUBJECT, subject_p),
             "subject_q": (PER_SUBJECT, control_discoveries(subject_p)),
             "freedom": (REGION, freedom),
-            "draws": ((RESAMPLE, BOOTSTRAP, *PER_REGION), estimates.draws),
+            "draws": ((RESAMPLED_DIM, BOOTSTRAP, *PER_REGION), estimates.draws),
             **ceilings.data_vars,
         },
         coords={
             OP: sides.model.ops,
             REGION: brain.regions,
             SUBJECT: brain.subjects,
-            RESAMPLE: list(RESAMPLED),
+            RESAMPLED_DIM: list(RESAMPLED),
         },
     )

@@ -31,7 +31,15 @@ from neurolens.compare.stats.bootstrap import draw_stimuli
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
-from neurolens.scores import HALF, PER_REGION, PER_SUBJECT, SPLIT, Intervals, build_scores
+from neurolens.scores import (
+    BOOTSTRAP,
+    HALF,
+    PER_REGION,
+    PER_SUBJECT,
+    SPLIT,
+    Intervals,
+    build_scores,
+)
 
 # Pairs times ops that one block may hold, of which comparators make several copies; draws times ops
 # times brain RDMs.
@@ -39,7 +47,6 @@ BLOCK_PAIRS = 2**22
 BLOCK_DRAWS = 2**23
 # Fewer have no halves of three stimuli.
 MIN_SPLIT_STIMULI = 6
-BOOTSTRAP = "bootstrap"
 
 
 def compare_rdms(

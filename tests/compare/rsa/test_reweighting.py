@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
 from neurolens.compare import compute_rdms, fit_reweighted_rdms
-from neurolens.compare.rsa.reweighting import PENALTIES, _fit_weights, deal_folds
+from neurolens.compare.rsa.reweighting import PENALTIES, deal_folds, fit_weights
 from neurolens.errors import InputError, LabelError
 
 
@@ -87,7 +87,7 @@ class TestReweighting:
 
     def test_weights_minimise_the_error(self, rng):
         z, d = rng.random((40, 4)), rng.random(40)
-        weight = _fit_weights(z, d, PENALTIES[3])
+        weight = fit_weights(z, d, PENALTIES[3])
 
         def loss(w):
             left = (d - d.mean()) - (z - z.mean(axis=0)) @ w
@@ -107,7 +107,7 @@ class TestReweighting:
             RuntimeWarning, match="^no score for 'V1, B': in some fold all weights are 0"
         ):
             found = fit_reweighted_rdms(model, sides)
-        assert found.score.isnull().values.tolist() == [[False, True], [False, False]]
+        assert found.score.isnull().values.tolist() == [[[False, True], [False, False]]]
         assert found.weight.sel(region="V1", subject="B").item() == 0
 
     def test_penalty_of_alternating_categories(self, rng):
