@@ -4,6 +4,7 @@ import pytest
 import rsatoolbox.inference.evaluate
 import scipy.stats
 import xarray as xr
+from form import check_form
 from rsatoolbox.inference import eval_dual_bootstrap
 from rsatoolbox.model import ModelFixed
 from squares import draw_square, label_squares, measure_square
@@ -234,6 +235,20 @@ def test_each_time_bin_as_if_alone(rng):
     for p, q in ((found.p, found.q), (found.subject_p, found.subject_q)):
         known = p.notnull().values
         np.testing.assert_allclose(q.values[known], oracles.discoveries(p.values[known]))
+
+
+def test_form(rng):
+    model, brain = build_sides(rng)
+    scores = bootstrap_rdms(model, brain, n_bootstrap=5)
+    check_form(scores, "p", "q")
+    assert scores.subject_p.dims == scores.subject_q.dims == ("op", "region", "subject")
+    assert scores.attrs["interval_over"] == "stimuli and subjects"
+    assert "schuett2023" in scores.attrs["reference"]
+    timed = bootstrap_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_bootstrap=5)
+    check_form(timed, "p", "q", timed=True)
+    alone = bootstrap_rdms(model, brain.isel(subject=[0]), n_bootstrap=5)
+    assert alone.attrs["interval_over"] == "stimuli"
+    assert "schuett2023" not in alone.attrs["reference"]
 
 
 def test_blocks_and_order_change_nothing(rng, monkeypatch):

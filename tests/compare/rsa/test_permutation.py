@@ -4,6 +4,7 @@ import numpy as np
 import oracles
 import pytest
 import xarray as xr
+from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
 from squares import draw_square, label_squares
@@ -185,6 +186,35 @@ def test_score_is_that_of_compare_rdms(rng):
     )
     found = permute_rdms(model, brain, n_permutations=1)
     np.testing.assert_allclose(found.score_mean, scores.score_mean, atol=1e-12)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-a", "whitened-cosine"])
+def test_score_of_each_subject(rng, comparator):
+    model, brain = build_sides(rng, 6, ties=True)
+    whole = compare_rdms(model, brain, comparator=comparator, n_bootstrap=0, n_splits=0)
+    tested = permute_rdms(model, brain, comparator=comparator, n_permutations=1)
+    xr.testing.assert_allclose(tested.score, whole.score)
+    np.testing.assert_allclose(tested.score.mean("subject"), tested.score_mean, atol=1e-12)
+
+
+def test_form(rng):
+    model, brain = build_sides(rng)
+    for edges in ((), CHAIN):
+        scores = permute_rdms(model, brain, edges=edges, n_permutations=4)
+        check_form(scores, "p", "q", "p_max")
+        assert ("p_cluster" in scores) is bool(edges)
+        assert scores.attrs["interval_kind"] == "none"
+        assert (scores.attrs["n_permutations"], scores.attrs["rng"]) == (4, 0)
+    timed = permute_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_permutations=4)
+    check_form(timed, "p", "q", "p_max", timed=True)
+
+
+@pytest.mark.parametrize("edge", ["ab", ("a",), ("a", "b", "c")])
+def test_edges_that_are_no_pairs(rng, edge):
+    with pytest.raises(
+        InputError, match=r"edges must be pairs of names of ops, got .*Pass e\.g\. "
+    ):
+        permute_rdms(*build_sides(rng), edges=[edge], n_permutations=1)
 
 
 def test_planted_chain_is_one_cluster(rng):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from form import check_form
 from rsatoolbox.util.searchlight import get_searchlight_RDMs, get_volume_searchlight
 from squares import draw_square, label_squares
 
@@ -73,6 +74,21 @@ def test_scores_are_those_of_the_rdms_whatever_the_batch(rng, monkeypatch):
     np.testing.assert_allclose(scores.score, expected.score, atol=1e-12)
     monkeypatch.setattr("neurolens.compare.rsa.searchlight.BATCH_BYTES", 3 * 8 * 16)
     xr.testing.assert_identical(compare_searchlight(model, responses, radius=1), scores)
+
+
+def test_form(rng):
+    responses = build_volume(rng)
+    model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS, op=["a", "b"])
+    scores = compare_searchlight(model, responses, radius=1, centers=["n5", "n40"])
+    check_form(scores)
+    assert scores.region.values.tolist() == ["n5", "n40"]
+    assert scores.subject.values.tolist() == ["group"]
+    for name in ("voxel_x", "voxel_y", "voxel_z", "n_voxels"):
+        assert scores[name].dims == ("region",)
+    at = responses.isel(neuroid=40)
+    assert scores.voxel_z.sel(region="n40").item() == at.voxel_z.item()
+    named = responses.assign_coords(subject=("neuroid", ["A"] * 48))
+    assert compare_searchlight(model, named, radius=1).subject.values.tolist() == ["A"]
 
 
 def test_lonely_center_has_no_correlation(rng):
