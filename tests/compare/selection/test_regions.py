@@ -3,22 +3,24 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scores import make_scores
 from squares import draw_square, label_squares
 
 from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
 from neurolens.errors import InputError, LabelError
+from neurolens.scores import Intervals
 
 
-def build_scores(splits, overall, draws, confidence=0.9) -> xr.Dataset:
+def build_scores(splits, overall, draws, level=0.9) -> xr.Dataset:
     """Return scores of ops "a", "b", "c" in regions "V1", "IT"."""
-    return xr.Dataset(
-        {
-            "split_score": (("split", "half", "op", "region"), np.array(splits, dtype=float)),
-            "score_mean": (("op", "region"), np.array(overall, dtype=float)),
-            "bootstrap_mean": (("bootstrap", "op", "region"), np.array(draws, dtype=np.float32)),
+    per_region = ("op", "region")
+    return make_scores(
+        overall,
+        variables={
+            "split_score": (("split", "half", *per_region), np.array(splits, dtype=float)),
+            "bootstrap_mean": (("bootstrap", *per_region), np.array(draws, dtype=np.float32)),
         },
-        coords={"op": ["a", "b", "c"], "region": ["V1", "IT"]},
-        attrs={"confidence": confidence, "method": "rsa", "comparator": "spearman"},
+        intervals=Intervals("bootstrap percentile", "stimuli", level),
     )
 
 
@@ -51,7 +53,7 @@ def test_known_answer(scores):
     assert best.indistinguishable.sel(region="V1").values.tolist() == [True, True, False]
     assert best.indistinguishable.sel(region="IT").values.tolist() == [False, True, True]
     assert best.attrs["split"] == 0
-    assert best.attrs["comparator"] == "spearman"
+    assert best.attrs["measure"] == "spearman"
 
 
 def test_another_split_and_order_of_dimensions(scores):
@@ -83,7 +85,7 @@ def test_without_draws_nothing_is_told_apart(scores):
 
 
 def test_errors(scores):
-    with pytest.raises(InputError, match=r"missing: 'split_score'.*n_splits=20"):
+    with pytest.raises(InputError, match=r"missing: 'split_score'.*n_splits=40"):
         assign_regions(scores.drop_vars("split_score"))
     with pytest.raises(InputError, match="missing: none, number of splits: 0"):
         assign_regions(scores.isel(split=slice(0)))
@@ -162,7 +164,7 @@ def test_heldout_interval_is_that_of_the_other_half(rng):
         assert float(here.heldout_score) == pytest.approx(float(alone.score_mean))
         assert float(here.heldout_ci_low) == pytest.approx(float(alone.mean_ci_low))
         assert float(here.heldout_ci_high) == pytest.approx(float(alone.mean_ci_high))
-        assert float(here.heldout_p) == pytest.approx(float(alone.mean_p))
+        assert float(here.heldout_p) == pytest.approx(float(alone.p))
 
 
 def test_half_of_three_stimuli_has_no_interval(rng):
