@@ -2,8 +2,7 @@
 
 import xarray as xr
 
-from neurolens.compare.encoding.accuracy import CEILINGS, fits_repeats
-from neurolens.compare.encoding.ceilings import _round
+from neurolens.compare.encoding.explainable import CEILINGS, describe_repeats, fits_repeats
 from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT
@@ -59,8 +58,8 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
         )
     if not fits_repeats(ceiling_kind, ceiling_repeats, n_repeats):
         raise InputError(
-            f"scores are of the mean of {_round(n_repeats)} presentations, ceilings of "
-            f"{_round(ceiling_repeats)}. Compute both with the same responses, or use "
+            f"scores are of the mean of {describe_repeats(n_repeats)} presentations, ceilings of "
+            f"{describe_repeats(ceiling_repeats)}. Compute both with the same responses, or use "
             f"compute_ncsnr, which "
             "serves any number."
         )
