@@ -94,11 +94,6 @@ def fits_repeats(
     return ceiling_repeats is not None and bool(np.isclose(ceiling_repeats, score_repeats))
 
 
-def describe_repeats(n_repeats: float | str) -> str:
-    """Return a number of presentations in words; it may be a sentence already."""
-    return n_repeats if isinstance(n_repeats, str) else f"{n_repeats:g}"
-
-
 def describe_ceiling(explainable: xr.DataArray | None, targets: Targets) -> Ceiling:
     """Return what the ceilings of scores are, of what ``read_ceiling`` returned."""
     if explainable is None:
