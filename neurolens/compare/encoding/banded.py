@@ -16,7 +16,7 @@ from neurolens.compare.encoding.aggregate import gather_scores, pool_neuroids
 from neurolens.compare.encoding.cross_validation import RATIOS, read_alphas
 from neurolens.compare.encoding.ridge import centre_kernel
 from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, put_on
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, check_features, iterate_kernels, list_ops
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.errors import InputError, MissingToolError
@@ -26,7 +26,7 @@ SPACE = "space"
 
 
 def fit_banded(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -104,7 +104,7 @@ def fit_banded(
 
 
 def partition_variance(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -282,7 +282,7 @@ def _search_weights(
 
 
 def _read_problem(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     cv: Any,
     n_iter: int,

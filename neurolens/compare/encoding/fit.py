@@ -31,7 +31,7 @@ from neurolens.compare.inputs.checks import (
     rank_ids,
     warn_user,
 )
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, check_features, iterate_kernels, list_ops
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.op_groups import map_ops
 from neurolens.compare.inputs.responses import read_targets
@@ -41,7 +41,7 @@ from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, align_stimuli, che
 
 
 def fit_encoding(
-    features: Features,
+    features: FeatureData,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,

@@ -22,7 +22,7 @@ from neurolens.compare.inputs.checks import (
     rank_ids,
     warn_user,
 )
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, check_features, iterate_kernels, list_ops
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import fit_bins
@@ -32,7 +32,7 @@ from neurolens.labels import OP, REGION, TIME_BIN, check_name, list_names
 
 
 def permute_encoding(
-    features: Features,
+    features: FeatureData,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,

@@ -159,7 +159,6 @@ def compare_predicted(
             f"no score for {list_names(lost)}: in some fold the predictions do not vary over "
             f"stimuli, or an RDM does "
             "not vary over pairs. Leave those out, or use fewer folds.",
-            depth=3,
         )
     coords = {OP: ops, **coords}
     attrs = {"method": "veRSA", "metric": metric, "comparator": comparator}

@@ -149,7 +149,6 @@ def assign_regions(
             f"no op could be chosen, for want of a score, in: {list_names(empty)}. Drop those "
             f"regions, or look at "
             "their RDMs.",
-            depth=3,
         )
     if "split_subject_score" in scores:
         by_subject = (
