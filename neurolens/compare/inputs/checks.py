@@ -42,6 +42,13 @@ KINDS = {
         "what extract_grams or extract_activations returns",
         ("stimulus", "feature"),
     ),
+    "data": Kind(
+        (xr.Dataset, xr.DataTree, xr.DataArray),
+        "a Dataset of Grams, a DataTree of activations or a DataArray of features (stimulus, "
+        "feature) or responses (presentation, neuroid)",
+        "what extract_grams, extract_activations or load_dataset returns",
+        ("stimulus", "feature"),
+    ),
     "activation": Kind(
         (xr.DataArray,),
         "a DataArray (stimulus, feature)",

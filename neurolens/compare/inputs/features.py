@@ -54,11 +54,40 @@ class Activations(NamedTuple):
             yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
 
 
+class Product(NamedTuple):
+    """What is left of the features of one op: ``gram`` (n, n), ``row_sum`` (n,), float64."""
+
+    gram: np.ndarray
+    row_sum: np.ndarray
+    n_features: int
+
+
 class Grams(NamedTuple):
     """The Gram of each of ``ops``: ``grams`` as the user passed them, not loaded."""
 
     ops: list[str]
     grams: xr.Dataset
+
+    def iterate_products(self, gram: xr.DataArray, *, with_sums: bool) -> Iterator[Product]:
+        """Yield the numbers behind ``gram``, as `read_gram` returns it, op by op and checked.
+
+        Row sums are 0 unless ``with_sums``.
+        """
+        ids = gram[STIMULUS].values
+        counts = np.atleast_1d(self.grams["n_features"].values)
+        sums = self.grams["row_sum"]
+        if OP not in sums.dims:
+            sums = sums.expand_dims(OP)
+        sums = sums.transpose(OP, STIMULUS)
+        for k, op in enumerate(gram[OP].values):
+            square = check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
+            row_sum = np.zeros((len(ids), 1))
+            if with_sums:
+                name = f"the row sums of op {str(op)!r}"
+                row_sum = check_numbers(sums[k].values[:, None], ids, name)
+            yield Product(
+                square.astype(np.float64), row_sum[:, 0].astype(np.float64), int(counts[k])
+            )
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the Gram (stimulus, stimulus) of each op, its stimuli as ``ids``.
@@ -192,10 +221,9 @@ def read_gram(
         gram = gram.expand_dims(OP if OP in gram.coords else {OP: [name]})
     check_dims(gram, (OP, STIMULUS, STIMULUS_2), name)
     ids = get_ids(gram, STIMULUS, name) if ids is None else ids
+    gram = align_stimuli(gram, ids.tolist(), name=name, other=other)
     check_count(ids, name, least)
-    return align_stimuli(gram, ids.tolist(), name=name, other=other).transpose(
-        OP, STIMULUS, STIMULUS_2
-    )
+    return gram.transpose(OP, STIMULUS, STIMULUS_2)
 
 
 def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
