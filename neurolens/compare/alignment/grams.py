@@ -6,10 +6,9 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams
-from neurolens.compare.inputs.checks import warn_user
+from neurolens.compare.inputs.checks import check_kind, check_numbers
 from neurolens.compare.inputs.features import (
     blank_rounding,
-    check_numbers,
     check_variables,
     read_eps,
     read_gram,
@@ -18,7 +17,7 @@ from neurolens.compare.inputs.responses import average_repeats, read_responses
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.compare.rsa.comparators.table import COMPARATORS
 from neurolens.compare.stats.linalg import compute_gram
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import (
     OP,
     REGION,
@@ -59,6 +58,9 @@ def compare_grams(
     InputError, LabelError, UnknownNameError
         As for ``compare_models``.
     """
+    check_kind(grams, "grams", "grams")
+    check_kind(brain_grams, "grams", "brain_grams")
+    check_variables(brain_grams, "brain_grams", "gram")
     brain = expand_leading(brain_grams["gram"], UNNAMED)
     regions = brain[REGION].values
     subjects = brain[SUBJECT].values

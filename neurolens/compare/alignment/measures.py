@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurolens.compare.rsa.comparators.bures import factor_gram, sum_singular
-from neurolens.compare.stats.linalg import centre_twice
+from neurolens.compare.stats.linalg import center_twice
 
 # Share of the variance that SVCCA keeps, and how far the ridge penalty reaches around the mean
 # eigenvalue.
@@ -154,7 +154,7 @@ def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarra
 
 def _prepare(gram: np.ndarray, alignment: Alignment) -> Any:
     """Return the prepared Gram, or None where nothing varies: centering leaves only rounding."""
-    centered = centre_twice(gram[None])[0]
+    centered = center_twice(gram[None])[0]
     centered = (centered + centered.T) / 2
     if not np.trace(centered) > 1e-12 * np.trace(gram):
         return None

@@ -9,8 +9,9 @@ import xarray as xr
 
 from neurolens.compare.encoding.accuracy import SCORES
 from neurolens.compare.encoding.explainable import describe_ceiling
-from neurolens.compare.inputs.checks import Seed, describe_rng, warn_user
+from neurolens.compare.inputs.checks import Seed, describe_rng
 from neurolens.compare.inputs.responses import Targets
+from neurolens.errors import warn_user
 from neurolens.labels import NEUROID, OP, REGION, STIMULUS, SUBJECT, list_names
 from neurolens.scores import Intervals, build_scores
 

@@ -22,7 +22,7 @@ from neurolens.compare.encoding.cross_validation import RATIOS, read_alphas
 from neurolens.compare.encoding.explainable import read_ceiling
 from neurolens.compare.encoding.ridge import center_kernel
 from neurolens.compare.inputs.checks import Seed, check_whole, make_generator
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, open_features
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.errors import InputError, MissingToolError
@@ -33,7 +33,7 @@ ESTIMATOR = "banded ridge regression"
 
 
 def fit_banded(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -115,7 +115,7 @@ def fit_banded(
 
 
 def partition_variance(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -325,7 +325,7 @@ def _search_weights(
 
 
 def _read_problem(
-    spaces: Mapping[str, Features],
+    spaces: Mapping[str, FeatureData],
     responses: xr.DataArray,
     cv: Any,
     n_iter: int,
@@ -345,20 +345,20 @@ def _read_problem(
     check_whole(n_iter, "n_iter", 1, 50)
     generator = make_generator(rng)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     check_inner(fold)
     kernels = {name: _read_kernel(name, features, targets.ids) for name, features in spaces.items()}
     seed = int(generator.integers(2**31))
     return Problem(kernels, targets, fold, int(n_iter), read_alphas(alphas), seed)
 
 
-def _read_kernel(name: str, features: Features, ids: np.ndarray) -> torch.Tensor:
+def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Tensor:
     """Return the kernel (stimulus, stimulus) of one space, its stimuli in the order of ``ids``."""
-    check_features(features)
-    ops = list_ops(features)
-    if len(ops) != 1:
+    by_op = open_features(features)
+    if len(by_op.ops) != 1:
         raise InputError(
-            f"space {name!r} must be one op, got {len(ops)}: {list_names(ops)}. Select one, e.g. "
+            f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. "
+            "Select one, e.g. "
             "grams.sel(op='conv1/conv2d')."
         )
-    return torch.from_numpy(next(iterate_kernels(features, ids)))
+    return torch.from_numpy(next(by_op.iterate_kernels(ids)))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids, warn_user
+from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids
 from neurolens.compare.inputs.responses import (
     Responses,
     average_repeats,
@@ -12,6 +12,7 @@ from neurolens.compare.inputs.responses import (
     read_responses,
 )
 from neurolens.compare.stats.correlation import FLAT, correlate_columns
+from neurolens.errors import warn_user
 from neurolens.labels import NEUROID, PRESENTATION, STIMULUS, TIME_BIN, list_names
 
 NO_REPEATS = (

@@ -34,19 +34,20 @@ from neurolens.compare.inputs.checks import (
     check_whole,
     make_generator,
     rank_ids,
-    warn_user,
 )
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, Features, open_features
 from neurolens.compare.inputs.folds import check_inner, read_folds
-from neurolens.compare.inputs.op_groups import map_ops
+from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.responses import Targets, read_targets
-from neurolens.compare.inputs.time_bins import fit_bins, merge_bins
-from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, TIME_BIN, align_stimuli, check_name, list_names
+from neurolens.compare.inputs.time_bins import over_time_bins
+from neurolens.errors import InputError, warn_user
+from neurolens.labels import NEUROID, OP, STIMULUS, check_name, list_names
 
 
+@over_ops("features")
+@over_time_bins("responses", "ceiling")
 def fit_encoding(
-    features: Features,
+    features: FeatureData,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -201,35 +202,25 @@ def fit_encoding(
     >>> scores.score.dims, float(scores.score.squeeze().round(2))
     (('op', 'region', 'subject'), 1.0)
     """
-    options: dict[str, Any] = {
-        "cv": cv,
-        "method": method,
-        "measure": measure,
-        "alphas": alphas,
-        "select": select,
-        "n_components": n_components,
-        "ceiling": ceiling,
-        "dual": dual,
-        "predictions": predictions,
-        "n_splits": n_splits,
-        "n_bootstrap": n_bootstrap,
-        "confidence": confidence,
-        "rng": rng,
-        "device": device,
-    }
-    _check_options(options)
-    if client is not None:
-        return map_ops(client, fit_encoding, features, responses=responses, **options)
-    if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
-        options["ceiling"] = _merge_ceiling(ceiling, responses)
-        return fit_bins(lambda flat: fit_encoding(features, flat, **options), responses)
+    check_name(method, METHODS, "method")
+    check_name(measure, SCORES, "measure")
+    check_name(select, SELECTORS, "select")
+    if dual and method != "ridge":
+        raise InputError(
+            f"dual weights are those of method='ridge', got method={method!r}. Leave dual= out."
+        )
+    check_whole(n_components, "n_components", 1, 25)
+    if n_splits is not None:
+        check_whole(n_splits, "n_splits", 0, 20)
+    check_draws(n_bootstrap)
+    generator = make_generator(rng)
+    check_share(confidence, "confidence", 0.95)
     check_device(device)
     grid = None if alphas is None else read_alphas(alphas)
     settings = Settings(method, grid, select, int(n_components))
-    check_features(features)
+    by_op = open_features(features)
     targets = read_targets(responses)
-    generator = make_generator(rng)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if method == "ridge" and select == "folds":
         check_inner(fold)
     explainable = read_ceiling(ceiling, targets)
@@ -240,10 +231,9 @@ def fit_encoding(
     member = halve_folds(fold[np.argsort(rank)], n_splits, split_rng)[:, rank]
 
     problem = Problem(settings, targets, fold, member, measure, device)
-    fits = _fit_ops(features, problem, dual=dual, predictions=predictions)
-    ops = list_ops(features)
-    _warn_ends(ops, fits.ends)
-    scores = NeuroidScores(ops, targets, fits.by_fold, measure, fold, explainable)
+    fits = _fit_ops(by_op, problem, dual=dual, predictions=predictions)
+    _warn_ends(by_op.ops, fits.ends)
+    scores = NeuroidScores(by_op.ops, targets, fits.by_fold, measure, fold, explainable)
     result = aggregate_scores(scores)
     if n_splits:
         halves = Halves(member, fits.halves, n_bootstrap, confidence, draw_rng)
@@ -293,43 +283,13 @@ class Fits(NamedTuple):
     prediction: np.ndarray | None
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    """Raise for options of ``fit_encoding`` that cannot be used, whatever the data."""
-    check_name(options["method"], METHODS, "method")
-    check_name(options["measure"], SCORES, "measure")
-    check_name(options["select"], SELECTORS, "select")
-    if options["dual"] and options["method"] != "ridge":
-        raise InputError(
-            f"dual weights are those of method='ridge', got method={options['method']!r}. Leave "
-            "dual= out."
-        )
-    check_whole(options["n_components"], "n_components", 1, 25)
-    if options["n_splits"] is not None:
-        check_whole(options["n_splits"], "n_splits", 0, 20)
-    check_draws(options["n_bootstrap"])
-    make_generator(options["rng"])
-    check_share(options["confidence"], "confidence", 0.95)
-
-
-def _merge_ceiling(ceiling: xr.DataArray | None, responses: xr.DataArray) -> xr.DataArray | None:
-    """Return a ceiling with each neuroid at each time of ``responses`` as one neuroid."""
-    if ceiling is None or TIME_BIN not in ceiling.dims:
-        return ceiling
-    if TIME_BIN in responses.coords:
-        times = responses[TIME_BIN].values.tolist()
-        ceiling = align_stimuli(
-            ceiling, times, name="ceiling", other="the responses", dims=[TIME_BIN]
-        )
-    return merge_bins(ceiling)
-
-
 def _fit_ops(features: Features, problem: Problem, *, dual: bool, predictions: bool) -> Fits:
     """Return the fits of every op of ``features``, one op in memory at a time."""
     settings, targets, fold, member, measure, device = problem
     usable = targets.usable
     values = torch.from_numpy(targets.values[:, usable]).to(device)
     folds = torch.from_numpy(fold).to(device)
-    n_ops = len(list_ops(features))
+    n_ops = len(features.ops)
     by_fold_shape = (n_ops, len(np.unique(fold[fold >= 0])), len(usable))
     by_stimulus_shape = (n_ops, *targets.values.shape)
     fits = Fits(
@@ -339,7 +299,7 @@ def _fit_ops(features: Features, problem: Problem, *, dual: bool, predictions: b
         np.full(by_stimulus_shape, np.nan) if dual else None,
         np.full(by_stimulus_shape, np.nan) if predictions else None,
     )
-    for i, gram in enumerate(iterate_kernels(features, targets.ids)):
+    for i, gram in enumerate(features.iterate_kernels(targets.ids)):
         kernel = torch.from_numpy(gram).to(device)
         heldout = score_heldout(
             kernel, values, folds, settings, targets.columns, predictions=predictions

@@ -1,7 +1,6 @@
 """Does any op predict the responses at all? A permutation test with every fit repeated."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,20 +24,21 @@ from neurolens.compare.inputs.checks import (
     describe_rng,
     make_generator,
     rank_ids,
-    warn_user,
+    warn_no_score,
 )
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, Features, open_features
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
-from neurolens.compare.inputs.time_bins import fit_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rsa.permutation import BLOCK_NUMBERS, follow_ids
 from neurolens.compare.stats.null import rank_null
-from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN, check_name, list_names
+from neurolens.labels import OP, REGION, SUBJECT, check_name
 from neurolens.scores import build_scores
 
 
+@over_time_bins("responses")
 def permute_encoding(
-    features: Features,
+    features: FeatureData,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
@@ -124,21 +124,10 @@ def permute_encoding(
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_device(device)
     generator = make_generator(rng)
-    if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
-        options: dict[str, Any] = {
-            "cv": cv,
-            "measure": measure,
-            "alphas": alphas,
-            "select": select,
-            "n_permutations": n_permutations,
-            "rng": rng,
-            "device": device,
-        }
-        return fit_bins(lambda flat: permute_encoding(features, flat, **options), responses)
     settings = Settings("ridge", None if alphas is None else read_alphas(alphas), select, 0)
-    check_features(features)
+    by_op = open_features(features)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if select == "folds":
         check_inner(fold)
     within_groups = not isinstance(cv, int | np.integer)
@@ -150,17 +139,16 @@ def permute_encoding(
     values = torch.from_numpy(targets.values[:, targets.usable]).to(device)
     folds = torch.from_numpy(fold).to(device)
     moves = torch.from_numpy(orders).to(device)
-    by_op = [
+    parts = [
         score_orders(kernel, values, folds, moves, settings, targets, measure)
-        for kernel in _iterate_tensors(features, targets, device)
+        for kernel in _iterate_tensors(by_op, targets, device)
     ]
-    scores = np.stack(by_op, axis=1)  # (order, op, region, subject)
+    scores = np.stack(parts, axis=1)  # (order, op, region, subject)
     means = mean_known(scores)
-    ops = list_ops(features)
-    _warn_undefined(np.isnan(means[0]), ops, targets, fold)
-    coords = {OP: ops, REGION: targets.regions, SUBJECT: targets.subjects}
+    _warn_undefined(np.isnan(means[0]), by_op.ops, targets, fold)
+    coords = {OP: by_op.ops, REGION: targets.regions, SUBJECT: targets.subjects}
     tested = xr.Dataset(
-        {name: (BY_REGION, array) for name, array in rank_null(means)[0].items()}
+        {name: (BY_REGION, array) for name, array in rank_null(means).variables.items()}
         | {"score": (BY_SUBJECT, scores[0])},
         coords=coords,
     )
@@ -186,7 +174,7 @@ def _iterate_tensors(
     features: Features, targets: Targets, device: str | torch.device
 ) -> Iterator[Tensor]:
     """Yield the kernel (stimulus, stimulus) of each op on ``device``, one in memory at a time."""
-    for kernel in iterate_kernels(features, targets.ids):
+    for kernel in features.iterate_kernels(targets.ids):
         yield torch.from_numpy(kernel).to(device)
 
 
@@ -203,11 +191,7 @@ def _warn_undefined(
         "predictions": np.array(ops)[dead_ops],
     }
     for what, names in dead.items():
-        if len(names):
-            warn_user(
-                f"no score for {list_names(names)}: the {what} do not vary in any fold. Leave "
-                "those out."
-            )
+        warn_no_score(names, f"the {what} do not vary in any fold", "Leave those out")
 
 
 def draw_orders(group: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:

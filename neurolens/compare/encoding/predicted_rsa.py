@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.features import check_numbers
+from neurolens.compare.inputs.checks import check_numbers, warn_no_score
 from neurolens.compare.inputs.responses import match_neuroids, number_labels
-from neurolens.compare.inputs.time_bins import expand_leading, fit_bins, merge_bins
+from neurolens.compare.inputs.time_bins import expand_leading, over_time_bins
 from neurolens.compare.rdms.dissimilarity import compute_one, compute_rdms
 from neurolens.compare.rdms.distances import METRICS
 from neurolens.compare.rdms.vectors import BrainPairs, pair_within, take_brain_pairs
@@ -22,13 +21,11 @@ from neurolens.labels import (
     STIMULUS,
     STIMULUS_2,
     SUBJECT,
-    TIME_BIN,
     UNNAMED,
     align_stimuli,
     check_dims,
     check_name,
     get_ids,
-    list_names,
 )
 from neurolens.scores import build_scores
 
@@ -36,6 +33,7 @@ from neurolens.scores import build_scores
 FOLDS = ("fold", "stimulus_fold")
 
 
+@over_time_bins("measured", "predicted")
 def compare_predicted(
     predicted: xr.DataArray,
     measured: xr.DataArray,
@@ -101,13 +99,8 @@ def compare_predicted(
     kernel = find_comparator(comparator)
     check_name(metric, METRICS, "metric")
     _check_types(predicted, measured)
-    timed = TIME_BIN in measured.dims
     predicted = expand_leading(predicted, {OP: "model"})
-    check_dims(predicted, (OP, STIMULUS, NEUROID, *([TIME_BIN] if timed else [])), "predicted")
-    if timed:
-        flat = _merge_times(predicted, measured)
-        options: dict[str, Any] = {"metric": metric, "comparator": comparator}
-        return fit_bins(lambda bins: compare_predicted(flat, bins, **options), measured)
+    check_dims(predicted, (OP, STIMULUS, NEUROID), "predicted")
     predictions = _read_predictions(predicted, measured)
     brain = _measure_brain(predictions, measured, metric)
     scores = _score_folds(predictions, brain, metric, kernel)
@@ -153,16 +146,6 @@ def _check_types(predicted: Any, measured: Any) -> None:
                 "compare_predicted(fit_encoding(features, responses, "
                 'predictions=True)["prediction"], responses).'
             )
-
-
-def _merge_times(predicted: xr.DataArray, measured: xr.DataArray) -> xr.DataArray:
-    """Return predictions with each neuroid at each time of ``measured`` as one neuroid."""
-    if TIME_BIN in measured.coords:
-        times = measured[TIME_BIN].values.tolist()
-        predicted = align_stimuli(
-            predicted, times, name="predicted", other="measured", dims=[TIME_BIN]
-        )
-    return merge_bins(predicted)
 
 
 def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predictions:
@@ -266,8 +249,8 @@ def _warn_undefined(ops: np.ndarray, brain: BrainPairs, undefined: np.ndarray) -
         f"{ops[k]} in {brain.regions[region]}, {brain.subjects[subject]}"
         for k, region, subject in np.argwhere(undefined)
     ]
-    if names:
-        warn_user(
-            f"no score for {list_names(names)}: in some fold the predictions do not vary over "
-            "stimuli, or an RDM does not vary over pairs. Leave those out, or use fewer folds."
-        )
+    warn_no_score(
+        names,
+        "in some fold the predictions do not vary over stimuli, or an RDM does not vary over pairs",
+        "Leave those out, or use fewer folds",
+    )

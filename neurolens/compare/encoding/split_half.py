@@ -12,13 +12,12 @@ from torch import Tensor
 
 from neurolens.compare.encoding.aggregate import mean_known, pool_neuroids
 from neurolens.compare.encoding.cross_validation import Settings, score_heldout
-from neurolens.compare.inputs.checks import warn_user
 from neurolens.compare.inputs.folds import MIN_TEST
 from neurolens.compare.inputs.responses import Targets
 from neurolens.compare.stats.intervals import infer_mean
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
-from neurolens.scores import HALF, SPLIT, Intervals
+from neurolens.scores import BOOTSTRAP, HALF, SPLIT, Intervals
 
 # Splits where the user gives no number and every fold can be halved.
 DEFAULT_SPLITS = 10
@@ -112,13 +111,13 @@ def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
         dims = result[name].dims
         gap = (part[:, 0] - part[:, 1]) / 2
         variance = (gap**2).mean(axis=0)
-        low, high, _ = infer_mean(result[name].values, variance, freedom, halves.confidence)
-        result[f"{interval}_low"] = (dims, low)
-        result[f"{interval}_high"] = (dims, high)
+        bounds = infer_mean(result[name].values, variance, freedom, halves.confidence)
+        result[f"{interval}_low"] = (dims, bounds.low)
+        result[f"{interval}_high"] = (dims, bounds.high)
         result[split_name] = ((SPLIT, HALF, *dims), part)
     result["split_member"] = ((SPLIT, STIMULUS), halves.member)
     draws = _draw_means(result, freedom, halves)
-    result["bootstrap_mean"] = (("bootstrap", OP, REGION), draws.astype(np.float32))
+    result["bootstrap_mean"] = ((BOOTSTRAP, OP, REGION), draws.astype(np.float32))
     return result.assign_coords({HALF: ["a", "b"]})
 
 

@@ -110,7 +110,6 @@ def fit_reweighted_rdms(
             f"no score for {list_names(lost)}: in some fold all weights are 0, or one of the RDMs "
             f"does not vary over "
             "pairs. Pass other features, or use fewer folds.",
-            depth=3,
         )
     return xr.Dataset(
         {

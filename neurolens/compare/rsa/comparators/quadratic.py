@@ -9,7 +9,7 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import centre_rows
 from neurolens.compare.rsa.comparators.table import rank_rows
-from neurolens.compare.stats.linalg import centre_twice, expand_pairs, keep_positive
+from neurolens.compare.stats.linalg import center_twice, expand_pairs, keep_positive
 
 
 def normalise(squares: np.ndarray) -> np.ndarray:
@@ -32,6 +32,6 @@ EMBEDDINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "pearson": lambda pairs: normalise(expand_pairs(centre_rows(pairs))),
     "cosine": lambda pairs: normalise(expand_pairs(pairs)),
     "rho-a": scale_ranks,
-    "whitened-pearson": lambda pairs: normalise(centre_twice(expand_pairs(centre_rows(pairs)))),
-    "whitened-cosine": lambda pairs: normalise(centre_twice(expand_pairs(pairs))),
+    "whitened-pearson": lambda pairs: normalise(center_twice(expand_pairs(centre_rows(pairs)))),
+    "whitened-cosine": lambda pairs: normalise(center_twice(expand_pairs(pairs))),
 }
