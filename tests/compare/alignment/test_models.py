@@ -278,7 +278,7 @@ class TestBrain:
             brain.row_sum.sel(region="V1", subject="B"), means[:, 5:].sum(axis=1)
         )
         x = rng.normal(size=(6, 4))
-        found = compare_grams(build_grams({"relu": x}), brain)
+        found = compare_grams(build_grams({"relu": x}), brain).score
         assert found.dims == ("op", "region", "subject")
         assert found.sel(op="relu", region="IT", subject="A").item() == pytest.approx(
             score(x, means[:, 2:5], "cka-unbiased"), abs=1e-12
@@ -300,7 +300,7 @@ class TestBrain:
             RuntimeWarning,
             match="^no score for 'dead', 'V1, A': the representation .* does not vary",
         ):
-            found = compare_grams(grams, compute_grams(responses))
+            found = compare_grams(grams, compute_grams(responses)).score
         assert found.notnull().sel(op="relu").values.tolist() == [[False, True], [True, False]]
         for op, region in (("relu", "V1"), ("dead", "IT")):
             there = (responses.region == region) & (responses.subject == "A")

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import center_rows
 from neurolens.compare.rsa.comparators.ranks import rank_rows
-from neurolens.compare.stats.linalg import centre_twice, expand_pairs, keep_positive
+from neurolens.compare.stats.linalg import center_twice, expand_pairs, keep_positive
 
 
 def embed_raw(pairs: np.ndarray) -> np.ndarray:
@@ -35,12 +35,12 @@ def embed_scaled_ranks(pairs: np.ndarray) -> np.ndarray:
 
 def embed_whitened(pairs: np.ndarray) -> np.ndarray:
     """Return squares whose sums of products are whitened cosines."""
-    return _normalize(centre_twice(expand_pairs(pairs)))
+    return _normalize(center_twice(expand_pairs(pairs)))
 
 
 def embed_whitened_centered(pairs: np.ndarray) -> np.ndarray:
     """Return squares whose sums of products are whitened Pearson correlations."""
-    return _normalize(centre_twice(expand_pairs(center_rows(pairs))))
+    return _normalize(center_twice(expand_pairs(center_rows(pairs))))
 
 
 def _normalize(squares: np.ndarray) -> np.ndarray:
