@@ -1,7 +1,7 @@
 """Everything a run found, on one page.
 
 ``page`` writes it from ``report.html``; ``sections`` makes its tables and pictures, ``methods`` the
-methods paragraph and the references.
+methods paragraph.
 """
 
 from neurolens.report.page import write_report

@@ -11,7 +11,7 @@ from typing import Any
 import xarray as xr
 
 from neurolens.errors import InputError
-from neurolens.report.methods import list_references, write_paragraph
+from neurolens.report.methods import write_paragraph
 from neurolens.report.sections import (
     embed_drawing,
     embed_figure,
@@ -21,6 +21,7 @@ from neurolens.report.sections import (
     list_versions,
     pick_matrices,
 )
+from neurolens.scores import list_references, read_scores
 from neurolens.view import style
 from neurolens.view.annotation import (
     Annotation,
@@ -90,8 +91,8 @@ def write_report(
             f"notes must be a list of sentences, got one string. Write notes=[{notes!r}]."
         )
     graph = read_graph(trace)
-    ops = list(graph.by_name)
-    annotation = annotate_ops(scores, consumer="write_report", ops=ops, best=best)
+    scores = read_scores(scores, "write_report")
+    annotation = annotate_ops(scores, ops=list(graph.by_name), best=best)
     model = str(getattr(trace, "model_name", "") or "model")
     card = getattr(brain, "card", None) or {}
     data = card.get("title") or "brain"
@@ -116,7 +117,7 @@ def write_report(
         ],
         "methods": write_paragraph(annotation, has_best=best is not None),
         "card": [f"{key}: {card[key]}" for key in CARD_FIELDS if card.get(key)],
-        "sources": list_references(annotation),
+        "sources": list_references(annotation.attrs),
         "versions": list_versions(),
     }
     return write_file(path, _fill_template(values).encode(), "the report")

@@ -10,9 +10,9 @@ import xarray as xr
 
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, align_stimuli, get_ids, list_names
-from neurolens.scores import read_scores
 from neurolens.view.style import assign_region_colors, format_score
 
+SCORE_VARIABLES = ("score_mean", "mean_ci_low", "mean_ci_high", "ceiling_lower", "ceiling_upper")
 BEST_VARIABLES = ("best_op", "heldout_score", "indistinguishable")
 MOST_NAMES = 6
 METHOD_NAMES = {
@@ -152,9 +152,8 @@ class Annotation:
 
 
 def annotate_ops(
-    scores: Any,
+    scores: xr.Dataset,
     *,
-    consumer: str = "draw_graph",
     ops: Sequence[str] | None = None,
     best: xr.Dataset | None = None,
 ) -> Annotation:
@@ -162,10 +161,8 @@ def annotate_ops(
 
     Parameters
     ----------
-    scores
-        What the user passed as scores.
-    consumer : str
-        Name of the function that takes them, for messages.
+    scores : Dataset
+        As `read_scores` returns them.
     ops : sequence of str, optional
         Those of the graph; all ops of the scores must be among them.
     best : Dataset, optional
@@ -174,18 +171,23 @@ def annotate_ops(
     Raises
     ------
     InputError
-        For scores that cannot be drawn, or ``best`` that ``assign_regions`` did not return.
+        For scores without means or ceilings, or ``best`` that ``assign_regions`` did not return.
     LabelError
         When regions differ, or an op is none of ``ops``.
     """
-    scores = read_scores(scores, consumer)
+    missing = [name for name in SCORE_VARIABLES if name not in scores]
+    if missing:
+        raise InputError(
+            f"{', '.join(missing)} is missing from these scores. Pass the Dataset that "
+            f"compare_rdms or fit_encoding returned as it is."
+        )
     names = [str(name) for name in get_ids(scores, OP, "scores")]
     regions = [str(name) for name in get_ids(scores, REGION, "scores")]
     if ops is not None:
         _check_ops(names, ops, "scores")
     marks = BestOps({}, {}, np.full(len(regions), np.nan))
     if best is not None:
-        marks = _read_best(best, names, regions, consumer)
+        marks = _read_best(best, names, regions)
     return Annotation(
         tuple(regions),
         _read_rows(scores, "score_mean", names),
@@ -241,14 +243,13 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
         )
 
 
-def _read_best(best: Any, names: Sequence[str], regions: Sequence[str], consumer: str) -> BestOps:
+def _read_best(best: Any, names: Sequence[str], regions: Sequence[str]) -> BestOps:
     variables = getattr(best, "data_vars", {})
     missing = [name for name in BEST_VARIABLES if name not in variables]
     if missing:
         raise InputError(
-            f"{consumer} takes as best the Dataset that assign_regions returns, got "
-            f"{type(best).__name__} without {', '.join(missing)}. Pass "
-            f"best=assign_regions(scores)."
+            f"best must be the Dataset that assign_regions returns, got {type(best).__name__} "
+            f"without {', '.join(missing)}. Pass best=assign_regions(scores)."
         )
     best = align_stimuli(best, regions, name="best", other="scores", dims=[REGION])
     chosen = [str(name) for name in best["best_op"].values]

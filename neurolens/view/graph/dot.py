@@ -9,6 +9,7 @@ import graphviz
 import xarray as xr
 
 from neurolens.errors import DataError, InputError, MissingToolError
+from neurolens.scores import read_scores
 from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops
 from neurolens.view.graph.cards import build_card, build_legend, build_tooltip, write_font
@@ -96,7 +97,7 @@ class Drawing:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         try:
-            return {"image/svg+xml": self.render_svg(), "text/plain": repr(self)}
+            return {"image/svg+xml": self.render_svg()}
         except (MissingToolError, DataError) as error:
             return {"text/plain": f"{self!r} Not shown: {error}"}
 
@@ -182,6 +183,7 @@ def draw_graph(
         )
     annotation = None
     if scores is not None:
+        scores = read_scores(scores, "draw_graph")
         annotation = annotate_ops(scores, ops=list(graph.by_name), best=best)
     plan = lay_out(graph, depth=depth, layout=layout)
     dot = graphviz.Digraph(

@@ -90,9 +90,10 @@ def plot_profile(
     LabelError
         When ``best``, ``control`` or ``graph`` do not have the same ops and regions.
     """
+    scores = read_scores(scores, "plot_profile")
     graph = read_graph(graph) if graph is not None else None
     graph_ops = list(graph.by_name) if graph is not None else None
-    annotation = annotate_ops(scores, consumer="plot_profile", ops=graph_ops, best=best)
+    annotation = annotate_ops(scores, ops=graph_ops, best=best)
     op_axis = _order_ops(annotation, graph)
     if control is not None:
         control = _align_control(control, op_axis.ops, annotation.regions)

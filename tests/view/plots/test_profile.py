@@ -1,14 +1,20 @@
 """Profiles: what is drawn is what was given, and nothing global changes."""
 
+import base64
+import sys
+import warnings
 from itertools import pairwise
 
 import matplotlib
+import nbformat
 import numpy as np
 import pytest
 from graphs import build_branches, build_chain, build_residual, fake_best, fake_scores
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 from neurolens.errors import InputError, LabelError
+from neurolens.scores import build_scores
 from neurolens.view import plot_profile
 
 
@@ -26,6 +32,82 @@ def test_profile_draws_the_means_and_marks_the_best(scores):
         line, dot = axis.get_lines()
         np.testing.assert_array_equal(line.get_ydata(), scores.score_mean.sel(region=region))
         assert scores.op.values[int(dot.get_xdata()[0])] == best.best_op.sel(region=region)
+
+
+def test_the_dot_stands_at_the_held_out_score_and_the_legend_says_so(scores):
+    best = fake_best(scores)
+    best["heldout_score"] = best.heldout_score.copy(data=[0.11, 0.12, 0.13, 0.14])
+    figure = plot_profile(scores, best=best)
+    dots = [axis.get_lines()[-1] for axis in figure.axes]
+    assert [dot.get_ydata()[0] for dot in dots] == [0.11, 0.12, 0.13, 0.14]
+    legend = figure.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["held-out score of the best op"]
+
+
+def test_figure_and_axes_say_what_the_attributes_say(scores):
+    figure = plot_profile(scores)
+    assert figure.axes[0].get_ylabel() == "score (rho-a)"
+    text = figure.get_supxlabel()
+    assert "RSA · rho-a · correlation dissimilarity · 92 stimuli" in text
+    assert "95 % intervals (bootstrap percentile) over stimuli and subjects" in text
+    encoding = build_scores(
+        scores.score, method="encoding", measure="r", estimator="ridge regression", n_stimuli=40
+    )
+    figure = plot_profile(encoding)
+    assert figure.axes[0].get_ylabel() == "score (r)"
+    assert figure.get_supxlabel() == "encoding · r · ridge regression · 40 stimuli"
+
+
+def test_subjects_that_do_not_agree_are_said_once(scores):
+    scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[0.5, -0.1, 0.0, 0.5])
+    figure = plot_profile(scores)
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert texts == [
+        ["noise ceiling"],
+        ["subjects do not agree"],
+        ["subjects do not agree"],
+        [],
+    ]
+
+
+def test_scores_that_cannot_be_drawn_are_refused_in_a_sentence(scores):
+    timed = scores.expand_dims(time_bin=[100, 200])
+    with pytest.raises(InputError, match=r"plot_profile takes .*isel\(time_bin=0"):
+        plot_profile(timed)
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got ndarray"):
+        plot_profile(scores.score.values)
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got a Dataset with"):
+        plot_profile(fake_best(scores))
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got str"):
+        plot_profile(scores, control="random weights")
+    with pytest.raises(InputError, match="a Trace or a Graph is needed to draw, got str"):
+        plot_profile(scores, graph="profile.png")
+    with pytest.raises(InputError, match="axes must be one per region, 4 .* got str"):
+        plot_profile(scores, axes="four")
+
+
+SHOWING = """
+import sys
+sys.path[:0] = {paths!r}
+import numpy as np
+from graphs import build_residual, fake_scores
+from neurolens.view import plot_profile
+scores = fake_scores(build_residual(), np.random.default_rng(0))
+plot_profile(scores)
+"""
+
+
+def test_a_profile_shows_itself_as_the_last_line_of_a_cell_of_a_new_notebook():
+    source = SHOWING.format(paths=[path for path in sys.path if path])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    [output] = notebook.cells[0].outputs
+    assert output.output_type == "execute_result"
+    picture = base64.b64decode(output.data["image/png"])
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
 
 
 def test_profile_follows_the_order_of_the_graph(scores):

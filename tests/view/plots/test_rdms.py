@@ -51,6 +51,21 @@ def test_subjects_are_averaged_and_categories_sorted(rng):
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["face", "place"]
 
 
+def test_arrays_without_labels_and_swapped_objects_are_refused(rng):
+    rdms = make_rdms(rng, list("abcd"), ["a/conv2d"])
+    with pytest.raises(InputError, match="rdms must be a DataArray .* got ndarray"):
+        plot_rdms(rdms.values)
+    with pytest.raises(InputError, match="brain must be a DataArray .* got str"):
+        plot_rdms(rdms, brain="kriegeskorte2008")
+    with pytest.raises(LabelError, match="rdms must have dimensions .* got"):
+        plot_rdms(rdms.isel(op=0))
+
+
+def test_a_grid_of_matrices_has_a_picture_of_its_own(rng):
+    figure = plot_rdms(make_rdms(rng, list("abcd"), ["a/conv2d"]))
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
 def test_rdm_errors_name_the_difference(rng):
     rdms = make_rdms(rng, list("abcd"), ["a/conv2d"])
     with pytest.raises(LabelError, match="rdms has no ops 'nope'"):
