@@ -93,7 +93,8 @@ def _list_marks(annotation: Annotation | None, plan: Layout) -> dict[str, str]:
             "best op for that region, chosen on half of the stimuli; the score beside the star is "
             "held out, from the other half"
         )
-    if annotation is not None and annotation.ties:
+    drawn_ops = [node.ops[0].name for node in plan.nodes if node.kind == "op"]
+    if annotation is not None and annotation.ties.keys() & set(drawn_ops):
         marks["underlined"] = "cannot be told apart from that region's best op"
     if any(edge.shortcut for edge in plan.edges):
         marks["- - -"] = "shortcut (a longer path exists)"
@@ -158,7 +159,7 @@ def _add_scores(head: str, node: Node, rows: list[list[str]], annotation: Annota
     span = len(rows[0])
     lines = [_write_cell(head, COLSPAN=span), *("".join(row) for row in rows)]
     for op in node.ops:
-        name = f" {style.shorten_text(op.name.rpartition('/')[2], 14)}" if len(node.ops) > 1 else ""
+        name = f" {style.shorten_text(op.name.rpartition('/')[2], 14)}:" if node.kind == "module" else ""
         for i in annotation.best.get(op.name, ()):
             region = annotation.regions[i]
             score = f"{name} held out {style.format_score(annotation.heldout[i])} "

@@ -1,5 +1,6 @@
 """The graph of a model as DOT text with scores on its ops, and what saves and shows it."""
 
+import re
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -90,7 +91,7 @@ class Drawing:
     @property
     def n_boxes(self) -> int:
         """How many boxes the drawing has."""
-        return self.source.count(' box" id=')
+        return len(re.findall(r'class="\w+ box"', self.source))
 
     def __repr__(self) -> str:
         return f"<Drawing: {self.n_boxes} boxes; .save('graph.svg') writes it>"

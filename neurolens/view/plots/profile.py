@@ -111,12 +111,12 @@ def plot_profile(
             if control is not None:
                 _draw_control(axis, control["score_mean"].sel(selection).values)
             _draw_best(axis, annotation, i, op_axis.ops)
-        _draw_legend(panels[0], annotation, control)
+        _draw_legend(panels[0], control, is_outside=axes is None)
         for axis in panels[:: count_columns(panels[0])]:
             axis.set_ylabel(f"score ({annotation.attrs['measure']})")
         _share_range(panels)
         if axes is None:
-            find_figure(panels[0]).supxlabel(_describe_figure(annotation), x=0.01, ha="left")
+            _write_caption(panels[0], annotation)
     return find_figure(panels[0])
 
 
@@ -154,12 +154,12 @@ def _draw_ceiling(axis: "Axes", annotation: Annotation, i: int) -> None:
     """Draw the band from the lower to the upper ceiling, or say why there is none."""
     lower = annotation.ceiling_lower[i]
     upper = annotation.ceiling_upper[i]
-    if np.isfinite(lower):
+    if annotation.disagrees[i]:
+        _write_note(axis, "subjects do not agree (ceiling ≤ 0)")
+    elif annotation.has_ceiling[i]:
         top = upper if np.isfinite(upper) else lower
         axis.axhspan(lower, top, color=style.CEILING, linewidth=0.8, zorder=1)
-        if annotation.disagrees[i]:
-            _write_note(axis, "subjects do not agree")
-        elif i == np.argmax(annotation.has_ceiling):
+        if i == np.argmax(annotation.has_ceiling):
             _write_at(axis, lower, "noise ceiling")
     elif np.isfinite(upper):
         axis.axhline(upper, color=style.MUTED, linewidth=0.8, linestyle="dashed", zorder=1)
@@ -213,23 +213,32 @@ def _draw_best(axis: "Axes", annotation: Annotation, i: int, ops: list[str]) -> 
         axis.set_title(text, loc="right", fontsize=6.5, color=style.MUTED)
 
 
-def _draw_legend(axis: "Axes", annotation: Annotation, control: xr.Dataset | None) -> None:
-    """Name the dot of the best op and the line of the control, where they are drawn."""
+def _draw_legend(axis: "Axes", control: xr.Dataset | None, *, is_outside: bool) -> None:
+    """Name the dot of the best op and the line of the control, where they are drawn.
+
+    Outside the panels if the figure has no other content.
+    """
     labels = {"heldout": "held-out score of the best op"}
     if control is not None:
         labels["control"] = style.shorten_text(str(control.attrs.get("label", "control")), 24)
     by_gid = {str(line.get_gid()): line for line in axis.lines}
     shown = [gid for gid in labels if gid in by_gid]
-    if shown:
-        axis.legend([by_gid[gid] for gid in shown], [labels[gid] for gid in shown])
+    handles = [by_gid[gid] for gid in shown]
+    texts = [labels[gid] for gid in shown]
+    if shown and is_outside:
+        find_figure(axis).legend(handles, texts, loc="outside upper right", ncols=len(shown))
+    elif shown:
+        axis.legend(handles, texts)
 
 
-def _describe_figure(annotation: Annotation) -> str:
-    """Return what the figure shows, from the attributes of the scores."""
+def _write_caption(axis: "Axes", annotation: Annotation) -> None:
+    """Write below the panels what they show, from the attributes of the scores."""
     lines = [describe_method(annotation.attrs)]
     if annotation.has_intervals:
         lines.append(f"ribbon: {describe_interval(annotation.attrs)}")
-    return "\n".join(lines)
+    find_figure(axis).supxlabel(
+        "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=style.MUTED
+    )
 
 
 def _share_range(axes: "Sequence[Axes]") -> None:

@@ -194,7 +194,8 @@ def test_folded_cards_show_the_held_out_score_too(rng):
     best = fake_best(scores)
     best["heldout_score"] = best.heldout_score.copy(data=[0.11])
     source = draw_graph(graph, scores=scores, best=best, depth=1).source
-    assert re.search(r"★ best V2 </B></FONT><FONT[^>]*> \S+ held out \.11 <", source)
+    assert "underlined" not in source
+    assert re.search(r"★ best V2 </B></FONT><FONT[^>]*> \S+: held out \.11 <", source)
 
 
 def test_scores_over_time_or_of_another_kind_are_refused_in_a_sentence(rng):

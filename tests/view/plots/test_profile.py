@@ -40,7 +40,11 @@ def test_the_dot_stands_at_the_held_out_score_and_the_legend_says_so(scores):
     figure = plot_profile(scores, best=best)
     dots = [axis.get_lines()[-1] for axis in figure.axes]
     assert [dot.get_ydata()[0] for dot in dots] == [0.11, 0.12, 0.13, 0.14]
-    legend = figure.axes[0].get_legend()
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["held-out score of the best op"]
+    axes = list(Figure().subplots(1, 4))
+    plot_profile(scores, best=best, axes=axes)
+    legend = axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["held-out score of the best op"]
 
 
@@ -64,8 +68,8 @@ def test_subjects_that_do_not_agree_are_said_once(scores):
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
     assert texts == [
         ["noise ceiling"],
-        ["subjects do not agree"],
-        ["subjects do not agree"],
+        ["subjects do not agree (ceiling ≤ 0)"],
+        ["subjects do not agree (ceiling ≤ 0)"],
         [],
     ]
 
@@ -150,9 +154,8 @@ def test_control_and_subjects_are_extra_lines(scores):
     control = (scores * 0.5).assign_attrs(label="random weights")
     figure = plot_profile(scores, control=control, subjects=True)
     assert len(figure.axes[0].get_lines()) == 1 + 4 + 1
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "random weights"
-    ]
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["random weights"]
 
 
 def test_control_of_other_ops_is_refused(scores):
