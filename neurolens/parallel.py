@@ -33,7 +33,7 @@ def run_tasks(
         from distributed import as_completed
     except ImportError:
         raise MissingToolError(
-            "client= needs dask.distributed: pip install 'neurolens[cluster]'"
+            "client= needs dask.distributed: pip install distributed"
         ) from None
     crowded = [address for address, threads in client.nthreads().items() if threads > 1]
     if crowded:

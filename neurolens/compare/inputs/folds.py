@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids
 from neurolens.compare.inputs.responses import number_labels, read_presented
@@ -167,6 +165,9 @@ def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli:
 
     Units are numbered in the sorted order of the first label that each has.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     if by not in data.coords or data[by].dims != (dim,):
         along = [str(name) for name, c in data.coords.items() if c.dims == (dim,)]
         raise LabelError(

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.sparse import csr_array
 
 from neurolens import labels
 from neurolens.compare.inputs.checks import warn_user
@@ -112,6 +111,8 @@ def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
     in ``codes`` (q,), float64.
     """
+    from scipy.sparse import csr_array
+
     averaging = csr_array((1 / np.bincount(codes)[codes], (codes, np.arange(len(codes)))))
     return (averaging @ values.reshape(len(values), -1).astype(np.float64)).reshape(
         -1, *values.shape[1:]

@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
 from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids, warn_user
 from neurolens.compare.inputs.features import read_features
@@ -159,6 +158,8 @@ def _read_components(model: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _fit_weights(components: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
     """Return w >= 0 (k,) minimising |d - mean - (Z - mean) w|^2 + penalty m |w|^2 over m pairs."""
+    from scipy.optimize import nnls
+
     centred = components - components.mean(axis=0)
     power = centred.T @ centred + penalty * len(target) * np.eye(components.shape[1])
     root = np.linalg.cholesky(power)

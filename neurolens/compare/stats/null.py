@@ -4,7 +4,6 @@ Pure arrays.
 """
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 
 def control_discoveries(p: np.ndarray) -> np.ndarray:
@@ -12,6 +11,8 @@ def control_discoveries(p: np.ndarray) -> np.ndarray:
 
     The smallest FDR that admits it.
     """
+    from scipy.stats import false_discovery_control
+
     q = np.full(p.shape, np.nan)
     known = ~np.isnan(p)
     q[known] = false_discovery_control(p[known]) if known.any() else np.nan

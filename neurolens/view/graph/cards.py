@@ -159,7 +159,9 @@ def _add_scores(head: str, node: Node, rows: list[list[str]], annotation: Annota
     span = len(rows[0])
     lines = [_write_cell(head, COLSPAN=span), *("".join(row) for row in rows)]
     for op in node.ops:
-        name = f" {style.shorten_text(op.name.rpartition('/')[2], 14)}:" if node.kind == "module" else ""
+        name = ""
+        if node.kind == "module":
+            name = f" {style.shorten_text(op.name.rpartition('/')[2], 14)}:"
         for i in annotation.best.get(op.name, ()):
             region = annotation.regions[i]
             score = f"{name} held out {style.format_score(annotation.heldout[i])} "

@@ -1,7 +1,6 @@
 """Kendall's tau-a when stimuli are counted several times: pure arrays."""
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from neurolens.compare.rsa.comparators.moments import Moments, weigh_pairs
 from neurolens.compare.stats.linalg import keep_positive
@@ -34,6 +33,8 @@ def _subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:
 
     From scipy's tau-b without its correction for ties.
     """
+    from scipy.stats import kendalltau
+
     if len(x) < 3:
         return float(np.sign(x[-1] - x[0]) * np.sign(y[-1] - y[0])) if len(x) else 0.0
     untied = [len(x) * (len(x) - 1) / 2 - _count_ties(values) for values in (x, y)]

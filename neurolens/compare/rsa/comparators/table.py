@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from neurolens.compare.rsa.comparators.bures import overlap_shapes
 from neurolens.compare.rsa.comparators.kendall import average_concordance, count_concordance
@@ -57,6 +56,8 @@ def divide_rms(pairs: np.ndarray) -> np.ndarray:
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
     """Return the mid-ranks of each row."""
+    from scipy.stats import rankdata
+
     return np.asarray(rankdata(pairs, axis=1), dtype=np.float64)
 
 
