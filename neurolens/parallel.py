@@ -32,9 +32,7 @@ def run_tasks(
         import cloudpickle
         from distributed import as_completed
     except ImportError:
-        raise MissingToolError(
-            "client= needs dask.distributed: pip install 'neurolens[cluster]'"
-        ) from None
+        raise MissingToolError("client= needs dask.distributed: pip install distributed") from None
     crowded = [address for address, threads in client.nthreads().items() if threads > 1]
     if crowded:
         raise InputError(

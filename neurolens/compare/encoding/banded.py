@@ -335,7 +335,7 @@ def _read_problem(
     """Return the checked input."""
     if importlib.util.find_spec("himalaya") is None:
         raise MissingToolError(
-            "banded ridge needs himalaya. Install it with pip install 'neurolens[banded]'."
+            "banded ridge needs himalaya. Install it with pip install himalaya scikit-learn."
         )
     if not isinstance(spaces, Mapping) or len(spaces) < 2:
         raise InputError(

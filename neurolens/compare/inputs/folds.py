@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from neurolens.compare.inputs.checks import Seed, check_kind, make_generator, rank_ids
 from neurolens.compare.inputs.responses import Presented, number_labels, read_presented
@@ -162,6 +160,9 @@ def _join_groups(presented: Presented, by: str) -> np.ndarray:
 
     Units are numbered in the sorted order of the first label that each has.
     """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     if by not in presented.columns:
         raise LabelError(
             f"there is no coordinate {by!r} along '{presented.dim}' to split by; there are "

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.sparse import csr_array
 
 from neurolens import labels
 from neurolens.compare.inputs.checks import check_count, check_kind, check_numbers, check_real
@@ -140,6 +139,8 @@ def _list_columns(data: xr.DataArray | xr.Dataset, dim: str) -> dict[str, np.nda
 
 def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the mean (n, ...), float64, over the rows (q, ...) of each of ``codes`` (q,)."""
+    from scipy.sparse import csr_array
+
     averaging = csr_array((1 / np.bincount(codes)[codes], (codes, np.arange(len(codes)))))
     rows = values.reshape(len(values), -1).astype(np.float64)  # (q, ...) -> (q, p)
     return (averaging @ rows).reshape(-1, *values.shape[1:])

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
 from neurolens.compare.inputs.checks import (
     Seed,
@@ -252,6 +251,8 @@ def _label_fits(components: Components, brain: BrainPairs, folds: Folds, fits: F
 
 def fit_weights(components: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
     """Return w >= 0 (k,) minimizing |d - mean - (Z - mean) w|^2 + penalty m |w|^2 over m pairs."""
+    from scipy.optimize import nnls
+
     centered = components - components.mean(axis=0)
     power = centered.T @ centered + penalty * len(target) * np.eye(components.shape[1])
     root = np.linalg.cholesky(power)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.spatial import cKDTree
 
 from neurolens.compare.inputs.checks import warn_user
 from neurolens.compare.inputs.responses import average_repeats, read_responses
@@ -207,6 +206,8 @@ def _read_search(
     responses: xr.DataArray, radius: float, centers: Sequence | None, metric: str, runs: str | None
 ) -> Search:
     """Return what a searchlight needs, checked."""
+    from scipy.spatial import cKDTree
+
     read = read_responses(responses)
     _check_searchlight(responses, radius)
     design = read_design(responses, read.codes, metric, runs)

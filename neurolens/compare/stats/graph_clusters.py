@@ -1,8 +1,6 @@
 """Connected sets of ops on a graph, in many draws at once: pure arrays (draw, op, region)."""
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def label_clusters(inside: np.ndarray, links: np.ndarray) -> np.ndarray:
@@ -12,6 +10,9 @@ def label_clusters(inside: np.ndarray, links: np.ndarray) -> np.ndarray:
     ops that are inside joins them. Clusters are numbered by their first op. Time and memory
     O(inside.size + draws regions edges).
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     draws, n_ops, n_regions = inside.shape
     members = inside.transpose(0, 2, 1).reshape(-1, n_ops)  # (draw * region, op)
     layer, edge = np.nonzero(members[:, links[:, 0]] & members[:, links[:, 1]])

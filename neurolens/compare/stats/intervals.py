@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t
 
 
 class Interval(NamedTuple):
@@ -58,6 +57,8 @@ def infer_mean(
 
     p is NaN where the variance is 0, or no more than rounding of ``estimate``.
     """
+    from scipy.stats import t
+
     variance = np.where(variance <= 1e-13 * estimate**2, 0.0, variance)
     reach = t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance)
     ratio = estimate / np.sqrt(np.where(variance > 0, variance, np.nan))

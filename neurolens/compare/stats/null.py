@@ -6,7 +6,6 @@ Pure arrays.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import false_discovery_control
 
 
 class StandardNull(NamedTuple):
@@ -35,6 +34,8 @@ def control_discoveries(p: np.ndarray) -> np.ndarray:
 
     The smallest false discovery rate that admits it.
     """
+    from scipy.stats import false_discovery_control
+
     q = np.full(p.shape, np.nan)
     is_tested = ~np.isnan(p)
     q[is_tested] = false_discovery_control(p[is_tested]) if is_tested.any() else np.nan

@@ -12,7 +12,6 @@ from typing import Any
 import filelock
 import numpy as np
 import xarray as xr
-import zarr
 
 from neurolens.errors import DataError
 from neurolens.extract.stream.passes import BatchDeviation, describe_notes
@@ -121,6 +120,8 @@ class ActivationStore(Writer):
 
     def open(self) -> "ActivationStore":
         """Open a store that was made; for workers, whose client holds it."""
+        import zarr
+
         self._root = zarr.open_group(self.path, mode="r+", use_consolidated=False)
         return self
 
@@ -157,6 +158,8 @@ class ActivationStore(Writer):
         shutil.rmtree(self.path)
 
     def _create(self, provenance: dict[str, Any]) -> None:
+        import zarr
+
         plan = self.plan
         ids = self.plan.stimuli.ids
         names = list(self._row)
@@ -230,6 +233,8 @@ class ActivationStore(Writer):
 
     def finish(self) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""
+        import zarr
+
         with explain_disk_errors(self):
             done = self._root["checks/done"][:].all(0)
             if not done.all():
@@ -277,6 +282,8 @@ def open_activations(path: str | Path) -> xr.DataTree:
     DataError
         When there is no such store, or it is not complete.
     """
+    import zarr
+
     path = Path(path)
     try:
         attrs = json.loads((path / "zarr.json").read_text())["attributes"]

@@ -1,7 +1,6 @@
 """Kendall's tau-a when stimuli are counted several times: pure arrays."""
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from neurolens.compare.rsa.comparators.moments import Moments, weigh_pairs
 from neurolens.compare.stats.linalg import keep_positive
@@ -38,6 +37,8 @@ def subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:
 
     From scipy's tau-b without its correction for ties.
     """
+    from scipy.stats import kendalltau
+
     if len(x) < 3:
         return float(np.sign(x[-1] - x[0]) * np.sign(y[-1] - y[0])) if len(x) else 0.0
     comparisons = len(x) * (len(x) - 1) / 2

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from neurolens.compare.rsa.comparators.moments import Moments, empty_moments, weigh_pairs
 from neurolens.compare.stats.linalg import keep_positive
@@ -15,6 +14,8 @@ BLOCK_RANKS = 2**18
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
     """Return the mid-ranks of each row."""
+    from scipy.stats import rankdata
+
     return np.asarray(rankdata(pairs, axis=1), dtype=np.float64)
 
 

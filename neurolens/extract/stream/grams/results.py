@@ -121,7 +121,7 @@ class GramPlan:
                 "model": self._plan.layouts.graph.modules[""],
                 "stimulus_hash": stimuli.hash_content(),
                 "n_passes": n_passes,
-                "neurolens_version": metadata.version("neurolens"),
+                "neurolens_version": metadata.version("neurolens-brain"),
                 "eps": float(
                     np.finfo(np.float64 if n <= products.EXACT_STIMULI else np.float32).eps
                 ),
