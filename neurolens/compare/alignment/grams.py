@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams
-from neurolens.compare.inputs.checks import warn_user
+from neurolens.compare.inputs.checks import check_kind, warn_user
 from neurolens.compare.inputs.features import (
     blank_rounding,
     check_numbers,
@@ -55,6 +55,9 @@ def compare_grams(
     InputError, LabelError, UnknownNameError
         As for ``compare_models``.
     """
+    check_kind(grams, "grams", "grams")
+    check_kind(brain_grams, "grams", "brain_grams")
+    check_variables(brain_grams, "brain_grams", "gram")
     flat = expand_leading(brain_grams["gram"], UNNAMED)
     places = flat.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
     names = np.array(

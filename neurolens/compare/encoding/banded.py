@@ -303,7 +303,7 @@ def _read_problem(
     check_whole(n_iter, "n_iter", 1, 50)
     generator = make_generator(rng)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     check_inner(fold)
     kernels = {}
     for name, features in spaces.items():

@@ -242,7 +242,7 @@ def fit_encoding(
     check_features(features)
     ops = list_ops(features)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if method == "ridge" and select == "folds":
         check_inner(fold)
     explainable = read_ceiling(ceiling, targets)

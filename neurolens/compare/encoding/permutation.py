@@ -131,7 +131,7 @@ def permute_encoding(
     check_features(features)
     ops = list_ops(features)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if select == "folds":
         check_inner(fold)
     free = isinstance(cv, int | np.integer)

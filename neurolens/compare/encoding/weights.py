@@ -3,8 +3,9 @@
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, suggest_name
+from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, get_ids, suggest_name
 
 
 def compute_encoding_weights(
@@ -40,6 +41,9 @@ def compute_encoding_weights(
     UnknownNameError
         ``op`` is not in ``scores``.
     """
+    check_kind(scores, "scores", "scores")
+    check_kind(activation, "activation", "activation")
+    get_ids(activation, STIMULUS, "activation")
     if "dual" not in scores:
         raise InputError(
             "scores hold no dual weights. Make them with fit_encoding(..., dual=True)."

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import nnls
 
-from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids, warn_user
+from neurolens.compare.inputs.checks import Seed, check_kind, make_generator, rank_ids, warn_user
 from neurolens.compare.inputs.features import read_features
 from neurolens.compare.rdms.vectors import pair_within, take_brain_pairs, take_model_pairs
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
@@ -80,6 +80,7 @@ def fit_reweighted_rdms(
     """
     kernel = find_comparator(comparator)
     generator = make_generator(rng)
+    check_kind(model, "reweightable", "model")
     components, names, ids = _read_components(model)
     brain = take_brain_pairs(brain_rdms, ids)
     if n_folds < 2 or len(ids) < max(3 * n_folds, 8):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.compare.inputs.time_bins import refuse_bins
 from neurolens.compare.rdms.vectors import take_model_pairs
 from neurolens.compare.rsa.comparators.table import COMPARATORS
@@ -76,6 +77,8 @@ def to_rsatoolbox_result(
     from rsatoolbox.inference import Result
     from rsatoolbox.model import ModelFixed
 
+    check_kind(scores, "scores", "scores")
+    check_kind(model_rdms, "rdms", "model_rdms")
     refuse_bins(scores, "to_rsatoolbox_result")
     if "draws" not in scores:
         raise InputError(

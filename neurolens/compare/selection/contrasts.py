@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import find_ops, put_on
+from neurolens.compare.inputs.checks import check_kind, find_ops, put_on
 from neurolens.compare.inputs.time_bins import refuse_bins
 from neurolens.compare.stats.bootstrap import RESAMPLED, combine_variances, covary_means
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
@@ -68,6 +68,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     >>> float(found.difference.sel(op="relu", op_2="conv", region="IT").round(1))
     0.6
     """
+    check_kind(scores, "scores", "scores")
     refuse_bins(scores, "compare_ops")
     drawn = "draws" if "draws" in scores else "bootstrap_mean"
     if drawn not in scores or scores.sizes["bootstrap"] < 2:

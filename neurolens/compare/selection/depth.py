@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.inputs.checks import find_ops, put_on
+from neurolens.compare.inputs.checks import check_kind, find_ops, put_on
 from neurolens.compare.inputs.time_bins import refuse_bins
 from neurolens.compare.rsa.comparators.table import rank_rows
 from neurolens.compare.stats.correlation import correlate_columns
@@ -62,6 +62,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     >>> peaks.peak_depth.values.tolist(), round(float(peaks.hierarchy), 2)
     ([0.0, 0.5, 1.0], 1.0)
     """
+    check_kind(scores, "scores", "scores")
     refuse_bins(scores, "locate_peaks")
     if "draws" not in scores and "bootstrap_mean" not in scores:
         raise InputError(

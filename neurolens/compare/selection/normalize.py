@@ -4,6 +4,7 @@ import xarray as xr
 
 from neurolens.compare.encoding.accuracy import CEILINGS, fits_repeats
 from neurolens.compare.encoding.ceilings import _round
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT
@@ -49,6 +50,8 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
     >>> normalize_scores(r, rho).round(3).values.tolist()
     [0.75, nan]
     """
+    check_kind(scores, "score", "scores")
+    check_kind(ceilings, "ceiling", "ceilings")
     kind, n_repeats = _read_kind(scores, "scores", ("r", "r2"))
     ceiling_kind, ceiling_repeats = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
     if scores.attrs.get("comparator") != ceilings.attrs.get("comparator"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import put_on, warn_user
+from neurolens.compare.inputs.checks import check_kind, put_on, warn_user
 from neurolens.compare.inputs.time_bins import expand_leading, refuse_bins
 from neurolens.compare.rsa.bootstrap import bootstrap_rdms
 from neurolens.compare.selection.depth import find_peaks, locate_peaks
@@ -113,6 +113,7 @@ def assign_regions(
     >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
     (['conv'], [0.5], [0.3])
     """
+    check_kind(scores, "scores", "scores")
     refuse_bins(scores, "assign_regions")
     missing = [name for name in NEEDED if name not in scores]
     n_splits = scores.sizes.get("split", 0)
