@@ -5,7 +5,7 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import check_kind
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, suggest_name
+from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, get_ids, suggest_name
 
 
 def compute_encoding_weights(
@@ -43,6 +43,7 @@ def compute_encoding_weights(
     """
     check_kind(scores, "scores", "scores")
     check_kind(activation, "activation", "activation")
+    get_ids(activation, STIMULUS, "activation")
     if "dual" not in scores:
         raise InputError(
             "scores hold no dual weights. Make them with fit_encoding(..., dual=True)."

@@ -3,6 +3,7 @@
 What an argument is (`check_kind`), numbers in an array, settings, seeds and devices.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -33,20 +34,13 @@ KINDS = {
     "responses": Kind(
         (xr.DataArray,),
         "a DataArray (presentation, neuroid) or (stimulus, neuroid)",
-        "one variable of it, a DataArray of responses",
+        "a labelled array, such as load_dataset returns, or one variable of a Dataset",
         ("stimulus", "neuroid"),
     ),
     "features": Kind(
         (xr.Dataset, xr.DataTree, xr.DataArray),
         "a Dataset of Grams, a DataTree of activations or a DataArray (stimulus, feature)",
         "what extract_grams or extract_activations returns",
-        ("stimulus", "feature"),
-    ),
-    "data": Kind(
-        (xr.Dataset, xr.DataTree, xr.DataArray),
-        "a Dataset of Grams, a DataTree of activations or a DataArray of features (stimulus, "
-        "feature) or responses (presentation, neuroid)",
-        "what extract_grams, extract_activations or load_dataset returns",
         ("stimulus", "feature"),
     ),
     "activation": Kind(
@@ -127,6 +121,15 @@ def _suggest_labels(value: Any, expected: Kind) -> str:
         f"Label {what} first: xr.DataArray({numbers}, dims={expected.dims!r}, "
         f"coords={{{', '.join(names)}}})."
     )
+
+
+def check_path(path: Any) -> None:
+    """Raise InputError unless ``path`` can name a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"path must be the path of a file, got {type(path).__name__}. Pass e.g. 'rdms.h5', "
+            f"before the RDMs where there are some."
+        )
 
 
 def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:

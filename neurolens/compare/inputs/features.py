@@ -62,32 +62,48 @@ class Product(NamedTuple):
     n_features: int
 
 
+class Products(NamedTuple):
+    """Grams whose labels are checked: ``gram`` (op, stimulus, stimulus_2), not loaded.
+
+    ``row_sum`` (op, stimulus) and ``n_features`` (op,) go with it, ``eps`` is its precision.
+    ``alone`` tells that the user's Gram had no dimension op.
+    """
+
+    gram: xr.DataArray
+    row_sum: xr.DataArray
+    n_features: np.ndarray
+    eps: float
+    alone: bool
+
+    def iterate(self) -> Iterator[Product]:
+        """Yield the numbers of each op, checked."""
+        ids = self.gram[STIMULUS].values
+        for k, op in enumerate(self.gram[OP].values):
+            square = check_numbers(self.gram[k].values, ids, f"the Gram of op {str(op)!r}")
+            sums = self.row_sum[k].values[:, None]  # (n,) -> (n, 1)
+            sums = check_numbers(sums, ids, f"the row sums of op {str(op)!r}")[:, 0]
+            yield Product(
+                square.astype(np.float64), sums.astype(np.float64), int(self.n_features[k])
+            )
+
+
 class Grams(NamedTuple):
     """The Gram of each of ``ops``: ``grams`` as the user passed them, not loaded."""
 
     ops: list[str]
     grams: xr.Dataset
 
-    def iterate_products(self, gram: xr.DataArray, *, with_sums: bool) -> Iterator[Product]:
-        """Yield the numbers behind ``gram``, as `read_gram` returns it, op by op and checked.
-
-        Row sums are 0 unless ``with_sums``.
-        """
-        ids = gram[STIMULUS].values
-        counts = np.atleast_1d(self.grams["n_features"].values)
+    def read(self) -> Products:
+        """Return the Grams with the row sums and numbers of features that RDMs need."""
+        gram = read_gram(self.grams, "gram")
+        get_ids(gram, OP, "gram")
         sums = self.grams["row_sum"]
         if OP not in sums.dims:
             sums = sums.expand_dims(OP)
+        alone = OP not in self.grams["gram"].dims
+        n_features = np.atleast_1d(self.grams["n_features"].values)
         sums = sums.transpose(OP, STIMULUS)
-        for k, op in enumerate(gram[OP].values):
-            square = check_numbers(gram[k].values, ids, f"the Gram of op {str(op)!r}")
-            row_sum = np.zeros((len(ids), 1))
-            if with_sums:
-                name = f"the row sums of op {str(op)!r}"
-                row_sum = check_numbers(sums[k].values[:, None], ids, name)
-            yield Product(
-                square.astype(np.float64), row_sum[:, 0].astype(np.float64), int(counts[k])
-            )
+        return Products(gram, sums, n_features, read_eps(self.grams), alone)
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the Gram (stimulus, stimulus) of each op, its stimuli as ``ids``.

@@ -119,8 +119,10 @@ def read_folds(
         check_folds(cv)
         return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
     presented = data if isinstance(data, Presented) else read_presented(data, "folds")
-    by_group = isinstance(cv, str)
-    folds = _make_folds(presented, None if by_group else cv, cv if by_group else None, rng)
+    if isinstance(cv, str):
+        folds = _make_folds(presented, None, cv, rng)
+    else:
+        folds = _make_folds(presented, cv, None, rng)
     return align_stimuli(folds, list(ids), name="cv", other="the responses").values.astype(int)
 
 

@@ -38,7 +38,6 @@ def over_ops(data: str) -> Callable[[Callable[Settings, Result]], Callable[Setti
     def decorate(function: Callable[Settings, Result]) -> Callable[Settings, Result]:
         signature = inspect.signature(function)
 
-        @functools.wraps(function)
         def divide(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
             settings = dict(signature.bind(*args, **kwargs).arguments)
             client = settings.pop("client", None)
@@ -47,6 +46,7 @@ def over_ops(data: str) -> Callable[[Callable[Settings, Result]], Callable[Setti
             # Workers find the decorated function under its name.
             return map_ops(client, divide, settings.pop(data), argument=data, **settings)
 
+        functools.update_wrapper(divide, function)
         return divide
 
     return decorate
@@ -93,8 +93,8 @@ def _check_ops(features: FeatureData) -> None:
     """Raise LabelError where two ops share a name."""
     if not isinstance(features, xr.DataTree) and OP not in getattr(features, "dims", ()):
         return
-    is_array = isinstance(features, xr.DataArray)
-    ops = features[OP].values.tolist() if is_array else list_ops(features)
+    is_rdms = isinstance(features, xr.DataArray)
+    ops = np.asarray(features[OP]).tolist() if is_rdms else list_ops(features)
     check_unique(ops, "the names of the ops")
 
 

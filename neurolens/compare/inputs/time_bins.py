@@ -62,16 +62,22 @@ def over_time_bins(
 
         @functools.wraps(function)
         def merge(*args: Settings.args, **kwargs: Settings.kwargs) -> Scores:
-            settings = dict(signature.bind(*args, **kwargs).arguments)
-            array = settings.pop(data)
+            bound = signature.bind(*args, **kwargs)
+            array = bound.arguments[data]
             if not isinstance(array, xr.DataArray) or TIME_BIN not in array.dims:
                 return function(*args, **kwargs)
             for name in matched:
-                if settings.get(name) is not None:
-                    settings[name] = _match_bins(settings[name], array, name, data)
+                other = bound.arguments.get(name)
+                if other is not None:
+                    bound.arguments[name] = _match_bins(other, array, name, data)
             at_once: Callable[..., Any] = function
+
+            def compare(flat: xr.DataArray) -> Any:
+                bound.arguments[data] = flat
+                return at_once(*bound.args, **bound.kwargs)
+
             spread = fit_bins if NEUROID in array.dims else compare_bins
-            return spread(lambda flat: at_once(**settings, **{data: flat}), array)
+            return spread(compare, array)
 
         return merge
 
@@ -80,7 +86,8 @@ def over_time_bins(
 
 def _match_bins(other: xr.DataArray, data: xr.DataArray, name: str, data_name: str) -> xr.DataArray:
     """Return ``other`` with the time bins of ``data``, in their order, merged into neuroids."""
-    check_dims(other, list(dict.fromkeys((*other.dims, TIME_BIN))), name)
+    others = [str(dim) for dim in other.dims if dim != TIME_BIN]
+    check_dims(other, [*others, TIME_BIN], name)
     if TIME_BIN in data.coords:
         times = data[TIME_BIN].values.tolist()
         other = align_stimuli(other, times, name=name, other=f"the {data_name}", dims=[TIME_BIN])
@@ -115,8 +122,7 @@ def fit_bins(fit: Callable[[xr.DataArray], Scores], responses: xr.DataArray) -> 
         get_ids(responses, TIME_BIN, "responses")
     scores = fit(merge_bins(responses))
     n_times = responses.sizes[TIME_BIN]
-    merged = [name for name, c in scores.coords.items() if {REGION, NEUROID} & {*c.dims}]
-    parted = _part(scores.drop_vars(merged), REGION, n_times)
+    parted = _part(_drop_along(scores, REGION, NEUROID), REGION, n_times)
     coords = _list_coords(responses, TIME_BIN)
     if NEUROID in scores.dims:
         parted = _part(parted, NEUROID, n_times)
@@ -161,6 +167,12 @@ def _open_levels(responses: xr.DataArray) -> xr.DataArray:
 
 def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
     return {str(name): c.variable for name, c in array.coords.items() if c.dims == (dim,)}
+
+
+def _drop_along(scores: Scores, *dims: str) -> Scores:
+    """Return ``scores`` without the coordinates that have any of ``dims``."""
+    coords: Any = scores.coords
+    return scores.drop_vars([name for name in coords if {*dims} & {*coords[name].dims}])
 
 
 def _part(scores: Scores, dim: str, n_times: int) -> Scores:

@@ -167,13 +167,17 @@ def read_design(
 def choose_design(
     codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
 ) -> Design | None:
+    """Return the design that ``metric`` needs, None for a metric that averages presentations."""
+    return make_design(codes, columns, metric, runs) if metric in NOISE_METRICS else None
+
+
+def make_design(
+    codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
+) -> Design:
     """Return which presentation showed which stimulus in which run.
 
-    ``codes`` and the coordinates ``columns`` are along presentations. None for a metric that
-    averages them.
+    ``codes`` and the coordinates ``columns`` are along presentations.
     """
-    if metric not in NOISE_METRICS:
-        return None
     n_stimuli = codes.max() + 1
     if len(codes) == n_stimuli:
         raise InputError(
@@ -183,7 +187,7 @@ def choose_design(
     if metric != "crossnobis":
         return Design(codes, n_stimuli, np.zeros_like(codes))
     chosen = runs or next((name for name in ("run", "repetition") if name in columns), None)
-    if chosen not in columns:
+    if chosen is None or chosen not in columns:
         error = f" {suggest_name(runs, columns, 'coordinate on presentation')}" if runs else ""
         raise LabelError(
             f"crossnobis needs a coordinate that tells which run each presentation was in:{error} "

@@ -9,15 +9,14 @@ import numpy as np
 import xarray as xr
 
 from neurolens import labels
-from neurolens.compare.inputs.checks import check_count, check_kind, check_numbers
+from neurolens.compare.inputs.checks import check_count, check_numbers
 from neurolens.compare.inputs.features import (
     Activations,
     FeatureData,
     Grams,
+    Products,
     flatten_features,
     open_features,
-    read_eps,
-    read_gram,
 )
 from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.responses import (
@@ -31,8 +30,8 @@ from neurolens.compare.rdms.crossnobis import (
     Design,
     choose_design,
     choose_noise,
+    make_design,
     measure_noisy,
-    read_design,
 )
 from neurolens.compare.rdms.distances import METRICS, compute_gram_for
 from neurolens.compare.stats.linalg import center_twice, compute_gram
@@ -165,13 +164,14 @@ def compute_rdms(
     [0.0, 2.0, 0.5]
     """
     settings = choose_noise(metric, runs, noise)
-    check_kind(data, "data", "data")
     if isinstance(data, xr.DataArray) and {PRESENTATION, NEUROID} & set(data.dims):
-        rdms = _compute_from_responses(read_responses(data), metric, runs, settings.noise)
+        responses = read_responses(data)
+        rdms = _compute_from_responses(responses, metric, runs, settings.noise)
     else:
         features = open_features(data, "gram", "row_sum", "n_features")
         if isinstance(features, Grams):
-            rdms = _compute_from_grams(features, metric, runs, settings.noise)
+            products = features.read()
+            rdms = _compute_from_grams(products, metric, runs, settings.noise)
         else:
             rdms = _compute_from_activations(features, metric)
     _warn_undefined(rdms, metric)
@@ -280,37 +280,36 @@ def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Squar
     return Square(ids, METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS))
 
 
-def _compute_from_grams(source: Grams, metric: str, runs: str | None, noise: str) -> xr.DataArray:
+def _compute_from_grams(
+    products: Products, metric: str, runs: str | None, noise: str
+) -> xr.DataArray:
     """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
-    gram = read_gram(source.grams, "gram")
-    labels.get_ids(gram, OP, "gram")
+    gram = products.gram
     if metric in NOISE_METRICS:
-        rdms = _compute_from_noisy_grams(source, gram, metric, runs, noise)
+        rdms = _compute_from_presentations(products, metric, runs, noise)
     else:
-        eps = read_eps(source.grams)
         squares = np.empty(gram.shape)
-        for k, product in enumerate(source.iterate_products(gram, with_sums=True)):
-            squares[k] = METRICS[metric].distance(*product, eps)
+        for k, product in enumerate(products.iterate()):
+            squares[k] = METRICS[metric].distance(*product, products.eps)
         rdms = gram.copy(data=squares).drop_attrs()
-    if OP in source.grams["gram"].dims:
-        return rdms
-    return rdms.isel({OP: 0}, drop=OP not in source.grams["gram"].coords)
+    return rdms.isel({OP: 0}) if products.alone else rdms
 
 
-def _compute_from_noisy_grams(
-    source: Grams, gram: xr.DataArray, metric: str, runs: str | None, noise: str
+def _compute_from_presentations(
+    products: Products, metric: str, runs: str | None, noise: str
 ) -> xr.DataArray:
     """Return (op, stimulus, stimulus_2) from Grams whose 'stimulus' entries are presentations."""
-    if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
+    gram = products.gram
+    columns = {str(name): c.values for name, c in gram.coords.items() if c.dims == (STIMULUS,)}
+    if STIMULUS_ID not in columns:
         _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
-    codes, ids = number_labels(gram[STIMULUS_ID].values, "'stimulus_id' of the Gram")
+    codes, ids = number_labels(columns[STIMULUS_ID], "'stimulus_id' of the Gram")
     check_count(ids, "gram")
-    design = read_design(gram, codes, metric, runs)
+    design = make_design(codes, columns, metric, runs)
     squares = np.empty((gram.sizes[OP], len(ids), len(ids)))
-    for k, product in enumerate(source.iterate_products(gram, with_sums=False)):
-        squares[k] = measure_noisy(
-            center_twice(product.gram), product.n_features, metric, design, noise
-        )
+    for k, product in enumerate(products.iterate()):
+        square = center_twice(product.gram)
+        squares[k] = measure_noisy(square, product.n_features, metric, design, noise)
     return _label_rdms(squares, {OP: gram[OP].values}, ids)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import check_kind
+from neurolens.compare.inputs.checks import check_kind, check_path
 from neurolens.compare.inputs.responses import number_labels
 from neurolens.errors import DataError, InputError, LabelError
 from neurolens.labels import (
@@ -224,6 +224,7 @@ def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     Names beyond ASCII, which rsatoolbox refuses, are written with escapes (``\xe9``): ``read_rdms``
     gives them back as they were, rsatoolbox shows the escapes.
     """
+    check_path(path)
     content = to_rsatoolbox(rdms).to_dict()
     from rsatoolbox.io.hdf5 import write_dict_hdf5
 
@@ -263,6 +264,7 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
     LabelError
         As for ``from_rsatoolbox``.
     """
+    check_path(path)
     from rsatoolbox.io.hdf5 import read_dict_hdf5
     from rsatoolbox.rdm.rdms import rdms_from_dict
 

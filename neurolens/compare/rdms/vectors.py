@@ -164,7 +164,7 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
         gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
         sizes = [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
         largest = np.fmax(largest, sizes)
-    _refuse_similarities(*largest, name)
+    _refuse_similarities(largest, name)
     return pairs
 
 
@@ -174,9 +174,13 @@ def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other:
     return align_stimuli(numbered, ids.tolist(), name=name, other=other).values
 
 
-def _refuse_similarities(largest: float, gap: float, diagonal: float, name: str) -> None:
-    """Raise InputError where the triangles differ or a diagonal is not 0, but for rounding."""
-    slack = TOLERANCE * largest
+def _refuse_similarities(largest: np.ndarray, name: str) -> None:
+    """Raise InputError where the triangles differ or a diagonal is not 0, but for rounding.
+
+    ``largest`` (3,): dissimilarity, difference between the triangles, number on the diagonal.
+    """
+    size, gap, diagonal = largest
+    slack = TOLERANCE * size
     if gap > slack:
         what = "symmetric"
         fix = "(x + x.T) / 2"

@@ -7,6 +7,7 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import (
     Seed,
+    check_kind,
     check_whole,
     describe_rng,
     make_generator,
@@ -97,6 +98,7 @@ def fit_reweighted_rdms(
     """
     row = find_comparator(comparator)
     generator = make_generator(rng)
+    check_kind(model, "reweightable", "model")
     components = _read_components(model)
     brain = take_brain_pairs(brain_rdms, components.ids)
     _check_folds(n_folds, len(components.ids))

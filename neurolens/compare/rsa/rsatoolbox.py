@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.compare.rdms.vectors import take_model_pairs
 from neurolens.compare.rsa.comparators.table import find_comparator
 from neurolens.compare.stats.bootstrap import RESAMPLED, covary_means
@@ -72,6 +73,7 @@ def to_rsatoolbox_result(
     from rsatoolbox.model import ModelFixed
 
     scores = read_scores(scores, "to_rsatoolbox_result")
+    check_kind(model_rdms, "rdms", "model_rdms")
     if "draws" not in scores:
         raise InputError(
             "a result of rsatoolbox needs draws of stimuli and subjects, got scores with "
