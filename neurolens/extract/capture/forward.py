@@ -23,7 +23,7 @@ def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
     Attention opened as the recorder sees it.
     """
     args, kwargs = split_inputs(inputs, kwargs)
-    return _run_model(unwrap_model(model), args, kwargs, False)
+    return run_model(unwrap_model(model), args, kwargs, False)
 
 
 def record_forward(
@@ -79,14 +79,14 @@ def record_forward(
     tracker.begin(recording, scopes, args, kwargs)
     try:
         with scopes, recorder:
-            result = _run_model(model, args, kwargs, gradients, recording.drawn)
+            result = run_model(model, args, kwargs, gradients, recording.drawn)
         tracker.note_result(recording, result)
         recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
         pass
     except Exception as error:
         raise RecordingError(
-            _describe_failure(recorder, scopes, recording.list_names(), error)
+            describe_failure(recorder, scopes, recording.list_names(), error)
         ) from error
     return recording
 
@@ -96,7 +96,7 @@ def make_sites() -> CallSites:
 
     Its walks up the frames end here.
     """
-    return CallSites(Interceptor.__torch_function__.__code__, _run_model.__code__)
+    return CallSites(Interceptor.__torch_function__.__code__, run_model.__code__)
 
 
 def record_kernels(
@@ -121,15 +121,15 @@ def record_kernels(
     tracker.begin(kernels.recording, scopes, args, kwargs)
     try:
         with scopes, recorder, kernels:
-            result = _run_model(model, args, kwargs, False)
+            result = run_model(model, args, kwargs, False)
     except Exception as error:
         raise RecordingError(
-            _describe_failure(recorder, scopes, recorder.recording.list_names(), error)
+            describe_failure(recorder, scopes, recorder.recording.list_names(), error)
         ) from error
     return kernels.finish(result)
 
 
-def _run_model(
+def run_model(
     model: nn.Module,
     args: tuple,
     kwargs: dict,
@@ -204,7 +204,7 @@ def unwrap_model(model: Any) -> nn.Module:
     return model
 
 
-def _describe_failure(
+def describe_failure(
     recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
 ) -> str:
     last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
