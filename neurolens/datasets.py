@@ -150,7 +150,8 @@ def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) ->
     if missing and mirror:
         raise DataError(
             f"{MIRROR_VARIABLE}={mirror} lacks {list_names(entry['name'] for entry in missing)} of "
-            f"data set {key!r}. Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch them."
+            f"data set {key!r}. Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch "
+            "them."
         )
     for entry in missing:
         _fetch_file(card, entry, folder, quiet)

@@ -133,8 +133,8 @@ def run_demo(
 def load_model(name: str, weights: str | Path | None, seed: int, *, trained: bool) -> LoadedModel:
     """Return a torchvision classifier in evaluation mode, and where its weights are from.
 
-    The weights are a local state dict, opened with ``weights_only=True``; else torchvision's default ones
-    if ``trained``; else random.
+    The weights are a local state dict, opened with ``weights_only=True``; else torchvision's
+    default ones if ``trained``; else random.
 
     Raises
     ------
@@ -328,10 +328,10 @@ def _format_best(setup: Setup, findings: Findings) -> str:
         rows = [[*row, str(planted.get(row[0], "planted op"))] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        cells = map(str.ljust, row, widths)
+        lines.append("  ".join(cells).rstrip())
     lines.append(
         "Best op: chosen on one half of the stimuli, scored "
         f"({findings.scores.attrs['measure']}, mean over subjects) on the other. Same\n"

@@ -71,7 +71,13 @@ class Forecast(pd.DataFrame):
         In the batch that was timed.
     """
 
-    _metadata = ["activations", "batch_size", "flops", "grams", "stimuli_per_second"]  # noqa: RUF012
+    _metadata = [  # noqa: RUF012
+        "activations",
+        "batch_size",
+        "flops",
+        "grams",
+        "stimuli_per_second",
+    ]
 
     @property
     def _constructor(self) -> Any:

@@ -172,7 +172,8 @@ def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
 def _drop_along(scores: Scores, *dims: str) -> Scores:
     """Return ``scores`` without the coordinates that have any of ``dims``."""
     coords: Any = scores.coords
-    return scores.drop_vars([name for name in coords if {*dims} & {*coords[name].dims}])
+    names = [label for label in coords if {*dims} & {*coords[label].dims}]
+    return scores.drop_vars(names)
 
 
 def _part(scores: Scores, dim: str, n_times: int) -> Scores:

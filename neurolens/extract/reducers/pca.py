@@ -25,8 +25,8 @@ _NIL = 1e-6  # a singular value this much smaller than the first is rounding of 
 class PCA(Reducer):
     """Keep the ``n_components`` principal components of the stimuli ``fit_on``, for all stimuli.
 
-    See `PrincipalAxes`. Fit on stimuli that no later test uses. Results with no more than ``n_components`` units stay
-    whole.
+    See `PrincipalAxes`. Fit on stimuli that no later test uses. Results with no more than
+    ``n_components`` units stay whole.
     """
 
     n_components: int

@@ -291,7 +291,7 @@ def match_axes(
     parents : list of Layout
         Of the results that fed the op.
     """
-    if few.layout != torch.strided or more.layout != torch.strided:
+    if {few.layout, more.layout} != {torch.strided}:
         return "is not a dense tensor"
     if few.ndim != more.ndim:
         return "its number of axes depends on the batch size"
@@ -310,13 +310,10 @@ def match_axes(
         del shape[axis]
         return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), by_stimulus <= _EQUAL)
     shape[axis] = group
-    order = torch.arange(counts.more * group, device=more.device)
-    index = order.reshape(group, counts.more)[:, : counts.few].reshape(-1)
-    interleaved = measure_difference(more.index_select(axis, index), few)
-    if min(by_stimulus, interleaved) > _EQUAL:
-        return "its stimuli share an axis with other things in an order that cannot be told"
-    if max(by_stimulus, interleaved) > _OTHER:
-        major = by_stimulus < interleaved
+    major = _find_order(few, more, counts, axis, by_stimulus)
+    if isinstance(major, str):
+        return major
+    if major is not None:
         return AxisMatch(StimulusAxis(axis, group, major), tuple(shape), True)
     alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
     if not alike:
@@ -325,6 +322,25 @@ def match_axes(
             "which order"
         )
     return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape), True)
+
+
+def _find_order(
+    few: torch.Tensor, more: torch.Tensor, counts: Counts, axis: int, by_stimulus: float
+) -> bool | str | None:
+    """Return whether an axis that stimuli share with other things has them stimulus by stimulus.
+
+    None where the values fit both orders; why not where they fit neither. ``by_stimulus`` is how
+    far the results are from that order.
+    """
+    group = few.shape[axis] // counts.few
+    order = torch.arange(counts.more * group, device=more.device)
+    index = order.reshape(group, counts.more)[:, : counts.few].reshape(-1)
+    interleaved = measure_difference(more.index_select(axis, index), few)
+    if min(by_stimulus, interleaved) > _EQUAL:
+        return "its stimuli share an axis with other things in an order that cannot be told"
+    if max(by_stimulus, interleaved) > _OTHER:
+        return by_stimulus < interleaved
+    return None
 
 
 def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -79,7 +79,6 @@ class _GroupRun:
         self._outputs = {output.name: output for output in group}
         self._checks: Checks = {}
         shared: dict[Any, Any] = {}
-        n_stimuli = len(plan.stimuli)
         self._chains: dict[str, Chain] = {}
         for output in group:
             self._chains[output.name] = output.chain.open(plan.device, shared)

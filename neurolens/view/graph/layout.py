@@ -172,10 +172,9 @@ def find_module_paths(graph: Graph) -> ModulePaths:
     n_ops = Counter((op.module, op.module_call) for op in graph)
     containers = {address for path in around.values() for address in path[:-1]}
     containers.update(module for (module, _), n in n_ops.items() if n > 1)
-    paths = {
-        name: tuple(address for address in path if address in containers)
-        for name, path in around.items()
-    }
+    paths = {}
+    for name, path in around.items():
+        paths[name] = tuple(address for address in path if address in containers)
     root = ""
     while all(paths.values()) and len({path[0] for path in paths.values()}) == 1:
         root = next(iter(paths.values()))[0]
@@ -293,7 +292,11 @@ def _open_clusters(graph: Graph, boxes: list[Box], root: str) -> tuple[list[Node
 
 def _label_folded(boxes: list[Box]) -> list[str]:
     """Return what the name of each folded box needs: ``@2``, `` 1 of 2``, ``""`` for the others."""
-    folded = [(box.path[-1], [op.site for op in box.ops]) for box in boxes if box.is_folded]
+    folded = []
+    for box in boxes:
+        if box.is_folded:
+            sites = [op.site for op in box.ops]
+            folded.append((box.path[-1], sites))
     calls = number_calls(folded)
     parts = number_parts(
         [(address, call) for (address, _), call in zip(folded, calls, strict=True)]
