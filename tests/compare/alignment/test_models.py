@@ -216,7 +216,7 @@ def test_rdms(rng, comparator):
 def test_what_is_rounding_beside_its_mean(rng, name):
     """A Gram varies if centring leaves over 1e-12 of it.
 
-    One that is 0 throughout has nothing to compare.
+    One that is 0 throughout, or NaN, has nothing to compare.
     """
     points = rng.normal(size=(12, 3))
     points -= points.mean(axis=0)
@@ -225,8 +225,9 @@ def test_what_is_rounding_beside_its_mean(rng, name):
     power = (points**2).sum()
     offset = np.sqrt(power / share[1:] / 12 - power / 12)
     grams = [np.zeros((12, 12))] + [points @ points.T + high**2 for high in offset]
+    grams.append(np.full((12, 12), np.nan))
     found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name])
-    assert np.isnan(found[:, 0]).tolist() == [True, True, False, False]
+    assert np.isnan(found[:, 0]).tolist() == [True, True, False, False, True]
 
 
 def test_a_gram_of_rounding_has_no_score(rng, pair):
