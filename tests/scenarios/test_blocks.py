@@ -31,8 +31,8 @@ from neurolens.compare.inputs import op_groups as shards
 from neurolens.compare.inputs.features import list_ops
 from neurolens.compare.rdms import vectors as triangles
 from neurolens.compare.rdms.vectors import take_brain_pairs, take_model_pairs
-from neurolens.compare.rsa import compare as similarity
 from neurolens.compare.rsa import permutation, searchlight
+from neurolens.compare.rsa import sides as similarity
 from neurolens.compare.rsa.comparators import moments as weights
 from neurolens.compare.rsa.comparators import ranks
 from neurolens.compare.stats.linalg import compute_gram

@@ -17,7 +17,7 @@ from neurolens.compare.inputs.checks import (
 from neurolens.compare.inputs.time_bins import compare_bins
 from neurolens.compare.rdms.vectors import mean_subjects
 from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
-from neurolens.compare.rsa.compare import (
+from neurolens.compare.rsa.sides import (
     Sides,
     compare_draws,
     count_ops,

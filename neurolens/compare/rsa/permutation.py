@@ -17,7 +17,7 @@ from neurolens.compare.inputs.checks import (
 from neurolens.compare.inputs.time_bins import compare_bins
 from neurolens.compare.rdms.vectors import BrainPairs, ModelPairs, mean_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole
-from neurolens.compare.rsa.compare import (
+from neurolens.compare.rsa.sides import (
     Sides,
     name_dissimilarity,
     name_variables,

@@ -23,7 +23,7 @@ from neurolens.compare.rdms.vectors import (
     take_model_pairs,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
-from neurolens.compare.rsa.compare import name_dissimilarity, name_variables
+from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores

@@ -12,7 +12,7 @@ from neurolens.compare.rdms.crossnobis import Design, choose_noise, read_design
 from neurolens.compare.rdms.dissimilarity import compute_one
 from neurolens.compare.rdms.vectors import take_model_pairs
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
-from neurolens.compare.rsa.compare import name_dissimilarity, warn_ops
+from neurolens.compare.rsa.sides import name_dissimilarity, warn_ops
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     NEUROID,

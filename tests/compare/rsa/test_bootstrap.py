@@ -254,7 +254,7 @@ def test_form(rng):
 def test_blocks_and_order_change_nothing(rng, monkeypatch):
     model, brain = build_sides(rng)
     whole = bootstrap_rdms(model, brain, n_bootstrap=20)
-    monkeypatch.setattr("neurolens.compare.rsa.compare.BLOCK_DRAWS", 1)
+    monkeypatch.setattr("neurolens.compare.rsa.sides.BLOCK_DRAWS", 1)
     blocked = bootstrap_rdms(model, brain.isel(stimulus=slice(None, None, -1)), n_bootstrap=20)
     xr.testing.assert_allclose(whole, blocked)
 

@@ -159,7 +159,7 @@ def test_blocks_do_not_change_numbers(rng, comparator, monkeypatch):
     for block in (
         "comparators.ranks.BLOCK_RANKS",
         "comparators.moments.BLOCK_WEIGHTS",
-        "compare.BLOCK_PAIRS",
+        "sides.BLOCK_PAIRS",
     ):
         monkeypatch.setattr(f"neurolens.compare.rsa.{block}", 60)
         xr.testing.assert_allclose(
