@@ -648,7 +648,7 @@ class TestForm:
         )
         assert scores.sizes["split"] == scores.attrs["n_splits"] == 10
         assert np.isfinite(scores[["ci_low", "mean_ci_high"]].to_dataarray()).any("variable").all()
-        assert "(ridge regression) and scored by r. There" in scores.attrs["methods_text"]
+        assert "(ridge regression) and scored by r (Pearson" in scores.attrs["methods_text"]
         assert "95 %, over stimuli" in scores.attrs["methods_text"]
 
     def test_of_another_estimator_and_measure_with_a_ceiling(self, rng):
