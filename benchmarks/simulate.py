@@ -98,8 +98,8 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
         "maximum over ops and regions": (found.p_max <= 0.05).any(),
         "clusters on the graph": (found.p_cluster <= 0.05).any(),
         "any discovery at FDR 5 %": (found.q <= 0.05).any(),
-        "bootstrap, one op above 0 (too wide)": drawn.mean_p[0, 0] <= 0.05,
-        "bootstrap, one op above 0 in one subject (too wide)": drawn.p[0, 0, 0] <= 0.05,
+        "bootstrap, one op above 0 (too wide)": drawn.p[0, 0] <= 0.05,
+        "bootstrap, one op above 0 in one subject (too wide)": drawn.subject_p[0, 0, 0] <= 0.05,
     }
 
 
