@@ -4,7 +4,7 @@ import xarray as xr
 
 from neurolens.compare.alignment.grams import Aligned, score_grams, warn_undefined
 from neurolens.compare.alignment.measures import ALIGNMENTS
-from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
 from neurolens.errors import InputError
 from neurolens.labels import OP, align_stimuli, suggest_name
@@ -101,7 +101,7 @@ def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
         raise suggest_name(
             name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams."
         )
-    pairs_a = take_model_pairs(a)
-    pairs_b = take_model_pairs(align_stimuli(b, pairs_a.ids.tolist(), name="b", other="a"))
+    pairs_a = read_model_rdms(a)
+    pairs_b = read_model_rdms(align_stimuli(b, pairs_a.ids.tolist(), name="b", other="a"))
     score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])
     return Aligned(score, pairs_a.ops, pairs_b.ops)

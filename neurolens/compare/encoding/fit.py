@@ -248,7 +248,6 @@ def fit_encoding(
             "select": select if method == "ridge" else "none",
             "n_splits": n_splits,
             "n_bootstrap": n_bootstrap,
-            "confidence": float(confidence),
         },
     )
     return result.set_coords("stimulus_fold") if predictions else result

@@ -10,7 +10,7 @@ from neurolens.compare.inputs.responses import match_neuroids, number_labels
 from neurolens.compare.inputs.time_bins import expand_leading, over_time_bins
 from neurolens.compare.rdms.dissimilarity import compute_one, compute_rdms
 from neurolens.compare.rdms.distances import METRICS
-from neurolens.compare.rdms.vectors import BrainPairs, pair_within, take_brain_pairs
+from neurolens.compare.rdms.vectors import BrainRDMs, pair_within, read_brain_rdms
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.stats.correlation import FLAT
 from neurolens.errors import InputError
@@ -195,17 +195,17 @@ def _read_fold(predicted: xr.DataArray) -> np.ndarray:
     return np.zeros(predicted.sizes[STIMULUS])
 
 
-def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str) -> BrainPairs:
+def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str) -> BrainRDMs:
     """Return the measured RDMs of the neuroids and stimuli that are predicted."""
     rdms = compute_rdms(measured.isel({NEUROID: predictions.known}), metric=metric)
     rdms = align_stimuli(rdms, predictions.ids.tolist(), name="measured", other="predicted")
     rdms = rdms.isel({STIMULUS: predictions.held_out, STIMULUS_2: predictions.held_out})
     # A region or subject of which no neuroid is known keeps its place, as NaN.
-    return take_brain_pairs(expand_leading(rdms, UNNAMED).reindex(predictions.labels))
+    return read_brain_rdms(expand_leading(rdms, UNNAMED).reindex(predictions.labels))
 
 
 def _score_folds(
-    predictions: Predictions, brain: BrainPairs, metric: str, kernel: Comparator
+    predictions: Predictions, brain: BrainRDMs, metric: str, kernel: Comparator
 ) -> np.ndarray:
     """Return scores (op, region, subject): means over folds of the similarity within the fold."""
     folds = [predictions.fold == number for number in np.unique(predictions.fold)]
@@ -243,7 +243,7 @@ def score_geometry(
     return float(compare_whole(pairs[None], target[None], kernel)[0, 0])
 
 
-def _warn_undefined(ops: np.ndarray, brain: BrainPairs, undefined: np.ndarray) -> None:
+def _warn_undefined(ops: np.ndarray, brain: BrainRDMs, undefined: np.ndarray) -> None:
     """Warn, naming the op, region and subject where ``undefined`` (op, region, subject)."""
     names = [
         f"{ops[k]} in {brain.regions[region]}, {brain.subjects[subject]}"

@@ -4,11 +4,11 @@ import numpy as np
 import oracles
 import pytest
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 from himalaya.backend import get_backend, set_backend
 from himalaya.scoring import r2_score_split
 from hypothesis import given
 from hypothesis import strategies as st
-from score_forms import check_form
 
 from neurolens import fit_encoding
 from neurolens.compare import fit_banded, partition_variance, split_stimuli
@@ -235,15 +235,16 @@ class TestUse:
     def test_form_of_every_answer(self, rng):
         spaces, responses = build_problem(rng, n=45)
         scores = fit_banded(spaces, responses, cv=3, n_iter=2)
-        check_form(
-            scores,
-            method="encoding",
-            measure="r2",
-            estimator="banded ridge regression",
-            n_stimuli=45,
-            interval_kind="none",
-            ceiling_note="No noise ceiling was given.",
-        )
+        check_form(scores)
+        expected = {
+            "method": "encoding",
+            "measure": "r2",
+            "estimator": "banded ridge regression",
+            "n_stimuli": 45,
+            "interval_kind": "none",
+            "ceiling_note": "No noise ceiling was given.",
+        }
+        assert expected.items() <= scores.attrs.items()
         assert scores.op.values.tolist() == ["a + b"]
         assert scores.space.values.tolist() == ["a", "b"]
         parts = partition_variance(spaces, responses, cv=3, n_iter=2)

@@ -5,8 +5,8 @@ import oracles
 import pytest
 import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 from scipy.stats import spearmanr
-from score_forms import check_form
 from sklearn.linear_model import Ridge
 
 from neurolens.compare import COMPARATORS, compare_predicted, fit_encoding, split_stimuli
@@ -72,28 +72,31 @@ def test_form_of_every_answer(rng):
     predicted = fit_encoding(features, responses, n_splits=0, predictions=True).prediction
     predicted[:, :3] = np.nan
     found = compare_predicted(predicted, responses, metric="euclidean", comparator="spearman")
-    check_form(
-        found,
-        method="predicted-rsa",
-        measure="spearman",
-        dissimilarity="euclidean",
-        estimator="ridge regression",
-        n_stimuli=27,
-        interval_kind="none",
-        ceiling_bound="none",
-    )
+    check_form(found)
+    expected = {
+        "method": "predicted-rsa",
+        "measure": "spearman",
+        "dissimilarity": "euclidean",
+        "estimator": "ridge regression",
+        "n_stimuli": 27,
+        "interval_kind": "none",
+        "ceiling_bound": "none",
+    }
+    assert expected.items() <= found.attrs.items()
     own = compare_predicted(predicted.drop_attrs(), responses)
     assert "estimator" not in own.attrs
     timed = xr.concat([responses, responses * 2], "time_bin")
     both = fit_encoding(features, timed, n_splits=0, predictions=True).prediction
-    check_form(
-        compare_predicted(both, timed).isel(time_bin=0),
-        method="predicted-rsa",
-        measure="pearson",
-        dissimilarity="correlation",
-        estimator="ridge regression",
-        n_stimuli=30,
-    )
+    found = compare_predicted(both, timed)
+    check_form(found, timed=True)
+    expected = {
+        "method": "predicted-rsa",
+        "measure": "pearson",
+        "dissimilarity": "correlation",
+        "estimator": "ridge regression",
+        "n_stimuli": 30,
+    }
+    assert expected.items() <= found.attrs.items()
 
 
 class TestPredicted:

@@ -207,8 +207,8 @@ class TestIntervals:
         xr.testing.assert_identical(more.split_score, scores.split_score)
         assert more.sizes["bootstrap"] == 0
         assert "split_score" not in plain
-        assert {k: scores.attrs[k] for k in ("n_splits", "n_bootstrap", "confidence", "rng", "n_folds")} == {
-            "n_splits": 2, "n_bootstrap": 10, "confidence": 0.95, "rng": 5, "n_folds": 3,
+        assert {k: scores.attrs[k] for k in ("n_splits", "n_bootstrap", "rng", "n_folds")} == {
+            "n_splits": 2, "n_bootstrap": 10, "rng": 5, "n_folds": 3,
         }  # fmt: skip
         told = {k: scores.attrs[f"interval_{k}"] for k in ("kind", "over", "level")}
         assert told == {"kind": "t interval of halves", "over": "stimuli", "level": 0.95}

@@ -118,7 +118,7 @@ def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
         RuntimeWarning, match="no change over presentations in 4: '0 at 0', '2 at 1'"
     ):
         predicted = fit_encoding(features, responses, cv=4, predictions=True).prediction
-    found = compare_predicted(predicted[..., ::-1], responses, **settings)
+    found = compare_predicted(predicted[..., ::-1], responses, **settings).score
     assert found.dims == ("op", "region", "subject", "time_bin")
     assert found.sel(region="IT", time_bin=100).isnull().all()
     assert found.sel(region="V1", subject="b", time_bin=-50).isnull().all()
@@ -128,11 +128,11 @@ def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
             side.sel(time_bin=time).drop_vars(["time_bin", "time_bin_start"])
             for side in (predicted, responses)
         )
-        alone = compare_predicted(one, part, **settings)
+        alone = compare_predicted(one, part, **settings).score
         np.testing.assert_allclose(found.sel(time_bin=time), alone)
         assert alone.region.values.tolist() == found.region.values.tolist() == ["V1", "IT"]
     with pytest.raises(
-        LabelError, match="predicted and measured must hold the same 3 ids along 'time_bin'"
+        LabelError, match="predicted and the measured must hold the same 3 ids along 'time_bin'"
     ):
         compare_predicted(predicted.assign_coords(time_bin=[0, 1, 2]), responses)
     with pytest.raises(LabelError, match=r"predicted must have dimensions .*'time_bin'\)"):
