@@ -11,7 +11,6 @@ import scipy.io
 import xarray as xr
 
 import neurolens as nl
-from neurolens import datasets
 from neurolens.errors import DataError, InputError, UnknownNameError
 
 MIRROR = os.environ.get("NEUROLENS_MIRROR")

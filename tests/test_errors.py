@@ -8,7 +8,9 @@ import pytest
 import xarray as xr
 from brains import label_features, label_responses
 from squares import draw_square, label_squares
+from torch import nn
 
+import neurolens as nl
 from neurolens import compare
 from neurolens.errors import warn_user
 
@@ -82,3 +84,17 @@ def test_a_warning_of_code_without_a_user_is_still_told():
     with pytest.warns(RuntimeWarning, match="^so$") as records, contextlib.ExitStack() as stack:
         stack.callback(warn_user, "so")
     assert records[0].filename == contextlib.__file__
+
+
+class Logs(nn.Module):
+    def forward(self, x):
+        return x.log()
+
+
+@pytest.mark.parametrize("store", [None, "a.zarr"])
+def test_a_warning_is_at_the_users_line(store, tmp_path):
+    stimuli = nl.load_stimuli(np.zeros((4, 3), np.float32))
+    store = store and tmp_path / store
+    with pytest.warns(RuntimeWarning, match="hold NaN or infinite values") as caught:
+        nl.extract_activations(Logs(), stimuli, store=store, quiet=True)
+    assert [warning.filename for warning in caught] == [__file__]

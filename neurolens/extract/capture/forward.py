@@ -207,7 +207,7 @@ def unwrap_model(model: Any) -> nn.Module:
 def describe_failure(
     recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
 ) -> str:
-    """Return what the model raised and where, after which ops."""
+    """Return what the model raised, and where: in which op or module, after which op."""
     last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
     if recorder.failure is not None and recorder.failure[0] is error:
         where = f"while recording op {recorder.failure[1]!r}, {last}"

@@ -241,7 +241,7 @@ def measure_live_bytes(recording: Recording) -> int:
     spans: dict[int, list[int]] = {}
     for i, event in enumerate(recording.events):
         for value, spec in zip(event.outputs, event.specs, strict=True):
-            n_bytes = spec[0].numel() * spec[1].itemsize
+            n_bytes = spec.shape.numel() * spec.dtype.itemsize
             size[value.storage] = max(size.get(value.storage, 0), n_bytes)
             spans.setdefault(value.storage, [i, i])[1] = i
         for value, _ in event.parents:
@@ -301,19 +301,31 @@ def match_axes(
     axis = grown[0]
     length = few.shape[axis]
     in_proportion = length * counts.more == more.shape[axis] * counts.few
-    if len(grown) > 1 or not in_proportion or length % counts.few:
+    is_whole = length % counts.few == 0
+    if not (len(grown) == 1 and in_proportion and is_whole):
         return "mixes the stimuli: it does not grow along one axis in proportion to their number"
+    if length > counts.few:
+        return _match_shared(few, more, axis, counts, parents)
+    shape = list(few.shape)
+    del shape[axis]
+    repeatable = measure_difference(more.narrow(axis, 0, length), few) <= _EQUAL
+    return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), repeatable)
+
+
+def _match_shared(
+    few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, parents: list[Layout]
+) -> AxisMatch | str:
+    """Return how the stimuli share ``axis`` with other things, or why it cannot be told."""
+    length = few.shape[axis]
     group = length // counts.few
     shape = list(few.shape)
-    by_stimulus = measure_difference(more.narrow(axis, 0, length), few)
-    if group == 1:
-        del shape[axis]
-        return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), by_stimulus <= _EQUAL)
     shape[axis] = group
-    major = _find_order(few, more, counts, axis, by_stimulus)
-    if isinstance(major, str):
-        return major
-    if major is not None:
+    by_stimulus = measure_difference(more.narrow(axis, 0, length), few)
+    interleaved = _measure_interleaved(few, more, axis, counts)
+    if min(by_stimulus, interleaved) > _EQUAL:
+        return "its stimuli share an axis with other things in an order that cannot be told"
+    if max(by_stimulus, interleaved) > _OTHER:
+        major = by_stimulus < interleaved
         return AxisMatch(StimulusAxis(axis, group, major), tuple(shape), True)
     alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
     if not alike:
@@ -324,23 +336,11 @@ def match_axes(
     return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape), True)
 
 
-def _find_order(
-    few: torch.Tensor, more: torch.Tensor, counts: Counts, axis: int, by_stimulus: float
-) -> bool | str | None:
-    """Return whether an axis that stimuli share with other things has them stimulus by stimulus.
-
-    None where the values fit both orders; why not where they fit neither. ``by_stimulus`` is how
-    far the results are from that order.
-    """
-    group = few.shape[axis] // counts.few
-    order = torch.arange(counts.more * group, device=more.device)
-    index = order.reshape(group, counts.more)[:, : counts.few].reshape(-1)
-    interleaved = measure_difference(more.index_select(axis, index), few)
-    if min(by_stimulus, interleaved) > _EQUAL:
-        return "its stimuli share an axis with other things in an order that cannot be told"
-    if max(by_stimulus, interleaved) > _OTHER:
-        return by_stimulus < interleaved
-    return None
+def _measure_interleaved(few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts) -> float:
+    """Return how far two batches differ if the stimuli along ``axis`` are interleaved."""
+    order = torch.arange(more.shape[axis], device=more.device)
+    index = order.reshape(-1, counts.more)[:, : counts.few].reshape(-1)
+    return measure_difference(more.index_select(axis, index), few)
 
 
 def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:

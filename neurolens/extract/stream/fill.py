@@ -79,9 +79,9 @@ class _GroupRun:
         self._outputs = {output.name: output for output in group}
         self._checks: Checks = {}
         shared: dict[Any, Any] = {}
-        self._chains: dict[str, Chain] = {}
-        for output in group:
-            self._chains[output.name] = output.chain.open(plan.device, shared)
+        self._chains: dict[str, Chain] = {
+            output.name: output.chain.open(plan.device, shared) for output in group
+        }
 
     def run(self, todo: Sequence[int], title: str) -> None:
         """Fit the reducers where needed, and run the batches with these numbers."""

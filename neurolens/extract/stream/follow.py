@@ -116,7 +116,7 @@ def _read_shapes(recording: Recording) -> dict[str, Shapes]:
     """Return the shapes of each op's results, by name."""
     shapes = {}
     for event in recording.events:
-        shapes[event.name] = tuple(tuple(spec[0]) for spec in event.specs)
+        shapes[event.name] = tuple(tuple(spec.shape) for spec in event.specs)
     return shapes
 
 

@@ -255,10 +255,9 @@ def plan_outputs(
 def _plan_output(
     layout: Layout, position: int, reducers: Sequence[Reducer], n_stimuli: int
 ) -> Output:
-    rows = read_rows(layout)
+    chain = plan_chain(reducers, Rows(layout.shape, layout.dims, layout.dtype), n_stimuli)
     arrays: dict[str, np.ndarray] = {}
     explained = []
-    chain = plan_chain(reducers, rows, n_stimuli)
     for step in chain.explain():
         arrays |= {key: value for key, value in step.items() if isinstance(value, np.ndarray)}
         explained.append(
@@ -268,11 +267,6 @@ def _plan_output(
     if explained:
         attributes["reducers"] = json.dumps(explained)
     return Output(layout, chain, attributes, arrays)
-
-
-def read_rows(layout: Layout) -> Rows:
-    """Return what an op gives per stimulus."""
-    return Rows(layout.shape, layout.dims, layout.dtype)
 
 
 def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:

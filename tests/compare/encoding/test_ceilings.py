@@ -271,7 +271,10 @@ class TestNormalize:
             )
             np.testing.assert_allclose(share, expected)
             assert np.isfinite(share).all()
-            bounds = {name: normalize_scores(scores[name], ceiling) / scores[name].variable for name in ("r", "r2")}
+            bounds = {
+                name: normalize_scores(scores[name], ceiling) / scores[name].variable
+                for name in ("r", "r2")
+            }
             np.testing.assert_allclose(bounds["r"] ** 2, bounds["r2"])
             for name in ("score", "score_mean"):
                 whole = normalize_scores(scores[name], scores.ceiling_upper)
