@@ -311,7 +311,7 @@ DOORS = {
     "read_rdms": (["path"], {}),
     "split_stimuli": (["responses"], {"n_folds": 2}),
     "to_rsatoolbox": (["models"], {}),
-    "to_rsatoolbox_result": (["draws", "models"], {}),
+    "to_rsatoolbox_result": (["draws", "models"], {"region": "V1"}),
     "write_rdms": (["path", "models"], {}),
 }
 WITH_RSATOOLBOX = {
@@ -331,14 +331,15 @@ WRONG = {
 TAKEN = {("split_stimuli", "Dataset")}
 
 
-class TestDoors:
-    @pytest.fixture(scope="class")
-    def inputs(self, tmp_path_factory):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            inputs = build_inputs()
-        return inputs | {"path": tmp_path_factory.mktemp("rdms") / "rdms.h5"}
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        inputs = build_inputs()
+    return inputs | {"path": tmp_path_factory.mktemp("rdms") / "rdms.h5"}
 
+
+class TestDoors:
     def get(self, inputs, kind):
         if kind == "rsatoolbox":
             return compare.to_rsatoolbox(inputs["models"])
@@ -373,7 +374,7 @@ class TestDoors:
                 continue
             with pytest.raises(
                 (InputError, LabelError),
-                match=r"(must|need|hold|has|have) .*(Pass|Label|Rename|Select|Make|Add|Set|Name|Take)",
+                match=r"(must|needs?|holds?|has|have) .*(Pass|Label|Rename|Select|Make|Add|Set|use) ",
             ):
                 self.call(name, inputs, replaced, WRONG[kind])
 
