@@ -73,6 +73,7 @@ def compare_models(
     Examples
     --------
     >>> import numpy as np, xarray as xr
+    >>> from neurolens.compare import compute_grams
     >>> x = xr.DataArray(np.random.default_rng(0).normal(size=(5, 3)), dims=("stimulus", "neuroid"),
     ...                  coords={"stimulus": list("abcde")})
     >>> grams = compute_grams(x)

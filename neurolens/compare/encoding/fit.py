@@ -118,8 +118,9 @@ def fit_encoding(
         stimulus and neuroid.
     n_splits : int, optional
         Random splits of the stimuli of every fold into halves, for intervals and
-        ``assign_regions``. Default: 10 if every fold has 6 stimuli or more, otherwise 0. Each split
-        is two more fits, each to half of the stimuli; 0 leaves them out.
+        ``assign_regions``. Default: 5 if every fold has 6 stimuli or more, otherwise 0. Each split
+        is two more fits, each to half of the stimuli; with more the intervals are narrower, and 0
+        leaves them out.
     n_bootstrap : int
         Draws of the scores made from the halves, for ``assign_regions``, ``locate_peaks`` and
         ``compare_ops``; cheap. 2 or more, or 0 for none.

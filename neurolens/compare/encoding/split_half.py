@@ -20,7 +20,7 @@ from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
 from neurolens.scores import BOOTSTRAP, HALF, SPLIT, Intervals
 
 # Splits where the user gives no number and every fold can be halved.
-DEFAULT_SPLITS = 10
+DEFAULT_SPLITS = 5
 
 
 class Halves(NamedTuple):

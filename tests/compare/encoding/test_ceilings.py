@@ -294,7 +294,7 @@ class TestNormalize:
         assert share.item() == pytest.approx(scores.score_mean.item() / scores.ceiling_upper.item())
         other = compute_rdm_ceilings(brain, comparator="rho-a")
         with pytest.raises(
-            InputError, match="scores are of comparator 'spearman', ceilings of 'rho-a'"
+            InputError, match="scores are of measure 'spearman', ceilings of 'rho-a'"
         ):
             normalize_scores(scores.score_mean, other.ceiling_upper)
 

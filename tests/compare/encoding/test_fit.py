@@ -647,7 +647,7 @@ class TestForm:
             "ceiling_bound": "none",
         }
         assert expected.items() <= scores.attrs.items()
-        assert scores.sizes["split"] == scores.attrs["n_splits"] == 10
+        assert scores.sizes["split"] == scores.attrs["n_splits"] == 5
         assert np.isfinite(scores[["ci_low", "mean_ci_high"]].to_dataarray()).any("variable").all()
         assert "(ridge regression) and scored by r (Pearson" in scores.attrs["methods_text"]
         assert "95 %, over stimuli" in scores.attrs["methods_text"]
@@ -691,7 +691,7 @@ class TestForm:
         best = assign_regions(fit_encoding(build_tree({"a/relu": features}), responses))
         assert best.best_op.values.tolist() == ["a/relu", "a/relu"]
 
-    @pytest.mark.parametrize(("cv", "n_splits"), [(5, 10), (6, 0)])
+    @pytest.mark.parametrize(("cv", "n_splits"), [(5, 5), (6, 0)])
     def test_stimuli_are_halved_by_default_where_every_fold_can_be(self, rng, cv, n_splits):
         features, responses = build_problem(rng)
         scores = fit_encoding(features, responses, cv=cv)
