@@ -3,8 +3,8 @@
     python benchmarks/gram_budgets.py            # about a quarter of an hour on two cores
     python benchmarks/gram_budgets.py --only "resnet*" --sizes 50:400:50 --budgets 3
 
-Runs: Grams of all ops of three networks at budgets drawn between the smallest that is accepted and
-what one pass takes, against one pass. Plans: for every classifier of torchvision, set sizes and
+Runs: Grams of all ops of three networks at budgets drawn between that for about eight passes and
+that for one, against one pass. Plans: for every classifier of torchvision, set sizes and
 usual budgets, whether the slices of each op cover its features once; no pass over a set is run.
 Ends with status 1 when an op is short of features or differs. The table is kept in
 benchmarks/results/.
@@ -26,17 +26,25 @@ from tqdm import tqdm
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.stream.grams.plan import FeatureSlice, plan_groups, predict_overhead
-from neurolens.extract.stream.grams.results import GramPlan
-from neurolens.extract.stream.plan import Plan, choose_batch_size, count_elements, open_plan
+from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
+from neurolens.extract.stream.grams.slices import FeatureSlice, predict_overhead, split_passes
+from neurolens.extract.stream.plan import (
+    Plan,
+    RunSettings,
+    choose_batch_size,
+    count_elements,
+    open_plan,
+)
 
 SIDE = 224
 GIB = 2**30
 PLAN_BUDGETS = (GIB, 2 * GIB, 4 * GIB, 8 * GIB)
 RUN_MODELS = ("squeezenet1_0", "resnet50", "vit_b_16")
-RUN_STIMULI = 200
+RUN_STIMULI = 160
 RUN_SIDE = 64
 RUN_BATCH = 20
+# Budgets from about that many passes to one.
+MOST_PASSES = 8
 # The search for the smallest budget starts here and ends where 5 % more is accepted.
 SMALLEST = 2**20
 
@@ -62,13 +70,6 @@ def build_model(name: str, side: int) -> nn.Module:
     return torchvision.models.get_model(name, weights=None, **settings).eval()
 
 
-def find_side(name: str) -> int:
-    """Return the side of the images that a model takes: some accept no other."""
-    model_weights = torchvision.models.get_model_weights(name)
-    sizes = [w.meta.get("min_size", (SIDE, SIDE)) for w in model_weights]
-    return max([SIDE, *(max(size) for size in sizes)])
-
-
 def list_classifiers(pattern: str) -> list[str]:
     names = torchvision.models.list_models(module=torchvision.models)
     return [name for name in names if fnmatch.fnmatch(name, pattern)]
@@ -80,7 +81,7 @@ def count_batch(n_stimuli: int, batch_size: int) -> int:
     return longest + 1 if n_stimuli > batch_size > 1 and n_stimuli % batch_size == 1 else longest
 
 
-def check_slices(groups: list[list[FeatureSlice]], tally: GramPlan) -> tuple[int, int]:
+def check_slices(groups: list[list[FeatureSlice]], gram_plan: GramPlan) -> tuple[int, int]:
     """Return how many ops lack features or have some twice.
 
     And how many share a pass with itself.
@@ -89,13 +90,13 @@ def check_slices(groups: list[list[FeatureSlice]], tally: GramPlan) -> tuple[int
     wrong = set()
     doubled = 0
     for group in groups:
-        names = [piece.name for piece in group]
+        names = [part.name for part in group]
         doubled += len(names) - len(set(names))
-        for piece in group:
-            if ends.get(piece.name, 0) != piece.start:
-                wrong.add(piece.name)
-            ends[piece.name] = piece.stop
-    for layout in tally.own:
+        for part in group:
+            if ends.get(part.name, 0) != part.start:
+                wrong.add(part.name)
+            ends[part.name] = part.stop
+    for layout in gram_plan.own:
         if ends.get(layout.name) != count_elements(layout.shape):
             wrong.add(layout.name)
     return len(wrong), doubled
@@ -103,22 +104,21 @@ def check_slices(groups: list[list[FeatureSlice]], tally: GramPlan) -> tuple[int
 
 def check_plans(name: str, sizes: range) -> dict[int, Tested]:
     """Plan the Grams of all ops of a model for every set size and budget."""
-    side = find_side(name)
-    images = np.random.default_rng(0).standard_normal((4, 3, side, side)).astype(np.float32)
-    model = build_model(name, side) if name.startswith("vit_") else build_model(name, SIDE)
-    settings = {"ops": "all", "reducer": None, "batch_size": 2, "memory": GIB, "device": None}
+    images = np.random.default_rng(0).standard_normal((4, 3, SIDE, SIDE)).astype(np.float32)
+    model = build_model(name, SIDE)
+    settings = RunSettings(batch_size=2, memory=GIB)
     found = {budget: Tested() for budget in PLAN_BUDGETS}
-    with open_plan(model, nl.load_stimuli(images), **settings) as plan:
-        tally = GramPlan(plan, False, None)
+    with open_plan(model, nl.load_stimuli(images), settings) as plan:
+        gram_plan = plan_grams(plan)
         for budget, tested in found.items():
             batch_size = choose_batch_size(plan.layouts, budget)
             for n_stimuli in sizes:
                 tested.plans += 1
-                groups = plan_run(plan, tally, n_stimuli, batch_size, budget)
+                groups = plan_run(plan, gram_plan, n_stimuli, batch_size, budget)
                 if groups is None:
                     tested.refused += 1
                     continue
-                short, doubled = check_slices(groups, tally)
+                short, doubled = check_slices(groups, gram_plan)
                 tested.short += short
                 tested.doubled += doubled
                 tested.passes += len(groups)
@@ -126,13 +126,13 @@ def check_plans(name: str, sizes: range) -> dict[int, Tested]:
 
 
 def plan_run(
-    plan: Plan, tally: GramPlan, n_stimuli: int, batch_size: int, budget: int
+    plan: Plan, gram_plan: GramPlan, n_stimuli: int, batch_size: int, budget: int
 ) -> list[list[FeatureSlice]] | None:
     """Return the passes that `extract_grams` would make, or None where the budget is refused."""
     plan = replace(plan, batches=(range(count_batch(n_stimuli, batch_size)),))
-    overhead = predict_overhead(plan) + len(tally.shared) * 8 * n_stimuli**2
+    overhead = predict_overhead(plan) + len(gram_plan.shared) * 8 * n_stimuli**2
     try:
-        return plan_groups(tally.own, n_stimuli, budget, overhead)
+        return split_passes(gram_plan.own, n_stimuli, budget, overhead)
     except InputError:
         return None
 
@@ -153,7 +153,7 @@ def run_budgets(name: str, n_budgets: int) -> Iterator[tuple[int, int, float, in
     whole = nl.extract_grams(model, stimuli, memory=64 * GIB, **settings)
     assert whole.attrs["n_passes"] == 1
     n_bytes = 4 * RUN_STIMULI * int(whole.n_features[(whole.alias_of == "").values].sum())
-    smallest = find_smallest_budget(model, stimuli)
+    smallest = find_smallest_budget(model, stimuli) + n_bytes // MOST_PASSES
     for budget in draw_budgets(name, smallest, smallest + n_bytes, n_budgets):
         grams = nl.extract_grams(model, stimuli, memory=budget, **settings)
         difference = np.abs(grams.gram - whole.gram).max(("stimulus", "stimulus_2"))
@@ -166,17 +166,11 @@ def run_budgets(name: str, n_budgets: int) -> Iterator[tuple[int, int, float, in
 
 def find_smallest_budget(model: nn.Module, stimuli: nl.StimulusSet) -> int:
     """Return a budget that is just accepted and leaves a chunk of products for activations."""
-    settings = {
-        "ops": "all",
-        "reducer": None,
-        "batch_size": RUN_BATCH,
-        "memory": GIB,
-        "device": None,
-    }
-    with open_plan(model, stimuli, **settings) as plan:
-        tally = GramPlan(plan, False, None)
+    settings = RunSettings(batch_size=RUN_BATCH, memory=GIB)
+    with open_plan(model, stimuli, settings) as plan:
+        gram_plan = plan_grams(plan)
         budget = SMALLEST
-        while plan_run(plan, tally, RUN_STIMULI, RUN_BATCH, budget) is None:
+        while plan_run(plan, gram_plan, RUN_STIMULI, RUN_BATCH, budget) is None:
             budget = int(budget * 1.05)
     return budget + 64 * 2**20
 

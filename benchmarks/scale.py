@@ -20,10 +20,16 @@ from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.reducers.base import Rows
 from neurolens.extract.reducers.chain import plan_chain, read_reducer
 from neurolens.extract.reducers.project import count_components
-from neurolens.extract.stream.grams.plan import plan_groups, predict_overhead
+from neurolens.extract.stream.grams.plan import plan_grams
 from neurolens.extract.stream.grams.products import find_sketch_error
-from neurolens.extract.stream.grams.results import GramPlan
-from neurolens.extract.stream.plan import count_elements, find_numpy_dtype, make_plan, read_bytes
+from neurolens.extract.stream.grams.slices import predict_overhead, split_passes
+from neurolens.extract.stream.plan import (
+    RunSettings,
+    count_elements,
+    find_numpy_dtype,
+    make_plan,
+    read_bytes,
+)
 from neurolens.stimuli import StimulusSet
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "scale.md"
@@ -58,7 +64,7 @@ class Size(NamedTuple):
 
     def count_kept(self, way: str, n: int) -> int:
         """Return the bytes kept per image of n."""
-        rows = [plan_chain(read_reducer(WAYS[way]), one, n) for one in self.raw]
+        rows = [plan_chain(read_reducer(WAYS[way]), one, n).kept for one in self.raw]
         return sum(row.size * find_numpy_dtype(row.dtype).itemsize for row in rows)
 
     def find_hours(self, way: str | None, n: int, options: argparse.Namespace) -> float:
@@ -68,7 +74,9 @@ class Size(NamedTuple):
         """
         chain, k = WAYS[way] if way else [], count_components(n, EPSILON)
         before = read_reducer([one for one in chain if one != "project"])
-        sizes = [plan_chain(before, one, n).size for one in self.raw] if "project" in chain else []
+        sizes = (
+            [plan_chain(before, one, n).kept.size for one in self.raw] if "project" in chain else []
+        )
         flops = self.flops + sum(2 * k * math.sqrt(p) for p in sizes if p > k)
         kept = self.count_kept(way, n) if way else 0
         return n / 3600 * max(1 / options.images, flops / options.flops, kept / options.disk)
@@ -80,7 +88,9 @@ class Size(NamedTuple):
         )  # results that share a Gram get a copy of it
         try:
             return len(
-                plan_groups(self.own, n, read_bytes(options.memory), self.overhead + shared, sketch)
+                split_passes(
+                    self.own, n, read_bytes(options.memory), self.overhead + shared, sketch
+                )
             )
         except InputError:
             return 0
@@ -108,14 +118,12 @@ def measure_model(name: str) -> Size:
     stimuli = StimulusSet(images, [f"nsd{i:05d}" for i in range(NSD)], None)
     model = torchvision.models.get_model(name, weights=None).eval()
     with torch.no_grad():
-        plan = make_plan(
-            model, stimuli, ops="all", reducer=None, batch_size=BATCH, memory="4GiB", device="cpu"
-        )
+        plan = make_plan(model, stimuli, RunSettings(batch_size=BATCH, device="cpu"))
         recording = record_forward(model, stimuli.read_rows(range(1)), keep=lambda op: False)
     flops = sum(count_flops(event, recording) or 0 for event in recording.events)
     return Size(
-        [slot.raw for slot in plan.slots],
-        GramPlan(plan, False, None).own,
+        [output.raw for output in plan.outputs],
+        list(plan_grams(plan).own),
         flops,
         predict_overhead(plan),
     )

@@ -1,7 +1,15 @@
-"""Every error NeuroLens raises on purpose.
+"""Every error NeuroLens raises on purpose, and how it warns.
 
-Each is also the builtin a caller would expect to catch, so ``except ValueError`` keeps working.
+Each error is also the builtin a caller would expect to catch, so ``except ValueError`` keeps
+working. Warnings point at the line of the user's that led to them.
 """
+
+import os
+import sys
+import warnings
+from types import FrameType
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class NeuroLensError(Exception):
@@ -30,3 +38,13 @@ class DataError(NeuroLensError, RuntimeError):
 
 class MissingToolError(NeuroLensError, RuntimeError):
     """An optional program or package that this call needs is not installed."""
+
+
+def warn_user(message: str) -> None:
+    """Warn with a RuntimeWarning at the innermost line outside the package."""
+    depth = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+        depth += 1
+    warnings.warn(message, RuntimeWarning, stacklevel=depth)

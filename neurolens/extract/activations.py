@@ -12,17 +12,10 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.graph.select import OpSelection
-from neurolens.extract.stream.fill import ArrayWriter, group_slots, run_groups
-from neurolens.extract.stream.plan import (
-    materialize_model,
-    open_plan,
-    read_bytes,
-)
-from neurolens.extract.stream.provenance import describe_provenance, warn_of_unseen
-from neurolens.extract.stream.store import (
-    ActivationStore,
-    open_activations,
-)
+from neurolens.extract.stream.fill import fill_arrays
+from neurolens.extract.stream.plan import RunSettings
+from neurolens.extract.stream.store import open_activations, read_store_path
+from neurolens.extract.stream.workers import fill_store
 from neurolens.stimuli import StimulusSet
 
 
@@ -38,7 +31,6 @@ def extract_activations(
     device: str | torch.device | None = None,
     workers: int | None = None,
     client: Any = None,
-    resources: dict[str, float] | None = None,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return what the chosen ops computed for each stimulus.
@@ -71,11 +63,10 @@ def extract_activations(
         Where to run; default: where the model is. The model is not moved.
     workers : int, optional
         Processes that read stimuli ahead; by default none on a CPU and up to four for a GPU.
-    client : dask.distributed.Client, optional
+    client : dask.distributed.Client or neurolens.parallel.Cluster, optional
         Spread the batches over its workers; needs a store that all of them can write. ``model`` may
-        then be a function that makes the model, which is cheaper to send.
-    resources : dict, optional
-        What each task takes of a worker, such as ``{"GPU": 1}``.
+        then be a function that makes the model, which is cheaper to send. With
+        ``Cluster(client, {"GPU": 1})`` each task takes one GPU of a worker.
     quiet : bool
         Show no progress.
 
@@ -126,37 +117,13 @@ def extract_activations(
     >>> acts["1/relu"]["activation"].sizes
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
-    settings = {
-        "ops": ops,
-        "reducer": reducer,
-        "batch_size": batch_size,
-        "memory": memory,
-        "device": device,
-    }
-    settings["workers"] = workers
-    source = model
-    if client is not None:
-        if store is None:
+    settings = RunSettings(ops, reducer, batch_size, memory, device, workers)
+    if store is None:
+        if client is not None:
             raise InputError(
                 "client= writes into a store that all workers reach; pass store='acts.zarr'"
             )
-        model = materialize_model(source)
-    with open_plan(model, stimuli, **settings) as plan:
-        groups = group_slots(plan, read_bytes(memory))
-        if store is None:
-            sink = ArrayWriter(plan)
-            run_groups(plan, groups, sink, quiet=quiet)
-            return sink.label()
-        held = ActivationStore(Path(store).absolute(), plan, groups)
-        provenance = describe_provenance(plan)
-        warn_of_unseen(stimuli)
-        with held.hold(provenance):
-            if client is None:
-                run_groups(plan, groups, held, quiet=quiet)
-            else:
-                from neurolens.extract.stream.workers import Job, fill_store
-
-                job = Job(source, stimuli, settings | {"batch_size": plan.batch_size}, provenance)
-                fill_store(client, job, held, resources, quiet)
-            held.finish()
-    return open_activations(store)
+        return fill_arrays(model, stimuli, settings, quiet)
+    path = read_store_path(store)
+    fill_store(model, stimuli, settings, path, client, quiet)
+    return open_activations(path)

@@ -1,7 +1,4 @@
-"""Activations as BrainIO assemblies, (presentation, neuroid) with a label on every neuroid.
-
-And their netCDF files.
-"""
+"""Activations as BrainIO assemblies, (presentation, neuroid), and their netCDF files."""
 
 import fnmatch
 import math
@@ -34,7 +31,7 @@ _COORDINATES = {"y": "channel_y", "x": "channel_x", "frame": "channel_temporal"}
 def to_assembly(
     activations: xr.DataTree, *, ops: str | Sequence[str] | None = None, model: str | None = None
 ) -> xr.DataArray:
-    """Return activations as a flat assembly, the form in which BrainIO and Brain-Score keep recordings and features.
+    """Return activations as a flat assembly, as BrainIO and Brain-Score keep recordings.
 
     Parameters
     ----------
@@ -87,7 +84,8 @@ def to_assembly(
     >>> from neurolens.extract import extract_activations
     >>> from neurolens.stimuli import load_stimuli
     >>> net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.ReLU())
-    >>> acts = extract_activations(net, load_stimuli(np.zeros((4, 3, 8, 8), np.float32)), quiet=True)
+    >>> images = load_stimuli(np.zeros((4, 3, 8, 8), np.float32))
+    >>> acts = extract_activations(net, images, quiet=True)
     >>> assembly = to_assembly(acts, ops="1/relu", model="tiny")
     >>> assembly.sizes
     Frozen({'presentation': 4, 'neuroid': 72})
@@ -102,57 +100,73 @@ def to_assembly(
     arrays = _choose_arrays(activations, ops)
     label = str(activations.attrs["model"] if model is None else model)
     sizes = [math.prod(array.shape[1:]) for array in arrays.values()]
-    n = activations.sizes[STIMULUS]
-    total = sum(sizes)
-    if total > MAX_NEUROIDS:
-        smallest = min(arrays, key=lambda name: arrays[name].size)
-        raise InputError(
-            f"an assembly holds {MAX_NEUROIDS:,} neuroids at most, got {total:,} of {len(arrays)} "
-            f"ops, whose labels "
-            f"would take about {total / 1e6:.1f} GB in Brain-Score. Handlers fewer, such as "
-            f"ops={smallest!r}, or "
-            "extract with reducer='mean'."
-        )
-    values = np.empty(
-        (n, total), np.result_type(np.float32, *(array.dtype for array in arrays.values()))
-    )
-    names = dict.fromkeys(
-        _COORDINATES.get(d, d) for dims in map(_list_axes, arrays.values()) for d in dims
-    )
-    places = {name: np.full(total, -1, np.int32) for name in names}
-    stop = 0
-    for array, size in zip(arrays.values(), sizes, strict=True):
-        start = stop
-        stop = stop + size
-        values[:, start:stop] = array.values.reshape(n, size)
-        for dim, place in zip(
-            _list_axes(array), np.indices(array.shape[1:], np.int32), strict=True
-        ):
-            places[_COORDINATES.get(dim, dim)][start:stop] = place.reshape(size)
+    _check_size(arrays, sum(sizes))
+    n_stimuli = activations.sizes[STIMULUS]
     numbers = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
     layers = np.repeat(np.array(list(arrays), dtype=object), sizes)
     ids = [
         f"{label}.{layer}.{number}" for layer, number in zip(layers, numbers.tolist(), strict=True)
     ]
+    positions = _number_axes(list(arrays.values()), sizes)
     return xr.DataArray(
-        values,
+        _join_values(list(arrays.values()), sizes),
         dims=(PRESENTATION, NEUROID),
         coords={
             STIMULUS_ID: (PRESENTATION, activations.coords[STIMULUS].values.astype(object)),
-            "repetition": (PRESENTATION, np.zeros(n, np.int32)),
+            "repetition": (PRESENTATION, np.zeros(n_stimuli, np.int32)),
             NEUROID_ID: (NEUROID, np.array(ids, dtype=object)),
-            "model": (NEUROID, np.full(total, label, dtype=object)),
+            "model": (NEUROID, np.full(len(ids), label, dtype=object)),
             "layer": (NEUROID, layers),
             "neuroid_num": (NEUROID, numbers),
-            **{name: (NEUROID, place) for name, place in places.items()},
+            **{name: (NEUROID, indices) for name, indices in positions.items()},
         },
         name=_VARIABLES[0],
         attrs={"identifier": label, "stimulus_set_identifier": activations.attrs["stimulus_hash"]},
     )
 
 
+def _check_size(arrays: dict[str, xr.DataArray], total: int) -> None:
+    """Raise unless the labels of so many neuroids can be kept."""
+    if total > MAX_NEUROIDS:
+        smallest = min(arrays, key=lambda name: arrays[name].size)
+        raise InputError(
+            f"an assembly holds {MAX_NEUROIDS:,} neuroids at most, got {total:,} of {len(arrays)} "
+            f"ops, whose labels would take about {total / 1e6:.1f} GB in Brain-Score. Take fewer, "
+            f"such as ops={smallest!r}, or extract with reducer='mean'."
+        )
+
+
+def _join_values(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> np.ndarray:
+    """Return the values of all ops side by side, (stimulus, neuroid), read op by op."""
+    n_stimuli = arrays[0].sizes[STIMULUS]
+    dtype = np.result_type(np.float32, *(array.dtype for array in arrays))
+    values = np.empty((n_stimuli, sum(sizes)), dtype)
+    stop = 0
+    for array, size in zip(arrays, sizes, strict=True):
+        start = stop
+        stop = start + size
+        values[:, start:stop] = array.values.reshape(n_stimuli, size)
+    return values
+
+
+def _number_axes(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> dict[str, np.ndarray]:
+    """Return each neuroid's position along every axis that some op has; -1 along others."""
+    positions: dict[str, np.ndarray] = {}
+    stop = 0
+    for array, size in zip(arrays, sizes, strict=True):
+        start = stop
+        stop = start + size
+        indices = np.indices(array.shape[1:], np.int32)  # (axis, *shape)
+        for axis, along in zip(_list_axes(array), indices, strict=True):
+            name = _COORDINATES.get(axis, axis)
+            if name not in positions:
+                positions[name] = np.full(sum(sizes), -1, np.int32)
+            positions[name][start:stop] = along.reshape(size)
+    return positions
+
+
 def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
-    """Write an assembly as BrainIO does: netCDF4, one variable ``data``, each coordinate a variable of its own.
+    """Write an assembly as BrainIO does: netCDF4, one variable ``data`` and one per coordinate.
 
     Parameters
     ----------
@@ -163,20 +177,27 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
 
     Raises
     ------
+    InputError
+        For something else than a DataArray.
     LabelError
         When dimensions or ids are missing, or a dimension has a coordinate of its own name, which
         Brain-Score refuses.
     DataError
         When the file cannot be written.
     """
+    if not isinstance(assembly, xr.DataArray):
+        raise InputError(
+            f"assembly must be a DataArray, got {type(assembly).__name__}. Type "
+            "write_assembly(to_assembly(activations), path)."
+        )
     stacked = [dim for dim, index in assembly.indexes.items() if isinstance(index, pd.MultiIndex)]
     assembly = _order_dims(assembly.reset_index(stacked), "assembly")
     for dim, needed in ((PRESENTATION, STIMULUS_ID), (NEUROID, NEUROID_ID)):
         if needed not in assembly.coords:
             raise LabelError(
                 f"assembly must have the coordinate '{needed}' on '{dim}', got "
-                f"{list_names(assembly.coords)}. "
-                f"Add it with assembly.assign_coords({needed}=('{dim}', ids))."
+                f"{list_names(assembly.coords)}. Add it with "
+                f"assembly.assign_coords({needed}=('{dim}', ids))."
             )
     indexed = next((dim for dim in assembly.dims if dim in assembly.coords), None)
     if indexed is not None:
@@ -193,7 +214,7 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
 
 
 def read_assembly(path: str | Path) -> xr.DataArray:
-    """Read an assembly from a netCDF4 file of `write_assembly`, BrainIO or Brain-Score, without either.
+    """Read an assembly from a netCDF4 file of `write_assembly`, BrainIO or Brain-Score.
 
     Parameters
     ----------
@@ -213,43 +234,39 @@ def read_assembly(path: str | Path) -> xr.DataArray:
         When its dimensions are others.
     """
     try:
-        held = xr.load_dataset(path, engine="h5netcdf")
+        content = xr.load_dataset(path, engine="h5netcdf")
     except FileNotFoundError:
         raise DataError(
             f"no file {str(path)!r}; write one with write_assembly(assembly, path)"
         ) from None
     except (OSError, ValueError) as error:
-        message = f"{str(path)!r} is damaged or not a netCDF4 file: {error}. Write it again with write_assembly."
-        raise DataError(message) from error
-    name = next((known for known in _VARIABLES if known in held.data_vars), None)
+        raise DataError(
+            f"{str(path)!r} is damaged or not a netCDF4 file: {error}. Write it again with "
+            "write_assembly."
+        ) from error
+    name = next((name for name in _VARIABLES if name in content.data_vars), None)
     if name is None:
         raise DataError(
-            f"{str(path)!r} must have a variable 'data', got {list_names(held.data_vars)}. Open it "
-            f"with "
-            "xarray.open_dataset, and write what you need of it with write_assembly."
+            f"{str(path)!r} must have a variable 'data', got {list_names(content.data_vars)}. Open "
+            "it with xarray.open_dataset, and write what you need of it with write_assembly."
         )
-    found = (
-        _order_dims(held[name], "the file's array").rename(_VARIABLES[0]).assign_attrs(held.attrs)
-    )
-    legacy = "image_id" in found.coords and STIMULUS_ID not in found.coords
-    return found.rename(image_id=STIMULUS_ID) if legacy else found
+    array = _order_dims(content[name], "the file's array").rename(_VARIABLES[0])
+    array = array.assign_attrs(content.attrs)
+    if "image_id" in array.coords and STIMULUS_ID not in array.coords:
+        array = array.rename(image_id=STIMULUS_ID)
+    return array
 
 
 def _choose_arrays(
     activations: xr.DataTree, ops: str | Sequence[str] | None
 ) -> dict[str, xr.DataArray]:
     """Return the chosen ops' arrays by name, in the order of the tree."""
-    held = [
-        node.dataset["activation"] for node in activations.subtree if "activation" in node.data_vars
-    ]
-    arrays = {str(array.attrs["op"]): array for array in held}
-    wanted = list(arrays) if ops is None else [ops] if isinstance(ops, str) else list(ops)
-    chosen: set[str] = set()
-    for one in wanted:
-        found = [one] if one in arrays else fnmatch.filter(arrays, one)
-        if not found:
-            raise suggest_name(one, arrays, "op")
-        chosen.update(found)
+    arrays = {}
+    for node in activations.subtree:
+        if "activation" in node.data_vars:
+            array = node.dataset["activation"]
+            arrays[str(array.attrs["op"])] = array
+    chosen = set(arrays) if ops is None else _match_names(arrays, ops)
     if not chosen:
         raise InputError(
             "ops must name at least one op, got an empty list. Leave it out to take all."
@@ -258,22 +275,32 @@ def _choose_arrays(
     if unreal:
         raise InputError(
             f"an assembly must hold real values, but these ops are complex: {list_names(unreal)}. "
-            f"Pass ops=."
+            "Pass ops=."
         )
     return {name: array for name, array in arrays.items() if name in chosen}
 
 
-def _list_axes(array: xr.DataArray) -> list[str]:
-    """Return the names of an op's own axes; where two nodes of the tree share a name.
+def _match_names(arrays: dict[str, xr.DataArray], ops: str | Sequence[str]) -> set[str]:
+    """Return the names that names and glob patterns match; UnknownNameError where one does not."""
+    chosen: set[str] = set()
+    for pattern in [ops] if isinstance(ops, str) else ops:
+        matches = [pattern] if pattern in arrays else fnmatch.filter(arrays, pattern)
+        if not matches:
+            raise suggest_name(pattern, arrays, "op")
+        chosen.update(matches)
+    return chosen
 
-    One has ``model_`` before it.
+
+def _list_axes(array: xr.DataArray) -> list[str]:
+    """Return the names of an op's own axes.
+
+    Where two nodes of the tree share a name, the axes of one have ``model_`` before theirs.
     """
     return [str(dim).removeprefix("model_") for dim in array.dims[1:]]
 
 
 def _order_dims(array: xr.DataArray, name: str) -> xr.DataArray:
     """Return an assembly with its dimensions in order."""
-    check_dims(
-        array, (PRESENTATION, NEUROID, *([TIME_BIN] if TIME_BIN in array.dims else [])), name
-    )
+    time = [TIME_BIN] if TIME_BIN in array.dims else []
+    check_dims(array, (PRESENTATION, NEUROID, *time), name)
     return array.transpose(PRESENTATION, NEUROID, ...)

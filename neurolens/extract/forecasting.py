@@ -1,7 +1,4 @@
-"""What a run over a stimulus set will take, before it runs: shapes, bytes, passes, disk.
-
-Memory and time.
-"""
+"""What a run over a stimulus set will take, before it runs: bytes, passes, disk, memory, time."""
 
 import math
 import time
@@ -18,36 +15,35 @@ from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
+from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.axes import Layout
-from neurolens.extract.stream.fill import count_fitted_bytes, group_slots, run_groups
-from neurolens.extract.stream.grams.plan import (
+from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
+from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
+from neurolens.extract.stream.grams.products import CHUNK_BYTES, EXACT_STIMULI, add_products
+from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
-    count_activation_bytes,
-    count_held_bytes,
-    plan_groups,
+    Pass,
+    count_gram_bytes,
+    count_slice_bytes,
     predict_overhead,
 )
-from neurolens.extract.stream.grams.products import CHUNK_BYTES, EXACT_STIMULI, add_products
-from neurolens.extract.stream.grams.results import GramPlan
 from neurolens.extract.stream.memory import watch_memory
 from neurolens.extract.stream.passes import run_set
 from neurolens.extract.stream.plan import (
     Plan,
+    RunSettings,
+    check_inputs,
     count_elements,
     find_device,
     find_numpy_dtype,
     make_plan,
-    read_bytes,
 )
-from neurolens.extract.stream.store import Writer
+from neurolens.extract.stream.writer import Writer
 from neurolens.stimuli import StimulusSet
 
 
 class Cost(NamedTuple):
-    """What one way of running takes: forward passes over the set, seconds.
-
-    And bytes of memory and disk.
-    """
+    """What one way of running takes: passes over the set, seconds, bytes of memory and disk."""
 
     passes: int
     seconds: float
@@ -75,7 +71,13 @@ class Forecast(pd.DataFrame):
         In the batch that was timed.
     """
 
-    _metadata = ["activations", "batch_size", "flops", "grams", "stimuli_per_second"]  # noqa: RUF012
+    _metadata = [  # noqa: RUF012
+        "activations",
+        "batch_size",
+        "flops",
+        "grams",
+        "stimuli_per_second",
+    ]
 
     @property
     def _constructor(self) -> Any:
@@ -85,7 +87,7 @@ class Forecast(pd.DataFrame):
         """Return the costs in a few lines."""
         lines = [
             f"{len(self)} results, batches of {self.batch_size}, {self.flops / 1e9:.1f} GFLOPs for "
-            f"the set"
+            "the set"
         ]
         for name, cost in (("activations", self.activations), ("grams", self.grams)):
             if cost is None:
@@ -93,8 +95,8 @@ class Forecast(pd.DataFrame):
                 continue
             lines.append(
                 f"{name:12} {cost.passes} passes, about {cost.seconds:.0f} s, "
-                f"{cost.peak_bytes / 2**20:.0f} MiB of "
-                f"memory beside the model, {cost.disk_bytes / 2**20:.0f} MiB of disk"
+                f"{cost.peak_bytes / 2**20:.0f} MiB of memory beside the model, "
+                f"{cost.disk_bytes / 2**20:.0f} MiB of disk"
             )
         return "\n".join(lines)
 
@@ -120,7 +122,7 @@ def forecast(
     Returns
     -------
     Forecast
-        A DataFrame with one row per result; ``print(found.summarize())`` tells the whole.
+        A DataFrame with one row per result; ``print(costs.summarize())`` gives the whole.
 
     Raises
     ------
@@ -132,133 +134,165 @@ def forecast(
     Costs three small passes, up to four batches, and a short matrix product. Bytes on disk are
     exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
     result more. Memory is the larger of what the planning passes took and what the batch took,
-    workspace of torch's kernels included, as seen now, with what is held beside it; where the
-    system does not tell, what the results alive at one moment take. Seconds leave out reading the
-    stimuli and writing to disk.
+    workspace of torch's kernels included, as measured now, with what is kept beside it; where the
+    system does not report it, what the results alive at one moment take. Seconds leave out reading
+    the stimuli and writing to disk.
     """
-    budget = read_bytes(memory)
-    n = len(stimuli)
-    settings = {
-        "ops": ops,
-        "reducer": reducer,
-        "batch_size": batch_size,
-        "memory": memory,
-        "device": device,
-    }
+    check_inputs(model, stimuli)
+    settings = RunSettings(ops, reducer, batch_size, memory, device)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
-            plan = make_plan(model, stimuli, **settings)
-        tally = GramPlan(plan, False, sketch)
-        overhead = predict_overhead(plan) + len(tally.shared) * 8 * n**2
-        fits = count_activation_bytes(len(tally.own), n, budget, overhead) >= 8 * n
-        groups = plan_groups(tally.own, n, budget, overhead, sketch) if fits else []
-        per_stimulus, batch = _run_batch(plan)
-        first = _hold_batch(plan, groups[0]) if groups else 0
+            plan = make_plan(model, stimuli, settings)
+        gram_plan = plan_grams(plan, sketch)
+        passes = gram_plan.split_passes() if gram_plan.fits else []
+        batch = _run_batch(plan)
+        first_pass_bytes = _hold_batch(plan, passes[0]) if passes else 0
         flops = _count_flops(plan)
-    first_pass = {
-        piece.layout.name: i for i, group in reversed(list(enumerate(groups, 1))) for piece in group
-    }
-    rows = {}
-    for slot in plan.slots:
-        op = plan.layouts.graph.by_name[slot.layout.op]
-        rows[slot.name] = {
-            "function": op.function,
-            "shape": slot.layout.shape,
-            "n_bytes": count_elements(slot.layout.shape) * slot.layout.dtype.itemsize,
-            "kept_shape": slot.kept.shape,
-            "kept_dtype": str(find_numpy_dtype(slot.kept.dtype)),
-            "kept_bytes": n * slot.n_bytes,
-            "flops": flops.get(op.name),
-            "alias_of": tally.shared.get(slot.name, ""),
-            "gram_pass": first_pass.get(tally.shared.get(slot.name, slot.name)),
-        }
-    found = Forecast(pd.DataFrame.from_dict(rows, orient="index").rename_axis("op"))
-    found = found.astype({"flops": "Int64", "gram_pass": "Int64"})
-    found.batch_size = plan.batch_size
-    found.flops = n * sum(f for f in flops.values() if f is not None)
-    found.stimuli_per_second = 1 / per_stimulus
-    chunk = min(plan.batch_size, n)
-    padded = math.ceil(n / chunk) * chunk
-    runs = group_slots(plan, budget)
-    shown = n + len(plan.fit_on or ())
-    axes = max(count_fitted_bytes(plan, group) for group in runs)
-    disk = padded * sum(slot.n_bytes for slot in plan.slots)
-    passes = len(runs) * (1 if plan.fit_on is None else 2)
-    peak = max(planning.n_bytes or 0, batch + axes)
-    found.activations = Cost(passes, len(runs) * shown * per_stimulus, peak, disk)
-    found.grams = None
-    if groups:
-        held = [sum(count_held_bytes(piece, n) for piece in group) for group in groups]
-        work = sum(
-            float(n) ** 2 * min(p.stop - p.start, p.sketch or p.stop)
-            for group in groups
-            for p in group
-        )
-        seconds = len(groups) * n * per_stimulus + work / _measure_products(n, plan.device)
-        chunks = 2 * min(CHUNK_BYTES, budget // 8)
-        before = (n - len(plan.batches[0])) / n
-        passes_peak = max(max(int(size * before) + batch, size + chunks) for size in held)
-        passes_peak = max(passes_peak, int(held[0] * before) + first) + len(tally.own) * 8 * n * (
-            n + 1
-        )
-        answer = (len(tally.own) + len(tally.shared)) * 8 * n * (n + 1)
-        found.grams = Cost(len(groups), seconds, max(planning.n_bytes or 0, passes_peak, answer), 0)
-    return found
+    measured = Measured(planning.n_bytes or 0, batch, first_pass_bytes)
+    rows = _describe_outputs(gram_plan, passes, flops)
+    costs = Forecast(pd.DataFrame.from_dict(rows, orient="index").rename_axis("op"))
+    costs = costs.astype({"flops": "Int64", "gram_pass": "Int64"})
+    costs.batch_size = plan.batch_size
+    costs.flops = len(stimuli) * sum(count for count in flops.values() if count is not None)
+    costs.stimuli_per_second = 1 / batch.seconds_per_stimulus
+    costs.activations = _sum_activations(plan, measured)
+    costs.grams = _sum_grams(gram_plan, passes, measured) if passes else None
+    return costs
 
 
-def _run_batch(plan: Plan) -> tuple[float, int]:
-    """Return seconds per stimulus of a batch as it will run, and the bytes that two take.
+class BatchCost(NamedTuple):
+    """Seconds per stimulus of a batch as it will run, and the bytes that two take."""
 
-    Reducers to fit left out.
+    seconds_per_stimulus: float
+    n_bytes: int
+
+
+class Measured(NamedTuple):
+    """What was measured before a run.
+
+    Bytes that planning takes; the cost of a batch; bytes of a batch whose slices for the first pass
+    of Grams are kept.
     """
-    if plan.fit_on is not None:
-        plan = replace(
-            plan,
-            reducers=(),
-            fit_on=None,
-            slots=tuple(replace(slot, kept=slot.raw) for slot in plan.slots),
+
+    planning_bytes: int
+    batch: BatchCost
+    first_pass_bytes: int
+
+
+def _describe_outputs(
+    gram_plan: GramPlan, passes: Sequence[Pass], flops: dict[str, int | None]
+) -> dict[str, dict[str, Any]]:
+    """Return the row of each result."""
+    plan = gram_plan.plan
+    gram_pass: dict[str, int] = {}
+    for number, slices in enumerate(passes, 1):
+        for part in slices:
+            gram_pass.setdefault(part.name, number)
+    rows = {}
+    for output in plan.outputs:
+        layout = output.layout
+        op = plan.layouts.graph.by_name[layout.op]
+        rows[output.name] = {
+            "function": op.function,
+            "shape": layout.shape,
+            "n_bytes": count_elements(layout.shape) * layout.dtype.itemsize,
+            "kept_shape": output.kept.shape,
+            "kept_dtype": str(find_numpy_dtype(output.kept.dtype)),
+            "kept_bytes": len(plan.stimuli) * output.n_bytes,
+            "flops": flops.get(op.name),
+            "alias_of": gram_plan.shared.get(output.name, ""),
+            "gram_pass": gram_pass.get(gram_plan.find_source(output.name)),
+        }
+    return rows
+
+
+def _sum_activations(plan: Plan, measured: Measured) -> Cost:
+    """Return what `extract_activations` into a store takes."""
+    n_stimuli = len(plan.stimuli)
+    groups = group_outputs(plan)
+    n_shown = n_stimuli + len(plan.fit_on or ())
+    seconds = len(groups) * n_shown * measured.batch.seconds_per_stimulus
+    fitted_bytes = max(count_fitted_bytes(plan, group) for group in groups)
+    peak = max(measured.planning_bytes, measured.batch.n_bytes + fitted_bytes)
+    # Every chunk of a store is a whole batch.
+    chunk = min(plan.batch_size, n_stimuli)
+    n_stored = math.ceil(n_stimuli / chunk) * chunk
+    disk = n_stored * sum(output.n_bytes for output in plan.outputs)
+    passes_per_group = 1 if plan.fit_on is None else 2
+    return Cost(len(groups) * passes_per_group, seconds, peak, disk)
+
+
+def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) -> Cost:
+    """Return what `extract_grams` takes."""
+    plan = gram_plan.plan
+    n = len(plan.stimuli)
+    n_products = 0.0
+    kept_bytes = []
+    for slices in passes:
+        kept_bytes.append(sum(count_slice_bytes(part, n) for part in slices))
+        n_products += sum(
+            float(n) ** 2 * min(part.width, part.sketch or part.stop) for part in slices
         )
-    first_two = range(min(2, len(plan.batches)))
-    with watch_memory(plan.device) as seen:
-        run_groups(plan, [plan.slots], Writer(), first_two, quiet=True)
-    start = time.perf_counter()
-    run_groups(plan, [plan.slots], Writer(), [0], quiet=True)
-    return (time.perf_counter() - start) / len(plan.batches[0]), seen.n_bytes or predict_overhead(
-        plan
+    forward_seconds = len(passes) * n * measured.batch.seconds_per_stimulus
+    seconds = forward_seconds + n_products / _measure_products(n, plan.device)
+    workspace = 2 * min(CHUNK_BYTES, plan.budget // 8)
+    # While the last batch runs, all others are kept.
+    share = (n - len(plan.batches[0])) / n
+    during_pass = max(
+        max(int(size * share) + measured.batch.n_bytes, size + workspace) for size in kept_bytes
     )
+    during_pass = max(during_pass, int(kept_bytes[0] * share) + measured.first_pass_bytes)
+    during_pass += count_gram_bytes(len(gram_plan.own), n)
+    answer = count_gram_bytes(len(gram_plan.own) + len(gram_plan.shared), n)
+    peak = max(measured.planning_bytes, during_pass, answer)
+    return Cost(len(passes), seconds, peak, 0)
 
 
-def _hold_batch(plan: Plan, group: Sequence[FeatureSlice]) -> int:
-    """Return the bytes that a batch takes when the slices of a group are held."""
-    held = []
-    slices = {one.name: one for one in group}
+def _run_batch(plan: Plan) -> BatchCost:
+    """Measure a batch as it will run; reducers that are fitted first are left out."""
+    if plan.fit_on is not None:
+        whole = tuple(replace(output, chain=ChainPlan(output.raw, ())) for output in plan.outputs)
+        plan = replace(plan, reducers=(), fit_on=None, outputs=whole)
+    first_two = range(min(2, len(plan.batches)))
+    with watch_memory(plan.device) as peak:
+        run_groups(plan, [plan.outputs], Writer(), first_two, quiet=True)
+    start = time.perf_counter()
+    run_groups(plan, [plan.outputs], Writer(), [0], quiet=True)
+    seconds = time.perf_counter() - start
+    return BatchCost(seconds / len(plan.batches[0]), peak.n_bytes or predict_overhead(plan))
 
-    def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+
+def _hold_batch(plan: Plan, slices: Pass) -> int:
+    """Return the bytes that a batch takes when the slices of a pass are kept."""
+    kept = []
+    by_name: dict[str, FeatureSlice] = {part.name: part for part in slices}
+
+    def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
         if tensor is not None:
-            one = slices[layout.name]
-            values = tensor.reshape(len(tensor), -1)[:, one.start : one.stop]
-            held.append(values[:, : one.sketch].clone())
+            part = by_name[layout.name]
+            values = tensor.reshape(len(tensor), -1)[:, part.start : part.stop]
+            kept.append(values[:, : part.sketch].clone())  # (stimulus, feature)
 
-    layouts = [piece.layout for piece in group]
-    with watch_memory(plan.device) as seen:
-        run_set(plan, layouts, take, batches=plan.batches[:1])
-    return seen.n_bytes or 0
+    layouts = [part.layout for part in slices]
+    with watch_memory(plan.device) as peak:
+        run_set(plan, layouts, handle, batches=plan.batches[:1])
+    return peak.n_bytes or 0
 
 
 def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
-    n = plan.layouts.script.counts[1]
-    small = plan.stimuli.read_rows(range(n)).to(plan.device)
+    n_stimuli = plan.layouts.expected.counts.more
+    batch = plan.stimuli.read_rows(range(n_stimuli)).to(plan.device)
     with preserve_buffers(plan.model):
-        recording = record_forward(plan.model, small, keep=lambda name: False)
+        recording = record_forward(plan.model, batch, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
-    return {name: None if c is None else c // n for name, c in counts.items()}
+    return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
 
 
 def _measure_products(n_stimuli: int, device: torch.device) -> float:
     """Return multiplications and additions per second of this device's products of rows.
 
-    Counting half a square.
+    Half a square is counted.
     """
     dtype = torch.float64 if n_stimuli <= EXACT_STIMULI else torch.float32
     width = max(64, 2**23 // n_stimuli)

@@ -1,7 +1,4 @@
-"""One stimulus-by-stimulus Gram matrix per op, for all ops.
-
-Within a memory budget and with nothing stored.
-"""
+"""One stimulus-by-stimulus Gram matrix per op, for all ops, within a memory budget."""
 
 from typing import Any
 
@@ -9,13 +6,11 @@ import torch
 import xarray as xr
 from torch import nn
 
-from neurolens.extract.graph.select import OpSelection, is_named
-from neurolens.extract.stream.grams.plan import plan_groups, predict_overhead
-from neurolens.extract.stream.grams.results import GramPlan
-from neurolens.extract.stream.grams.sums import run_gram_groups
-from neurolens.extract.stream.passes import show_progress
-from neurolens.extract.stream.plan import materialize_model, open_plan, read_bytes
-from neurolens.extract.stream.store import describe_provenance
+from neurolens.extract.graph.select import OpSelection
+from neurolens.extract.stream.grams.plan import plan_grams
+from neurolens.extract.stream.grams.results import label_grams
+from neurolens.extract.stream.plan import RunSettings, materialize_model, open_plan
+from neurolens.extract.stream.workers import sum_products
 from neurolens.stimuli import StimulusSet
 
 
@@ -30,7 +25,6 @@ def extract_grams(
     device: str | torch.device | None = None,
     workers: int | None = None,
     client: Any = None,
-    resources: dict[str, float] | None = None,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -41,7 +35,7 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, workers, client, resources, quiet
+    model, stimuli, ops, batch_size, device, workers, client, quiet
         As for `extract_activations`; a client's workers take groups of ops. Ops whose results are
         complex or not finite are left out of ``"all"`` and of patterns and listed in the
         attributes.
@@ -89,32 +83,10 @@ def extract_grams(
     >>> grams.gram.sizes
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
-    settings = {
-        "ops": ops,
-        "reducer": None,
-        "batch_size": batch_size,
-        "memory": memory,
-        "device": device,
-    }
-    settings["workers"] = workers
-    source = model
-    if client is not None:
-        model = materialize_model(source)
-    with open_plan(model, stimuli, **settings) as plan:
-        tally = GramPlan(plan, is_named(ops), sketch)
-        overhead = predict_overhead(plan) + len(tally.shared) * 8 * len(stimuli) ** 2
-        groups = plan_groups(tally.own, len(stimuli), read_bytes(memory), overhead, sketch)
-        if client is None:
-            with show_progress(len(stimuli) * len(groups), "grams", quiet) as progress:
-                made = run_gram_groups(plan, groups, progress)
-        else:
-            from neurolens.extract.stream.workers import Job, map_grams
-
-            job = Job(
-                source,
-                stimuli,
-                settings | {"batch_size": plan.batch_size},
-                describe_provenance(plan),
-            )
-            made = map_grams(client, job, groups, resources)
-    return tally.label(made, len(groups))
+    settings = RunSettings(ops, None, batch_size, memory, device, workers)
+    first_model = model if client is None else materialize_model(model)
+    with open_plan(first_model, stimuli, settings) as plan:
+        gram_plan = plan_grams(plan, sketch, named=plan.named)
+        passes = gram_plan.split_passes()
+        sums = sum_products(model, plan, settings, passes, client, quiet)
+    return label_grams(gram_plan, sums, len(passes))

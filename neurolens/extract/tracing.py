@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import torch
@@ -16,9 +16,9 @@ from neurolens.extract.capture.events import Recording
 from neurolens.extract.capture.forward import record_forward, record_kernels, unwrap_model
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
-from neurolens.extract.graph.files import Costs, read_trace, write_trace
+from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import Op
+from neurolens.extract.graph.ops import Costs, Op
 from neurolens.extract.graph.select import OpSelection, select_ops
 from neurolens.extract.graph.table import build_table, count_costs
 
@@ -49,6 +49,66 @@ class TracedOp:
         return f"<{self.op.name}: {self.op.call} -> {shapes}>"
 
 
+class TraceSource(Protocol):
+    """Where a trace comes from: a recording of this process, or a file."""
+
+    output: Any
+
+    def build_graph(self) -> Graph:
+        """Return the graph of the pass."""
+
+    def count_costs(self) -> Costs:
+        """Return parameters and floating-point operations of each op, where known."""
+
+    def find_gradient_edges(self) -> dict[str, Any]:
+        """Return the place of each op's first result in the autograd graph; empty without one."""
+
+
+class RecordedSource:
+    """A recording, from which graph and costs are made when they are first asked for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.output = recording.result
+        self._recording = recording
+
+    def build_graph(self) -> Graph:
+        """Return the graph of the pass."""
+        return assemble_graph(self._recording)
+
+    def count_costs(self) -> Costs:
+        """Return parameters and floating-point operations of each op."""
+        return count_costs(self._recording)
+
+    def find_gradient_edges(self) -> dict[str, Any]:
+        """Return the place of each op's first result in the autograd graph."""
+        edges = {}
+        for event in self._recording.events:
+            if event.outputs[0].edge is not None:
+                edges[event.name] = event.outputs[0].edge
+        return edges
+
+
+class StoredSource:
+    """What was read from a file."""
+
+    output = None
+
+    def __init__(self, stored: StoredTrace) -> None:
+        self._stored = stored
+
+    def build_graph(self) -> Graph:
+        """Return the graph of the pass."""
+        return self._stored.graph
+
+    def count_costs(self) -> Costs:
+        """Return the costs that the file holds."""
+        return self._stored.costs
+
+    def find_gradient_edges(self) -> dict[str, Any]:
+        """Return nothing: a file holds no gradients."""
+        return {}
+
+
 class Trace:
     """Every op of one forward pass, by name.
 
@@ -64,26 +124,20 @@ class Trace:
     """
 
     def __init__(
-        self,
-        made: Graph | Recording,
-        values: dict[str, tuple[torch.Tensor, ...]],
-        output: Any,
-        model_name: str,
-        costs: Costs | None = None,
+        self, source: "TraceSource", values: dict[str, tuple[torch.Tensor, ...]], model_name: str
     ) -> None:
-        self.output = output
+        self.output = source.output
         self.model_name = model_name
-        self._made = made
+        self._source = source
         self._values = values
-        self._read_costs = costs or {}
 
     @cached_property
     def graph(self) -> Graph:  # noqa: D102 - described with the class
-        return self._made if isinstance(self._made, Graph) else assemble_graph(self._made)
+        return self._source.build_graph()
 
     @cached_property
     def _costs(self) -> Costs:
-        return self._read_costs if isinstance(self._made, Graph) else count_costs(self._made)
+        return self._source.count_costs()
 
     def __getitem__(self, key: str | int) -> TracedOp:
         op = self.graph.find_op(key)
@@ -100,7 +154,8 @@ class Trace:
         return (TracedOp(op, self._values[op.name]) for op in self.graph if op.name in self._values)
 
     def __repr__(self) -> str:
-        return f"<Trace of {self.model_name}: {len(self)} ops; see .summary(), .table(), trace[name].value>"
+        hints = ".summary(), .table(), trace[name].value"
+        return f"<Trace of {self.model_name}: {len(self)} ops; see {hints}>"
 
     def table(self) -> pd.DataFrame:
         """Return one row per op with everything known about it.
@@ -119,14 +174,17 @@ class Trace:
         return build_table(self.graph, self._costs)
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace to one file (usually ``.safetensors``): metadata as JSON, values as safetensors, no pickle.
+        """Write the trace to one file (usually ``.safetensors``).
+
+        Metadata are JSON, values safetensors; there is no pickle.
 
         Raises
         ------
         DataError
             When the file cannot be written.
         """
-        write_trace(Path(path), self.graph, self._values, self.model_name, self._costs)
+        content = StoredTrace(self.graph, self._values, self.model_name, self._costs)
+        write_trace(Path(path), content)
         return Path(path)
 
     def gradients(self, loss: torch.Tensor) -> dict[str, torch.Tensor | None]:
@@ -148,8 +206,7 @@ class Trace:
             When the trace was made without ``grad=True``, or the loss is not a scalar that needs
             gradients.
         """
-        events = [] if isinstance(self._made, Graph) else self._made.events
-        edges = {e.name: e.outputs[0].edge for e in events if e.outputs[0].edge is not None}
+        edges = self._source.find_gradient_edges()
         if not edges:
             raise InputError("this trace holds no gradients; trace again with grad=True")
         if not isinstance(loss, torch.Tensor):
@@ -167,10 +224,7 @@ class Trace:
         return dict(zip(edges, found, strict=True))
 
     def summary(self) -> str:
-        """Return a few lines on what ran: counts, memory, the commonest functions.
-
-        Values that left torch.
-        """
+        """Return a few lines: counts, memory, the commonest functions, values that left torch."""
         ops = self.graph.ops
         n_bytes = sum(o.n_bytes for op in ops for o in op.outputs if not op.alias_of)
         common = Counter(op.function for op in ops).most_common(8)
@@ -200,8 +254,8 @@ def load_trace(path: str | Path) -> Trace:
     DataError
         When the file is missing, damaged, or not a trace.
     """
-    graph, values, model_name, costs = read_trace(Path(path))
-    return Trace(graph, values, None, model_name, costs)
+    stored = read_trace(Path(path))
+    return Trace(StoredSource(stored), stored.values, stored.model_name)
 
 
 def trace(
@@ -278,15 +332,9 @@ def trace(
             "level='aten' records whole passes without gradients; leave out grad= and stop_after="
         )
     model = unwrap_model(model)
-    keep: Callable[[str], bool] = lambda name: True  # noqa: E731
+    keep: Callable[[str], bool] = _keep_all
     if ops != "all" or stop_after is not None:
-        # For the names alone, putting back what the pass changes.
-        with preserve_buffers(model):
-            if level == "aten":
-                first = record_kernels(model, inputs, kwargs, keep=None)
-            else:
-                first = record_forward(model, inputs, kwargs, keep=lambda name: False)
-        graph = assemble_graph(first)
+        graph = _list_ops(model, inputs, kwargs, level)
         if ops != "all":
             keep = set(select_ops(graph, ops)).__contains__
         if stop_after is not None:
@@ -297,9 +345,32 @@ def trace(
         recording = record_forward(
             model, inputs, kwargs, keep=keep, stop_after=stop_after, gradients=grad
         )
-    values = {
-        event.name: tuple([v.tensor for v in event.outputs])
-        for event in recording.events
-        if event.outputs[0].tensor is not None
-    }
-    return Trace(recording, values, recording.result, type(model).__name__)  # type: ignore[arg-type]
+    return Trace(RecordedSource(recording), _collect_values(recording), type(model).__name__)
+
+
+def _list_ops(model: nn.Module, inputs: Any, kwargs: dict | None, level: str) -> Graph:
+    """Return the graph of a pass that keeps no values, putting back what the pass changes."""
+    with preserve_buffers(model):
+        if level == "aten":
+            recording = record_kernels(model, inputs, kwargs, keep=None)
+        else:
+            recording = record_forward(model, inputs, kwargs, keep=_keep_none)
+    return assemble_graph(recording)
+
+
+def _collect_values(recording: Recording) -> dict[str, tuple[torch.Tensor, ...]]:
+    """Return the kept results of each op."""
+    values = {}
+    for event in recording.events:
+        results = [value.tensor for value in event.outputs if value.tensor is not None]
+        if len(results) == len(event.outputs):
+            values[event.name] = tuple(results)
+    return values
+
+
+def _keep_all(name: str) -> bool:
+    return True
+
+
+def _keep_none(name: str) -> bool:
+    return False

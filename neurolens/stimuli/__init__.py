@@ -1,6 +1,8 @@
-"""What the model and the brain were shown, by id: the set, its files.
+"""What the model and the brain were shown, by id.
 
-And what its preprocessing computes from.
+``sets`` holds the set and reads it, ``images`` finds and opens files; ``preprocessing`` says what
+a transform computes from, reading code (``origins``), objects (``contents``) and plain values
+(``plain``).
 """
 
 from neurolens.stimuli.images import ImageTransform, open_image

@@ -15,27 +15,25 @@ _NOT_STATE = ("__doc__", "__annotations__")
 
 
 def list_state(item: Any) -> Iterable[tuple[str, Any]]:
-    """Return an object's own attributes by name, in ``__dict__`` or slots.
+    """Return an object's own attributes, sorted by name.
 
-    Without values cached from others.
+    Those are in ``__dict__`` or slots; values cached from others are left out.
     """
-    held = dict(getattr(item, "__dict__", {}))
+    attributes = dict(getattr(item, "__dict__", {}))
     for kind in type(item).__mro__:
         for name in _list_slots(kind):
             if hasattr(item, name):
-                held[name] = getattr(item, name)
+                attributes[name] = getattr(item, name)
         for name, value in vars(kind).items():
             if isinstance(value, functools.cached_property):
-                held.pop(name, None)
+                attributes.pop(name, None)
     for name in _NOT_STATE:
-        held.pop(name, None)
+        attributes.pop(name, None)
     if isinstance(item, nn.Module):
-        empty = [
-            name for name in _MODULE_MACHINERY & set(held) if name != "training" and not held[name]
-        ]
-        for name in empty:
-            del held[name]
-    return sorted(held.items())
+        for name in _MODULE_MACHINERY & set(attributes):
+            if name != "training" and not attributes[name]:
+                del attributes[name]
+    return sorted(attributes.items())
 
 
 def _list_slots(kind: type) -> list[str]:
@@ -43,21 +41,21 @@ def _list_slots(kind: type) -> list[str]:
     names = [slots] if isinstance(slots, str) else list(slots)
     hidden = [name.startswith("__") and not name.endswith("__") for name in names]
     owner = kind.__name__.lstrip("_")
-    found = [f"_{owner}{name}" if hide else name for name, hide in zip(names, hidden, strict=True)]
-    return [name for name in found if name not in ("__dict__", "__weakref__")]
+    stored = [f"_{owner}{name}" if hide else name for name, hide in zip(names, hidden, strict=True)]
+    return [name for name in stored if name not in ("__dict__", "__weakref__")]
 
 
 def read_content(item: Any) -> list[Any] | None:
-    """Return what an object of an installed package gives to be pickled, None where its attributes show all.
+    """Return what an object of an installed package gives to be pickled.
+
+    None where its attributes show all.
 
     Raises
     ------
     Exception
         Whatever pickling raises, where an object holds what only its code in C knows.
     """
-    owner = next(
-        kind for kind in type(item).__mro__ if any(name in vars(kind) for name in _REDUCING)
-    )
+    owner = next(kind for kind in type(item).__mro__ if not vars(kind).keys().isdisjoint(_REDUCING))
     if owner is not object and find_library(owner.__module__) is None:
         return None  # the user's own way to pickle may leave settings out
     reduced = item.__reduce_ex__(4)

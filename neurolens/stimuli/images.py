@@ -17,7 +17,7 @@ _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "GIF": b";"}
 
 @dataclass(eq=False)
 class ImageTransform:
-    """Preprocessing of ImageNet-trained networks: resize the shorter side, centre crop, scale, normalise.
+    """Preprocessing of ImageNet-trained networks: resize, center crop, scale, normalize.
 
     Parameters
     ----------
@@ -68,15 +68,12 @@ def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
     except Exception as error:
         raise InputError(
             f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the "
-            f"folder."
+            "folder."
         ) from error
 
 
 def _has_end(path: Path, image_format: str | None) -> bool:
-    """Return whether a file ends as whole files of its format do.
-
-    True for formats without such an end.
-    """
+    """Return whether a file ends as whole files of its format do; True for those without an end."""
     end = _ENDS.get(image_format or "")
     if end is None:
         return True
@@ -87,24 +84,21 @@ def _has_end(path: Path, image_format: str | None) -> bool:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, in sorted order of their names.
-
-    InputError where there is none.
-    """
+    """Return the image files of a folder, sorted by name; InputError where there is none."""
     if not folder.is_dir():
         raise InputError(
             f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array"
         )
-    found = sorted(
-        p
-        for p in folder.iterdir()
-        if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     )
-    if not found:
+    if not paths:
         raise InputError(
             f"no images in {str(folder)!r}; looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
-    return found
+    return paths
 
 
 def is_picture(item: Any) -> bool:

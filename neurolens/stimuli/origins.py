@@ -1,7 +1,4 @@
-"""Where code comes from: an installed package, told by its version, or the user's own.
-
-Which is read.
-"""
+"""Where code comes from: an installed package, known by its version, or the user's own."""
 
 import dis
 import importlib
@@ -15,15 +12,13 @@ from importlib import metadata
 from typing import Any
 
 _OWN = "neurolens"
+_DISTRIBUTION = "neurolens-brain"
 _INSTALLED = ("site-packages", "dist-packages")
 
 
 @dataclass
 class Names:
-    """What a function's code names: globals, imports as (level, module).
-
-    And attributes of anything.
-    """
+    """What a function's code names: globals, imports as (level, module), attributes of anything."""
 
     globals: set[str] = field(default_factory=set)
     imports: set[tuple[int, str]] = field(default_factory=set)
@@ -31,10 +26,7 @@ class Names:
 
 
 def find_library(module: str | None) -> str | None:
-    """Return the top name of the installed package that a module belongs to.
-
-    None for the user's own modules.
-    """
+    """Return the top name of the installed package of a module, None for the user's own."""
     top = (module or "").partition(".")[0]
     if not top or top == "__main__":
         return None
@@ -49,46 +41,45 @@ def find_library(module: str | None) -> str | None:
             spec = importlib.util.find_spec(top)
         except (ImportError, ValueError):
             return None
-    places = [getattr(loaded, "__file__", None), getattr(spec, "origin", None)]
-    places += getattr(spec, "submodule_search_locations", None) or ()
-    return top if any(part in str(place) for place in places for part in _INSTALLED) else None
+    paths = [getattr(loaded, "__file__", None), getattr(spec, "origin", None)]
+    paths += getattr(spec, "submodule_search_locations", None) or ()
+    return top if any(part in str(path) for path in paths for part in _INSTALLED) else None
 
 
 @cache
 def find_version(library: str) -> str:
-    """Return the version of an installed package, by its top name.
-
-    Python's without the last number.
-    """
+    """Return the version of an installed package by its top name; Python's without the patch."""
     if library == "python":
         return ".".join(platform.python_version_tuple()[:2])
     try:
-        return metadata.version(library)
+        return metadata.version(_DISTRIBUTION if library == _OWN else library)
     except metadata.PackageNotFoundError:
         names = metadata.packages_distributions().get(library, [])
-        told = [f"{name} {metadata.version(name)}" for name in sorted(set(names))]
-        return ", ".join(told) or str(getattr(sys.modules.get(library), "__version__", "unknown"))
+        versions = [f"{name} {metadata.version(name)}" for name in sorted(set(names))]
+        return ", ".join(versions) or str(
+            getattr(sys.modules.get(library), "__version__", "unknown")
+        )
 
 
 def list_names(code: types.CodeType) -> Names:
     """Return what a function's code, and the functions defined in it, name."""
-    found = Names()
-    _collect_names(code, found)
-    return found
+    names = Names()
+    _collect_names(code, names)
+    return names
 
 
-def _collect_names(code: types.CodeType, found: Names) -> None:
+def _collect_names(code: types.CodeType, names: Names) -> None:
     steps = list(dis.get_instructions(code))
     for i, step in enumerate(steps):
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            found.globals.add(step.argval)
+            names.globals.add(step.argval)
         elif step.opname == "IMPORT_NAME":
             level = steps[i - 2].argval
-            found.imports.add((level if isinstance(level, int) else 0, step.argval))
-    found.attributes.update(code.co_names)
+            names.imports.add((level if isinstance(level, int) else 0, step.argval))
+    names.attributes.update(code.co_names)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
-            _collect_names(inner, found)
+            _collect_names(inner, names)
 
 
 def import_quietly(level: int, name: str, package: str | None) -> types.ModuleType | None:
@@ -100,11 +91,8 @@ def import_quietly(level: int, name: str, package: str | None) -> types.ModuleTy
 
 
 def is_static(function: Any) -> bool:
-    """Return whether a function is what its module holds under its name.
-
-    So that the name says all of it.
-    """
-    found: Any = sys.modules.get(function.__module__ or "")
+    """Return whether a function is what its module holds under its name: the name says it all."""
+    current: Any = sys.modules.get(function.__module__ or "")
     for name in function.__qualname__.split("."):
-        found = getattr(found, name, None)
-    return found is function
+        current = getattr(current, name, None)
+    return current is function

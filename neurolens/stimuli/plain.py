@@ -1,7 +1,4 @@
-"""Values as text that is equal in every process: no addresses, no order of sets.
-
-And hashes of what is long.
-"""
+"""Values as text that is equal in every process: without addresses; long ones are hashed."""
 
 import datetime
 import enum
@@ -34,10 +31,7 @@ def shorten_text(kind: str, text: str | bytes) -> str:
 
 
 def describe_plain(item: Any, depth: int = 0) -> str | None:
-    """Return a value as text, None where it is not a number, a text, an array.
-
-    Or a container of these.
-    """
+    """Return a value as text, None where it is no number, text, array or container of these."""
     if type(item) in (tuple, list, set, frozenset, dict):
         return _describe_container(item, depth) if depth < _DEEPEST else None
     if isinstance(item, enum.Enum):
@@ -82,22 +76,19 @@ def _describe_container(item: Any, depth: int) -> str | None:
         parts = [describe_plain(value, depth + 1) for value in item]
     if None in parts:
         return None
-    told = [str(part) for part in parts]
+    texts = [str(part) for part in parts]
     if isinstance(item, (set, frozenset)):
-        told.sort()
-    text = f"{type(item).__name__} ({', '.join(told)})"
+        texts.sort()
+    text = f"{type(item).__name__} ({', '.join(texts)})"
     if len(text) <= _LONG:
         return text
     if isinstance(item, dict) and len(item) <= _MANY_KEYS and depth == 0:
-        return None  # told entry by entry, so that a difference can be named
+        return None  # described entry by entry, so that a difference can be named
     return shorten_text(type(item).__name__, text)
 
 
 def describe_array(item: np.ndarray | torch.Tensor) -> str | None:
-    """Return an array's dtype, shape and values, or their hash.
-
-    None where it holds Python objects.
-    """
+    """Return an array's dtype, shape and values or their hash; None if it holds Python objects."""
     if isinstance(item, torch.Tensor):
         if item.is_meta:
             return f"tensor without values, {item.dtype}, shape {tuple(item.shape)}"

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import types
 from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,76 +87,45 @@ class _Reader:
         # What is being read now, for objects that hold themselves.
         self._opened: dict[int, str] = dict(opened or {})
 
-    def read(self, place: str, item: Any) -> None:
-        """Describe an item under the name of its place, and all that it holds under theirs."""
-        self.parts[place] = self._describe(place, item)
+    def read(self, part: str, item: Any) -> None:
+        """Describe an item under the name of a part, and all that it holds under theirs."""
+        self.parts[part] = self._describe(part, item)
 
-    def _describe(self, place: str, item: Any) -> str:
+    def _describe(self, part: str, item: Any) -> str:
         text = describe_plain(item)
         if text is not None:
             return text
         if id(item) in self._opened:
             return f"the same as {self._opened[id(item)]}"
         if len(self._opened) > _DEEPEST or len(self.parts) > _MOST_PARTS:
-            return self._pass_over(place, "something too deep inside")
-        self._opened[id(item)] = place
+            return self._pass_over(part, "something too deep inside")
+        self._opened[id(item)] = part
         try:
-            return self._describe_held(place, item)
+            return self._describe_held(part, item)
         finally:
             del self._opened[id(item)]
 
-    def _describe_held(self, place: str, item: Any) -> str:
-        if isinstance(item, types.FunctionType):
-            return self._describe_function(item)
-        if isinstance(item, types.MethodType):
-            self.read(f"{place}.__self__", item.__self__)
-            return f"method, {self._describe(f'{place}.__func__', item.__func__)}"
-        if isinstance(item, functools.partial):
-            return self._describe_partial(place, item)
-        if isinstance(item, (staticmethod, classmethod)):
-            return f"{type(item).__name__}, {self._describe(f'{place}.__func__', item.__func__)}"
-        if isinstance(item, property):
-            getters = [item.fget, item.fset]
-            return f"property, {', '.join(self._describe(place, getter) for getter in getters)}"
-        if isinstance(item, functools.cached_property):
-            return f"cached property, {self._describe(place, item.func)}"
-        if isinstance(item, functools._lru_cache_wrapper):
-            return f"cached, {self._describe(place, item.__wrapped__)}"
-        if isinstance(item, type):
-            return self._describe_class(item)
-        if isinstance(item, types.ModuleType):
-            return f"module {item.__name__}{self._describe_file(item.__name__)}"
-        if isinstance(item, _BUILTIN):
-            return self._describe_builtin(place, item)
-        if isinstance(item, _OPERATORS):
-            self._note_version("torch")
-            return f"torch operator {item}"
-        if isinstance(item, (pd.DataFrame, pd.Series, pd.Index)):
-            self.read(f"content of {place}", list_table(item))
-            return type(item).__name__
-        if isinstance(item, types.CodeType):
-            return f"code, sha256 {self._hash_code(place, item)}"
-        if isinstance(item, types.MappingProxyType):
-            return self._describe_items(place, dict(item))
+    def _describe_held(self, part: str, item: Any) -> str:
+        for kinds, describe in _BY_KIND:
+            if isinstance(item, kinds):
+                return describe(self, part, item)
         if type(item) in _CONTAINERS and type(item) is not defaultdict:
-            return self._describe_items(place, item)
-        return self._describe_instance(place, item)
+            return self._describe_items(part, item)
+        return self._describe_instance(part, item)
 
-    def _pass_over(self, place: str, what: str) -> str:
-        self.unseen.append(place)
+    def _pass_over(self, part: str, what: str) -> str:
+        self.unseen.append(part)
         return f"{what}, which cannot be compared"
-
-    # Functions
 
     def _register(self, item: Any) -> tuple[str, bool]:
         """Return the name of a function or class and whether it is met for the first time."""
         name = f"{item.__module__}.{item.__qualname__}"
-        known = self._named.setdefault(name, [])
-        place = next((i for i, other in enumerate(known) if other is item), len(known))
-        if place == len(known):
-            known.append(item)
-            return (name if place == 0 else f"{name} #{place + 1}"), True
-        return (name if place == 0 else f"{name} #{place + 1}"), False
+        namesakes = self._named.setdefault(name, [])
+        position = next((i for i, other in enumerate(namesakes) if other is item), len(namesakes))
+        is_new = position == len(namesakes)
+        if is_new:
+            namesakes.append(item)
+        return (name if position == 0 else f"{name} #{position + 1}"), is_new
 
     def _describe_function(self, function: types.FunctionType) -> str:
         compiled = vars(function).get("_torchdynamo_orig_callable")
@@ -176,13 +146,13 @@ class _Reader:
                 self._read_cell(f"variable {variable} of {name}", cell)
         return f"function {name}"
 
-    def _read_cell(self, place: str, cell: types.CellType) -> None:
+    def _read_cell(self, part: str, cell: types.CellType) -> None:
         try:
             content = cell.cell_contents
         except ValueError:
-            self.parts[place] = "empty"
+            self.parts[part] = "empty"
         else:
-            self.read(place, content)
+            self.read(part, content)
 
     def _read_function(self, name: str, function: types.FunctionType) -> None:
         code = function.__code__
@@ -202,16 +172,13 @@ class _Reader:
         self._read_names(name, function)
 
     def _hash_code(self, name: str, code: types.CodeType) -> str:
-        """Return a hash of what code does; its plain constants aside.
-
-        Which have a part of their own.
-        """
+        """Return a hash of what code does; its plain constants have a part of their own."""
         counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
         arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         names = (arguments, code.co_names, code.co_freevars, code.co_cellvars)
         inner = [self._hash_inner(name, constant) for constant in code.co_consts]
-        told = repr((code.co_code, code.co_exceptiontable, counts, names, inner))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        text = repr((code.co_code, code.co_exceptiontable, counts, names, inner))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _hash_inner(self, name: str, constant: Any) -> str:
         if not isinstance(constant, types.CodeType):
@@ -232,35 +199,33 @@ class _Reader:
             if library is not None:
                 self._note_version(library)
                 continue
-            found = origins.import_quietly(level, module, function.__globals__.get("__package__"))
-            if found is None:
+            package = function.__globals__.get("__package__")
+            imported = origins.import_quietly(level, module, package)
+            if imported is None:
                 self.parts[f"import {module} in {name}"] = "fails"
             else:
-                self._read_module(found, named.attributes)
+                self._read_module(imported, named.attributes)
 
     def _read_global(
-        self, home: str, variable: str, held: dict[str, Any], attributes: set[str]
+        self, home: str, variable: str, namespace: dict[str, Any], attributes: set[str]
     ) -> None:
-        place = f"global {home}.{variable}"
+        part = f"global {home}.{variable}"
         if variable.startswith("__") and variable.endswith("__"):
             return
-        if variable not in held:
+        if variable not in namespace:
             if not hasattr(builtins, variable):
-                self.parts[place] = "not defined"
+                self.parts[part] = "not defined"
             return
-        value = held[variable]
+        value = namespace[variable]
         if isinstance(value, types.ModuleType):
-            self.parts[place] = f"module {value.__name__}"
+            self.parts[part] = f"module {value.__name__}"
             self._read_module(value, attributes)
-        elif place not in self.parts:
-            self.parts[place] = "being read"
-            self.read(place, value)
+        elif part not in self.parts:
+            self.parts[part] = "being read"
+            self.read(part, value)
 
     def _read_module(self, module: types.ModuleType, attributes: set[str]) -> None:
-        """Read those attributes of a user's module that code names.
-
-        Note the version of a package.
-        """
+        """Read those attributes of a user's module that code names, or a package's version."""
         library = origins.find_library(module.__name__)
         if library is not None:
             self._note_version(library)
@@ -269,25 +234,61 @@ class _Reader:
             if f"global {module.__name__}.{attribute}" not in self.parts:
                 self._read_global(module.__name__, attribute, vars(module), attributes)
 
-    # Everything else
+    def _describe_any_function(self, part: str, item: types.FunctionType) -> str:
+        return self._describe_function(item)
+
+    def _describe_method(self, part: str, item: types.MethodType) -> str:
+        self.read(f"{part}.__self__", item.__self__)
+        return f"method, {self._describe(f'{part}.__func__', item.__func__)}"
+
+    def _describe_static(self, part: str, item: staticmethod | classmethod) -> str:
+        return f"{type(item).__name__}, {self._describe(f'{part}.__func__', item.__func__)}"
+
+    def _describe_property(self, part: str, item: property) -> str:
+        getters = [item.fget, item.fset]
+        return f"property, {', '.join(self._describe(part, getter) for getter in getters)}"
+
+    def _describe_cached_property(self, part: str, item: functools.cached_property) -> str:
+        return f"cached property, {self._describe(part, item.func)}"
+
+    def _describe_cached(self, part: str, item: Any) -> str:
+        return f"cached, {self._describe(part, item.__wrapped__)}"
+
+    def _describe_type(self, part: str, item: type) -> str:
+        return self._describe_class(item)
+
+    def _describe_module(self, part: str, item: types.ModuleType) -> str:
+        return f"module {item.__name__}{self._describe_file(item.__name__)}"
+
+    def _describe_operator(self, part: str, item: Any) -> str:
+        self._note_version("torch")
+        return f"torch operator {item}"
+
+    def _describe_table(self, part: str, item: Any) -> str:
+        self.read(f"content of {part}", list_table(item))
+        return type(item).__name__
+
+    def _describe_code(self, part: str, item: types.CodeType) -> str:
+        return f"code, sha256 {self._hash_code(part, item)}"
+
+    def _describe_proxy(self, part: str, item: types.MappingProxyType) -> str:
+        return self._describe_items(part, dict(item))
 
     def _note_version(self, library: str) -> None:
         self.parts[f"version of {library}"] = origins.find_version(library)
 
-    def _describe_partial(self, place: str, item: functools.partial) -> str:
+    def _describe_partial(self, part: str, item: functools.partial) -> str:
         for i, value in enumerate(item.args):
-            self.read(f"{place}.args[{i}]", value)
+            self.read(f"{part}.args[{i}]", value)
         for key, value in sorted(item.keywords.items()):
-            self.read(f"{place}.keywords[{key!r}]", value)
-        return (
-            f"partial of {len(item.args)} arguments, {self._describe(f'{place}.func', item.func)}"
-        )
+            self.read(f"{part}.keywords[{key!r}]", value)
+        return f"partial of {len(item.args)} arguments, {self._describe(f'{part}.func', item.func)}"
 
-    def _describe_builtin(self, place: str, item: Any) -> str:
+    def _describe_builtin(self, part: str, item: Any) -> str:
         holder = getattr(item, "__self__", None)
         owner = getattr(item, "__objclass__", None)
         if holder is not None and not isinstance(holder, types.ModuleType):
-            self.read(f"{place}.__self__", holder)
+            self.read(f"{part}.__self__", holder)
         kind = holder if isinstance(holder, type) else type(holder)
         module = (
             getattr(item, "__module__", None)
@@ -307,8 +308,8 @@ class _Reader:
         if library is not None:
             self._note_version(library)
             return ""
-        found = origins.import_quietly(0, module, None)
-        file = getattr(found, "__file__", None)
+        imported = origins.import_quietly(0, module, None)
+        file = getattr(imported, "__file__", None)
         if file is None or not Path(file).is_file():
             return ""
         return f", file sha256 {hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]}"
@@ -331,51 +332,68 @@ class _Reader:
                     self.read(f"{name}.{attribute}", value)
         return name
 
-    def _describe_items(self, place: str, item: Any) -> str:
+    def _describe_items(self, part: str, item: Any) -> str:
         if isinstance(item, (set, frozenset)):
-            return f"{type(item).__name__} ({', '.join(sorted(self._digest(place, one) for one in item))})"
+            digests = sorted(self._digest(part, one) for one in item)
+            return f"{type(item).__name__} ({', '.join(digests)})"
         if isinstance(item, dict):
-            keys = [describe_plain(key) or self._digest(place, key) for key in item]
+            keys = [describe_plain(key) or self._digest(part, key) for key in item]
             for key, value in zip(keys, item.values(), strict=True):
-                self.read(f"{place}[{key}]", value)
+                self.read(f"{part}[{key}]", value)
             return f"{type(item).__name__} with {', '.join(keys)}"
         for i, value in enumerate(item):
-            self.read(f"{place}[{i}]", value)
+            self.read(f"{part}[{i}]", value)
         return f"{type(item).__name__} of {len(item)}"
 
-    def _digest(self, place: str, item: Any) -> str:
-        """Return a hash of all that an item holds, for items that have no place of their own."""
+    def _digest(self, part: str, item: Any) -> str:
+        """Return a hash of all that an item holds, for items that have no part of their own."""
         inner = _Reader(self._opened)
-        inner.read(place, item)
+        inner.read(part, item)
         self.unseen += [where for where in inner.unseen if where not in self.unseen]
-        told = "\n".join(f"{name}: {inner.parts[name]}" for name in sorted(inner.parts))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        text = Description(inner.parts, ()).text
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _describe_instance(self, place: str, item: Any) -> str:
+    def _describe_instance(self, part: str, item: Any) -> str:
         text = f"object of {self._describe_class(type(item))}"
         for attribute, value in list_state(item):
-            self.read(f"{place}.{attribute}", value)
+            self.read(f"{part}.{attribute}", value)
         if isinstance(item, defaultdict):
-            self.read(f"{place}.default_factory", item.default_factory)
+            self.read(f"{part}.default_factory", item.default_factory)
         if isinstance(item, _CONTAINERS):
-            return f"{text}, {self._describe_items(place, item)}"
+            return f"{text}, {self._describe_items(part, item)}"
         if isinstance(item, (str, bytes, int, float, complex)):
             return f"{text}, {describe_plain(strip_class(item))}"
         if isinstance(item, np.ndarray):
             text += f", {describe_array(np.asarray(item))}"
         elif isinstance(item, torch.Tensor):
             text += f", {describe_array(item.as_subclass(torch.Tensor))}"
-        return self._read_reduced(place, item, text)
+        return self._read_reduced(part, item, text)
 
-    def _read_reduced(self, place: str, item: Any, text: str) -> str:
-        """Read what an object of a package gives to be pickled.
-
-        Content that its attributes do not show.
-        """
+    def _read_reduced(self, part: str, item: Any, text: str) -> str:
+        """Read what an object of a package gives to be pickled and its attributes do not show."""
         try:
             content = read_content(item)
         except Exception:
-            return f"{text}, {self._pass_over(place, 'with content')}"
+            return f"{text}, {self._pass_over(part, 'with content')}"
         if content is not None:
-            self.read(f"content of {place}", content)
+            self.read(f"content of {part}", content)
         return text
+
+
+# Kinds of items and what describes them; the first that fits counts.
+_BY_KIND: tuple[tuple[Any, Callable[[_Reader, str, Any], str]], ...] = (
+    (types.FunctionType, _Reader._describe_any_function),
+    (types.MethodType, _Reader._describe_method),
+    (functools.partial, _Reader._describe_partial),
+    ((staticmethod, classmethod), _Reader._describe_static),
+    (property, _Reader._describe_property),
+    (functools.cached_property, _Reader._describe_cached_property),
+    (functools._lru_cache_wrapper, _Reader._describe_cached),
+    (type, _Reader._describe_type),
+    (types.ModuleType, _Reader._describe_module),
+    (_BUILTIN, _Reader._describe_builtin),
+    (_OPERATORS, _Reader._describe_operator),
+    ((pd.DataFrame, pd.Series, pd.Index), _Reader._describe_table),
+    (types.CodeType, _Reader._describe_code),
+    (types.MappingProxyType, _Reader._describe_proxy),
+)

@@ -2,14 +2,17 @@
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+import xarray as xr
 from PIL import Image
+from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.labels import check_unique, list_names, suggest_name
@@ -114,9 +117,9 @@ class StimulusSet:
         shapes = {tuple(t.shape) for t in tensors}
         if len(shapes) > 1:
             raise InputError(
-                f"stimuli of one set must have one shape, got {sorted(shapes)} "
-                f"between {self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to "
-                f"resize them."
+                f"stimuli of one set must have one shape, got {sorted(shapes)} between "
+                f"{self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize "
+                "them."
             )
         return torch.stack(tensors)
 
@@ -156,7 +159,7 @@ class StimulusSet:
         if isinstance(item, Path):
             item = open_image(item)
         elif is_picture(item) and self.transform is not None:
-            item = Image.fromarray(np.asarray(item))
+            item = Image.fromarray(np.asarray(item))  # (height, width, 3)
         tensor = torch.as_tensor(np.array(item)) if self.transform is None else self.transform(item)
         if not isinstance(tensor, torch.Tensor):
             raise InputError(
@@ -210,63 +213,113 @@ def load_stimuli(
     >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
     [(('cat', 'dog'), (2, 3, 8, 8))]
     """
-    items: Any
-    if isinstance(source, StimulusSet):
-        raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
-    if isinstance(source, (str, Path)):
-        items = list_images(Path(source))
-    elif isinstance(source, (np.ndarray, torch.Tensor)):
-        items = _split_array(source, transform)
-    else:
-        items = list(source)
-        if items and isinstance(items[0], (np.ndarray, torch.Tensor)):
-            raise InputError(
-                "a list of arrays was passed; stack them into one with numpy.stack or torch.stack"
-            )
-        items = [Path(p) for p in items]
-        missing = [str(p) for p in items if not p.is_file()]
-        if missing:
-            raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
-    files = len(items) > 0 and isinstance(items[0], Path)
-    if files:
+    _check_settings(ids, transform, metadata)
+    items = _read_source(source, transform)
+    from_files = len(items) > 0 and isinstance(items[0], Path)
+    if from_files:
         for path in items:
             open_image(path, verify_only=True)
-    if ids is None:
-        ids = (
-            [path.stem for path in items] if files else [f"stim{i:03d}" for i in range(len(items))]
-        )
+    if ids is None and from_files:
+        ids = [path.stem for path in items]
+    elif ids is None:
+        ids = [f"stim{i:03d}" for i in range(len(items))]
     chosen: Any = transform
-    if transform == "auto":
-        chosen = ImageTransform() if files or (len(items) > 0 and is_picture(items[0])) else None
+    if isinstance(transform, str):
+        of_pictures = from_files or (len(items) > 0 and is_picture(items[0]))
+        chosen = ImageTransform() if of_pictures else None
     if metadata is not None:
-        names = [str(i) for i in ids]
-        unknown = [i for i in names if i not in metadata.index]
-        if unknown or len(metadata) != len(names):
-            raise InputError(
-                "metadata needs exactly one row per stimulus id; without a row: "
-                f"{list_names(unknown)}"
-            )
-        metadata = metadata.loc[names]
+        metadata = _order_metadata(metadata, [str(i) for i in ids])
     return StimulusSet(items, ids, chosen, metadata)
 
 
+def _check_settings(ids: Any, transform: Any, metadata: Any) -> None:
+    """Raise InputError for settings of another kind than `load_stimuli` takes."""
+    if ids is not None and (isinstance(ids, str) or not isinstance(ids, Iterable)):
+        raise InputError(
+            f"ids must be a list with one id per stimulus, got {ids!r}. Type e.g. "
+            "ids=['cat', 'dog']."
+        )
+    is_known = transform == "auto" if isinstance(transform, str) else callable(transform)
+    if transform is not None and not is_known:
+        raise InputError(
+            f"transform must be a function of one stimulus, None or 'auto', got {transform!r}. "
+            "Type e.g. transform=weights.transforms()."
+        )
+    if metadata is not None and not isinstance(metadata, pd.DataFrame):
+        raise InputError(
+            f"metadata must be a DataFrame indexed by stimulus id, got {type(metadata).__name__}. "
+            "Type metadata=pandas.DataFrame(columns, index=ids)."
+        )
+
+
+def _read_source(source: Any, transform: Any) -> Sequence[Any]:
+    """Return the stimuli of a source: paths of files, or array entries."""
+    if isinstance(source, StimulusSet):
+        raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
+    if isinstance(source, (str, Path)):
+        return list_images(Path(source))
+    if isinstance(source, (np.ndarray, torch.Tensor)):
+        return _split_array(source, transform)
+    if not isinstance(source, (list, tuple)):
+        source = _list_paths(source)
+    if source and isinstance(source[0], (np.ndarray, torch.Tensor)):
+        raise InputError(
+            "a list of arrays was passed; stack them into one with numpy.stack or torch.stack"
+        )
+    wrong = [item for item in source if not isinstance(item, (str, os.PathLike))]
+    if wrong:
+        raise InputError(
+            f"a list of stimuli must hold paths of image files, got {type(wrong[0]).__name__}. "
+            "Stack arrays into one with numpy.stack."
+        )
+    paths = [Path(item) for item in source]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
+    return paths
+
+
+def _list_paths(source: Any) -> list[Any]:
+    """Return what a source that is no list or array gives; InputError for what holds no paths."""
+    is_labelled = isinstance(source, (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame, dict))
+    if is_labelled or isinstance(source, nn.Module) or not isinstance(source, Iterable):
+        fix = " Type load_stimuli(array.values)." if isinstance(source, xr.DataArray) else ""
+        raise InputError(
+            "stimuli are loaded from a folder of images, a list of image files or an array, got "
+            f"{type(source).__name__}.{fix or ' Type e.g. load_stimuli(numpy.stack(images)).'}"
+        )
+    return list(source)
+
+
+def _order_metadata(metadata: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
+    """Return metadata with its rows in the order of the stimuli."""
+    unknown = [i for i in ids if i not in metadata.index]
+    if unknown or len(metadata) != len(ids):
+        raise InputError(
+            f"metadata needs exactly one row per stimulus id; without a row: {list_names(unknown)}"
+        )
+    return metadata.loc[ids]
+
+
 def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.ndarray]:
+    """Return an array's entries along its first axis, float64 and bfloat16 as float32."""
     if isinstance(source, torch.Tensor):
         source = source.detach().cpu()
         source = source.float().numpy() if source.dtype == torch.bfloat16 else source.numpy()
+    if source.dtype.kind not in "biufc":
+        raise InputError(
+            f"an array of stimuli must hold numbers, got {source.dtype}. Pass files as a list of "
+            "paths, and stack arrays with numpy.stack."
+        )
     if source.ndim < 2:
         raise InputError(
             f"an array of stimuli needs them along its first axis, got shape {source.shape}"
         )
-    if (
-        source.dtype == np.uint8
-        and source.ndim > 2
-        and source.shape[-1] != 3
-        and transform == "auto"
-    ):
+    is_picture_like = source.dtype == np.uint8 and source.ndim > 2
+    if is_picture_like and source.shape[-1] != 3 and isinstance(transform, str):
         raise InputError(
             "uint8 arrays are read as pictures of shape (n, height, width, 3), got "
-            f"{source.shape}. Move the axes, or "
-            "pass transform=None to give the numbers to the model as they are."
+            f"{source.shape}. Move the axes, or pass transform=None to give the numbers to the "
+            "model as they are."
         )
     return list(source.astype(np.float32) if source.dtype == np.float64 else source)

@@ -13,8 +13,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError, UnknownNameError
-from neurolens.extract.stream.axes import find_layouts
-from neurolens.extract.stream.plan import make_plan
+from neurolens.extract.stream.plan import RunSettings, make_plan
 
 
 @pytest.fixture
@@ -70,29 +69,6 @@ def test_the_models_mode_is_put_back_even_after_an_error(resnet, images):
     with pytest.raises(RecordingError, match="while recording op 'inner/linear'"):
         nl.extract_activations(net, nl.load_stimuli(np.ones((3, 4), np.float32)), quiet=True)
     assert net.training
-
-
-def test_the_stimulus_axis_is_found_where_it_is(rng):
-    x = torch.as_tensor(rng.standard_normal((2, 8)), dtype=torch.float32)
-    layouts = find_layouts(Windows(), x[:1], x)
-    windows = layouts.by_name["/reshape"]
-    assert (windows.axis, windows.group, windows.major, windows.shape) == (0, 4, True, (4, 2))
-    tokens = layouts.by_name["/contiguous"]
-    assert (tokens.axis, tokens.group, tokens.shape) == (1, 1, (4, 2))
-    interleaved = layouts.by_name["/reshape_3"]
-    assert (interleaved.axis, interleaved.group, interleaved.major) == (0, 4, False)
-    assert "mixes the stimuli" in layouts.skipped["/matmul"]
-    assert "does not grow" in layouts.skipped["/ones"]
-
-
-def test_every_layout_gives_each_stimulus_its_own_values(rng):
-    x = rng.standard_normal((5, 8)).astype(np.float32)
-    acts = nl.extract_activations(
-        Windows(), nl.load_stimuli(x), ops=["/reshape", "/contiguous", "/reshape_3"], quiet=True
-    )
-    for name in ("/reshape", "/contiguous", "/reshape_3"):
-        values = acts[name]["activation"].values
-        np.testing.assert_array_equal(values.reshape(5, 8), x)
 
 
 def test_axes_keep_their_names_when_they_change_places(rng):
@@ -188,34 +164,6 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_tried(resnet, ima
     monkeypatch.setattr("os.sysconf", lambda name: 1024)
     with pytest.raises(InputError, match=r"need .* GiB and this machine has .*use extract_grams"):
         nl.extract_activations(resnet, images, quiet=True)
-
-
-class Merged(nn.Module):
-    """Puts tokens and stimuli into one axis, tokens first, after a ReLU that may leave nothing."""
-
-    def forward(self, x):
-        return torch.relu(x.transpose(0, 1).reshape(-1, x.shape[2]))
-
-
-def test_an_order_that_the_first_stimuli_do_not_tell_is_not_guessed(rng):
-    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
-    x[:3] = -1
-    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), quiet=True)
-    assert any("do not tell in which order" in reason for reason in acts.attrs["skipped_ops"])
-    x[1] = rng.standard_normal((4, 6))
-    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), ops="/relu", quiet=True)
-    np.testing.assert_array_equal(acts["/relu"]["activation"], np.maximum(x, 0))
-
-
-def test_one_huge_channel_does_not_hide_the_order(rng):
-    class Outlier(Merged):
-        def forward(self, x):
-            merged = x.transpose(0, 1).reshape(-1, x.shape[2])
-            return merged + torch.tensor([5e3] + [0.0] * 5)
-
-    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
-    acts = nl.extract_activations(Outlier(), nl.load_stimuli(x), ops="/add", quiet=True)
-    np.testing.assert_allclose(acts["/add"]["activation"].values[..., 1:], x[..., 1:])
 
 
 class WritesBesideAView(nn.Module):
@@ -333,9 +281,7 @@ def test_the_default_batch_holds_a_quarter_of_the_budget(resnet, images):
         found = nl.extract_activations(resnet, images, ops="fc", memory=memory, quiet=True)
         return found.attrs["batch_size"]
 
-    plan = make_plan(
-        resnet.eval(), images, ops="all", reducer=None, batch_size=None, memory="1GiB", device=None
-    )
+    plan = make_plan(resnet.eval(), images, RunSettings(memory="1GiB"))
     sizes = {n: plan.layouts.predict_live_bytes(n) for n in (32, 16, 8, 4, 2)}
     for n, smaller in ((32, 16), (16, 8), (8, 4), (4, 2)):
         assert find_batch_size(4 * sizes[n]) == n

@@ -10,9 +10,7 @@ import torchvision
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.stream.grams.plan import predict_overhead
 from neurolens.extract.stream.memory import Peak, watch_memory
-from neurolens.extract.stream.plan import make_plan
 
 
 @pytest.fixture
@@ -137,8 +135,8 @@ def test_the_memory_of_grams_counts_the_grams(monkeypatch, rng):
     """
     module = sys.modules["neurolens.extract.forecasting"]
     monkeypatch.setattr(module, "watch_memory", lambda device: contextlib.nullcontext(Peak(0)))
-    monkeypatch.setattr(module, "_run_batch", lambda plan: (0.01, 5000))
-    monkeypatch.setattr(module, "_hold_batch", lambda plan, group: 7000)
+    monkeypatch.setattr(module, "_run_batch", lambda plan: module.BatchCost(0.01, 5000))
+    monkeypatch.setattr(module, "_hold_batch", lambda plan, slices: 7000)
     monkeypatch.setattr(module, "CHUNK_BYTES", 0)
     n, width = 300, 6
     stimuli = nl.load_stimuli(rng.standard_normal((n, width)).astype(np.float32))
@@ -171,26 +169,6 @@ def test_a_budget_that_holds_no_grams_is_told_not_raised(resnet, images):
     assert "the budget does not hold them" in found.summarize()
     with pytest.raises(InputError, match="memory=500000 bytes is too little"):
         nl.extract_grams(resnet, images, memory="500KB", batch_size=2, quiet=True)
-
-
-def test_the_live_bytes_of_a_pass_are_those_of_its_tensors(rng):
-    class Diamond(torch.nn.Module):
-        def forward(self, x):
-            a = x + 1  # 1 alive
-            b = a * 2  # 2
-            c = (a + b).relu_()  # 3: a, b, c; then only c
-            return c.reshape(-1, 2, 5).sum(1)
-
-    plan = make_plan(
-        Diamond(),
-        nl.load_stimuli(np.ones((4, 10), np.float32)),
-        ops="all",
-        reducer=None,
-        batch_size=4,
-        memory="1GiB",
-        device=None,
-    )
-    assert predict_overhead(plan) == (3 * 40 + 40) * 4 + 2 * 40 * 4
 
 
 def test_the_model_is_as_it_was(resnet, images):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import xarray as xr
 
-from neurolens.compare.encoding.accuracy import CEILINGS, fits_repeats
+from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats
 from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT

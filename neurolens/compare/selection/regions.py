@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import put_on, warn_user
+from neurolens.compare.inputs.checks import put_on
 from neurolens.compare.selection.choice import find_peaks, nest_subjects
 from neurolens.compare.selection.depth import locate_peaks
 from neurolens.compare.selection.draws import read_draws, read_level
 from neurolens.compare.selection.heldout import bound_encoding, bound_rdms
 from neurolens.compare.stats.intervals import percentile_interval
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, SUBJECT, align_stimuli, list_names
 from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
 

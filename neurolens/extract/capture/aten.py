@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from neurolens.extract.capture.call_sites import Site
-from neurolens.extract.capture.events import Event, Recording, read_random_state
+from neurolens.extract.capture.events import Event, Recording, TensorForm, read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.tensor_tracker import TensorTracker, find_written
@@ -21,7 +21,7 @@ UNSEEN = "?"
 
 
 class KernelRecorder(TorchDispatchMode):
-    """Records every aten kernel, below C++ composites too, while ``recorder`` records the functions.
+    """Records every aten kernel, below C++ composites too, while another records the functions.
 
     A kernel is named ``<op name>/<kernel>[_<n>]``. One that ran while no recorded function did has
     ``?`` in place of the op: nobody saw who called it. Without ``keep`` no values are kept.
@@ -31,7 +31,7 @@ class KernelRecorder(TorchDispatchMode):
         self,
         recorder: Recorder,
         scopes: ScopeStack,
-        ledger: TensorTracker,
+        tracker: TensorTracker,
         keep: Callable[[str], bool] | None,
     ) -> None:
         super().__init__()
@@ -39,22 +39,22 @@ class KernelRecorder(TorchDispatchMode):
         self._recorder = recorder
         recorder.watched = True
         self._scopes = scopes
-        self._ledger = ledger
+        self._tracker = tracker
         self._keep = keep
         self._calls: dict[Any, Call] = {}
         self._owners: list[list[str] | None] = []
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        ledger = self._ledger
+        tracker = self._tracker
         keep = self._keep is not None
-        noted = ledger.note_arguments(args, kwargs)
+        noted = tracker.note_arguments(args, kwargs)
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_kernel(func)
         written = find_written(call, args, kwargs)
         if written:
-            ledger.preserve_values(written)
+            tracker.preserve_values(written)
         random_state = read_random_state()
         start = perf_counter()
         result = func(*args, **kwargs)
@@ -63,10 +63,10 @@ class KernelRecorder(TorchDispatchMode):
         if made:
             index = len(self.recording.events)
             outputs = [
-                ledger.set_value(ledger.make_value("op", index, k, t, keep), t)
+                tracker.set_value(tracker.make_value("op", index, k, t, keep), t)
                 for k, t in enumerate(made)
             ]
-            specs = tuple((t.shape, t.dtype, t.device) for t in made)
+            specs = tuple(TensorForm(t.shape, t.dtype, t.device) for t in made)
             site = Site("", None, 0)
             scope = self._scopes.current
             event = Event(
@@ -75,7 +75,7 @@ class KernelRecorder(TorchDispatchMode):
             self.recording.events.append(event)
             self._owners.append(self._recorder.running)
             if written:
-                ledger.renew_aliases(written, index, keep)
+                tracker.renew_aliases(written, index, keep)
         return result
 
     def finish(self, result: Any) -> Recording:
@@ -106,12 +106,14 @@ class KernelRecorder(TorchDispatchMode):
             if self._keep is None or not self._keep(event.name):
                 for value in event.outputs:
                     value.tensor = None
-        self._ledger.note_result(self.recording, result)
-        self.recording.host_reads = [
-            (function, self._ledger.get_value(tensor), source, self._count_before(after), read)
-            for function, value, source, after, read in functions.host_reads
-            if (tensor := value.ref()) is not None
-        ]
+        self._tracker.note_result(self.recording, result)
+        self.recording.host_reads = []
+        for read in functions.host_reads:
+            tensor = read.value.ref()
+            if tensor is not None:
+                value = self._tracker.get_value(tensor)
+                after = self._count_before(read.after)
+                self.recording.host_reads.append(read._replace(value=value, after=after))
         return self.recording
 
     def _count_before(self, n_functions: int) -> int:

@@ -103,15 +103,16 @@ class CallSites:
         return site
 
     def _read_frames(self, key: list, depth: int) -> tuple:
-        """Append the code and the instruction of each frame from the handler's caller up to the module's call.
+        """Append code and instruction of each frame from the handler's caller to the module's call.
 
         ``depth`` is where the handler should be: looking at a frame costs more than anything else
         here.
         """
-        frame: FrameType | None = sys._getframe(depth)
+        expected = sys._getframe(depth)
+        frame: FrameType | None = expected
         handler = self._handler
         runner = self._runner
-        if frame is None or frame.f_code is not handler:
+        if expected.f_code is not handler:
             frame = sys._getframe(1)
             while frame is not None and frame.f_code is not handler:
                 frame = frame.f_back
@@ -126,7 +127,7 @@ class CallSites:
         return tuple(key)
 
     def _merge_spots(self, key: tuple, start: int) -> tuple:
-        """Return the frames from ``start`` on with each instruction as the first of the same source text.
+        """Return the frames from ``start`` on, each instruction as the first of its source text.
 
         A while loop's condition is compiled twice.
         """

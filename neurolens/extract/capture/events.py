@@ -7,7 +7,7 @@ import hashlib
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -62,6 +62,32 @@ class Value:
         self.edge: Any = None
 
 
+class TensorForm(NamedTuple):
+    """Shape, dtype and device of a tensor at one moment."""
+
+    shape: torch.Size
+    dtype: torch.dtype
+    device: torch.device
+
+
+class RandomState(NamedTuple):
+    """States of torch's generators, and the (device, dtype) of each autocast that is on."""
+
+    cpu: torch.Tensor
+    cuda: list[torch.Tensor]
+    autocast: list[tuple[str, torch.dtype]]
+
+
+class ReadEvent(NamedTuple):
+    """A value that left torch: ``function`` read it at ``source``, after that many ops."""
+
+    function: str
+    value: "Value"
+    source: str
+    after: int
+    result: Any
+
+
 @dataclass(slots=True)
 class Event:
     """One executed op, as it is recorded; `assemble_graph` turns events into `Op` records."""
@@ -77,14 +103,14 @@ class Event:
     site: Site
     composite: str
     pass_number: int
-    specs: tuple
+    specs: tuple[TensorForm, ...]
     seconds: float
-    random_state: Any = None
+    random_state: RandomState | None = None
 
 
 @dataclass(slots=True)
 class Recording:
-    """Everything one pass left: events, sources, host reads, and what the modules and the model returned.
+    """Everything one pass left: events, sources, host reads, and what modules and model returned.
 
     ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and
     by address those that modules hold.
@@ -92,7 +118,7 @@ class Recording:
 
     events: list[Event] = field(default_factory=list)
     inputs: dict[str, Value] = field(default_factory=dict)
-    host_reads: list[tuple[str, Value, str, int, Any]] = field(default_factory=list)
+    host_reads: list[ReadEvent] = field(default_factory=list)
     size_reads: list[Value] = field(default_factory=list)
     module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
@@ -135,10 +161,10 @@ def read_storage(tensor: torch.Tensor) -> int:
         return 0
 
 
-def read_random_state() -> Any:
+def read_random_state() -> RandomState:
     """Return the states of torch's generators and of autocast, for running an op again."""
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     autocast = [
         (d, torch.get_autocast_dtype(d)) for d in ("cpu", "cuda") if torch.is_autocast_enabled(d)
     ]
-    return torch.get_rng_state(), cuda, autocast
+    return RandomState(torch.get_rng_state(), cuda, autocast)

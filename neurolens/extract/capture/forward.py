@@ -23,7 +23,7 @@ def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
     Attention opened as the recorder sees it.
     """
     args, kwargs = split_inputs(inputs, kwargs)
-    return _run_model(unwrap_model(model), args, kwargs, False)
+    return run_model(unwrap_model(model), args, kwargs, False)
 
 
 def record_forward(
@@ -69,24 +69,24 @@ def record_forward(
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, kwargs)
     scopes = ScopeStack(model)
-    ledger = TensorTracker(list_sources(model), gradients)
+    tracker = TensorTracker(list_sources(model), gradients)
     book = make_sites() if sites is None else sites.restart()
     recorder = Recorder(
-        scopes, book, ledger, keep=keep, stop_after=stop_after, random_states=random_states
+        scopes, book, tracker, keep=keep, stop_after=stop_after, random_states=random_states
     )
     recorder.size_reads = [] if random_states else None
     recording = recorder.recording
-    ledger.begin(recording, scopes, args, kwargs)
+    tracker.begin(recording, scopes, args, kwargs)
     try:
         with scopes, recorder:
-            result = _run_model(model, args, kwargs, gradients, recording.drawn)
-        ledger.note_result(recording, result)
-        recording.size_reads = [ledger.get_value(tensor) for tensor in recorder.size_reads or ()]
+            result = run_model(model, args, kwargs, gradients, recording.drawn)
+        tracker.note_result(recording, result)
+        recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
         pass
     except Exception as error:
         raise RecordingError(
-            _describe_failure(recorder, scopes, recording.list_names(), error)
+            describe_failure(recorder, scopes, recording.list_names(), error)
         ) from error
     return recording
 
@@ -96,7 +96,7 @@ def make_sites() -> CallSites:
 
     Its walks up the frames end here.
     """
-    return CallSites(Interceptor.__torch_function__.__code__, _run_model.__code__)
+    return CallSites(Interceptor.__torch_function__.__code__, run_model.__code__)
 
 
 def record_kernels(
@@ -106,7 +106,7 @@ def record_kernels(
     *,
     keep: Callable[[str], bool] | None = lambda name: True,
 ) -> Recording:
-    """Run the model once and return every aten kernel that ran, named after the function that ran it.
+    """Run the model once; return every aten kernel, named after the function that ran it.
 
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
@@ -114,22 +114,22 @@ def record_kernels(
     args, kwargs = split_inputs(inputs, kwargs)
     sources = list_sources(model)
     scopes = ScopeStack(model)
-    ledger = TensorTracker(sources)
+    tracker = TensorTracker(sources)
     functions = TensorTracker(sources, copies=False)
     recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
-    kernels = KernelRecorder(recorder, scopes, ledger, keep)
-    ledger.begin(kernels.recording, scopes, args, kwargs)
+    kernels = KernelRecorder(recorder, scopes, tracker, keep)
+    tracker.begin(kernels.recording, scopes, args, kwargs)
     try:
         with scopes, recorder, kernels:
-            result = _run_model(model, args, kwargs, False)
+            result = run_model(model, args, kwargs, False)
     except Exception as error:
         raise RecordingError(
-            _describe_failure(recorder, scopes, recorder.recording.list_names(), error)
+            describe_failure(recorder, scopes, recorder.recording.list_names(), error)
         ) from error
     return kernels.finish(result)
 
 
-def _run_model(
+def run_model(
     model: nn.Module,
     args: tuple,
     kwargs: dict,
@@ -204,9 +204,10 @@ def unwrap_model(model: Any) -> nn.Module:
     return model
 
 
-def _describe_failure(
+def describe_failure(
     recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
 ) -> str:
+    """Return what the model raised, and where: in which op or module, after which op."""
     last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
     if recorder.failure is not None and recorder.failure[0] is error:
         where = f"while recording op {recorder.failure[1]!r}, {last}"

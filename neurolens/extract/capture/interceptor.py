@@ -18,7 +18,9 @@ _PLAIN_TYPES = ((), (torch.Tensor,))
 
 
 class Interceptor(TorchFunctionMode):
-    """Hands each torch call to `run_call` while it is the active function mode; no torch name is patched.
+    """Hands each torch call to `run_call` while it is the active function mode.
+
+    No torch name is patched.
 
     Parameters
     ----------
@@ -53,32 +55,33 @@ class Interceptor(TorchFunctionMode):
         # Inside vmap and its kin, tensors stand for batches that only the transform knows: what
         # comes out is unseen.
         if call.quiet or torch._C._are_functorch_transforms_active():
-            if (
-                self.size_reads is not None
-                and call.function in SIZE_READS
-                and args
-                and not self._composites
-            ):
-                self.size_reads.append(args[0])
+            if self.size_reads is not None and args:
+                self._note_size_read(call, args[0])
             return func(*args, **kwargs)
-        outer = self._composites[-1] if self._composites else None
-        if (
-            call.body is not None
-            and types in _PLAIN_TYPES
-            and (outer is None or outer[0] is not call)
-        ):
-            # A Python function of torch's own: run it so that the calls it makes arrive here one by
-            # one.
-            self._composites.append((call, self._sites.read_place(outer[1] if outer else 0)))
-            try:
-                with self:
-                    result = call.body(*args, **kwargs)
-            finally:
-                self._composites.pop()
-            if result is not NotImplemented:
-                self.close_composite(call, args, kwargs, result)
-            return result
+        if call.body is not None and types in _PLAIN_TYPES:
+            outer = self._composites[-1] if self._composites else None
+            if outer is None or outer[0] is not call:
+                return self._open_composite(call, outer[1] if outer else 0, args, kwargs)
         return self.run_call(call, func, args, kwargs)
+
+    def _note_size_read(self, call: Call, tensor: torch.Tensor) -> None:
+        """Remember a tensor whose size the model itself reads, not a function of torch's."""
+        if call.function in SIZE_READS and not self._composites and self.size_reads is not None:
+            self.size_reads.append(tensor)
+
+    def _open_composite(self, call: Call, outer_site: int, args: tuple, kwargs: dict) -> Any:
+        """Run a Python function of torch's own so that the calls it makes arrive one by one."""
+        body = call.body
+        assert body is not None
+        self._composites.append((call, self._sites.read_place(outer_site)))
+        try:
+            with self:
+                result = body(*args, **kwargs)
+        finally:
+            self._composites.pop()
+        if result is not NotImplemented:
+            self.close_composite(call, args, kwargs, result)
+        return result
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and return its result."""

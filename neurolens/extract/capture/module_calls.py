@@ -38,7 +38,7 @@ class _Hook:
 
 
 class ScopeStack:
-    """The module calls under way, kept by hooks on every module of one model while used as a context.
+    """The module calls under way in one model, kept by hooks while used as a context.
 
     Hooks of other threads' passes through the same model are ignored. A module registered under
     several names has the first as its address; modules made during forward belong to their caller.
@@ -59,11 +59,11 @@ class ScopeStack:
     def __init__(self, model: nn.Module) -> None:
         # What torch.compile wraps keeps the wrapper's place in the model: the wrapper itself runs
         # nothing.
-        self._modules = {
-            ".".join(part for part in address.split(".") if part != "_orig_mod"): module
-            for address, module in model.named_modules()
-            if not isinstance(getattr(module, "_orig_mod", None), nn.Module)
-        }
+        self._modules = {}
+        for address, module in model.named_modules():
+            if not isinstance(getattr(module, "_orig_mod", None), nn.Module):
+                parts = [part for part in address.split(".") if part != "_orig_mod"]
+                self._modules[".".join(parts)] = module
         self.addresses = {id(module): address for address, module in self._modules.items()}
         self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
         self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None

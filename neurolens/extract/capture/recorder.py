@@ -7,12 +7,19 @@ from typing import Any
 import torch
 
 from neurolens.extract.capture.call_sites import CallSites
-from neurolens.extract.capture.events import Event, Recording, StopForward, read_random_state
+from neurolens.extract.capture.events import (
+    Event,
+    ReadEvent,
+    Recording,
+    StopForward,
+    TensorForm,
+    read_random_state,
+)
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.tensor_tracker import (
     METADATA_ONLY,
-    Noted,
+    NotedArguments,
     TensorTracker,
     find_written,
 )
@@ -30,7 +37,7 @@ class Recorder(Interceptor):
     ----------
     scopes, sites
         As for `Interceptor`.
-    ledger : TensorTracker
+    tracker : TensorTracker
         Follows the tensors.
     keep : callable, optional
         Op name -> bool: whether its value stays in memory after the pass. All values are tracked
@@ -54,7 +61,7 @@ class Recorder(Interceptor):
         self,
         scopes: ScopeStack,
         sites: CallSites,
-        ledger: TensorTracker,
+        tracker: TensorTracker,
         *,
         keep: Callable[[str], bool] | None = None,
         stop_after: str | None = None,
@@ -64,17 +71,17 @@ class Recorder(Interceptor):
         self.recording = Recording()
         self.watched = False
         self.running: list[str] | None = None
-        self._ledger = ledger
+        self._tracker = tracker
         self._keep = keep
         self._stop_after = stop_after
         self._random_states = random_states
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and record it."""
-        noted = self._ledger.note_arguments(args, kwargs)
+        noted = self._tracker.note_arguments(args, kwargs)
         written = _NOTHING if call.harmless and not kwargs else find_written(call, args, kwargs)
         if written:
-            self._ledger.preserve_values(written)
+            self._tracker.preserve_values(written)
         random_state = read_random_state() if self._random_states else None
         running = self.running = [] if self.watched else None
         start = perf_counter()
@@ -98,29 +105,29 @@ class Recorder(Interceptor):
                 raise StopForward
         elif call.host_read and (parents := noted[2]):
             source = self.find_site(call.exact).source
-            read = (call.exact, parents[0][0], source, len(self.recording.events), result)
+            read = ReadEvent(call.exact, parents[0][0], source, len(self.recording.events), result)
             self.recording.host_reads.append(read)
         return result
 
     def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
-        """Record the composite itself as the op when it made a tensor without any call that could be seen."""
+        """Record the composite itself as the op when no call that was seen made its tensor."""
         made = list(iterate_tensors(result))
-        if any(not self._ledger.knows(t) for t in made):
-            noted = self._ledger.note_arguments(args, kwargs)
+        if any(not self._tracker.knows(t) for t in made):
+            noted = self._tracker.note_arguments(args, kwargs)
             self._record_event(call, call.body, noted, made, [], 0.0, None)
 
     def _record_event(
         self,
         call: Call,
         func: Any,
-        noted: Noted,
+        noted: NotedArguments,
         made: list[torch.Tensor],
         written: list[torch.Tensor],
         seconds: float,
         random_state: Any,
     ) -> str:
         scope = self._scopes.current
-        ledger = self._ledger
+        tracker = self._tracker
         events = self.recording.events
         site = self.find_site(call.function)
         name = site.next_name()
@@ -129,16 +136,29 @@ class Recorder(Interceptor):
         outputs = []
         specs = []
         for k, tensor in enumerate(made):
-            value = ledger.make_value("op", index, k, tensor, keep)
+            value = tracker.make_value("op", index, k, tensor, keep)
             if self._random_states:
                 value.version = -1 if tensor.is_inference() else tensor._version
-            outputs.append(ledger.set_value(value, tensor))
-            specs.append((tensor.shape, tensor.dtype, tensor.device))
+            outputs.append(tracker.set_value(value, tensor))
+            specs.append(TensorForm(tensor.shape, tensor.dtype, tensor.device))
         composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""
-        # fmt: off
-        events.append(Event(name, call, func, *noted, outputs, scope, site, composite, site.count, tuple(specs),
-                            seconds, random_state))
-        # fmt: on
+        event = Event(
+            name,
+            call,
+            func,
+            noted.args,
+            noted.kwargs,
+            noted.parents,
+            outputs,
+            scope,
+            site,
+            composite,
+            site.count,
+            tuple(specs),
+            seconds,
+            random_state,
+        )
+        events.append(event)
         if written and call.exact not in METADATA_ONLY:
-            ledger.renew_aliases(written, index, keep)
+            tracker.renew_aliases(written, index, keep)
         return name

@@ -28,7 +28,7 @@ _DEEPEST = 4
 
 
 class RandomStates:
-    """The states of random generators at one moment: the process's own, and those that a model's modules hold.
+    """States of random generators at one moment: the process's own, and those a model holds.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ _EAGER_KERNELS = _EagerKernels()
 
 
 def open_attention() -> _EagerKernels:
-    """Run attention op by op, as an active function mode does, and compiled modules as their Python.
+    """Run attention op by op, as a function mode does, and compiled modules as their Python.
 
     A plain run needs the same, so that it equals a recorded one bit for bit.
     """

@@ -1,10 +1,8 @@
-"""Which value each live tensor holds now.
+"""Which value each live tensor holds, and the values that are about to be overwritten."""
 
-And keeping the values that are about to be overwritten.
-"""
-
+from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -14,15 +12,23 @@ from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
-# A call's arguments with each tensor replaced by its Value, and each Value with its position in the
-# call.
-Noted = tuple[tuple, dict, list[tuple[Value, str]]]
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
 # In-place calls that change what a tensor object says of itself and no element: other views are as
 # they were.
 METADATA_ONLY = frozenset(
-    "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ requires_grad_ detach_".split()
+    (
+        "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ "
+        "requires_grad_ detach_"
+    ).split()
 )
+
+
+class NotedArguments(NamedTuple):
+    """A call's arguments with each tensor replaced by its Value; each Value and its position."""
+
+    args: tuple
+    kwargs: dict
+    parents: list[tuple[Value, str]]
 
 
 class TensorTracker:
@@ -110,7 +116,7 @@ class TensorTracker:
         self._values[id(tensor)] = value
         return value
 
-    def note_arguments(self, args: tuple, kwargs: dict) -> Noted:
+    def note_arguments(self, args: tuple, kwargs: dict) -> NotedArguments:
         """Return a call's arguments with each tensor replaced by its Value.
 
         And where each one stood.
@@ -127,7 +133,7 @@ class TensorTracker:
             else:
                 noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
         named = {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
-        return tuple(noted), named, found
+        return NotedArguments(tuple(noted), named, found)
 
     def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
         """Return ``arg`` with each tensor replaced by its Value.
@@ -163,33 +169,43 @@ class TensorTracker:
                     value.tensor = self._copy(value.tensor)
 
     def renew_aliases(self, written: list[torch.Tensor], index: int, keep: bool) -> None:
-        """Give every live tensor that shares memory with ``written`` a new value, made by event ``index``.
+        """Give live tensors that share memory with ``written`` a new value, of event ``index``.
 
         What was written into the model's own tensors or its inputs is kept as a clone: those
         outlive the pass.
         """
         for storage in {read_storage(t) for t in written}:
-            old = self._storages.pop(storage, [])
-            values = self._storages[storage] = [
-                v for v in old if v.kind != "op" or v.source == index
-            ]
             touched = [t for t in written if read_storage(t) == storage]
-            for tensor in [t for t in (v.ref() for v in old) if t is not None]:
-                if not any(may_overlap(tensor, t) for t in touched):
+            old = self._storages.pop(storage, [])
+            values = [v for v in old if v.kind != "op" or v.source == index]
+            self._storages[storage] = values
+            for tensor in _list_live(old):
+                if _overlap_none(tensor, touched):
                     values.extend(v for v in old if v.ref() is tensor)
-                    continue
-                current = self.look_up(tensor)
-                if current is not None and not (current.kind == "op" and current.source == index):
-                    self.set_value(self.make_value("op", index, 0, tensor, keep), tensor)
-            if keep and self._copies and any(v.kind != "op" for v in values):
-                for value in values:
-                    if value.kind == "op" and value.tensor is not None:
-                        value.tensor = self._copy(value.tensor)
+                else:
+                    self._renew_value(tensor, index, keep)
+            if keep and self._copies:
+                self._copy_written(values)
+
+    def _renew_value(self, tensor: torch.Tensor, index: int, keep: bool) -> None:
+        """Give a known tensor a new value of event ``index``, unless it has one."""
+        current = self.look_up(tensor)
+        if current is None or (current.kind == "op" and current.source == index):
+            return
+        self.set_value(self.make_value("op", index, 0, tensor, keep), tensor)
+
+    def _copy_written(self, values: list[Value]) -> None:
+        """Clone what ops wrote into one memory, where it is the model's own or an input's."""
+        if all(value.kind == "op" for value in values):
+            return
+        for value in values:
+            if value.kind == "op" and value.tensor is not None:
+                value.tensor = self._copy(value.tensor)
 
     def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
-        """Register the tensors the model is called with, named by where they stand.
+        """Register the tensors that the model is called with, and look at what modules return.
 
-        Look at what modules return.
+        Inputs are named by where they stand.
         """
         recording.modules = dict(scopes.classes)
         scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
@@ -222,29 +238,49 @@ class TensorTracker:
             return tensor.detach().clone()
 
 
+def _list_live(values: list[Value]) -> list[torch.Tensor]:
+    """Return the tensor objects of values that are still alive."""
+    tensors = (value.ref() for value in values)
+    return [tensor for tensor in tensors if tensor is not None]
+
+
+def _overlap_none(tensor: torch.Tensor, others: list[torch.Tensor]) -> bool:
+    return not any(may_overlap(tensor, other) for other in others)
+
+
 def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Return False only where two tensors on one memory surely share no element.
 
-    Disjoint ranges or slices.
+    That is so for disjoint ranges, and for disjoint slices of one tensor.
     """
-    if (
-        a is b
-        or a.layout != torch.strided
-        or b.layout != torch.strided
-        or not a.numel()
-        or not b.numel()
-    ):
+    if a is b or not (_is_plain(a) and _is_plain(b)):
         return True
-    spans = []
-    for t in (a, b):
-        start = t.storage_offset() * t.element_size()
-        reach = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
-        spans.append((start, start + (reach + 1) * t.element_size()))
-    if spans[0][1] <= spans[1][0] or spans[1][1] <= spans[0][0]:
+    first = _find_span(a)
+    second = _find_span(b)
+    if first.stop <= second.start or second.stop <= first.start:
         return False
     if a.stride() != b.stride() or a.dtype != b.dtype:
         return True
-    # Slices of one base: compare the ranges of indices axis by axis, largest stride first.
+    return _slices_overlap(a, b)
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.layout == torch.strided and tensor.numel() > 0
+
+
+def _find_span(tensor: torch.Tensor) -> range:
+    """Return the bytes of its memory from a tensor's first element to its last."""
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    reach = sum((size - 1) * stride for size, stride in steps)
+    start = tensor.storage_offset() * tensor.element_size()
+    return range(start, start + (reach + 1) * tensor.element_size())
+
+
+def _slices_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return False only where two tensors of equal strides are surely disjoint slices of one.
+
+    The ranges of indices are compared axis by axis, largest stride first.
+    """
     left = int(a.storage_offset())
     right = int(b.storage_offset())
     limit = None
@@ -268,14 +304,22 @@ def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
     written: list[torch.Tensor] = []
     if call.mutates and (args or kwargs):
         written.extend(iterate_tensors(args[0] if args else next(iter(kwargs.values()))))
-    for place in call.writes:
-        if isinstance(place, str):
-            written.extend(iterate_tensors(kwargs.get(place)))
-        elif place < len(args):
-            written.extend(iterate_tensors(args[place]))
+    if call.writes:
+        written.extend(_iterate_writes(call.writes, args, kwargs))
     if kwargs and kwargs.get("out") is not None and "out" not in call.writes:
         written.extend(iterate_tensors(kwargs["out"]))
     flag = call.updates_statistics
     if flag and len(args) > flag and args[flag]:
         written.extend(t for t in args[3:5] if isinstance(t, _Tensor))
     return written
+
+
+def _iterate_writes(
+    writes: tuple[int | str, ...], args: tuple, kwargs: dict
+) -> Iterator[torch.Tensor]:
+    """Yield the tensors among the arguments at these positions and of these names."""
+    for place in writes:
+        if isinstance(place, str):
+            yield from iterate_tensors(kwargs.get(place))
+        elif place < len(args):
+            yield from iterate_tensors(args[place])

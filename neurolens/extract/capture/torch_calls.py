@@ -79,52 +79,70 @@ class Call:
 
 
 def describe_call(func: Any, clones: "FunctionCloner") -> Call:
-    """Return the description of a torch function, method.
+    """Return the description of a torch function as it arrives at a function mode.
 
-    Operator or property as it arrives at a function mode.
+    ``func`` is a function, method, operator or property.
     """
     exact = getattr(func, "__name__", None) or type(func).__name__
     if exact in ("__get__", "__set__") and hasattr(func, "__self__"):
-        target = getattr(func.__self__, "__name__", exact)
-        return Call(
-            target, f"{target}.{exact}", exact == "__set__", (), 0, False, target in _QUIET, None
-        )
+        return _describe_property(getattr(func.__self__, "__name__", exact), exact)
     if isinstance(func, torch._ops.OpOverload):
         exact = func._schema.name.split("::")[-1]
-    stem = exact.strip("_") if exact.startswith("__") else exact
-    operator = _OPERATORS.get(stem) or _OPERATORS.get(stem[1:] if stem[:1] in "ir" else "")
-    in_place = exact.startswith("__i") and operator is not None and stem not in _OPERATORS
-    mutates = (
-        in_place or exact == "__setitem__" or (exact.endswith("_") and not exact.endswith("__"))
-    )
-    if exact in _SPECIAL:
-        function = _SPECIAL[exact]
-    elif exact.startswith("__"):
-        function = operator or stem
-    else:
-        function = "sub" if exact == "rsub" else exact.strip("_") or exact
-    leaf = (
-        exact in _LEAVES
-        or exact in HOST_READS
-        or getattr(func, "__module__", None) == "torch.autograd"
-    )
-    body = None if leaf else clones.clone_function(func)
+    is_read = exact in HOST_READS
+    is_leaf = is_read or exact in _LEAVES or getattr(func, "__module__", "") == "torch.autograd"
     writes = list_writes(func)
-    mutates = mutates and not writes
     return Call(
-        function,
-        exact,
-        mutates,
-        writes,
-        BATCH_STATISTICS.get(exact, 0),
-        exact in HOST_READS,
-        exact in _QUIET,
-        body,
+        function=_find_plain_name(exact),
+        exact=exact,
+        mutates=not writes and _is_in_place(exact),
+        writes=writes,
+        updates_statistics=BATCH_STATISTICS.get(exact, 0),
+        host_read=is_read,
+        quiet=exact in _QUIET,
+        body=None if is_leaf else clones.clone_function(func),
     )
+
+
+def _describe_property(name: str, access: str) -> Call:
+    """Return the description of a read of, or a write to, an attribute of tensors."""
+    return Call(
+        function=name,
+        exact=f"{name}.{access}",
+        mutates=access == "__set__",
+        writes=(),
+        updates_statistics=0,
+        host_read=False,
+        quiet=name in _QUIET,
+        body=None,
+    )
+
+
+def _find_operator(exact: str) -> str | None:
+    """Return the function that an operator method stands for: ``__iadd__`` and ``__radd__`` add."""
+    stem = exact.strip("_") if exact.startswith("__") else exact
+    return _OPERATORS.get(stem) or _OPERATORS.get(stem[1:] if stem[:1] in "ir" else "")
+
+
+def _is_in_place(exact: str) -> bool:
+    """Return whether a function overwrites its first argument, by its name."""
+    if exact.startswith("__"):
+        is_plain = exact.strip("_") in _OPERATORS
+        is_operator = exact.startswith("__i") and _find_operator(exact) is not None
+        return exact == "__setitem__" or (is_operator and not is_plain)
+    return exact.endswith("_") and not exact.endswith("__")
+
+
+def _find_plain_name(exact: str) -> str:
+    """Return the name under which all forms of a function go."""
+    if exact in _SPECIAL:
+        return _SPECIAL[exact]
+    if exact.startswith("__"):
+        return _find_operator(exact) or exact.strip("_")
+    return "sub" if exact == "rsub" else exact.strip("_") or exact
 
 
 def list_writes(func: Any) -> tuple[int | str, ...]:
-    """Return the positions and names of the arguments that an operator's schema says it writes to."""
+    """Return positions and names of the arguments that an operator's schema says it writes to."""
     if isinstance(func, torch._ops.OpOverloadPacket):
         func = getattr(func, func.overloads()[0])
     if not isinstance(func, torch._ops.OpOverload):

@@ -15,7 +15,7 @@ from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
 def assemble_graph(recording: Recording) -> Graph:
     """Return the graph of a recording: ops in execution order, with names in place of events.
 
-    Equal parts made once.
+    Equal parts are made once.
     """
     names = recording.list_names()
     describe_tensor = cache(_describe_tensor)
@@ -32,18 +32,33 @@ def assemble_graph(recording: Recording) -> Graph:
             parents.append(name_parent(value, position, names))
             if storage and not alias and value.kind == "op" and value.storage == storage:
                 alias = names[value.source]
-        # fmt: off
-        return Op(index, event.name, call.function, call.exact, describe_settings(event), event.composite,
-                  scope.address, scope.module_class, scope.call, site.base, event.pass_number, tuple(parents),
-                  tuple([describe_tensor(spec) for spec in event.specs]), alias, find_source(site), event.seconds)
-        # fmt: on
+        return Op(
+            index,
+            event.name,
+            call.function,
+            call.exact,
+            describe_settings(event),
+            event.composite,
+            scope.address,
+            scope.module_class,
+            scope.call,
+            site.base,
+            event.pass_number,
+            tuple(parents),
+            tuple([describe_tensor(spec) for spec in event.specs]),
+            alias,
+            find_source(site),
+            event.seconds,
+        )
 
-    held = {
-        name: value.tensor for name, value in recording.inputs.items() if value.tensor is not None
-    }
+    inputs = {}
+    for name, value in recording.inputs.items():
+        if value.tensor is not None:
+            tensor = value.tensor
+            inputs[name] = describe_tensor((tensor.shape, tensor.dtype, tensor.device))
     return Graph(
         ops=tuple([assemble_op(i, event) for i, event in enumerate(recording.events)]),
-        inputs={name: describe_tensor((t.shape, t.dtype, t.device)) for name, t in held.items()},
+        inputs=inputs,
         outputs=tuple(
             [name_parent(value, position, names) for value, position in recording.outputs]
         ),

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,21 +12,22 @@ from safetensors.torch import load_file, save_file
 
 from neurolens.errors import DataError
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+from neurolens.extract.graph.ops import Costs, HostRead, Op, Parent, TensorSpec
 
 FORMAT = "neurolens-trace-1"
-# Parameters used and floating-point operations, by op.
-Costs = dict[str, tuple[int, int | None]]
 
 
-def write_trace(
-    path: Path,
-    graph: Graph,
-    values: dict[str, tuple[torch.Tensor, ...]],
-    model_name: str,
-    costs: Costs,
-) -> None:
-    """Write a graph, its values and its costs to one file, which takes the place of another only once it is whole.
+class StoredTrace(NamedTuple):
+    """What a file of a trace holds; ``costs`` are empty in a file written before it held them."""
+
+    graph: Graph
+    values: dict[str, tuple[torch.Tensor, ...]]
+    model_name: str
+    costs: Costs
+
+
+def write_trace(path: Path, trace: StoredTrace) -> None:
+    """Write a trace to one file, which takes the place of another only once it is whole.
 
     Raises
     ------
@@ -34,16 +35,15 @@ def write_trace(
         When the file cannot be written, or a value cannot be stored (sparse, quantised, complex128
         or meta tensors).
     """
-    tensors = {
-        f"{name}#{k}": _pack(name, t)
-        for name, results in values.items()
-        for k, t in enumerate(results)
-    }
+    tensors = {}
+    for name, results in trace.values.items():
+        for k, tensor in enumerate(results):
+            tensors[f"{name}#{k}"] = _pack(name, tensor)
     header = {
         "format": FORMAT,
-        "model": model_name,
-        "graph": json.dumps(_describe_graph(graph)),
-        "costs": json.dumps(costs),
+        "model": trace.model_name,
+        "graph": json.dumps(_describe_graph(trace.graph)),
+        "costs": json.dumps(trace.costs),
     }
     # Values read from a file stay in it, so one that is there must not be written over.
     partial = Path(f"{path}.partial")
@@ -51,15 +51,17 @@ def write_trace(
         save_file(tensors, partial, metadata=header)
         partial.replace(path)
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        message = f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write to."
-        raise DataError(message) from error
+        raise DataError(
+            f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write "
+            "to."
+        ) from error
     finally:
         with suppress(OSError):
             partial.unlink()
 
 
-def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], str, Costs]:
-    """Return the graph, the values by op name, the model's class name and the costs (none in older files) from a file.
+def read_trace(path: Path) -> StoredTrace:
+    """Return what a file of `write_trace` holds.
 
     Raises
     ------
@@ -75,14 +77,8 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
                 f"{FORMAT!r})"
             )
         graph = _read_graph(json.loads(header["graph"]))
-        told = json.loads(header.get("costs", "{}"))
-        costs = {op.name: (told[op.name][0], told[op.name][1]) for op in graph if op.name in told}
-        tensors = load_file(path)
-        values = {
-            op.name: tuple(tensors[f"{op.name}#{k}"] for k in range(len(op.outputs)))
-            for op in graph
-            if f"{op.name}#0" in tensors
-        }
+        costs = _read_costs(json.loads(header.get("costs", "{}")), graph)
+        values = _group_values(load_file(path), graph)
     except FileNotFoundError:
         raise DataError(f"no trace file {str(path)!r}; write one with trace.save(path)") from None
     except DataError:
@@ -92,14 +88,32 @@ def read_trace(path: Path) -> tuple[Graph, dict[str, tuple[torch.Tensor, ...]], 
             f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
         )
         raise DataError(message) from error
-    return graph, values, str(header.get("model", "")), costs
+    return StoredTrace(graph, values, str(header.get("model", "")), costs)
+
+
+def _read_costs(described: dict[str, list], graph: Graph) -> Costs:
+    costs = {}
+    for op in graph:
+        if op.name in described:
+            n_parameters, flops = described[op.name]
+            costs[op.name] = (n_parameters, flops)
+    return costs
+
+
+def _group_values(
+    tensors: dict[str, torch.Tensor], graph: Graph
+) -> dict[str, tuple[torch.Tensor, ...]]:
+    """Return the results of each op whose values the file holds."""
+    values = {}
+    for op in graph:
+        if f"{op.name}#0" in tensors:
+            names = [f"{op.name}#{k}" for k in range(len(op.outputs))]
+            values[op.name] = tuple(tensors[name] for name in names)
+    return values
 
 
 def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
-    """Return a value of the op ``name`` as its elements in memory.
-
-    Which is all that a file holds.
-    """
+    """Return a value of the op ``name`` as its elements in memory, which is all a file holds."""
     plain = tensor.layout == torch.strided and not tensor.is_quantized and not tensor.is_meta
     if not plain or tensor.dtype == torch.complex128:
         raise DataError(

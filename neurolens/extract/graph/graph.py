@@ -26,6 +26,9 @@ class Graph:
     module_outputs: dict[tuple[str, int], str] = field(default_factory=dict)
     host_reads: tuple[HostRead, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self)} ops in {len(self.modules)} modules>"
+
     def __len__(self) -> int:
         return len(self.ops)
 
@@ -58,6 +61,11 @@ class Graph:
         return {name: tuple(names) for name, names in fed.items()}
 
     @cached_property
+    def returned_ops(self) -> frozenset[str]:
+        """Names of the ops whose results the model returned."""
+        return frozenset(parent.source for parent in self.outputs if parent.kind == "op")
+
+    @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """The rolled view: layers with their passes, in order of first execution."""
         return roll_ops(self.ops)
@@ -68,9 +76,11 @@ class Graph:
         return link_layers(self.ops, self.layers)
 
     def find_op(self, key: str | int) -> Op:
-        """Return the op for an exact name, a module address (``"layer1.0"``, ``"fc@2"``) or a position.
+        """Return the op for an exact name, a module address or a position.
 
-        ``_1`` and ``@1`` may be written out: ``"relu/relu@1"`` is ``"relu/relu"``.
+        A module address (``"layer1.0"``, ``"fc@2"`` for its second call) stands for the op that
+        made that module's output. ``_1`` and ``@1`` may be written out: ``"relu/relu@1"`` is
+        ``"relu/relu"``.
 
         Raises
         ------
@@ -78,26 +88,32 @@ class Graph:
             With the closest names.
         """
         if isinstance(key, int):
-            try:
-                return self.ops[key]
-            except IndexError:
-                raise UnknownNameError(
-                    f"op {key} asked for, but there are {len(self)} ops"
-                ) from None
+            return self._find_position(key)
         for name in (key, key.removesuffix("@1"), key.removesuffix("@1").removesuffix("_1")):
             if name in self.by_name:
                 return self.by_name[name]
         address, _, call = key.partition("@")
         if (not call or call.isdecimal()) and "/" not in key:
-            made = self.module_outputs.get((address, int(call or 1)))
-            if made is not None:
-                return self.by_name[made]
-            if address in self.modules:
-                calls = sorted(c for a, c in self.module_outputs if a == address)
-                raise UnknownNameError(
-                    f"module {address!r} ({self.modules[address]}) has no op as the output of call "
-                    f"{call or 1}; "
-                    f"calls with one: {list_names(calls)}"
-                )
+            output = self._find_module_output(address, int(call or 1))
+            if output is not None:
+                return self.by_name[output]
         addresses = dict.fromkeys(a for a, _ in self.module_outputs if a)
         raise suggest_name(key, [*self.by_name, *addresses], "op or module")
+
+    def _find_position(self, position: int) -> Op:
+        try:
+            return self.ops[position]
+        except IndexError:
+            message = f"op {position} asked for, but there are {len(self)} ops"
+            raise UnknownNameError(message) from None
+
+    def _find_module_output(self, address: str, call: int) -> str | None:
+        """Return the op that made a module's output, None where there is no such module."""
+        name = self.module_outputs.get((address, call))
+        if name is None and address in self.modules:
+            calls = sorted(c for a, c in self.module_outputs if a == address)
+            raise UnknownNameError(
+                f"module {address!r} ({self.modules[address]}) has no op as the output of call "
+                f"{call}; calls with one: {list_names(calls)}"
+            )
+        return name

@@ -1,14 +1,13 @@
 """Which executions are passes of one layer: the rolled view of a recurrent network."""
 
+import itertools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
-from operator import or_
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from neurolens.extract.graph.ops import Op
-
+from neurolens.extract.graph.ops import Op
 
 # Neighbours of an op, and which of several passes of one layer among them counts.
 View = tuple[Callable[[int], list[int]], Callable]
@@ -41,7 +40,7 @@ class LayerEdge:
     recurrent: bool
 
 
-def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
+def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
     """Group executions into layers.
 
     With parameters: the same call with the same parameters and settings at the same place of the
@@ -60,149 +59,206 @@ def roll_ops(ops: Sequence["Op"]) -> tuple[Layer, ...]:
     -----
     Time is linear in the number of ops, except for the sets of ancestors, kept as bits of integers.
     """
-    index = {op.name: i for i, op in enumerate(ops)}
-    parents = [
-        [index[name] for name in op.parent_ops if index[name] < i] for i, op in enumerate(ops)
+    flow = _trace_flow(ops)
+    weights = _list_weights(ops)
+    by_place = _group_passes(ops, flow, weights)
+    groups = sorted(itertools.chain(*by_place.values()), key=operator.itemgetter(0))
+    has_weights = [bool(names) for names in weights]
+    near: list[View] = [
+        (flow.children.__getitem__, min),
+        (flow.parents.__getitem__, max),
+        (flow.siblings.__getitem__, min),
     ]
+    far: list[View] = [
+        (partial(_reach, flow.children, has_weights), min),
+        (partial(_reach, flow.parents, has_weights), max),
+    ]
+    _join_steps(groups, list(by_place.values()), near, far)
+    layers = []
+    for group in groups:
+        if group:
+            first = ops[group[0]]
+            names = tuple(ops[i].name for i in group)
+            layers.append(Layer(first.name, first.function, first.module, names))
+    return tuple(layers)
+
+
+class _Flow(NamedTuple):
+    """What feeds what, by position of the ops.
+
+    ``parents`` and ``children`` are the neighbours of each op, ``siblings`` what reads the same as
+    it does; ``ancestors`` of each op, itself included, are the bits of an integer.
+    """
+
+    parents: list[list[int]]
+    children: list[list[int]]
+    siblings: list[list[int]]
+    ancestors: list[int]
+
+
+def _trace_flow(ops: Sequence[Op]) -> _Flow:
+    index = {op.name: i for i, op in enumerate(ops)}
+    parents: list[list[int]] = []
     ancestors: list[int] = []
-    for i, above in enumerate(parents):
-        ancestors.append(reduce(or_, (ancestors[p] for p in above), 1 << i))
-    weights = [frozenset(p.source for p in op.parents if p.kind == "parameter") for op in ops]
-    upstream = _find_nearest(weights, parents)
     readers: dict[int | str, list[int]] = {}
-    reads: list[list[int | str]] = []
+    sources: list[list[int | str]] = []
     for i, op in enumerate(ops):
-        reads.append([*parents[i], *(p.source for p in op.parents if p.kind == "input")])
-        for source in reads[i]:
+        above = [index[name] for name in op.parent_ops if index[name] < i]
+        parents.append(above)
+        ancestors.append(reduce(operator.or_, (ancestors[p] for p in above), 1 << i))
+        sources.append([*above, *(p.source for p in op.parents if p.kind == "input")])
+        for source in sources[i]:
             readers.setdefault(source, []).append(i)
+    siblings = []
+    for i, read in enumerate(sources):
+        others = itertools.chain.from_iterable(readers[source] for source in read)
+        siblings.append([other for other in others if other != i])
     children = [readers.get(i, []) for i in range(len(ops))]
-    downstream = _find_nearest(
-        weights[::-1], [[len(ops) - 1 - c for c in below] for below in reversed(children)]
-    )[::-1]
-    groups: list[list[int]] = []
+    return _Flow(parents, children, siblings, ancestors)
+
+
+def _list_weights(ops: Sequence[Op]) -> list[frozenset[str]]:
+    """Return the addresses of the parameters that each op uses."""
+    weights = []
+    for op in ops:
+        weights.append(frozenset(p.source for p in op.parents if p.kind == "parameter"))
+    return weights
+
+
+def _group_passes(
+    ops: Sequence[Op], flow: _Flow, weights: list[frozenset[str]]
+) -> dict[tuple, list[list[int]]]:
+    """Return by place the groups of executions that follow each other there as passes."""
+    last_op = len(ops) - 1
+    upstream = _find_nearest(weights, flow.parents)
+    reversed_children = []
+    for below in reversed(flow.children):
+        reversed_children.append([last_op - child for child in below])
+    downstream = _find_nearest(weights[::-1], reversed_children)[::-1]
     by_place: dict[tuple, list[list[int]]] = {}
     for i, op in enumerate(ops):
         place = (op.site, op.call, weights[i], op.settings if weights[i] else "")
-        for group in by_place.setdefault(place, []):
+        groups = by_place.setdefault(place, [])
+        for group in groups:
             last = group[-1]
-            follows = bool(ancestors[i] >> last & 1)
-            if follows and (
-                weights[i] or upstream[i] == upstream[last] or downstream[i] == downstream[last]
-            ):
+            follows = bool(flow.ancestors[i] >> last & 1)
+            is_same = upstream[i] == upstream[last] or downstream[i] == downstream[last]
+            if follows and (weights[i] or is_same):
                 group.append(i)
                 break
         else:
             groups.append([i])
-            by_place[place].append(groups[-1])
-    beside = [
-        [r for source in above for r in readers[source] if r != i] for i, above in enumerate(reads)
-    ]
-    stops = [bool(w) for w in weights]
-    near: list[View] = [
-        (children.__getitem__, min),
-        (parents.__getitem__, max),
-        (beside.__getitem__, min),
-    ]
-    far: list[View] = [
-        (partial(_reach, children, stops), min),
-        (partial(_reach, parents, stops), max),
-    ]
-    _join_steps(groups, list(by_place.values()), near, far)
-    groups = [group for group in groups if group]
-    firsts = [ops[group[0]] for group in groups]
-    return tuple(
-        Layer(first.name, first.function, first.module, tuple(ops[i].name for i in group))
-        for first, group in zip(firsts, groups, strict=True)
-    )
+    return by_place
 
 
-def link_layers(ops: Sequence["Op"], layers: Sequence[Layer]) -> tuple[LayerEdge, ...]:
+def link_layers(ops: Sequence[Op], layers: Sequence[Layer]) -> tuple[LayerEdge, ...]:
     """Return the edges between layers, in order of first use.
 
     An edge back to an earlier or the same layer recurs.
     """
-    place = {name: (i, k) for i, layer in enumerate(layers) for k, name in enumerate(layer.ops)}
-    counts: dict[tuple[int, int, bool], int] = {}
+    layer_of = {}
+    for i, layer in enumerate(layers):
+        for name in layer.ops:
+            layer_of[name] = i
+    counts: dict[tuple[int, int], int] = {}
     for op in ops:
-        target, _ = place[op.name]
         for parent in op.parent_ops:
-            source, _ = place[parent]
-            key = (source, target, source >= target)
+            key = (layer_of[parent], layer_of[op.name])
             counts[key] = counts.get(key, 0) + 1
-    return tuple(
-        LayerEdge(layers[s].name, layers[t].name, n, back) for (s, t, back), n in counts.items()
-    )
+    edges = []
+    for (source, target), times in counts.items():
+        is_recurrent = source >= target
+        edges.append(LayerEdge(layers[source].name, layers[target].name, times, is_recurrent))
+    return tuple(edges)
 
 
 def _join_steps(
     groups: list[list[int]], places: list[list[list[int]]], near: list[View], far: list[View]
 ) -> None:
-    """Join groups at one place whose members are neighbours of successive passes of one layer; empties the joined.
+    """Join groups at one place whose members are neighbours of successive passes of one layer.
 
-    ``views`` give an op's neighbours, and which pass of a layer among them counts: the first of
-    what it feeds, the last of what feeds it, the first of what reads the same; then, where these
-    find nothing more, of all it reaches downwards and upwards without passing a parameter.
+    Groups that were joined to others are emptied. ``near`` and ``far`` give an op's neighbours, and
+    which pass of a layer among them counts: the first of what it feeds, the last of what feeds it,
+    the first of what reads the same; then, where these find nothing more, of all it reaches
+    downwards and upwards without passing a parameter.
     """
-    group_of = {i: g for g, group in enumerate(groups) for i in group}
-    position = {i: k for group in groups for k, i in enumerate(group)}
+    membership = _Membership({}, {})
+    for number, group in enumerate(groups):
+        for position, i in enumerate(group):
+            membership.group_of[i] = number
+            membership.position[i] = position
     candidates = [place for place in places if len(place) > 1]
-    tried = near
+    views = near
     while True:
-        joined = False
-        for place in candidates:
-            kept = place[0]
-            for group in place[1:]:
-                if not group:
-                    continue
-                before = kept[-1]
-                after = group[0]
-                if before < after and any(
-                    _are_steps(view(before), view(after), group_of, position, choose)
-                    for view, choose in tried
-                ):
-                    for i in group:
-                        group_of[i] = group_of[before]
-                        position[i] = len(kept)
-                        kept.append(i)
-                    group.clear()
-                    joined = True
-                else:
-                    kept = group
-        if not joined and tried is not near:
+        joined = [_join_place(place, membership, views) for place in candidates]
+        if not any(joined) and views is not near:
             return
-        tried = near if joined else near + far
+        views = near if any(joined) else near + far
+
+
+class _Membership(NamedTuple):
+    """For each op the number of its group, and its position in it."""
+
+    group_of: dict[int, int]
+    position: dict[int, int]
+
+
+def _join_place(place: list[list[int]], membership: _Membership, views: list[View]) -> bool:
+    """Join successive groups at one place; return whether any was joined."""
+    joined = False
+    kept = place[0]
+    for group in place[1:]:
+        if not group:
+            continue
+        before = kept[-1]
+        if before > group[0] or not _follow_each_other(before, group[0], membership, views):
+            kept = group
+            continue
+        for i in group:
+            membership.group_of[i] = membership.group_of[before]
+            membership.position[i] = len(kept)
+            kept.append(i)
+        group.clear()
+        joined = True
+    return joined
+
+
+def _follow_each_other(before: int, after: int, membership: _Membership, views: list[View]) -> bool:
+    """Return whether two ops are neighbours of successive passes of one layer in some view."""
+    return any(_are_steps(view(before), view(after), membership, choose) for view, choose in views)
 
 
 def _are_steps(
-    first: list[int],
-    second: list[int],
-    group_of: dict[int, int],
-    position: dict[int, int],
-    choose: Callable,
+    first: list[int], second: list[int], membership: _Membership, choose: Callable
 ) -> bool:
-    """Return whether the neighbours in ``first`` and ``second`` are earlier and later passes of the same layers."""
-    early: dict[int, int] = {}
-    late: dict[int, int] = {}
-    for found, neighbours in ((early, first), (late, second)):
-        for i in neighbours:
-            found[group_of[i]] = choose(position[i], found.get(group_of[i], position[i]))
+    """Return whether ``first`` are earlier and ``second`` later passes of the same layers."""
+    early = _find_passes(first, membership, choose)
+    late = _find_passes(second, membership, choose)
     shared = early.keys() & late.keys()
-    return any(early[g] < late[g] for g in shared) and all(early[g] <= late[g] for g in shared)
+    is_later = any(early[g] < late[g] for g in shared)
+    return is_later and all(early[g] <= late[g] for g in shared)
 
 
-def _reach(neighbours: list[list[int]], stops: list[bool], start: int) -> list[int]:
-    """Return the ops that a walk along ``neighbours`` meets.
+def _find_passes(neighbors: list[int], membership: _Membership, choose: Callable) -> dict[int, int]:
+    """Return by group which of its passes counts among an op's neighbours."""
+    passes: dict[int, int] = {}
+    for i in neighbors:
+        group = membership.group_of[i]
+        position = membership.position[i]
+        passes[group] = choose(position, passes.get(group, position))
+    return passes
 
-    Ended at those that ``stops`` names.
-    """
-    found = set(neighbours[start])
-    ahead = list(neighbours[start])
+
+def _reach(neighbors: list[list[int]], stops: list[bool], start: int) -> list[int]:
+    """Return the ops that a walk along ``neighbors`` meets, ended at those where it stops."""
+    met = set(neighbors[start])
+    ahead = list(neighbors[start])
     while ahead:
         i = ahead.pop()
         if not stops[i]:
-            ahead += [n for n in neighbours[i] if n not in found]
-            found.update(neighbours[i])
-    return list(found)
+            ahead += [n for n in neighbors[i] if n not in met]
+            met.update(neighbors[i])
+    return list(met)
 
 
 def _find_nearest(weights: list[frozenset], parents: list[list[int]]) -> list[frozenset]:

@@ -97,10 +97,10 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class HostRead:
-    """A value that left torch: ``function`` (``item``, ``__bool__``, ...) read ``parent`` at ``source``.
+    """A value that left torch: ``function`` read ``parent`` at ``source``.
 
-    ``after`` counts the ops that had run; ``value`` is what was read, shortened: for a branch,
-    which way it went.
+    ``function`` is ``item``, ``__bool__``, ... ``after`` counts the ops that had run; ``value`` is
+    what was read, shortened: for a branch, which way it went.
     """
 
     function: str
@@ -108,3 +108,7 @@ class HostRead:
     source: str
     after: int
     value: str
+
+
+# By op name: the number of parameters that it uses, and its floating-point operations where known.
+Costs = dict[str, tuple[int, int | None]]

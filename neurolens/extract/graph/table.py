@@ -1,106 +1,126 @@
 """Everything known about each op, as a table."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from neurolens.extract.capture.events import Recording
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.graph import Graph
+from neurolens.extract.graph.ops import Costs, Op
 
-_AS_THEY_ARE = "function call settings composite module module_class module_call".split()
+# The shortest and the longest of the paths of an op to one side, None without any.
+Path = tuple[int, int] | None
+_AS_THEY_ARE = tuple("function call settings composite module module_class module_call".split())
+COLUMNS = (
+    *_AS_THEY_ARE,
+    *"layer pass parents parent_positions children shape dtype device n_outputs n_bytes".split(),
+    *"parameters buffers alias_of is_input is_output is_generated".split(),
+    *"min_from_input max_from_input min_to_output max_to_output seconds source".split(),
+    *"n_parameters flops".split(),
+)
+_INTEGERS = (
+    *"min_from_input max_from_input min_to_output max_to_output".split(),
+    *"n_parameters flops".split(),
+)
 
 
-def count_costs(recording: Recording) -> dict[str, tuple[int, int | None]]:
-    """Return the number of parameters that each op uses and its floating-point operations (see `count_flops`)."""
+def count_costs(recording: Recording) -> Costs:
+    """Return what each op costs: the parameters it uses and its floating-point operations."""
     costs = {}
     for event in recording.events:
-        used = {
-            id(v): v.tensor
-            for v, _ in event.parents
-            if v.kind == "parameter" and v.tensor is not None
-        }
-        costs[event.name] = (
-            sum(tensor.numel() for tensor in used.values()),
-            count_flops(event, recording),
-        )
+        sizes = {}
+        for value, _ in event.parents:
+            if value.kind == "parameter" and value.tensor is not None:
+                sizes[id(value)] = value.tensor.numel()
+        costs[event.name] = (sum(sizes.values()), count_flops(event, recording))
     return costs
 
 
-def build_table(graph: Graph, costs: Mapping[str, tuple[int, int | None]]) -> pd.DataFrame:
-    """Return one row per op, in execution order, indexed by its name.
-
-    NA where an op has no costs.
-    """
-    children = graph.children
-    from_input, to_output = measure_distances(graph)
-    returned = {p.source for p in graph.outputs if p.kind == "op"}
-    layer_of = {name: layer.name for layer in graph.layers for name in layer.ops}
+def build_table(graph: Graph, costs: Costs) -> pd.DataFrame:
+    """Return one row per op, in execution order, indexed by its name; NA where it has no costs."""
+    distances = measure_distances(graph)
+    layer_of = {}
+    for layer in graph.layers:
+        layer_of.update(dict.fromkeys(layer.ops, layer.name))
     rows: dict[str, dict[str, Any]] = {}
     for op in graph:
-        low, high = from_input[op.name]
-        before, after = to_output[op.name]
+        n_parameters, flops = costs.get(op.name, (None, None))
         rows[op.name] = {
             **{key: getattr(op, key) for key in _AS_THEY_ARE},
             "layer": layer_of[op.name],
             "pass": op.pass_number,
-            "parents": op.parent_ops,
-            "parent_positions": tuple(p.position for p in op.parents if p.kind == "op"),
-            "children": children[op.name],
-            "shape": op.shape,
-            "dtype": op.outputs[0].dtype,
-            "device": op.outputs[0].device,
-            "n_outputs": len(op.outputs),
-            "n_bytes": sum(o.n_bytes for o in op.outputs),
-            "parameters": tuple(p.source for p in op.parents if p.kind == "parameter"),
-            "buffers": tuple(p.source for p in op.parents if p.kind == "buffer"),
-            "alias_of": op.alias_of,
-            "is_input": any(p.kind == "input" for p in op.parents),
-            "is_output": op.name in returned,
-            "is_generated": low is None,
-            "min_from_input": low,
-            "max_from_input": high,
-            "min_to_output": before,
-            "max_to_output": after,
+            **_describe_connections(graph, op),
+            **_describe_results(op),
+            **distances[op.name]._asdict(),
+            "is_generated": distances[op.name].min_from_input is None,
             "seconds": op.seconds,
             "source": op.source,
+            "n_parameters": n_parameters,
+            "flops": flops,
         }
-        rows[op.name]["n_parameters"], rows[op.name]["flops"] = costs.get(op.name, (None, None))
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    integers = [
-        c for c in table if str(c).startswith(("min_", "max_")) or c in ("flops", "n_parameters")
-    ]
-    table[integers] = table[integers].astype("Int64")
+    table = pd.DataFrame.from_dict(rows, orient="index")[list(COLUMNS)]
+    table[list(_INTEGERS)] = table[list(_INTEGERS)].astype("Int64")
     return table.rename_axis("op")
 
 
-def measure_distances(graph: Graph) -> tuple[dict[str, tuple], dict[str, tuple]]:
-    """Return for each op the shortest and longest path, in ops, from an input and to an output.
+def _describe_connections(graph: Graph, op: Op) -> dict[str, Any]:
+    """Return what feeds an op and what it feeds, as columns."""
+    return {
+        "parents": op.parent_ops,
+        "parent_positions": tuple(p.position for p in op.parents if p.kind == "op"),
+        "children": graph.children[op.name],
+        "parameters": tuple(p.source for p in op.parents if p.kind == "parameter"),
+        "buffers": tuple(p.source for p in op.parents if p.kind == "buffer"),
+        "alias_of": op.alias_of,
+        "is_input": any(p.kind == "input" for p in op.parents),
+        "is_output": op.name in graph.returned_ops,
+    }
 
-    None without one.
-    """
-    forward: dict[str, tuple] = {}
+
+def _describe_results(op: Op) -> dict[str, Any]:
+    """Return what an op's results look like, as columns."""
+    return {
+        "shape": op.shape,
+        "dtype": op.outputs[0].dtype,
+        "device": op.outputs[0].device,
+        "n_outputs": len(op.outputs),
+        "n_bytes": sum(output.n_bytes for output in op.outputs),
+    }
+
+
+class Distances(NamedTuple):
+    """Shortest and longest path of an op, in ops, from an input and to an output; None without."""
+
+    min_from_input: int | None
+    max_from_input: int | None
+    min_to_output: int | None
+    max_to_output: int | None
+
+
+def measure_distances(graph: Graph) -> dict[str, Distances]:
+    """Return the distances of each op from the inputs and to the outputs."""
+    forward: dict[str, Path] = {}
     for op in graph:
-        above = [
-            forward[name]
-            for name in op.parent_ops
-            if name in forward and forward[name][0] is not None
-        ]
-        starts = [(0, 0)] if any(p.kind == "input" for p in op.parents) else []
-        forward[op.name] = _extend(above, starts)
-    returned = {p.source for p in graph.outputs if p.kind == "op"}
-    backward: dict[str, tuple] = {}
+        starts = any(parent.kind == "input" for parent in op.parents)
+        forward[op.name] = _extend([forward.get(name) for name in op.parent_ops], starts)
+    backward: dict[str, Path] = {}
     for op in reversed(graph.ops):
-        below = [
-            backward[name]
-            for name in graph.children[op.name]
-            if backward.get(name, (None,))[0] is not None
-        ]
-        backward[op.name] = _extend(below, [(0, 0)] if op.name in returned else [])
-    return forward, backward
+        ends = op.name in graph.returned_ops
+        below = [backward.get(name) for name in graph.children[op.name]]
+        backward[op.name] = _extend(below, ends)
+    none = (None, None)
+    return {
+        op.name: Distances(*(forward[op.name] or none), *(backward[op.name] or none))
+        for op in graph
+    }
 
 
-def _extend(neighbours: list[tuple], starts: list[tuple[int, int]]) -> tuple:
-    steps = [(low + 1, high + 1) for low, high in neighbours] + starts
-    return (min(low for low, _ in steps), max(high for _, high in steps)) if steps else (None, None)
+def _extend(neighbors: list[Path], is_end: bool) -> Path:
+    """Return the shortest and longest path of an op from those of its neighbours on one side."""
+    steps = [(low + 1, high + 1) for low, high in filter(None, neighbors)]
+    if is_end:
+        steps.append((0, 0))
+    if not steps:
+        return None
+    return min(low for low, _ in steps), max(high for _, high in steps)

@@ -1,7 +1,4 @@
-"""What makes each stimulus's result of one op smaller, on the device.
-
-Before anything is copied or stored.
-"""
+"""What makes each stimulus's result of one op smaller, on the device, before it is copied."""
 
 import math
 from collections.abc import Callable
@@ -32,59 +29,90 @@ class Rows:
 class Reducer:
     """Base of all reducers: frozen settings.
 
-    What one has nothing to do for stays whole, and `explain` says why.
+    A result that a reducer cannot make smaller stays whole, and its `Step` says why.
     """
 
     fit_on: tuple[str, ...] | None = None
 
-    def plan(self, rows: Rows, n_stimuli: int) -> Rows:
-        """Return what each result looks like afterwards.
+    def plan_step(self, rows: Rows, n_stimuli: int) -> "Step":
+        """Return what this reducer does to results of one op.
 
-        InputError when results of this dtype cannot be reduced so.
+        Raises
+        ------
+        InputError
+            When results of this dtype cannot be reduced so.
         """
-        found = self._shrink(rows, n_stimuli)
-        return rows if isinstance(found, str) else found
-
-    def explain(self, rows: Rows, n_stimuli: int) -> dict[str, Any]:
-        """Return what was done to an op in JSON's types, but for ``kept_units``: kind, settings, before and after.
-
-        ``stayed_whole`` is the reason where nothing was done.
-        """
-        after = self.plan(rows, n_stimuli)
-        found = self._shrink(rows, n_stimuli)
-        shapes = {"shape_before": list(rows.shape), "shape_after": list(after.shape)}
-        dtypes = {"dtype_before": str(rows.dtype), "dtype_after": str(after.dtype)}
-        details = {"stayed_whole": found} if isinstance(found, str) else self._add_details(rows)
-        return {"kind": type(self).__name__.lower(), **vars(self), **shapes, **dtypes, **details}
-
-    def open(self, rows: Rows, n_stimuli: int, device: torch.device, shared: dict) -> Function:
-        """Return the function that reduces (batch, *shape).
-
-        ``shared`` keeps what ops of one run have in common.
-        """
-        found = self._shrink(rows, n_stimuli)
-        return (
-            (lambda tensor: tensor)
-            if isinstance(found, str)
-            else self._make(rows, found, device, shared)
-        )
+        after = self._shrink(rows, n_stimuli)
+        if isinstance(after, str):
+            return Step(self, rows, rows, after)
+        return Step(self, rows, after, "")
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         """Return what comes out, or why the op stays whole."""
         raise NotImplementedError
 
     def _make(self, rows: Rows, after: Rows, device: torch.device, shared: dict) -> Function:
+        """Return the function that reduces (batch, *shape) where something is to be done."""
         raise NotImplementedError
 
     def _add_details(self, rows: Rows) -> dict[str, Any]:
+        """Return what there is to say of an op that was reduced, beside settings and shapes."""
         return {}
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one reducer does to the results of one op.
+
+    ``stayed_whole`` is the reason where it does nothing.
+    """
+
+    reducer: Reducer
+    before: Rows
+    after: Rows
+    stayed_whole: str
+
+    def explain(self) -> dict[str, Any]:
+        """Return kind, settings, shapes and dtypes before and after, in JSON's types.
+
+        Only ``kept_units``, where there are such, is an array.
+        """
+        reducer = self.reducer
+        details = {"stayed_whole": self.stayed_whole}
+        if not self.stayed_whole:
+            details = reducer._add_details(self.before)
+        return {
+            "kind": type(reducer).__name__.lower(),
+            **vars(reducer),
+            "shape_before": list(self.before.shape),
+            "shape_after": list(self.after.shape),
+            "dtype_before": str(self.before.dtype),
+            "dtype_after": str(self.after.dtype),
+            **details,
+        }
+
+    def open(self, device: torch.device, shared: dict) -> Function:
+        """Return the function that reduces (batch, *shape).
+
+        ``shared`` keeps what the ops of one run have in common.
+        """
+        if self.stayed_whole:
+            return return_whole
+        return self.reducer._make(self.before, self.after, device, shared)
+
+
+def return_whole(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a result as it is."""
+    return tensor
+
+
 def flatten_rows(tensor: torch.Tensor) -> torch.Tensor:
+    """Return results (batch, *shape) as (batch, unit)."""
     return tensor.reshape(len(tensor), math.prod(tensor.shape[1:]))
 
 
 def take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows | str:
+    """Return results of ``n_units`` along one dimension, or why there are too few of them."""
     if rows.size <= n_units:
         return f"has {rows.size} units, no more than {n_units}"
     if rows.dtype.is_complex and not dtype.is_complex:
@@ -95,6 +123,7 @@ def take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows |
 
 
 def check_count(name: str, value: Any) -> None:
+    """Raise InputError unless a setting is a whole number of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(
             f"{name} must be an int of at least 1, got {value!r}. Type e.g. {name}=100."

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers.base import Function, Reducer, Rows
+from neurolens.extract.reducers.base import Function, Reducer, Rows, Step
 from neurolens.extract.reducers.cast import Cast
 from neurolens.extract.reducers.pca import PCA, PrincipalAxes
 from neurolens.extract.reducers.table import REDUCERS
@@ -30,10 +30,7 @@ class Chain:
     overflow: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def fit(self, tensor: torch.Tensor) -> None:
-        """Let the `PrincipalAxes` among the steps, if any.
-
-        Learn from a batch of the stimuli to fit on.
-        """
+        """Let the `PrincipalAxes` among the steps learn from a batch of the stimuli to fit on."""
         for step in self.steps:
             if isinstance(step, PrincipalAxes):
                 step.fit(tensor)
@@ -51,66 +48,91 @@ class Chain:
         return tensor
 
 
-def plan_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int) -> Rows:
-    """Return what each stimulus's result looks like after all reducers.
+@dataclass(frozen=True, slots=True)
+class ChainPlan:
+    """What several reducers, one after another, do to the results of one op."""
 
-    Raises what `Reducer.plan` raises.
+    raw: Rows
+    steps: tuple[Step, ...]
+
+    @property
+    def kept(self) -> Rows:
+        """What each stimulus's result looks like after all of them."""
+        return self.steps[-1].after if self.steps else self.raw
+
+    def explain(self) -> list[dict[str, Any]]:
+        """Return what each reducer does, in order; see `Step.explain`."""
+        return [step.explain() for step in self.steps]
+
+    def open(self, device: torch.device, shared: dict) -> Chain:
+        """Return the function that applies all reducers; see `Step.open`."""
+        return Chain([step.open(device, shared) for step in self.steps])
+
+
+def plan_chain(reducers: Sequence[Reducer], raw: Rows, n_stimuli: int) -> ChainPlan:
+    """Return what reducers do to the results of one op, in one pass over them.
+
+    Raises what `Reducer.plan_step` raises.
     """
+    steps: list[Step] = []
+    rows = raw
     for reducer in reducers:
-        rows = reducer.plan(rows, n_stimuli)
-    return rows
-
-
-def explain_chain(reducers: Sequence[Reducer], rows: Rows, n_stimuli: int) -> list[dict[str, Any]]:
-    """Return what each reducer did to an op, in order; see `Reducer.explain`."""
-    return [
-        r.explain(plan_chain(reducers[:i], rows, n_stimuli), n_stimuli)
-        for i, r in enumerate(reducers)
-    ]
-
-
-def open_chain(
-    reducers: Sequence[Reducer], rows: Rows, n_stimuli: int, device: torch.device, shared: dict
-) -> Chain:
-    """Return the function that applies all reducers to the results of one op.
-
-    See `Reducer.open`.
-    """
-    befores = [plan_chain(reducers[:i], rows, n_stimuli) for i in range(len(reducers))]
-    return Chain(
-        [r.open(b, n_stimuli, device, shared) for r, b in zip(reducers, befores, strict=True)]
-    )
+        steps.append(reducer.plan_step(rows, n_stimuli))
+        rows = steps[-1].after
+    return ChainPlan(raw, tuple(steps))
 
 
 def read_reducer(reducer: Any) -> tuple[Reducer, ...]:
-    """Return the reducers asked for by None, a key of REDUCERS, a `Reducer`, or a list of these, in order.
+    """Return the reducers asked for, in order.
 
-    UnknownNameError for another key; InputError for one that needs settings and for PCA before
-    anything but casts.
+    Parameters
+    ----------
+    reducer : None, str, Reducer or list of these
+        A string is a key of REDUCERS.
 
+    Raises
+    ------
+    UnknownNameError
+        For another key.
+    InputError
+        For a reducer that needs settings, and for PCA before anything but casts.
+
+    Examples
+    --------
     >>> from neurolens.extract.reducers.project import Project
     >>> read_reducer(["mean", Project(64), "float16"])
     (Pool(how='mean'), Project(n_components=64, epsilon=0.1, seed=0), Cast(dtype='float16'))
     """
-    if isinstance(reducer, list | tuple):
-        chain = tuple(one for part in reducer for one in read_reducer(part))
-        first = next((i for i, one in enumerate(chain) if isinstance(one, PCA)), len(chain))
-        late = [type(one).__name__ for one in chain[first + 1 :] if not isinstance(one, Cast)]
-        if late:
-            raise InputError(
-                f"only casts may follow PCA, got {late[0]}. Type reducer=[..., PCA(...), "
-                f"'float16']."
-            )
-        return chain
+    if reducer is None:
+        return ()
+    if isinstance(reducer, (list, tuple)):
+        chain: list[Reducer] = []
+        for part in reducer:
+            chain += read_reducer(part)
+        _check_order(chain)
+        return tuple(chain)
     if isinstance(reducer, str):
         check_name(reducer, REDUCERS, "reducer")
         reducer = REDUCERS[reducer]
     if isinstance(reducer, type) and issubclass(reducer, Reducer):
-        settings = ", ".join(f"{field.name}=..." for field in fields(reducer))  # type: ignore[arg-type]
+        names = [field.name for field in fields(reducer)]  # type: ignore[arg-type]
+        settings = ", ".join(f"{name}=..." for name in names)
         raise InputError(f"{reducer.__name__} needs settings. Type {reducer.__name__}({settings}).")
-    if reducer is None or isinstance(reducer, Reducer):
-        return () if reducer is None else (reducer,)
+    if isinstance(reducer, Reducer):
+        return (reducer,)
     raise InputError(
         f"reducer must be one of {', '.join(REDUCERS)}, a Reducer or a list of these, got "
         f"{reducer!r}."
     )
+
+
+def _check_order(chain: Sequence[Reducer]) -> None:
+    """Raise InputError when PCA is followed by anything but casts."""
+    is_after = False
+    for reducer in chain:
+        if is_after and not isinstance(reducer, Cast):
+            raise InputError(
+                f"only casts may follow PCA, got {type(reducer).__name__}. "
+                "Type reducer=[..., PCA(...), 'float16']."
+            )
+        is_after = is_after or isinstance(reducer, PCA)

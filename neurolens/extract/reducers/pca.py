@@ -23,10 +23,10 @@ _NIL = 1e-6  # a singular value this much smaller than the first is rounding of 
 
 @dataclass(frozen=True)
 class PCA(Reducer):
-    """Keep the ``n_components`` principal components of the stimuli ``fit_on``, for all stimuli: see `PrincipalAxes`.
+    """Keep the ``n_components`` principal components of the stimuli ``fit_on``, for all stimuli.
 
-    Fit on stimuli that no later test uses. Results with no more than ``n_components`` units stay
-    whole.
+    See `PrincipalAxes`. Fit on stimuli that no later test uses. Results with no more than
+    ``n_components`` units stay whole.
     """
 
     n_components: int
@@ -42,9 +42,10 @@ class PCA(Reducer):
         object.__setattr__(self, "fit_on", ids)
         check_unique(ids, "the ids in fit_on")
         if self.n_components >= len(ids):
-            told = f"more ids in fit_on than n_components, got {len(ids)} ids for {self.n_components} components"
             raise InputError(
-                f"PCA must have {told}. Type PCA({self.n_components}, fit_on=stimuli.ids[:...])."
+                f"PCA must have more ids in fit_on than n_components, got {len(ids)} ids for "
+                f"{self.n_components} components. Type PCA({self.n_components}, "
+                "fit_on=stimuli.ids[:...])."
             )
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:

@@ -19,7 +19,7 @@ POOLED = {
 
 @dataclass(frozen=True)
 class Pool(Reducer):
-    """Handlers the ``"mean"`` or ``"max"`` over space, frames and tokens, or the first token only (``"cls"``).
+    """Take ``"mean"`` or ``"max"`` over space, frames and tokens, or the first token (``"cls"``).
 
     Axes are found by name: ``y``, ``x``, ``frame``, ``token``, ``window`` (of tokens),
     ``window_2``; not ``key``, the tokens that each token attends to, nor ``group``, such as the

@@ -19,7 +19,7 @@ from neurolens.extract.reducers.base import (
 
 @dataclass(frozen=True)
 class Project(Reducer):
-    """Project results on k = ``n_components`` random directions that keep the distances between stimuli.
+    """Project results on k = ``n_components`` random directions that keep distances.
 
     ``R x`` for x (p,) with R (k, p) very sparse: each entry is ``+-sqrt(sqrt(p) / k)``, either sign
     with probability ``1 / (2 sqrt(p))``, else 0. R depends on (p, k, seed) only. By default k is

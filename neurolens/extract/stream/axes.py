@@ -2,26 +2,30 @@
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.capture.events import Recording, hash_tensors
+from neurolens.extract.capture.events import Event, Recording, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.stream.dims import Axes, follow_axes, name_dims, name_input
-from neurolens.extract.stream.follow import ExpectedPass, expect_pass
+from neurolens.extract.graph.ops import Op
+from neurolens.extract.stream.dims import Axes, StimulusAxis, follow_axes, name_dims, name_input
+from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
 
 # Only these may share a Gram with what they view, and only when the values say so too.
 _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
-    "unflatten swapaxes "
-    "identity to detach alias clone feature_dropout alpha_dropout".split()
+    "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
 )
+# A stimulus's values in two batches: equal up to 1 (see `measure_difference`), clearly other
+# above 10.
+_EQUAL = 1
+_OTHER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,8 @@ class Layout:
     The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds
     ``group`` of them per stimulus, stimulus by stimulus when ``major``, else interleaved; they
     become an axis of their own. ``repeatable`` is False when a stimulus's values differed between
-    two passes in different company. ``shares`` names the result that this one only views or passes
-    on: the same values per stimulus, perhaps in another order.
+    two batches. ``shares`` names the result that this one only views or passes on: the same values
+    per stimulus, perhaps in another order.
     """
 
     op: str
@@ -73,11 +77,10 @@ class Layout:
         if sizes != expected:
             raise InputError(
                 f"{self.name!r} has shape {tuple(tensor.shape)} for {n_stimuli} stimuli, expected "
-                f"{self.shape} per "
-                "stimulus as for the first ones: its shape depends on the stimuli. Leave it out of "
-                "ops=."
+                f"{self.shape} per stimulus as for the first ones: its shape depends on the "
+                "stimuli. Leave it out of ops=."
             )
-        return tensor.reshape(sizes).movedim(axis, 0)
+        return tensor.reshape(sizes).movedim(axis, 0)  # (stimulus, *shape)
 
 
 @dataclass(frozen=True)
@@ -85,32 +88,30 @@ class Layouts:
     """The layouts of all results that have stimuli, and why the other ops have none.
 
     ``skipped`` maps an op to the reason: it does not depend on the stimuli's number, or mixes them.
-    ``script`` is what later passes are checked against. ``live_bytes`` is the most that results
-    alive at one moment took, for each of the script's two counts of stimuli. ``constants`` is a
-    hash of the tensors that the model brings along unregistered. ``drawn`` names the random
-    generators that it drew from.
+    ``expected`` is what later passes are checked against. ``live_bytes`` is the most that results
+    alive at one moment took, for each of its two counts of stimuli. ``constants`` is a hash of the
+    tensors that the model uses and has not registered. ``drawn`` names the random generators that
+    it drew from.
     """
 
     graph: Graph
     by_name: dict[str, Layout]
     skipped: dict[str, str]
-    script: ExpectedPass
-    live_bytes: tuple[int, int]
+    expected: ExpectedPass
+    live_bytes: Counts
     constants: str = ""
     drawn: tuple[str, ...] = ()
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
-        """Return the most that a plain pass over a batch holds at one moment.
-
-        Inputs and workspace aside.
-        """
-        (few, more) = self.script.counts
-        (low, high) = self.live_bytes
-        return low + (high - low) * (n_stimuli - few) // (more - few)
+        """Return the most that results of a plain pass take at one moment, inputs aside."""
+        counts = self.expected.counts
+        low = self.live_bytes.few
+        high = self.live_bytes.more
+        return low + (high - low) * (n_stimuli - counts.few) // (counts.more - counts.few)
 
 
 def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
-    """Find the stimulus axis of every result by running some stimuli alone and again beside another one.
+    """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
     Parameters
     ----------
@@ -130,81 +131,117 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     PyTorch puts tokens first.
     """
     sites = make_sites()
-    counts = (len(few), len(more))
+    counts = Counts(len(few), len(more))
     with preserve_buffers(model):
-        alone = record_forward(model, few, sites=sites)
+        small = record_forward(model, few, sites=sites)
     with preserve_buffers(model):
-        beside = record_forward(model, more, sites=sites)
-    graph = assemble_graph(beside)
-    before = {event.name: event for event in alone.events}
-    layouts: dict[str, Layout] = {}
-    skipped: dict[str, str] = {}
-    results: dict[str, torch.Tensor] = {}
-    axes: dict[tuple[str, int], Axes | None] = {}
-    shown = name_input(more.shape)
-    for op, event in zip(graph, beside.events, strict=True):
-        other = before.get(op.name)
-        if other is None or len(other.outputs) != len(event.outputs):
-            skipped[op.name] = "runs only for some batch sizes"
-            continue
-        for k, (a, b) in enumerate(zip(other.outputs, event.outputs, strict=True)):
-            match = _match_axes(
-                a.tensor, b.tensor, counts, [layouts[p] for p in op.parent_ops if p in layouts]
-            )
+        large = record_forward(model, more, sites=sites)
+    graph = assemble_graph(large)
+    reader = _LayoutReader(counts, name_input(more.shape))
+    small_events = {event.name: event for event in small.events}
+    for op, event in zip(graph, large.events, strict=True):
+        reader.read(op, small_events.get(op.name), event)
+    with_layout = {layout.op for layout in reader.layouts.values()}
+    return Layouts(
+        graph=graph,
+        by_name=reader.layouts,
+        skipped={name: why for name, why in reader.skipped.items() if name not in with_layout},
+        expected=expect_pass(small, large, counts, sites),
+        live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
+        constants=hash_tensors(_list_constants(large)),
+        drawn=tuple(dict.fromkeys(small.drawn + large.drawn)),
+    )
+
+
+class _LayoutReader:
+    """Reads two recordings op by op, in order, and finds the layouts of their results.
+
+    Attributes
+    ----------
+    layouts : dict of str
+        By label of the result.
+    skipped : dict of str
+        Op -> why a result of it has no layout.
+    """
+
+    def __init__(self, counts: Counts, input_axes: Axes | None) -> None:
+        self.layouts: dict[str, Layout] = {}
+        self.skipped: dict[str, str] = {}
+        self._counts = counts
+        self._input_axes = input_axes
+        self._axes: dict[tuple[str, int], Axes | None] = {}
+        self._rows: dict[str, torch.Tensor] = {}  # label -> (stimulus, *shape)
+
+    def read(self, op: Op, small: Event | None, large: Event) -> None:
+        """Find the layouts of an op's results from its events in the two recordings."""
+        if small is None or len(small.outputs) != len(large.outputs):
+            self.skipped[op.name] = "runs only for some batch sizes"
+            return
+        before = [self.layouts[name] for name in op.parent_ops if name in self.layouts]
+        for k, (a, b) in enumerate(zip(small.outputs, large.outputs, strict=True)):
+            few = a.tensor
+            more = b.tensor
+            assert few is not None, "recordings without keep= hold all values"
+            assert more is not None, "recordings without keep= hold all values"
+            match = match_axes(few, more, self._counts, before)
             if isinstance(match, str):
-                skipped.setdefault(op.name, match)
-                continue
-            axis, group, major, sizes, repeatable = match
-            output = k if len(event.outputs) > 1 else -1
-            # type: ignore[union-attr]
-            shape = b.tensor.shape
-            dtype = b.tensor.dtype
-            before_it = [
-                shown if p.kind == "input" else axes.get((p.source, p.output)) for p in op.parents
-            ]
-            found = axes[op.name, k] = follow_axes(
-                op, event, before_it, shape, (axis, group, major)
-            )
-            named = name_dims(found, len(sizes))
-            layout = Layout(
-                op.name, output, axis, group, major, sizes, named, repeatable, dtype, ""
-            )
-            if output < 0:
-                tensor = results[op.name] = layout.put_stimuli_first(b.tensor, counts[1])  # type: ignore[arg-type]
-                source = (
-                    layouts.get(op.alias_of)
-                    if op.function in _VIEWS and not event.call.mutates
-                    else None
-                )
-                if source is not None and fingerprint_rows(tensor) == fingerprint_rows(
-                    results[source.name]
-                ):
-                    layout = replace(layout, shares=source.shares or source.name)
-            layouts[layout.name] = layout
-    used = {layout.op for layout in layouts.values()}
-    script = expect_pass(alone, beside, counts, sites)
-    skipped = {name: reason for name, reason in skipped.items() if name not in used}
-    live = measure_live_bytes(alone), measure_live_bytes(beside)
-    held = [
-        v.tensor
-        for e in beside.events
-        for v, _ in e.parents
-        if v.kind == "constant" and v.tensor is not None
+                self.skipped.setdefault(op.name, match)
+            else:
+                self._add(op, large, k, match, more)
+
+    def _add(self, op: Op, event: Event, k: int, match: "AxisMatch", tensor: torch.Tensor) -> None:
+        """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
+        parents = [
+            self._input_axes if p.kind == "input" else self._axes.get((p.source, p.output))
+            for p in op.parents
+        ]
+        axes = follow_axes(op, event, parents, tensor.shape, match.stimuli)
+        self._axes[op.name, k] = axes
+        layout = Layout(
+            op=op.name,
+            output=k if len(event.outputs) > 1 else -1,
+            axis=match.stimuli.axis,
+            group=match.stimuli.group,
+            major=match.stimuli.major,
+            shape=match.shape,
+            dims=name_dims(axes, len(match.shape)),
+            repeatable=match.repeatable,
+            dtype=tensor.dtype,
+            shares="",
+        )
+        if layout.output < 0:
+            rows = layout.put_stimuli_first(tensor, self._counts.more)
+            self._rows[op.name] = rows
+            layout = replace(layout, shares=self._find_source(op, event, rows))
+        self.layouts[layout.name] = layout
+
+    def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
+        """Return the label of the result that an op only views, or ""."""
+        if op.function not in _VIEWS or event.call.mutates:
+            return ""
+        source = self.layouts.get(op.alias_of)
+        if source is None or fingerprint_rows(rows) != fingerprint_rows(self._rows[source.name]):
+            return ""
+        return source.shares or source.name
+
+
+def _list_constants(recording: Recording) -> list[torch.Tensor]:
+    """Return the tensors that ops used and that are no input, parameter, buffer or result."""
+    return [
+        value.tensor
+        for event in recording.events
+        for value, _ in event.parents
+        if value.kind == "constant" and value.tensor is not None
     ]
-    drawn = tuple(dict.fromkeys(alone.drawn + beside.drawn))
-    return Layouts(graph, layouts, skipped, script, live, hash_tensors(held), drawn)
 
 
 def measure_live_bytes(recording: Recording) -> int:
-    """Return the most bytes that results alive at one moment took.
-
-    Each memory from its first op to its last use.
-    """
+    """Return the most bytes that results alive at one moment took, from first op to last use."""
     size: dict[int, int] = {}
     spans: dict[int, list[int]] = {}
     for i, event in enumerate(recording.events):
         for value, spec in zip(event.outputs, event.specs, strict=True):
-            n_bytes = spec[0].numel() * spec[1].itemsize
+            n_bytes = spec.shape.numel() * spec.dtype.itemsize
             size[value.storage] = max(size.get(value.storage, 0), n_bytes)
             spans.setdefault(value.storage, [i, i])[1] = i
         for value, _ in event.parents:
@@ -218,54 +255,95 @@ def measure_live_bytes(recording: Recording) -> int:
 
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:
-    """Return what reordering each stimulus's values does not change: dtype, count.
+    """Return what reordering each stimulus's values does not change.
 
-    And exact sums over their bits.
+    Those are dtype, count, and exact sums over the bits of (stimulus, ...).
     """
     flat = rows.resolve_conj().resolve_neg().reshape(len(rows), -1).contiguous()
-    if flat.dtype == torch.bool or flat.is_complex() or flat.dtype == torch.bfloat16:
-        flat = torch.view_as_real(flat).flatten(1) if flat.is_complex() else flat.float()
+    if flat.is_complex():
+        flat = torch.view_as_real(flat).flatten(1)  # (stimulus, 2 * feature)
+    elif flat.dtype in (torch.bool, torch.bfloat16):
+        flat = flat.float()
     width = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.dtype.itemsize]
     bits = flat.view(width).to(torch.int64)
     sums = [bits.sum(1), (bits * bits).sum(1), (bits * bits * bits).sum(1)]
     return rows.dtype, bits.shape[1], tuple(tuple(s.tolist()) for s in sums)
 
 
-def _match_axes(
-    a: Any, b: Any, counts: tuple[int, int], parents: list[Layout]
-) -> tuple[int, int, bool, tuple[int, ...], bool] | str:
-    """Return (axis, group, major, shape per stimulus, repeatable), or why there is none."""
-    few, more = counts
-    if a.layout != torch.strided or b.layout != torch.strided:
+class AxisMatch(NamedTuple):
+    """Where the stimuli of a result are, its shape per stimulus, whether its values repeat."""
+
+    stimuli: StimulusAxis
+    shape: tuple[int, ...]
+    repeatable: bool
+
+
+def match_axes(
+    few: torch.Tensor, more: torch.Tensor, counts: Counts, parents: list[Layout]
+) -> AxisMatch | str:
+    """Return where the stimuli of an op's result are, or why they cannot be told.
+
+    Parameters
+    ----------
+    few, more : Tensor
+        The result for the smaller and for the larger batch.
+    counts : Counts
+    parents : list of Layout
+        Of the results that fed the op.
+    """
+    if {few.layout, more.layout} != {torch.strided}:
         return "is not a dense tensor"
-    if a.ndim != b.ndim:
+    if few.ndim != more.ndim:
         return "its number of axes depends on the batch size"
-    changed = [i for i, (m, n) in enumerate(zip(a.shape, b.shape, strict=True)) if n != m]
-    if not changed:
+    grown = [i for i, (m, n) in enumerate(zip(few.shape, more.shape, strict=True)) if n != m]
+    if not grown:
         return "does not grow with the number of stimuli"
-    axis = changed[0]
-    if len(changed) > 1 or a.shape[axis] * more != b.shape[axis] * few or a.shape[axis] % few:
+    axis = grown[0]
+    length = few.shape[axis]
+    in_proportion = length * counts.more == more.shape[axis] * counts.few
+    is_whole = length % counts.few == 0
+    if not (len(grown) == 1 and in_proportion and is_whole):
         return "mixes the stimuli: it does not grow along one axis in proportion to their number"
-    group = a.shape[axis] // few
-    rest = list(a.shape)
-    major = _differ(b.narrow(axis, 0, group * few), a)
-    if group == 1:
-        del rest[axis]
-        return axis, 1, True, tuple(rest), major <= 1
-    rest[axis] = group
-    index = torch.arange(more * group, device=b.device).reshape(group, more)[:, :few].reshape(-1)
-    interleaved = _differ(b.index_select(axis, index), a)
-    if min(major, interleaved) > 1:
+    if length > counts.few:
+        return _match_shared(few, more, axis, counts, parents)
+    shape = list(few.shape)
+    del shape[axis]
+    repeatable = measure_difference(more.narrow(axis, 0, length), few) <= _EQUAL
+    return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), repeatable)
+
+
+def _match_shared(
+    few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, parents: list[Layout]
+) -> AxisMatch | str:
+    """Return how the stimuli share ``axis`` with other things, or why it cannot be told."""
+    length = few.shape[axis]
+    group = length // counts.few
+    shape = list(few.shape)
+    shape[axis] = group
+    by_stimulus = measure_difference(more.narrow(axis, 0, length), few)
+    interleaved = _measure_interleaved(few, more, axis, counts)
+    if min(by_stimulus, interleaved) > _EQUAL:
         return "its stimuli share an axis with other things in an order that cannot be told"
-    if max(major, interleaved) > 10:
-        return axis, group, major < interleaved, tuple(rest), True
-    told = next((p.major for p in parents if (p.axis, p.group) == (axis, group)), None)
-    if told is None:
-        return "its stimuli share an axis with other things, and those looked at do not tell in which order"
-    return axis, group, told, tuple(rest), True
+    if max(by_stimulus, interleaved) > _OTHER:
+        major = by_stimulus < interleaved
+        return AxisMatch(StimulusAxis(axis, group, major), tuple(shape), True)
+    alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
+    if not alike:
+        return (
+            "its stimuli share an axis with other things, and those looked at do not tell in "
+            "which order"
+        )
+    return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape), True)
 
 
-def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
+def _measure_interleaved(few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts) -> float:
+    """Return how far two batches differ if the stimuli along ``axis`` are interleaved."""
+    order = torch.arange(more.shape[axis], device=more.device)
+    index = order.reshape(-1, counts.more)[:, : counts.few].reshape(-1)
+    return measure_difference(more.index_select(axis, index), few)
+
+
+def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:
     """Return the largest difference in units of what rounding in another batch may change.
 
     Up to 1 counts as equal.
@@ -280,12 +358,18 @@ def _differ(a: torch.Tensor, b: torch.Tensor) -> float:
     if a.is_floating_point():
         # As a rule all differ by far less than is allowed, and the extremes tell; NaN and infinity
         # never pass.
-        most, scale = (max(abs(float(end)) for end in torch.aminmax(x)) for x in (a - b, b))
-        if most <= 1e-5 * scale < float("inf"):
-            return most / (1e-5 * scale + 1e-30)
+        largest = _find_largest(a - b)
+        scale = _find_largest(b)
+        if largest <= 1e-5 * scale < float("inf"):
+            return largest / (1e-5 * scale + 1e-30)
     scale = float(b.abs().nan_to_num(0, 0, 0).max())
     allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
-    off = torch.where(
-        (a == b) | (a.isnan() & b.isnan()), torch.zeros_like(allowed), (a - b).abs() / allowed
-    )
-    return float(off.nan_to_num(float("inf"), float("inf")).max())
+    is_same = (a == b) | (a.isnan() & b.isnan())
+    ratio = torch.where(is_same, torch.zeros_like(allowed), (a - b).abs() / allowed)
+    return float(ratio.nan_to_num(float("inf"), float("inf")).max())
+
+
+def _find_largest(tensor: torch.Tensor) -> float:
+    """Return the largest magnitude in a real tensor."""
+    low, high = torch.aminmax(tensor)
+    return max(abs(float(low)), abs(float(high)))

@@ -1,7 +1,4 @@
-"""Batches of stimuli on their way to the device.
-
-Read by worker processes while the model computes.
-"""
+"""Batches of stimuli, read ahead by worker processes while the model computes."""
 
 import multiprocessing
 import os

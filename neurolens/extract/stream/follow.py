@@ -1,11 +1,9 @@
-"""Light passes: each op is checked against a recorded pass.
-
-And wanted results are handed out as they appear.
-"""
+"""Light passes: each op is checked against a recorded pass, wanted results are handed out."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -14,8 +12,8 @@ from neurolens.errors import RecordingError
 from neurolens.extract.capture.call_sites import CallSites
 from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.forward import (
-    _describe_failure,
-    _run_model,
+    describe_failure,
+    run_model,
     split_inputs,
     unwrap_model,
 )
@@ -25,8 +23,9 @@ from neurolens.extract.capture.tensor_tracker import find_written
 from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors
 
-Shapes = tuple[tuple[int, ...], ...]
-# Position in the script -> what is called with that op's live results as soon as it has run.
+Shape = tuple[int, ...]
+Shapes = tuple[Shape, ...]
+# Position in the expected pass -> what is called with that op's live results once it has run.
 Handlers = Mapping[int, Callable[[list[torch.Tensor]], None]]
 
 
@@ -37,51 +36,66 @@ class PassDeviated(BaseException):
     """
 
 
+class Counts(NamedTuple):
+    """A number for the smaller and for the larger of two recorded batches."""
+
+    few: int
+    more: int
+
+
+class KnownShapes(NamedTuple):
+    """The shapes of an op's results in the smaller and in the larger of two recorded batches."""
+
+    few: Shapes
+    more: Shapes
+
+
 @dataclass(frozen=True)
 class ExpectedPass:
     """What a pass is expected to do, from the recordings of two batches.
 
     ``names`` are the ops in order; ``composites`` those that are a function of torch's own as a
     whole, with its name; ``sizes`` holds, per op, the shapes of its results at both ``counts`` of
-    stimuli, or None where only one ran it; ``sites`` the places that call torch, so that every
+    stimuli, or None where only one batch ran it; ``sites`` the lines that call torch, so that every
     later pass gives the same names.
     """
 
     names: tuple[str, ...]
     composites: dict[int, str]
-    sizes: tuple[tuple[Shapes, Shapes] | None, ...]
-    counts: tuple[int, int]
+    sizes: tuple[KnownShapes | None, ...]
+    counts: Counts
     sites: CallSites
 
+    @cached_property
+    def positions(self) -> dict[str, int]:
+        """Position of each op, by name."""
+        return {name: i for i, name in enumerate(self.names)}
+
     def predict_shapes(self, n_stimuli: int) -> list[Shapes | None]:
-        """Return the shapes of each op's results for a batch, growing along straight lines.
+        """Return the shapes of each op's results for a batch; None where unknown.
 
-        None where unknown.
+        They grow along straight lines through the two known shapes.
         """
-        few, more = self.counts
+        return [
+            None if shapes is None else self._predict_op(shapes, n_stimuli) for shapes in self.sizes
+        ]
 
-        def predict(pair: tuple[Shapes, Shapes] | None) -> Shapes | None:
-            if pair is None or [len(s) for s in pair[0]] != [len(s) for s in pair[1]]:
-                return None
-            return tuple(
-                tuple(
-                    a + (b - a) * (n_stimuli - few) // (more - few)
-                    for a, b in zip(s, t, strict=True)
-                )
-                for s, t in zip(*pair, strict=True)
-            )
+    def _predict_op(self, shapes: KnownShapes, n_stimuli: int) -> Shapes | None:
+        if [len(shape) for shape in shapes.few] != [len(shape) for shape in shapes.more]:
+            return None
+        pairs = zip(shapes.few, shapes.more, strict=True)
+        return tuple(self._extrapolate(few, more, n_stimuli) for few, more in pairs)
 
-        return [predict(pair) for pair in self.sizes]
+    def _extrapolate(self, few: Shape, more: Shape, n_stimuli: int) -> Shape:
+        steps = n_stimuli - self.counts.few
+        span = self.counts.more - self.counts.few
+        return tuple(a + (b - a) * steps // span for a, b in zip(few, more, strict=True))
 
 
-def expect_pass(
-    few: Recording, more: Recording, counts: tuple[int, int], sites: CallSites
-) -> ExpectedPass:
-    """Return the script of the pass ``more``; ``few`` is the same model on a smaller batch."""
-    small, large = (
-        {e.name: tuple(tuple(spec[0]) for spec in e.specs) for e in made.events}
-        for made in (few, more)
-    )
+def expect_pass(few: Recording, more: Recording, counts: Counts, sites: CallSites) -> ExpectedPass:
+    """Return what a pass like ``more`` does; ``few`` is the same model on a smaller batch."""
+    small = _read_shapes(few)
+    large = _read_shapes(more)
     return ExpectedPass(
         names=tuple(large),
         composites={
@@ -90,22 +104,31 @@ def expect_pass(
             if event.func is event.call.body
         },
         sizes=tuple(
-            (small[name], shapes) if name in small else None for name, shapes in large.items()
+            KnownShapes(small[name], shapes) if name in small else None
+            for name, shapes in large.items()
         ),
         counts=counts,
         sites=sites,
     )
 
 
+def _read_shapes(recording: Recording) -> dict[str, Shapes]:
+    """Return the shapes of each op's results, by name."""
+    shapes = {}
+    for event in recording.events:
+        shapes[event.name] = tuple(tuple(spec.shape) for spec in event.specs)
+    return shapes
+
+
 class FollowingRecorder(Interceptor):
-    """Follows a script while it is the active function mode, and hands the wanted results out.
+    """Checks a pass op by op while it is the active function mode; hands the wanted results out.
 
     Parameters
     ----------
-    scopes, script
+    scopes, expected
     n_stimuli : int
         In this batch.
-    take : Handlers
+    handlers : Handlers
         The results are live tensors, which the model may overwrite later.
 
     Attributes
@@ -113,24 +136,24 @@ class FollowingRecorder(Interceptor):
     position : int
         How many ops have run.
     last : int
-        Position of the last op of ``take``, which ends the pass.
+        Position of the last op that has a handler, which ends the pass.
     error : Exception or None
-        What ``take`` raised.
+        What a handler raised.
     """
 
     def __init__(
-        self, scopes: ScopeStack, script: ExpectedPass, n_stimuli: int, take: Handlers
+        self, scopes: ScopeStack, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
     ) -> None:
-        super().__init__(scopes, script.sites.restart())
+        super().__init__(scopes, expected.sites.restart())
         self.position = 0
-        self.last = max(take)
+        self.last = max(handlers)
         self.error: Exception | None = None
-        self._script = script
-        self._shapes = script.predict_shapes(n_stimuli)
-        self._take = take
+        self._expected = expected
+        self._shapes = expected.predict_shapes(n_stimuli)
+        self._handlers = handlers
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
-        """Run one op, and check it against the script."""
+        """Run one op, and check it against the expected pass."""
         try:
             result = func(*args, **kwargs)
         except Exception as error:
@@ -139,37 +162,38 @@ class FollowingRecorder(Interceptor):
         if isinstance(result, torch.Tensor):
             self._follow(call, [result])
         else:
-            made = (
+            tensors = (
                 find_written(call, args, kwargs)
                 if result is None
                 else list(iterate_tensors(result))
             )
-            if made:
-                self._follow(call, made)
+            if tensors:
+                self._follow(call, tensors)
         return result
 
     def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
-        """Check the composite itself where the script has it as an op."""
-        if self._script.composites.get(self.position) == call.exact:
+        """Check the composite itself where the expected pass has it as an op."""
+        if self._expected.composites.get(self.position) == call.exact:
             self._follow(call, list(iterate_tensors(result)))
 
-    def _follow(self, call: Call, made: list[torch.Tensor]) -> None:
+    def _follow(self, call: Call, tensors: list[torch.Tensor]) -> None:
         i = self.position
         name = self.find_site(call.function).next_name()
-        expected = self._script.names[i] if i < len(self._script.names) else "nothing"
+        expected = self._expected.names[i] if i < len(self._expected.names) else "nothing"
         if name != expected:
             raise PassDeviated(f"ran {name!r} where {expected!r} was expected")
         shapes = self._shapes[i]
         if shapes is not None and (
-            len(shapes) != len(made) or any(t.shape != s for t, s in zip(made, shapes, strict=True))
+            len(shapes) != len(tensors)
+            or any(t.shape != s for t, s in zip(tensors, shapes, strict=True))
         ):
             raise PassDeviated(
-                f"{name!r} has shapes {[tuple(t.shape) for t in made]}, expected {list(shapes)}"
+                f"{name!r} has shapes {[tuple(t.shape) for t in tensors]}, expected {list(shapes)}"
             )
         self.position = i + 1
-        if i in self._take:
+        if i in self._handlers:
             try:
-                self._take[i](made)
+                self._handlers[i](tensors)
             except Exception as error:
                 self.error = error
                 raise StopForward from error
@@ -178,41 +202,41 @@ class FollowingRecorder(Interceptor):
 
 
 def follow_forward(
-    model: nn.Module, inputs: Any, script: ExpectedPass, n_stimuli: int, take: Handlers
+    model: nn.Module, inputs: Any, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
 ) -> None:
-    """Run the model along a script, up to the last op whose results are taken.
+    """Run the model as expected, up to the last op whose results are handed out.
 
     Parameters
     ----------
     model, inputs
         As for `record_forward`.
-    script : ExpectedPass
+    expected : ExpectedPass
     n_stimuli : int
         In this batch.
-    take : Handlers
+    handlers : Handlers
 
     Raises
     ------
     PassDeviated
-        When the model does not do what the script says.
+        When the model does something else.
     RecordingError
-        When the model raises. What ``take`` raises comes through as it is.
+        When the model raises. What a handler raises comes through as it is.
     """
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, None)
     scopes = ScopeStack(model)
-    recorder = FollowingRecorder(scopes, script, n_stimuli, take)
+    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers)
     try:
         with scopes, recorder:
-            _run_model(model, args, kwargs, False)
+            run_model(model, args, kwargs, False)
     except StopForward:
         if recorder.error is not None:
             raise recorder.error from None
     except Exception as error:
         raise RecordingError(
-            _describe_failure(recorder, scopes, script.names[: recorder.position], error)
+            describe_failure(recorder, scopes, expected.names[: recorder.position], error)
         ) from error
     if recorder.position <= recorder.last:
         raise PassDeviated(
-            f"ended after {recorder.position} ops, before {script.names[recorder.last]!r}"
+            f"ended after {recorder.position} ops, before {expected.names[recorder.last]!r}"
         )

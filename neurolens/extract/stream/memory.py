@@ -16,17 +16,18 @@ _RESIDENT = "/proc/self/statm"
 
 @dataclass
 class Peak:
-    """The most bytes held above those at the start; None where the system does not tell."""
+    """The most bytes held above those at the start; None where the system does not report them."""
 
     n_bytes: int | None = None
 
 
 @contextmanager
 def watch_memory(device: torch.device) -> Iterator[Peak]:
-    """Watch memory while the body runs: torch's own count on a GPU, else what the process has resident.
+    """Measure memory while the body runs.
 
-    Resident memory is looked at every half millisecond by a thread, which torch's kernels do not
-    stop; free memory is given back first, so that it does not hide what is taken.
+    On a GPU it is torch's own count. Elsewhere it is the resident memory of the process, read every
+    half millisecond by a thread, which torch's kernels do not stop; free memory is given back
+    first, so that it does not hide what is taken.
     """
     peak = Peak()
     if device.type == "cuda":

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
@@ -15,60 +13,68 @@ from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.batches import load_batches
-from neurolens.extract.stream.follow import ExpectedPass, PassDeviated, follow_forward
+from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
+
+# Called with (layout, rows of the set, result with stimuli first or None where the op did not run).
+ResultHandler = Callable[[Layout, slice, torch.Tensor | None], None]
 
 
 @dataclass(frozen=True, slots=True)
 class BatchDeviation:
-    """What a batch did otherwise than the recorded pass: where it left it.
+    """What a batch did otherwise than the recorded pass.
 
-    And the ops that only it has.
+    ``changed`` says where it began, "" where nothing did; ``unlisted`` are the ops that only this
+    batch has.
     """
 
     changed: str = ""
     unlisted: tuple[str, ...] = ()
 
 
-def describe_notes(
-    ids: Sequence[str], notes: Mapping[int, BatchDeviation], ran: Mapping[str, np.ndarray]
+def describe_deviations(
+    ids: Sequence[str], deviations: Mapping[int, BatchDeviation], ran: Mapping[str, np.ndarray]
 ) -> dict[str, list[str]]:
-    """Return what there is to tell of a whole set, as attributes of its result.
+    """Return the attributes that say where a set's batches did not do the same.
 
-    ``notes`` are of the batches, by first row; ``ran`` (stimulus) says of each op which stimuli ran
+    ``deviations`` are by first row of a batch; ``ran`` (stimulus) says of each op which stimuli ran
     it.
     """
-    told = {
+    lacking = {}
+    for op, has_run in ran.items():
+        if not has_run.all():
+            lacking[op] = [ids[i] for i in np.flatnonzero(~has_run).tolist()]
+    unlisted = {op for deviation in deviations.values() for op in deviation.unlisted}
+    attributes = {
         "changed_batches": [
-            f"{ids[row]}: {note.changed}" for row, note in sorted(notes.items()) if note.changed
+            f"{ids[row]}: {deviation.changed}"
+            for row, deviation in sorted(deviations.items())
+            if deviation.changed
         ],
-        "ops_some_stimuli_lack": [
-            f"{op}: {list_names([ids[i] for i in np.flatnonzero(~there).tolist()])}"
-            for op, there in ran.items()
-            if not there.all()
-        ],
-        "ops_only_some_stimuli_have": sorted(
-            {op for note in notes.values() for op in note.unlisted}
-        ),
+        "ops_some_stimuli_lack": [f"{op}: {list_names(names)}" for op, names in lacking.items()],
+        "ops_only_some_stimuli_have": sorted(unlisted),
     }
-    return {key: value for key, value in told.items() if value}
+    return {key: sentences for key, sentences in attributes.items() if sentences}
 
 
 def run_set(
     plan: Plan,
-    chosen: Sequence[Layout],
-    take: Callable[[Layout, slice, torch.Tensor | None], None],
+    layouts: Sequence[Layout],
+    handle: ResultHandler,
     *,
     batches: Sequence[range],
     progress: tqdm | None = None,
-    close: Callable[[range, BatchDeviation], None] = lambda rows, note: None,
+    close: Callable[[range, BatchDeviation], None] = lambda rows, deviation: None,
 ) -> None:
-    """Run some batches of the plan's stimuli once, handing out each wanted result as soon as it exists.
+    """Run some batches once, handing out each wanted result as soon as it exists.
 
     Parameters
     ----------
-    take : callable
+    plan : Plan
+    layouts : sequence of Layout
+        Of the wanted results.
+    handle : callable
         Called with (layout, rows of the set, result with stimuli first): the live result, which the
         model may overwrite when this returns. The result is None where the op did not run for these
         stimuli.
@@ -77,71 +83,86 @@ def run_set(
     progress : tqdm, optional
         Counts stimuli.
     close : callable
-        Called with (rows, note) after each batch.
+        Called with (rows, deviation) after each batch.
 
     Notes
     -----
     Every op of a batch is checked against the first recording, by name and shape, and the pass ends
     after the last wanted op. A batch that does something else is recorded in full.
     """
-    model = plan.model
-    stimuli = plan.stimuli
-    script = plan.layouts.script
-    position = {name: i for i, name in enumerate(script.names)}
-    wanted: dict[str, list[Layout]] = {}
-    for layout in chosen:
-        wanted.setdefault(layout.op, []).append(layout)
-    for rows, batch in load_batches(stimuli, batches, plan.device, plan.workers):
-        place = slice(rows.start, rows.stop)
-        ids = stimuli.ids[rows.start : rows.stop]
-
-        def hand_out(
-            made: Sequence[torch.Tensor],
-            group: list[Layout],
-            place: slice = place,
-            n: int = len(rows),
-        ) -> None:
-            for layout in group:
-                if max(layout.output, 0) >= len(made):
-                    raise InputError(
-                        f"{layout.op!r} gave {len(made)} results for "
-                        f"{list_names(stimuli.ids[place])}, more for the "
-                        "first stimuli: their number depends on the stimuli. Leave it out of ops=."
-                    )
-                take(layout, place, layout.put_stimuli_first(made[max(layout.output, 0)], n))
-
-        takes = {position[op]: partial(hand_out, group=group) for op, group in wanted.items()}
-        note = BatchDeviation()
+    ids = plan.stimuli.ids
+    by_op: dict[str, list[Layout]] = {}
+    for layout in layouts:
+        by_op.setdefault(layout.op, []).append(layout)
+    for rows, batch in load_batches(plan.stimuli, batches, plan.device, plan.workers):
         try:
-            try:
-                with preserve_buffers(model):
-                    follow_forward(model, batch, script, len(rows), takes)
-            except PassDeviated as change:
-                found = _record_batch(model, batch, script, wanted)
-                note = BatchDeviation(str(change), tuple(sorted(set(found) - set(script.names))))
-                for op, group in wanted.items():
-                    if op in found:
-                        hand_out(found[op], group)
-                    else:
-                        for layout in group:
-                            take(layout, place, None)
+            deviation = _run_batch(plan, batch, by_op, partial(_hand_out, handle, ids, rows))
         except RecordingError as error:
-            raise RecordingError(f"stimuli {ids[0]!r} to {ids[-1]!r}: {error}") from error
-        close(rows, note)
+            raise RecordingError(
+                f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
+            ) from error
+        close(rows, deviation)
         if progress is not None:
             progress.update(len(rows))
 
 
-def _record_batch(
-    model: nn.Module, batch: torch.Tensor, script: ExpectedPass, wanted: dict[str, list[Layout]]
-) -> dict[str, list[Any]]:
-    """Run a batch that left the script; return what its ops made, by name.
+def _run_batch(
+    plan: Plan,
+    batch: torch.Tensor,
+    by_op: Mapping[str, Sequence[Layout]],
+    hand_out: Callable[[Sequence[Layout], Sequence[torch.Tensor] | None], None],
+) -> BatchDeviation:
+    """Run one batch; hand out the wanted results, by op, and None where an op did not run."""
+    expected = plan.layouts.expected
+    handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
+    try:
+        with preserve_buffers(plan.model):
+            follow_forward(plan.model, batch, expected, len(batch), handlers)
+    except PassDeviated as change:
+        results = _record_batch(plan, batch, by_op)
+        for op, layouts in by_op.items():
+            hand_out(layouts, results.get(op))
+        unlisted = sorted(set(results) - set(expected.names))
+        return BatchDeviation(str(change), tuple(unlisted))
+    return BatchDeviation()
 
-    Values for the wanted ones.
+
+def _hand_out(
+    handle: ResultHandler,
+    ids: Sequence[str],
+    rows: range,
+    layouts: Sequence[Layout],
+    results: Sequence[torch.Tensor] | None,
+) -> None:
+    """Hand out the results of one op for the stimuli of a batch, or None for each."""
+    block = slice(rows.start, rows.stop)
+    for layout in layouts:
+        if results is None:
+            handle(layout, block, None)
+            continue
+        k = max(layout.output, 0)
+        if k >= len(results):
+            raise InputError(
+                f"{layout.op!r} gave {len(results)} results for {list_names(ids[block])}, more for "
+                "the first stimuli: their number depends on the stimuli. Leave it out of ops=."
+            )
+        handle(layout, block, layout.put_stimuli_first(results[k], len(rows)))
+
+
+def _record_batch(
+    plan: Plan, batch: torch.Tensor, by_op: Mapping[str, Sequence[Layout]]
+) -> dict[str, list[torch.Tensor]]:
+    """Record a batch that left the expected pass; return what its ops gave, by name.
+
+    Only the results of the wanted ops are tensors.
     """
-    with preserve_buffers(model):
-        recording = record_forward(model, batch, keep=wanted.__contains__, sites=script.sites)
-    return {event.name: [value.tensor for value in event.outputs] for event in recording.events}
+    sites = plan.layouts.expected.sites
+    with preserve_buffers(plan.model):
+        recording = record_forward(plan.model, batch, keep=by_op.__contains__, sites=sites)
+    results = {}
+    for event in recording.events:
+        results[event.name] = [value.tensor for value in event.outputs]
+    return results  # type: ignore[return-value]
 
 
 def show_progress(total: int, what: str, quiet: bool) -> tqdm:

@@ -1,6 +1,6 @@
-"""What a run over a stimulus set will do, settled before it starts: results.
+"""What a run over a stimulus set will do, settled before it starts.
 
-What is kept of them, batches, groups.
+Which results, what is kept of each, in which batches.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from neurolens.errors import InputError
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
-from neurolens.extract.reducers.chain import explain_chain, plan_chain, read_reducer
+from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
 from neurolens.extract.stream.axes import Layout, Layouts, find_layouts
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
@@ -40,15 +40,27 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
+class RunSettings:
+    """What a user chooses of a run; see `extract_activations`."""
+
+    ops: OpSelection = "all"
+    reducer: Any = None
+    batch_size: int | None = None
+    memory: str | int = "4GiB"
+    device: str | torch.device | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
 class Output:
     """One result and what is kept of it per stimulus.
 
-    ``notes`` and ``arrays`` say what the reducers did.
+    ``attributes`` and ``arrays`` say where the op stands and what the reducers did.
     """
 
     layout: Layout
-    kept: Rows
-    notes: dict[str, Any]
+    chain: ChainPlan
+    attributes: dict[str, Any]
     arrays: dict[str, np.ndarray]
 
     @property
@@ -59,7 +71,12 @@ class Output:
     @property
     def raw(self) -> Rows:
         """What the op gives per stimulus."""
-        return Rows(self.layout.shape, self.layout.dims, self.layout.dtype)
+        return self.chain.raw
+
+    @property
+    def kept(self) -> Rows:
+        """What is kept of it."""
+        return self.chain.kept
 
     @property
     def n_bytes(self) -> int:
@@ -69,35 +86,28 @@ class Output:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run follows: ``batches`` are rows.
+    """Everything a run follows.
 
-    ``fit_on`` the stimuli that reducers are fitted on.
+    ``batches`` are rows of the set; ``fit_on`` names the stimuli that reducers are fitted on;
+    ``named`` says whether every op was asked for by name.
     """
 
     model: nn.Module
     stimuli: StimulusSet
     layouts: Layouts
-    slots: tuple[Output, ...]
+    outputs: tuple[Output, ...]
     reducers: tuple[Reducer, ...]
     batches: tuple[range, ...]
     batch_size: int
+    budget: int
     device: torch.device
     fit_on: tuple[str, ...] | None
     workers: int | None = None
+    named: bool = False
 
 
-def make_plan(
-    model: nn.Module,
-    stimuli: StimulusSet,
-    *,
-    ops: OpSelection,
-    reducer: Any,
-    batch_size: int | None,
-    memory: str | int,
-    device: str | torch.device | None,
-    workers: int | None = None,
-) -> Plan:
-    """Return the plan of a run; the model runs twice, on three stimuli at most, in the mode it is in.
+def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
+    """Return the plan of a run; the model runs twice, on three stimuli at most, in its own mode.
 
     Raises
     ------
@@ -106,111 +116,157 @@ def make_plan(
     UnknownNameError
         For ops that match nothing.
     """
-    budget = read_bytes(memory)
-    target = find_device(model, device)
-    reducers = read_reducer(reducer)
-    layouts = read_layouts(model, stimuli, target)
-    slots = []
-    for layout in choose_layouts(layouts, ops):
-        raw = Rows(layout.shape, layout.dims, layout.dtype)
-        try:
-            told = explain_chain(reducers, raw, len(stimuli))
-            kept = plan_chain(reducers, raw, len(stimuli))
-        except InputError as error:
-            if is_named(ops):
-                raise InputError(f"{layout.name!r}: {error}") from None
-            layouts.skipped[layout.name] = str(error)
-            continue
-        arrays = {k: v for one in told for k, v in one.items() if isinstance(v, np.ndarray)}
-        plain = [
-            {k: v for k, v in one.items() if k not in arrays and k != "fit_on"} for one in told
-        ]
-        notes = {"reducers": json.dumps(plain)} if plain else {}
-        position = layouts.graph.by_name[layout.op].index
-        slots.append(Output(layout, kept, {"position": position, **notes}, arrays))
-    if not slots:
-        raise InputError(
-            f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}"
-        )
+    budget = read_bytes(settings.memory)
+    device = find_device(model, settings.device)
+    reducers = read_reducer(settings.reducer)
+    layouts = read_layouts(model, stimuli, device)
+    outputs = plan_outputs(layouts, settings.ops, reducers, len(stimuli))
+    batch_size = settings.batch_size
     if batch_size is None:
         batch_size = choose_batch_size(layouts, budget)
-    fit_on = next((one.fit_on for one in reducers if one.fit_on), None)
+    fit_on = next((reducer.fit_on for reducer in reducers if reducer.fit_on), None)
     if fit_on is not None:
         stimuli.select(fit_on)
-    batches = tuple(stimuli.split_rows(batch_size))
     return Plan(
-        model,
-        stimuli,
-        layouts,
-        tuple(slots),
-        reducers,
-        batches,
-        batch_size,
-        target,
-        fit_on,
-        workers,
+        model=model,
+        stimuli=stimuli,
+        layouts=layouts,
+        outputs=outputs,
+        reducers=reducers,
+        batches=tuple(stimuli.split_rows(batch_size)),
+        batch_size=batch_size,
+        budget=budget,
+        device=device,
+        fit_on=fit_on,
+        workers=settings.workers,
+        named=is_named(settings.ops),
     )
 
 
 @contextmanager
-def open_plan(model: nn.Module, stimuli: StimulusSet, **settings: Any) -> Iterator[Plan]:
+def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]:
     """Make the plan of a run and, while it is followed, keep the model in evaluation mode.
 
-    See `make_plan`.
+    Raises
+    ------
+    InputError
+        For something that is no model or no stimulus set, too; see `make_plan`.
     """
+    check_inputs(model, stimuli)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
-        yield make_plan(model, stimuli, **settings)
+        yield make_plan(model, stimuli, settings)
 
 
-def materialize_model(source: ModelSource) -> nn.Module:
-    """Return a model from itself or from a function that makes it; whether it is one.
+def check_inputs(model: Any, stimuli: Any) -> None:
+    """Raise InputError unless a run is of a model and a stimulus set."""
+    if isinstance(model, StimulusSet) and isinstance(stimuli, nn.Module):
+        raise InputError(
+            "model and stimuli are the wrong way round: give the model first, then the stimuli"
+        )
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model must be a torch.nn.Module, got {_suggest_model(model)}")
+    if not isinstance(stimuli, StimulusSet):
+        raise InputError(
+            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with "
+            "neurolens.load_stimuli(...)."
+        )
 
-    `open_plan` checks.
-    """
+
+def _suggest_model(model: Any) -> str:
+    """Return what something that is no model is, and what to pass instead."""
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        return f"the class {model.__name__}. Make one, e.g. {model.__name__}()."
+    kind = type(model).__name__
+    if callable(model):
+        return f"{kind}. Wrap it in a Module's forward."
+    return f"{kind}. Make one, e.g. torchvision.models.get_model('resnet18', weights='DEFAULT')."
+
+
+def materialize_model(source: Any) -> Any:
+    """Return a model from itself or from a function that makes it; `open_plan` checks it."""
     return source if isinstance(source, nn.Module) or not callable(source) else source()
 
 
 def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -> Layouts:
-    """Return the layouts of all results, from the first two stimuli of the set."""
-    if not isinstance(stimuli, StimulusSet):
-        raise InputError(
-            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with "
-            f"neurolens.load_stimuli(...)."
-        )
+    """Return the layouts of all results, from the first two or three stimuli of the set."""
     if len(stimuli) < 2:
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
     _, more = next(stimuli.iterate_batches(min(3, len(stimuli))))
     more = more.to(device)
-    found = find_layouts(model, more[:-1], more)
+    layouts = find_layouts(model, more[:-1], more)
     release_memory()
-    return found
+    return layouts
 
 
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
     """Return the device to run on: the one asked for, else where the model's parameters are."""
-    if device is not None:
-        try:
-            chosen = torch.device(device)
-            torch.empty(0, device=chosen)
-        except Exception as error:
-            raise InputError(
-                f"device={device!r} cannot be used: {_explain_device(device, error)}. Leave "
-                f"device= out to run where "
-                "the model is, or type e.g. device='cpu'."
-            ) from None
-        if chosen.type == "meta":
-            raise InputError(
-                "device='meta' holds no values. Leave device= out, or type e.g. device='cpu'."
-            )
-        return chosen
-    held = next(itertools.chain(model.parameters(), model.buffers()), None)
-    return torch.device("cpu") if held is None else held.device
+    if device is None:
+        tensor = next(itertools.chain(model.parameters(), model.buffers()), None)
+        return torch.device("cpu") if tensor is None else tensor.device
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except Exception as error:
+        raise InputError(
+            f"device={device!r} cannot be used: {_explain_device(device, error)}. Leave device= "
+            "out to run where the model is, or type e.g. device='cpu'."
+        ) from None
+    if chosen.type == "meta":
+        raise InputError(
+            "device='meta' holds no values. Leave device= out, or type e.g. device='cpu'."
+        )
+    return chosen
 
 
 def _explain_device(device: Any, error: Exception) -> str:
     if str(device).startswith("cuda") and not torch.cuda.is_available():
         return "torch sees no GPU"
     return str(error).partition("\n")[0].rstrip(".")
+
+
+def plan_outputs(
+    layouts: Layouts, ops: OpSelection, reducers: Sequence[Reducer], n_stimuli: int
+) -> tuple[Output, ...]:
+    """Return what is kept of each selected op.
+
+    An op that cannot be reduced so is added to ``layouts.skipped``.
+
+    Raises
+    ------
+    InputError
+        When no op is left, or one that was asked for by name cannot be reduced so.
+    """
+    outputs = []
+    for layout in choose_layouts(layouts, ops):
+        position = layouts.graph.by_name[layout.op].index
+        try:
+            outputs.append(_plan_output(layout, position, reducers, n_stimuli))
+        except InputError as error:
+            if is_named(ops):
+                raise InputError(f"{layout.name!r}: {error}") from None
+            layouts.skipped[layout.name] = str(error)
+    if not outputs:
+        raise InputError(
+            f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}"
+        )
+    return tuple(outputs)
+
+
+def _plan_output(
+    layout: Layout, position: int, reducers: Sequence[Reducer], n_stimuli: int
+) -> Output:
+    chain = plan_chain(reducers, Rows(layout.shape, layout.dims, layout.dtype), n_stimuli)
+    arrays: dict[str, np.ndarray] = {}
+    explained = []
+    for step in chain.explain():
+        arrays |= {key: value for key, value in step.items() if isinstance(value, np.ndarray)}
+        explained.append(
+            {key: value for key, value in step.items() if key not in arrays and key != "fit_on"}
+        )
+    attributes: dict[str, Any] = {"position": position}
+    if explained:
+        attributes["reducers"] = json.dumps(explained)
+    return Output(layout, chain, attributes, arrays)
 
 
 def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
@@ -224,22 +280,22 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
         For a name or pattern that matches nothing.
     """
     names = select_ops(layouts.graph, ops)
-    unusable = [n for n in names if n in layouts.skipped] if is_named(ops) else []
+    unusable = [name for name in names if name in layouts.skipped] if is_named(ops) else []
     if unusable:
         raise InputError(
             f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}"
         )
-    chosen = set(names)
-    found = [layout for layout in layouts.by_name.values() if layout.op in chosen]
-    if not found:
+    selected = set(names)
+    chosen = [layout for layout in layouts.by_name.values() if layout.op in selected]
+    if not chosen:
         raise InputError(f"none of the {len(names)} selected ops has a result per stimulus")
-    return found
+    return chosen
 
 
 def choose_batch_size(layouts: Layouts, budget: int) -> int:
     """Return the largest usual batch whose pass holds no more than a quarter of the budget."""
     return next(
-        (b for b in _BATCH_SIZES if layouts.predict_live_bytes(b) <= budget // 4), _BATCH_SIZES[-1]
+        (n for n in _BATCH_SIZES if layouts.predict_live_bytes(n) <= budget // 4), _BATCH_SIZES[-1]
     )
 
 
@@ -280,8 +336,5 @@ def count_elements(shape: Sequence[int]) -> int:
 
 
 def find_numpy_dtype(dtype: torch.dtype) -> Any:
-    """Return the numpy dtype that holds a tensor's values: float32 for bfloat16.
-
-    Of which numpy has none.
-    """
+    """Return the numpy dtype that holds a tensor's values: float32 for bfloat16."""
     return torch.empty(0, dtype=torch.float32 if dtype == torch.bfloat16 else dtype).numpy().dtype

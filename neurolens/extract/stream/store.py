@@ -4,7 +4,7 @@ import json
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,33 +14,33 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from neurolens.errors import DataError
-from neurolens.extract.stream.passes import BatchDeviation, describe_notes
+from neurolens.errors import DataError, InputError
+from neurolens.extract.stream.passes import BatchDeviation
 from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
 from neurolens.extract.stream.provenance import compare_provenance
-from neurolens.extract.stream.provenance import describe_provenance as describe_provenance
-from neurolens.labels import OP, STIMULUS, list_names
+from neurolens.extract.stream.writer import (
+    CHECKS,
+    KEPT_UNIT,
+    Checks,
+    Writer,
+    describe_nodes,
+    describe_result,
+    name_paths,
+)
+from neurolens.labels import OP, STIMULUS
 
 FORMAT = "neurolens-activations-1"
-KEPT_UNIT = "kept_unit"
-CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
-Checks = dict[str, dict[str, np.ndarray]]
+# Where a store keeps, per batch, what it did otherwise than the recorded pass.
+DEVIATIONS = "checks/note"
 
 
-class Writer:
-    """Where results go; this one keeps nothing."""
-
-    def is_done(self, group: int, number: int) -> bool:
-        """Return whether a batch is complete already."""
-        return False
-
-    def write(self, slot: Output, rows: slice, values: np.ndarray) -> None:
-        """Handlers a result's values for some rows."""
-
-    def close_batch(
-        self, group: int, number: int, rows: range, note: BatchDeviation, checks: Checks
-    ) -> None:
-        """Handlers what was counted of a batch that is complete, by check and slot."""
+def read_store_path(store: Any) -> Path:
+    """Return the absolute path that ``store=`` means; InputError for what is no path."""
+    if not isinstance(store, (str, Path)) or not str(store):
+        raise InputError(
+            f"store must be a path, got {type(store).__name__}. Type e.g. store='acts.zarr'."
+        )
+    return Path(store).absolute()
 
 
 class ActivationStore(Writer):
@@ -56,7 +56,7 @@ class ActivationStore(Writer):
     path : Path
     plan : Plan
     groups : sequence of sequences of Output
-        The plan's slots by run over the set.
+        The plan's outputs by run over the set.
     token : str
         Of the run that a worker belongs to; given by `hold`.
     """
@@ -68,15 +68,17 @@ class ActivationStore(Writer):
         self.plan = plan
         self.groups = groups
         self.token = token
-        self._row = {slot.name: i for i, slot in enumerate(plan.slots)}
-        self._places = place_ops(self._row)
-        self._rows = [[self._row[slot.name] for slot in group] for group in groups]
+        self._row = {output.name: i for i, output in enumerate(plan.outputs)}
+        self._paths = name_paths(self._row)
+        self._rows_of_group = []
+        for group in groups:
+            self._rows_of_group.append([self._row[output.name] for output in group])
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
 
     @contextmanager
     def hold(self, provenance: dict[str, Any]) -> Iterator["ActivationStore"]:
-        """Keep other processes out of the store, which is made, or opened if it was made in the same way.
+        """Make the store, or open one made in the same way, and keep other processes out of it.
 
         Raises
         ------
@@ -84,30 +86,19 @@ class ActivationStore(Writer):
             When another process holds it, it was made differently, or the path holds something
             else.
         """
-        lock = filelock.FileLock(f"{self.path}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise DataError(
-                f"{str(self.path)!r} is being written by another process. Wait for it, or give "
-                f"another store=."
-            ) from None
-        except OSError as error:
-            raise DataError(
-                f"{str(self.path)!r} cannot be written: {error}. Give a path you may write to."
-            ) from error
+        lock = self._lock()
         self.token = uuid.uuid4().hex
-        pass_mark = Path(f"{self.path}.run")
+        run_mark = Path(f"{self.path}.run")
         try:
             with explain_disk_errors(self):
-                pass_mark.write_text(self.token)
+                run_mark.write_text(self.token)
                 if self.path.exists():
                     self._check(provenance)
                 if not self.path.exists():
                     self._create(provenance)
-                for left in self.path.rglob("*.partial"):
-                    if left.is_file():
-                        left.unlink()
+                for partial in self.path.rglob("*.partial"):
+                    if partial.is_file():
+                        partial.unlink()
                 self.open()
             yield self
         except KeyboardInterrupt as error:
@@ -116,8 +107,24 @@ class ActivationStore(Writer):
             )
             raise
         finally:
-            pass_mark.unlink(missing_ok=True)
+            run_mark.unlink(missing_ok=True)
             lock.release()
+
+    def _lock(self) -> filelock.BaseFileLock:
+        """Return the lock of the store, acquired."""
+        lock = filelock.FileLock(f"{self.path}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise DataError(
+                f"{str(self.path)!r} is being written by another process. Wait for it, or give "
+                "another store=."
+            ) from None
+        except OSError as error:
+            raise DataError(
+                f"{str(self.path)!r} cannot be written: {error}. Give a path you may write to."
+            ) from error
+        return lock
 
     def open(self) -> "ActivationStore":
         """Open a store that was made; for workers, whose client holds it."""
@@ -130,24 +137,22 @@ class ActivationStore(Writer):
             attrs = json.loads((self.path / "zarr.json").read_text()).get("attributes", {})
         except (OSError, ValueError):
             attrs = {}
-        unmade = not any(
-            p.is_file() and not p.name.endswith(".partial") for p in self.path.rglob("*")
-        )
-        if attrs.get("format") != FORMAT and not unmade:
+        written = [self.path] if self.path.is_file() else self.path.rglob("*")
+        is_empty = not any(p.is_file() and not p.name.endswith(".partial") for p in written)
+        if attrs.get("format") != FORMAT and not is_empty:
             raise DataError(
                 f"{str(self.path)!r} exists and is not a NeuroLens store. Give another store=."
             )
-        made = attrs.get("provenance")
-        if made is None:
+        before = attrs.get("provenance")
+        if before is None:
             self._remove()
             return
         try:
-            compare_provenance(provenance, made)
+            compare_provenance(provenance, before)
         except DataError as error:
             raise DataError(
                 f"the store {str(self.path)!r} was made with something else: {error}. Give another "
-                f"store=, or remove "
-                "this one; to read it as it is, use open_activations."
+                "store=, or remove this one; to read it as it is, use open_activations."
             ) from None
 
     def _remove(self) -> None:
@@ -158,36 +163,31 @@ class ActivationStore(Writer):
 
     def _create(self, provenance: dict[str, Any]) -> None:
         plan = self.plan
-        ids = self.plan.stimuli.ids
-        names = list(self._row)
+        ids = plan.stimuli.ids
+        n_batches = len(plan.batches)
         root = zarr.create_group(self.path, attributes={"format": FORMAT})
         base = root.create_group("ops")
         _write_strings(base, STIMULUS, ids)
-        for slot, place, dims, attrs in describe_nodes(plan):
-            group = base.create_group(place)
-            dtype = find_numpy_dtype(slot.kept.dtype)
-            shape = (len(ids), *slot.kept.shape)
-            _create_array(
-                group, "activation", dtype, shape, dims, (plan.batch_size, *shape[1:]), attrs
-            )
-            for key, value in slot.arrays.items():
+        for node in describe_nodes(plan):
+            group = base.create_group(node.path)
+            kept = node.output.kept
+            dtype = find_numpy_dtype(kept.dtype)
+            shape = (len(ids), *kept.shape)
+            chunks = (plan.batch_size, *kept.shape)
+            _create_array(group, "activation", dtype, shape, node.dims, chunks, node.attributes)
+            for key, value in node.output.arrays.items():
                 _create_array(group, key, value.dtype, value.shape, (KEPT_UNIT,))[:] = value
         checks = root.create_group("checks")
+        names = list(self._row)
+        n_ops = len(names)
         _write_strings(checks, OP, names)
         _write_strings(checks, STIMULUS, ids)
-        n_ops = len(names)
-        n_batches = len(plan.batches)
         for key, kind in CHECKS.items():
-            _create_array(
-                checks,
-                key,
-                np.dtype(kind),
-                (n_ops, len(ids)),
-                (OP, STIMULUS),
-                (n_ops, plan.batch_size),
-            )
+            shape = (n_ops, len(ids))
+            chunks = (n_ops, plan.batch_size)
+            _create_array(checks, key, np.dtype(kind), shape, (OP, STIMULUS), chunks)
         _create_array(checks, "done", np.dtype(bool), (n_ops, n_batches), (OP, "batch"), (n_ops, 1))
-        _create_array(checks, "note", str, (n_batches,), ("batch",), (1,))
+        _create_array(root, DEVIATIONS, str, (n_batches,), ("batch",), (1,))
         root.attrs["provenance"] = provenance
 
     def _check_run(self) -> None:
@@ -200,33 +200,31 @@ class ActivationStore(Writer):
 
     def is_done(self, group: int, number: int) -> bool:
         """Return whether a batch is complete."""
-        return bool(self._root["checks/done"][:, number][self._rows[group]].all())
+        return bool(self._root["checks/done"][:, number][self._rows_of_group[group]].all())
 
-    def write(self, slot: Output, rows: slice, values: np.ndarray) -> None:
+    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
         """Write a result's values for some rows."""
-        array = self._arrays.get(slot.name)
+        array = self._arrays.get(output.name)
         if array is None:
-            array = self._arrays[slot.name] = self._root[
-                f"ops/{self._places[slot.name]}/activation"
-            ]
+            array = self._root[f"ops/{self._paths[output.name]}/activation"]
+            self._arrays[output.name] = array
         with explain_disk_errors(self):
             self._check_run()
             array[rows] = values
 
     def close_batch(
-        self, group: int, number: int, rows: range, note: BatchDeviation, checks: Checks
+        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
     ) -> None:
-        """Write what was counted of a batch, by check and slot, and then that it is done."""
+        """Write what was counted of a batch, by check and output, and then that it is done."""
         with explain_disk_errors(self):
             self._check_run()
-            place = [self._row[name] for name in checks["ran"]], slice(rows.start, rows.stop)
-            for key, found in checks.items():
-                self._root[f"checks/{key}"].oindex[place] = np.stack(list(found.values()))
-            text = (
-                json.dumps([note.changed, *note.unlisted]) if note.changed or note.unlisted else ""
-            )
-            self._root["checks/note"][number] = text
-            self._root["checks/done"].oindex[self._rows[group], number] = True
+            op_rows = [self._row[name] for name in checks["ran"]]
+            columns = slice(rows.start, rows.stop)
+            for key, by_output in checks.items():
+                counts = np.stack(list(by_output.values()))  # (op, stimulus)
+                self._root[f"checks/{key}"].oindex[op_rows, columns] = counts
+            self._root[DEVIATIONS][number] = _pack_deviation(deviation)
+            self._root["checks/done"].oindex[self._rows_of_group[group], number] = True
 
     def finish(self) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""
@@ -235,32 +233,50 @@ class ActivationStore(Writer):
             if not done.all():
                 raise DataError(
                     f"only {int(done.sum())} of {len(done)} batches are done; run the same call "
-                    f"again"
+                    "again"
                 )
             checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
-            notes = {}
-            for number, rows in enumerate(self.plan.batches):
-                text = str(self._root["checks/note"][number])
-                if text:
-                    changed, *unlisted = json.loads(text)
-                    notes[rows.start] = BatchDeviation(changed, tuple(unlisted))
-            for name, ran in zip(self._row, checks["ran"], strict=True):
-                group = self._root[f"ops/{self._places[name]}"]
-                if not ran.all():
-                    array = group.get("ran") or _create_array(
-                        group, "ran", ran.dtype, ran.shape, (STIMULUS,)
-                    )
-                    array[:] = ran
-            self._root["ops"].attrs.update(
-                describe_result(self.plan, notes, checks) | {"complete": True}
-            )
+            self._write_ran(checks["ran"])
+            attributes = describe_result(self.plan, self._read_deviations(), checks)
+            self._root["ops"].attrs.update(attributes | {"complete": True})
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
                 zarr.consolidate_metadata(self.path)
 
+    def _write_ran(self, ran: np.ndarray) -> None:
+        """Write which stimuli ran an op beside its activations, where some did not."""
+        for name, has_run in zip(self._row, ran, strict=True):
+            if has_run.all():
+                continue
+            group = self._root[f"ops/{self._paths[name]}"]
+            array = group.get("ran")
+            if array is None:
+                array = _create_array(group, "ran", has_run.dtype, has_run.shape, (STIMULUS,))
+            array[:] = has_run
+
+    def _read_deviations(self) -> dict[int, BatchDeviation]:
+        """Return what batches did otherwise than the recorded pass, by first row."""
+        deviations = {}
+        for number, rows in enumerate(self.plan.batches):
+            text = str(self._root[DEVIATIONS][number])
+            if text:
+                deviations[rows.start] = _unpack_deviation(text)
+        return deviations
+
+
+def _pack_deviation(deviation: BatchDeviation) -> str:
+    if not deviation.changed and not deviation.unlisted:
+        return ""
+    return json.dumps([deviation.changed, *deviation.unlisted])
+
+
+def _unpack_deviation(text: str) -> BatchDeviation:
+    changed, *unlisted = json.loads(text)
+    return BatchDeviation(changed, tuple(unlisted))
+
 
 def open_activations(path: str | Path) -> xr.DataTree:
-    """Open a store written by ``extract_activations(store=...)``: labelled, and read only where it is used.
+    """Open a store of ``extract_activations(store=...)``, labelled and read only where it is used.
 
     Parameters
     ----------
@@ -274,100 +290,60 @@ def open_activations(path: str | Path) -> xr.DataTree:
 
     Raises
     ------
+    InputError
+        When it is no path.
     DataError
         When there is no such store, or it is not complete.
     """
+    if isinstance(path, xr.DataTree):
+        raise InputError(
+            "path must be that of a store, got a DataTree. Use it as it is: its arrays are read "
+            "when they are used."
+        )
+    if not isinstance(path, (str, Path)):
+        raise InputError(
+            f"path must be that of a store, got {type(path).__name__}. Type e.g. "
+            "open_activations('acts.zarr')."
+        )
     path = Path(path)
+    provenance = _read_provenance(path)
+    root: Any = zarr.open_group(path, mode="r")
+    if "ops" not in root or not root["ops"].attrs.get("complete"):
+        has_checks = "checks/done" in root
+        done = np.asarray(root["checks/done"][:]).all(0) if has_checks else np.zeros(1, bool)
+        raise DataError(
+            f"{str(path)!r} is not complete: {int(done.sum())} of {done.size} batches are done. "
+            "Run the same extract_activations call again: it goes on from there."
+        )
+    try:
+        stored = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
+    except ValueError as error:
+        raise DataError(
+            f"{str(path)!r} was not finished ({error}). Run the same extract_activations call "
+            "again."
+        ) from error
+    # zarr lists groups by name; ops stand in the order in which they ran.
+    names = [str(name) for name in root["checks/op"][:]]
+    datasets = {node.path[1:]: node.to_dataset(inherit=False) for node in stored.subtree}
+    nodes = {node_path: datasets[node_path] for node_path in name_paths(names).values()}
+    tree = xr.DataTree.from_dict({"/": stored.to_dataset(), **nodes}, name="activations")
+    tree.attrs["provenance"] = provenance
+    return tree
+
+
+def _read_provenance(path: Path) -> dict[str, Any] | None:
+    """Return how a store was made, None where its making was cut off; DataError for no store."""
     try:
         attrs = json.loads((path / "zarr.json").read_text())["attributes"]
         if attrs["format"] != FORMAT:
             raise KeyError(attrs["format"])
+        return attrs.get("provenance")
     except FileNotFoundError:
         raise DataError(
             f"no store {str(path)!r}; make one with extract_activations(..., store=path)"
         ) from None
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"{str(path)!r} is damaged or not a NeuroLens store: {error}") from error
-    root: Any = zarr.open_group(path, mode="r")
-    if not root["ops"].attrs.get("complete"):
-        done = (
-            np.asarray(root["checks/done"][:]).all(0)
-            if "checks/done" in root
-            else np.zeros(1, bool)
-        )
-        raise DataError(
-            f"{str(path)!r} is not complete: {int(done.sum())} of {done.size} batches are done. "
-            f"Run the same "
-            "extract_activations call again: it goes on from there."
-        )
-    try:
-        found = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
-    except ValueError as error:
-        message = f"{str(path)!r} was not finished ({error}). Run the same extract_activations call again."
-        raise DataError(message) from error
-    # zarr lists groups by name; ops stand in the order in which they ran.
-    names = [str(name) for name in root["checks/op"][:]]
-    held = {node.path[1:]: node.to_dataset(inherit=False) for node in found.subtree}
-    nodes = {place: held[place] for place in place_ops(names).values()}
-    tree = xr.DataTree.from_dict({"/": found.to_dataset(), **nodes}, name="activations")
-    tree.attrs["provenance"] = attrs["provenance"]
-    return tree
-
-
-def describe_result(
-    plan: Plan, notes: Mapping[int, BatchDeviation], checks: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """Return the attributes of a result, from notes by first row and checks (op, stimulus).
-
-    Warn of bad values, too.
-    """
-    names = [slot.name for slot in plan.slots]
-    told = {
-        "model": plan.layouts.graph.modules[""],
-        "stimulus_hash": plan.stimuli.hash_content(),
-        "skipped_ops": [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()],
-        "batch_size": plan.batch_size,
-        **describe_notes(plan.stimuli.ids, notes, dict(zip(names, checks["ran"], strict=True))),
-    }
-    if plan.layouts.drawn:
-        told["random_numbers_from"] = list(plan.layouts.drawn)
-    for key, counts, what in (
-        ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
-        (
-            "ops_overflowed",
-            checks["n_overflowed"],
-            "hold finite values that a narrower dtype made infinite",
-        ),
-    ):
-        found = [f"{name}: {n}" for name, n in zip(names, counts.sum(1), strict=True) if n]
-        if found:
-            told[key] = found
-            text = f"{len(found)} ops {what} (kept as they are): {list_names(found)}; see .attrs['{key}']"
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
-    return told
-
-
-def place_ops(names: Iterable[str]) -> dict[str, str]:
-    """Return each result's path in the tree: its label.
-
-    Without the slash that begins an op of the model itself.
-    """
-    places = {name: name.removeprefix("/") for name in names}
-    # The coordinate of that name stands beside the ops.
-    return {n: f"module_{p}" if p.split("/")[0] == STIMULUS else p for n, p in places.items()}
-
-
-def describe_nodes(plan: Plan) -> Iterator[tuple[Output, str, tuple[str, ...], dict[str, Any]]]:
-    """Yield each result with its path in the tree, its dimensions and its attributes."""
-    places = place_ops([slot.name for slot in plan.slots])
-    # Where an op of the model itself has a module's branch as its node, xarray wants one size per
-    # dimension.
-    tops = {name.split("/")[0] for name in places}
-    for slot in plan.slots:
-        clashes = slot.name.startswith("/") and slot.name[1:] in tops
-        dims = [f"model_{d}" if clashes else d for d in slot.kept.dims]
-        attrs = {"op": slot.name, "repeatable": int(slot.layout.repeatable), **slot.notes}
-        yield slot, places[slot.name], (STIMULUS, *dims), attrs
 
 
 @contextmanager
@@ -378,8 +354,7 @@ def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{str(store.path)!r} could not be written: {error}. Batches that are done are safe; "
-            f"make room or mend the "
-            "path, and run the same call again: it goes on from there."
+            "make room or correct the path, and run the same call again: it goes on from there."
         ) from error
 
 
@@ -392,10 +367,7 @@ def _create_array(
     chunks: tuple | None = None,
     attrs: dict | None = None,
 ) -> Any:
-    """Make an array that stores every chunk, uncompressed.
-
-    All of it is one chunk unless ``chunks`` says otherwise.
-    """
+    """Make an array that stores every chunk, uncompressed; one chunk by default."""
     return group.create_array(
         name,
         shape=shape,

@@ -1,25 +1,28 @@
-"""Extraction spread over the workers of a dask cluster: batches into one store.
-
-Groups of ops for Grams.
-"""
+"""A run divided: batches into one store, passes of Grams, here or on the workers of a cluster."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from neurolens.extract.stream.fill import group_slots, run_groups
-from neurolens.extract.stream.grams.plan import FeatureSlice
-from neurolens.extract.stream.grams.sums import GramSums, run_gram_groups
+from neurolens.extract.stream.fill import group_outputs, run_groups
+from neurolens.extract.stream.grams.slices import FeatureSlice, Pass
+from neurolens.extract.stream.grams.sums import GramSums, run_passes
 from neurolens.extract.stream.passes import show_progress
 from neurolens.extract.stream.plan import (
     ModelSource,
     Plan,
+    RunSettings,
     materialize_model,
     open_plan,
-    read_bytes,
 )
-from neurolens.extract.stream.store import ActivationStore, compare_provenance, describe_provenance
+from neurolens.extract.stream.provenance import (
+    compare_provenance,
+    describe_provenance,
+    warn_of_unseen,
+)
+from neurolens.extract.stream.store import ActivationStore
 from neurolens.parallel import count_shards, run_tasks, split_evenly
 from neurolens.stimuli import StimulusSet
 
@@ -30,88 +33,150 @@ class Job:
 
     source: ModelSource
     stimuli: StimulusSet
-    settings: dict[str, Any]
+    settings: RunSettings
     provenance: dict[str, Any]
 
     @contextmanager
     def open(self) -> Iterator[Plan]:
         """Make the plan on a worker; DataError where it turns out to be another one."""
-        with open_plan(materialize_model(self.source), self.stimuli, **self.settings) as plan:
+        with open_plan(materialize_model(self.source), self.stimuli, self.settings) as plan:
             compare_provenance(describe_provenance(plan), self.provenance)
             yield plan
 
 
-def fill_store(
-    client: Any, job: Job, held: ActivationStore, resources: dict[str, float] | None, quiet: bool
-) -> None:
-    """Fill a store from a cluster; a task whose worker dies runs again elsewhere.
+def make_job(source: ModelSource, plan: Plan, settings: RunSettings) -> Job:
+    """Return the job of a plan; every worker takes the batch size that was settled here."""
+    settings = replace(settings, batch_size=plan.batch_size)
+    return Job(source, plan.stimuli, settings, describe_provenance(plan))
 
-    Without the batches that are done.
+
+def fill_store(
+    source: ModelSource,
+    stimuli: StimulusSet,
+    settings: RunSettings,
+    path: Path,
+    client: Any,
+    quiet: bool,
+) -> None:
+    """Write the results of a run into a store, or what is left to do of one.
+
+    Parameters
+    ----------
+    source : Module or function that makes one
+    stimuli, settings
+    path : Path
+        Absolute.
+    client : dask.distributed.Client, Cluster or None
+        None runs everything in this process.
+    quiet : bool
     """
-    n = len(job.stimuli)
-    sizes = [len(rows) for rows in held.plan.batches]
-    n_groups = len(held.groups)
-    todo = [
-        number
-        for number in range(len(sizes))
-        if not all(held.is_done(g, number) for g in range(n_groups))
-    ]
-    with show_progress(n, "activations, on the cluster", quiet) as progress:
-        progress.update(n - sum(sizes[number] for number in todo))
+    model = source if client is None else materialize_model(source)
+    with open_plan(model, stimuli, settings) as plan:
+        job = make_job(source, plan, settings)
+        warn_of_unseen(stimuli)
+        store = ActivationStore(path, plan, group_outputs(plan))
+        with store.hold(job.provenance):
+            if client is None:
+                run_groups(plan, store.groups, store, quiet=quiet)
+            else:
+                _fill_on_cluster(client, job, store, quiet)
+            store.finish()
+
+
+def _fill_on_cluster(client: Any, job: Job, store: ActivationStore, quiet: bool) -> None:
+    """Fill a store from a cluster; a task whose worker dies runs again without what is done."""
+    sizes = [len(rows) for rows in store.plan.batches]
+    todo = []
+    for number in range(len(sizes)):
+        if not all(store.is_done(i, number) for i in range(len(store.groups))):
+            todo.append(number)
+    n_stimuli = len(job.stimuli)
+    with show_progress(n_stimuli, "activations, on the cluster", quiet) as progress:
+        progress.update(n_stimuli - sum(sizes[number] for number in todo))
 
         def count(numbers: list[int]) -> None:
             progress.update(sum(sizes[number] for number in numbers))
 
         shards = split_evenly(todo, count_shards(client))
-        run_tasks(client, _fill_shard, (job, held.path, held.token), shards, resources, count)
+        run_tasks(client, _fill_shard, (job, store.path, store.token), shards, count)
 
 
-def map_grams(
+def _fill_shard(common: tuple[Job, Path, str], numbers: list[int]) -> None:
+    job, path, token = common
+    with job.open() as plan:
+        groups = group_outputs(plan)
+        store = ActivationStore(path, plan, groups, token).open()
+        run_groups(plan, groups, store, numbers, quiet=True)
+
+
+def sum_products(
+    source: ModelSource,
+    plan: Plan,
+    settings: RunSettings,
+    passes: Sequence[Pass],
     client: Any,
-    job: Job,
-    groups: Sequence[Sequence[FeatureSlice]],
-    resources: dict[str, float] | None,
+    quiet: bool,
 ) -> GramSums:
-    """Return the sums of groups of slices; consecutive groups that share a result are one task."""
+    """Return the sums of products of all passes of a plan, run here or on a cluster.
+
+    Parameters
+    ----------
+    source : Module or function that makes one
+    plan : Plan
+    settings : RunSettings
+        That the plan was made from.
+    passes : sequence of Pass
+    client : dask.distributed.Client, Cluster or None
+        None runs everything in this process; else consecutive passes that share a result are one
+        task.
+    quiet : bool
+    """
+    if client is None:
+        with show_progress(len(plan.stimuli) * len(passes), "grams", quiet) as progress:
+            return run_passes(plan, passes, progress)
+    job = make_job(source, plan, settings)
     sums = GramSums()
-    for part in run_tasks(client, _multiply_groups, (job,), chain_groups(groups), resources):
+    for part in run_tasks(client, _run_chain, (job,), chain_passes(passes)):
         sums.add(part)
     return sums
 
 
-def chain_groups(groups: Sequence[Sequence[FeatureSlice]]) -> list[list[list[tuple]]]:
-    """Return the tasks of a cluster: groups as (name, start, stop, sketch) of each slice.
+class SentSlice(NamedTuple):
+    """A `FeatureSlice` on its way to a worker, which knows its layout by name."""
 
-    Consecutive groups with a result in common stay together, so that its sums are added up in the
+    name: str
+    start: int
+    stop: int
+    sketch: int | None
+
+
+def chain_passes(passes: Sequence[Pass]) -> list[list[list[SentSlice]]]:
+    """Return the tasks of a cluster, each a list of passes.
+
+    Consecutive passes with a result in common stay together, so that its sums are added up in the
     same order as on one machine.
     """
-    chains: list[list[list[tuple]]] = []
+    chains: list[list[list[SentSlice]]] = []
     last_names: set[str] = set()
-    for group in groups:
-        slices = [(one.name, one.start, one.stop, one.sketch) for one in group]
-        names = {one.name for one in group}
+    for slices in passes:
+        sent = [SentSlice(one.name, one.start, one.stop, one.sketch) for one in slices]
+        names = {one.name for one in slices}
         if last_names & names:
-            chains[-1].append(slices)
+            chains[-1].append(sent)
         else:
-            chains.append([slices])
+            chains.append([sent])
         last_names = names
     return chains
 
 
-def _fill_shard(common: tuple, numbers: list[int]) -> None:
-    job, path, token = common
-    with job.open() as plan:
-        groups = group_slots(plan, read_bytes(job.settings["memory"]))
-        run_groups(
-            plan, groups, ActivationStore(path, plan, groups, token).open(), numbers, quiet=True
-        )
-
-
-def _multiply_groups(common: tuple, groups: list) -> GramSums:
+def _run_chain(common: tuple[Job], chain: list[list[SentSlice]]) -> GramSums:
     (job,) = common
     with job.open() as plan:
-        found = []
-        for group in groups:
-            slices = [FeatureSlice(plan.layouts.by_name[name], *rest) for name, *rest in group]
-            found.append(slices)
-        return run_gram_groups(plan, found)
+        passes = []
+        for sent in chain:
+            passes.append([_read_slice(plan, one) for one in sent])
+        return run_passes(plan, passes)
+
+
+def _read_slice(plan: Plan, sent: SentSlice) -> FeatureSlice:
+    return FeatureSlice(plan.layouts.by_name[sent.name], sent.start, sent.stop, sent.sketch)

@@ -1,52 +1,154 @@
 """What steers a pass that the graph does not hold: values and sizes that Python read."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
 
 import torch
 
-from neurolens.extract.capture.events import Recording
-from neurolens.extract.validation.findings import _COMPARISONS, Finding
-from neurolens.extract.validation.replay import find_fixed
+from neurolens.extract.capture.events import Event, Recording, Value, read_random_state
+from neurolens.extract.capture.restore import (
+    PROCESS_GENERATORS,
+    open_attention,
+    preserve_random_states,
+)
+from neurolens.extract.validation.findings import Finding
+from neurolens.extract.validation.replay import UNINITIALISED, replay_event
+
+# Reads of two tensors, of which only the first is noted.
+_COMPARISONS = frozenset("equal allclose __contains__".split())
+# New tensors whose values do not follow from those of their first argument.
+_FACTORIES = frozenset("zeros_like ones_like full_like new_zeros new_ones new_full".split())
 
 
-def find_steering(recording: Recording, resized: Collection[int]) -> set[tuple[str, str]]:
-    """Return (function, place) of the host reads that another input could change."""
+class ReadSite(NamedTuple):
+    """A function that read a value into Python, and ``file:line`` of where."""
+
+    function: str
+    source: str
+
+
+def find_fixed(recording: Recording, resized: Collection[int]) -> Callable[[Value], bool]:
+    """Return a function that tells whether a value is the same in every pass.
+
+    It is when no input and no random number feeds it. ``resized`` are events whose size follows
+    from values: factories of such a size are not fixed.
+    """
+    fixed: set[int] = set()
+
+    def is_fixed(value: Value | None) -> bool:
+        # What a write left of the value before is still in it.
+        while value is not None and _is_fixed_itself(value, fixed):
+            value = value.previous
+        return value is None
+
+    with preserve_random_states(), open_attention(), torch.no_grad():
+        for i, event in enumerate(recording.events):
+            if _has_fixed_parents(event, is_fixed, i in resized) and _draws_nothing(event):
+                fixed.add(i)
+    return is_fixed
+
+
+def _is_fixed_itself(value: Value, fixed: Collection[int]) -> bool:
+    """Return whether what made a value is the same in every pass, what was there before aside."""
+    if value.kind == "input":
+        return False
+    return value.kind != "op" or value.source in fixed
+
+
+def _has_fixed_parents(event: Event, is_fixed: Callable[[Value], bool], is_resized: bool) -> bool:
+    if event.call.function in UNINITIALISED:
+        return False
+    is_factory = event.call.exact in _FACTORIES and not is_resized
+    unread = ("0", "input") if is_factory else ()
+    return all(is_fixed(value) for value, position in event.parents if position not in unread)
+
+
+def _draws_nothing(event: Event) -> bool:
+    """Return whether an op gives its saved value again and leaves the generators as they were."""
+    if replay_event(event) is not None:
+        return False
+    before = event.random_state
+    after = read_random_state()
+    if before is None or len(before.cuda) != len(after.cuda):
+        return False
+    return all(map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda)))
+
+
+def find_steering(recording: Recording, resized: Collection[int]) -> set[ReadSite]:
+    """Return the host reads that another input could change."""
     is_fixed = find_fixed(recording, resized) if recording.host_reads else bool
-    return {
-        (r[0], r[2]) for r in recording.host_reads if r[0] in _COMPARISONS or not is_fixed(r[1])
-    }
+    sites = set()
+    for read in recording.host_reads:
+        if read.function in _COMPARISONS or not is_fixed(read.value):
+            sites.add(ReadSite(read.function, read.source))
+    return sites
 
 
 def list_fixed(recording: Recording) -> dict[int, torch.Tensor]:
-    """Return the tensors, by id, that are the same in every pass: the model's own.
+    """Return the tensors, by id, that are the same in every pass.
 
-    And those made from no input.
+    Those are the model's own and those made from no input.
     """
     is_fixed = find_fixed(recording, ())
-    values = [
-        v for e in recording.events for v in (*(parent for parent, _ in e.parents), *e.outputs)
-    ]
-    return {id(live): live for v in values if (live := v.ref()) is not None and is_fixed(v)}
+    tensors = {}
+    for value in _iterate_values(recording):
+        tensor = value.ref()
+        if tensor is not None and is_fixed(value):
+            tensors[id(tensor)] = tensor
+    return tensors
+
+
+def _iterate_values(recording: Recording) -> Iterator[Value]:
+    for event in recording.events:
+        for parent, _ in event.parents:
+            yield parent
+        yield from event.outputs
 
 
 def find_unseen(
-    recording: Recording, held: dict[int, torch.Tensor], reads: set[tuple[str, str]]
+    recording: Recording, fixed: dict[int, torch.Tensor], earlier_reads: set[ReadSite]
 ) -> list[Finding]:
-    """Return a finding for each op fed by a tensor that something unseen made, or that an earlier pass left.
+    """Return a finding for each op fed by a tensor that no recorded op made.
 
-    ``held`` are the fixed tensors of an earlier pass, ``reads`` the host reads that steered it: a
-    tensor that the model holds (an attribute, a closure), or made once from no input, was there in
-    the earlier pass. A host read that was not repeated may have been kept, too.
+    Something unseen made it during the pass, or an earlier pass left it. ``fixed`` are the fixed
+    tensors of an earlier pass, ``earlier_reads`` the host reads that steered that: a tensor that
+    the model holds (an attribute, a closure), or made once from no input, was there in the earlier
+    pass. A host read that was not repeated may have been kept, too.
     """
     text = "was made during the pass by something unseen, or kept from an earlier pass"
-    unseen = [
-        (event.name, "origin", "unverified", f"argument {position} {text}")
-        for event in recording.events
-        for value, position in event.parents
-        if value.kind == "constant" and id(value.ref()) not in held
-    ]
-    lost = reads - {(read[0], read[2]) for read in recording.host_reads}
-    return unseen + [
-        ("", "host read", "unverified", f"{f} at {at} ran in an earlier pass only")
-        for f, at in lost
-    ]
+    findings = []
+    for event in recording.events:
+        for value, position in event.parents:
+            if value.kind == "constant" and id(value.ref()) not in fixed:
+                reason = f"argument {position} {text}"
+                findings.append(Finding(event.name, "origin", "unverified", reason))
+    reads = {ReadSite(read.function, read.source) for read in recording.host_reads}
+    for function, source in earlier_reads - reads:
+        reason = f"{function} at {source} ran in an earlier pass only"
+        findings.append(Finding("", "host read", "unverified", reason))
+    return findings
+
+
+def find_draws(recording: Recording) -> list[Finding]:
+    """Return a finding for each random generator held by the model that the pass drew from."""
+    findings = []
+    for address in recording.drawn:
+        if address not in PROCESS_GENERATORS:
+            reason = f"random numbers come from {address!r}, which the model holds: not recorded"
+            findings.append(Finding("", "random", "unverified", reason))
+    return findings
+
+
+def judge_host_reads(recording: Recording, resized: Collection[int]) -> list[Finding]:
+    """Return a finding for each value that left torch, exempt where it is fixed."""
+    steering = find_steering(recording, resized)
+    findings = []
+    for read in recording.host_reads:
+        result = str(read.result)[:40]
+        reason = f"{read.function} took a value out of torch at {read.source} ({result})"
+        status = "unverified"
+        if ReadSite(read.function, read.source) not in steering:
+            status = "exempt"
+            reason += "; no input feeds it, so it is the same in every pass"
+        findings.append(Finding("", "host read", status, reason))
+    return findings

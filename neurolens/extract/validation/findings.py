@@ -1,6 +1,6 @@
-"""What a check found, and how results are compared."""
+"""What a check says, and how results are compared."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -12,10 +12,17 @@ from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.validation.replay import equal_bits
 
-Finding = tuple[str, str, str, str]
 
-# Reads of two tensors, of which only the first is noted.
-_COMPARISONS = frozenset("equal allclose __contains__".split())
+class Finding(NamedTuple):
+    """What one check says of one op, or of the whole pass where ``op`` is empty.
+
+    ``status`` is ``"failed"``, ``"unverified"`` or ``"exempt"``.
+    """
+
+    op: str
+    check: str
+    status: str
+    reason: str
 
 
 def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
@@ -36,32 +43,32 @@ def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
 def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
     """Clone kept values that are views of the model's buffers, which are about to be put back."""
     storages = {read_storage(buffer) for buffer in model.buffers()}
-    for value in (v for event in recording.events for v in event.outputs):
-        if value.tensor is not None and value.storage in storages:
-            value.tensor = value.tensor.detach().clone()
+    for event in recording.events:
+        for value in event.outputs:
+            if value.tensor is not None and value.storage in storages:
+                value.tensor = value.tensor.detach().clone()
 
 
 def equal_results(a: Any, b: Any) -> bool:
     """Return whether two results hold the same tensors, bit for bit."""
-    ours = list(iterate_tensors(a))
-    theirs = list(iterate_tensors(b))
-    return len(ours) == len(theirs) and all(map(equal_bits, ours, theirs))
+    tensors = list(iterate_tensors(a))
+    other_tensors = list(iterate_tensors(b))
+    if len(tensors) != len(other_tensors):
+        return False
+    return all(map(equal_bits, tensors, other_tensors))
 
 
-def take_census(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
+def find_unrecorded_kernels(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
     """Return a finding for each aten kernel that ran while no recorded function did."""
     try:
         with preserve_buffers(model):
             recording = record_kernels(model, inputs, kwargs, keep=None)
     except RecordingError as error:
-        return [("", "census", "unverified", f"the kernels could not be watched: {error}")]
-    return [
-        (
-            event.name,
-            "census",
-            "unverified",
-            f"kernel {event.call.exact} ran outside every recorded op",
-        )
-        for event in recording.events
-        if event.composite.endswith(f"/{UNSEEN}")
-    ]
+        reason = f"the kernels could not be watched: {error}"
+        return [Finding("", "census", "unverified", reason)]
+    findings = []
+    for event in recording.events:
+        if event.composite.endswith(f"/{UNSEEN}"):
+            reason = f"kernel {event.call.exact} ran outside every recorded op"
+            findings.append(Finding(event.name, "census", "unverified", reason))
+    return findings

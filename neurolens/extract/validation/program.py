@@ -1,7 +1,7 @@
 """The recorded ops run as a program on new inputs, beside the model."""
 
-from itertools import takewhile
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -16,135 +16,166 @@ from neurolens.extract.validation.findings import Finding, equal_results
 from neurolens.extract.validation.perturb import renew_input
 from neurolens.extract.validation.replay import UNINITIALISED, find_obstacle, run_program
 
+_N_WAYS = 3
+_N_INPUTS = 2
+_STEERS = "sizes read from values steer the pass unseen"
+
+
+class NewInputs(NamedTuple):
+    """New inputs for the model, and the same tensors by name for the recorded program."""
+
+    inputs: Any
+    kwargs: dict
+    by_name: dict[str, torch.Tensor]
+
 
 def compare_program(
     recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None, *, blind: bool
 ) -> tuple[list[Finding], set[int]]:
-    """Return findings where the recorded ops and the model differ on new inputs, and the events that changed size.
+    """Return where the recorded ops and the model differ on new inputs, and resized events.
 
-    Failed, or unverified where the graph is known not to hold everything: sizes that follow from
-    values, gradients, generators, or ``blind``. Nothing is run where a host read steers the pass:
-    on other inputs it may never end.
+    Findings are failed, or unverified where the graph is known not to hold everything: sizes that
+    follow from values, gradients, generators, or ``blind``. Nothing is run where a host read steers
+    the pass: on other inputs it may never end.
     """
     resized: set[int] = set()
     if not recording.inputs or not recording.outputs or find_steering(recording, ()):
         return [], resized
-    found: list[Finding | None] = []
-    for way in range(3):
-        args, new = renew_inputs(recording, inputs, kwargs, way)
+    differences: list[Finding | None] = []
+    for way in range(_N_WAYS):
+        new = renew_inputs(recording, inputs, kwargs, way)
         try:
             with preserve_buffers(model):
-                expected = record_forward(model, *args)
+                expected = record_forward(model, new.inputs, new.kwargs)
         except RecordingError:
             continue
-        found.append(run_again(recording, expected, new, resized))
-        if len(found) == 2:
+        differences.append(run_again(recording, expected, new.by_name, resized))
+        if len(differences) == _N_INPUTS:
             break
-    if not found:
-        return [
-            ("", "program", "exempt", "the model does not accept other inputs of the same kind")
-        ], resized
-    steers = "sizes read from values steer the pass unseen"
-    cut = blind or bool(resized) or any(map(find_obstacle, recording.events))
-    findings = [
-        (
-            name,
-            check,
-            "unverified" if cut else status,
-            f"{reason} ({steers})" if resized else reason,
-        )
-        for name, check, status, reason in dict.fromkeys(row for row in found if row is not None)
-    ]
-    read = resized & {v.source for v in recording.size_reads if v.kind == "op"}
-    text = f"its size follows from values and was read by Python: {steers}"
-    return findings + [
-        (recording.events[i].name, "program", "unverified", text) for i in sorted(read)
-    ], resized
+    if not differences:
+        reason = "the model does not accept other inputs of the same kind"
+        return [Finding("", "program", "exempt", reason)], resized
+    is_incomplete = blind or bool(resized) or any(map(find_obstacle, recording.events))
+    findings = _weaken_findings(differences, is_incomplete, bool(resized))
+    return findings + _find_sizes_read(recording, resized), resized
 
 
-def renew_inputs(
-    recording: Recording, inputs: Any, kwargs: dict | None, way: int
-) -> tuple[tuple, dict]:
-    """Return new (inputs, kwargs) for the model, and the same tensors by name for the program."""
+def _weaken_findings(
+    differences: Sequence[Finding | None], is_incomplete: bool, is_resized: bool
+) -> list[Finding]:
+    """Return distinct findings, unverified rather than failed where the graph is incomplete."""
+    findings = []
+    for finding in dict.fromkeys(one for one in differences if one is not None):
+        status = "unverified" if is_incomplete else finding.status
+        reason = f"{finding.reason} ({_STEERS})" if is_resized else finding.reason
+        findings.append(finding._replace(status=status, reason=reason))
+    return findings
+
+
+def _find_sizes_read(recording: Recording, resized: set[int]) -> list[Finding]:
+    """Return a finding for each op whose size follows from values and was read by Python."""
+    read = {value.source for value in recording.size_reads if value.kind == "op"}
+    reason = f"its size follows from values and was read by Python: {_STEERS}"
+    names = [recording.events[i].name for i in sorted(resized & read)]
+    return [Finding(name, "program", "unverified", reason) for name in names]
+
+
+def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: int) -> NewInputs:
+    """Return new inputs of the same kind."""
     args, kwargs = split_inputs(inputs, kwargs)
-    made: dict[int, torch.Tensor] = {}
+    renewed: dict[int, torch.Tensor] = {}
     reached: set[str] = set()
 
     def renew(tensor: torch.Tensor, name: str) -> torch.Tensor:
         reached.add(name)
-        return made.setdefault(id(tensor), renew_input(tensor, way))
+        return renewed.setdefault(id(tensor), renew_input(tensor, way))
 
     given = args[0] if len(args) == 1 else args
-    changed = [replace_leaves(tree, torch.Tensor, renew, "input") for tree in (given, kwargs)]
+    new_given = replace_leaves(given, torch.Tensor, renew, "input")
+    new_kwargs = replace_leaves(kwargs, torch.Tensor, renew, "input")
     # What an object of the user's own holds stays as it is, in the model and in the program.
-    tensors = {v.source: v.tensor for v in recording.inputs.values() if v.tensor is not None}
-    new = {name: renew_input(t, way) if name in reached else t for name, t in tensors.items()}
-    return (changed[0] if args else None, changed[1]), new
+    by_name = {}
+    for value in recording.inputs.values():
+        if value.tensor is not None:
+            is_new = value.source in reached
+            by_name[value.source] = renew_input(value.tensor, way) if is_new else value.tensor
+    return NewInputs(new_given if args else None, new_kwargs, by_name)
 
 
 def run_again(
-    recording: Recording, expected: Recording, inputs: dict, resized: set[int]
+    recording: Recording,
+    expected: Recording,
+    inputs: dict[str, torch.Tensor],
+    resized: set[int],
 ) -> Finding | None:
-    """Run the recorded ops on new inputs, adding to ``resized``.
+    """Run the recorded ops on new inputs; return how the first op differs from the model's.
 
-    Return how the first op differs from the model's.
+    ``expected`` is a recording of the model on these inputs. Events that changed size are added to
+    ``resized``.
     """
-    events = recording.events
-    alike = list(
-        takewhile(
-            lambda pair: pair[0].name == pair[1].name, zip(events, expected.events, strict=False)
-        )
-    )
-    resized.update(
-        i for i, (a, b) in enumerate(alike) if [s[0] for s in a.specs] != [s[0] for s in b.specs]
-    )
-    if len(alike) < max(len(events), len(expected.events)):
-        return (
-            "",
-            "program",
-            "unverified",
-            "on new inputs the model runs other ops: something unseen steers the pass",
-        )
+    n_alike = _count_alike(recording, expected)
+    for i in range(n_alike):
+        if _list_shapes(recording.events[i]) != _list_shapes(expected.events[i]):
+            resized.add(i)
+    if n_alike < max(len(recording.events), len(expected.events)):
+        reason = "on new inputs the model runs other ops: something unseen steers the pass"
+        return Finding("", "program", "unverified", reason)
     differing: list[str] = []
-    unset: set[int] = set()
+    uninitialised: set[int] = set()
 
-    def follow(i: int, made: list[torch.Tensor]) -> None:
-        event = events[i]
+    def compare_event(i: int, tensors: list[torch.Tensor]) -> None:
+        event = recording.events[i]
         other = expected.events[i]
-        if event.call.function in UNINITIALISED or any(
-            v.kind == "op" and v.source in unset for v, _ in event.parents
-        ):
-            unset.add(i)
+        if _reads_uninitialised(event, uninitialised):
+            uninitialised.add(i)
             return
-        values = [v.tensor for v in other.outputs]
-        if not equal_results(made, values) or describe_place(event) != describe_place(other):
+        values = [value.tensor for value in other.outputs]
+        is_same = equal_results(tensors, values)
+        if not is_same or describe_place(event) != describe_place(other):
             differing.append(event.name)
 
     try:
-        outputs = run_program(recording, inputs, follow)
+        outputs = run_program(recording, inputs, compare_event)
     except Exception as error:
-        return (
-            "",
-            "program",
-            "failed",
-            f"the recorded ops raised {type(error).__name__} on new inputs: {error}",
-        )
+        reason = f"the recorded ops raised {type(error).__name__} on new inputs: {error}"
+        return Finding("", "program", "failed", reason)
     if differing or not equal_results(outputs, expected.result):
-        text = "on new inputs the recorded ops and the model differ in values, parents or modules"
-        return (differing or [""])[0], "program", "failed", text
+        reason = "on new inputs the recorded ops and the model differ in values, parents or modules"
+        return Finding((differing or [""])[0], "program", "failed", reason)
     return None
 
 
+def _count_alike(recording: Recording, expected: Recording) -> int:
+    """Return how many ops, from the first, have the same names in both recordings."""
+    for i, (event, other) in enumerate(zip(recording.events, expected.events, strict=False)):
+        if event.name != other.name:
+            return i
+    return min(len(recording.events), len(expected.events))
+
+
+def _list_shapes(event: Event) -> list[torch.Size]:
+    return [spec.shape for spec in event.specs]
+
+
+def _reads_uninitialised(event: Event, uninitialised: set[int]) -> bool:
+    """Return whether an op makes memory without values, or reads such memory."""
+    if event.call.function in UNINITIALISED:
+        return True
+    return any(value.kind == "op" and value.source in uninitialised for value, _ in event.parents)
+
+
 def describe_place(event: Event) -> tuple:
-    """Return the module call an op ran in and what fed it."""
-    parents = [(v.kind, v.source, v.output, position) for v, position in event.parents]
+    """Return the module call that an op ran in and what fed it."""
+    parents = []
+    for value, position in event.parents:
+        parents.append((value.kind, value.source, value.output, position))
     return event.scope.address, event.scope.call, parents
 
 
 def copy_inputs(inputs: Any) -> Any:
     """Return the inputs with each tensor cloned, for models that write into them.
 
-    One given twice stays one.
+    A tensor that is given twice stays one.
     """
     copies: dict[int, torch.Tensor] = {}
 

@@ -21,8 +21,6 @@ from neurolens.extract.reducers.cast import Cast
 from neurolens.extract.reducers.chain import (
     REDUCERS,
     count_overflow,
-    explain_chain,
-    open_chain,
     plan_chain,
     read_reducer,
 )
@@ -44,7 +42,7 @@ def make_batch(rows, n=7, seed=0):
 
 
 def open_one(reducer, rows, n=7, shared=None):
-    return reducer.open(rows, n, CPU, {} if shared is None else shared)
+    return reducer.plan_step(rows, n).open(CPU, {} if shared is None else shared)
 
 
 READY = [read_reducer(key)[0] for key in REDUCERS if key not in ("subsample", "pca")]
@@ -59,10 +57,10 @@ READY = [read_reducer(key)[0] for key in REDUCERS if key not in ("subsample", "p
 )
 def test_what_comes_out_is_what_was_planned(reducer, dtype, rows):
     rows = Rows(rows.shape, rows.dims, dtype)
-    planned, found = reducer.plan(rows, 7), open_one(reducer, rows)(make_batch(rows))
+    planned, found = reducer.plan_step(rows, 7).after, open_one(reducer, rows)(make_batch(rows))
     assert (tuple(found.shape), found.dtype) == ((7, *planned.shape), planned.dtype)
     assert len(planned.dims) == len(planned.shape)
-    told = reducer.explain(rows, 7)
+    told = reducer.plan_step(rows, 7).explain()
     assert ("stayed_whole" in told) == (planned == rows)
     told.pop("kept_units", None)
     assert json.loads(json.dumps(told))["shape_after"] == list(planned.shape)
@@ -76,13 +74,13 @@ def test_a_cast_rounds_as_numpy_does_and_leaves_integers():
     assert (
         open_one(Cast("float16"), counts)(torch.full((2, 3), 70000)).tolist() == [[70000] * 3] * 2
     )
-    assert "only floating-point" in Cast("float16").explain(counts, 2)["stayed_whole"]
+    assert "only floating-point" in Cast("float16").plan_step(counts, 2).explain()["stayed_whole"]
 
 
 def test_values_beyond_the_narrow_dtype_are_counted_per_stimulus():
     before = torch.tensor([[1.0, 7e4, -7e4], [torch.inf, 65504, torch.nan], [1e30, 0, 0]])
     assert count_overflow(before, before.half()).tolist() == [2, 0, 1]
-    chain = open_chain(read_reducer(["max", "float16"]), MAPS, 3, CPU, {})
+    chain = plan_chain(read_reducer(["max", "float16"]), MAPS, 3).open(CPU, {})
     chain(torch.ones(3, *MAPS.shape).index_fill(0, torch.tensor([1]), 1e6))
     assert chain.overflow.tolist() == [0, 4, 0]
     chain(torch.ones(3, *MAPS.shape))
@@ -100,8 +98,8 @@ def test_pooling_equals_numpy_over_the_named_axes_wherever_they_are(sizes, dims,
     axes = tuple(i + 1 for i, dim in enumerate(dims) if dim != "channel")
     expected = getattr(np, how)(batch.numpy(), axis=axes)
     np.testing.assert_allclose(open_one(Pool(how), rows)(batch), expected, rtol=1e-12)
-    assert Pool(how).plan(rows, 7).dims == ("channel",)
-    assert sorted(Pool(how).explain(rows, 7)["pooled"]) == ["frame", "token", "y"]
+    assert Pool(how).plan_step(rows, 7).after.dims == ("channel",)
+    assert sorted(Pool(how).plan_step(rows, 7).explain()["pooled"]) == ["frame", "token", "y"]
 
 
 def test_cls_takes_token_0_of_the_axis_of_that_name():
@@ -109,7 +107,7 @@ def test_cls_takes_token_0_of_the_axis_of_that_name():
     np.testing.assert_array_equal(open_one(Pool("cls"), TOKENS)(batch), batch[:, 0])
     turned = Rows((8, 5), ("feature", "token"), torch.float32)
     np.testing.assert_array_equal(open_one(Pool("cls"), turned)(batch.mT), batch[:, 0])
-    assert Pool("cls").explain(turned, 7)["pooled"] == ["token"]
+    assert Pool("cls").plan_step(turned, 7).explain()["pooled"] == ["token"]
 
 
 @pytest.mark.parametrize(
@@ -119,7 +117,7 @@ def test_cls_takes_token_0_of_the_axis_of_that_name():
 def test_what_has_no_such_axis_stays_whole(how, rows):
     batch = make_batch(rows)
     assert open_one(Pool(how), rows)(batch) is batch
-    assert "has no axis named" in Pool(how).explain(rows, 7)["stayed_whole"]
+    assert "has no axis named" in Pool(how).plan_step(rows, 7).explain()["stayed_whole"]
 
 
 def test_the_mean_of_booleans_is_a_share():
@@ -139,7 +137,7 @@ def test_ops_of_equal_size_keep_the_same_units(p, n_units, seed):
     batch = torch.arange(2 * p).reshape(2, p).float()
     first = open_one(reducer, flat, shared=shared)(batch)
     second = open_one(reducer, deep, shared=shared)(batch.reshape(2, p, 1, 1))
-    units = reducer.explain(flat, 2)["kept_units"]
+    units = reducer.plan_step(flat, 2).explain()["kept_units"]
     np.testing.assert_array_equal(first, batch[:, units])
     np.testing.assert_array_equal(first, second)
     assert len(set(units)) == n_units
@@ -191,7 +189,7 @@ def test_every_entry_of_a_projection_is_drawn_as_often():
 def test_as_many_units_as_asked_for_stay_as_they_are(reducer):
     batch = make_batch(WIDE)
     assert open_one(reducer, WIDE)(batch) is batch
-    assert reducer.explain(WIDE, 7)["stayed_whole"] == "has 400 units, no more than 400"
+    assert reducer.plan_step(WIDE, 7).explain()["stayed_whole"] == "has 400 units, no more than 400"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.int64])
@@ -255,9 +253,10 @@ def test_a_stimulus_is_projected_alike_in_any_company():
 
 def test_projecting_warns_of_nothing():
     code = (
-        "import torch; from neurolens.extract.reducers.base import *; torch.set_warn_always(True);"
+        "import torch; from neurolens.extract.reducers.base import Rows; "
+        "from neurolens.extract.reducers.project import Project; torch.set_warn_always(True);"
         "rows = Rows((900,), ('feature',), torch.float32); "
-        "print(Project(5).open(rows, 2, torch.device('cpu'), {})(torch.ones(2, 900)).shape)"
+        "print(Project(5).plan_step(rows, 2).open(torch.device('cpu'), {})(torch.ones(2, 900)).shape)"
     )
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
@@ -268,7 +267,7 @@ def test_projecting_warns_of_nothing():
 
 def fit_axes(x, n_components, batches, rows=None):
     rows = rows or Rows(x.shape[1:], ("feature",), torch.float32)
-    axes = PCA(n_components, IDS[: len(x)]).open(rows, len(x), CPU, {})
+    axes = PCA(n_components, IDS[: len(x)]).plan_step(rows, len(x)).open(CPU, {})
     for part in torch.as_tensor(x, dtype=torch.float32).split(batches):
         axes.fit(part)
     axes.finish()
@@ -327,7 +326,7 @@ def test_pca_sees_only_what_it_was_fitted_on(rng):
 
 
 def test_a_fit_that_cannot_be_trusted_is_refused(rng):
-    axes = PCA(2, IDS[:5]).open(WIDE, 40, CPU, {})
+    axes = PCA(2, IDS[:5]).plan_step(WIDE, 40).open(CPU, {})
     with pytest.raises(
         InputError, match=r"fitted on 0 stimuli, expected the 5 of fit_on.*leave it out of ops="
     ):
@@ -342,19 +341,27 @@ def test_a_fit_that_cannot_be_trusted_is_refused(rng):
 def test_a_chain_applies_plans_and_explains_in_order():
     chain = read_reducer(["mean", Subsample(3), "float16"])
     batch = make_batch(MAPS)
-    opened = open_chain(chain, MAPS, 7, CPU, {})
+    opened = plan_chain(chain, MAPS, 7).open(CPU, {})
     expected = batch.numpy().mean((2, 3))[:, Subsample(3).draw_units(4)].astype(np.float16)
     np.testing.assert_allclose(opened(batch), expected, rtol=1e-3)
-    assert plan_chain(chain, MAPS, 7) == Rows((3,), ("unit",), torch.float16)
-    assert [told["kind"] for told in explain_chain(chain, MAPS, 7)] == ["pool", "subsample", "cast"]
-    assert [told["shape_before"] for told in explain_chain(chain, MAPS, 7)] == [[4, 5, 6], [4], [3]]
-    assert plan_chain((), MAPS, 7) == MAPS
-    assert open_chain((), MAPS, 7, CPU, {})(batch) is batch
+    assert plan_chain(chain, MAPS, 7).kept == Rows((3,), ("unit",), torch.float16)
+    assert [told["kind"] for told in plan_chain(chain, MAPS, 7).explain()] == [
+        "pool",
+        "subsample",
+        "cast",
+    ]
+    assert [told["shape_before"] for told in plan_chain(chain, MAPS, 7).explain()] == [
+        [4, 5, 6],
+        [4],
+        [3],
+    ]
+    assert plan_chain((), MAPS, 7).kept == MAPS
+    assert plan_chain((), MAPS, 7).open(CPU, {})(batch) is batch
 
 
 def test_pca_in_a_chain_is_fitted_on_what_stands_before_it():
     chain = read_reducer([Project(50, seed=2), PCA(3, IDS[:12]), "float16"])
-    opened, batch = open_chain(chain, WIDE, 12, CPU, {}), make_batch(WIDE, 12)
+    opened, batch = plan_chain(chain, WIDE, 12).open(CPU, {}), make_batch(WIDE, 12)
     for part in batch.split(5):
         opened.fit(part)
     expected = decomposition.IncrementalPCA(3, batch_size=5)
@@ -363,7 +370,7 @@ def test_pca_in_a_chain_is_fitted_on_what_stands_before_it():
         expected.partial_fit(part)
     assert opened(batch).dtype == torch.float16
     np.testing.assert_allclose(opened(batch), expected.transform(before), rtol=1e-2, atol=2e-2)
-    assert open_chain(read_reducer("mean"), MAPS, 7, CPU, {}).fit(make_batch(MAPS)) is None
+    assert plan_chain(read_reducer("mean"), MAPS, 7).open(CPU, {}).fit(make_batch(MAPS)) is None
 
 
 def test_what_read_reducer_takes():
@@ -446,13 +453,21 @@ REFUSED = [
         LabelError,
         "the ids in fit_on must be unique, but these repeat: 'a'",
     ),
-    (lambda: Project(5).plan(COMPLEX, 3), InputError, "wants real values, got torch.complex64"),
     (
-        lambda: PCA(5, IDS).open(COMPLEX, 3, CPU, {}),
+        lambda: Project(5).plan_step(COMPLEX, 3),
         InputError,
         "wants real values, got torch.complex64",
     ),
-    (lambda: Pool("max").plan(COMPLEX, 3), InputError, "'max' wants values that can be ordered"),
+    (
+        lambda: PCA(5, IDS).plan_step(COMPLEX, 3).open(CPU, {}),
+        InputError,
+        "wants real values, got torch.complex64",
+    ),
+    (
+        lambda: Pool("max").plan_step(COMPLEX, 3),
+        InputError,
+        "'max' wants values that can be ordered",
+    ),
 ]
 
 

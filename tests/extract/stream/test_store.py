@@ -4,6 +4,7 @@ And no mixing of two runs.
 """
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -23,7 +24,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import DataError, InputError
 from neurolens.extract import PCA, Project, Subsample, open_activations
-from neurolens.extract.stream.plan import make_plan
+from neurolens.extract.stream.plan import RunSettings, make_plan
 from neurolens.extract.stream.store import ActivationStore
 
 
@@ -392,13 +393,13 @@ def test_a_making_that_was_cut_off_is_begun_again(stimuli, tmp_path):
 def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
     with torch.no_grad():
         # fmt: off
-        plan = make_plan(Net().eval(), stimuli, ops="all", reducer=None, batch_size=4, memory="1GiB", device=None)
+        plan = make_plan(Net().eval(), stimuli, RunSettings(batch_size=4, memory="1GiB"))
         # fmt: on
-    held = ActivationStore(tmp_path / "a.zarr", plan, [plan.slots])
+    held = ActivationStore(tmp_path / "a.zarr", plan, [plan.outputs])
     with held.hold({"made": "so"}):
-        worker = ActivationStore(held.path, plan, [plan.slots], held.token).open()
+        worker = ActivationStore(held.path, plan, [plan.outputs], held.token).open()
         worker.write(
-            plan.slots[0], slice(0, 4), np.ones((4, *plan.slots[0].kept.shape), np.float32)
+            plan.outputs[0], slice(0, 4), np.ones((4, *plan.outputs[0].kept.shape), np.float32)
         )
         with pytest.raises(
             DataError, match="only 0 of 3 batches are done; run the same call again"
@@ -406,7 +407,7 @@ def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
             held.finish()
     with pytest.raises(DataError, match="has ended; nothing more is written for it"):
         worker.write(
-            plan.slots[0], slice(0, 4), np.zeros((4, *plan.slots[0].kept.shape), np.float32)
+            plan.outputs[0], slice(0, 4), np.zeros((4, *plan.outputs[0].kept.shape), np.float32)
         )
 
 
@@ -498,3 +499,56 @@ def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
         assert run(path) == 0
         parent.stdin.close()
     assert read_files(path) == read_files(whole)
+
+
+def write_provenance(path, change):
+    """Change what a store says of how it was made, as another version would have written it."""
+    meta = json.loads((path / "zarr.json").read_text())
+    provenance = meta["attributes"]["provenance"]
+    change(provenance)
+    (path / "zarr.json").write_text(json.dumps(meta))
+
+
+def write_as_first_version(provenance):
+    """The record as NeuroLens 0.1.0 wrote it."""
+    provenance["versions"]["neurolens"] = "0.1.0"
+    provenance["preprocessing"] = "None"
+    provenance["stimuli_sha256"] = "another"
+    provenance["first_stimuli_sha256"] = provenance.pop("sampled_stimuli_sha256")
+
+
+def write_another_version(provenance):
+    provenance["versions"]["neurolens"] = "0.1.9"
+    provenance["preprocessing"] = {f"part {i}": "of a long text" for i in range(100)}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            write_as_first_version,
+            "was made with something else: NeuroLens 0.1.0 wrote its record, which cannot be "
+            r"compared with one of NeuroLens [\d.]+: it lacks 'sampled_stimuli_sha256' and has "
+            "'first_stimuli_sha256' beside the rest. Give another store=, or remove this one",
+        ),
+        (
+            write_another_version,
+            r"was made with something else: versions: neurolens was 0.1.9, is now [\d.]+; pre",
+        ),
+    ],
+    ids=["another form", "another version"],
+)
+def test_a_store_of_another_version_is_refused_and_can_be_read(stimuli, tmp_path, change, sentence):
+    settings = {"store": tmp_path / "a.zarr", "batch_size": 4, "quiet": True}
+    stored = nl.extract_activations(Net(), stimuli, **settings)
+    write_provenance(tmp_path / "a.zarr", change)
+    with pytest.raises(DataError, match=sentence):
+        nl.extract_activations(Net(), stimuli, **settings)
+    assert_same_trees(stored, open_activations(tmp_path / "a.zarr"))
+
+
+def test_a_store_path_that_is_a_file_is_left_alone(stimuli, tmp_path):
+    (tmp_path / "a.zarr").write_text("mine")
+    with pytest.raises(DataError, match="exists and is not a NeuroLens store. Give another store="):
+        nl.extract_activations(Net(), stimuli, store=tmp_path / "a.zarr", quiet=True)
+    assert (tmp_path / "a.zarr").read_text() == "mine"

@@ -10,14 +10,22 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from small_grams import Widths, make_layout, small_chunks
 from torch import nn
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError
-from neurolens.parallel import split_evenly
+from neurolens.extract.stream.grams.slices import split_passes
+from neurolens.extract.stream.workers import chain_passes
+from neurolens.parallel import Cluster
 
-distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def import_distributed():
+    return pytest.importorskip("distributed", reason="needs the extra 'cluster'")
 
 
 class Net(nn.Module):
@@ -34,6 +42,7 @@ class Net(nn.Module):
 
 @pytest.fixture(scope="module")
 def client():
+    distributed = import_distributed()
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
@@ -61,6 +70,7 @@ def assert_same_activations(a, b):
             np.testing.assert_array_equal(node["activation"], b[node.path]["activation"])
 
 
+@pytest.mark.slow
 def test_a_store_filled_by_workers_equals_one_filled_here(client, stimuli, tmp_path):
     here = nl.extract_activations(Net(), stimuli, batch_size=4, reducer="float16", quiet=True)
     # fmt: off
@@ -70,6 +80,7 @@ def test_a_store_filled_by_workers_equals_one_filled_here(client, stimuli, tmp_p
     assert_same_activations(here, there)
 
 
+@pytest.mark.slow
 def test_grams_by_groups_equal_those_of_one_machine(client, stimuli):
     here = nl.extract_grams(Net(), stimuli, memory="40KB", batch_size=4, quiet=True)
     there = nl.extract_grams(Net, stimuli, memory="40KB", batch_size=4, client=client, quiet=True)
@@ -77,6 +88,7 @@ def test_grams_by_groups_equal_those_of_one_machine(client, stimuli):
     xr.testing.assert_identical(here, there)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_half_way_costs_only_its_shard(client, stimuli, tmp_path):
     path = tmp_path / "a.zarr"
     pids = client.run(os.getpid)
@@ -97,7 +109,9 @@ def test_a_worker_killed_half_way_costs_only_its_shard(client, stimuli, tmp_path
     assert_same_activations(nl.extract_activations(Net(), stimuli, batch_size=2, quiet=True), there)
 
 
+@pytest.mark.slow
 def test_what_cannot_run_on_a_cluster_is_refused(client, stimuli, tmp_path):
+    distributed = import_distributed()
     with pytest.raises(InputError, match="client= writes into a store that all workers reach"):
         nl.extract_activations(Net(), stimuli, client=client, quiet=True)
     with pytest.raises(InputError, match=r"model must be a torch.nn.Module, got int"):
@@ -120,6 +134,7 @@ def test_what_cannot_run_on_a_cluster_is_refused(client, stimuli, tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_a_worker_that_would_run_something_else_is_refused(client, stimuli, tmp_path):
     def make_another():
         net = nn.Sequential(nn.Flatten(), nn.Linear(108, 4))
@@ -133,10 +148,43 @@ def test_a_worker_that_would_run_something_else_is_refused(client, stimuli, tmp_
     with pytest.raises(
         InputError, match="no worker has 1 'GPU'; start workers with --resources 'GPU=1'"
     ):
-        nl.extract_grams(Net, stimuli, client=client, resources={"GPU": 1}, quiet=True)
+        nl.extract_grams(Net, stimuli, client=Cluster(client, {"GPU": 1}), quiet=True)
 
 
-def test_shards_are_even_and_whole():
-    assert split_evenly(list(range(7)), 3) == [[0, 1], [2, 3], [4, 5, 6]]
-    assert split_evenly([4], 6) == [[4]]
-    assert split_evenly([], 2) == []
+@given(
+    widths=st.lists(st.integers(1, 200), min_size=1, max_size=8),
+    room=st.integers(1, 400),
+)
+def test_tasks_of_a_cluster_hold_every_slice_once_and_a_result_in_one_task(widths, room):
+    layouts = [make_layout(f"op{i}", p) for i, p in enumerate(widths)]
+    n_stimuli = 3
+    with small_chunks(64):
+        answer = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
+        groups = split_passes(layouts, n_stimuli, answer + 128 + 24 + 12 * room)
+    chains = chain_passes(groups)
+    sent = [part for chain in chains for group in chain for part in group]
+    assert sent == [(p.name, p.start, p.stop, p.sketch) for group in groups for p in group]
+    homes = [{name for group in chain for name, *_ in group} for chain in chains]
+    assert sum(map(len, homes)) == len(layouts)
+
+
+@pytest.mark.slow
+def test_grams_of_slices_by_a_cluster_equal_those_of_one_machine(rng):
+    distributed = import_distributed()
+    torch.manual_seed(0)
+    stimuli = nl.load_stimuli(rng.standard_normal((12, 3, 5, 4)).astype(np.float32))
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        small_chunks(4096),
+    ):
+        net = Widths([6, 20, 11])
+        for memory in (60_000, 75_000, 90_000, 130_000):
+            here = nl.extract_grams(net, stimuli, memory=memory, batch_size=3, quiet=True)
+            there = nl.extract_grams(
+                net, stimuli, memory=memory, batch_size=3, client=client, quiet=True
+            )
+            assert here.attrs["n_passes"] > 1
+            xr.testing.assert_identical(here, there)

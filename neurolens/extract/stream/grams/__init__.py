@@ -1,5 +1,5 @@
 """Grams of all ops within a memory budget.
 
-``plan`` cuts results into slices and passes, ``products`` multiplies, ``sums`` adds up and checks
-that nothing lacks, ``results`` labels.
+``plan`` decides which results get a Gram, ``slices`` cuts them into passes, ``products``
+multiplies, ``sums`` adds up and checks that nothing is missing, ``results`` labels.
 """

@@ -1,141 +1,105 @@
-"""Which features of which results each pass over the set holds.
+"""Which results get a Gram, which share one, which are left out and why."""
 
-So that it stays within a budget.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurolens.errors import InputError
 from neurolens.extract.stream.axes import Layout
-from neurolens.extract.stream.grams import products
-from neurolens.extract.stream.plan import Plan, count_elements
+from neurolens.extract.stream.grams.slices import (
+    FeatureSlice,
+    count_activation_bytes,
+    predict_overhead,
+    split_passes,
+)
+from neurolens.extract.stream.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
-class FeatureSlice:
-    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given."""
+@dataclass(frozen=True)
+class GramPlan:
+    """Which results get a Gram, which share one, which are left out and why.
 
-    layout: Layout
-    start: int
-    stop: int
+    Attributes
+    ----------
+    plan : Plan
+    chosen : tuple of Layout
+        Of the results that get one.
+    own : tuple of Layout
+        Of those whose Gram is computed.
+    shared : dict of str
+        Result -> the one whose Gram it shares.
+    skipped : dict of str
+        Result or op without a Gram -> why.
+    sketch : int or None
+        How many sums the features of a result are hashed into.
+    """
+
+    plan: Plan
+    chosen: tuple[Layout, ...]
+    own: tuple[Layout, ...]
+    shared: dict[str, str]
+    skipped: dict[str, str]
     sketch: int | None = None
 
     @property
-    def name(self) -> str:
-        """Label of the result."""
-        return self.layout.name
+    def overhead(self) -> int:
+        """Bytes that a batch takes, and the copies of the Grams that are shared."""
+        return predict_overhead(self.plan) + len(self.shared) * 8 * len(self.plan.stimuli) ** 2
 
     @property
-    def width(self) -> int:
-        """Number of features that are read."""
-        return self.stop - self.start
+    def fits(self) -> bool:
+        """Whether the budget holds the Grams and one batch."""
+        n_stimuli = len(self.plan.stimuli)
+        available = count_activation_bytes(
+            len(self.own), n_stimuli, self.plan.budget, self.overhead
+        )
+        return available >= 8 * n_stimuli
+
+    def split_passes(self) -> list[list[FeatureSlice]]:
+        """Return what each pass over the set holds; InputError where the budget is too small."""
+        n_stimuli = len(self.plan.stimuli)
+        return split_passes(self.own, n_stimuli, self.plan.budget, self.overhead, self.sketch)
+
+    def find_source(self, name: str) -> str:
+        """Return the label of the result whose Gram is that of ``name``."""
+        return self.shared.get(name, name)
 
 
-def predict_overhead(plan: Plan) -> int:
-    """Return the bytes that a batch of the forward pass takes at most: results, inputs, copies.
+def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> GramPlan:
+    """Return which results of a plan get a Gram.
 
-    Kernels lay out anew what they read and write; for that, twice the largest result is set aside.
-    """
-    longest = max(len(rows) for rows in plan.batches)
-    n_recorded = plan.layouts.script.counts[1]
-    inputs = sum(spec.n_bytes for spec in plan.layouts.graph.inputs.values()) // n_recorded
-    sizes = [count_elements(x.shape) * x.dtype.itemsize for x in plan.layouts.by_name.values()]
-    return plan.layouts.predict_live_bytes(longest) + longest * (inputs + 2 * max(sizes))
-
-
-def count_held_bytes(piece: FeatureSlice, n_stimuli: int) -> int:
-    """Return the bytes that a slice of all stimuli takes while a pass holds it."""
-    if piece.sketch:
-        return n_stimuli * 4 * piece.sketch
-    return n_stimuli * piece.width * piece.layout.dtype.itemsize
-
-
-def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead: int) -> int:
-    """Return the bytes that a budget leaves for activations; negative where it is too small.
-
-    The Grams and row sums of all results take their part, the forward pass ``overhead``, and the
-    workspace of the products two chunks.
-    """
-    answer = n_results * 8 * n_stimuli * (n_stimuli + 1)
-    return budget - answer - overhead - 2 * min(products.CHUNK_BYTES, budget // 8)
-
-
-def plan_groups(
-    layouts: Sequence[Layout],
-    n_stimuli: int,
-    budget: int,
-    overhead: int = 0,
-    sketch: int | None = None,
-) -> list[list[FeatureSlice]]:
-    """Split results, in execution order, into passes whose activations of all stimuli fit.
-
-    Each pass is filled in turn. A result that does not fit what is left of one is cut there and
-    goes on in the next, so that a pass holds at most one slice of a result. Cuts are at multiples
-    of the chunks in which features are multiplied, so that sums are added up in the same order
-    whatever the budget.
+    Parameters
+    ----------
+    plan : Plan
+    sketch : int, optional
+    named : bool
+        Whether an op that can have no Gram is an error.
 
     Raises
     ------
     InputError
-        When the Grams and the pass itself, ``overhead`` bytes, take the budget, or when what is
-        left does not hold one sketch.
+        For a ``sketch`` that is no number of sums.
     """
-    left = count_activation_bytes(len(layouts), n_stimuli, budget, overhead)
-    if left < 8 * n_stimuli:
-        needed = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
-        enough = 2 * (needed + overhead) + 2**20
+    if sketch is not None and (
+        isinstance(sketch, bool) or not isinstance(sketch, int) or sketch < 1
+    ):
+        raise InputError(f"sketch must be a number of sums, such as 8192, got {sketch!r}")
+    skipped = dict(plan.layouts.skipped)
+    chosen = []
+    for layout in [output.layout for output in plan.outputs]:
+        if layout.dtype.is_complex:
+            leave_out(skipped, layout.name, "is complex, and a Gram wants real features", named)
+        else:
+            chosen.append(layout)
+    names = {layout.name for layout in chosen}
+    shared = {layout.name: layout.shares for layout in chosen if layout.shares in names}
+    own = tuple(layout for layout in chosen if layout.name not in shared)
+    return GramPlan(plan, tuple(chosen), own, shared, skipped, sketch)
+
+
+def leave_out(skipped: dict[str, str], name: str, reason: str, named: bool) -> None:
+    """Add a result to those without a Gram, or raise when its op was asked for by name."""
+    if named:
         raise InputError(
-            f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over "
-            f"{n_stimuli} stimuli take {needed} themselves, and one batch {overhead}. Give more "
-            f"({enough} or above), a smaller batch_size=, or fewer ops with ops=."
+            f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this "
+            "stimulus."
         )
-    groups: list[list[FeatureSlice]] = [[]]
-    room = left
-    for layout in layouts:
-        n_features = count_elements(layout.shape)
-        hashed = sketch if sketch is not None and n_features > sketch else None
-        if hashed and n_stimuli * 4 * hashed > left:
-            raise InputError(
-                f"memory={budget} bytes leaves {left} for activations; one sketch takes "
-                f"{n_stimuli * 4 * hashed}. Give more memory=, or a smaller sketch=."
-            )
-        start = 0
-        while True:
-            piece = _fit_slice(layout, start, n_features, hashed, n_stimuli, room, not groups[-1])
-            if piece is not None:
-                groups[-1].append(piece)
-                room -= count_held_bytes(piece, n_stimuli)
-                start = piece.stop
-                if start == n_features:
-                    break
-            groups.append([])
-            room = left
-    return groups
-
-
-def _fit_slice(
-    layout: Layout,
-    start: int,
-    n_features: int,
-    sketch: int | None,
-    n_stimuli: int,
-    room: int,
-    is_first: bool,
-) -> FeatureSlice | None:
-    """Return the widest slice from ``start`` that fits ``room`` bytes of a pass, or None.
-
-    The first slice of a pass has all the room there can be, and is narrower than a chunk where
-    that does not hold one.
-    """
-    whole = FeatureSlice(layout, start, n_features, sketch)
-    if count_held_bytes(whole, n_stimuli) <= room:
-        return whole
-    if sketch:
-        return None
-    n_fitting = room // (n_stimuli * layout.dtype.itemsize)
-    step = products.count_chunk_features(n_stimuli)
-    width = n_fitting // step * step
-    if width == 0 and is_first:
-        width = n_fitting
-    return FeatureSlice(layout, start, start + width) if width else None
+    skipped[name] = reason

@@ -15,9 +15,9 @@ _BAND = 64
 
 
 def count_chunk_features(n_stimuli: int) -> int:
-    """Return how many features are multiplied at once; it depends on nothing else.
+    """Return how many features are multiplied at once.
 
-    So that sums do not either.
+    It depends on nothing else, so that the order of sums does not either.
     """
     return max(1, CHUNK_BYTES // (8 * n_stimuli))
 
@@ -26,7 +26,7 @@ def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> Non
     """Add A A' to the upper triangle of ``gram`` and A 1 to ``total``, A (stimulus, feature).
 
     Both sums are float64. Products are float64 up to 512 stimuli. Beyond, they are float32 of
-    mean-centred rows, chunk by chunk; the means are put back in float64, since a large common
+    mean-centered rows, chunk by chunk; the means are put back in float64, since a large common
     offset would cost digits. Autocast and reduced-precision products that the caller has set for
     the model (TF32, bfloat16) do not apply here.
 
@@ -45,12 +45,12 @@ def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> Non
     n_stimuli, n_features = rows.shape
     on_mps = rows.device.type == "mps"  # which has no float64
     is_double = n_stimuli <= EXACT_STIMULI and not on_mps
-    found = torch.from_numpy(gram)
+    sums_of_products = torch.from_numpy(gram)
     step = count_chunk_features(n_stimuli)
     height = n_stimuli if n_stimuli < 4 * _BAND else -(-n_stimuli // 4)
     with full_precision(rows.device):
         for start in range(0, n_features, step):
-            chunk = rows[:, start : start + step]
+            chunk = rows[:, start : start + step]  # (stimulus, feature of the chunk)
             width = chunk.shape[1]
             part = chunk.to("cpu" if on_mps else rows.device, torch.float64)
             sums = part.sum(1).cpu().numpy()
@@ -62,8 +62,8 @@ def add_products(rows: torch.Tensor, gram: np.ndarray, total: np.ndarray) -> Non
                     gram += np.outer(mean, sums) + np.outer(sums - width * mean, mean)
             total += sums
             for top in range(0, n_stimuli, height):
-                band = part[top : top + height] @ part[top:].T
-                found[top : top + height, top:] += band.to("cpu", torch.float64)
+                band = part[top : top + height] @ part[top:].T  # (row of the band, stimulus)
+                sums_of_products[top : top + height, top:] += band.to("cpu", torch.float64)
 
 
 def _center_rows(chunk: torch.Tensor, double: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
@@ -100,7 +100,7 @@ def mirror_triangle(gram: np.ndarray) -> None:
 
 
 class Sketch:
-    """Features hashed into ``k`` sums with random signs, so that products between stimuli stay as they are on average.
+    """Features hashed into ``k`` sums with random signs; products between stimuli stay on average.
 
     An entry of the Gram of sketches differs from the exact one by at most ``sqrt(2 / k)`` times the
     two rows' norms, as a standard deviation over hashes.
@@ -119,14 +119,11 @@ class Sketch:
         self._k = k
 
     def reduce(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the sketch (stimulus, k), float32, of mean-centred rows (stimulus, feature)."""
+        """Return the sketch (stimulus, k), float32, of mean-centered rows (stimulus, feature)."""
         rows = rows.float() - rows.double().mean(1, keepdim=True).float()
         return rows.new_zeros((len(rows), self._k)).index_add_(1, self._bucket, rows * self._sign)
 
 
 def find_sketch_error(k: int) -> float:
-    """Return the bound on a sketched Gram's error.
-
-    In units of the product of the two rows' norms.
-    """
+    """Return the bound on a sketched Gram's error, relative to the product of two rows' norms."""
     return math.sqrt(2 / k)

@@ -1,7 +1,4 @@
-"""Which results get a Gram, which share one, which are left out and why.
-
-And the labelled answer.
-"""
+"""The labelled Grams of a run."""
 
 from importlib import metadata
 
@@ -9,124 +6,114 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError
+from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
+from neurolens.extract.stream.grams.plan import GramPlan, leave_out
 from neurolens.extract.stream.grams.sums import GramSums
-from neurolens.extract.stream.passes import describe_notes
-from neurolens.extract.stream.plan import Plan, count_elements
+from neurolens.extract.stream.passes import describe_deviations
+from neurolens.extract.stream.plan import count_elements
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 
 
-class GramPlan:
-    """Which results get a Gram, which share one, which are left out and why; and the labelled answer.
+def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Dataset:
+    """Return the labelled Grams; ``sums`` is emptied on the way.
 
-    Attributes
-    ----------
-    own : list of Layout
-        Those that are computed.
-    shared : dict of str
-        Result -> the one whose Gram it shares.
+    Raises
+    ------
+    InputError
+        When no result has a Gram, or one that was asked for by name has none.
+    RecordingError
+        When the features that were added up are not all features of a result.
     """
-
-    def __init__(self, plan: Plan, named: bool, sketch: int | None) -> None:
-        self._plan = plan
-        self._named = named
-        self._sketch = sketch
-        self._skipped = dict(plan.layouts.skipped)
-        chosen = [slot.layout for slot in plan.slots]
-        for layout in chosen:
-            if layout.dtype.is_complex:
-                self._leave_out(layout.name, "is complex, and a Gram wants real features")
-        self._chosen = [x for x in chosen if not x.dtype.is_complex]
-        names = {x.name for x in self._chosen}
-        self.shared = {x.name: x.shares for x in self._chosen if x.shares in names}
-        self.own = [x for x in self._chosen if x.name not in self.shared]
-        if sketch is not None and (
-            isinstance(sketch, bool) or not isinstance(sketch, int) or sketch < 1
-        ):
-            raise InputError(f"sketch must be a number of sums, such as 8192, got {sketch!r}")
-
-    def _leave_out(self, name: str, reason: str) -> None:
-        """Leave an op out with its reason, or raise when it was asked for by name."""
-        if self._named:
-            raise InputError(
-                f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this "
-                f"stimulus."
-            )
-        self._skipped[name] = reason
-
-    def label(self, made: GramSums, n_passes: int) -> xr.Dataset:
-        """Return the labelled Grams."""
-        stimuli = self._plan.stimuli
-        for layout in self.own:
-            bad = ~np.isfinite(np.diag(made.grams[layout.name]))
-            lacking = ~made.ran[layout.name]
-            for which, what in (
-                (lacking, "does not run for"),
-                (bad, "has values that are not finite for"),
-            ):
-                if which.any():
-                    first = stimuli.ids[int(which.argmax())]
-                    self._leave_out(
-                        layout.name, f"{what} {int(which.sum())} stimuli, first {first!r}"
-                    )
-                    break
-        for layout in self.own:
-            if layout.name not in self._skipped:
-                made.check_features(layout)
-        kept = [
-            layout
-            for layout in self._chosen
-            if self.shared.get(layout.name, layout.name) not in self._skipped
-        ]
-        if not kept:
-            raise InputError(
-                f"none of the {len(self._chosen)} selected ops has a Gram: "
-                f"{list_names(self._skipped.values())}"
-            )
-        n = len(stimuli)
-        names = [layout.name for layout in kept]
-        grams = np.empty((len(kept), n, n))
-        totals = np.empty((len(kept), n))
-        last = {self.shared.get(name, name): i for i, name in enumerate(names)}
-        for i, name in enumerate(names):
-            source = self.shared.get(name, name)
-            grams[i] = made.grams[source]
-            totals[i] = made.totals[source]
-            products.mirror_triangle(grams[i])
-            if last[source] == i:
-                del made.grams[source]
-        ids = np.array(stimuli.ids, dtype=object)
-        sketch = self._sketch
-        told = (
-            {}
-            if sketch is None
-            else {"sketch": sketch, "sketch_error": products.find_sketch_error(sketch)}
+    stimuli = gram_plan.plan.stimuli
+    skipped = find_unusable(gram_plan, sums)
+    for layout in gram_plan.own:
+        if layout.name not in skipped:
+            sums.check_features(layout)
+    kept = [
+        layout for layout in gram_plan.chosen if gram_plan.find_source(layout.name) not in skipped
+    ]
+    if not kept:
+        raise InputError(
+            f"none of the {len(gram_plan.chosen)} selected ops has a Gram: "
+            f"{list_names(skipped.values())}"
         )
-        return xr.Dataset(
-            {
-                "gram": ((OP, STIMULUS, STIMULUS_2), grams),
-                "row_sum": ((OP, STIMULUS), totals),
-                "n_features": (OP, np.array([count_elements(layout.shape) for layout in kept])),
-            },
-            coords={
-                OP: np.array(names, dtype=object),
-                STIMULUS: ids,
-                STIMULUS_2: ids,
-                "alias_of": (
-                    OP,
-                    np.array([self.shared.get(name, "") for name in names], dtype=object),
-                ),
-            },
-            attrs={
-                "model": self._plan.layouts.graph.modules[""],
-                "stimulus_hash": stimuli.hash_content(),
-                "n_passes": n_passes,
-                "neurolens_version": metadata.version("neurolens"),
-                "eps": float(
-                    np.finfo(np.float64 if n <= products.EXACT_STIMULI else np.float32).eps
-                ),
-                "skipped_ops": [f"{name}: {reason}" for name, reason in self._skipped.items()],
-                **told,
-                **describe_notes(stimuli.ids, made.notes, made.ran),
-            },
-        )
+    n_stimuli = len(stimuli)
+    names = [layout.name for layout in kept]
+    n_features = [count_elements(layout.shape) for layout in kept]
+    aliases = [gram_plan.shared.get(name, "") for name in names]
+    grams = np.empty((len(kept), n_stimuli, n_stimuli))
+    totals = np.empty((len(kept), n_stimuli))
+    _copy_sums(gram_plan, sums, kept, grams, totals)
+    ids = np.array(stimuli.ids, dtype=object)
+    attributes = {
+        "model": gram_plan.plan.layouts.graph.modules[""],
+        "stimulus_hash": stimuli.hash_content(),
+        "n_passes": n_passes,
+        "neurolens_version": metadata.version("neurolens-brain"),
+        "eps": find_precision(n_stimuli),
+        "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
+    }
+    if gram_plan.sketch is not None:
+        attributes["sketch"] = gram_plan.sketch
+        attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)
+    attributes |= describe_deviations(stimuli.ids, sums.deviations, sums.ran)
+    return xr.Dataset(
+        {
+            "gram": ((OP, STIMULUS, STIMULUS_2), grams),
+            "row_sum": ((OP, STIMULUS), totals),
+            "n_features": (OP, np.array(n_features)),
+        },
+        coords={
+            OP: np.array(names, dtype=object),
+            STIMULUS: ids,
+            STIMULUS_2: ids,
+            "alias_of": (OP, np.array(aliases, dtype=object)),
+        },
+        attrs=attributes,
+    )
+
+
+def find_unusable(gram_plan: GramPlan, sums: GramSums) -> dict[str, str]:
+    """Return the results without a Gram and why, those that the run itself showed included."""
+    stimuli = gram_plan.plan.stimuli
+    skipped = dict(gram_plan.skipped)
+    for layout in gram_plan.own:
+        lacking = ~sums.ran[layout.name]  # (stimulus,)
+        not_finite = ~np.isfinite(np.diag(sums.grams[layout.name]))  # (stimulus,)
+        if lacking.any():
+            which = lacking
+            what = "does not run for"
+        elif not_finite.any():
+            which = not_finite
+            what = "has values that are not finite for"
+        else:
+            continue
+        first = stimuli.ids[int(which.argmax())]
+        reason = f"{what} {int(which.sum())} stimuli, first {first!r}"
+        leave_out(skipped, layout.name, reason, gram_plan.plan.named)
+    return skipped
+
+
+def find_precision(n_stimuli: int) -> float:
+    """Return the machine precision in which the products of so many stimuli are taken."""
+    dtype = np.float64 if n_stimuli <= products.EXACT_STIMULI else np.float32
+    return float(np.finfo(dtype).eps)
+
+
+def _copy_sums(
+    gram_plan: GramPlan,
+    sums: GramSums,
+    kept: list[Layout],
+    grams: np.ndarray,
+    totals: np.ndarray,
+) -> None:
+    """Copy the sums of each result into place; those that nothing more needs are deleted."""
+    sources = [gram_plan.find_source(layout.name) for layout in kept]
+    last = {source: i for i, source in enumerate(sources)}
+    for i, source in enumerate(sources):
+        grams[i] = sums.grams[source]
+        totals[i] = sums.totals[source]
+        products.mirror_triangle(grams[i])
+        if last[source] == i:
+            del sums.grams[source]

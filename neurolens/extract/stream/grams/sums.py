@@ -11,7 +11,7 @@ from neurolens.errors import RecordingError
 from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
-from neurolens.extract.stream.grams.plan import FeatureSlice
+from neurolens.extract.stream.grams.slices import FeatureSlice, Pass
 from neurolens.extract.stream.passes import BatchDeviation, run_set
 from neurolens.extract.stream.plan import Plan, count_elements
 
@@ -30,7 +30,7 @@ class GramSums:
         The ranges of features that the two are sums of.
     ran : dict of str
         Which stimuli (stimulus,) ran the op, in all passes.
-    notes : dict of int
+    deviations : dict of int
         What batches did otherwise than the recorded pass, by first row.
     """
 
@@ -38,7 +38,7 @@ class GramSums:
     totals: dict[str, np.ndarray] = field(default_factory=dict)
     added: dict[str, list[range]] = field(default_factory=dict)
     ran: dict[str, np.ndarray] = field(default_factory=dict)
-    notes: dict[int, BatchDeviation] = field(default_factory=dict)
+    deviations: dict[int, BatchDeviation] = field(default_factory=dict)
 
     def open_result(self, name: str, n_stimuli: int) -> None:
         """Make the zero sums of a result, unless they are there."""
@@ -61,7 +61,7 @@ class GramSums:
             self.totals[name] += other.totals[name]
             self.added[name] += other.added[name]
             self.ran[name] &= other.ran[name]
-        self.notes |= other.notes
+        self.deviations |= other.deviations
 
     def check_features(self, layout: Layout) -> None:
         """Raise unless each feature of a result was added exactly once.
@@ -88,102 +88,103 @@ class GramSums:
         )
 
 
-class HeldSlice:
+class SliceRows:
     """The activations (stimulus, feature) of one slice of a result, filled batch by batch."""
 
-    def __init__(self, piece: FeatureSlice, n_stimuli: int) -> None:
-        self.piece = piece
+    def __init__(self, part: FeatureSlice, n_stimuli: int) -> None:
+        self.part = part
         self.totals = np.zeros(n_stimuli)
         self.ran = np.ones(n_stimuli, bool)
         self._rows: torch.Tensor | None = None
-        self._taken = np.zeros(n_stimuli, bool)
+        self._is_filled = np.zeros(n_stimuli, bool)
 
-    def take(
+    def keep(
         self, rows: slice, tensor: torch.Tensor | None, sketches: dict[int, products.Sketch]
     ) -> None:
         """Keep what a batch gave, (stimulus, *shape), or that the op did not run for it."""
-        self._taken[rows] = True
+        self._is_filled[rows] = True
         self.ran[rows] = tensor is not None
         if tensor is None:
             return
-        piece = self.piece
-        values = tensor.reshape(len(tensor), -1)[:, piece.start : piece.stop]
-        if piece.sketch:
-            if piece.width not in sketches:
-                sketches[piece.width] = products.Sketch(piece.width, piece.sketch, values.device)
+        part = self.part
+        values = tensor.reshape(len(tensor), -1)[:, part.start : part.stop]  # (stimulus, feature)
+        if part.sketch:
+            if part.width not in sketches:
+                sketches[part.width] = products.Sketch(part.width, part.sketch, values.device)
             self.totals[rows] = values.double().sum(1).cpu().numpy()
-            values = sketches[piece.width].reduce(values)
+            values = sketches[part.width].reduce(values)  # (stimulus, sum)
         if self._rows is None:
-            self._rows = values.new_empty((len(self._taken), values.shape[1]))
+            self._rows = values.new_empty((len(self._is_filled), values.shape[1]))
         self._rows[rows] = values
 
     def add_to(self, sums: GramSums) -> None:
-        """Add the products between stimuli to the sums; RecordingError when a stimulus lacks.
+        """Add the products between stimuli to the sums, and free the activations.
 
-        Activations are given up. Where the op did not run for some stimuli, there is no Gram, and
-        ``sums.ran`` says so.
+        Where the op did not run for some stimuli, there is no Gram, and ``sums.ran`` says so.
+
+        Raises
+        ------
+        RecordingError
+            When a stimulus is missing.
         """
-        name = self.piece.name
-        if not self._taken.all():
-            n_missing = int((~self._taken).sum())
+        name = self.part.name
+        if not self._is_filled.all():
+            n_missing = int((~self._is_filled).sum())
             raise RecordingError(
                 f"{name!r}: {n_missing} stimuli gave nothing in a pass over the set. No Gram is "
                 "returned. This is a fault of NeuroLens: please report the model and the call."
             )
         sums.ran[name] &= self.ran
-        held = self._rows
+        values = self._rows
         self._rows = None
-        if held is None or not self.ran.all():
+        if values is None or not self.ran.all():
             return
-        sums.added[name].append(range(self.piece.start, self.piece.stop))
-        if not self.piece.sketch:
-            products.add_products(held, sums.grams[name], sums.totals[name])
+        sums.added[name].append(range(self.part.start, self.part.stop))
+        if not self.part.sketch:
+            products.add_products(values, sums.grams[name], sums.totals[name])
             return
         # A sketch is of rows without their means, which are put back exactly.
-        products.add_products(held, sums.grams[name], np.zeros(len(self.ran)))
-        sums.grams[name] += np.outer(self.totals, self.totals) / self.piece.width
+        products.add_products(values, sums.grams[name], np.zeros(len(self.ran)))
+        sums.grams[name] += np.outer(self.totals, self.totals) / self.part.width
         sums.totals[name] += self.totals
 
 
-def run_gram_groups(
-    plan: Plan, groups: Sequence[Sequence[FeatureSlice]], progress: tqdm | None = None
-) -> GramSums:
-    """Run the set once per group, adding up the products of its slices."""
+def run_passes(plan: Plan, passes: Sequence[Pass], progress: tqdm | None = None) -> GramSums:
+    """Run the set once per pass, adding up the products of its slices."""
     sums = GramSums()
-    n_stimuli = len(plan.stimuli)
     sketches: dict[int, products.Sketch] = {}
-    for number, group in enumerate(groups, 1):
+    for number, slices in enumerate(passes, 1):
         if progress is not None:
-            progress.set_description(f"grams, pass {number} of {len(groups)}")
-        _run_group(plan, group, sums, sketches, n_stimuli, progress)
+            progress.set_description(f"grams, pass {number} of {len(passes)}")
+        _run_pass(plan, slices, sums, sketches, progress)
         release_memory()
     return sums
 
 
-def _run_group(
+def _run_pass(
     plan: Plan,
-    group: Sequence[FeatureSlice],
+    slices: Pass,
     sums: GramSums,
     sketches: dict[int, products.Sketch],
-    n_stimuli: int,
     progress: tqdm | None,
 ) -> None:
-    held: dict[str, list[HeldSlice]] = {}
-    for piece in group:
-        sums.open_result(piece.name, n_stimuli)
-        held.setdefault(piece.name, []).append(HeldSlice(piece, n_stimuli))
+    n_stimuli = len(plan.stimuli)
+    by_result: dict[str, list[SliceRows]] = {}
+    for part in slices:
+        sums.open_result(part.name, n_stimuli)
+        by_result.setdefault(part.name, []).append(SliceRows(part, n_stimuli))
 
-    def take(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
-        for one in held[layout.name]:
-            one.take(rows, tensor, sketches)
+    def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        for one in by_result[layout.name]:
+            one.keep(rows, tensor, sketches)
 
-    def close(rows: range, note: BatchDeviation) -> None:
-        if note.changed:
-            sums.notes[rows.start] = note
+    def close(rows: range, deviation: BatchDeviation) -> None:
+        if deviation.changed:
+            sums.deviations[rows.start] = deviation
 
-    layouts = list({piece.name: piece.layout for piece in group}.values())
-    run_set(plan, layouts, take, batches=plan.batches, progress=progress, close=close)
+    layouts = list({part.name: part.layout for part in slices}.values())
+    run_set(plan, layouts, handle, batches=plan.batches, progress=progress, close=close)
     release_memory()
-    for name in list(held):
-        for one in held.pop(name):
+    for name in list(by_result):
+        for one in by_result.pop(name):
             one.add_to(sums)

@@ -1,0 +1,144 @@
+"""Which features of which results each pass over the set holds, within a budget."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neurolens.errors import InputError
+from neurolens.extract.stream.axes import Layout
+from neurolens.extract.stream.grams import products
+from neurolens.extract.stream.plan import Plan, count_elements
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSlice:
+    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given."""
+
+    layout: Layout
+    start: int
+    stop: int
+    sketch: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Label of the result."""
+        return self.layout.name
+
+    @property
+    def width(self) -> int:
+        """Number of features that are read."""
+        return self.stop - self.start
+
+
+Pass = Sequence[FeatureSlice]
+
+
+def predict_overhead(plan: Plan) -> int:
+    """Return the bytes that a batch of the forward pass takes at most: results, inputs, copies.
+
+    Kernels lay out anew what they read and write; for that, twice the largest result is set aside.
+    """
+    longest = max(len(rows) for rows in plan.batches)
+    n_recorded = plan.layouts.expected.counts.more
+    inputs = sum(spec.n_bytes for spec in plan.layouts.graph.inputs.values()) // n_recorded
+    sizes = [count_elements(x.shape) * x.dtype.itemsize for x in plan.layouts.by_name.values()]
+    return plan.layouts.predict_live_bytes(longest) + longest * (inputs + 2 * max(sizes))
+
+
+def count_slice_bytes(part: FeatureSlice, n_stimuli: int) -> int:
+    """Return the bytes that a slice of all stimuli takes while a pass holds it."""
+    if part.sketch:
+        return n_stimuli * 4 * part.sketch
+    return n_stimuli * part.width * part.layout.dtype.itemsize
+
+
+def count_gram_bytes(n_results: int, n_stimuli: int) -> int:
+    """Return the bytes of the Grams and row sums of some results."""
+    return n_results * 8 * n_stimuli * (n_stimuli + 1)
+
+
+def count_workspace_bytes(budget: int) -> int:
+    """Return the bytes set aside for products: two chunks."""
+    return 2 * min(products.CHUNK_BYTES, budget // 8)
+
+
+def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead: int) -> int:
+    """Return the bytes that a budget leaves for activations; negative where it is too small.
+
+    The Grams and row sums of all results take their part, the forward pass ``overhead``, and the
+    workspace of the products two chunks.
+    """
+    grams = count_gram_bytes(n_results, n_stimuli)
+    return budget - grams - overhead - count_workspace_bytes(budget)
+
+
+def split_passes(
+    layouts: Sequence[Layout],
+    n_stimuli: int,
+    budget: int,
+    overhead: int = 0,
+    sketch: int | None = None,
+) -> list[list[FeatureSlice]]:
+    """Split results, in execution order, into passes whose activations of all stimuli fit.
+
+    Each pass is filled in turn. A result that does not fit what is left of one is cut there and
+    goes on in the next, so that a pass holds at most one slice of a result. Cuts are at multiples
+    of the chunks in which features are multiplied, so that sums are added up in the same order
+    whatever the budget.
+
+    Raises
+    ------
+    InputError
+        When the Grams and the pass itself, ``overhead`` bytes, take the budget, or when what is
+        left does not hold one sketch.
+    """
+    available = count_activation_bytes(len(layouts), n_stimuli, budget, overhead)
+    if available < 8 * n_stimuli:
+        needed = count_gram_bytes(len(layouts), n_stimuli)
+        enough = 2 * (needed + overhead) + 2**20
+        raise InputError(
+            f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over "
+            f"{n_stimuli} stimuli take {needed} themselves, and one batch {overhead}. Give more "
+            f"({enough} or above), a smaller batch_size=, or fewer ops with ops=."
+        )
+    passes: list[list[FeatureSlice]] = [[]]
+    free = available
+    for layout in layouts:
+        n_features = count_elements(layout.shape)
+        hashed = sketch if sketch is not None and n_features > sketch else None
+        if hashed and n_stimuli * 4 * hashed > available:
+            raise InputError(
+                f"memory={budget} bytes leaves {available} for activations; one sketch takes "
+                f"{n_stimuli * 4 * hashed}. Give more memory=, or a smaller sketch=."
+            )
+        rest = FeatureSlice(layout, 0, n_features, hashed)
+        while True:
+            part = _cut_slice(rest, n_stimuli, free, is_first=not passes[-1])
+            if part is not None:
+                passes[-1].append(part)
+                free -= count_slice_bytes(part, n_stimuli)
+                if part.stop == n_features:
+                    break
+                rest = FeatureSlice(layout, part.stop, n_features, hashed)
+            passes.append([])
+            free = available
+    return passes
+
+
+def _cut_slice(
+    rest: FeatureSlice, n_stimuli: int, free: int, is_first: bool
+) -> FeatureSlice | None:
+    """Return the widest slice at the start of ``rest`` that fits ``free`` bytes, or None.
+
+    The first slice of a pass has all the memory there can be, and is narrower than a chunk where
+    that does not hold one.
+    """
+    if count_slice_bytes(rest, n_stimuli) <= free:
+        return rest
+    if rest.sketch:
+        return None
+    n_fitting = free // (n_stimuli * rest.layout.dtype.itemsize)
+    step = products.count_chunk_features(n_stimuli)
+    width = n_fitting // step * step
+    if width == 0 and is_first:
+        width = n_fitting
+    return FeatureSlice(rest.layout, rest.start, rest.start + width) if width else None

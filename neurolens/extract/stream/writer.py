@@ -1,0 +1,180 @@
+"""Where the results of a run go: the interface, the labels of results, results in memory."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from neurolens.errors import InputError, warn_user
+from neurolens.extract.stream.passes import BatchDeviation, describe_deviations
+from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
+from neurolens.labels import STIMULUS, list_names
+
+KEPT_UNIT = "kept_unit"
+# What is counted per op and stimulus: values that are not finite, finite values that a cast made
+# infinite, whether the op ran.
+CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
+Checks = dict[str, dict[str, np.ndarray]]
+
+
+class Writer:
+    """Where results go; this one keeps nothing."""
+
+    def is_done(self, group: int, number: int) -> bool:
+        """Return whether a batch is complete already."""
+        return False
+
+    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
+        """Take a result's values for some rows."""
+
+    def close_batch(
+        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
+    ) -> None:
+        """Take what was counted of a batch that is complete, by check and output."""
+
+
+class ArrayWriter(Writer):
+    """Results in memory.
+
+    Raises
+    ------
+    InputError
+        When the values would take more than four fifths of the machine's memory.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        _check_memory(plan)
+        self._plan = plan
+        n_stimuli = len(plan.stimuli)
+        self._arrays = {}
+        for output in plan.outputs:
+            shape = (n_stimuli, *output.kept.shape)
+            self._arrays[output.name] = np.empty(shape, find_numpy_dtype(output.kept.dtype))
+        self._row = {output.name: i for i, output in enumerate(plan.outputs)}
+        shape = (len(plan.outputs), n_stimuli)
+        self._checks = {key: np.zeros(shape, kind) for key, kind in CHECKS.items()}
+        self._deviations: dict[int, BatchDeviation] = {}
+
+    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
+        """Keep a result's values for some rows."""
+        self._arrays[output.name][rows] = values
+
+    def close_batch(
+        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
+    ) -> None:
+        """Keep what was counted of a batch."""
+        self._deviations[rows.start] = deviation
+        for key, by_output in checks.items():
+            for name, values in by_output.items():
+                self._checks[key][self._row[name], rows.start : rows.stop] = values
+
+    def label(self) -> xr.DataTree:
+        """Return the labelled tree, as `open_activations` would."""
+        ids = np.array(self._plan.stimuli.ids, dtype=object)
+        nodes = {"/": xr.Dataset(coords={STIMULUS: ids})}
+        for node, ran in zip(describe_nodes(self._plan), self._checks["ran"], strict=True):
+            values = self._arrays[node.output.name]
+            variables = {"activation": xr.DataArray(values, dims=node.dims, attrs=node.attributes)}
+            for key, value in node.output.arrays.items():
+                variables[key] = xr.DataArray(value, dims=KEPT_UNIT)
+            if not ran.all():
+                variables["ran"] = xr.DataArray(ran, dims=STIMULUS)
+            nodes[node.path] = xr.Dataset(variables)
+        tree = xr.DataTree.from_dict(nodes, name="activations")
+        tree.attrs.update(describe_result(self._plan, self._deviations, self._checks))
+        return tree
+
+
+def _check_memory(plan: Plan) -> None:
+    """Raise unless the machine holds the values that are kept."""
+    n_stimuli = len(plan.stimuli)
+    needed = n_stimuli * sum(output.n_bytes for output in plan.outputs)
+    if not hasattr(os, "sysconf"):
+        return
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > 0.8 * available:
+        raise InputError(
+            f"the {len(plan.outputs)} chosen ops over {n_stimuli} stimuli need "
+            f"{needed / 2**30:.1f} GiB and this machine has {available / 2**30:.1f} GiB. Write "
+            "them to disk with store=, make them smaller with reducer=, choose fewer with ops=, "
+            "or use extract_grams, which stores no activations."
+        )
+
+
+def describe_result(
+    plan: Plan, deviations: Mapping[int, BatchDeviation], checks: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return the attributes of a result, and warn of values that are not finite.
+
+    Parameters
+    ----------
+    plan : Plan
+    deviations : dict of int
+        By first row of a batch.
+    checks : dict of str
+        Check -> (op, stimulus).
+    """
+    names = [output.name for output in plan.outputs]
+    ran = dict(zip(names, checks["ran"], strict=True))
+    attributes = {
+        "model": plan.layouts.graph.modules[""],
+        "stimulus_hash": plan.stimuli.hash_content(),
+        "skipped_ops": [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()],
+        "batch_size": plan.batch_size,
+        **describe_deviations(plan.stimuli.ids, deviations, ran),
+    }
+    if plan.layouts.drawn:
+        attributes["random_numbers_from"] = list(plan.layouts.drawn)
+    for key, counts, what in (
+        ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
+        (
+            "ops_overflowed",
+            checks["n_overflowed"],
+            "hold finite values that a narrower dtype made infinite",
+        ),
+    ):
+        bad = [f"{name}: {n}" for name, n in zip(names, counts.sum(1), strict=True) if n]
+        if bad:
+            attributes[key] = bad
+            warn_user(
+                f"{len(bad)} ops {what} (kept as they are): {list_names(bad)}; see .attrs['{key}']"
+            )
+    return attributes
+
+
+class Node(NamedTuple):
+    """One result in the tree: its path there, its dimensions and its attributes."""
+
+    output: Output
+    path: str
+    dims: tuple[str, ...]
+    attributes: dict[str, Any]
+
+
+def describe_nodes(plan: Plan) -> Iterator[Node]:
+    """Yield the node of each result."""
+    paths = name_paths([output.name for output in plan.outputs])
+    # Where an op of the model itself has a module's branch as its node, xarray wants one size per
+    # dimension.
+    branches = {name.split("/")[0] for name in paths}
+    for output in plan.outputs:
+        is_branch = output.name.startswith("/") and output.name[1:] in branches
+        dims = [f"model_{dim}" if is_branch else dim for dim in output.kept.dims]
+        attributes = {
+            "op": output.name,
+            "repeatable": int(output.layout.repeatable),
+            **output.attributes,
+        }
+        yield Node(output, paths[output.name], (STIMULUS, *dims), attributes)
+
+
+def name_paths(names: Iterable[str]) -> dict[str, str]:
+    """Return each result's path in the tree: its label without a slash at the beginning."""
+    paths = {}
+    for name in names:
+        path = name.removeprefix("/")
+        # The coordinate of that name stands beside the ops.
+        paths[name] = f"module_{path}" if path.split("/")[0] == STIMULUS else path
+    return paths

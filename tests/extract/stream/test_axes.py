@@ -1,0 +1,84 @@
+"""The stimulus axis of each result, found and not assumed."""
+
+import numpy as np
+import pytest
+import torch
+from nets import Windows
+from torch import nn
+
+import neurolens as nl
+from neurolens.extract.stream.axes import find_layouts, measure_difference
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.complex64])
+def test_what_counts_as_equal_in_another_batch(dtype):
+    """Up to 1 is equal.
+
+    Within a thousandth of each number plus a hundred-thousandth of the largest.
+    """
+    b = torch.tensor([1.0, -100.0, 3.0], dtype=dtype)
+    for change, equal in (
+        (0.0, True),
+        (5e-4, True),
+        (1.5e-3, True),
+        (5e-3, False),
+        (float("nan"), False),
+    ):
+        a = b + torch.tensor([change, 0.0, 0.0], dtype=dtype)
+        assert (measure_difference(a, b) <= 1) == equal, change
+    for odd in (float("nan"), float("inf")):
+        same = torch.tensor([odd, 1.0], dtype=dtype)
+        assert measure_difference(same, same.clone()) == 0
+        assert measure_difference(same, torch.tensor([2.0, 1.0], dtype=dtype)) == float("inf")
+        assert measure_difference(torch.tensor([2.0, 1.0], dtype=dtype), same) == float("inf")
+
+
+def test_the_stimulus_axis_is_found_where_it_is(rng):
+    x = torch.as_tensor(rng.standard_normal((2, 8)), dtype=torch.float32)
+    layouts = find_layouts(Windows(), x[:1], x)
+    windows = layouts.by_name["/reshape"]
+    assert (windows.axis, windows.group, windows.major, windows.shape) == (0, 4, True, (4, 2))
+    tokens = layouts.by_name["/contiguous"]
+    assert (tokens.axis, tokens.group, tokens.shape) == (1, 1, (4, 2))
+    interleaved = layouts.by_name["/reshape_3"]
+    assert (interleaved.axis, interleaved.group, interleaved.major) == (0, 4, False)
+    assert "mixes the stimuli" in layouts.skipped["/matmul"]
+    assert "does not grow" in layouts.skipped["/ones"]
+
+
+def test_every_layout_gives_each_stimulus_its_own_values(rng):
+    x = rng.standard_normal((5, 8)).astype(np.float32)
+    acts = nl.extract_activations(
+        Windows(), nl.load_stimuli(x), ops=["/reshape", "/contiguous", "/reshape_3"], quiet=True
+    )
+    for name in ("/reshape", "/contiguous", "/reshape_3"):
+        values = acts[name]["activation"].values
+        np.testing.assert_array_equal(values.reshape(5, 8), x)
+
+
+class Merged(nn.Module):
+    """Puts tokens and stimuli into one axis, tokens first, after a ReLU that may leave nothing."""
+
+    def forward(self, x):
+        return torch.relu(x.transpose(0, 1).reshape(-1, x.shape[2]))
+
+
+def test_an_order_that_the_first_stimuli_do_not_tell_is_not_guessed(rng):
+    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
+    x[:3] = -1
+    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), quiet=True)
+    assert any("do not tell in which order" in reason for reason in acts.attrs["skipped_ops"])
+    x[1] = rng.standard_normal((4, 6))
+    acts = nl.extract_activations(Merged(), nl.load_stimuli(x), ops="/relu", quiet=True)
+    np.testing.assert_array_equal(acts["/relu"]["activation"], np.maximum(x, 0))
+
+
+def test_one_huge_channel_does_not_hide_the_order(rng):
+    class Outlier(Merged):
+        def forward(self, x):
+            merged = x.transpose(0, 1).reshape(-1, x.shape[2])
+            return merged + torch.tensor([5e3] + [0.0] * 5)
+
+    x = rng.standard_normal((7, 4, 6)).astype(np.float32)
+    acts = nl.extract_activations(Outlier(), nl.load_stimuli(x), ops="/add", quiet=True)
+    np.testing.assert_allclose(acts["/add"]["activation"].values[..., 1:], x[..., 1:])

@@ -1,0 +1,19 @@
+"""What a run is planned to do: sizes, batches."""
+
+import pytest
+
+from neurolens.errors import InputError
+from neurolens.extract.stream.plan import read_bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("4GiB", 4 * 2**30), ("500 MB", 5 * 10**8), ("1.5KiB", 1536), (7, 7)]
+)
+def test_sizes_are_read(text, expected):
+    assert read_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["4 gigs", "-1GiB", "0GB", "", 0, -3])
+def test_sizes_that_are_none_are_refused(text):
+    with pytest.raises(InputError, match="memory must be a size such as '4GiB'"):
+        read_bytes(text)
