@@ -55,7 +55,7 @@ def aggregate_scores(scores: NeuroidScores) -> xr.Dataset:
     result = xr.Dataset(
         {
             "score": (BY_SUBJECT, score, kind),
-            "score_mean": (BY_REGION, mean_known(score), kind),
+            "score_mean": (BY_REGION, mean_defined(score), kind),
             "ceiling_upper": (REGION, np.full(len(targets.regions), np.nan), kind),
             "n_neuroids": ((REGION, SUBJECT), n_neuroids),
             **{name: (BY_NEUROID, values, kinds[name]) for name, values in by_neuroid.items()},
@@ -140,7 +140,7 @@ def _add_ceiling(
     counted = np.where(targets.usable, np.nan_to_num(bound), np.nan)
     some = pool_neuroids(np.where(targets.usable, share, np.nan), targets)
     pooled = np.where(np.isnan(some), np.nan, pool_neuroids(counted, targets))
-    result["ceiling_upper"] = result["ceiling_upper"].copy(data=mean_known(pooled))
+    result["ceiling_upper"] = result["ceiling_upper"].copy(data=mean_defined(pooled))
     normalized = explained / share  # (op, neuroid)
     result["normalized"] = (BY_NEUROID, normalized)
     # A mean of ratios would be ruled by the neuroids with the least to explain.
@@ -159,12 +159,13 @@ def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
     """
     pooled = np.full((*values.shape[:-1], len(targets.regions), len(targets.subjects)), np.nan)
     for (region, subject), group in targets.groups.items():
-        pooled[..., region, subject] = mean_known(values[..., group])
+        pooled[..., region, subject] = mean_defined(values[..., group])
     return pooled
 
 
-def mean_known(values: np.ndarray) -> np.ndarray:
+def mean_defined(values: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis of what is not NaN; NaN where nothing is."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    return np.where(known, values, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return total / np.where(count > 0, count, np.nan)

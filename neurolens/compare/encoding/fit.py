@@ -68,8 +68,8 @@ def fit_encoding(
 ) -> xr.Dataset:
     """Held-out prediction of each neuroid from each op, with one penalty per neuroid.
 
-    Ridge minimises ``|Y - 1 b' - A W|^2 + alpha |W|^2`` over training stimuli, features A
-    (stimulus, feature), with a free intercept b; only the kernel A A' is used, centred by training
+    Ridge minimizes ``|Y - 1 b' - A W|^2 + alpha |W|^2`` over training stimuli, features A
+    (stimulus, feature), with a free intercept b; only the kernel A A' is used, centered by training
     means. The penalty of each neuroid is the one with the least cross-validated error within the
     training stimuli (``select``), all from one eigendecomposition per op and fold. Scores are
     measured in each fold of held-out stimuli and then averaged over folds: correlating predictions

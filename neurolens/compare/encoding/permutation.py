@@ -8,7 +8,7 @@ import xarray as xr
 from torch import Tensor
 
 from neurolens.compare.encoding.accuracy import SCORES
-from neurolens.compare.encoding.aggregate import BY_REGION, BY_SUBJECT, mean_known, pool_neuroids
+from neurolens.compare.encoding.aggregate import BY_REGION, BY_SUBJECT, mean_defined, pool_neuroids
 from neurolens.compare.encoding.cross_validation import (
     METHODS,
     Settings,
@@ -144,7 +144,7 @@ def permute_encoding(
         for kernel in _iterate_tensors(by_op, targets, device)
     ]
     scores = np.stack(parts, axis=1)  # (order, op, region, subject)
-    means = mean_known(scores)
+    means = mean_defined(scores)
     _warn_undefined(np.isnan(means[0]), by_op.ops, targets, fold)
     coords = {OP: by_op.ops, REGION: targets.regions, SUBJECT: targets.subjects}
     tested = xr.Dataset(
@@ -184,7 +184,7 @@ def _warn_undefined(
     """Warn, naming the regions and ops without any score, ``undefined`` (op, region)."""
     numbers = np.unique(fold[fold >= 0])
     varies = np.any([np.ptp(targets.values[fold == k], axis=0) > 0 for k in numbers], axis=0)
-    alive = ~np.isnan(mean_known(pool_neuroids(np.where(varies, 1.0, np.nan), targets)))
+    alive = ~np.isnan(mean_defined(pool_neuroids(np.where(varies, 1.0, np.nan), targets)))
     dead_ops = undefined[:, alive].all(axis=1) & alive.any()
     dead = {
         "responses": np.array(targets.regions)[~alive],
@@ -236,7 +236,7 @@ def score_orders(
             by_neuroid = np.full((len(block), len(targets.usable)), np.nan)
             by_neuroid[:, targets.usable] = score.reshape(len(block), -1).cpu().numpy()
             scores[start : start + step, ..., k] = pool_neuroids(by_neuroid, targets)
-    return mean_known(scores)
+    return mean_defined(scores)
 
 
 def _order_responses(values: Tensor, orders: Tensor) -> Tensor:

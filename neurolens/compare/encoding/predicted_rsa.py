@@ -120,7 +120,7 @@ def compare_predicted(
 class Predictions(NamedTuple):
     """Predictions that take part, and where their neuroids are.
 
-    ``held_out`` marks which of the stimuli ``ids`` are predicted, ``known`` which of the measured
+    ``held_out`` marks which of the stimuli ``ids`` are predicted, ``is_predicted`` which measured
     neuroids; ``values`` (op, stimulus, neuroid) and ``fold`` (stimulus,) are of those, as are
     ``neuroids``, their ids. ``labels`` are the regions and subjects of all measured neuroids,
     ``codes`` (2, neuroid) the index of each predicted neuroid's region and subject in them.
@@ -132,7 +132,7 @@ class Predictions(NamedTuple):
     neuroids: np.ndarray
     values: np.ndarray
     fold: np.ndarray
-    known: np.ndarray
+    is_predicted: np.ndarray
     labels: dict[str, np.ndarray]
     codes: np.ndarray
 
@@ -162,20 +162,20 @@ def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predic
     values = predicted.transpose(OP, STIMULUS, NEUROID).values[:, :, order]
     unknown = np.isnan(values)
     held_out = ~unknown.all(axis=(0, 2))  # (stimulus,)
-    known = ~unknown.all(axis=(0, 1))  # (neuroid,)
+    is_predicted = ~unknown.all(axis=(0, 1))  # (neuroid,)
     labels = {}
     codes = []
     for dim, default in UNNAMED.items():
         code, labels[dim] = number_labels(_list_labels(measured, dim, default))
-        codes.append(code[known])
+        codes.append(code[is_predicted])
     return Predictions(
         ops=get_ids(predicted, OP, "predicted"),
         ids=ids,
         held_out=held_out,
-        neuroids=_list_labels(measured, NEUROID_ID, "")[known],
-        values=values[:, held_out][:, :, known],
+        neuroids=_list_labels(measured, NEUROID_ID, "")[is_predicted],
+        values=values[:, held_out][:, :, is_predicted],
         fold=_read_fold(predicted)[held_out],
-        known=known,
+        is_predicted=is_predicted,
         labels=labels,
         codes=np.array(codes),
     )
@@ -197,10 +197,10 @@ def _read_fold(predicted: xr.DataArray) -> np.ndarray:
 
 def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str) -> BrainRDMs:
     """Return the measured RDMs of the neuroids and stimuli that are predicted."""
-    rdms = compute_rdms(measured.isel({NEUROID: predictions.known}), metric=metric)
+    rdms = compute_rdms(measured.isel({NEUROID: predictions.is_predicted}), metric=metric)
     rdms = align_stimuli(rdms, predictions.ids.tolist(), name="measured", other="predicted")
     rdms = rdms.isel({STIMULUS: predictions.held_out, STIMULUS_2: predictions.held_out})
-    # A region or subject of which no neuroid is known keeps its place, as NaN.
+    # A region or subject of which no neuroid is predicted stays, as NaN.
     return read_brain_rdms(expand_leading(rdms, UNNAMED).reindex(predictions.labels))
 
 

@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from neurolens.compare.encoding.aggregate import mean_known, pool_neuroids
+from neurolens.compare.encoding.aggregate import mean_defined, pool_neuroids
 from neurolens.compare.encoding.cross_validation import Settings, score_heldout
 from neurolens.compare.inputs.folds import MIN_TEST
 from neurolens.compare.inputs.responses import Targets
@@ -105,7 +105,7 @@ def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
     freedom = 1 / (1 / n_splits + 1 / (result.sizes[STIMULUS] - n_folds))
     parts = {
         "score": ("ci", "split_subject_score", halves.scores),
-        "score_mean": ("mean_ci", "split_score", mean_known(halves.scores)),
+        "score_mean": ("mean_ci", "split_score", mean_defined(halves.scores)),
     }
     for name, (interval, split_name, part) in parts.items():
         dims = result[name].dims

@@ -1,6 +1,5 @@
 """Scores with intervals and p values for new stimuli and new subjects at once."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import mean_subjects
 from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
 from neurolens.compare.rsa.sides import (
@@ -37,11 +36,12 @@ from neurolens.compare.stats.bootstrap import (
 )
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
-from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN
+from neurolens.labels import OP, REGION, SUBJECT
 from neurolens.scores import BOOTSTRAP, PER_REGION, PER_SUBJECT, Intervals, build_scores
 from neurolens.scores import RESAMPLED as RESAMPLED_DIM
 
 
+@over_time_bins("brain_rdms")
 def bootstrap_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -124,16 +124,6 @@ def bootstrap_rdms(
     (('op', 'region'), True, 2)
     """
     generator = make_generator(rng)
-    if TIME_BIN in getattr(brain_rdms, "dims", ()):
-        bootstrap = partial(
-            bootstrap_rdms,
-            model_rdms,
-            comparator=comparator,
-            n_bootstrap=n_bootstrap,
-            confidence=confidence,
-            rng=rng,
-        )
-        return compare_bins(bootstrap, brain_rdms)
     sides = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)

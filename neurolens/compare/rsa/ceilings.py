@@ -1,22 +1,22 @@
 """Noise ceilings: how similar to the subjects the best possible model would be."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainPairs, mean_subjects, take_brain_pairs
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
-from neurolens.labels import REGION, SUBJECT, TIME_BIN, list_names
+from neurolens.errors import warn_user
+from neurolens.labels import REGION, SUBJECT, list_names
 from neurolens.scores import Ceiling
 
 # Regions that a note lists.
 MAX_LISTED = 20
 
 
+@over_time_bins("brain_rdms")
 def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
     """Bounds on the mean similarity over subjects that a model RDM can reach in each region.
 
@@ -81,8 +81,6 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
     (0.5, 0.866)
     """
-    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        return compare_bins(partial(compute_rdm_ceilings, comparator=comparator), brain_rdms)
     return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator))
 
 

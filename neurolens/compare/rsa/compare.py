@@ -1,6 +1,5 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +14,8 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
-from neurolens.compare.inputs.op_groups import map_ops
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.op_groups import over_ops
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import mean_subjects
 from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
 from neurolens.compare.rsa.sides import (
@@ -31,7 +30,7 @@ from neurolens.compare.rsa.sides import (
 from neurolens.compare.stats.bootstrap import draw_stimuli
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
 from neurolens.scores import (
     BOOTSTRAP,
     HALF,
@@ -46,6 +45,8 @@ from neurolens.scores import (
 MIN_SPLIT_STIMULI = 6
 
 
+@over_ops("model_rdms")
+@over_time_bins("brain_rdms")
 def compare_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -152,17 +153,7 @@ def compare_rdms(
     >>> float(scores.score.sel(op="relu", region="brain", subject="group").round(3))
     1.0
     """
-    settings: dict[str, Any] = {
-        "comparator": comparator,
-        "n_bootstrap": n_bootstrap,
-        "n_splits": n_splits,
-        "confidence": confidence,
-    }
     generator = make_generator(rng)
-    if client is not None:
-        return map_ops(client, compare_rdms, model_rdms, rng=rng, brain_rdms=brain_rdms, **settings)
-    if TIME_BIN in getattr(brain_rdms, "dims", ()):
-        return compare_bins(partial(compare_rdms, model_rdms, rng=rng, **settings), brain_rdms)
     sides = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli = len(sides.model.ids)
     check_draws(n_bootstrap)

@@ -1,7 +1,6 @@
 """Is there any similarity at all? Permutation of the stimuli, over ops, regions and the graph."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,7 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainPairs, ModelPairs, mean_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole
 from neurolens.compare.rsa.sides import (
@@ -29,7 +28,7 @@ from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.compare.stats.linalg import expand_pairs
 from neurolens.compare.stats.null import rank_among, rank_null
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN, list_names
+from neurolens.labels import OP, REGION, SUBJECT, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
 
 # Numbers in the squares that one block holds: permuted ones of regions, and those of ops that meet
@@ -38,6 +37,7 @@ BLOCK_NUMBERS = 2**23
 BLOCK_OPS = 2**25
 
 
+@over_time_bins("brain_rdms")
 def permute_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -120,17 +120,6 @@ def permute_rdms(
     (('op', 'region'), 0.01)
     """
     generator = make_generator(rng)
-    if TIME_BIN in getattr(brain_rdms, "dims", ()):
-        permute = partial(
-            permute_rdms,
-            model_rdms,
-            comparator=comparator,
-            edges=edges,
-            cluster_p=cluster_p,
-            n_permutations=n_permutations,
-            rng=rng,
-        )
-        return compare_bins(permute, brain_rdms)
     sides = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_share(cluster_p, "cluster_p", 0.05)

@@ -12,9 +12,10 @@ from neurolens.compare.inputs.checks import (
     describe_rng,
     make_generator,
     rank_ids,
-    warn_user,
+    warn_no_score,
 )
 from neurolens.compare.inputs.features import read_features
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import (
     BrainPairs,
     mean_subjects,
@@ -25,7 +26,7 @@ from neurolens.compare.rdms.vectors import (
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, list_names
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
 
 PENALTIES = np.logspace(-4, 4, 9)
@@ -36,6 +37,7 @@ MIN_STIMULI = 8
 NO_CEILING = "No noise ceiling was computed for means over folds of stimuli."
 
 
+@over_time_bins("brain_rdms")
 def fit_reweighted_rdms(
     model: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -55,7 +57,7 @@ def fit_reweighted_rdms(
     model : DataArray (stimulus, ...) or (op, stimulus, stimulus_2)
         Features of one op, each with a weight, or RDMs, each with a weight (mixed RSA).
     brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
-        As for ``compare_rdms``.
+        As for ``compare_rdms``; with ``time_bin`` besides, every result that has region has it too.
     comparator : str
         A key of ``COMPARATORS``.
     n_folds : int
@@ -172,12 +174,6 @@ def _check_folds(n_folds: int, n_stimuli: int) -> None:
 
 def _read_components(model: xr.DataArray) -> Components:
     """Return what is weighted, checked."""
-    if not isinstance(model, xr.DataArray):
-        raise InputError(
-            f"model must be a DataArray of features (stimulus, ...) or of RDMs (op, stimulus, "
-            f"stimulus_2), got {type(model).__name__}. Pass one op's activations, or what "
-            f"compute_rdms returns."
-        )
     if STIMULUS_2 in model.dims:
         rdms = take_model_pairs(model)
         if np.isnan(rdms.pairs).any():
@@ -222,11 +218,11 @@ def _warn_undefined(brain: BrainPairs, score: np.ndarray) -> None:
         f"{brain.regions[region]}, {brain.subjects[subject]}"
         for region, subject in np.argwhere(np.isnan(score) & brain.present)
     ]
-    if undefined:
-        warn_user(
-            f"no score for {list_names(undefined)}: in some fold all weights are 0, or one of the "
-            f"RDMs does not vary over pairs. Pass other features, or use fewer folds."
-        )
+    warn_no_score(
+        undefined,
+        "in some fold all weights are 0, or one of the RDMs does not vary over pairs",
+        "Pass other features, or use fewer folds",
+    )
 
 
 def _label_fits(components: Components, brain: BrainPairs, folds: Folds, fits: Fits) -> xr.Dataset:

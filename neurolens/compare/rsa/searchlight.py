@@ -6,14 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
 from neurolens.compare.inputs.responses import average_repeats, read_responses
 from neurolens.compare.rdms.crossnobis import Design, choose_noise, read_design
 from neurolens.compare.rdms.dissimilarity import compute_one
 from neurolens.compare.rdms.vectors import take_model_pairs
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
 from neurolens.compare.rsa.sides import name_dissimilarity, warn_ops
-from neurolens.errors import InputError, LabelError
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
     NEUROID_ID,

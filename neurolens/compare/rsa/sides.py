@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
+from neurolens.compare.inputs.checks import warn_no_score
 from neurolens.compare.rdms.vectors import (
     BrainPairs,
     ModelPairs,
@@ -13,7 +13,6 @@ from neurolens.compare.rdms.vectors import (
     take_model_pairs,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
-from neurolens.labels import list_names
 
 # Pairs times ops that one block may hold, of which comparators make several copies; draws times ops
 # times brain RDMs.
@@ -91,8 +90,8 @@ def warn_undefined(sides: Sides, score: np.ndarray) -> None:
 
 def warn_ops(ops: np.ndarray) -> None:
     """Warn once, naming the ops without a score."""
-    if len(ops):
-        warn_user(
-            f"no score for {list_names(ops)}: the RDM holds NaN or does not vary over pairs. Leave "
-            f"those ops out, or drop the stimuli that compute_rdms warned about."
-        )
+    warn_no_score(
+        ops,
+        "the RDM holds NaN or does not vary over pairs",
+        "Leave those ops out, or drop the stimuli that compute_rdms warned about",
+    )

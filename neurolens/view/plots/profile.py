@@ -29,6 +29,7 @@ from neurolens.view.plots.panels import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -111,7 +112,7 @@ def plot_profile(
             if control is not None:
                 _draw_control(axis, control["score_mean"].sel(selection).values)
             _draw_best(axis, annotation, i, op_axis.ops)
-        _draw_legend(panels[0], control, is_outside=axes is None)
+        _draw_legend(panels, control, is_outside=axes is None)
         for axis in panels[:: count_columns(panels[0])]:
             axis.set_ylabel(f"score ({annotation.attrs['measure']})")
         _share_range(panels)
@@ -158,9 +159,7 @@ def _draw_ceiling(axis: "Axes", annotation: Annotation, i: int) -> None:
         _write_note(axis, "subjects do not agree (ceiling ≤ 0)")
     elif annotation.has_ceiling[i]:
         top = upper if np.isfinite(upper) else lower
-        axis.axhspan(lower, top, color=style.CEILING, linewidth=0.8, zorder=1)
-        if i == np.argmax(annotation.has_ceiling):
-            _write_at(axis, lower, "noise ceiling")
+        axis.axhspan(lower, top, color=style.CEILING, linewidth=0.8, zorder=1, gid="ceiling")
     elif np.isfinite(upper):
         axis.axhline(upper, color=style.MUTED, linewidth=0.8, linestyle="dashed", zorder=1)
         _write_at(axis, upper, "noise ceiling, upper")
@@ -213,22 +212,25 @@ def _draw_best(axis: "Axes", annotation: Annotation, i: int, ops: list[str]) -> 
         axis.set_title(text, loc="right", fontsize=6.5, color=style.MUTED)
 
 
-def _draw_legend(axis: "Axes", control: xr.Dataset | None, *, is_outside: bool) -> None:
-    """Name the dot of the best op and the line of the control, where they are drawn.
+def _draw_legend(panels: "Sequence[Axes]", control: xr.Dataset | None, *, is_outside: bool) -> None:
+    """Name the dots of best ops, the control and the ceilings, where they are drawn.
 
-    Outside the panels if the figure has no other content.
+    The legend stands outside the panels if the figure has no other content.
     """
-    labels = {"heldout": "held-out score of the best op"}
+    labels = {"heldout": "held-out score of the best op", "ceiling": "noise ceiling"}
     if control is not None:
         labels["control"] = style.shorten_text(str(control.attrs.get("label", "control")), 24)
-    by_gid = {str(line.get_gid()): line for line in axis.lines}
+    by_gid: dict[str, Artist] = {}
+    for axis in panels:
+        for artist in (*axis.lines, *axis.patches):
+            by_gid.setdefault(str(artist.get_gid()), artist)
     shown = [gid for gid in labels if gid in by_gid]
     handles = [by_gid[gid] for gid in shown]
     texts = [labels[gid] for gid in shown]
     if shown and is_outside:
-        find_figure(axis).legend(handles, texts, loc="outside upper right", ncols=len(shown))
+        find_figure(panels[0]).legend(handles, texts, loc="outside upper right", ncols=len(shown))
     elif shown:
-        axis.legend(handles, texts)
+        panels[0].legend(handles, texts)
 
 
 def _write_caption(axis: "Axes", annotation: Annotation) -> None:

@@ -154,10 +154,25 @@ class TestReweighting:
             found = fit_reweighted_rdms(label_squares([square], op=["a"]), brain)
         assert np.isnan(found.score_mean.item())
 
+    def test_each_time_bin_as_if_alone(self, rng):
+        model = build_features(rng, 12)
+        squares = [[draw_square(rng, 12) for _ in "VI"] for _ in range(2)]
+        timed = label_squares(squares, time_bin=[50, 20], region=["V1", "IT"])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no score for")
+            found = fit_reweighted_rdms(model, timed, n_folds=3)
+            alone = [fit_reweighted_rdms(model, one, n_folds=3) for one in timed]
+        check_form(found, timed=True)
+        for time, one in zip([50, 20], alone, strict=True):
+            xr.testing.assert_allclose(
+                found.sel(time_bin=time, drop=True).drop_attrs(),
+                one.drop_attrs(),
+            )
+
     def test_what_is_no_model(self, rng):
         brain = label_squares(draw_square(rng, 12))
         with pytest.raises(
-            InputError, match=r"model must be a DataArray of features .* got ndarray"
+            InputError, match=r"model must be a DataArray .* or RDMs .* got ndarray"
         ):
             fit_reweighted_rdms(brain.values, brain)
         with pytest.raises(InputError, match=r"n_folds must be a whole number, 2 or more, got '4'"):

@@ -41,11 +41,12 @@ def test_the_dot_stands_at_the_held_out_score_and_the_legend_says_so(scores):
     dots = [axis.get_lines()[-1] for axis in figure.axes]
     assert [dot.get_ydata()[0] for dot in dots] == [0.11, 0.12, 0.13, 0.14]
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["held-out score of the best op"]
+    names = ["held-out score of the best op", "noise ceiling"]
+    assert [text.get_text() for text in legend.get_texts()] == names
     axes = list(Figure().subplots(1, 4))
     plot_profile(scores, best=best, axes=axes)
     legend = axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["held-out score of the best op"]
+    assert [text.get_text() for text in legend.get_texts()] == names
 
 
 def test_figure_and_axes_say_what_the_attributes_say(scores):
@@ -67,7 +68,7 @@ def test_subjects_that_do_not_agree_are_said_once(scores):
     figure = plot_profile(scores)
     texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
     assert texts == [
-        ["noise ceiling"],
+        [],
         ["subjects do not agree (ceiling ≤ 0)"],
         ["subjects do not agree (ceiling ≤ 0)"],
         [],
@@ -155,7 +156,7 @@ def test_control_and_subjects_are_extra_lines(scores):
     figure = plot_profile(scores, control=control, subjects=True)
     assert len(figure.axes[0].get_lines()) == 1 + 4 + 1
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["random weights"]
+    assert "random weights" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_control_of_other_ops_is_refused(scores):
