@@ -171,8 +171,10 @@ def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
 
 def _drop_along(scores: Scores, *dims: str) -> Scores:
     """Return ``scores`` without the coordinates that have any of ``dims``."""
-    coords: Any = scores.coords
-    names = [label for label in coords if {*dims} & {*coords[label].dims}]
+    names = []
+    for label, coord in scores.coords.items():
+        if set(dims) & set(coord.dims):
+            names.append(label)
     return scores.drop_vars(names)
 
 
