@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import check_numbers, warn_no_score
+from neurolens.compare.inputs.checks import check_kind, check_numbers, warn_no_score
 from neurolens.compare.inputs.responses import match_neuroids, number_labels
 from neurolens.compare.inputs.time_bins import expand_leading, over_time_bins
 from neurolens.compare.rdms.dissimilarity import compute_one, compute_rdms
@@ -138,14 +138,14 @@ class Predictions(NamedTuple):
 
 
 def _check_types(predicted: Any, measured: Any) -> None:
-    """Raise InputError unless both sides are a DataArray."""
-    for name, side in (("predicted", predicted), ("measured", measured)):
-        if not isinstance(side, xr.DataArray):
-            raise InputError(
-                f"{name} must be a DataArray, got {type(side).__name__}. Pass "
-                "compare_predicted(fit_encoding(features, responses, "
-                'predictions=True)["prediction"], responses).'
-            )
+    """Raise InputError unless both sides are what this function takes."""
+    if not isinstance(predicted, xr.DataArray):
+        raise InputError(
+            f"predicted must be a DataArray, got {type(predicted).__name__}. Pass "
+            "compare_predicted(fit_encoding(features, responses, "
+            'predictions=True)["prediction"], responses).'
+        )
+    check_kind(measured, "responses", "measured")
 
 
 def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predictions:

@@ -304,5 +304,5 @@ class TestUse:
         with pytest.raises(LabelError, match="the feature array"):
             fit_banded({"a": spaces["a"], "b": spaces["b"][1:]}, responses)
         monkeypatch.setitem(sys.modules, "himalaya", None)
-        with pytest.raises(MissingToolError, match=r"pip install 'neurolens\[banded\]'"):
+        with pytest.raises(MissingToolError, match="pip install himalaya scikit-learn"):
             fit_banded(spaces, responses)

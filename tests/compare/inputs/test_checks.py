@@ -374,7 +374,8 @@ class TestDoors:
                 continue
             with pytest.raises(
                 (InputError, LabelError),
-                match=r"(must|needs?|holds?|has|have) .*(Pass|Label|Rename|Select|Make|Add|Set|use) ",
+                match=r"(must|needs?|takes|holds?|has|have) .*"
+                r"(Pass|Label|Rename|Select|Make|Add|Set|use) ",
             ):
                 self.call(name, inputs, replaced, WRONG[kind])
 
@@ -403,7 +404,7 @@ class TestDoors:
         kinds, settings = DOORS[name]
         data = [self.get(inputs, kind) for kind in kinds[::-1]]
         with pytest.raises(
-            (InputError, LabelError), match=r"must .*(Pass|Rename|Set|fit_encoding)"
+            (InputError, LabelError), match=r"(must|takes) .*(Pass|Rename|Set|fit_encoding)"
         ):
             getattr(compare, name)(*data, **settings)
 
