@@ -131,15 +131,14 @@ def materialize_model(source: ModelSource) -> nn.Module:
 
 
 def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -> Layouts:
-    """Return the layouts of all results, from the first two stimuli of the set."""
+    """Return the layouts of all results, from the first three stimuli of the set."""
     if not isinstance(stimuli, StimulusSet):
         raise InputError(
             f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with neurolens.load_stimuli(...)."
         )
     if len(stimuli) < 2:
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
-    _, more = next(stimuli.iterate_batches(min(3, len(stimuli))))
-    more = more.to(device)
+    more = stimuli.read_rows(range(min(3, len(stimuli)))).to(device)
     found = find_layouts(model, more[:-1], more)
     release_memory()
     return found
