@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 
 from neurolens.compare import bootstrap_rdms, to_rsatoolbox
 from neurolens.compare.rsa import bootstrap
-from neurolens.compare.rsa.rsatoolbox import RSATOOLBOX_METHODS
+from neurolens.compare.rsa.comparators.table import find_comparator
 
 COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "whitened-pearson", "whitened-cosine")
 N_MODELS, N_SUBJECTS = 50, 8
@@ -71,7 +71,9 @@ def check_equal(model, brain, comparator: str, models, data) -> float:
 
     np.random.seed(0)  # noqa: NPY002
     with mock.patch.object(peer, "bootstrap_sample", remember):
-        result = run_peer(peer.eval_dual_bootstrap, models, data, RSATOOLBOX_METHODS[comparator], 2)
+        result = run_peer(
+            peer.eval_dual_bootstrap, models, data, find_comparator(comparator).rsatoolbox, 2
+        )
     counts = np.array([np.bincount(stimuli, minlength=data.n_cond) for _, stimuli in drawn])
     shares = (
         np.array([np.bincount(subjects, minlength=N_SUBJECTS) for subjects, _ in drawn])
@@ -91,7 +93,7 @@ def check_equal(model, brain, comparator: str, models, data) -> float:
 def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: int) -> str:
     """Return one row of the table."""
     model, brain = build_rdms(np.random.default_rng(n), n)
-    data, method = to_rsatoolbox(brain), RSATOOLBOX_METHODS[comparator]
+    data, method = to_rsatoolbox(brain), find_comparator(comparator).rsatoolbox
     models = [
         ModelFixed(str(op), square)
         for op, square in zip(model.op.values, model.values, strict=True)

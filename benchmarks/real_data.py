@@ -189,7 +189,7 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
             nl.fit_encoding(features, responses, cv=5, select="loo", ceiling=ncsnr, rng=seed)
             for seed in range(N_FOLDINGS)
         ]
-        found[what] = xr.concat([run[["r", "normalised"]] for run in runs], "folding")
+        found[what] = xr.concat([run[["r", "normalized"]] for run in runs], "folding")
     rows = [write_voxels("pixels", found["pixels"].isel(op=0), share, good)]
     means = found["ops"].r.values[:, :, good].mean(axis=(0, 2))
     top = int(means.argmax())
@@ -207,7 +207,7 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
     ]
     other, low = np.mean(nested, axis=0)
     regional = nl.compare.compute_grams(responses.isel(neuroid=good))
-    cka = nl.compare.compare_grams(grams, regional).squeeze()
+    cka = nl.compare.compare_grams(grams, regional).score.squeeze()
     ours = nl.compare.compute_grams(
         pixels.stack(neuroid=("y", "x"), create_index=False)
     ).expand_dims(op=["pixels"])
@@ -244,7 +244,7 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
         "Unbiased CKA with the explainable voxels, from Grams: best op "
         f"`{cka.op.values[cka.values.argmax()]}` "
         f"{cka.max():.3f} (chosen by it), pixels "
-        f"{nl.compare.compare_grams(ours, regional).item():.3f}, last op "
+        f"{nl.compare.compare_grams(ours, regional).score.item():.3f}, last op "
         f"`{cka.op.values[-1]}` {cka[-1]:.3f}.",
     ]
     return lines, {
@@ -257,19 +257,19 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
 def write_voxels(
     name: str, scores: xr.Dataset, share: np.ndarray, good: np.ndarray
 ) -> list[object]:
-    """Return a row of the table of ``measure_encoding`` from ``r`` and ``normalised`` (folding.
+    """Return a row of the table of ``measure_encoding`` from ``r`` and ``normalized`` (folding.
 
     Neuroid).
     """
     by_folding = scores.r.values[:, good].mean(axis=1)
-    normalised = np.average(scores.normalised.values[:, good].mean(axis=0), weights=share[good])
+    normalized = np.average(scores.normalized.values[:, good].mean(axis=0), weights=share[good])
     spread = write_range(by_folding.min(), by_folding.max())
     return [
         name,
         float(by_folding.mean()),
         spread,
         float(scores.r.values[:, ~good].mean()),
-        float(normalised),
+        float(normalized),
     ]
 
 

@@ -98,8 +98,8 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
         "maximum over ops and regions": (found.p_max <= 0.05).any(),
         "clusters on the graph": (found.p_cluster <= 0.05).any(),
         "any discovery at FDR 5 %": (found.q <= 0.05).any(),
-        "bootstrap, one op above 0 (too wide)": drawn.mean_p[0, 0] <= 0.05,
-        "bootstrap, one op above 0 in one subject (too wide)": drawn.p[0, 0, 0] <= 0.05,
+        "bootstrap, one op above 0 (too wide)": drawn.p[0, 0] <= 0.05,
+        "bootstrap, one op above 0 in one subject (too wide)": drawn.subject_p[0, 0, 0] <= 0.05,
     }
 
 
@@ -249,7 +249,7 @@ def run_encoding_signal(rng: np.random.Generator, metric: str, n_stimuli: int) -
     signal = points.sum(axis=1) @ weights / np.sqrt(2 * N_FEATURES)
     grams, responses = build_encoding(rng, np.swapaxes(points, 0, 1), signal)
     scores = fit_encoding(
-        grams, responses, cv=4, metric=metric, n_splits=20, n_bootstrap=500, rng=rng
+        grams, responses, cv=4, measure=metric, n_splits=20, n_bootstrap=500, rng=rng
     )
     gap = compare_ops(scores)
     return {

@@ -10,9 +10,12 @@ from neurolens.errors import NeuroLensError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status: 0 done, 1 a NeuroLens error.
+    """Run the command line.
 
-    130 interrupted.
+    Returns
+    -------
+    int
+        The exit status: 0 done, 1 a NeuroLens error, 130 interrupted.
     """
     options = vars(build_parser().parse_args(arguments))
     run = options.pop("run")
@@ -34,7 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="neurolens",
-        description="Which operation inside a network represents stimuli the way a brain region does?",
+        description=(
+            "Which operation inside a network represents stimuli the way a brain region does?"
+        ),
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="the main job, end to end, with pictures and a report")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pooch
 import xarray as xr
 
 from neurolens.errors import DataError, InputError
@@ -62,7 +61,7 @@ class Dataset:
 
 def list_datasets() -> list[str]:
     """Return the keys of all recipes."""
-    return sorted(p.parent.name for p in _find_recipes().glob("*/card.toml"))
+    return sorted(card.parent.name for card in _find_recipes().glob("*/card.toml"))
 
 
 def describe_dataset(key: str) -> dict[str, Any]:
@@ -138,6 +137,8 @@ def _find_recipes() -> Path:
 
 def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) -> Path:
     """Return the folder that holds the card's files, each checked against its sha256."""
+    import pooch
+
     key = card["key"]
     mirror = os.environ.get(MIRROR_VARIABLE)
     folder = (
@@ -149,23 +150,24 @@ def _fetch_files(card: dict[str, Any], cache: str | Path | None, quiet: bool) ->
     if missing and mirror:
         raise DataError(
             f"{MIRROR_VARIABLE}={mirror} lacks {list_names(entry['name'] for entry in missing)} of "
-            f"data set {key!r}. "
-            f"Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch them."
+            f"data set {key!r}. Put the files into {folder}, or unset {MIRROR_VARIABLE} to fetch "
+            "them."
         )
     for entry in missing:
         _fetch_file(card, entry, folder, quiet)
     for entry in card["files"]:
-        found = pooch.file_hash(folder / entry["name"], alg="sha256")
-        if found != entry["sha256"]:
+        digest = pooch.file_hash(folder / entry["name"], alg="sha256")
+        if digest != entry["sha256"]:
             raise DataError(
-                f"{folder / entry['name']} is not the file the recipe names: sha256 {found}, "
-                f"expected "
-                f"{entry['sha256']}. Delete it and load again."
+                f"{folder / entry['name']} is not the file the recipe names: sha256 {digest}, "
+                f"expected {entry['sha256']}. Delete it and load again."
             )
     return folder
 
 
 def _fetch_file(card: dict[str, Any], entry: dict[str, Any], folder: Path, quiet: bool) -> None:
+    import pooch
+
     url = card["base_url"] + entry["name"]
     try:
         downloader = pooch.HTTPDownloader(progressbar=not quiet, timeout=60)
@@ -181,20 +183,18 @@ def _fetch_file(card: dict[str, Any], entry: dict[str, Any], folder: Path, quiet
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(
             f"data set {card['key']!r}: {entry['name']} could not be fetched from {url} "
-            f"({reason}). "
-            f"Connect to the network, or put the file into {folder}, or set {MIRROR_VARIABLE} to a "
-            f"folder that has "
-            f"{card['key']}/{entry['name']}."
+            f"({reason}). Connect to the network, or put the file into {folder}, or set "
+            f"{MIRROR_VARIABLE} to a folder that has {card['key']}/{entry['name']}."
         ) from error
 
 
 def _check_card(dataset: Dataset) -> None:
     """Raise DataError when what the recipe made is not what its card promises."""
     card = dataset.card
-    made = {"n_stimuli": len(dataset.stimuli or ()), "regions": dataset.regions}
+    facts = {"n_stimuli": len(dataset.stimuli or ()), "regions": dataset.regions}
     for what, promised in card.get("check", {}).items():
-        if made[what] != promised:
-            raise DataError(f"{card['key']!r} has {what} {made[what]}, its card says {promised}")
+        if facts[what] != promised:
+            raise DataError(f"{card['key']!r} has {what} {facts[what]}, its card says {promised}")
     absent = [name for name in card["holds"] if getattr(dataset, name) is None]
     if absent:
         raise DataError(f"{card['key']!r} lacks {list_names(absent)}, which its card promises")

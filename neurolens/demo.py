@@ -1,11 +1,11 @@
-"""The main job, end to end: a model and a brain go in, scores, pictures and a report come out."""
+"""The main job, end to end: from a model and a brain to scores, pictures and a report."""
 
 import os
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
@@ -17,13 +17,15 @@ from neurolens.datasets import load_dataset
 from neurolens.errors import DataError, InputError, MissingToolError
 from neurolens.extract import Trace, Verdict, extract_grams, trace, validate
 from neurolens.labels import suggest_name
-from neurolens.report.page import list_best_ops, write_report
+from neurolens.report.page import write_report
+from neurolens.report.sections import list_best_ops
 from neurolens.stimuli import StimulusSet
 from neurolens.view import draw_graph, plot_profile
 
 REAL_REGIONS = ["IT", "EVA"]
 METRIC = "correlation"
 COMPARATOR = "spearman"
+HEADS = ("region", "best op", "chosen at", "held-out", "ceiling", "same choice", "naive maximum")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found."""
+    """What a run findings."""
 
     trace: Trace
     verdict: Verdict
@@ -53,6 +55,24 @@ class Findings:
     scores: xr.Dataset
     best: xr.Dataset
     control: xr.Dataset | None
+
+    def __repr__(self) -> str:
+        chosen = zip(self.best["region"].values, self.best["best_op"].values, strict=True)
+        return f"<Findings: {', '.join(f'{region} {op}' for region, op in chosen)}>"
+
+
+class Written(NamedTuple):
+    """A file that the demo wrote, and what it is."""
+
+    path: Path
+    description: str
+
+
+class LoadedModel(NamedTuple):
+    """A classifier in evaluation mode, and where its weights are from."""
+
+    model: nn.Module
+    weights: str
 
 
 def run_demo(
@@ -102,21 +122,19 @@ def run_demo(
     print(setup.headline, flush=True)
     for note in setup.notes:
         print(textwrap.fill(note, 100, initial_indent="  ! ", subsequent_indent="    "), flush=True)
-    found = _find_best_ops(setup, seed, quiet, say)
-    written = _write_findings(setup, found, folder, say)
-    print(f"\n{_format_best(setup, found)}\n\nWhere to look next:")
-    for path, what in written:
-        print(f"  {path!s:32} {what}")
-    return found
+    findings = _find_best_ops(setup, seed, quiet, say)
+    files = _write_findings(setup, findings, folder, say)
+    print(f"\n{_format_best(setup, findings)}\n\nWhere to look next:")
+    for file in files:
+        print(f"  {file.path!s:32} {file.description}")
+    return findings
 
 
-def load_model(
-    name: str, weights: str | Path | None, seed: int, *, trained: bool
-) -> tuple[nn.Module, str]:
+def load_model(name: str, weights: str | Path | None, seed: int, *, trained: bool) -> LoadedModel:
     """Return a torchvision classifier in evaluation mode, and where its weights are from.
 
-    Those are a local state dict, opened with ``weights_only=True``; else torchvision's default ones
-    if ``trained``; else random.
+    The weights are a local state dict, opened with ``weights_only=True``; else torchvision's
+    default ones if ``trained``; else random.
 
     Raises
     ------
@@ -138,20 +156,19 @@ def load_model(
         except Exception as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(f"{str(weights)!r} is not a state dict of {name}: {first}") from error
-        return model, f"from {Path(weights).name}"
+        return LoadedModel(model, f"from {Path(weights).name}")
     if not trained:
-        return model, f"random, seed {seed}"
+        return LoadedModel(model, f"random, seed {seed}")
     default = torchvision.models.get_model_weights(name).DEFAULT
     try:
         state = default.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         raise DataError(
             f"torchvision's weights for {name} could not be fetched from {default.url} ({error}). "
-            f"Connect to the "
-            "network, or pass a local state dict with --weights FILE."
+            "Connect to the network, or pass a local state dict with --weights FILE."
         ) from error
     model.load_state_dict(state)
-    return model, f"torchvision {default}"
+    return LoadedModel(model, f"torchvision {default}")
 
 
 def _make_folder(output: str | Path) -> Path:
@@ -173,10 +190,7 @@ def _make_folder(output: str | Path) -> Path:
 def _prepare_setup(
     model: str | None, weights: str | Path | None, offline: bool, seed: int, quiet: bool
 ) -> Setup:
-    """Return real data and trained weights where they can be had.
-
-    Else the planted brain and random weights.
-    """
+    """Return real data and trained weights, or else the planted brain and random weights."""
     if model is not None:
         _check_model_name(model)
     if weights is not None and not Path(weights).is_file():
@@ -216,8 +230,7 @@ def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) 
     rdms = brain.rdms.sel(region=REAL_REGIONS).dropna("subject", how="all")
     headline = (
         f"neurolens demo: {name} (weights: {described}) on the 92 photographs of Kriegeskorte et "
-        f"al. (2008), "
-        "against human IT (4 subjects) and early visual cortex (EVA, group)."
+        "al. (2008), against human IT (4 subjects) and early visual cortex (EVA, group)."
     )
     brain = replace(brain, stimuli=brain.stimuli.use_transform(transform), rdms=rdms)
     return Setup(model, name, described, brain, headline, control)
@@ -227,11 +240,13 @@ def _prepare_planted(name: str, seed: int, reason: str) -> Setup:
     model, described = load_model(name, None, seed, trained=False)
     brain: Any = load_dataset("planted", model=model, seed=seed)
     brain = replace(brain, rdms=compute_rdms(brain.responses, metric=METRIC))
-    headline = f"neurolens demo: NOT REAL DATA. {name} with random weights (seed {seed}) and a planted brain."
+    headline = (
+        f"neurolens demo: NOT REAL DATA. {name} with random weights (seed {seed}) and a planted "
+        "brain."
+    )
     notes = (
         "Planted brain: simulated voxels that are noisy random readouts of known ops of this very "
-        "network. "
-        "The right answer is known; nothing here says anything about a brain.",
+        "network. The right answer is known; nothing here says anything about a brain.",
         f"Random weights (seed {seed}): the network was never trained.",
         f"Why not real data: {reason}",
     )
@@ -268,63 +283,59 @@ def _compute_model_rdms(model: nn.Module, stimuli: StimulusSet, quiet: bool) -> 
 
 
 def _write_findings(
-    setup: Setup, found: Findings, folder: Path, say: Callable[[str], None]
-) -> list[tuple[Path, str]]:
-    """Write the report, the graph, the profile and the scores; return each path and what it is."""
-    title = f"{setup.model_name}: fit to {', '.join(map(str, found.scores.region.values))}"
-    drawing = draw_graph(found.trace, scores=found.scores, best=found.best, title=title)
-    graph = drawing.save(folder / "graph.gv"), "the network's operations as DOT text"
+    setup: Setup, findings: Findings, folder: Path, say: Callable[[str], None]
+) -> list[Written]:
+    """Write the report, the graph, the profile and the scores."""
+    title = f"{setup.model_name}: fit to {', '.join(map(str, findings.scores.region.values))}"
+    drawing = draw_graph(findings.trace, scores=findings.scores, best=findings.best, title=title)
+    graph = Written(drawing.save(folder / "graph.gv"), "the network's operations as DOT text")
     try:
-        graph = (
-            drawing.save(folder / "graph.svg"),
-            "the network's operations, coloured by their fit",
-        )
+        picture = drawing.save(folder / "graph.svg")
+        graph = Written(picture, "the network's operations, colored by their fit")
     except MissingToolError as error:
         say(f"graph.svg not drawn: {error}")
-    profile = plot_profile(found.scores, best=found.best, graph=found.trace, control=found.control)
+    profile = plot_profile(
+        findings.scores, best=findings.best, graph=findings.trace, control=findings.control
+    )
     profile.savefig(folder / "profile.png", dpi=150)
-    found.scores.to_netcdf(folder / "scores.nc", engine="h5netcdf")
+    findings.scores.to_netcdf(folder / "scores.nc", engine="h5netcdf")
     report = write_report(
         folder / "report.html",
-        trace=found.trace,
-        scores=found.scores,
-        rdms=found.rdms,
+        trace=findings.trace,
+        scores=findings.scores,
+        rdms=findings.rdms,
         brain=setup.brain,
-        best=found.best,
-        control=found.control,
+        best=findings.best,
+        control=findings.control,
         title=title,
-        facts={"weights": setup.weights, "recording": repr(found.verdict)},
+        facts={"weights": setup.weights, "recording": repr(findings.verdict)},
         notes=setup.notes,
     )
     return [
-        (report, "everything on one page: open it in a browser"),
+        Written(report, "everything on one page: open it in a browser"),
         graph,
-        (folder / "profile.png", "scores along the network, with noise ceilings"),
-        (folder / "scores.nc", "all scores: xarray.load_dataset(path)"),
+        Written(folder / "profile.png", "scores along the network, with noise ceilings"),
+        Written(folder / "scores.nc", "all scores: xarray.load_dataset(path)"),
     ]
 
 
-def _format_best(setup: Setup, found: Findings) -> str:
+def _format_best(setup: Setup, findings: Findings) -> str:
     """Return the table of the best op per region as text."""
-    rows = [
-        ["region", "best op", "chosen at", "held-out", "ceiling", "same choice", "naive maximum"]
-    ]
-    rows += list_best_ops(found.scores, found.best)
+    rows = [list(HEADS), *map(list, list_best_ops(findings.scores, findings.best))]
     responses = setup.brain.responses
     if responses is not None and "planted_op" in responses.coords:
         planted = dict(zip(responses.region.values, responses.planted_op.values, strict=True))
         rows = [[*row, str(planted.get(row[0], "planted op"))] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rows.insert(1, ["-" * width for width in widths])
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        cells = map(str.ljust, row, widths)
+        lines.append("  ".join(cells).rstrip())
     lines.append(
-        f"Best op: chosen on one half of the stimuli, scored ({COMPARATOR}, mean over subjects) on "
-        f"the other. Same\n"
-        f"choice: share of {2 * found.scores.sizes['split']} random halves that choose it. Naive "
-        f"maximum: chosen and "
-        "scored on all stimuli, too high."
+        "Best op: chosen on one half of the stimuli, scored "
+        f"({findings.scores.attrs['measure']}, mean over subjects) on the other. Same\n"
+        f"choice: share of {2 * findings.scores.sizes['split']} random halves that choose it. "
+        "Naive maximum: chosen and scored on all stimuli, too high."
     )
     return "\n".join(lines)

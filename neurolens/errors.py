@@ -1,15 +1,15 @@
-"""Every error NeuroLens raises on purpose, and the warning that points at the user's line.
+"""Every error NeuroLens raises on purpose, and how it warns.
 
 Each error is also the builtin a caller would expect to catch, so ``except ValueError`` keeps
-working.
+working. Warnings point at the line of the user's that led to them.
 """
 
 import os
 import sys
 import warnings
-from pathlib import Path
+from types import FrameType
 
-_PACKAGE = f"{Path(__file__).parent}{os.sep}"
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class NeuroLensError(Exception):
@@ -41,10 +41,10 @@ class MissingToolError(NeuroLensError, RuntimeError):
 
 
 def warn_user(message: str) -> None:
-    """Warn (RuntimeWarning) at the line outside this package that called into it."""
-    level = 1
-    frame = sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    """Warn with a RuntimeWarning at the innermost line outside the package."""
+    depth = 1
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame = frame.f_back
-        level += 1
-    warnings.warn(message, RuntimeWarning, stacklevel=level)
+        depth += 1
+    warnings.warn(message, RuntimeWarning, stacklevel=depth)

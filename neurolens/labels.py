@@ -20,7 +20,7 @@ NEUROID = "neuroid"
 STIMULUS_ID = "stimulus_id"
 NEUROID_ID = "neuroid_id"
 TIME_BIN = "time_bin"
-# What a region, or a subject, is called where nobody named any.
+# What a region, or a subject, is called where the data name none.
 UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 
@@ -64,7 +64,9 @@ def align_stimuli(
     other: str = "the model's stimuli",
     dims: Sequence[str] = (STIMULUS, STIMULUS_2),
 ) -> Labelled:
-    """Put ``array`` into the order of ``ids`` along each of ``dims`` it has, matching exactly by label.
+    """Put ``array`` into the order of ``ids`` along each of ``dims`` it has, matched by label.
+
+    The two sides must hold exactly the same labels.
 
     Parameters
     ----------
@@ -78,21 +80,21 @@ def align_stimuli(
     Raises
     ------
     LabelError
-        When either side has an id that the other lacks, or an id repeats.
+        When either side has an id that the other lacks, or an id repeats; when one side holds
+        numbers and the other text.
     """
     wanted = list(ids)
     check_unique(wanted, f"the ids of {other}")
     for dim in dims:
         if dim not in array.dims:
             continue
-        have = get_ids(array, dim, name).tolist()
-        if have == wanted:
+        present = get_ids(array, dim, name).tolist()
+        if present == wanted:
             continue
-        held = set(have)
-        asked = set(wanted)
-        missing = [i for i in wanted if i not in held]
-        extra = [i for i in have if i not in asked]
+        missing = _subtract_ids(wanted, present)
+        extra = _subtract_ids(present, wanted)
         if missing or extra:
+            _refuse_types(present, wanted, dim, name, other)
             raise LabelError(
                 f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "
                 f"Missing from {name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
@@ -102,26 +104,44 @@ def align_stimuli(
     return array
 
 
-def check_name(name: str, known: Collection[str], what: str) -> None:
-    """Raise UnknownNameError unless ``name`` is one of ``known``."""
-    if name not in known:
-        raise suggest_name(str(name), known, what, f"Choose one of {', '.join(known)}.")
+def _subtract_ids(ids: list, others: list) -> list:
+    """Return those of ``ids`` that are not among ``others``, in their order."""
+    excluded = set(others)
+    return [i for i in ids if i not in excluded]
+
+
+def _refuse_types(present: list, wanted: list, dim: str, name: str, other: str) -> None:
+    """Raise LabelError where the ids are the same but for their type, such as 7 and "7"."""
+    if {*map(str, present)} != {*map(str, wanted)}:
+        return
+    raise LabelError(
+        f"{name} and {other} must hold ids of one type along '{dim}', got "
+        f"{type(present[0]).__name__} {list_names(present[:1])} in {name} and "
+        f"{type(wanted[0]).__name__} {list_names(wanted[:1])} in {other}. Make both text: "
+        f"x.assign_coords({dim}=x.{dim}.astype(str))."
+    )
+
+
+def check_name(name: str, choices: Collection[str], what: str) -> None:
+    """Raise UnknownNameError unless ``name`` is one of ``choices``."""
+    if name not in choices:
+        raise suggest_name(str(name), choices, what, f"Choose one of {', '.join(choices)}.")
 
 
 def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -> UnknownNameError:
-    """Return the error for an unknown name, listing the closest known ones."""
-    known = list(names)
-    close = difflib.get_close_matches(wanted, known, n=5, cutoff=0.4)
+    """Return the error for an unknown name, which lists the closest of ``names``."""
+    choices = list(names)
+    close = difflib.get_close_matches(wanted, choices, n=5, cutoff=0.4)
     if not close:
-        close = [n for n in known if wanted.lower() in n.lower()][:5] or known[:5]
+        close = [n for n in choices if wanted.lower() in n.lower()][:5] or choices[:5]
     tail = f" {hint}" if hint else ""
     return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
 
 
 def list_names(names: Iterable, limit: int = 5) -> str:
     """Return up to ``limit`` names for a message, with a count of the rest."""
-    known = [repr(n.item() if isinstance(n, np.generic) else n) for n in names]
-    if not known:
+    quoted = [repr(n.item() if isinstance(n, np.generic) else n) for n in names]
+    if not quoted:
         return "none"
-    rest = len(known) - limit
-    return ", ".join(known[:limit]) + (f" and {rest} more" if rest > 0 else "")
+    rest = len(quoted) - limit
+    return ", ".join(quoted[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -70,9 +70,7 @@ def run_tasks(
         import cloudpickle
         from distributed import as_completed
     except ImportError:
-        raise MissingToolError(
-            "client= needs dask.distributed: pip install 'neurolens[cluster]'"
-        ) from None
+        raise MissingToolError("client= needs dask.distributed: pip install distributed") from None
     cluster = read_client(client)
     _check_workers(cluster)
 

@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 import scipy.io
 import xarray as xr
 
 import neurolens as nl
-from neurolens import datasets
 from neurolens.errors import DataError, InputError, UnknownNameError
 
 MIRROR = os.environ.get("NEUROLENS_MIRROR")
@@ -109,7 +109,7 @@ def test_what_cannot_be_fetched_is_explained(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(datasets.pooch, "retrieve", refuse)
+    monkeypatch.setattr(pooch, "retrieve", refuse)
     with pytest.raises(
         DataError, match=r"could not be fetched from https://.*no route to host.*put the file into"
     ):
@@ -125,7 +125,7 @@ def test_fetched_files_are_kept_and_not_fetched_again(tmp_path, monkeypatch):
         (path / fname).write_bytes(b"x")
 
     monkeypatch.delenv("NEUROLENS_MIRROR", raising=False)
-    monkeypatch.setattr(datasets.pooch, "retrieve", fetch)
+    monkeypatch.setattr(pooch, "retrieve", fetch)
     for _ in range(2):
         with pytest.raises(DataError, match="is not the file the recipe names"):
             nl.load_dataset("kriegeskorte2008", cache=tmp_path, quiet=True)

@@ -76,3 +76,14 @@ def test_a_name_that_is_none_of_a_table_lists_all_of_them():
         UnknownNameError, match="no way to pool named 'mena'.*'mean'.* Choose one of mean, max"
     ):
         check_name("mena", {"mean": 1, "max": 2}, "way to pool")
+
+
+def test_numbers_and_text_that_name_the_same_are_told_apart():
+    """Not "keep the common ones": there are none until both are of one type."""
+    numbered = make_square([7, 11])
+    with pytest.raises(LabelError, match=r"one type along 'stimulus', got int 7 in brain and str "):
+        align_stimuli(numbered, ["7", "11"], name="brain")
+    with pytest.raises(LabelError, match=r"got str '7' .* int 7 .*astype\(str\)\)\.$"):
+        align_stimuli(make_square(["7", "11"]), [7, 11], name="brain")
+    with pytest.raises(LabelError, match="Missing from brain: '7', '12'; only in brain: 7, 11"):
+        align_stimuli(numbered, ["7", "12"], name="brain")

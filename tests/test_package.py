@@ -3,16 +3,19 @@
 The README runs.
 """
 
+import email
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torchvision
+from hatchling.builders.sdist import SdistBuilder
 from hatchling.builders.wheel import WheelBuilder
 from PIL import Image
 
@@ -31,7 +34,8 @@ def look():
 before = look()
 import neurolens
 assert look() == before, (before, look())
-assert "matplotlib.pyplot" not in sys.modules
+late = {"matplotlib", "scipy.stats", "rsatoolbox", "pooch", "zarr", "triton"} & set(sys.modules)
+assert not late, late
 """
 
 
@@ -50,9 +54,37 @@ def test_the_wheel_holds_the_package_its_template_and_the_recipes(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "neurolens/_recipes/kriegeskorte2008/card.toml" in names
     assert "neurolens/_recipes/planted/prepare.py" in names
-    assert "neurolens/view/assets/report.html" in names
-    assert "neurolens/extract/recorder.py" in names
+    assert "neurolens/report/report.html" in names
+    assert "neurolens/py.typed" in names
+    assert "neurolens/extract/capture/recorder.py" in names
     assert not [n for n in names if n.startswith(("tests", "datasets"))]
+
+
+def test_the_wheel_is_neurolens_brain_and_names_what_it_imports(tmp_path):
+    [wheel] = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    assert Path(wheel).name.startswith("neurolens_brain-")
+    archive = zipfile.ZipFile(wheel)
+    [path] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    headers = email.message_from_bytes(archive.read(path))
+    assert headers["Name"] == "neurolens-brain"
+    assert headers.get_all("Project-URL") is None
+    required = {re.match(r"[\w-]+", line).group() for line in headers.get_all("Requires-Dist")}
+    assert "neurolens" not in required
+    assert {"pillow", "matplotlib", "torch"} <= required
+
+
+def test_the_source_distribution_holds_docs_and_changes(tmp_path):
+    [path] = SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"CHANGELOG.md", "docs/conformance.md", "docs/images/real_data.png"} <= names
+    assert {"datasets/planted/card.toml", "tests/test_package.py", "Makefile"} <= names
+
+
+def test_no_message_or_page_installs_a_package_of_another_project():
+    texts = [*(ROOT / "neurolens").rglob("*.py"), *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    for path in texts:
+        assert not re.search(r"pip install ['\"]?neurolens", path.read_text()), path
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@
 ``rsa``        model RDMs against brain RDMs, with ceilings, intervals and tests
 ``alignment``  Grams against Grams: CKA and kin
 ``encoding``   held-out prediction of each neuroid from each op
-``selection``  which op for which region, how deep, better than which other, as a share of the ceiling
+``selection``  which op for which region, how deep, better than which other, of what is possible
 """
 
 from neurolens.compare.alignment.grams import compare_grams, compute_grams

@@ -1,4 +1,8 @@
-"""Everything a run found, on one page: ``page`` writes it."""
+"""Everything a run found, on one page.
+
+``page`` writes it from ``report.html``; ``sections`` makes its tables and pictures, ``methods`` the
+methods paragraph.
+"""
 
 from neurolens.report.page import write_report
 

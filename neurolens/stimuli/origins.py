@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 _OWN = "neurolens"
+_DISTRIBUTION = "neurolens-brain"
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -51,7 +52,7 @@ def find_version(library: str) -> str:
     if library == "python":
         return ".".join(platform.python_version_tuple()[:2])
     try:
-        return metadata.version(library)
+        return metadata.version(_DISTRIBUTION if library == _OWN else library)
     except metadata.PackageNotFoundError:
         names = metadata.packages_distributions().get(library, [])
         versions = [f"{name} {metadata.version(name)}" for name in sorted(set(names))]

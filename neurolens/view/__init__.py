@@ -1,10 +1,11 @@
-"""Pictures of what was found.
+"""Pictures of scores.
 
 ``graph``  the annotated graph; ``plots`` the figures; ``annotation`` what scores say about ops and
-regions; ``style`` colours, fonts and number formats.
+regions; ``style`` colors, fonts and number formats.
 """
 
 from neurolens.view.graph.dot import Drawing, draw_graph
-from neurolens.view.plots.profile import plot_profile, plot_rdms
+from neurolens.view.plots.profile import plot_profile
+from neurolens.view.plots.rdms import plot_rdms
 
 __all__ = ["Drawing", "draw_graph", "plot_profile", "plot_rdms"]

@@ -1,4 +1,4 @@
-"""Colours, fonts and numbers as every picture shows them."""
+"""Colors, fonts and numbers as every picture shows them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,10 +6,7 @@ from contextlib import AbstractContextManager
 from itertools import cycle
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_hex, to_rgba_array
-from matplotlib.font_manager import fontManager
 
 INK = "#1B2430"
 MUTED = "#5B6675"
@@ -24,13 +21,14 @@ CLUSTER_FILLS = ("#F5F7FA", "#ECEFF4", "#E3E8EF")
 CLUSTER_LINES = ("#DCE1E8", "#CFD6DF", "#C2CAD5")
 
 # Evenly spaced in CAM02-UCS, so equal steps of score look equal; lightness stays monotone for the
-# three anomalies of colour vision.
+# three anomalies of color vision.
 RAMP = (
-    "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0", "#369DA6",
-    "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099", "#511C83",
+    "#FAF6E9", "#E4E5CC", "#CDD8B1", "#B1CD9F", "#93C497", "#74BC96", "#59B29B", "#44A8A0",
+    "#369DA6", "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099",
+    "#511C83",
 )  # fmt: skip
-# 1025 colours, so that each of the ramp's is one of them.
-COLORMAP = LinearSegmentedColormap.from_list("neurolens", RAMP, N=1025).with_extremes(bad=EMPTY)
+# So many that each color of the ramp is one of them.
+N_COLORS = 1025
 
 KNOWN_REGIONS = {"V1": "#C8431B", "V2": "#946300", "V4": "#1F7A4D", "IT": "#B01E6E"}
 OTHER_REGIONS = ("#2456A6", "#6B3FA0", "#00707A", "#7A4B2A", "#4F6B00", "#A3262A")
@@ -68,41 +66,54 @@ def apply_style() -> AbstractContextManager[None]:
 
     Nothing global changes.
     """
+    import matplotlib
+    from matplotlib.font_manager import fontManager
+
     installed = {entry.name for entry in fontManager.ttflist}
     family = next((name for name in PLOT_FONTS if name in installed), PLOT_FONTS[-1])
     return matplotlib.rc_context(RC | {"font.family": family})
 
 
 def pick_color(share: float) -> str:
-    """Return the ramp's colour for a share from 0 to 1; values outside are clamped, NaN is "no score".
+    """Return the ramp's color for a share, clamped to 0–1; NaN has the color of "no score".
 
     Examples
     --------
     >>> pick_color(0.0), pick_color(7.0), pick_color(float("nan"))
     ('#FAF6E9', '#511C83', '#EDF0F4')
     """
-    return to_hex(COLORMAP(float(share))).upper()
+    if math.isnan(share):
+        return EMPTY
+    step = min(int(min(max(share, 0.0), 1.0) * N_COLORS), N_COLORS - 1)
+    position = step / (N_COLORS - 1) * (len(RAMP) - 1)
+    low = min(int(position), len(RAMP) - 2)
+    one, other = read_hex(RAMP[low : low + 2])  # (2, rgb)
+    levels = np.rint(255 * (one + (position - low) * (other - one))).astype(int)
+    return "#{:02X}{:02X}{:02X}".format(*levels)
+
+
+def read_hex(colors: Sequence[str]) -> np.ndarray:
+    """Return colors written as ``#RRGGBB`` as an array (color, rgb) from 0 to 1."""
+    rows = [list(bytes.fromhex(color.removeprefix("#"))) for color in colors]
+    return np.array(rows) / 255
 
 
 def pick_text_color(fill: str) -> str:
-    """Return black or white, whichever reads better on ``fill``.
+    """Return black or white, whichever has more contrast on ``fill``.
 
-    At least 4.5:1 all along the ramp.
+    The contrast is at least 4.5:1 all along the ramp.
     """
     return max(("#000000", "#FFFFFF"), key=lambda text: measure_contrast(text, fill))
 
 
 def measure_contrast(one: str, other: str) -> float:
-    """Return the WCAG contrast ratio of two ``#RRGGBB`` colours, from 1 to 21."""
+    """Return the WCAG contrast ratio of two ``#RRGGBB`` colors, from 1 to 21."""
     dim, bright = sorted(_measure_light((one, other)) @ (0.2126, 0.7152, 0.0722))
     return (bright + 0.05) / (dim + 0.05)
 
 
 def assign_region_colors(regions: Iterable[str]) -> dict[str, str]:
-    """Return one colour per region: V1, V2, V4 and IT keep theirs.
-
-    The others take turns in a fixed list.
-    """
+    """Return one color per region: fixed ones for V1, V2, V4 and IT, a list for the others."""
     names = list(dict.fromkeys(regions))
     kept = {KNOWN_REGIONS[name] for name in names if name in KNOWN_REGIONS}
     spare = cycle(color for color in (*OTHER_REGIONS, *KNOWN_REGIONS.values()) if color not in kept)
@@ -137,8 +148,8 @@ def format_shape(shape: Sequence[int]) -> str:
 
     Examples
     --------
-    >>> format_shape((1, 64, 56, 56)), format_shape((8, 197, 768)), format_shape((8, 512)), format_shape(())
-    ('64×56²', '197×768', '512', 'scalar')
+    >>> format_shape((1, 64, 56, 56)), format_shape((8, 197, 768)), format_shape(())
+    ('64×56²', '197×768', 'scalar')
     """
     sides = list(shape[1:] if len(shape) > 1 else shape)
     if not sides:
@@ -149,10 +160,7 @@ def format_shape(shape: Sequence[int]) -> str:
 
 
 def shorten_text(text: str, limit: int) -> str:
-    """Cut ``text`` in its middle to at most ``limit`` characters.
-
-    Both ends of a name tell it apart.
-    """
+    """Cut ``text`` in its middle to at most ``limit`` characters: both ends distinguish names."""
     if len(text) <= limit:
         return text
     tail = (limit - 1) * 2 // 3
@@ -161,5 +169,5 @@ def shorten_text(text: str, limit: int) -> str:
 
 def _measure_light(colors: Sequence[str]) -> np.ndarray:
     """Return linear sRGB (color, channel): on this scale light adds up."""
-    levels = to_rgba_array(colors)[:, :3]
+    levels = read_hex(colors)
     return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)

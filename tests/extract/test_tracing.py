@@ -216,6 +216,25 @@ def test_a_value_that_leaves_torch_is_noted_with_its_line():
     assert "nets.py:" in graph.host_reads[0].source
 
 
+class ReadsTwice(torch.nn.Module):
+    """Two values leave torch on two lines of one function, and two more in a loop over one line."""
+
+    def forward(self, x):
+        low = x.min().item()
+        high = x.max().item()
+        for step in range(2):
+            low += float(x[step, 0])
+        return x * (high - low)
+
+
+def test_values_that_leave_torch_on_two_lines_have_two_sources():
+    reads = nl.trace(ReadsTwice(), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).graph.host_reads
+    lines = [int(read.source.rpartition(":")[2]) for read in reads]
+    first = ReadsTwice.forward.__code__.co_firstlineno
+    assert [line - first for line in lines] == [1, 2, 4, 4]
+    assert [read.value for read in reads] == ["1.0", "4.0", "1.0", "3.0"]
+
+
 def test_two_threads_record_at_once():
     net, x = make_resnet()
     expected = [op.name for op in nl.trace(net, x).graph]

@@ -5,6 +5,7 @@ import xarray as xr
 
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent, TensorSpec
+from neurolens.scores import Ceiling, Intervals, build_scores
 
 HOSTILE = "a<b>&c:0/f\"oo'@2"
 
@@ -135,25 +136,28 @@ def fake_scores(
         + rng.normal(0, 0.02, (len(names), len(regions)))
     )
     score = mean[..., None] + rng.normal(0, 0.02, (*mean.shape, subjects))
-    mean = score.mean(-1)
     lower = np.array([np.nan if r in without_ceiling else 0.55 for r in regions])
-    return xr.Dataset(
-        {
-            "score": (("op", "region", "subject"), score),
-            "ci_low": (("op", "region", "subject"), score - 0.05),
-            "ci_high": (("op", "region", "subject"), score + 0.05),
-            "score_mean": (("op", "region"), mean),
-            "mean_ci_low": (("op", "region"), mean - 0.03),
-            "mean_ci_high": (("op", "region"), mean + 0.03),
-            "ceiling_lower": ("region", lower),
-            "ceiling_upper": ("region", lower + 0.1),
+    names_of_subjects = [f"s{i}" for i in range(subjects)]
+    coords = {"op": names, "region": list(regions), "subject": names_of_subjects}
+    array = xr.DataArray(score, coords, ("op", "region", "subject"))
+    lower = array.isel(op=0, subject=0, drop=True).copy(data=lower)
+    return build_scores(
+        array,
+        method="rsa",
+        measure="rho-a",
+        dissimilarity="correlation",
+        n_stimuli=92,
+        variables={
+            "ci_low": array - 0.05,
+            "ci_high": array + 0.05,
+            "mean_ci_low": array.mean("subject") - 0.03,
+            "mean_ci_high": array.mean("subject") + 0.03,
+            "ceiling_lower": lower,
+            "ceiling_upper": lower + 0.1,
         },
-        coords={"op": names, "region": list(regions), "subject": [f"s{i}" for i in range(subjects)]},
-        attrs={
-            "comparator": "rho-a", "metric": "correlation", "method": "rsa", "confidence": 0.95, "n_stimuli": 92,
-            "ceiling_kind": "leave-one-subject-out", "ceiling_note": "Ceilings are leave-one-out bounds over subjects.",
-        },
-    )  # fmt: skip
+        intervals=Intervals("bootstrap percentile", "stimuli and subjects", 0.95),
+        ceiling=Ceiling("Ceilings are leave-one-out bounds over subjects.", "exact"),
+    )
 
 
 def fake_best(scores: xr.Dataset) -> xr.Dataset:

@@ -12,6 +12,8 @@ from graphs import HOSTILE, build_hostile, build_residual, fake_best, fake_score
 
 from neurolens.errors import DataError, InputError
 from neurolens.report.page import write_report
+from neurolens.scores import Intervals, build_scores
+from neurolens.view import draw_graph
 from neurolens.view.graph import engines
 
 
@@ -122,10 +124,72 @@ def test_without_best_rdms_or_ceilings_the_page_says_so(rng, tmp_path):
     graph = build_residual()
     scores = fake_scores(graph, rng, without_ceiling=("V1", "V2", "V4", "IT"))
     page = write_report(tmp_path / "report.html", trace=graph, scores=scores).read_text()
-    assert "No noise ceiling for V1, V2, V4, IT" in page
+    assert "No region has a lower noise ceiling" in page
     assert "Best op per region" not in page
     assert "Dissimilarity matrices" not in page
     assert "Nili" not in page
+
+
+def test_an_encoding_analysis_is_not_described_as_rdms(rng, tmp_path):
+    graph = build_residual()
+    scores = build_scores(
+        fake_scores(graph, rng).score,
+        method="encoding",
+        measure="r",
+        estimator="ridge regression",
+        n_stimuli=40,
+    )
+    page = write_report(tmp_path / "report.html", trace=graph, scores=scores).read_text()
+    text = " ".join("".join(Collector(page).text).split())
+    assert "features (ridge regression)" in text
+    assert "There were 40 stimuli" in text
+    assert "Naselaris" in text
+    for word in ("RDM", "issimilarit", "Kriegeskorte", "Nili", "Schütt", "intervals", "95 %"):
+        assert word not in text, word
+
+
+def test_intervals_are_described_by_their_attributes(parts, tmp_path):
+    page = write_report(tmp_path / "report.html", **parts).read_text()
+    assert "95 % intervals (bootstrap percentile) over stimuli and subjects" in page
+    halves = Intervals("t interval of halves", "stimuli", 0.9)
+    scores = parts["scores"]
+    others = ["ci_low", "ci_high", "mean_ci_low", "mean_ci_high"]
+    scores = build_scores(
+        scores.score,
+        method="rsa",
+        measure="rho-a",
+        n_stimuli=92,
+        variables={name: scores[name] for name in others},
+        intervals=halves,
+    )
+    page = write_report(tmp_path / "report.html", **(parts | {"scores": scores})).read_text()
+    assert "90 % intervals (t interval of halves) over stimuli" in page
+    assert "Schütt" not in page
+    assert "95 %" not in page
+
+
+def test_stars_on_the_page_agree_with_its_table(parts, tmp_path):
+    best = parts["best"]
+    best["heldout_score"] = best.heldout_score.copy(data=[0.111, 0.122, 0.133, 0.144])
+    page = write_report(tmp_path / "report.html", **parts).read_text()
+    for number in (".111", ".122", ".133", ".144"):
+        assert f"<td><b>{number}</b></td>" in page
+    drawn = draw_graph(parts["trace"], scores=parts["scores"], best=best).source
+    assert sorted(re.findall(r"held out (\.\d+)", drawn)) == [".11", ".12", ".13", ".14"]
+
+
+def test_swapped_arguments_are_told_in_a_sentence(parts, tmp_path):
+    path = tmp_path / "report.html"
+    with pytest.raises(InputError, match="the report is written to a path, .* got Dataset"):
+        write_report(parts["scores"], trace=parts["trace"], scores=path)
+    with pytest.raises(InputError, match="a Trace or a Graph is needed to draw, got str"):
+        write_report(path, trace="model", scores=parts["scores"])
+    with pytest.raises(InputError, match="write_report takes scores, .* got PosixPath"):
+        write_report(path, trace=parts["trace"], scores=path)
+    timed = parts["scores"].expand_dims(time_bin=[100, 200])
+    with pytest.raises(InputError, match=r"write_report takes .*isel\(time_bin=0"):
+        write_report(path, trace=parts["trace"], scores=timed)
+    assert not path.exists()
 
 
 def test_without_engine_the_dot_text_is_inside(parts, tmp_path, monkeypatch):

@@ -31,9 +31,10 @@ from neurolens.compare.inputs import op_groups as shards
 from neurolens.compare.inputs.features import list_ops
 from neurolens.compare.rdms import vectors as triangles
 from neurolens.compare.rdms.vectors import take_brain_pairs, take_model_pairs
-from neurolens.compare.rsa import compare as similarity
 from neurolens.compare.rsa import permutation, searchlight
+from neurolens.compare.rsa import sides as similarity
 from neurolens.compare.rsa.comparators import moments as weights
+from neurolens.compare.rsa.comparators import ranks
 from neurolens.compare.stats.linalg import compute_gram
 from neurolens.errors import InputError
 from neurolens.parallel import split_evenly
@@ -170,10 +171,10 @@ class TestPairs:
             for k in (n_ops, n_brains)
         )
         counts = rng.multinomial(n, np.full(n, 1 / n), size=3)
-        with blocks(weights, BLOCK_RANKS=step * len(x[0])):
-            found = weights.rank_moments(x, y, counts)
+        with blocks(ranks, BLOCK_RANKS=step * len(x[0])):
+            found = ranks.rank_moments(x, y, counts)
         for i, j in np.ndindex(n_ops, n_brains):
-            alone = weights.rank_moments(x[[i]], y[[j]], counts)
+            alone = ranks.rank_moments(x[[i]], y[[j]], counts)
             np.testing.assert_allclose(
                 found.cross[:, i, j], alone.cross[:, 0, 0], rtol=1e-9, atol=1e-12
             )
@@ -210,9 +211,9 @@ class TestScores:
             alone = compare_rdms(model[[k]], brain, n_splits=2, **options)
             xr.testing.assert_allclose(compared.isel(op=[k]), alone, rtol=1e-6)
             # q is over all ops.
-            one = bootstrap_rdms(model[[k]], brain, **options).drop_vars(["q", "mean_q"])
+            one = bootstrap_rdms(model[[k]], brain, **options).drop_vars(["q", "subject_q"])
             xr.testing.assert_allclose(
-                drawn.isel(op=[k]).drop_vars(["q", "mean_q"]), one, atol=1e-9
+                drawn.isel(op=[k]).drop_vars(["q", "subject_q"]), one, atol=1e-9
             )
 
     @given(n_ops=st.integers(2, 6), width=WIDTHS, data=st.data())
@@ -246,10 +247,11 @@ class TestScores:
         model, brain = take_model_pairs(sides[0]), take_brain_pairs(sides[1])
         rng = np.random.default_rng(seed)
         orders = np.stack([np.arange(6)] + [rng.permutation(6) for _ in range(n_permutations)])
-        expected = permutation.score_pairs(model, brain, orders, "pearson")
+        expected = permutation.score_pairs(model, brain, orders, COMPARATORS["pearson"])
         # Two regions of 36 numbers each.
         with blocks(permutation, BLOCK_NUMBERS=step * 72, BLOCK_OPS=width * 36):
-            found = permutation.score_embedded(model, brain, orders, "pearson")
+            embed = COMPARATORS["pearson"].embed
+            found = permutation.score_embedded(model, brain, orders, embed)
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
     @given(n_permutations=st.integers(1, 8), step=WIDTHS)
@@ -297,7 +299,7 @@ class TestSearchlight:
             alone = compute_rdms(responses[:, near.values], metric="euclidean").squeeze()
             np.testing.assert_allclose(rdms[k], alone.values, atol=1e-12)
             score = compare_rdms(model, rdms[k], n_bootstrap=0, n_splits=0).score.squeeze()
-            np.testing.assert_allclose(scores[:, k], score, atol=1e-12)
+            np.testing.assert_allclose(scores.score[:, k, 0], score, atol=1e-12)
 
 
 class TestGrams:

@@ -80,7 +80,7 @@ def change_the_function(recording):
 
 def change_the_shape(recording):
     event = find_event(recording, "/sub")
-    event.specs = ((torch.Size([9]), *event.specs[0][1:]),)
+    event.specs = (event.specs[0]._replace(shape=torch.Size([9])),)
 
 
 def drop_an_in_place_op(recording):

@@ -609,7 +609,7 @@ def test_packages_count_by_version_and_are_not_read():
         "transform.crop": "224",
         "transform.mean": "tuple (0.485, 0.456, 0.406)",
         "transform.std": "tuple (0.229, 0.224, 0.225)",
-        "version of neurolens": metadata.version("neurolens"),
+        "version of neurolens": metadata.version("neurolens-brain"),
     }
     told = describe_preprocessing(
         make_transform("def transform(x): return nn.functional.relu(np.log(x))")

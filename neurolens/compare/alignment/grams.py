@@ -1,13 +1,14 @@
 """Grams of models against Grams of brains."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams
-from neurolens.compare.inputs.checks import warn_user
+from neurolens.compare.inputs.checks import check_kind, check_numbers
 from neurolens.compare.inputs.features import (
     blank_rounding,
-    check_numbers,
     check_variables,
     read_eps,
     read_gram,
@@ -16,7 +17,7 @@ from neurolens.compare.inputs.responses import average_repeats, read_responses
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.compare.rsa.comparators.table import COMPARATORS
 from neurolens.compare.stats.linalg import compute_gram
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import (
     OP,
     REGION,
@@ -27,11 +28,12 @@ from neurolens.labels import (
     list_names,
     suggest_name,
 )
+from neurolens.scores import build_scores
 
 
 def compare_grams(
     grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str = "cka-unbiased"
-) -> xr.DataArray:
+) -> xr.Dataset:
     """Similarity of each op to each region and subject, from Grams.
 
     Parameters
@@ -46,32 +48,36 @@ def compare_grams(
 
     Returns
     -------
-    DataArray (op, region, subject)
-        Named "score"; NaN where a region and subject do not exist, or, with a warning, a
-        representation does not vary.
+    Dataset
+        In the form of ``neurolens.scores``. ``score`` (op, region, subject): NaN where a region and
+        subject do not exist, or, with a warning, a representation does not vary. ``score_mean``
+        (op, region): mean over subjects. Intervals and ceilings are NaN.
 
     Raises
     ------
     InputError, LabelError, UnknownNameError
         As for ``compare_models``.
     """
-    flat = expand_leading(brain_grams["gram"], UNNAMED)
-    places = flat.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
-    names = np.array(
-        [
-            f"{region}, {subject}"
-            for region in flat[REGION].values
-            for subject in flat[SUBJECT].values
-        ]
-    )
-    places = places.assign_coords({OP: names})
-    score, ops, _ = _score_grams(grams, places.to_dataset(name="gram"), comparator)
-    here = places.notnull().any((STIMULUS, STIMULUS_2)).values
-    warn_undefined(score[:, here], ops, names[here])
-    coords = {OP: ops, REGION: flat[REGION].values, SUBJECT: flat[SUBJECT].values}
-    score = score.reshape([len(names) for names in coords.values()])
-    return xr.DataArray(
-        score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator}
+    check_kind(grams, "grams", "grams")
+    check_kind(brain_grams, "grams", "brain_grams")
+    check_variables(brain_grams, "brain_grams", "gram")
+    brain = expand_leading(brain_grams["gram"], UNNAMED)
+    regions = brain[REGION].values
+    subjects = brain[SUBJECT].values
+    names = np.array([f"{region}, {subject}" for region in regions for subject in subjects])
+    flat = brain.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
+    flat = flat.assign_coords({OP: names})
+    aligned = score_grams(grams, flat.to_dataset(name="gram"), comparator)
+    present = flat.notnull().any((STIMULUS, STIMULUS_2)).values
+    warn_undefined(aligned.score[:, present], aligned.ops, names[present])
+    coords = {OP: aligned.ops, REGION: regions, SUBJECT: subjects}
+    # (op, region and subject) to (op, region, subject)
+    score = aligned.score.reshape(-1, len(regions), len(subjects))
+    return build_scores(
+        xr.DataArray(score, dims=tuple(coords), coords=coords),
+        method="alignment",
+        measure=comparator,
+        n_stimuli=brain.sizes[STIMULUS],
     )
 
 
@@ -101,41 +107,45 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
             "compute_grams takes one time bin. Select with responses.isel(time_bin=0, drop=True)."
         )
     means = average_repeats(read.values[:, :, 0], read.codes)
-    shape = tuple(map(len, read.labels.values()))
+    shape = tuple(len(labels) for labels in read.labels.values())
     n = len(read.ids)
     gram = np.full((*shape, n, n), np.nan)
     row_sum = np.full((*shape, n), np.nan)
-    count = np.zeros(shape, dtype=int)
-    for place, member in read.members.items():
-        values = np.ascontiguousarray(means[:, member])
-        gram[place], _ = compute_gram(values)
+    n_features = np.zeros(shape, dtype=int)
+    for position, neuroids in read.members.items():
+        values = np.ascontiguousarray(means[:, neuroids])
+        gram[position] = compute_gram(values)[0]
         # NumPy sums contiguous rows pairwise; by a rougher sum a constant row could seem to vary.
-        row_sum[place] = values.sum(axis=1)
-        count[place] = len(member)
+        row_sum[position] = values.sum(axis=1)
+        n_features[position] = len(neuroids)
     lead = tuple(read.labels)
     return xr.Dataset(
         {
             "gram": ((*lead, STIMULUS, STIMULUS_2), gram),
             "row_sum": ((*lead, STIMULUS), row_sum),
-            "n_features": (lead, count),
+            "n_features": (lead, n_features),
         },
         coords={**read.labels, STIMULUS: read.ids, STIMULUS_2: read.ids},
     )
 
 
-def _score_grams(
-    a: xr.Dataset, b: xr.Dataset, name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+class Aligned(NamedTuple):
+    """``score`` (op, other) of each of ``ops`` with each of ``others``."""
+
+    score: np.ndarray
+    ops: np.ndarray
+    others: np.ndarray
+
+
+def score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> Aligned:
+    """Return the alignment ``name`` of each Gram of ``a`` with each of ``b``, matched by id."""
     if name not in ALIGNMENTS:
         hint = f"For {', '.join(COMPARATORS)} pass RDMs: compute_rdms(grams)."
         raise suggest_name(name, ALIGNMENTS, "comparator of Grams", hint)
-    ours = _read_gram(a, "a", None)
-    theirs = _read_gram(b, "b", ours[STIMULUS].values)
-    return (
-        align_grams(ours.values, theirs.values, ALIGNMENTS[name]),
-        ours[OP].values,
-        theirs[OP].values,
-    )
+    gram_a = _read_gram(a, "a", None)
+    gram_b = _read_gram(b, "b", gram_a[STIMULUS].values)
+    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name])
+    return Aligned(score, gram_a[OP].values, gram_b[OP].values)
 
 
 def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataArray:
@@ -152,13 +162,16 @@ def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataA
 
 
 def warn_undefined(score: np.ndarray, ops: np.ndarray, others: np.ndarray) -> None:
-    """Warn once, naming what has no score with anything on the other side."""
-    lost = np.isnan(score)
-    dead = list_names(dict.fromkeys([*ops[lost.all(axis=1)], *others[lost.all(axis=0)]]))
-    if lost.all():
-        dead = f"anything, because of one side or both: {list_names(ops)}; {list_names(others)}"
-    if lost.all(axis=0).any() or lost.all(axis=1).any():
-        warn_user(
-            f"no score for {dead}: the representation holds NaN or does not vary over stimuli. "
-            f"Leave those out."
-        )
+    """Warn once, naming what has no ``score`` (op, other) with anything on the other side."""
+    undefined = np.isnan(score)
+    dead_ops = undefined.all(axis=1)
+    dead_others = undefined.all(axis=0)
+    if not dead_ops.any() and not dead_others.any():
+        return
+    names = list_names(dict.fromkeys([*ops[dead_ops], *others[dead_others]]))
+    if undefined.all():
+        names = f"anything, because of one side or both: {list_names(ops)}; {list_names(others)}"
+    warn_user(
+        f"no score for {names}: the representation holds NaN or does not vary over stimuli. "
+        "Leave those out."
+    )

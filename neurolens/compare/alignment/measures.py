@@ -1,7 +1,7 @@
-"""How two Grams are compared: CKA, Procrustes, regression and canonical correlation. Pure arrays, float64.
+"""How two Grams are compared: CKA, Procrustes, regression and canonical correlation.
 
-Each row of ALIGNMENTS first prepares a Gram once, then scores a pair of prepared ones, so that a
-table of many ops costs one decomposition per op and one product per pair.
+Pure arrays, float64. Each row of ALIGNMENTS first prepares a Gram once, then scores a pair of
+prepared ones, so that a table of many ops costs one decomposition per op and one product per pair.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from neurolens.compare.rsa.comparators.bures import factor_gram, sum_singular
-from neurolens.compare.stats.linalg import centre_twice
+from neurolens.compare.stats.linalg import center_twice
 
 # Share of the variance that SVCCA keeps, and how far the ridge penalty reaches around the mean
 # eigenvalue.
@@ -20,17 +20,34 @@ PENALTIES = np.logspace(-6, 6, 25)
 
 
 class Alignment(NamedTuple):
-    """One row of ALIGNMENTS: ``prepare(gram)`` for a centred Gram (n, n), ``score(a.
-
-    B)`` of two prepared ones.
-    """
+    """One row of ALIGNMENTS: how to prepare a centered Gram (n, n), and to score two prepared."""
 
     prepare: Callable[[np.ndarray], Any]
     score: Callable[[Any, Any], float]
 
 
-def centre_unbiased(gram: np.ndarray) -> np.ndarray:
-    """Return the U-centred Gram divided by its norm: products of two are CKA from unbiased HSIC.
+class Components(NamedTuple):
+    """Principal components ``basis`` (n, k) with most of the variance of ``gram`` (n, n)."""
+
+    basis: np.ndarray
+    gram: np.ndarray
+
+
+class Decomposition(NamedTuple):
+    """Eigenvalues ``values`` (n,) and eigenvectors ``vectors`` (n, n) of ``gram`` (n, n)."""
+
+    values: np.ndarray
+    vectors: np.ndarray
+    gram: np.ndarray
+
+
+def scale_gram(gram: np.ndarray) -> np.ndarray:
+    """Return the Gram divided by its norm: products of two are biased CKA."""
+    return gram / np.linalg.norm(gram)
+
+
+def center_unbiased(gram: np.ndarray) -> np.ndarray:
+    """Return the U-centered Gram divided by its norm: products of two are CKA from unbiased HSIC.
 
     Zero diagonal, then row and column sums off, with n - 2 and n - 1 in place of n (Szekely & Rizzo
     2014), so that <K, L> / (n (n - 3)) = [tr(KL) + (1'K1)(1'L1)/((n-1)(n-2)) - 2/(n-2) 1'KL1] / (n
@@ -44,10 +61,20 @@ def centre_unbiased(gram: np.ndarray) -> np.ndarray:
     return unbiased / np.linalg.norm(unbiased)
 
 
-def find_basis(gram: np.ndarray, kept: float = 1.0) -> np.ndarray:
-    """Return the basis (n.
+def find_factor(gram: np.ndarray) -> np.ndarray:
+    """Return points (n, k) whose Gram is ``gram`` divided by its trace."""
+    return factor_gram(gram / np.trace(gram))
 
-    K) of the fewest principal components with the share ``kept`` of the variance, or of all.
+
+def overlap_factors(a: np.ndarray, b: np.ndarray) -> float:
+    """Return the nuclear norm of A'B: of factors of trace 1, 1 - d^2 / 2 of Procrustes' d."""
+    return sum_singular(a.T @ b)
+
+
+def find_basis(gram: np.ndarray, kept: float = 1.0) -> np.ndarray:
+    """Return the basis (n, k) of the fewest principal components with ``kept`` of the variance.
+
+    1 keeps them all.
     """
     factor = factor_gram(gram)[:, ::-1]
     share = np.cumsum((factor**2).sum(axis=0))
@@ -61,73 +88,74 @@ def correlate_bases(a: np.ndarray, b: np.ndarray) -> float:
     return sum_singular(a.T @ b) / min(a.shape[1], b.shape[1])
 
 
-def weigh_correlations(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> float:
-    """Return canonical correlations averaged with the variance of A along each canonical direction of A."""
-    rotation, correlations, _ = np.linalg.svd(a[0].T @ b[0], full_matrices=False)
-    directions = a[0] @ rotation
-    weight = np.einsum("nk,nm,mk->k", directions, a[1], directions, optimize=True)
+def find_components(gram: np.ndarray) -> Components:
+    """Return the principal components that SVCCA would keep, with the Gram."""
+    return Components(find_basis(gram, KEPT_VARIANCE), gram)
+
+
+def weigh_correlations(a: Components, b: Components) -> float:
+    """Return the mean canonical correlation, weighted by the variance of A along each direction."""
+    rotation, correlations, _ = np.linalg.svd(a.basis.T @ b.basis, full_matrices=False)
+    directions = a.basis @ rotation  # (n, k)
+    weight = np.einsum("nk,nm,mk->k", directions, a.gram, directions, optimize=True)
     return float(weight @ correlations / weight.sum())
 
 
-def decompose(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return eigenvalues, eigenvectors and the Gram."""
+def decompose(gram: np.ndarray) -> Decomposition:
+    """Return the eigendecomposition of a Gram, no eigenvalue below 0."""
     values, vectors = np.linalg.eigh(gram)
-    return np.maximum(values, 0.0), vectors, gram
+    return Decomposition(np.maximum(values, 0.0), vectors, gram)
 
 
-def predict_left_out(a: tuple[np.ndarray, ...], b: tuple[np.ndarray, ...]) -> float:
-    """Return R^2 of B predicted from A by ridge, each stimulus left out in turn, over all features of B at once.
+def predict_left_out(a: Decomposition, b: Decomposition) -> float:
+    """Return R^2 of all features of B predicted from A by ridge, each stimulus left out in turn.
 
     With H = 1 1'/n + K inv(K + alpha I), the left-out residual of stimulus i is (y - Hy)_i / (1 -
     H_ii), so the sum over features needs only the Gram of B. One alpha, the best of ``PENALTIES``
     times the mean eigenvalue.
     """
     values, vectors, _ = a
-    target = b[2]
     n = len(values)
-    rotated = vectors.T @ target @ vectors
+    rotated = vectors.T @ b.gram @ vectors
+    total = np.trace(b.gram) * (n / (n - 1)) ** 2
     best = -np.inf
     for alpha in PENALTIES * values.mean():
         left = alpha / (values + alpha)
         residual = np.einsum("ik,kl,il->i", vectors * left, rotated, vectors * left, optimize=True)
-        unexplained = (vectors**2) @ left - 1 / n
-        kept = np.maximum(unexplained, 1e-12)
-        best = max(best, 1 - (residual / kept**2).sum() / (np.trace(target) * (n / (n - 1)) ** 2))
+        unexplained = np.maximum((vectors**2) @ left - 1 / n, 1e-12)  # 1 - H_ii
+        best = max(best, 1 - (residual / unexplained**2).sum() / total)
     return float(best)
 
 
 ALIGNMENTS: dict[str, Alignment] = {
-    # Biased CKA is the product of centred Grams over their norms.
-    "cka": Alignment(lambda gram: gram / np.linalg.norm(gram), np.vdot),
-    "cka-unbiased": Alignment(centre_unbiased, np.vdot),
-    # Of factors of trace 1 the nuclear norm is 1 - d^2 / 2 of the Procrustes distance d.
-    "procrustes": Alignment(
-        lambda gram: factor_gram(gram / np.trace(gram)), lambda a, b: sum_singular(a.T @ b)
-    ),
+    "cka": Alignment(scale_gram, np.vdot),
+    "cka-unbiased": Alignment(center_unbiased, np.vdot),
+    "procrustes": Alignment(find_factor, overlap_factors),
     "linear-predictivity": Alignment(decompose, predict_left_out),
     "cca": Alignment(find_basis, correlate_bases),
     "svcca": Alignment(partial(find_basis, kept=KEPT_VARIANCE), correlate_bases),
-    "pwcca": Alignment(lambda gram: (find_basis(gram, KEPT_VARIANCE), gram), weigh_correlations),
+    "pwcca": Alignment(find_components, weigh_correlations),
 }
 
 
 def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarray:
-    """Return (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
+    """Return scores (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
 
     NaN where a Gram is NaN or does not vary.
     """
-    ours, theirs = ([_prepare(gram, alignment) for gram in side] for side in (a, b))
-    score = np.full((len(ours), len(theirs)), np.nan)
+    prepared_a = [_prepare(gram, alignment) for gram in a]
+    prepared_b = [_prepare(gram, alignment) for gram in b]
+    score = np.full((len(a), len(b)), np.nan)
     for i, j in np.ndindex(score.shape):
-        if ours[i] is not None and theirs[j] is not None:
-            score[i, j] = alignment.score(ours[i], theirs[j])
+        if prepared_a[i] is not None and prepared_b[j] is not None:
+            score[i, j] = alignment.score(prepared_a[i], prepared_b[j])
     return score
 
 
 def _prepare(gram: np.ndarray, alignment: Alignment) -> Any:
-    """Return the prepared Gram, or None where nothing varies: centring leaves only rounding."""
-    centred = centre_twice(gram[None])[0]
-    centred = (centred + centred.T) / 2
-    if not np.trace(centred) > 1e-12 * np.trace(gram):
+    """Return the prepared Gram, or None where nothing varies: centering leaves only rounding."""
+    centered = center_twice(gram[None])[0]
+    centered = (centered + centered.T) / 2
+    if not np.trace(centered) > 1e-12 * np.trace(gram):
         return None
-    return alignment.prepare(centred)
+    return alignment.prepare(centered)

@@ -1,27 +1,33 @@
 """Two models, or a model and a brain, op by op."""
 
-import numpy as np
 import xarray as xr
 
-from neurolens.compare.alignment.grams import _score_grams, warn_undefined
+from neurolens.compare.alignment.grams import Aligned, score_grams, warn_undefined
 from neurolens.compare.alignment.measures import ALIGNMENTS
-from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
 from neurolens.errors import InputError
 from neurolens.labels import OP, align_stimuli, suggest_name
 
+OP_2 = "op_2"
+
 
 def compare_models(
-    a: xr.Dataset | xr.DataArray, b: xr.Dataset | xr.DataArray, *, comparator: str = "cka-unbiased"
+    a: xr.Dataset | xr.DataArray,
+    b: xr.Dataset | xr.DataArray,
+    *,
+    comparator: str = "cka-unbiased",
 ) -> xr.DataArray:
     """Similarity of every op of one model to every op of another, or of the same.
 
-    From Grams K, L, centred: ``cka`` = <K, L> / (|K| |L|), which drifts to 1 as features outnumber
+    From Grams K, L, centered: ``cka`` = <K, L> / (|K| |L|), which drifts to 1 as features outnumber
     stimuli; ``cka-unbiased`` from unbiased HSIC, which does not and may be negative; ``procrustes``
-    = nuclear norm of X'Y over
-    |X| |Y| = 1 - d^2 / 2 for the distance d after the best rotation; ``linear-predictivity`` = R^2 of b from a by ridge
-    over left-out stimuli, not symmetric, may be negative; ``cca``, ``svcca``, ``pwcca`` = mean
-    canonical correlation.
+    = nuclear norm of X'Y over |X| |Y| = 1 - d^2 / 2 for the distance d after the best rotation;
+    ``linear-predictivity`` = R^2 of b from a by ridge over left-out stimuli, not symmetric, may be
+    negative; ``cca``, ``svcca``, ``pwcca`` = mean canonical correlation.
+
+    This is a table of op against op: it is no score of regions, and functions that take scores do
+    not take it. For those see ``compare_grams`` and ``compare_rdms``.
 
     Parameters
     ----------
@@ -67,6 +73,7 @@ def compare_models(
     Examples
     --------
     >>> import numpy as np, xarray as xr
+    >>> from neurolens.compare import compute_grams
     >>> x = xr.DataArray(np.random.default_rng(0).normal(size=(5, 3)), dims=("stimulus", "neuroid"),
     ...                  coords={"stimulus": list("abcde")})
     >>> grams = compute_grams(x)
@@ -74,29 +81,28 @@ def compare_models(
     [[1.0]]
     """
     if isinstance(a, xr.Dataset) and isinstance(b, xr.Dataset):
-        score, ops, others = _score_grams(a, b, comparator)
+        aligned = score_grams(a, b, comparator)
     elif isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray):
-        score, ops, others = _score_rdms(a, b, comparator)
+        aligned = _score_rdms(a, b, comparator)
     else:
         raise InputError(
             "a and b must both be Grams (Dataset) or both RDMs (DataArray), got "
-            f"{type(a).__name__} and "
-            f"{type(b).__name__}. Make RDMs of Grams with compute_rdms(grams)."
+            f"{type(a).__name__} and {type(b).__name__}. Make RDMs of Grams with "
+            "compute_rdms(grams)."
         )
-    warn_undefined(score, ops, others)
-    coords = {OP: ops, "op_2": others}
-    return xr.DataArray(
-        score, dims=tuple(coords), coords=coords, name="score", attrs={"comparator": comparator}
-    )
+    warn_undefined(aligned.score, aligned.ops, aligned.others)
+    coords = {OP: aligned.ops, OP_2: aligned.others}
+    attrs = {"measure": comparator}
+    return xr.DataArray(aligned.score, dims=tuple(coords), coords=coords, name="score", attrs=attrs)
 
 
-def _score_rdms(
-    a: xr.DataArray, b: xr.DataArray, name: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
+    """Return the comparator ``name`` of each RDM of ``a`` with each of ``b``, matched by id."""
     if name not in COMPARATORS:
         raise suggest_name(
             name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams."
         )
-    ours = take_model_pairs(a)
-    theirs = take_model_pairs(align_stimuli(b, ours.ids.tolist(), name="b", other="a"))
-    return compare_whole(ours.pairs, theirs.pairs, COMPARATORS[name]), ours.ops, theirs.ops
+    pairs_a = read_model_rdms(a)
+    pairs_b = read_model_rdms(align_stimuli(b, pairs_a.ids.tolist(), name="b", other="a"))
+    score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])
+    return Aligned(score, pairs_a.ops, pairs_b.ops)

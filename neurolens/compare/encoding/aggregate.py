@@ -1,122 +1,171 @@
-"""From scores per neuroid to scores per region and subject, beside their ceilings."""
+"""From scores of each neuroid to scores of each region and subject, beside their ceilings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.encoding.accuracy import SCORES
-from neurolens.compare.inputs.checks import Seed, describe_rng, put_on, warn_user
+from neurolens.compare.encoding.explainable import describe_ceiling
+from neurolens.compare.inputs.checks import Seed, describe_rng
 from neurolens.compare.inputs.responses import Targets
+from neurolens.errors import warn_user
 from neurolens.labels import NEUROID, OP, REGION, STIMULUS, SUBJECT, list_names
+from neurolens.scores import Intervals, build_scores
+
+BY_SUBJECT = (OP, REGION, SUBJECT)
+BY_REGION = (OP, REGION)
+BY_NEUROID = (OP, NEUROID)
 
 
-def gather_scores(
-    ops: list[str],
-    targets: Targets,
-    found: dict[str, np.ndarray],
-    metric: str,
-    fold: np.ndarray,
-    rng: Seed,
-    explainable: xr.DataArray | None,
-) -> xr.Dataset:
-    """Return means over folds of ``found`` (op, fold, neuroid), and over the neuroids of each region and subject.
+@dataclass(frozen=True)
+class NeuroidScores:
+    """Held-out scores of each neuroid, and what they are of.
 
-    ``explainable`` is what ``read_ceiling`` returns. Warns once, naming the ops without a
-    correlation for some neuroid.
+    ``by_fold`` has (op, fold, neuroid) for each of `SCORES`; ``measure`` is the one that becomes
+    the score. ``fold`` (stimulus,) says which fold held out each stimulus of ``targets``.
+    ``explainable`` is what ``read_ceiling`` returned.
     """
-    by_subject = (OP, REGION, SUBJECT)
-    by_neuroid = (OP, NEUROID)
-    lost = np.isnan(found["r"][:, :, targets.usable]).any(axis=1)
-    names = [
-        f"{op}: {bad.sum()} of {len(bad)} neuroids"
-        for op, bad in zip(ops, lost, strict=True)
-        if bad.any()
-    ]
-    if names:
-        warn_user(
-            "no score, because responses or predictions do not vary in some fold: "
-            f"{list_names(names)}. Leave those "
-            "out, or use fewer folds."
-        )
-    mean = {name: found[name].mean(axis=1) for name in SCORES}
-    score = pool_neuroids(mean[metric], targets)
-    none = np.full(len(targets.regions), np.nan)
-    count = np.zeros(score.shape[1:], dtype=int)
-    for place, group in targets.groups.items():
-        count[place] = targets.usable[group].sum()
+
+    ops: list[str]
+    targets: Targets
+    by_fold: Mapping[str, np.ndarray]
+    measure: str
+    fold: np.ndarray
+    explainable: xr.DataArray | None
+
+
+def aggregate_scores(scores: NeuroidScores) -> xr.Dataset:
+    """Return means over folds, and over the neuroids of each region and subject, with ceilings.
+
+    Warns once, naming the ops without a correlation for some neuroid.
+    """
+    targets = scores.targets
+    _warn_undefined(scores)
+    by_neuroid = {name: scores.by_fold[name].mean(axis=1) for name in SCORES}
+    score = pool_neuroids(by_neuroid[scores.measure], targets)
+    n_neuroids = np.zeros(score.shape[1:], dtype=int)
+    for position, group in targets.groups.items():
+        n_neuroids[position] = targets.usable[group].sum()
     # What normalize_scores asks of scores and of what bounds them.
     kinds = {name: {"kind": name, "n_repeats": targets.n_repeats} for name in SCORES}
-    kind = kinds[metric]
-    numbers = {
-        "n_stimuli": len(fold),
-        "n_folds": found["r"].shape[1],
-        "n_repeats": targets.n_repeats,
-    }
-    notes = {"ceiling_kind": "none", "ceiling_note": "No ceiling was given: the ceilings are NaN."}
-    notes["interval_note"] = "No intervals are computed: ci_low and ci_high are NaN."
-    attrs = {"method": "encoding", "metric": metric, **numbers, "rng": describe_rng(rng), **notes}
+    kind = kinds[scores.measure]
     result = xr.Dataset(
         {
-            "score": (by_subject, score, kind),
-            **put_on(by_subject, ci_low=score * np.nan, ci_high=score * np.nan),
-            "score_mean": ((OP, REGION), mean_known(score), kind),
-            "ceiling_lower": (REGION, none, kind),
-            "ceiling_upper": (REGION, none, kind),
-            "n_neuroids": ((REGION, SUBJECT), count),
-            **{name: (by_neuroid, values, kinds[name]) for name, values in mean.items()},
-            "stimulus_fold": (STIMULUS, fold),
+            "score": (BY_SUBJECT, score, kind),
+            "score_mean": (BY_REGION, mean_defined(score), kind),
+            "ceiling_upper": (REGION, np.full(len(targets.regions), np.nan), kind),
+            "n_neuroids": ((REGION, SUBJECT), n_neuroids),
+            **{name: (BY_NEUROID, values, kinds[name]) for name, values in by_neuroid.items()},
+            "stimulus_fold": (STIMULUS, scores.fold),
         },
         coords={
-            OP: ops,
+            OP: scores.ops,
             REGION: targets.regions,
             SUBJECT: targets.subjects,
             STIMULUS: targets.ids,
             **targets.coords,
         },
-        attrs=attrs,
     )
-    if explainable is None:
+    if scores.explainable is None:
         return result
-    most = explainable.values
-    # What bounds a correlation is the square root of what bounds its square.
-    bound, share = (
-        (np.sqrt(most), mean["r"] * np.abs(mean["r"])) if metric == "r" else (most, mean["r2"])
+    return _add_ceiling(result, scores, by_neuroid, scores.explainable.values)
+
+
+def build_encoding(
+    result: xr.Dataset,
+    scores: NeuroidScores,
+    *,
+    estimator: str,
+    rng: Seed,
+    intervals: Intervals | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Return what was aggregated of ``scores`` in the form of every answer."""
+    return build_scores(
+        result["score"],
+        method="encoding",
+        measure=scores.measure,
+        n_stimuli=len(scores.fold),
+        variables={str(name): result[name] for name in result.data_vars if name != "score"},
+        estimator=estimator,
+        intervals=intervals,
+        ceiling=describe_ceiling(scores.explainable, scores.targets),
+        details={
+            "n_folds": scores.by_fold["r"].shape[1],
+            "n_repeats": scores.targets.n_repeats,
+            "rng": describe_rng(rng),
+            **(details or {}),
+        },
     )
+
+
+def _warn_undefined(scores: NeuroidScores) -> None:
+    """Warn, naming the ops without a correlation for some neuroid."""
+    undefined = np.isnan(scores.by_fold["r"][:, :, scores.targets.usable]).any(axis=1)
+    names = [
+        f"{op}: {neuroids.sum()} of {len(neuroids)} neuroids"
+        for op, neuroids in zip(scores.ops, undefined, strict=True)
+        if neuroids.any()
+    ]
+    if names:
+        warn_user(
+            "no score, because responses or predictions do not vary in some fold: "
+            f"{list_names(names)}. Leave those out, or use fewer folds."
+        )
+
+
+def _add_ceiling(
+    result: xr.Dataset,
+    scores: NeuroidScores,
+    by_neuroid: Mapping[str, np.ndarray],
+    share: np.ndarray,
+) -> xr.Dataset:
+    """Return ``result`` with the upper ceiling and scores as a share of what can be explained.
+
+    ``share`` (neuroid,) of the variance can be explained, NaN for none.
+    """
+    targets = scores.targets
+    if scores.measure == "r":
+        # What bounds a correlation is the square root of what bounds its square.
+        bound = np.sqrt(share)
+        explained = by_neuroid["r"] * np.abs(by_neuroid["r"])
+    else:
+        bound = share
+        explained = by_neuroid["r2"]
     # A neuroid that cannot be explained counts among the scores, so it counts here; where none can,
     # nothing is known.
-    known, bound = (np.where(targets.usable, x, np.nan) for x in (most, np.nan_to_num(bound)))
-    bound = np.where(np.isnan(pool_neuroids(known, targets)), np.nan, pool_neuroids(bound, targets))
-    result["ceiling_upper"] = (REGION, mean_known(bound), kind)
-    result["normalised"] = (by_neuroid, share / most)
+    counted = np.where(targets.usable, np.nan_to_num(bound), np.nan)
+    some = pool_neuroids(np.where(targets.usable, share, np.nan), targets)
+    pooled = np.where(np.isnan(some), np.nan, pool_neuroids(counted, targets))
+    result["ceiling_upper"] = result["ceiling_upper"].copy(data=mean_defined(pooled))
+    normalized = explained / share  # (op, neuroid)
+    result["normalized"] = (BY_NEUROID, normalized)
     # A mean of ratios would be ruled by the neuroids with the least to explain.
-    known = np.where(np.isnan(share / most), np.nan, 1.0)
-    result["score_normalised"] = (
-        by_subject,
-        pool_neuroids(share * known, targets) / pool_neuroids(most * known, targets),
+    defined = np.where(np.isnan(normalized), np.nan, 1.0)
+    result["score_normalized"] = (
+        BY_SUBJECT,
+        pool_neuroids(explained * defined, targets) / pool_neuroids(share * defined, targets),
     )
-    lost = int((np.isnan(most) & targets.usable).sum())
-    return result.assign_attrs(
-        ceiling_kind=f"{explainable.attrs['kind']} per neuroid, for the mean of {targets.n_repeats:g} presentations.",
-        ceiling_note=(
-            "ceiling_upper is the mean over neuroids, then over subjects; there is no "
-            f"ceiling_lower. {lost} neuroids "
-            "have nothing that could be explained: 0 in ceiling_upper, no normalised score."
-        ),
-    )
-
-
-def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
-    """Return the mean of those ``values`` (..., neuroid) that are not NaN, as (..., region.
-
-    Subject).
-    """
-    result = np.full((*values.shape[:-1], len(targets.regions), len(targets.subjects)), np.nan)
-    for (region, subject), group in targets.groups.items():
-        result[..., region, subject] = mean_known(values[..., group])
     return result
 
 
-def mean_known(values: np.ndarray) -> np.ndarray:
+def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
+    """Return the mean of those ``values`` (..., neuroid) that are not NaN, (..., region, subject).
+
+    NaN where a subject lacks the region.
+    """
+    pooled = np.full((*values.shape[:-1], len(targets.regions), len(targets.subjects)), np.nan)
+    for (region, subject), group in targets.groups.items():
+        pooled[..., region, subject] = mean_defined(values[..., group])
+    return pooled
+
+
+def mean_defined(values: np.ndarray) -> np.ndarray:
     """Return the mean over the last axis of what is not NaN; NaN where nothing is."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1)
-    return np.where(known, values, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, values, 0.0).sum(axis=-1)
+    return total / np.where(count > 0, count, np.nan)

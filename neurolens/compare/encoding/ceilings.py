@@ -1,10 +1,10 @@
-"""How reliable responses are, per neuroid, and scores as a share of what reliability allows."""
+"""How reliable the responses of each neuroid are, from repeated presentations."""
 
 import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids, warn_user
+from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids
 from neurolens.compare.inputs.responses import (
     Responses,
     average_repeats,
@@ -12,6 +12,7 @@ from neurolens.compare.inputs.responses import (
     read_responses,
 )
 from neurolens.compare.stats.correlation import FLAT, correlate_columns
+from neurolens.errors import warn_user
 from neurolens.labels import NEUROID, PRESENTATION, STIMULUS, TIME_BIN, list_names
 
 NO_REPEATS = (
@@ -22,11 +23,11 @@ NO_REPEATS = (
 def compute_split_half(
     responses: xr.DataArray, *, n_splits: int = 100, rng: Seed = 0
 ) -> xr.DataArray:
-    """Reliability of each neuroid's mean response, from random halves of the repeats, Spearman-Brown corrected.
+    """Reliability of each neuroid's mean response, from random halves of the repeats.
 
-    rho = k r / (1 + (k - 1) r), r the correlation over stimuli between the means of two halves,
-    averaged over splits, and k how many times as many presentations all are as a half: 2 where all
-    numbers are even, 3 for three.
+    Spearman-Brown corrected: rho = k r / (1 + (k - 1) r), r the correlation over stimuli between
+    the means of two halves, averaged over splits, and k how many times as many presentations all
+    are as a half: 2 where all numbers are even, 3 for three.
 
     Parameters
     ----------
@@ -69,35 +70,26 @@ def compute_split_half(
     repeats = np.bincount(read.codes)
     # Random numbers go to stimuli in sorted order of their ids.
     by_id = np.argsort(rank_ids(read.ids))
-    kept = by_id[repeats[by_id] > 1]
-    if len(kept) < 3:
+    repeated = by_id[repeats[by_id] > 1]
+    if len(repeated) < 3:
         return _label_ceiling(
             np.full(shape, np.nan), responses, read, "reliability", repeats, NO_REPEATS
         )
-    in_turn = _order_presentations(responses)
-    rows = [in_turn[read.codes[in_turn] == k] for k in kept]
+    in_order = _order_presentations(responses)
+    codes = read.codes[in_order]
+    rows = [in_order[codes == stimulus] for stimulus in repeated]
+    # (presentation, neuroid and time_bin)
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
-    r = np.zeros(values.shape[1])
-    for _ in range(n_splits):
-        order = [generator.permutation(row) for row in rows]
-        sides = (
-            [row[: len(row) // 2] for row in order],
-            [row[len(row) // 2 : 2 * (len(row) // 2)] for row in order],
-        )
-        halves = (
-            torch.from_numpy(np.stack([values[part].mean(axis=0) for part in side]))
-            for side in sides
-        )
-        r += np.nan_to_num(correlate_columns(*halves).numpy()) / n_splits
+    r = _correlate_halves(values, rows, n_splits, generator).reshape(shape)
     # Noise goes with the mean of 1 / n over stimuli, in halves and in the whole.
-    times = (1 / (repeats[kept] // 2)).mean() / (1 / repeats[kept]).mean()
-    half = np.where(r > 0, r, np.nan).reshape(shape)
+    times = (1 / (repeats[repeated] // 2)).mean() / (1 / repeats[repeated]).mean()
+    half = np.where(r > 0, r, np.nan)
     rho = times * half / (1 + (times - 1) * half)
     _warn_unreliable(
         read, np.isnan(rho), np.ptp(read.values, axis=0) == 0, "their halves do not correlate"
     )
-    note = f"Spearman-Brown of {n_splits} random halves over {len(kept)} stimuli with repeats."
-    return _label_ceiling(rho, responses, read, "reliability", repeats[kept], note)
+    note = f"Spearman-Brown of {n_splits} random halves over {len(repeated)} stimuli with repeats."
+    return _label_ceiling(rho, responses, read, "reliability", repeats[repeated], note)
 
 
 def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataArray:
@@ -144,39 +136,59 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     read = read_responses(responses)
     shape = read.values.shape[1:]
     repeats = np.bincount(read.codes)
-    kept = repeats >= max(2, min_repeats)
-    if kept.sum() < 3:
+    n_needed = max(2, min_repeats)
+    used = repeats >= n_needed  # (stimulus,)
+    if used.sum() < 3:
         return _label_ceiling(np.full(shape, np.nan), responses, read, "ncsnr", repeats, NO_REPEATS)
-    used = kept[read.codes]
-    values = read.values[used].astype(np.float64)
-    (codes, _) = number_labels(read.codes[used])
-    left = values - average_repeats(values, codes)[codes]
-    noise = (left**2).sum(axis=0) / (len(codes) - kept.sum())
+    rows = used[read.codes]
+    values = read.values[rows].astype(np.float64)  # (presentation, neuroid, time_bin)
+    codes = number_labels(read.codes[rows])[0]
+    deviation = values - average_repeats(values, codes)[codes]
+    noise = (deviation**2).sum(axis=0) / (len(codes) - used.sum())
     signal = np.maximum(values.var(axis=0, ddof=1) - noise, 0.0)
     constant = np.ptp(values, axis=0) == 0
     # What averaging leaves of noise when there is none is rounding.
-    silent = noise <= FLAT**2 * (values**2).mean(axis=0)
+    without_noise = noise <= FLAT**2 * (values**2).mean(axis=0)
     _warn_unreliable(
-        read, silent, constant, "all presentations of a stimulus are alike, as if averaged before"
+        read,
+        without_noise,
+        constant,
+        "all presentations of a stimulus are alike, as if averaged before",
     )
-    ncsnr = np.sqrt(signal / np.where(silent, np.nan, noise))
-    note = f"{int(kept.sum())} stimuli with {max(2, min_repeats)} or more presentations."
-    ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[kept], note)
-    return ceiling.assign_attrs(n_repeats=1, inverse_repeats=float((1 / repeats[kept]).mean()))
+    ncsnr = np.sqrt(signal / np.where(without_noise, np.nan, noise))
+    note = f"{int(used.sum())} stimuli with {n_needed} or more presentations."
+    ceiling = _label_ceiling(ncsnr, responses, read, "ncsnr", repeats[used], note)
+    return ceiling.assign_attrs(n_repeats=1, inverse_repeats=float((1 / repeats[used]).mean()))
+
+
+def _correlate_halves(
+    values: np.ndarray, rows: list[np.ndarray], n_splits: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the mean over splits of the correlation (v,) between the means of two halves.
+
+    ``values`` are (presentation, v), ``rows`` the presentations of each stimulus. An undefined
+    correlation counts as 0.
+    """
+    r = np.zeros(values.shape[1])
+    for _ in range(n_splits):
+        first = np.empty((len(rows), values.shape[1]))
+        second = np.empty_like(first)
+        for k, presentations in enumerate(rows):
+            drawn = rng.permutation(presentations)
+            half = len(drawn) // 2
+            first[k] = values[drawn[:half]].mean(axis=0)
+            second[k] = values[drawn[half : 2 * half]].mean(axis=0)
+        correlation = correlate_columns(torch.from_numpy(first), torch.from_numpy(second))
+        r += np.nan_to_num(correlation.numpy()) / n_splits
+    return r
 
 
 def _order_presentations(responses: xr.DataArray) -> np.ndarray:
-    """Return the places of the rows by ``repetition``, or as they stand where there is none."""
+    """Return the indices of the rows by ``repetition``, or as they stand where there is none."""
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
         return np.arange(responses.sizes[rows])
-    turn = np.unique(responses["repetition"].values, return_inverse=True)[1]
-    return np.argsort(turn, kind="stable")
-
-
-def _round(n_repeats: float | str) -> str:
-    """Return a number of repeats as it is told, which may be a sentence."""
-    return n_repeats if isinstance(n_repeats, str) else f"{n_repeats:g}"
+    return np.argsort(rank_ids(responses["repetition"].values))
 
 
 def _label_ceiling(
@@ -187,10 +199,7 @@ def _label_ceiling(
     repeats: np.ndarray,
     note: str,
 ) -> xr.DataArray:
-    """Return ``values`` (neuroid.
-
-    Time_bin) with the coordinates of the responses and what kind of ceiling they are.
-    """
+    """Return ``values`` (neuroid, time_bin) with the coordinates of the responses and a kind."""
     dims = (NEUROID, TIME_BIN) if read.time else (NEUROID,)
     coords = {name: c.variable for name, c in responses.coords.items() if set(c.dims) <= set(dims)}
     n_repeats = float(1 / (1 / repeats).mean())
@@ -201,14 +210,13 @@ def _label_ceiling(
 
 
 def _warn_unreliable(
-    read: Responses, bad: np.ndarray, constant: np.ndarray, otherwise: str
+    read: Responses, without: np.ndarray, constant: np.ndarray, otherwise: str
 ) -> None:
-    """Warn once, naming the neuroids (rows of ``bad``) without a ceiling."""
-    names = read.neuroids[bad.any(axis=1)]
+    """Warn once, naming the neuroids, rows of ``without`` (neuroid, time_bin), with no ceiling."""
+    names = read.neuroids[without.any(axis=1)]
     if len(names):
-        reason = "they do not vary" if constant[bad].all() else otherwise
+        reason = "they do not vary" if constant[without].all() else otherwise
         warn_user(
             f"no ceiling for {len(names)} neuroids, because {reason}: {list_names(names)}. They "
-            f"are NaN: leave them "
-            "out."
+            f"are NaN: leave them out."
         )

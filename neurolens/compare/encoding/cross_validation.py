@@ -14,7 +14,8 @@ from neurolens.compare.encoding.pls import predict_pls
 from neurolens.compare.encoding.ridge import Fit, Spectrum, find_edges, fit_ridge, split_kernel
 from neurolens.errors import InputError
 
-METHODS = ("ridge", "pls")
+# Method -> what it is called in a paper.
+METHODS = {"ridge": "ridge regression", "pls": "partial least squares"}
 # Penalties in units of the mean eigenvalue of the training kernel, that is, as a ratio of noise to
 # signal.
 RATIOS = np.logspace(-4, 5, 10)
@@ -29,6 +30,19 @@ class Settings(NamedTuple):
     n_components: int
 
 
+class HeldOut(NamedTuple):
+    """Scores of one op's predictions of held-out stimuli.
+
+    ``scores`` are (fold, v) by name, with "alpha", NaN for a method without. ``ends`` (2,) are the
+    shares of fits whose penalty is at the lowest and the highest end of the grid, where the fit
+    depends on it. ``prediction`` (n, v), where asked for, is NaN for stimuli in no fold.
+    """
+
+    scores: dict[str, np.ndarray]
+    ends: np.ndarray
+    prediction: np.ndarray | None
+
+
 def score_heldout(
     kernel: torch.Tensor,
     values: torch.Tensor,
@@ -37,19 +51,16 @@ def score_heldout(
     columns: list[np.ndarray],
     *,
     predictions: bool = False,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), for each ``fold`` (n,) from 0 up.
+) -> HeldOut:
+    """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), by ``fold`` (n,).
 
-    They are (fold, v) by name, with "alpha", NaN for a method without; and the shares (2,) of fits
-    whose penalty is at the lowest and the highest end of the grid, where the fit depends on it.
-    ``columns`` are the voxels that "pls" fits together. With ``predictions`` there is "prediction"
-    (n, v) too, NaN for stimuli in no fold.
+    Stimuli of a fold below 0 are always trained on. ``columns`` are the voxels that "pls" fits
+    together.
     """
     numbers = fold[fold >= 0].unique()
     scores = {name: np.full((len(numbers), values.shape[1]), np.nan) for name in (*SCORES, "alpha")}
     ends = np.zeros(2)
-    if predictions:
-        scores["prediction"] = np.full(values.shape, np.nan)
+    prediction = np.full(values.shape, np.nan) if predictions else None
     for k, number in enumerate(numbers):
         train = (fold != number).nonzero()[:, 0]
         test = (fold == number).nonzero()[:, 0]
@@ -63,48 +74,50 @@ def score_heldout(
                     spectrum, targets[:, group], settings.n_components
                 )
         else:
-            fit, alphas = fit_penalties(spectrum, targets, fold[train], settings)
+            fit = fit_penalties(spectrum, targets, fold[train], settings)
             predicted = spectrum.test @ fit.coefficients
-            scores["alpha"][k] = alphas[fit.chosen].cpu().numpy()
-            if len(alphas) > 1:
-                at = [float((fit.chosen == end).double().mean()) for end in (0, len(alphas) - 1)]
-                ends += np.multiply(at, find_edges(spectrum, alphas)) / len(numbers)
+            scores["alpha"][k] = fit.alphas[fit.chosen].cpu().numpy()
+            ends += count_ends(spectrum, fit) / len(numbers)
         predicted += mean
         for name, score in SCORES.items():
             scores[name][k] = score(values[test], predicted).cpu().numpy()
-        if predictions:
-            scores["prediction"][test.cpu().numpy()] = predicted.cpu().numpy()
-    return scores, ends
+        if prediction is not None:
+            prediction[test.cpu().numpy()] = predicted.cpu().numpy()
+    return HeldOut(scores, ends, prediction)
 
 
 def fit_dual(
     kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings
 ) -> torch.Tensor:
-    """Return ridge's dual weights (n, v) of all stimuli.
+    """Return ridge's dual weights (n, v), fitted to all stimuli.
 
-    Predictions are ``centred kernel @ dual + mean``.
+    Predictions are ``centered kernel @ dual + mean``.
     """
     everything = torch.arange(len(kernel), device=kernel.device)
     spectrum = split_kernel(kernel, everything, everything[:0])
-    return (
-        spectrum.vectors
-        @ fit_penalties(spectrum, values - values.mean(0), fold, settings)[0].coefficients
-    )
+    fit = fit_penalties(spectrum, values - values.mean(0), fold, settings)
+    return spectrum.vectors @ fit.coefficients
 
 
 def fit_penalties(
     spectrum: Spectrum, targets: torch.Tensor, fold: torch.Tensor, settings: Settings
-) -> tuple[Fit, torch.Tensor]:
-    """Return ridge for the training ``targets`` (n, v) of stimuli in ``fold`` (n,).
-
-    And the penalties it chose from.
-    """
+) -> Fit:
+    """Return ridge for the training ``targets`` (n, v) of stimuli in ``fold`` (n,)."""
     values = spectrum.values
     alphas = torch.from_numpy(RATIOS if settings.alphas is None else settings.alphas).to(values)
     if settings.alphas is None and values.any():
         alphas = alphas * values.mean()
     blocks = [(fold == number).nonzero()[:, 0] for number in fold[fold >= 0].unique()]
-    return fit_ridge(spectrum, targets, alphas, settings.select, blocks), alphas
+    return fit_ridge(spectrum, targets, alphas, settings.select, blocks)
+
+
+def count_ends(spectrum: Spectrum, fit: Fit) -> np.ndarray:
+    """Return the shares (2,) of voxels at either end of the grid that a wider one would change."""
+    last = len(fit.alphas) - 1
+    if last == 0:
+        return np.zeros(2)
+    at_ends = [float((fit.chosen == end).double().mean()) for end in (0, last)]
+    return np.multiply(at_ends, find_edges(spectrum, fit.alphas))
 
 
 def read_alphas(alphas: Sequence[float]) -> np.ndarray:

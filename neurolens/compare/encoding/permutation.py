@@ -1,7 +1,6 @@
-"""Does any op predict the responses at all? Every fit repeated with the stimuli of the responses permuted."""
+"""Does any op predict the responses at all? A permutation test with every fit repeated."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,8 +8,14 @@ import xarray as xr
 from torch import Tensor
 
 from neurolens.compare.encoding.accuracy import SCORES
-from neurolens.compare.encoding.aggregate import mean_known, pool_neuroids
-from neurolens.compare.encoding.cross_validation import Settings, fit_penalties, read_alphas
+from neurolens.compare.encoding.aggregate import BY_REGION, BY_SUBJECT, mean_defined, pool_neuroids
+from neurolens.compare.encoding.cross_validation import (
+    METHODS,
+    Settings,
+    fit_penalties,
+    read_alphas,
+)
+from neurolens.compare.encoding.explainable import describe_ceiling
 from neurolens.compare.encoding.ridge import SELECTORS, split_kernel
 from neurolens.compare.inputs.checks import (
     Seed,
@@ -18,41 +23,42 @@ from neurolens.compare.inputs.checks import (
     check_whole,
     describe_rng,
     make_generator,
-    put_on,
     rank_ids,
-    warn_user,
+    warn_no_score,
 )
-from neurolens.compare.inputs.features import Features, check_features, iterate_kernels, list_ops
+from neurolens.compare.inputs.features import FeatureData, Features, open_features
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
-from neurolens.compare.inputs.time_bins import fit_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rsa.permutation import BLOCK_NUMBERS, follow_ids
 from neurolens.compare.stats.null import rank_null
-from neurolens.labels import OP, REGION, TIME_BIN, check_name, list_names
+from neurolens.labels import OP, REGION, SUBJECT, check_name
+from neurolens.scores import build_scores
 
 
+@over_time_bins("responses")
 def permute_encoding(
-    features: Features,
+    features: FeatureData,
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
-    metric: str = "r",
+    measure: str = "r",
     alphas: Sequence[float] | None = None,
     select: str = "gcv",
     n_permutations: int = 1000,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
 ) -> xr.Dataset:
-    """Test of no relation between each op and each region, by permuting the stimuli of the responses.
+    """Test of no relation between each op and each region, by permuting stimuli.
 
-    A permutation is the same for all neuroids, regions, subjects and ops, so what they share stays
-    as it is; the whole cross-validated ridge, choice of penalties included, is fitted anew to the
-    permuted responses, while folds stay with the stimuli of the features. p = (1 + hits) / (1 +
-    permutations), one-sided.
+    The stimuli of the responses are permuted. A permutation is the same for all neuroids, regions,
+    subjects and ops, so what they share stays as it is; the whole cross-validated ridge, choice of
+    penalties included, is fitted anew to the permuted responses, while folds stay with the stimuli
+    of the features. p = (1 + hits) / (1 + permutations), one-sided.
 
     Parameters
     ----------
-    features, responses, metric, alphas, select, device
+    features, responses, measure, alphas, select, device
         As for ``fit_encoding``. To test one subject, select it. With ``time_bin`` the result is
         over (op, region, time_bin), and so are ``q`` and the maximum.
     cv : int, str or DataArray
@@ -68,11 +74,13 @@ def permute_encoding(
 
     Returns
     -------
-    Dataset over (op, region)
-        ``score_mean``: as ``fit_encoding`` gives it, unit of ``metric``; ``null_mean``,
-        ``null_sd``: under permutation. ``p``: of this op and region alone; ``q``:
-        Benjamini-Hochberg over all of them; ``p_max``: against the largest (score - null_mean) /
-        null_sd of all ops and regions, which bounds the chance of any false finding.
+    Dataset
+        In the form of ``neurolens.scores``. ``score`` (op, region, subject), ``score_mean`` (op,
+        region): as ``fit_encoding`` gives them, unit of ``measure``; ``null_mean``, ``null_sd``
+        (op, region): of the subject mean under permutation. ``p`` (op, region): of this op and
+        region alone; ``q``: Benjamini-Hochberg over all of them; ``p_max``: against the largest
+        (score - null_mean) / null_sd of all ops and regions, which bounds the chance of any false
+        finding. Intervals and ceilings are NaN.
 
     Raises
     ------
@@ -97,8 +105,8 @@ def permute_encoding(
     References
     ----------
     Phipson & Smyth (2010) Stat. Appl. Genet. Mol. Biol. 9:39, on p; Nichols & Holmes (2002) Hum.
-    Brain Mapp. 15:1, on the maximum. Checked against loops (``test_nulls.py``) and by simulation
-    (``benchmarks/simulate.py``).
+    Brain Mapp. 15:1, on the maximum. Checked against loops (``test_permutation.py``) and by
+    simulation (``benchmarks/simulate.py``).
 
     Examples
     --------
@@ -111,87 +119,85 @@ def permute_encoding(
     >>> tested.p.dims, float(tested.p[0, 0])
     (('op', 'region'), 0.01)
     """
-    check_name(metric, SCORES, "metric")
+    check_name(measure, SCORES, "measure")
     check_name(select, SELECTORS, "select")
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_device(device)
     generator = make_generator(rng)
-    if isinstance(responses, xr.DataArray) and TIME_BIN in responses.dims:
-        again: Any = {
-            "cv": cv,
-            "metric": metric,
-            "alphas": alphas,
-            "select": select,
-            "rng": rng,
-            "device": device,
-        }
-        again["n_permutations"] = n_permutations
-        return fit_bins(lambda flat: permute_encoding(features, flat, **again), responses)
     settings = Settings("ridge", None if alphas is None else read_alphas(alphas), select, 0)
-    check_features(features)
-    ops = list_ops(features)
+    by_op = open_features(features)
     targets = read_targets(responses)
-    fold = read_folds(cv, responses, targets.ids.tolist(), rng)
+    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if select == "folds":
         check_inner(fold)
-    free = isinstance(cv, int | np.integer)
-    group = (np.zeros_like(fold) if free else fold)[np.argsort(rank_ids(targets.ids))]
-    orders = follow_ids(draw_orders(group, n_permutations, generator.spawn(1)[0]), targets.ids)
-    values, places, moves = (
-        torch.from_numpy(x).to(device) for x in (targets.values[:, targets.usable], fold, orders)
-    )
-    kernels = (
-        torch.from_numpy(kernel).to(device) for kernel in iterate_kernels(features, targets.ids)
-    )
-    by_subject = [
-        score_orders(kernel, values, places, moves, settings, targets, metric) for kernel in kernels
+    within_groups = not isinstance(cv, int | np.integer)
+    group = fold if within_groups else np.zeros_like(fold)
+    by_id = np.argsort(rank_ids(targets.ids))
+    drawn = draw_orders(group[by_id], n_permutations, generator.spawn(1)[0])
+    orders = follow_ids(drawn, targets.ids)
+
+    values = torch.from_numpy(targets.values[:, targets.usable]).to(device)
+    folds = torch.from_numpy(fold).to(device)
+    moves = torch.from_numpy(orders).to(device)
+    parts = [
+        score_orders(kernel, values, folds, moves, settings, targets, measure)
+        for kernel in _iterate_tensors(by_op, targets, device)
     ]
-    scores = mean_known(np.stack(by_subject, axis=1))
-    _warn_undefined(np.isnan(scores[0]), ops, targets, fold)
-    numbers = {
-        "n_stimuli": len(fold),
-        "n_folds": len(np.unique(fold[fold >= 0])),
-        "n_permutations": int(n_permutations),
-    }
-    return xr.Dataset(
-        put_on((OP, REGION), **rank_null(scores)[0]),
-        coords={OP: ops, REGION: targets.regions},
-        attrs={
-            "method": "encoding",
-            "comparator": f"ridge {metric}",
-            "metric": metric,
+    scores = np.stack(parts, axis=1)  # (order, op, region, subject)
+    means = mean_defined(scores)
+    _warn_undefined(np.isnan(means[0]), by_op.ops, targets, fold)
+    coords = {OP: by_op.ops, REGION: targets.regions, SUBJECT: targets.subjects}
+    tested = xr.Dataset(
+        {name: (BY_REGION, array) for name, array in rank_null(means).variables.items()}
+        | {"score": (BY_SUBJECT, scores[0])},
+        coords=coords,
+    )
+    return build_scores(
+        tested["score"],
+        method="encoding",
+        measure=measure,
+        n_stimuli=len(fold),
+        variables={str(name): tested[name] for name in tested.data_vars if name != "score"},
+        estimator=METHODS["ridge"],
+        ceiling=describe_ceiling(None, targets),
+        details={
             "select": select,
-        }
-        | {
-            "permuted": "all stimuli" if free else "within groups",
-            **numbers,
+            "permuted": "within groups" if within_groups else "all stimuli",
+            "n_folds": len(np.unique(fold[fold >= 0])),
+            "n_permutations": int(n_permutations),
             "rng": describe_rng(rng),
         },
     )
 
 
-def _warn_undefined(lost: np.ndarray, ops: list[str], targets: Targets, fold: np.ndarray) -> None:
-    """Warn, naming the regions and ops without any score, ``lost`` (op, region)."""
-    varies = np.any(
-        [np.ptp(targets.values[fold == k], axis=0) > 0 for k in set(fold[fold >= 0])], axis=0
-    )
-    alive = ~np.isnan(mean_known(pool_neuroids(np.where(varies, 1.0, np.nan), targets)))
-    dead = lost[:, alive].all(axis=1) & alive.any()
-    for names, what in (
-        (np.array(targets.regions)[~alive], "responses"),
-        (np.array(ops)[dead], "predictions"),
-    ):
-        if len(names):
-            warn_user(
-                f"no score for {list_names(names)}: the {what} do not vary in any fold. Leave "
-                f"those out."
-            )
+def _iterate_tensors(
+    features: Features, targets: Targets, device: str | torch.device
+) -> Iterator[Tensor]:
+    """Yield the kernel (stimulus, stimulus) of each op on ``device``, one in memory at a time."""
+    for kernel in features.iterate_kernels(targets.ids):
+        yield torch.from_numpy(kernel).to(device)
+
+
+def _warn_undefined(
+    undefined: np.ndarray, ops: list[str], targets: Targets, fold: np.ndarray
+) -> None:
+    """Warn, naming the regions and ops without any score, ``undefined`` (op, region)."""
+    numbers = np.unique(fold[fold >= 0])
+    varies = np.any([np.ptp(targets.values[fold == k], axis=0) > 0 for k in numbers], axis=0)
+    alive = ~np.isnan(mean_defined(pool_neuroids(np.where(varies, 1.0, np.nan), targets)))
+    dead_ops = undefined[:, alive].all(axis=1) & alive.any()
+    dead = {
+        "responses": np.array(targets.regions)[~alive],
+        "predictions": np.array(ops)[dead_ops],
+    }
+    for what, names in dead.items():
+        warn_no_score(names, f"the {what} do not vary in any fold", "Leave those out")
 
 
 def draw_orders(group: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
-    """Return places (1 + permutation, n): as they are.
+    """Return orders (1 + permutation, n) of stimuli: as they are, then permuted.
 
-    Then each time permuted within every ``group`` (n,).
+    Every permutation is within each ``group`` (n,).
     """
     orders = np.tile(np.arange(len(group)), (1 + n_permutations, 1))
     for number in np.unique(group):
@@ -207,11 +213,11 @@ def score_orders(
     orders: Tensor,
     settings: Settings,
     targets: Targets,
-    metric: str,
+    measure: str,
 ) -> np.ndarray:
-    """Return ridge's scores (order, region, subject) of ``values`` (n, v), usable ones.
+    """Return ridge's scores (order, region, subject) with the responses in each of ``orders``.
 
-    Taken in each of ``orders``.
+    ``values`` (n, v) are those of usable neuroids, ``orders`` (order, n).
     """
     numbers = fold[fold >= 0].unique()
     step = max(1, BLOCK_NUMBERS // values.numel())
@@ -222,13 +228,17 @@ def score_orders(
         spectrum = split_kernel(kernel, train, test)
         for start in range(0, len(orders), step):
             block = orders[start : start + step]
-            known, measured = (
-                values[block[:, part]].movedim(1, 0).flatten(1) for part in (train, test)
-            )
-            mean = known.mean(0)
-            fit = fit_penalties(spectrum, known - mean, fold[train], settings)[0]
-            found = np.full((len(block), len(targets.usable)), np.nan)
-            score = SCORES[metric](measured, spectrum.test @ fit.coefficients + mean)
-            found[:, targets.usable] = score.reshape(len(block), -1).cpu().numpy()
-            scores[start : start + step, ..., k] = pool_neuroids(found, targets)
-    return mean_known(scores)
+            trained = _order_responses(values, block[:, train])  # (n_train, order and v)
+            measured = _order_responses(values, block[:, test])  # (n_test, order and v)
+            mean = trained.mean(0)
+            fit = fit_penalties(spectrum, trained - mean, fold[train], settings)
+            score = SCORES[measure](measured, spectrum.test @ fit.coefficients + mean)
+            by_neuroid = np.full((len(block), len(targets.usable)), np.nan)
+            by_neuroid[:, targets.usable] = score.reshape(len(block), -1).cpu().numpy()
+            scores[start : start + step, ..., k] = pool_neuroids(by_neuroid, targets)
+    return mean_defined(scores)
+
+
+def _order_responses(values: Tensor, orders: Tensor) -> Tensor:
+    """Return ``values`` (n, v) in each of ``orders`` (order, m), side by side: (m, order * v)."""
+    return values[orders].movedim(1, 0).flatten(1)

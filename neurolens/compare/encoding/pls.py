@@ -1,7 +1,7 @@
 """Partial least squares from a kernel: pure tensors.
 
 PLS without feature scaling does not change when the feature space is rotated, so the coordinates X
-= U sqrt(d) of the centred kernel stand for any number of features, exactly.
+= U sqrt(d) of the centered kernel stand for any number of features, exactly.
 """
 
 import torch
@@ -10,18 +10,18 @@ from neurolens.compare.encoding.ridge import Spectrum
 
 
 def predict_pls(spectrum: Spectrum, targets: torch.Tensor, n_components: int) -> torch.Tensor:
-    """Return predictions (t, v) for the test rows, from ``targets`` Y (n, v), centred, all sharing their components.
+    """Return predictions (t, v) for the test rows, from centered ``targets`` Y (n, v).
 
-    Each component t = X w has the w with the largest covariance to Y, the first eigenvector of X' Y
-    Y' X; X then loses what t explains of it. Fewer components where the features have fewer
-    dimensions. Time O(n^2 v + n_components n^3). Wold, Sjostrom & Eriksson (2001) Chemom. Intell.
-    Lab. Syst. 58:109.
+    All columns of Y share their components. Each component t = X w has the w with the largest
+    covariance to Y, the first eigenvector of X' Y Y' X; X then loses what t explains of it. Fewer
+    components where the features have fewer dimensions. Time O(n^2 v + n_components n^3). Wold,
+    Sjostrom & Eriksson (2001) Chemom. Intell. Lab. Syst. 58:109.
     """
-    seen = spectrum.values > 0
-    scale = spectrum.values[seen].sqrt()
-    x = spectrum.vectors[:, seen] * scale
-    test = spectrum.test[:, seen] / scale
-    shared = targets @ targets.T
+    varies = spectrum.values > 0
+    scale = spectrum.values[varies].sqrt()
+    x = spectrum.vectors[:, varies] * scale  # (n, dimension)
+    test = spectrum.test[:, varies] / scale  # (t, dimension)
+    shared = targets @ targets.T  # (n, n)
     weights = []
     loadings = []
     components = []
@@ -36,5 +36,7 @@ def predict_pls(spectrum: Spectrum, targets: torch.Tensor, n_components: int) ->
         components.append(component)
     if not weights:
         return targets.new_zeros((len(test), targets.shape[1]))
-    w, p, t = (torch.stack(columns, dim=1) for columns in (weights, loadings, components))
+    w = torch.stack(weights, dim=1)
+    p = torch.stack(loadings, dim=1)
+    t = torch.stack(components, dim=1)
     return test @ w @ torch.linalg.solve(p.T @ w, t.T @ targets)

@@ -1,15 +1,16 @@
 """Encoding RSA: the geometry of responses that were predicted, beside that of the measured ones."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.features import check_numbers
+from neurolens.compare.inputs.checks import check_kind, check_numbers, warn_no_score
 from neurolens.compare.inputs.responses import match_neuroids, number_labels
-from neurolens.compare.inputs.time_bins import expand_leading, fit_bins, merge_bins
+from neurolens.compare.inputs.time_bins import expand_leading, over_time_bins
 from neurolens.compare.rdms.dissimilarity import compute_one, compute_rdms
 from neurolens.compare.rdms.distances import METRICS
-from neurolens.compare.rdms.vectors import pair_within, take_brain_pairs
+from neurolens.compare.rdms.vectors import BrainRDMs, pair_within, read_brain_rdms
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.stats.correlation import FLAT
 from neurolens.errors import InputError
@@ -18,28 +19,31 @@ from neurolens.labels import (
     NEUROID_ID,
     OP,
     STIMULUS,
+    STIMULUS_2,
     SUBJECT,
-    TIME_BIN,
     UNNAMED,
     align_stimuli,
     check_dims,
     check_name,
     get_ids,
-    list_names,
 )
+from neurolens.scores import build_scores
 
 # What the fold of each stimulus may be called, the second by fit_encoding.
 FOLDS = ("fold", "stimulus_fold")
 
 
+@over_time_bins("measured", "predicted")
 def compare_predicted(
     predicted: xr.DataArray,
     measured: xr.DataArray,
     *,
     metric: str = "correlation",
     comparator: str = "pearson",
-) -> xr.DataArray:
-    """Similarity of the RDM of predicted responses to that of measured ones: voxel-encoding RSA (veRSA).
+) -> xr.Dataset:
+    """Similarity of the RDM of predicted responses to that of measured ones.
+
+    This is voxel-encoding RSA (veRSA).
 
     Parameters
     ----------
@@ -51,14 +55,18 @@ def compare_predicted(
     measured : DataArray (presentation or stimulus, neuroid)
         Responses to the same stimuli, as for ``compute_rdms``, of the same neuroids by id. Both may
         have ``time_bin`` besides; then the scores have it too.
-    metric, comparator : str
-        Keys of ``METRICS`` and ``COMPARATORS``.
+    metric : str
+        Dissimilarity, a key of ``METRICS``.
+    comparator : str
+        Similarity of RDMs, a key of ``COMPARATORS``.
 
     Returns
     -------
-    DataArray (op, region, subject)
-        Named "score"; each region and subject against its own. With folds, the mean over folds of
-        the similarity of pairs within the fold: predictions of different fits are not one geometry.
+    Dataset
+        In the form of ``neurolens.scores``. ``score`` (op, region, subject): each region and
+        subject against its own. With folds, the mean over folds of the similarity of pairs within
+        the fold: predictions of different fits are not one geometry. Intervals and ceilings are
+        NaN.
 
     Raises
     ------
@@ -85,88 +93,143 @@ def compare_predicted(
     >>> responses = features @ xr.DataArray(rng.normal(size=(4, 5)), dims=("feature", "neuroid"))
     >>> responses = responses.assign_coords(neuroid_id=("neuroid", list("abcde")))
     >>> scores = fit_encoding(features, responses, predictions=True)
-    >>> float(compare_predicted(scores["prediction"], responses).squeeze().round(2))
+    >>> float(compare_predicted(scores["prediction"], responses).score_mean.squeeze().round(2))
     1.0
     """
     kernel = find_comparator(comparator)
     check_name(metric, METRICS, "metric")
-    for name, side in (("predicted", predicted), ("measured", measured)):
-        if not isinstance(side, xr.DataArray):
-            raise InputError(
-                f"{name} must be a DataArray, got {type(side).__name__}. Pass "
-                "compare_predicted(fit_encoding(features, responses, "
-                'predictions=True)["prediction"], responses).'
-            )
-    timed = TIME_BIN in measured.dims
+    _check_types(predicted, measured)
     predicted = expand_leading(predicted, {OP: "model"})
-    check_dims(predicted, (OP, STIMULUS, NEUROID, *([TIME_BIN] if timed else [])), "predicted")
-    if timed:
-        if TIME_BIN in measured.coords:
-            times = measured[TIME_BIN].values.tolist()
-            predicted = align_stimuli(
-                predicted, times, name="predicted", other="measured", dims=[TIME_BIN]
-            )
-        flat = merge_bins(predicted)
-        keys = {"metric": metric, "comparator": comparator}
-        return fit_bins(lambda bins: compare_predicted(flat, bins, **keys).to_dataset(), measured)[
-            "score"
-        ]
+    check_dims(predicted, (OP, STIMULUS, NEUROID), "predicted")
+    predictions = _read_predictions(predicted, measured)
+    brain = _measure_brain(predictions, measured, metric)
+    scores = _score_folds(predictions, brain, metric, kernel)
+    _warn_undefined(predictions.ops, brain, np.isnan(scores) & brain.present)
+    coords = {OP: predictions.ops, **predictions.labels}
+    return build_scores(
+        xr.DataArray(scores, dims=tuple(coords), coords=coords),
+        method="predicted-rsa",
+        measure=comparator,
+        n_stimuli=int(predictions.held_out.sum()),
+        dissimilarity=metric,
+        estimator=predicted.attrs.get("estimator", ""),
+        details={"n_folds": len(np.unique(predictions.fold))},
+    )
+
+
+class Predictions(NamedTuple):
+    """Predictions that take part, and where their neuroids are.
+
+    ``held_out`` marks which of the stimuli ``ids`` are predicted, ``is_predicted`` which measured
+    neuroids; ``values`` (op, stimulus, neuroid) and ``fold`` (stimulus,) are of those, as are
+    ``neuroids``, their ids. ``labels`` are the regions and subjects of all measured neuroids,
+    ``codes`` (2, neuroid) the index of each predicted neuroid's region and subject in them.
+    """
+
+    ops: np.ndarray
+    ids: np.ndarray
+    held_out: np.ndarray
+    neuroids: np.ndarray
+    values: np.ndarray
+    fold: np.ndarray
+    is_predicted: np.ndarray
+    labels: dict[str, np.ndarray]
+    codes: np.ndarray
+
+
+def _check_types(predicted: Any, measured: Any) -> None:
+    """Raise InputError unless both sides are what this function takes."""
+    if not isinstance(predicted, xr.DataArray):
+        raise InputError(
+            f"predicted must be a DataArray, got {type(predicted).__name__}. Pass "
+            "compare_predicted(fit_encoding(features, responses, "
+            'predictions=True)["prediction"], responses).'
+        )
+    check_kind(measured, "responses", "measured")
+
+
+def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predictions:
+    """Return the predictions of the neuroids of ``measured``, in their order.
+
+    Stimuli and neuroids that are NaN throughout take no part.
+    """
     # As fit_encoding names it.
-    if (own := predicted.coords.get(f"neuroid_{SUBJECT}")) is not None:
-        predicted = predicted.assign_coords({SUBJECT: own.variable})
+    subjects = predicted.coords.get(f"neuroid_{SUBJECT}")
+    if subjects is not None:
+        predicted = predicted.assign_coords({SUBJECT: subjects.variable})
     order = match_neuroids(predicted, measured, "predicted", "measured")
-    ids, ops = (get_ids(predicted, dim, "predicted") for dim in (STIMULUS, OP))
-    fold = next(
-        (predicted[name].values for name in FOLDS if name in predicted.coords), np.zeros(len(ids))
-    )
-    values = predicted.transpose(OP, STIMULUS, NEUROID).values
+    ids = get_ids(predicted, STIMULUS, "predicted")
+    values = predicted.transpose(OP, STIMULUS, NEUROID).values[:, :, order]
     unknown = np.isnan(values)
-    held = ~unknown.all(axis=(0, 2))
-    known = ~unknown.all(axis=(0, 1))[order]
-    sides = {NEUROID_ID: "", **UNNAMED}
-    neuroids, *columns = (
-        np.broadcast_to(measured[dim].values if dim in measured.coords else name, len(order))
-        for dim, name in sides.items()
+    held_out = ~unknown.all(axis=(0, 2))  # (stimulus,)
+    is_predicted = ~unknown.all(axis=(0, 1))  # (neuroid,)
+    labels = {}
+    codes = []
+    for dim, default in UNNAMED.items():
+        code, labels[dim] = number_labels(_list_labels(measured, dim, default))
+        codes.append(code[is_predicted])
+    return Predictions(
+        ops=get_ids(predicted, OP, "predicted"),
+        ids=ids,
+        held_out=held_out,
+        neuroids=_list_labels(measured, NEUROID_ID, "")[is_predicted],
+        values=values[:, held_out][:, :, is_predicted],
+        fold=_read_fold(predicted)[held_out],
+        is_predicted=is_predicted,
+        labels=labels,
+        codes=np.array(codes),
     )
-    codes, labels = zip(*map(number_labels, columns), strict=True)
-    coords = dict(zip(UNNAMED, labels, strict=True))
-    truth = compute_rdms(measured.isel({NEUROID: known}), metric=metric)
-    truth = align_stimuli(truth, ids.tolist(), name="measured", other="predicted").isel(
-        stimulus=held, stimulus_2=held
-    )
-    # A region or subject of which no neuroid is known keeps its place, as NaN.
-    brain = take_brain_pairs(expand_leading(truth, UNNAMED).reindex(coords))
-    fold = fold[held]
-    groups = [(fold == number, pair_within(fold == number)) for number in np.unique(fold)]
-    scores = np.full((len(ops), *brain.present.shape), np.nan)
-    for k, op in enumerate(ops):
-        one = check_numbers(
-            values[k][np.ix_(held, order[known])],
-            ids[held],
+
+
+def _list_labels(measured: xr.DataArray, name: str, default: str) -> np.ndarray:
+    """Return the coordinate ``name`` (neuroid,), which may be one label for all or missing."""
+    labels = measured[name].values if name in measured.coords else default
+    return np.broadcast_to(labels, measured.sizes[NEUROID])
+
+
+def _read_fold(predicted: xr.DataArray) -> np.ndarray:
+    """Return the fold (stimulus,) of each stimulus, 0 for all where there are none."""
+    for name in FOLDS:
+        if name in predicted.coords:
+            return predicted[name].values
+    return np.zeros(predicted.sizes[STIMULUS])
+
+
+def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str) -> BrainRDMs:
+    """Return the measured RDMs of the neuroids and stimuli that are predicted."""
+    rdms = compute_rdms(measured.isel({NEUROID: predictions.is_predicted}), metric=metric)
+    rdms = align_stimuli(rdms, predictions.ids.tolist(), name="measured", other="predicted")
+    rdms = rdms.isel({STIMULUS: predictions.held_out, STIMULUS_2: predictions.held_out})
+    # A region or subject of which no neuroid is predicted stays, as NaN.
+    return read_brain_rdms(expand_leading(rdms, UNNAMED).reindex(predictions.labels))
+
+
+def _score_folds(
+    predictions: Predictions, brain: BrainRDMs, metric: str, kernel: Comparator
+) -> np.ndarray:
+    """Return scores (op, region, subject): means over folds of the similarity within the fold."""
+    folds = [predictions.fold == number for number in np.unique(predictions.fold)]
+    pairs = [pair_within(fold) for fold in folds]
+    scores = np.full((len(predictions.ops), *brain.present.shape), np.nan)
+    for k, op in enumerate(predictions.ops):
+        values = check_numbers(
+            predictions.values[k],
+            predictions.ids[predictions.held_out],
             f"what op {str(op)!r} predicts",
-            neuroids[known],
+            predictions.neuroids,
         )
-        for place in np.argwhere(brain.present):
-            inside = (np.array(codes)[:, known] == place[:, None]).all(axis=0)
-            parts = [(one[rows][:, inside], brain.pairs[*place][pairs]) for rows, pairs in groups]
-            scores[k, *place] = np.mean([_score_geometry(*part, metric, kernel) for part in parts])
-    lost = [
-        f"{ops[k]} in {brain.regions[r]}, {brain.subjects[s]}"
-        for k, r, s in np.argwhere(np.isnan(scores) & brain.present)
-    ]
-    if lost:
-        warn_user(
-            f"no score for {list_names(lost)}: in some fold the predictions do not vary over "
-            f"stimuli, or an RDM does "
-            "not vary over pairs. Leave those out, or use fewer folds.",
-            depth=3,
-        )
-    coords = {OP: ops, **coords}
-    attrs = {"method": "veRSA", "metric": metric, "comparator": comparator}
-    return xr.DataArray(scores, dims=tuple(coords), coords=coords, name="score", attrs=attrs)
+        for region, subject in np.argwhere(brain.present):
+            inside = (predictions.codes == [[region], [subject]]).all(axis=0)
+            target = brain.pairs[region, subject]
+            by_fold = [
+                score_geometry(values[fold][:, inside], target[within], metric, kernel)
+                for fold, within in zip(folds, pairs, strict=True)
+            ]
+            scores[k, region, subject] = np.mean(by_fold)
+    return scores
 
 
-def _score_geometry(
+def score_geometry(
     predicted: np.ndarray, target: np.ndarray, metric: str, kernel: Comparator
 ) -> float:
     """Return the similarity of the RDM of ``predicted`` (n, v) to the pairs ``target``.
@@ -178,3 +241,16 @@ def _score_geometry(
         return np.nan
     pairs = compute_one(predicted, metric)[np.triu_indices(len(predicted), 1)]
     return float(compare_whole(pairs[None], target[None], kernel)[0, 0])
+
+
+def _warn_undefined(ops: np.ndarray, brain: BrainRDMs, undefined: np.ndarray) -> None:
+    """Warn, naming the op, region and subject where ``undefined`` (op, region, subject)."""
+    names = [
+        f"{ops[k]} in {brain.regions[region]}, {brain.subjects[subject]}"
+        for k, region, subject in np.argwhere(undefined)
+    ]
+    warn_no_score(
+        names,
+        "in some fold the predictions do not vary over stimuli, or an RDM does not vary over pairs",
+        "Leave those out, or use fewer folds",
+    )

@@ -1,9 +1,9 @@
-"""Ridge regression of many voxels on one kernel, every penalty from one eigendecomposition: pure tensors, float64.
+"""Ridge regression of many voxels on one kernel, every penalty from one eigendecomposition.
 
-For training features A (n, p) and responses Y (n, v), with an unpenalised intercept, ridge
-minimises ``|Y - 1 b' - A W|^2 + alpha |W|^2``. With K = A A' and its centred form Kc = U diag(d)
-U', all follows from (d, U): the fit is ``mean(Y) + U diag(d / (d + alpha)) U' Y``, so no feature is
-ever touched.
+Pure tensors, float64. For training features A (n, p) and responses Y (n, v), with an unpenalized
+intercept, ridge minimizes ``|Y - 1 b' - A W|^2 + alpha |W|^2``. With K = A A' and its centered form
+Kc = U diag(d) U', all follows from (d, U): the fit is ``mean(Y) + U diag(d / (d + alpha)) U' Y``,
+so no feature is ever touched.
 
 Axes: n training stimuli, t test stimuli, v voxels, a penalties.
 """
@@ -17,10 +17,21 @@ import torch
 BLOCK = 2**24
 
 
-class Spectrum(NamedTuple):
-    """``values`` (n,) and ``vectors`` (n, n) of the centred training kernel; ``test`` (t, n): centred test rows in U.
+class CenteredKernel(NamedTuple):
+    """Kernels of features minus their training means: ``train`` (n, n), ``test`` (t, n).
 
-    Centring uses training means only.
+    ``size`` (,) is the squared length of those means.
+    """
+
+    train: torch.Tensor
+    test: torch.Tensor
+    size: torch.Tensor
+
+
+class Spectrum(NamedTuple):
+    """``values`` (n,) and ``vectors`` U (n, n) of the centered training kernel, and test rows.
+
+    ``test`` (t, n) are the centered test rows in the basis U. Centering uses training means only.
     """
 
     values: torch.Tensor
@@ -29,27 +40,32 @@ class Spectrum(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """``coefficients`` (n, v) in the basis U: test predictions are ``test @ coefficients``, dual weights ``U @`` them.
+    """Ridge with the best of several penalties for each voxel.
 
-    ``chosen`` (v,) is the index of each voxel's penalty.
+    ``coefficients`` (n, v) are in the basis U: test predictions are ``test @ coefficients``, dual
+    weights ``U @ coefficients``. ``chosen`` (v,) is the index of each voxel's penalty in ``alphas``
+    (a,).
     """
 
     coefficients: torch.Tensor
     chosen: torch.Tensor
+    alphas: torch.Tensor
 
 
-def centre_kernel(
-    kernel: torch.Tensor, train: torch.Tensor, test: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return the kernels (n, n) and (t, n) of features minus their training means.
+class GridEnds(NamedTuple):
+    """Whether penalties below, and above, the grid could still change a fit."""
 
-    And the size (,) of those means.
-    """
-    inner = kernel[train][:, train]
-    cross = kernel[test][:, train]
+    lowest: bool
+    highest: bool
+
+
+def center_kernel(kernel: torch.Tensor, train: torch.Tensor, test: torch.Tensor) -> CenteredKernel:
+    """Return the kernels of features minus their training means, at ``train`` and ``test``."""
+    inner = kernel[train][:, train]  # (n, n)
+    cross = kernel[test][:, train]  # (t, n)
     mean = inner.mean(0)
     size = mean.mean()
-    return (
+    return CenteredKernel(
         inner - mean - mean[:, None] + size,
         cross - cross.mean(1, keepdim=True) - mean + size,
         size,
@@ -57,11 +73,11 @@ def centre_kernel(
 
 
 def split_kernel(kernel: torch.Tensor, train: torch.Tensor, test: torch.Tensor) -> Spectrum:
-    """Return the spectrum of ``kernel`` (stimulus, stimulus) for the places ``train`` and ``test``.
+    """Return the spectrum of ``kernel`` (stimulus, stimulus) at the indices ``train``, ``test``.
 
     Time O(n^3).
     """
-    inner, cross, size = centre_kernel(kernel, train, test)
+    inner, cross, size = center_kernel(kernel, train, test)
     values, vectors = torch.linalg.eigh(inner)
     # What rounding leaves of an eigenvalue is a direction that the features do not have.
     floor = len(values) * torch.finfo(values.dtype).eps * torch.maximum(values[-1], size.abs())
@@ -75,15 +91,14 @@ def fit_ridge(
     select: str = "gcv",
     blocks: Sequence = (),
 ) -> Fit:
-    """Return ridge for ``targets`` (n, v), centred, with the best of ``alphas`` (a,) > 0 for each voxel.
+    """Return ridge for centered ``targets`` (n, v), with the best of ``alphas`` (a,) per voxel.
 
-    ``select`` is a key of SELECTORS; ``blocks`` are the training places that "folds" leaves out
-    together. Time O(n^2 v), for "loo" and "folds" O(a n^2 v).
+    ``alphas`` are above 0. ``select`` is a key of SELECTORS; ``blocks`` are the training indices
+    that "folds" leaves out together. Time O(n^2 v), for "loo" and "folds" O(a n^2 v).
     """
     values, vectors, _ = spectrum
-    left = alphas[:, None] / (
-        values + alphas[:, None]
-    )  # (a, n): what each penalty leaves of each direction
+    # (a, n): what each penalty leaves of each direction
+    left = alphas[:, None] / (values + alphas[:, None])
     coefficients = torch.empty_like(targets)
     chosen = torch.empty(targets.shape[1], dtype=torch.long, device=targets.device)
     width = max(1, BLOCK // len(targets))
@@ -99,15 +114,15 @@ def fit_ridge(
         # A direction without features has no weight, however small the penalty.
         coefficients[:, voxels] = (values > 0)[:, None] * rotated / (values[:, None] + alphas[best])
         chosen[voxels] = best
-    return Fit(coefficients, chosen)
+    return Fit(coefficients, chosen, alphas)
 
 
 def score_gcv(
     spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blocks: Sequence
 ) -> torch.Tensor:
-    """Return generalised cross-validation, |residual|^2 / (n - tr H - 1)^2 (a, v); the 1 is for the intercept.
+    """Return generalized cross-validation (a, v): |residual|^2 / (n - tr H - 1)^2.
 
-    Golub, Heath & Wahba (1979) Technometrics 21:215, eq. 1.4.
+    The 1 is for the intercept. Golub, Heath & Wahba (1979) Technometrics 21:215, eq. 1.4.
     """
     return (left**2 @ rotated**2) / (left.sum(1) - 1)[:, None] ** 2
 
@@ -115,9 +130,10 @@ def score_gcv(
 def score_loo(
     spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blocks: Sequence
 ) -> torch.Tensor:
-    """Return the squared error of leaving one stimulus out (a, v): residual_i / (1 - H_ii) summed in squares.
+    """Return the squared error (a, v) of leaving one stimulus out.
 
-    H includes the intercept's 1/n. Allen (1974) Technometrics 16:125 (PRESS).
+    residual_i / (1 - H_ii) summed in squares, where H includes the intercept's 1/n. Allen (1974)
+    Technometrics 16:125 (PRESS).
     """
     vectors = spectrum.vectors
     free = vectors**2 @ left.T - 1 / len(vectors)  # (n, a): 1 - H_ii
@@ -129,10 +145,10 @@ def score_loo(
 def score_folds(
     spectrum: Spectrum, rotated: torch.Tensor, left: torch.Tensor, blocks: Sequence
 ) -> torch.Tensor:
-    """Return the squared error of leaving each of ``blocks`` out (a, v): (I - H_BB)^-1 residual_B summed in squares.
+    """Return the squared error (a, v) of leaving each of ``blocks`` out.
 
-    Exact for any block, intercept included, without fitting again: the identity behind PRESS, for
-    several rows.
+    (I - H_BB)^-1 residual_B summed in squares: exact for any block, intercept included, without
+    fitting again; the identity behind PRESS, for several rows.
     """
     losses = []
     rows = [spectrum.vectors[block] for block in blocks]
@@ -143,10 +159,7 @@ def score_folds(
 
 
 def _sum_squares(operator: torch.Tensor, rotated: torch.Tensor) -> torch.Tensor:
-    """Return the squared length (v,) of each column of ``operator`` (rows.
-
-    N) applied to ``rotated`` (n, v).
-    """
+    """Return the squared length (v,) of each column of ``operator`` (rows, n) @ ``rotated``."""
     return torch.linalg.vector_norm(operator @ rotated, dim=0) ** 2
 
 
@@ -154,11 +167,9 @@ Selector = Callable[[Spectrum, torch.Tensor, torch.Tensor, Sequence], torch.Tens
 SELECTORS: dict[str, Selector] = {"gcv": score_gcv, "loo": score_loo, "folds": score_folds}
 
 
-def find_edges(spectrum: Spectrum, alphas: torch.Tensor) -> tuple[bool, bool]:
-    """Return whether penalties (below.
-
-    Above) the grid could still change a fit by over one degree of freedom.
-    """
+def find_edges(spectrum: Spectrum, alphas: torch.Tensor) -> GridEnds:
+    """Return at which ends a wider grid could change a fit by over one degree of freedom."""
     values = spectrum.values
-    low, high = ((values / (values + alpha)).sum() for alpha in (alphas[0], alphas[-1]))
-    return bool((values > 0).sum() - low > 1), bool(high > 1)
+    freedom_low = (values / (values + alphas[0])).sum()
+    freedom_high = (values / (values + alphas[-1])).sum()
+    return GridEnds(bool((values > 0).sum() - freedom_low > 1), bool(freedom_high > 1))

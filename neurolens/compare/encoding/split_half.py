@@ -1,36 +1,65 @@
-"""Encoding within halves of the stimuli: to choose on one and score on the other.
+"""Encoding within halves of the stimuli.
 
-And to say how far scores vary.
+To choose on one and score on the other, and to say how far scores vary.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
-from neurolens.compare.encoding.aggregate import mean_known, pool_neuroids
+from neurolens.compare.encoding.aggregate import mean_defined, pool_neuroids
 from neurolens.compare.encoding.cross_validation import Settings, score_heldout
-from neurolens.compare.inputs.checks import put_on, warn_user
 from neurolens.compare.inputs.folds import MIN_TEST
 from neurolens.compare.inputs.responses import Targets
 from neurolens.compare.stats.intervals import infer_mean
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
+from neurolens.scores import BOOTSTRAP, HALF, SPLIT, Intervals
+
+# Splits where the user gives no number and every fold can be halved.
+DEFAULT_SPLITS = 5
+
+
+class Halves(NamedTuple):
+    """Scores within halves of the stimuli, and what to make of them.
+
+    ``member`` (split, stimulus) is True in half a; ``scores`` (split, half, op, region, subject).
+    """
+
+    member: np.ndarray
+    scores: np.ndarray
+    n_bootstrap: int
+    confidence: float
+    rng: np.random.Generator
+
+
+def count_splits(n_splits: int | None, fold: np.ndarray) -> int:
+    """Return how many times to halve the stimuli, or raise InputError where that cannot be done.
+
+    None halves them if every ``fold`` (stimulus,) can be, and otherwise not at all.
+    """
+    sizes = np.bincount(fold[fold >= 0])
+    smallest = min(sizes[sizes > 0].min(), len(fold) - sizes.max())
+    enough = smallest >= 2 * MIN_TEST
+    if n_splits is None:
+        return DEFAULT_SPLITS if enough else 0
+    if n_splits and not enough:
+        raise InputError(
+            f"each half of each fold must hold out, and train on, {MIN_TEST} stimuli or more, so a "
+            f"fold needs {2 * MIN_TEST}; got {smallest}. Use fewer folds, more stimuli, or "
+            "n_splits=0."
+        )
+    return n_splits
 
 
 def halve_folds(fold: np.ndarray, n_splits: int, rng: np.random.Generator) -> np.ndarray:
     """Return masks (split, n), True in half a, that halve each ``fold`` (n,) at random.
 
-    To within one stimulus.
+    The halves of a fold differ by one stimulus at most.
     """
-    held = np.bincount(fold[fold >= 0])
-    least = min(held[held > 0].min(), len(fold) - held.max())
-    if n_splits and least < 2 * MIN_TEST:
-        raise InputError(
-            f"each half of each fold must hold out, and train on, {MIN_TEST} stimuli or more, so a "
-            f"fold needs "
-            f"{2 * MIN_TEST}; got {least}. Use fewer folds, more stimuli, or n_splits=0."
-        )
     member = np.zeros((n_splits, len(fold)), dtype=bool)
     for row in member:
         row[np.lexsort((rng.random(len(fold)), fold))[::2]] = True
@@ -44,62 +73,81 @@ def score_halves(
     settings: Settings,
     targets: Targets,
     member: np.ndarray,
-    metric: str,
+    measure: str,
 ) -> np.ndarray:
-    """Return scores (split, half, region, subject) of the whole fit, repeated within each half of the stimuli alone.
+    """Return scores (split, half, region, subject) of the whole fit repeated within each half.
 
     The predictions of a fit to all stimuli will not do: those of half a were trained on half b.
     """
     scores = np.empty((len(member), 2, len(targets.regions), len(targets.subjects)))
     mean = np.full(len(targets.usable), np.nan)
-    for place in np.ndindex(scores.shape[:2]):
-        inside = torch.from_numpy(np.flatnonzero(member[place[0]] != place[1])).to(fold.device)
-        found = score_heldout(
+    for split, half in np.ndindex(scores.shape[:2]):
+        inside = torch.from_numpy(np.flatnonzero(member[split] != half)).to(fold.device)
+        heldout = score_heldout(
             kernel[inside][:, inside], values[inside], fold[inside], settings, targets.columns
-        )[0]
-        mean[targets.usable] = found[metric].mean(axis=0)
-        scores[place] = pool_neuroids(mean, targets)
+        )
+        mean[targets.usable] = heldout.scores[measure].mean(axis=0)
+        scores[split, half] = pool_neuroids(mean, targets)
     return scores
 
 
-def add_halves(
-    result: xr.Dataset,
-    halves: np.ndarray,
-    n_bootstrap: int,
-    confidence: float,
-    rng: np.random.Generator,
-) -> xr.Dataset:
-    """Return encoding scores with ``halves`` (split, half, op, region, subject), and the intervals that follow.
+def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
+    """Return encoding scores with those of ``halves``, and the intervals that follow.
 
     Halves a and b are independent, and each varies twice as much as the whole: the mean of (a -
     b)^2 / 4 over splits is the variance of the score. Its own variance is that over splits and that
     over stimuli, which add up; fold means cancel. A half without a score, where the whole has one,
     leaves no interval: warns, naming the op.
     """
-    n_splits = len(halves)
+    _warn_without_interval(result, halves.scores)
+    n_splits = len(halves.scores)
     n_folds = len(np.unique(result["stimulus_fold"]))
     freedom = 1 / (1 / n_splits + 1 / (result.sizes[STIMULUS] - n_folds))
-    lost = (np.isnan(halves).any(axis=(0, 1)) & result["score"].notnull()).any((REGION, SUBJECT))
-    if lost.any():
-        warn_user(
-            f"no interval for {list_names(result[OP].values[lost])}: in a half of the stimuli "
-            f"responses or predictions "
-            "do not vary. Leave out such regions or ops, or use fewer folds."
-        )
     parts = {
-        "score": ("ci", "split_subject_score", halves),
-        "score_mean": ("mean_ci", "split_score", mean_known(halves)),
+        "score": ("ci", "split_subject_score", halves.scores),
+        "score_mean": ("mean_ci", "split_score", mean_defined(halves.scores)),
     }
-    for name, (interval, split, part) in parts.items():
-        gap = (part[:, 0] - part[:, 1]) / 2
+    for name, (interval, split_name, part) in parts.items():
         dims = result[name].dims
-        low, high, _ = infer_mean(result[name].values, (gap**2).mean(axis=0), freedom, confidence)
-        result = result.assign(put_on(dims, **{f"{interval}_low": low, f"{interval}_high": high}))
-        result[split] = (("split", "half", *dims), part)
-    # Draws of t with as many degrees of freedom: their percentiles are the bounds of the intervals.
-    weights = rng.normal(size=(n_bootstrap, n_splits)) * np.sqrt(freedom / n_splits)
-    weights /= np.sqrt(rng.chisquare(freedom, size=(n_bootstrap, 1)))
-    draws = result["score_mean"].values + np.tensordot(weights, gap, 1)
-    result["bootstrap_mean"] = (("bootstrap", *dims), draws.astype(np.float32))
-    note = f"t intervals for new stimuli, from {n_splits} random halvings with every fit repeated within each half."
-    return result.assign_coords(half=["a", "b"]).assign_attrs(interval_note=note)
+        gap = (part[:, 0] - part[:, 1]) / 2
+        variance = (gap**2).mean(axis=0)
+        bounds = infer_mean(result[name].values, variance, freedom, halves.confidence)
+        result[f"{interval}_low"] = (dims, bounds.low)
+        result[f"{interval}_high"] = (dims, bounds.high)
+        result[split_name] = ((SPLIT, HALF, *dims), part)
+    result["split_member"] = ((SPLIT, STIMULUS), halves.member)
+    draws = _draw_means(result, freedom, halves)
+    result["bootstrap_mean"] = ((BOOTSTRAP, OP, REGION), draws.astype(np.float32))
+    return result.assign_coords({HALF: ["a", "b"]})
+
+
+def describe_intervals(n_splits: int, confidence: float) -> Intervals:
+    """Return what the intervals of ``add_halves`` are."""
+    if not n_splits:
+        return Intervals()
+    return Intervals("t interval of halves", "stimuli", float(confidence))
+
+
+def _draw_means(result: xr.Dataset, freedom: float, halves: Halves) -> np.ndarray:
+    """Return draws (bootstrap, op, region) of the t distribution that the intervals come from.
+
+    Their percentiles are the bounds of the intervals.
+    """
+    split_score = result["split_score"].values
+    gap = (split_score[:, 0] - split_score[:, 1]) / 2  # (split, op, region)
+    n_splits = len(gap)
+    weights = halves.rng.normal(size=(halves.n_bootstrap, n_splits)) * np.sqrt(freedom / n_splits)
+    weights /= np.sqrt(halves.rng.chisquare(freedom, size=(halves.n_bootstrap, 1)))
+    return result["score_mean"].values + np.tensordot(weights, gap, 1)
+
+
+def _warn_without_interval(result: xr.Dataset, halves: np.ndarray) -> None:
+    """Warn, naming the ops with a score of the whole but none of some half."""
+    undefined = np.isnan(halves).any(axis=(0, 1))  # (op, region, subject)
+    without = (undefined & result["score"].notnull()).any((REGION, SUBJECT))
+    if without.any():
+        warn_user(
+            f"no interval for {list_names(result[OP].values[without])}: in a half of the stimuli "
+            "responses or predictions do not vary. Leave out such regions or ops, or use fewer "
+            "folds."
+        )

@@ -1,18 +1,19 @@
-"""From dual weights back to features: which units, channels and places a neuroid's model reads."""
+"""From dual weights back to features: which units and channels the model of a neuroid reads."""
 
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.errors import InputError
-from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, suggest_name
+from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, get_ids, suggest_name
 
 
 def compute_encoding_weights(
     scores: xr.Dataset, activation: xr.DataArray, *, op: str | None = None
 ) -> xr.Dataset:
-    """Weight of each feature of one op for each neuroid, from the dual weights of ``fit_encoding(..., dual=True)``.
+    """Weight of each feature of one op for each neuroid, from ``fit_encoding(..., dual=True)``.
 
-    With centred features Ac (stimulus, feature) and dual weights D (stimulus, neuroid): W = Ac' D;
+    With centered features Ac (stimulus, feature) and dual weights D (stimulus, neuroid): W = Ac' D;
     the intercept is mean(Y) - mean(A) W, so that A W + intercept predicts.
 
     Parameters
@@ -40,6 +41,9 @@ def compute_encoding_weights(
     UnknownNameError
         ``op`` is not in ``scores``.
     """
+    check_kind(scores, "scores", "scores")
+    check_kind(activation, "activation", "activation")
+    get_ids(activation, STIMULUS, "activation")
     if "dual" not in scores:
         raise InputError(
             "scores hold no dual weights. Make them with fit_encoding(..., dual=True)."
@@ -54,9 +58,9 @@ def compute_encoding_weights(
     features = align_stimuli(
         activation, ids, name="activation", other="scores", dims=(STIMULUS,)
     ).astype(np.float64)
-    mean = features.mean(STIMULUS)
-    weight = xr.dot(features - mean, scores["dual"][ops.index(wanted)].drop_vars(OP), dim=STIMULUS)
-    intercept = scores["response_mean"] - (mean * weight).sum(
-        [d for d in weight.dims if d != NEUROID], skipna=False
-    )
+    mean = features.mean(STIMULUS)  # (...)
+    dual = scores["dual"][ops.index(wanted)].drop_vars(OP)  # (stimulus, neuroid)
+    weight = xr.dot(features - mean, dual, dim=STIMULUS)  # (..., neuroid)
+    axes = [dim for dim in weight.dims if dim != NEUROID]
+    intercept = scores["response_mean"] - (mean * weight).sum(axes, skipna=False)
     return xr.Dataset({"weight": weight, "intercept": intercept}, attrs={"op": wanted})

@@ -1,17 +1,184 @@
-"""Settings checked alike everywhere, and what scores tell of how they were made."""
+"""Checks that stand at the top of public functions, and what scores say of how they were made.
 
-import warnings
-from collections.abc import Mapping
-from typing import Any
+What an argument is (`check_kind`), numbers in an array, settings, seeds and devices.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 
-from neurolens.errors import InputError, LabelError
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import list_names
 
 Seed = int | np.random.Generator
+
+
+class Kind(NamedTuple):
+    """What an argument may be: its ``types``, the same in words, and where to get one.
+
+    ``dims`` are those to label a bare array with; none where an array cannot become one.
+    """
+
+    types: tuple[type, ...]
+    words: str
+    source: str
+    dims: tuple[str, ...] = ()
+
+
+KINDS = {
+    "responses": Kind(
+        (xr.DataArray,),
+        "a DataArray (presentation, neuroid) or (stimulus, neuroid)",
+        "a labelled array, such as load_dataset returns, or one variable of a Dataset",
+        ("stimulus", "neuroid"),
+    ),
+    "features": Kind(
+        (xr.Dataset, xr.DataTree, xr.DataArray),
+        "a Dataset of Grams, a DataTree of activations or a DataArray (stimulus, feature)",
+        "what extract_grams or extract_activations returns",
+        ("stimulus", "feature"),
+    ),
+    "activation": Kind(
+        (xr.DataArray,),
+        "a DataArray (stimulus, feature)",
+        "the variable 'activation' of one op",
+        ("stimulus", "feature"),
+    ),
+    "rdms": Kind(
+        (xr.DataArray,),
+        "a DataArray (..., stimulus, stimulus_2)",
+        "what compute_rdms returns",
+        ("stimulus", "stimulus_2"),
+    ),
+    "reweightable": Kind(
+        (xr.DataArray,),
+        "a DataArray (stimulus, feature) or RDMs (op, stimulus, stimulus_2)",
+        "one variable 'activation', or what compute_rdms returns",
+        ("stimulus", "feature"),
+    ),
+    "grams": Kind(
+        (xr.Dataset,),
+        "a Dataset with 'gram' (..., stimulus, stimulus_2)",
+        "what extract_grams returns for a model, or compute_grams(responses) for a brain",
+    ),
+    "scores": Kind(
+        (xr.Dataset,),
+        "a Dataset of scores",
+        "what compare_rdms, bootstrap_rdms or fit_encoding returns",
+    ),
+    "score": Kind(
+        (xr.DataArray,),
+        "a DataArray of scores",
+        "one variable of what compare_rdms or fit_encoding returns, such as scores['score_mean']",
+    ),
+    "ceiling": Kind(
+        (xr.DataArray,),
+        "a DataArray of ceilings",
+        "what compute_ncsnr or compute_split_half returns, or scores['ceiling_upper']",
+    ),
+    "shown": Kind(
+        (xr.DataArray, xr.Dataset),
+        "a DataArray or Dataset with 'stimulus', or with 'stimulus_id' on 'presentation'",
+        "the responses",
+        ("stimulus", "neuroid"),
+    ),
+    "spaces": Kind(
+        (Mapping,),
+        "a mapping of names to features, two or more",
+        "{'name': features, 'other': features}",
+    ),
+}
+
+
+def check_kind(value: Any, kind: str, name: str) -> None:
+    """Raise InputError unless the argument called ``name`` is of a ``kind`` of ``KINDS``.
+
+    The message says what was expected, what came and what to type next.
+    """
+    expected = KINDS[kind]
+    if not isinstance(value, expected.types):
+        raise InputError(
+            f"{name} must be {expected.words}, got {type(value).__name__}. "
+            f"{_suggest_labels(value, expected)}"
+        )
+
+
+def _suggest_labels(value: Any, expected: Kind) -> str:
+    """Return the sentence that says how to make what was ``expected`` of ``value``."""
+    if not expected.dims or not isinstance(value, np.ndarray | list | tuple | pd.DataFrame):
+        return f"Pass {expected.source}."
+    is_table = isinstance(value, pd.DataFrame)
+    numbers = "table.values" if is_table else "values"
+    ids = "table.index" if is_table else "ids"
+    names = [f"'{dim}': {ids}" for dim in expected.dims if dim.startswith("stimulus")]
+    what = "a table" if is_table else "an array"
+    return (
+        f"Label {what} first: xr.DataArray({numbers}, dims={expected.dims!r}, "
+        f"coords={{{', '.join(names)}}})."
+    )
+
+
+def check_path(path: Any) -> None:
+    """Raise InputError unless ``path`` can name a file."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(
+            f"path must be the path of a file, got {type(path).__name__}. Pass e.g. 'rdms.h5', "
+            f"before the RDMs where there are some."
+        )
+
+
+def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:
+    """Raise InputError for too few stimuli.
+
+    Fewer than 3 have no pattern of distances to compare.
+    """
+    if len(ids) < least:
+        raise InputError(
+            f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass "
+            f"more."
+        )
+
+
+def check_real(values: np.ndarray | xr.DataArray, name: str) -> None:
+    """Raise InputError for numbers that are not real; True and False are 1 and 0."""
+    if values.dtype.kind not in "fiub":
+        raise InputError(
+            f"{name} must be real numbers, got dtype {values.dtype}. Take e.g. abs(x) or x.real "
+            f"first."
+        )
+
+
+def check_numbers(
+    values: np.ndarray,
+    ids: Sequence[Any] | np.ndarray,
+    name: str,
+    columns: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return ``values`` (n, p, ...) if they are real and finite, True and False as 1 and 0.
+
+    The error names the stimuli (and ``columns``) that are not.
+    """
+    check_real(values, name)
+    if values.dtype.kind == "b":
+        return values.astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.all():
+        finite = finite.reshape(*values.shape[:2], -1).all(axis=-1)
+        whole = finite.all(axis=1)
+        bad = dict.fromkeys(i for i, ok in zip(ids, whole, strict=True) if not ok)
+        where = f"stimuli {list_names(bad)}"
+        if columns is not None:
+            where += f"; neuroids {list_names(columns[~finite.all(axis=0)])}"
+        raise InputError(
+            f"{name} must be finite, but there is NaN or inf in {where}. Drop or repair those "
+            f"first."
+        )
+    return values
 
 
 def check_whole(number: Any, name: str, least: int, example: int) -> None:
@@ -32,16 +199,12 @@ def check_share(number: float, name: str, example: float) -> None:
 
 
 def check_draws(n_bootstrap: Any) -> None:
-    """Raise InputError unless ``n_bootstrap`` is 0, for no draws.
-
-    Or a whole number of 2 or more.
-    """
+    """Raise InputError unless ``n_bootstrap`` is 0, for no draws, or a whole number above 1."""
     check_whole(n_bootstrap, "n_bootstrap", 0, 1000)
     if n_bootstrap == 1:
         raise InputError(
             "n_bootstrap must be 2 or more, or 0 for no draws, got 1: one draw has no spread, so "
-            "its "
-            "interval would have width 0. Pass e.g. n_bootstrap=1000."
+            "its interval would have width 0. Pass e.g. n_bootstrap=1000."
         )
 
 
@@ -65,34 +228,32 @@ def check_device(device: Any) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
             f"device must be one that torch can compute on in float64 here, got {device!r}: "
-            f"{reason}. "
-            "Pass device='cpu', or 'cuda' where there is a GPU."
+            f"{reason}. Pass device='cpu', or 'cuda' where there is a GPU."
         ) from None
 
 
 def rank_ids(ids: np.ndarray) -> np.ndarray:
-    """Return the place (n,) of each of ``ids`` in sorted order.
+    """Return the rank (n,) of each of ``ids`` in sorted order, from 0.
 
-    Random numbers are drawn for places in sorted order and taken at these ranks, so that they
+    Random numbers are drawn for positions in sorted order and taken at these ranks, so that they
     belong to the ids and not to the order in which the data hold them.
     """
-    known = ids.tolist()
+    names = ids.tolist()
     try:
-        order = sorted(range(len(known)), key=lambda k: known[k])
+        order = sorted(range(len(names)), key=lambda k: names[k])
     except TypeError:
         # Ids of several types have no order of their own.
-        order = sorted(range(len(known)), key=lambda k: repr(known[k]))
-    rank = np.empty(len(known), dtype=int)
-    rank[order] = np.arange(len(known))
+        order = sorted(range(len(names)), key=lambda k: repr(names[k]))
+    rank = np.empty(len(names), dtype=int)
+    rank[order] = np.arange(len(names))
     return rank
 
 
-def warn_user(message: str, depth: int = 4) -> None:
-    """Warn the caller of a public function.
-
-    Which called the function that calls this one (or ``depth`` frames up).
-    """
-    warnings.warn(message, RuntimeWarning, stacklevel=depth)
+def warn_no_score(names: Iterable[Any], reason: str, fix: str) -> None:
+    """Warn the user of everything without a score: "no score for NAMES: REASON. FIX."."""
+    lost = list(names)
+    if lost:
+        warn_user(f"no score for {list_names(lost)}: {reason}. {fix}.")
 
 
 def describe_rng(rng: Seed) -> str | int:
@@ -108,14 +269,19 @@ def put_on(dims: Any, **values: Any) -> dict[str, xr.Variable]:
 def find_ops(mapping: Mapping[str, Any] | None, ops: np.ndarray, name: str, what: str) -> list[Any]:
     """Return what ``mapping`` has for each of ``ops``, None where it has nothing.
 
-    LabelError for ops not there.
+    Raises LabelError for ops that are not there.
     """
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise InputError(
+            f"{name} must map ops of scores to {what}, got {type(mapping).__name__}. Pass e.g. "
+            f"{name}={{op: ... for op in scores.op.values}}."
+        )
     unknown = [op for op in mapping or () if op not in set(ops)]
     if unknown or not mapping:
         raise LabelError(
             f"{name} must map ops of scores to {what}, got {len(mapping or ())} ops of which "
-            f"scores lack "
-            f"{list_names(unknown)}. Pass e.g. {name}={{op: ... for op in scores.op.values}}."
+            f"scores lack {list_names(unknown)}. Pass e.g. "
+            f"{name}={{op: ... for op in scores.op.values}}."
         )
     return [mapping.get(op) for op in ops]
 

@@ -1,15 +1,21 @@
-"""Features, activations and Grams of models to checked arrays: real, finite, enough stimuli, or an error that says why.
+"""Activations and Grams of models, read once: real, finite, enough stimuli, or an error.
 
 Features are what ``extract`` returns, Grams as a Dataset or activations as a DataTree, or one array
-(stimulus, ...).
+(stimulus, ...). `open_features` reads their labels; numbers are read op by op, as they are used.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import (
+    check_count,
+    check_kind,
+    check_numbers,
+    check_real,
+)
 from neurolens.compare.stats.linalg import compute_gram
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
@@ -22,32 +28,137 @@ from neurolens.labels import (
     list_names,
 )
 
-Features = xr.Dataset | xr.DataTree | xr.DataArray
+# What users pass.
+FeatureData = xr.Dataset | xr.DataTree | xr.DataArray
+
+
+class Activations(NamedTuple):
+    """The activations of each of ``ops``: ``arrays`` (stimulus, ...), not loaded.
+
+    ``names`` are what errors call them; ``alone`` tells one array of the user's from a tree.
+    """
+
+    ops: list[str]
+    arrays: list[xr.DataArray]
+    names: list[str]
+    alone: bool
+
+    def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the Gram (stimulus, stimulus) of each op about the mean, its stimuli as ``ids``."""
+        for array, name in zip(self.arrays, self.names, strict=True):
+            if STIMULUS in array.dims:
+                array = align_stimuli(
+                    array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,)
+                )
+            values = read_features(array, name)[1]  # (stimulus, feature)
+            yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+
+
+class Product(NamedTuple):
+    """What is left of the features of one op: ``gram`` (n, n), ``row_sum`` (n,), float64."""
+
+    gram: np.ndarray
+    row_sum: np.ndarray
+    n_features: int
+
+
+class Products(NamedTuple):
+    """Grams whose labels are checked: ``gram`` (op, stimulus, stimulus_2), not loaded.
+
+    ``row_sum`` (op, stimulus) and ``n_features`` (op,) go with it, ``eps`` is its precision.
+    ``alone`` tells that the user's Gram had no dimension op.
+    """
+
+    gram: xr.DataArray
+    row_sum: xr.DataArray
+    n_features: np.ndarray
+    eps: float
+    alone: bool
+
+    def iterate(self) -> Iterator[Product]:
+        """Yield the numbers of each op, checked."""
+        ids = self.gram[STIMULUS].values
+        for k, op in enumerate(self.gram[OP].values):
+            square = check_numbers(self.gram[k].values, ids, f"the Gram of op {str(op)!r}")
+            sums = self.row_sum[k].values[:, None]  # (n,) -> (n, 1)
+            sums = check_numbers(sums, ids, f"the row sums of op {str(op)!r}")[:, 0]
+            yield Product(
+                square.astype(np.float64), sums.astype(np.float64), int(self.n_features[k])
+            )
+
+
+class Grams(NamedTuple):
+    """The Gram of each of ``ops``: ``grams`` as the user passed them, not loaded."""
+
+    ops: list[str]
+    grams: xr.Dataset
+
+    def read(self) -> Products:
+        """Return the Grams with the row sums and numbers of features that RDMs need."""
+        gram = read_gram(self.grams, "gram")
+        get_ids(gram, OP, "gram")
+        sums = self.grams["row_sum"]
+        if OP not in sums.dims:
+            sums = sums.expand_dims(OP)
+        alone = OP not in self.grams["gram"].dims
+        n_features = np.atleast_1d(self.grams["n_features"].values)
+        sums = sums.transpose(OP, STIMULUS)
+        return Products(gram, sums, n_features, read_eps(self.grams), alone)
+
+    def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the Gram (stimulus, stimulus) of each op, its stimuli as ``ids``.
+
+        All 0 where nothing but rounding is left of it once it is centred.
+        """
+        gram = read_gram(self.grams, "gram", ids, "the responses")
+        eps = read_eps(self.grams)
+        for op, one in zip(self.ops, gram, strict=True):
+            yield blank_rounding(check_numbers(one.values, ids, f"the Gram of op {op!r}"), eps)
+
+
+Features = Activations | Grams
+
+
+def open_features(data: Any, *needed: str) -> Features:
+    """Return the activations or the Grams of a model by op, without loading them.
+
+    Raises
+    ------
+    InputError
+        ``data`` is none of these, or holds no activations; a Dataset lacks what is ``needed``, by
+        default "gram".
+    LabelError
+        One array has dimensions that are labels and no axis of features.
+    """
+    if isinstance(data, xr.Dataset):
+        check_variables(data, "a Dataset of Grams", *(needed or ("gram",)))
+        ops = data[OP].values if OP in data.dims else [_name_op(data)]
+        return Grams([str(op) for op in ops], data)
+    if isinstance(data, xr.DataTree):
+        pairs = list_arrays(data)
+        if not pairs:
+            raise InputError(
+                "the DataTree holds no variable 'activation'. Pass what extract_activations "
+                "returns."
+            )
+        ops = [op for op, _ in pairs]
+        return Activations(ops, [array for _, array in pairs], [f"op {op!r}" for op in ops], False)
+    check_kind(data, "features", "features")
+    _check_axes(data, "the feature array")
+    return Activations([_name_op(data)], [data], ["the feature array"], True)
 
 
 def check_features(features: Any, *needed: str) -> None:
     """Raise InputError unless ``features`` can hold kernels or features.
 
-    And a Dataset all that is ``needed``.
+    A Dataset must hold all that is ``needed``.
     """
-    if isinstance(features, xr.Dataset):
-        check_variables(features, "a Dataset of Grams", *(needed or ("gram",)))
-    elif isinstance(features, xr.DataTree):
-        if not any("activation" in node.data_vars for node in features.subtree):
-            raise InputError(
-                "the DataTree holds no variable 'activation'. Pass what extract_activations "
-                "returns."
-            )
-    elif not isinstance(features, xr.DataArray):
-        raise InputError(
-            "features must be a Dataset of Grams, a DataTree of activations or a DataArray "
-            f"(stimulus, feature), got "
-            f"{type(features).__name__}. Label an array first: xr.DataArray(values, "
-            f"dims=('stimulus', 'feature'), "
-            "coords={'stimulus': ids})."
-        )
-    else:
-        _check_axes(features, "the feature array")
+    open_features(features, *needed)
+
+
+def _name_op(features: xr.Dataset | xr.DataArray) -> str:
+    """Return the name of a single op, "model" where it has none."""
+    return str(features.coords[OP].item()) if OP in features.coords else "model"
 
 
 def _check_axes(array: xr.DataArray, name: str) -> None:
@@ -56,9 +167,8 @@ def _check_axes(array: xr.DataArray, name: str) -> None:
     if labelled:
         raise LabelError(
             f"{name} must be features of one op, got dimensions {tuple(array.dims)}, of which "
-            f"{list_names(labelled)} "
-            "is no axis of features. Pass Grams as the Dataset they came in, and of several arrays "
-            "one, or a DataTree."
+            f"{list_names(labelled)} is no axis of features. Pass Grams as the Dataset they came "
+            f"in, and of several arrays one, or a DataTree."
         )
 
 
@@ -68,76 +178,44 @@ def check_variables(grams: xr.Dataset, name: str, *needed: str) -> None:
     if missing:
         raise InputError(
             f"{name} holds no {list_names(missing)}, only {list_names(map(str, grams.data_vars))}. "
-            f"Pass what "
-            "extract_grams returns, or one DataArray."
+            f"Pass what extract_grams returns, or one DataArray."
         )
 
 
-def list_ops(features: Features) -> list[str]:
+def list_ops(features: FeatureData) -> list[str]:
     """Return the names of the ops in ``features``; one array without a name is the op "model"."""
-    if isinstance(features, xr.Dataset) and OP in features.dims:
-        return [str(op) for op in features[OP].values]
-    if isinstance(features, xr.DataTree):
-        return [op for op, _ in list_arrays(features)]
-    return [str(features.coords[OP].item())] if OP in features.coords else ["model"]
+    return open_features(features).ops
 
 
 def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
     """Return the op and the activation (stimulus, ...) of each node, not loaded."""
-    nodes = ((node.path, node.dataset) for node in tree.subtree)
     arrays = [
-        (path, dataset["activation"])
-        for path, dataset in nodes
-        if "activation" in dataset.data_vars
+        (node.path, node.dataset["activation"])
+        for node in tree.subtree
+        if "activation" in node.data_vars
     ]
     # A tree goes level by level; ops stand in the order in which they ran.
-    arrays.sort(key=lambda held: held[1].attrs.get("position", 0))
+    arrays.sort(key=lambda pair: pair[1].attrs.get("position", 0))
     return [(str(array.attrs.get("op", path.strip("/"))), array) for path, array in arrays]
 
 
-def iterate_kernels(features: Features, ids: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the Gram (stimulus, stimulus), float64, of each op in the order of ``list_ops``, its stimuli as ``ids``.
+def iterate_kernels(features: FeatureData, ids: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the Gram (stimulus, stimulus), float64, of each op, its stimuli as ``ids``.
 
     Features are taken about their mean, which no kernel centred by training means depends on. The
     Gram of an op that does not vary but for rounding is 0. One op is in memory at a time.
     """
-    if isinstance(features, xr.Dataset):
-        for op, one in zip(
-            list_ops(features), read_gram(features, "gram", ids, "the responses"), strict=True
-        ):
-            yield blank_rounding(
-                check_numbers(one.values, ids, f"the Gram of op {op!r}"), read_eps(features)
-            )
-        return
-    arrays = (
-        [("the feature array", features)]
-        if isinstance(features, xr.DataArray)
-        else list_arrays(features)
-    )
-    for op, array in arrays:
-        name = op if isinstance(features, xr.DataArray) else f"op {op!r}"
-        if STIMULUS in array.dims:
-            array = align_stimuli(
-                array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,)
-            )
-        values = read_features(array, name)[1]
-        yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+    yield from open_features(features).iterate_kernels(ids)
 
 
 def read_eps(grams: xr.Dataset) -> float:
-    """Return the precision of the products behind ``gram``.
-
-    Which may be less than that of its numbers.
-    """
+    """Return the precision of the products behind ``gram``, perhaps less than its dtype's."""
     dtype = grams["gram"].dtype
     return float(grams.attrs.get("eps", np.finfo(dtype if dtype.kind == "f" else np.float64).eps))
 
 
 def blank_rounding(gram: np.ndarray, eps: float) -> np.ndarray:
-    """Return ``gram`` (n, n) as float64.
-
-    All 0 where nothing but rounding is left of it once it is centred.
-    """
+    """Return ``gram`` (n, n) as float64, all 0 where centering leaves nothing but rounding."""
     gram = gram.astype(np.float64)
     spread = np.trace(gram) - gram.mean(axis=0).sum()
     return gram if spread > max(1e-12, 16 * eps) * np.trace(gram) else np.zeros_like(gram)
@@ -150,19 +228,18 @@ def read_gram(
     other: str = "its 'stimulus' labels",
     least: int = 3,
 ) -> xr.DataArray:
-    """Return the Gram (op, stimulus, stimulus_2) with stimuli in the order of ``ids``.
+    """Return the Gram (op, stimulus, stimulus_2), not loaded, stimuli in the order of ``ids``.
 
-    Not loaded; an op if alone.
+    The Gram of a single op gets the dimension op.
     """
     gram = grams["gram"]
     if OP not in gram.dims:
         gram = gram.expand_dims(OP if OP in gram.coords else {OP: [name]})
     check_dims(gram, (OP, STIMULUS, STIMULUS_2), name)
     ids = get_ids(gram, STIMULUS, name) if ids is None else ids
+    gram = align_stimuli(gram, ids.tolist(), name=name, other=other)
     check_count(ids, name, least)
-    return align_stimuli(gram, ids.tolist(), name=name, other=other).transpose(
-        OP, STIMULUS, STIMULUS_2
-    )
+    return gram.transpose(OP, STIMULUS, STIMULUS_2)
 
 
 def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -176,8 +253,7 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes "
-            f"{dict(array.sizes)}. "
-            "Rename with .rename(old='stimulus')."
+            f"{dict(array.sizes)}. Rename with .rename(old='stimulus')."
         )
     _check_axes(array, name)
     ids = get_ids(array, STIMULUS, name)
@@ -190,49 +266,3 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
         )
     check_real(values, name)
     return ids, values
-
-
-def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:
-    """Raise InputError for too few stimuli.
-
-    Fewer than 3 have no pattern of distances to compare.
-    """
-    if len(ids) < least:
-        raise InputError(
-            f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass "
-            f"more."
-        )
-
-
-def check_real(values: np.ndarray | xr.DataArray, name: str) -> None:
-    """Raise InputError for numbers that are not real."""
-    if values.dtype.kind not in "fiub":
-        raise InputError(
-            f"{name} must be real numbers, got dtype {values.dtype}. Take e.g. abs(x) or x.real "
-            f"first."
-        )
-
-
-def check_numbers(
-    values: np.ndarray,
-    ids: Sequence[Any] | np.ndarray,
-    name: str,
-    columns: np.ndarray | None = None,
-) -> np.ndarray:
-    """Return ``values`` (n, p, ...) if they are real and finite.
-
-    Name the stimuli (and ``columns``) that are not.
-    """
-    check_real(values, name)
-    finite = np.isfinite(values)
-    if not finite.all():
-        finite = finite.reshape(*values.shape[:2], -1).all(axis=-1)
-        bad = dict.fromkeys(i for i, ok in zip(ids, finite.all(axis=1), strict=True) if not ok)
-        where = f"stimuli {list_names(bad)}"
-        if columns is not None:
-            where += f"; neuroids {list_names(columns[~finite.all(axis=0)])}"
-        raise InputError(
-            f"{name} must be finite, but there is NaN or inf in {where}. Drop or repair those "
-            f"first."
-        )
-    return values

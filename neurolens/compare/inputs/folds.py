@@ -1,18 +1,13 @@
-"""Which stimuli are held out together: one fold number per stimulus.
-
-As a labelled array that any method can share.
-"""
+"""Which stimuli are held out together: one fold number per stimulus, in a labelled array."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
-from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids
-from neurolens.compare.inputs.responses import number_labels, read_presented
+from neurolens.compare.inputs.checks import Seed, check_kind, make_generator, rank_ids
+from neurolens.compare.inputs.responses import Presented, number_labels, read_presented
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import STIMULUS, align_stimuli, list_names
 
@@ -78,76 +73,77 @@ def split_stimuli(
     >>> np.bincount(split_stimuli(responses, n_folds=2)).tolist()
     [3, 3]
     """
+    check_kind(data, "shown", "data")
+    return _make_folds(read_presented(data, "folds"), n_folds, by, rng)
+
+
+def _make_folds(
+    presented: Presented, n_folds: int | None, by: str | None, rng: Seed
+) -> xr.DataArray:
+    """Return the folds of what was ``presented``, as `split_stimuli` does."""
     generator = make_generator(rng)
-    presented, ids, dim = read_presented(data, "folds")
-    unit = rank_ids(ids) if by is None else _join_groups(data, by, dim, presented, len(ids))
-    sizes = np.bincount(unit)
-    what = (
-        "stimuli"
-        if by is None
-        else f"groups of stimuli by {by!r} (groups that share a stimulus count as one)"
-    )
     if n_folds is None and by is None:
         raise InputError(
             "n_folds=None leaves one group out at a time, so it needs by=, the name of a "
             "coordinate."
         )
+    unit = rank_ids(presented.ids) if by is None else _join_groups(presented, by)
+    sizes = np.bincount(unit)
+    what = "stimuli"
+    if by is not None:
+        what = f"groups of stimuli by {by!r} (groups that share a stimulus count as one)"
     wanted = len(sizes) if n_folds is None else n_folds
-    if (
-        isinstance(wanted, bool)
-        or not isinstance(wanted, int | np.integer)
-        or not 2 <= wanted <= len(sizes)
-    ):
+    is_whole = isinstance(wanted, int | np.integer) and not isinstance(wanted, bool)
+    if not is_whole or not 2 <= wanted <= len(sizes):
         raise InputError(
             f"cannot make {wanted!r} folds of {len(sizes)} {what}. Pass n_folds= from 2 to that "
-            f"number, or split "
-            "by something else."
+            f"number, or split by something else."
         )
     fold = unit if n_folds is None else _deal_units(sizes, int(n_folds), generator)[unit]
-    folds = xr.DataArray(fold, dims=STIMULUS, coords={STIMULUS: ids}, name="fold")
+    folds = xr.DataArray(fold, dims=STIMULUS, coords={STIMULUS: presented.ids}, name="fold")
     check_folds(folds)
     return folds
 
 
 def read_folds(
-    cv: int | str | xr.DataArray, data: xr.DataArray, ids: Sequence[Any], rng: Seed
+    cv: int | str | xr.DataArray,
+    data: xr.DataArray | Presented,
+    ids: Sequence[Any],
+    rng: Seed,
 ) -> np.ndarray:
-    """Return the fold (n,) of each of ``ids``, from a number of folds.
+    """Return the fold (n,) of each of ``ids``.
 
-    The name of a coordinate or ready folds.
+    ``cv`` is a number of folds, the name of a coordinate of ``data``, or ready folds.
     """
+    if isinstance(cv, xr.DataArray):
+        check_folds(cv)
+        return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
+    presented = data if isinstance(data, Presented) else read_presented(data, "folds")
     if isinstance(cv, str):
-        cv = split_stimuli(data, n_folds=None, by=cv)
-    elif not isinstance(cv, xr.DataArray):
-        cv = split_stimuli(data, n_folds=cv, rng=rng)
-    check_folds(cv)
-    return align_stimuli(cv, list(ids), name="cv", other="the responses").values.astype(int)
+        folds = _make_folds(presented, None, cv, rng)
+    else:
+        folds = _make_folds(presented, cv, None, rng)
+    return align_stimuli(folds, list(ids), name="cv", other="the responses").values.astype(int)
 
 
 def check_folds(folds: xr.DataArray) -> None:
-    """Raise InputError unless folds are whole numbers, two or more of them.
-
-    That each hold out enough stimuli.
-    """
+    """Raise InputError unless folds are two or more whole numbers that each hold out enough."""
     if folds.dims != (STIMULUS,) or folds.dtype.kind not in "iu":
         raise InputError(
             f"folds must be whole numbers (stimulus), got {folds.dtype} {tuple(folds.dims)}. Make "
-            f"them with "
-            "split_stimuli(responses, n_folds=5)."
+            f"them with split_stimuli(responses, n_folds=5)."
         )
     numbers, counts = np.unique(folds.values[folds.values >= 0], return_counts=True)
     small = [f"fold {k}: {c}" for k, c in zip(numbers, counts, strict=True) if c < MIN_TEST]
     if small:
         raise InputError(
             f"every fold must hold out at least {MIN_TEST} stimuli, or no correlation can be "
-            f"measured in it; got "
-            f"{list_names(small)}. Use fewer folds."
+            f"measured in it; got {list_names(small)}. Use fewer folds."
         )
     if len(numbers) == 0 or len(folds) - counts.max() < MIN_TEST:
         raise InputError(
             f"every fold must leave at least {MIN_TEST} stimuli to train on, got folds "
-            f"{numbers.tolist()} with "
-            f"{counts.tolist()} of {len(folds)} stimuli. Use more folds."
+            f"{numbers.tolist()} with {counts.tolist()} of {len(folds)} stimuli. Use more folds."
         )
 
 
@@ -157,26 +153,29 @@ def check_inner(fold: np.ndarray) -> None:
     if len(counts) < 2 or len(fold) - counts[:2].sum() < MIN_TEST:
         raise InputError(
             "choosing by leaving each other fold out in turn needs 3 folds or more, got "
-            f"{len(counts)}. "
-            "Pass more with cv=."
+            f"{len(counts)}. Pass more with cv=."
         )
 
 
-def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Return the unit (n_stimuli,) of each stimulus: groups of ``by`` that share a stimulus are one unit.
+def _join_groups(presented: Presented, by: str) -> np.ndarray:
+    """Return the unit (stimulus,) of each stimulus: groups of ``by`` that share one are one unit.
 
     Units are numbered in the sorted order of the first label that each has.
     """
-    if by not in data.coords or data[by].dims != (dim,):
-        along = [str(name) for name, c in data.coords.items() if c.dims == (dim,)]
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
+    if by not in presented.columns:
         raise LabelError(
-            f"there is no coordinate {by!r} along '{dim}' to split by; there are "
-            f"{list_names(along)}. "
-            f"Add it with .assign_coords({by}=('{dim}', labels))."
+            f"there is no coordinate {by!r} along '{presented.dim}' to split by; there are "
+            f"{list_names(presented.columns)}. Add it with "
+            f".assign_coords({by}=('{presented.dim}', labels))."
         )
-    groups, names = number_labels(data[by].values, repr(by))
+    n_stimuli = len(presented.ids)
+    groups, names = number_labels(presented.columns[by], repr(by))
     size = n_stimuli + len(names)
-    links = csr_array((np.ones(len(groups)), (presented, n_stimuli + groups)), shape=(size, size))
+    ends = (presented.codes, n_stimuli + groups)
+    links = csr_array((np.ones(len(groups)), ends), shape=(size, size))
     n_parts, part = connected_components(links, directed=False)
     first = np.full(n_parts, len(names))
     np.minimum.at(first, part[n_stimuli:], rank_ids(names))
@@ -184,10 +183,7 @@ def _join_groups(data: Any, by: str, dim: str, presented: np.ndarray, n_stimuli:
 
 
 def _deal_units(sizes: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the fold of each unit: shuffled, the largest first.
-
-    Each to the fold with the fewest stimuli.
-    """
+    """Return the fold of each unit: shuffled, the largest first to the fold that holds fewest."""
     order = rng.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
     fold = np.empty(len(sizes), dtype=int)

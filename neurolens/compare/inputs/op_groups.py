@@ -1,34 +1,71 @@
-"""Comparisons spread over the workers of a dask cluster, a group of ops each."""
+"""Comparisons spread over the workers of a dask cluster, a group of ops each.
 
+`over_ops` gives a public function its argument ``client``.
+"""
+
+import functools
+import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import Seed, warn_user
-from neurolens.compare.inputs.features import Features, list_arrays, list_ops
-from neurolens.errors import InputError
+from neurolens.compare.inputs.checks import Seed
+from neurolens.compare.inputs.features import FeatureData, list_arrays, list_ops
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, STIMULUS, align_stimuli, check_unique
 from neurolens.parallel import count_shards, run_tasks, split_evenly
 
 Result = TypeVar("Result", xr.Dataset, xr.DataArray)
+Settings = ParamSpec("Settings")
+
+
+def over_ops(data: str) -> Callable[[Callable[Settings, Result]], Callable[Settings, Result]]:
+    """Divide the ops of the argument called ``data`` among the workers of ``client``, if given.
+
+    The function decorated takes ``client``, which it need not look at: here and on each worker it
+    is called without. Its result has the dimension op or does not depend on the ops. Equal to the
+    whole up to rounding; an argument ``rng`` must then be a number. See `map_ops`.
+
+    Parameters
+    ----------
+    data : str
+        The name of the argument that holds ops: Grams, activations or RDMs.
+    """
+
+    def decorate(function: Callable[Settings, Result]) -> Callable[Settings, Result]:
+        signature = inspect.signature(function)
+
+        def divide(*args: Settings.args, **kwargs: Settings.kwargs) -> Result:
+            settings = dict(signature.bind(*args, **kwargs).arguments)
+            client = settings.pop("client", None)
+            if client is None:
+                return function(*args, **kwargs)
+            # Workers find the decorated function under its name.
+            return map_ops(client, divide, settings.pop(data), argument=data, **settings)
+
+        functools.update_wrapper(divide, function)
+        return divide
+
+    return decorate
 
 
 def map_ops(
     client: Any,
     function: Callable[..., Result],
-    features: Features,
+    features: FeatureData,
     *,
+    argument: str | None = None,
     rng: Seed | None = None,
     **common: Any,
 ) -> Result:
-    """Return ``function(features, **common)`` with the ops of ``features`` divided among the workers of ``client``.
+    """Return ``function(features, **common)``, the ops of ``features`` divided among workers.
 
-    Results that have no dimension op must not depend on the ops, and are taken from the first
-    group. What workers warn of, the user is warned of. Equal to the whole up to rounding.
-    Activations in a store are read by the workers.
+    ``features`` are passed as ``argument``, by default the first. Results that have no dimension op
+    must not depend on the ops, and are taken from the first group. What workers warn of, the user
+    is warned of. Equal to the whole up to rounding. Activations in a store are read by the workers.
 
     Raises
     ------
@@ -40,37 +77,37 @@ def map_ops(
             "with client= each group of ops must draw the same numbers: pass rng= a whole number, "
             "such as 0"
         )
-    if isinstance(features, xr.DataTree) or OP in getattr(features, "dims", ()):
-        ops = (
-            features[OP].values.tolist()
-            if isinstance(features, xr.DataArray)
-            else list_ops(features)
-        )
-        check_unique(ops, "the names of the ops")
+    _check_ops(features)
     common |= {} if rng is None else {"rng": rng}
     parts = _split_ops(features, count_shards(client))
     if len(parts) < 2:
-        return function(features, **common)
-    made = run_tasks(client, _compare_part, (function, common), parts, None)
-    for message in dict.fromkeys(message for _, messages in made for message in messages):
+        return _call(function, argument, features, common)
+    products = run_tasks(client, _compare_part, (function, argument, common), parts, None)
+    messages = [message for _, part_messages in products for message in part_messages]
+    for message in dict.fromkeys(messages):
         warn_user(message)
-    results = [result for result, _ in made]
-    if isinstance(results[0], xr.DataArray) and STIMULUS in results[0].dims:
-        ids = results[0][STIMULUS].values.tolist()
-        results = [
-            align_stimuli(result, ids, name="an op", other="the first op") for result in results
-        ]
-    settings: Any = {"data_vars": "minimal"} if isinstance(results[0], xr.Dataset) else {}
-    settings |= {
-        "coords": "minimal",
-        "compat": "override",
-        "join": "exact",
-        "combine_attrs": "override",
-    }
-    return xr.concat(results, OP, **settings)
+    return _join_ops([result for result, _ in products])
 
 
-def _split_ops(features: Features, n_parts: int) -> list[Features]:
+def _check_ops(features: FeatureData) -> None:
+    """Raise LabelError where two ops share a name."""
+    if not isinstance(features, xr.DataTree) and OP not in getattr(features, "dims", ()):
+        return
+    is_rdms = isinstance(features, xr.DataArray)
+    ops = np.asarray(features[OP]).tolist() if is_rdms else list_ops(features)
+    check_unique(ops, "the names of the ops")
+
+
+def _call(
+    function: Callable[..., Result], argument: str | None, features: Any, common: dict[str, Any]
+) -> Result:
+    """Return ``function`` of ``features``, passed as ``argument`` or as the first."""
+    if argument is None:
+        return function(features, **common)
+    return function(**{argument: features}, **common)
+
+
+def _split_ops(features: FeatureData, n_parts: int) -> list[Any]:
     """Return groups of consecutive ops, as the same kind of data.
 
     All of it where there is no more than one op.
@@ -81,21 +118,46 @@ def _split_ops(features: Features, n_parts: int) -> list[Features]:
             for i, (op, array) in enumerate(list_arrays(features))
         ]
         parts = split_evenly(range(len(nodes)), n_parts)
-        return [xr.DataTree.from_dict({str(i): nodes[i] for i in part}) for part in parts]
+        return [_join_nodes(nodes, part) for part in parts]
     if OP not in getattr(features, "dims", ()):
         return [features]
     parts = split_evenly(range(features.sizes[OP]), n_parts)
     return [features.isel({OP: slice(part[0], part[-1] + 1)}) for part in parts]
 
 
+def _join_nodes(nodes: list[xr.Dataset], part: Any) -> xr.DataTree:
+    """Return a tree of those of ``nodes`` at the positions ``part``."""
+    return xr.DataTree.from_dict({str(i): nodes[i] for i in part})
+
+
+def _join_ops(results: list[Result]) -> Result:
+    """Return the results of groups of ops as one, stimuli in the order of the first."""
+    first = results[0]
+    if isinstance(first, xr.DataArray) and STIMULUS in first.dims:
+        ids = first[STIMULUS].values.tolist()
+        results = [
+            align_stimuli(result, ids, name="an op", other="the first op") for result in results
+        ]
+    settings: Any = {"data_vars": "minimal"} if isinstance(first, xr.Dataset) else {}
+    return xr.concat(
+        results,
+        OP,
+        coords="minimal",
+        compat="override",
+        join="exact",
+        combine_attrs="override",
+        **settings,
+    )
+
+
 def _compare_part(
-    common: tuple[Callable[..., Any], dict[str, Any]], part: Features
+    common: tuple[Callable[..., Any], str | None, dict[str, Any]], part: FeatureData
 ) -> tuple[Any, list[str]]:
     """Return the result of a group of ops, and what was warned of."""
-    function, settings = common
-    with warnings.catch_warnings(record=True) as told:
+    function, argument, settings = common
+    with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always")
-        result = function(part, **settings)
+        result = _call(function, argument, part, settings)
     return result, [
-        str(warning.message) for warning in told if issubclass(warning.category, RuntimeWarning)
+        str(record.message) for record in records if issubclass(record.category, RuntimeWarning)
     ]

@@ -1,6 +1,7 @@
-"""Brain responses to checked arrays: which stimulus each presentation showed.
+"""Brain responses, read once: what each presentation showed, which neuroids form a region.
 
-Which neuroids form a region.
+`Responses` hold every presentation, for RDMs, Grams and reliability; `Targets` hold means over the
+presentations of each stimulus, for encoding.
 """
 
 from typing import Any, NamedTuple
@@ -8,12 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.sparse import csr_array
 
 from neurolens import labels
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.features import check_count, check_numbers, check_real
-from neurolens.errors import InputError, LabelError
+from neurolens.compare.inputs.checks import check_count, check_kind, check_numbers, check_real
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
     PRESENTATION,
@@ -25,37 +24,61 @@ from neurolens.labels import (
     list_names,
 )
 
+# Which neuroids have the labels at each tuple of positions, one position for each kind of label.
 Places = dict[tuple[int, ...], np.ndarray]
+
+
+class Presented(NamedTuple):
+    """Which stimulus each row of an array showed.
+
+    ``codes`` (row,) is the position of its stimulus among ``ids``, which stand in order of
+    appearance. ``dim`` is the dimension of the rows, presentation or stimulus, and ``columns`` the
+    coordinates (row,) along it.
+    """
+
+    codes: np.ndarray
+    ids: np.ndarray
+    dim: str
+    columns: dict[str, np.ndarray]
 
 
 class Responses(NamedTuple):
     """``values`` (presentation, neuroid, time_bin) and what its axes mean.
 
-    ``ids`` are the stimuli in order of appearance, ``codes`` (presentation,) the place of each in
-    them. ``labels`` has those of each of region and subject that is known, ``members`` the neuroids
-    of each place among them that has any; ``time`` the coordinates of time bins, or none.
+    ``presented`` says what the presentations showed. ``labels`` has those of each of region and
+    subject that is known, ``members`` the neuroids of each place among them that has any; ``time``
+    the coordinates of time bins, or none.
     """
 
     values: np.ndarray
-    ids: np.ndarray
-    codes: np.ndarray
+    presented: Presented
     neuroids: np.ndarray
     labels: dict[str, list]
     members: Places
     time: dict[str, xr.Variable]
 
+    @property
+    def ids(self) -> np.ndarray:
+        """The stimuli, in order of appearance."""
+        return self.presented.ids
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The position (presentation,) of each presentation's stimulus among ``ids``."""
+        return self.presented.codes
+
 
 class Targets(NamedTuple):
-    """Responses to predict: ``values`` (stimulus, neuroid), float64, the mean over each stimulus' presentations.
+    """Responses to predict: ``values`` (stimulus, neuroid), float64, means over presentations.
 
-    ``usable`` (neuroid,) is False for those that are NaN somewhere or never vary. ``n_repeats`` is
-    the number of presentations behind a value, the harmonic mean where it differs. ``groups`` holds
-    the (region, subject) that exist, with the places of their neuroids. ``coords`` are the labels
-    along neuroid; "region" and "subject" become "neuroid_region" and "neuroid_subject", because the
-    answer has dimensions of those names.
+    ``presented`` says what the presentations showed. ``usable`` (neuroid,) is False for those that
+    are NaN somewhere or never vary. ``n_repeats`` is the number of presentations behind a value,
+    the harmonic mean where it differs. ``groups`` holds the (region, subject) that exist, with the
+    positions of their neuroids. ``coords`` are the labels along neuroid; "region" and "subject"
+    become "neuroid_region" and "neuroid_subject", because the answer has dimensions of those names.
     """
 
-    ids: np.ndarray
+    presented: Presented
     values: np.ndarray
     usable: np.ndarray
     n_repeats: float
@@ -66,75 +89,83 @@ class Targets(NamedTuple):
     coords: dict[str, Any]
 
     @property
+    def ids(self) -> np.ndarray:
+        """The stimuli, in order of appearance: the rows of ``values``."""
+        return self.presented.ids
+
+    @property
     def columns(self) -> list[np.ndarray]:
-        """The places of each group among the usable neuroids."""
-        place = np.cumsum(self.usable) - 1
-        return [place[group[self.usable[group]]] for group in self.groups.values()]
+        """The positions of each group among the usable neuroids."""
+        position = np.cumsum(self.usable) - 1
+        return [position[group[self.usable[group]]] for group in self.groups.values()]
 
 
 def number_labels(column: Any, name: str = "labels") -> tuple[np.ndarray, np.ndarray]:
-    """Return the place of each label of ``column`` among the different ones, in order of appearance, and those.
+    """Return the position of each label of ``column`` among the different ones, and those.
 
-    Raises LabelError where a label is missing: it would make one group of all that have none.
+    They stand in order of appearance. Raises LabelError where a label is missing: it would make one
+    group of all that have none.
     """
-    codes, known = pd.factorize(np.asarray(column).astype(object))
+    codes, names = pd.factorize(np.asarray(column).astype(object))
     if (codes < 0).any():
         raise LabelError(
             f"{name} must be known throughout, and {(codes < 0).sum()} of {len(codes)} are NaN or "
-            f"None, the first in "
-            f"place {int(np.argmax(codes < 0))}. Drop those, or name them."
+            f"None, the first in place {int(np.argmax(codes < 0))}. Drop those, or name them."
         )
-    return codes, np.asarray(known.tolist())
+    return codes, np.asarray(names.tolist())
 
 
-def read_presented(
-    data: xr.DataArray | xr.Dataset, name: str
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the place of each row's stimulus among the ids, the ids in order of appearance, and the rows' dimension.
+def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> Presented:
+    """Return which stimulus each row of ``data`` showed.
 
     Rows are presentations, with ``stimulus_id``, or stimuli.
     """
     if PRESENTATION in data.dims and STIMULUS_ID in data.coords:
-        return *number_labels(data[STIMULUS_ID].values, f"'stimulus_id' of {name}"), PRESENTATION
+        codes, ids = number_labels(data[STIMULUS_ID].values, f"'stimulus_id' of {name}")
+        return Presented(codes, ids, PRESENTATION, _list_columns(data, PRESENTATION))
     if STIMULUS not in data.dims:
         raise LabelError(
             f"{name} need the labels of stimuli, and there is no 'stimulus_id' on 'presentation' "
-            f"and no dimension "
-            f"'stimulus' in {data.dims}. Add them with .assign_coords(stimulus_id=('presentation', "
-            f"ids))."
+            f"and no dimension 'stimulus' in {tuple(data.dims)}. Add them with "
+            f".assign_coords(stimulus_id=('presentation', ids))."
         )
     ids = labels.get_ids(data[STIMULUS], STIMULUS, name)
-    return np.arange(len(ids)), ids, STIMULUS
+    return Presented(np.arange(len(ids)), ids, STIMULUS, _list_columns(data, STIMULUS))
+
+
+def _list_columns(data: xr.DataArray | xr.Dataset, dim: str) -> dict[str, np.ndarray]:
+    return {str(name): c.values for name, c in data.coords.items() if c.dims == (dim,)}
 
 
 def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the mean over the rows (q, ...) of each stimulus 0, 1, ...
+    """Return the mean (n, ...), float64, over the rows (q, ...) of each of ``codes`` (q,)."""
+    from scipy.sparse import csr_array
 
-    in ``codes`` (q,), float64.
-    """
     averaging = csr_array((1 / np.bincount(codes)[codes], (codes, np.arange(len(codes)))))
-    return (averaging @ values.reshape(len(values), -1).astype(np.float64)).reshape(
-        -1, *values.shape[1:]
-    )
+    rows = values.reshape(len(values), -1).astype(np.float64)  # (q, ...) -> (q, p)
+    return (averaging @ rows).reshape(-1, *values.shape[1:])
 
 
 def read_responses(responses: xr.DataArray) -> Responses:
     """Return checked responses (presentation or stimulus, neuroid) or (..., neuroid, time_bin)."""
+    check_kind(responses, "responses", "responses")
     if NEUROID not in responses.dims:
         flat = [dim for dim in responses.dims if dim not in (PRESENTATION, STIMULUS, TIME_BIN)]
         responses = responses.stack({NEUROID: flat}, create_index=False)
-    timed = (TIME_BIN,) if TIME_BIN in responses.dims else ()
-    responses, codes, ids, neuroids = _open_responses(responses, *timed)
+    has_time = TIME_BIN in responses.dims
+    responses, presented, neuroids = _open_responses(responses, *([TIME_BIN] if has_time else []))
     if not len(neuroids):
         raise InputError("responses hold no neuroids. Select a region that has some.")
-    values = check_numbers(responses.values, ids[codes], "responses", neuroids)
-    check_count(ids, "responses")
+    shown = presented.ids[presented.codes]
+    values = check_numbers(responses.values, shown, "responses", neuroids)
+    check_count(presented.ids, "responses")
     time = {str(name): c.variable for name, c in responses.coords.items() if c.dims == (TIME_BIN,)}
-    if timed:
+    if has_time:
         time.setdefault(TIME_BIN, xr.Variable(TIME_BIN, np.arange(responses.sizes[TIME_BIN])))
-    known = {dim: responses[dim].values for dim in (REGION, SUBJECT) if dim in responses.coords}
-    groups = _group_neuroids(known, len(neuroids))
-    return Responses(values.reshape(*values.shape[:2], -1), ids, codes, neuroids, *groups, time)
+    columns = {dim: responses[dim].values for dim in (REGION, SUBJECT) if dim in responses.coords}
+    names, members = _group_neuroids(columns, len(neuroids))
+    values = values.reshape(*values.shape[:2], -1)  # (presentation, neuroid, time_bin)
+    return Responses(values, presented, neuroids, names, members, time)
 
 
 def read_targets(responses: xr.DataArray) -> Targets:
@@ -153,132 +184,135 @@ def read_targets(responses: xr.DataArray) -> Targets:
     RuntimeWarning
         Neuroids that are NaN somewhere, infinite or constant, named; they get no score.
     """
-    if not isinstance(responses, xr.DataArray):
-        raise InputError(
-            f"responses must be a DataArray (presentation, neuroid) or (stimulus, neuroid), got "
-            f"{type(responses).__name__}. Label an array first: xr.DataArray(values, "
-            f"dims=('stimulus', 'neuroid'), "
-            "coords={'stimulus': ids})."
-        )
+    check_kind(responses, "responses", "responses")
     if isinstance(responses.indexes.get(NEUROID), pd.MultiIndex):
         responses = responses.reset_index(NEUROID)
-    responses, codes, ids, neuroids = _open_responses(responses)
+    responses, presented, neuroids = _open_responses(responses)
     values = responses.values
     check_real(values, "responses")
-    finite = np.isfinite(values)
-    dead = ids[np.unique(codes[~finite.any(axis=1)])]
-    if len(dead):
-        raise InputError(
-            "responses must hold numbers, but every neuroid is NaN or inf for stimuli "
-            f"{list_names(dead)}. Drop those "
-            "presentations first."
-        )
-    whole = finite.all(axis=0)
-    varies = whole & (values != values[:1]).any(axis=0)
-    _warn_unusable(neuroids[~whole], neuroids[whole & ~varies])
-    if not varies.any():
-        raise InputError(
-            f"responses hold no neuroid that can be predicted, of {len(varies)}. Pass some that "
-            f"vary."
-        )
-    means = np.full((len(ids), len(varies)), np.nan)
-    means[:, varies] = average_repeats(values[:, varies], codes)
-    n_repeats = float(1 / np.mean(1 / np.bincount(codes)))
-    known = {
+    usable = _find_usable(values, presented, neuroids)
+    means = np.full((len(presented.ids), len(neuroids)), np.nan)
+    means[:, usable] = average_repeats(values[:, usable], presented.codes)
+    n_repeats = float(1 / np.mean(1 / np.bincount(presented.codes)))
+    columns = {
         dim: responses[dim].values if dim in responses.coords else name
         for dim, name in labels.UNNAMED.items()
     }
-    found, groups = _group_neuroids(known, len(varies))
-    along = {
-        str(name): (NEUROID, c.values)
-        for name, c in responses.coords.items()
-        if c.dims == (NEUROID,)
-    }
+    names, groups = _group_neuroids(columns, len(neuroids))
     coords = {
-        f"neuroid_{name}" if name in labels.UNNAMED else name: column
-        for name, column in along.items()
+        f"neuroid_{name}" if name in labels.UNNAMED else name: (NEUROID, column)
+        for name, column in _list_columns(responses, NEUROID).items()
     }
     return Targets(
-        ids, means, varies, n_repeats, neuroids, found[REGION], found[SUBJECT], groups, coords
+        presented=presented,
+        values=means,
+        usable=usable,
+        n_repeats=n_repeats,
+        names=neuroids,
+        regions=names[REGION],
+        subjects=names[SUBJECT],
+        groups=groups,
+        coords=coords,
     )
+
+
+def _find_usable(values: np.ndarray, presented: Presented, neuroids: np.ndarray) -> np.ndarray:
+    """Return which neuroids (neuroid,) can be predicted, of ``values`` (presentation, neuroid)."""
+    finite = np.isfinite(values)
+    dead = presented.ids[np.unique(presented.codes[~finite.any(axis=1)])]
+    if len(dead):
+        raise InputError(
+            "responses must hold numbers, but every neuroid is NaN or inf for stimuli "
+            f"{list_names(dead)}. Drop those presentations first."
+        )
+    whole = finite.all(axis=0)
+    usable = whole & (values != values[:1]).any(axis=0)
+    _warn_unusable(neuroids[~whole], neuroids[whole & ~usable])
+    if not usable.any():
+        raise InputError(
+            f"responses hold no neuroid that can be predicted, of {len(usable)}. Pass some that "
+            f"vary."
+        )
+    return usable
 
 
 def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.ndarray:
-    """Return the place in ``array`` of each neuroid of ``other``, by neuroid_id.
+    """Return the position in ``array`` of each neuroid of ``other``, by neuroid_id.
 
     And by subject where both have one.
     """
-    by = [
+    keys = [
         key for key in (labels.NEUROID_ID, SUBJECT) if key in array.coords and key in other.coords
     ]
-    if labels.NEUROID_ID not in by:
+    if labels.NEUROID_ID not in keys:
         raise LabelError(
             f"{name} and {other_name} must both have 'neuroid_id' along 'neuroid' to be matched. "
-            f"Add it with "
-            ".assign_coords(neuroid_id=('neuroid', ids))."
+            f"Add it with .assign_coords(neuroid_id=('neuroid', ids))."
         )
-    columns = (
-        [np.broadcast_to(x[key].values, x.sizes[NEUROID]).tolist() for key in by]
-        for x in (array, other)
-    )
-    have, want = (list(zip(*column, strict=True)) for column in columns)
-    labels.check_unique(have, f"the neuroids of {name}")
-    labels.check_unique(want, f"the neuroids of {other_name}")
-    place = {key: k for k, key in enumerate(have)}
-    missing = [key for key in want if key not in place]
-    extra = set(have) - set(want)
+    present = _list_neuroids(array, keys)
+    wanted = _list_neuroids(other, keys)
+    labels.check_unique(present, f"the neuroids of {name}")
+    labels.check_unique(wanted, f"the neuroids of {other_name}")
+    position = {key: k for k, key in enumerate(present)}
+    missing = [key for key in wanted if key not in position]
+    extra = set(present) - set(wanted)
     if missing or extra:
         raise LabelError(
-            f"{name} and {other_name} must hold the same {len(want)} neuroids. Missing from "
-            f"{name}: "
-            f"{list_names(missing)}; only in {name}: {list_names(extra)}. Select the common ones "
-            f"on both sides."
+            f"{name} and {other_name} must hold the same {len(wanted)} neuroids. Missing from "
+            f"{name}: {list_names(missing)}; only in {name}: {list_names(extra)}. Select the "
+            f"common ones on both sides."
         )
-    return np.array([place[key] for key in want])
+    return np.array([position[key] for key in wanted])
+
+
+def _list_neuroids(array: Any, keys: list[str]) -> list[tuple]:
+    """Return the labels of each neuroid under all of ``keys``."""
+    n_neuroids = array.sizes[NEUROID]
+    columns = [np.broadcast_to(array[key].values, n_neuroids).tolist() for key in keys]
+    return list(zip(*columns, strict=True))
 
 
 def _open_responses(
     responses: xr.DataArray, *more: str
-) -> tuple[xr.DataArray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return ``responses`` (rows, neuroid, ...), the stimulus of each row.
-
-    The ids of stimuli and of neuroids.
-    """
+) -> tuple[xr.DataArray, Presented, np.ndarray]:
+    """Return ``responses`` (rows, neuroid, ...), what the rows showed and the ids of neuroids."""
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     labels.check_dims(responses, (rows, NEUROID, *more), "responses")
-    codes, ids, _ = read_presented(responses, "responses")
+    presented = read_presented(responses, "responses")
     unnamed = np.arange(responses.sizes[NEUROID])
     neuroids = (
         responses[labels.NEUROID_ID].values if labels.NEUROID_ID in responses.coords else unnamed
     )
-    return responses.transpose(rows, NEUROID, ...), codes, ids, neuroids
+    return responses.transpose(rows, NEUROID, ...), presented, neuroids
 
 
 def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str, list], Places]:
-    """Return the labels of each of ``columns`` and which neuroids are at each place among them that has any."""
+    """Return the labels of each of ``columns``, and the neuroids of each combination that exists.
+
+    A combination is a tuple of positions among those labels.
+    """
     numbered = {
         dim: number_labels(np.broadcast_to(column, n_neuroids), f"{dim!r} of neuroids")
         for dim, column in columns.items()
     }
-    places = np.array([codes for codes, _ in numbered.values()], dtype=int).reshape(-1, n_neuroids)
+    names = {dim: different.tolist() for dim, (_, different) in numbered.items()}
+    places = np.array([codes for codes, _ in numbered.values()], dtype=int)
+    places = places.reshape(-1, n_neuroids)  # (label, neuroid), also without any label
     # One row more, all alike, for neuroids without any label.
     order = np.lexsort([np.zeros(n_neuroids), *places[::-1]])
-    new = (np.diff(places[:, order]) != 0).any(axis=0)
-    members = {
-        tuple(places[:, group[0]].tolist()): group
-        for group in np.split(order, np.flatnonzero(new) + 1)
-    }
-    return {dim: known.tolist() for dim, (_, known) in numbered.items()}, members
+    is_new = (np.diff(places[:, order]) != 0).any(axis=0)
+    groups = np.split(order, np.flatnonzero(is_new) + 1)
+    return names, {tuple(places[:, group[0]].tolist()): group for group in groups}
 
 
 def _warn_unusable(broken: np.ndarray, constant: np.ndarray) -> None:
+    """Warn once, naming the neuroids that cannot be predicted."""
     reasons = {"NaN or inf": broken, "no change over presentations": constant}
-    found = [
-        f"{what} in {len(ids)}: {list_names(ids)}" for what, ids in reasons.items() if len(ids)
+    sentences = [
+        f"{reason} in {len(ids)}: {list_names(ids)}" for reason, ids in reasons.items() if len(ids)
     ]
-    if found:
+    if sentences:
         warn_user(
-            f"some neuroids cannot be predicted and get NaN ({'; '.join(found)}). Drop or repair "
-            f"them.",
-            depth=5,
+            f"some neuroids cannot be predicted and get NaN ({'; '.join(sentences)}). Drop or "
+            f"repair them."
         )

@@ -1,9 +1,13 @@
-"""Time bins: a region or neuroid at each is one of its own to the kernels.
+"""Time bins: a region or neuroid at each is one of its own to the functions that compare.
 
-And is taken apart again afterwards.
+`over_time_bins` lets a function of one time bin take several: it merges them, calls the function
+once and parts its result again.
 """
 
+import functools
+import inspect
 from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,32 +21,99 @@ from neurolens.labels import (
     REGION,
     SUBJECT,
     TIME_BIN,
+    UNNAMED,
+    align_stimuli,
+    check_dims,
     get_ids,
 )
 
+Scores = TypeVar("Scores", xr.Dataset, xr.DataArray)
+Settings = ParamSpec("Settings")
+# What a bin is called once time is merged into another dimension, before it gets its labels back.
+PLACE = "place"
 
-def compare_bins(compare: Callable[[xr.DataArray], xr.Dataset], rdms: xr.DataArray) -> xr.Dataset:
-    """Return what ``compare`` makes of ``rdms`` (..., time_bin).
+
+def over_time_bins(
+    data: str, *matched: str
+) -> Callable[[Callable[Settings, Scores]], Callable[Settings, Scores]]:
+    """Let a function that knows no time take the argument called ``data`` with time bins.
+
+    RDMs (..., time_bin, ...): to the function each region at each time is a region. Responses (...,
+    neuroid, time_bin): to it each neuroid at each time is a neuroid, in a region of that time. It
+    is called once, so whatever it does over regions or neuroids, such as the largest of all scores,
+    it does over time too. All of its result that has region or neuroid has time_bin besides.
+
+    Parameters
+    ----------
+    data : str
+        The name of the argument: brain RDMs or responses. Without time bins it is passed on.
+    *matched : str
+        Names of other arguments (a ceiling, predicted responses) of the same neuroids, which must
+        have the same time bins where ``data`` has any, in any order; None is passed on.
+
+    Raises
+    ------
+    LabelError
+        Time bins repeat, or those of a matched argument differ.
+    """
+
+    def decorate(function: Callable[Settings, Scores]) -> Callable[Settings, Scores]:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def merge(*args: Settings.args, **kwargs: Settings.kwargs) -> Scores:
+            bound = signature.bind(*args, **kwargs)
+            array = bound.arguments[data]
+            if not isinstance(array, xr.DataArray) or TIME_BIN not in array.dims:
+                return function(*args, **kwargs)
+            for name in matched:
+                other = bound.arguments.get(name)
+                if other is not None:
+                    bound.arguments[name] = _match_bins(other, array, name, data)
+            at_once: Callable[..., Any] = function
+
+            def compare(flat: xr.DataArray) -> Any:
+                bound.arguments[data] = flat
+                return at_once(*bound.args, **bound.kwargs)
+
+            spread = fit_bins if NEUROID in array.dims else compare_bins
+            return spread(compare, array)
+
+        return merge
+
+    return decorate
+
+
+def _match_bins(other: xr.DataArray, data: xr.DataArray, name: str, data_name: str) -> xr.DataArray:
+    """Return ``other`` with the time bins of ``data``, in their order, merged into neuroids."""
+    others = [str(dim) for dim in other.dims if dim != TIME_BIN]
+    check_dims(other, [*others, TIME_BIN], name)
+    if TIME_BIN in data.coords:
+        times = data[TIME_BIN].values.tolist()
+        other = align_stimuli(other, times, name=name, other=f"the {data_name}", dims=[TIME_BIN])
+    return merge_bins(other)
+
+
+def compare_bins(compare: Callable[[xr.DataArray], Scores], rdms: xr.DataArray) -> Scores:
+    """Return what ``compare`` makes of ``rdms`` (..., time_bin), over time.
 
     To it each region at each time is a region.
     """
-    rdms = expand_leading(rdms, {REGION: "brain"})
+    rdms = expand_leading(rdms, {REGION: UNNAMED[REGION]})
     if TIME_BIN not in rdms.coords:
         rdms = rdms.assign_coords({TIME_BIN: np.arange(rdms.sizes[TIME_BIN])})
-    regions, times = (get_ids(rdms, dim, "brain_rdms") for dim in (REGION, TIME_BIN))
-    flat = rdms.drop_vars([REGION, TIME_BIN]).rename({REGION: "place"})
-    flat = flat.stack({REGION: ("place", TIME_BIN)}, create_index=False)
-    scores = compare(
-        flat.assign_coords(
-            {REGION: [f"{region} at {time}" for region in regions for time in times]}
-        )
-    )
+    regions = get_ids(rdms, REGION, "brain_rdms")
+    times = get_ids(rdms, TIME_BIN, "brain_rdms")
+    names = [f"{region} at {time}" for region in regions for time in times]
+    flat = rdms.drop_vars([REGION, TIME_BIN]).rename({REGION: PLACE})
+    flat = flat.stack({REGION: (PLACE, TIME_BIN)}, create_index=False)  # region * time_bin
+    scores = compare(flat.assign_coords({REGION: names}))
     parted = _part(scores.drop_vars(REGION), REGION, len(times))
     return parted.assign_coords({REGION: regions, **_list_coords(rdms, TIME_BIN)})
 
 
-def fit_bins(fit: Callable[[xr.DataArray], xr.Dataset], responses: xr.DataArray) -> xr.Dataset:
-    """Return what ``fit`` makes of ``responses`` (..., neuroid, time_bin).
+def fit_bins(fit: Callable[[xr.DataArray], Scores], responses: xr.DataArray) -> Scores:
+    """Return what ``fit`` makes of ``responses`` (..., neuroid, time_bin), over time.
 
     To it each neuroid at each time is one.
     """
@@ -50,42 +121,32 @@ def fit_bins(fit: Callable[[xr.DataArray], xr.Dataset], responses: xr.DataArray)
     if TIME_BIN in responses.coords:
         get_ids(responses, TIME_BIN, "responses")
     scores = fit(merge_bins(responses))
-    n = responses.sizes[TIME_BIN]
-    parted = _part(
-        scores.drop_vars(
-            [name for name, c in scores.coords.items() if {REGION, NEUROID} & {*c.dims}]
-        ),
-        REGION,
-        n,
-    )
+    n_times = responses.sizes[TIME_BIN]
+    parted = _part(_drop_along(scores, REGION, NEUROID), REGION, n_times)
     coords = _list_coords(responses, TIME_BIN)
     if NEUROID in scores.dims:
-        parted = _part(parted, NEUROID, n)
-        own = _list_coords(responses, NEUROID)
-        coords |= {
-            f"neuroid_{name}" if name in (REGION, SUBJECT) else name: c for name, c in own.items()
-        }
-    regions = responses[REGION].values if REGION in responses.coords else "brain"
-    known = number_labels(np.broadcast_to(regions, responses.sizes[NEUROID]))[1]
-    return parted.assign_coords({REGION: known, **coords})
+        parted = _part(parted, NEUROID, n_times)
+        for name, column in _list_coords(responses, NEUROID).items():
+            coords[f"neuroid_{name}" if name in (REGION, SUBJECT) else name] = column
+    regions = responses[REGION].values if REGION in responses.coords else UNNAMED[REGION]
+    names = number_labels(np.broadcast_to(regions, responses.sizes[NEUROID]))[1]
+    return parted.assign_coords({REGION: names, **coords})
 
 
 def merge_bins(responses: xr.DataArray) -> xr.DataArray:
-    """Return responses, or a ceiling, (..., neuroid.
-
-    Time_bin) with each neuroid at each time as a neuroid.
-    """
-    responses, n = _open_levels(responses), responses.sizes[TIME_BIN]
-    flat = responses.drop_vars(
-        [name for name, c in responses.coords.items() if TIME_BIN in c.dims or name == NEUROID]
-    )
-    flat = flat.rename({NEUROID: "place"}).stack({NEUROID: ("place", TIME_BIN)}, create_index=False)
+    """Return responses, or a ceiling, with each neuroid at each time as a neuroid."""
+    responses = _open_levels(responses)
+    n_times = responses.sizes[TIME_BIN]
+    timed = [name for name, c in responses.coords.items() if TIME_BIN in c.dims or name == NEUROID]
+    flat = responses.drop_vars(timed).rename({NEUROID: PLACE})
+    flat = flat.stack({NEUROID: (PLACE, TIME_BIN)}, create_index=False)  # neuroid * time_bin
     if REGION not in flat.coords:
-        flat = flat.assign_coords({REGION: "brain"})
+        flat = flat.assign_coords({REGION: UNNAMED[REGION]})
     for name in {REGION, NEUROID_ID} & set(flat.coords):
-        known = np.broadcast_to(flat[name].values, flat.sizes[NEUROID]).tolist()
-        at = [f"{label} at {i % n}" for i, label in enumerate(known)]
-        flat = flat.drop_vars(name).assign_coords({name: (NEUROID, np.array(at, dtype=object))})
+        column = np.broadcast_to(flat[name].values, flat.sizes[NEUROID]).tolist()
+        names = [f"{label} at {i % n_times}" for i, label in enumerate(column)]
+        variable = xr.Variable(NEUROID, np.array(names, dtype=object))
+        flat = flat.drop_vars(name).assign_coords({name: variable})
     return flat
 
 
@@ -108,20 +169,29 @@ def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
     return {str(name): c.variable for name, c in array.coords.items() if c.dims == (dim,)}
 
 
-def _part(scores: xr.Dataset, dim: str, n_times: int) -> xr.Dataset:
+def _drop_along(scores: Scores, *dims: str) -> Scores:
+    """Return ``scores`` without the coordinates that have any of ``dims``."""
+    names = []
+    for label, coord in scores.coords.items():
+        if set(dims) & set(coord.dims):
+            names.append(label)
+    return scores.drop_vars(names)
+
+
+def _part(scores: Scores, dim: str, n_times: int) -> Scores:
     """Return ``scores`` with ``dim``, which has no labels, taken apart into itself and time_bin."""
     return (
         scores.coarsen({dim: n_times})
-        .construct({dim: ("place", TIME_BIN)})
+        .construct({dim: (PLACE, TIME_BIN)})
         .transpose(..., TIME_BIN)
-        .rename(place=dim)
+        .rename({PLACE: dim})
     )
 
 
 def expand_leading(array: xr.DataArray, defaults: dict[str, str]) -> xr.DataArray:
-    """Return ``array`` with the dimensions of ``defaults`` it lacks.
+    """Return ``array`` with the dimensions of ``defaults`` that it lacks.
 
-    Labelled by its coordinate or the default.
+    Labelled by its coordinate of that name, or by the default.
     """
     for dim, label in defaults.items():
         if dim not in array.dims:

@@ -6,21 +6,22 @@ I + Q G Q) Q G) / a (Woodbury). No matrix of features by features is ever formed
 presentations is as good as the features themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.responses import number_labels
 from neurolens.compare.rdms.distances import METRICS, euclidean_distance
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import PRESENTATION, STIMULUS, check_name, list_names, suggest_name
 
 
 class Design(NamedTuple):
-    """Which of ``n_stimuli`` each presentation showed, ``codes`` (presentation,).
+    """Which of ``n_stimuli`` each presentation showed, ``codes``, and in which run, ``runs``.
 
-    And in which run, ``runs``.
+    Both are whole numbers (presentation,).
     """
 
     codes: np.ndarray
@@ -29,9 +30,9 @@ class Design(NamedTuple):
 
 
 def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Return the matrix (stimulus.
+    """Return the matrix (stimulus, presentation) that averages the presentations of each stimulus.
 
-    Presentation) that averages the presentations of each stimulus; 0 where none.
+    A stimulus without any has a row of 0.
     """
     hits = codes == np.arange(n_stimuli)[:, None]
     return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
@@ -40,10 +41,10 @@ def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
 def whiten_gram(
     gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004): shrunk towards a multiple of the identity.
+    """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004).
 
-    Residuals are of the presentations ``rows`` about each stimulus' mean over them; degrees of
-    freedom: rows - stimuli.
+    It is shrunk towards a multiple of the identity. Residuals are of the presentations ``rows``
+    about each stimulus' mean over them; degrees of freedom: rows - stimuli.
     """
     used = codes[rows]
     n = len(rows)
@@ -72,7 +73,7 @@ def whiten_gram(
 
 
 class Noise(NamedTuple):
-    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether crossnobis does so for each run anew.
+    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether for each run anew.
 
     ``per_run`` measures the noise about the means of the other runs. For normal noise that is
     independent of those means and of the run itself, so nothing of the noise is left in the
@@ -95,22 +96,22 @@ def mahalanobis_distance(
 def crossnobis_distance(
     gram: np.ndarray, n_features: int, design: Design, noise: Noise
 ) -> np.ndarray:
-    """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature, x from that run and y from all others.
+    """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature.
 
-    NaN for a pair that no run has together with another run; 0 is expected where two stimuli do not
-    differ.
+    x is from that run and y from all others. NaN for a pair that no run has together with another
+    run; 0 is expected where two stimuli do not differ.
     """
-    total, folds = np.zeros((2, design.n_stimuli, design.n_stimuli))
-    whitened = (
-        gram
-        if noise.per_run
-        else noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
-    )
+    total = np.zeros((design.n_stimuli, design.n_stimuli))
+    folds = np.zeros_like(total)
+    whitened = gram
+    if not noise.per_run:
+        whitened = noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
     for run in np.unique(design.runs):
         here = design.runs == run
         if noise.per_run:
             whitened = noise.whiten(gram, n_features, design.codes, np.flatnonzero(~here))
-        test, train = np.zeros((2, design.n_stimuli, len(gram)))
+        test = np.zeros((design.n_stimuli, len(gram)))
+        train = np.zeros_like(test)
         test[:, here] = average_rows(design.codes[here], design.n_stimuli)
         train[:, ~here] = average_rows(design.codes[~here], design.n_stimuli)
         shared = test.any(axis=1) & train.any(axis=1)
@@ -140,10 +141,7 @@ NOISE_METRICS: dict[str, NoiseMetric] = {
 def measure_noisy(
     gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str
 ) -> np.ndarray:
-    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from a Gram of presentations (q.
-
-    Q).
-    """
+    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from the Gram of presentations."""
     try:
         return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
     except InputError as error:
@@ -151,9 +149,8 @@ def measure_noisy(
         if NOISES[noise].per_run:
             fix = (
                 "Noise per run is that of the other runs, which must repeat stimuli: have 3 runs, "
-                "or pass "
-                "noise='identity' (no whitening) or noise='ledoit-wolf' (of all runs: the distance "
-                "is biased upwards)."
+                "or pass noise='identity' (no whitening) or noise='ledoit-wolf' (of all runs: the "
+                "distance is biased upwards)."
             )
         raise InputError(f"metric {metric!r}, noise={noise!r}: {error}. {fix}") from None
 
@@ -161,31 +158,42 @@ def measure_noisy(
 def read_design(
     data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None
 ) -> Design | None:
+    """Return which presentation of ``data`` showed which stimulus in which run, if needed."""
+    rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
+    columns = {str(name): c.values for name, c in data.coords.items() if c.dims == (rows,)}
+    return choose_design(codes, columns, metric, runs)
+
+
+def choose_design(
+    codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
+) -> Design | None:
+    """Return the design that ``metric`` needs, None for a metric that averages presentations."""
+    return make_design(codes, columns, metric, runs) if metric in NOISE_METRICS else None
+
+
+def make_design(
+    codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
+) -> Design:
     """Return which presentation showed which stimulus in which run.
 
-    None for a metric that averages them.
+    ``codes`` and the coordinates ``columns`` are along presentations.
     """
-    if metric not in NOISE_METRICS:
-        return None
     n_stimuli = codes.max() + 1
     if len(codes) == n_stimuli:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single "
-            f"presentations with "
-            "'stimulus_id' on 'presentation', or use metric='euclidean'."
+            f"presentations with 'stimulus_id' on 'presentation', or use metric='euclidean'."
         )
     if metric != "crossnobis":
         return Design(codes, n_stimuli, np.zeros_like(codes))
-    rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
-    known = [str(name) for name, c in data.coords.items() if c.dims == (rows,)]
-    chosen = runs or next((name for name in ("run", "repetition") if name in known), None)
-    if chosen not in known:
-        error = f" {suggest_name(runs, known, 'coordinate on presentation')}" if runs else ""
+    chosen = runs or next((name for name in ("run", "repetition") if name in columns), None)
+    if chosen is None or chosen not in columns:
+        error = f" {suggest_name(runs, columns, 'coordinate on presentation')}" if runs else ""
         raise LabelError(
             f"crossnobis needs a coordinate that tells which run each presentation was in:{error} "
-            f"Name it with runs='...'; there are {list_names(known)}."
+            f"Name it with runs='...'; there are {list_names(columns)}."
         )
-    _, numbers = np.unique(data[chosen].values, return_inverse=True)
+    numbers, _ = number_labels(columns[chosen], f"the run {chosen!r} of presentations")
     if numbers.max() == 0:
         raise InputError(
             f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another: "
@@ -194,8 +202,15 @@ def read_design(
     return Design(codes, n_stimuli, numbers)
 
 
-def choose_noise(metric: str, runs: str | None, noise: str | None) -> tuple[str, dict[str, Any]]:
-    """Return the noise to use, by default one that adds no bias, and the attributes of RDMs that are made with it.
+class NoiseSettings(NamedTuple):
+    """The ``noise`` to use, and ``attrs`` of the RDMs that are made with it."""
+
+    noise: str
+    attrs: dict[str, Any]
+
+
+def choose_noise(metric: str, runs: str | None, noise: str | None) -> NoiseSettings:
+    """Return the noise to use, by default one that adds no bias.
 
     Raises UnknownNameError or InputError for a metric or settings that cannot be used.
     """
@@ -207,4 +222,5 @@ def choose_noise(metric: str, runs: str | None, noise: str | None) -> tuple[str,
         raise InputError(
             f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out."
         )
-    return noise, {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})
+    attrs = {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})
+    return NoiseSettings(noise, attrs)

@@ -3,27 +3,39 @@
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from neurolens import labels
-from neurolens.compare.inputs import features
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.features import Features
-from neurolens.compare.inputs.op_groups import map_ops
-from neurolens.compare.inputs.responses import average_repeats, number_labels, read_responses
+from neurolens.compare.inputs.checks import check_count, check_numbers
+from neurolens.compare.inputs.features import (
+    Activations,
+    FeatureData,
+    Grams,
+    Products,
+    flatten_features,
+    open_features,
+)
+from neurolens.compare.inputs.op_groups import over_ops
+from neurolens.compare.inputs.responses import (
+    Responses,
+    average_repeats,
+    number_labels,
+    read_responses,
+)
 from neurolens.compare.rdms.crossnobis import (
     NOISE_METRICS,
     Design,
+    choose_design,
     choose_noise,
+    make_design,
     measure_noisy,
-    read_design,
 )
 from neurolens.compare.rdms.distances import METRICS, compute_gram_for
-from neurolens.compare.stats.linalg import centre_twice, compute_gram
-from neurolens.errors import InputError
+from neurolens.compare.stats.linalg import center_twice, compute_gram
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import (
     NEUROID,
     OP,
@@ -38,8 +50,16 @@ from neurolens.labels import (
 FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
+class Square(NamedTuple):
+    """The RDM (n, n) of one op, and the ``ids`` of its stimuli."""
+
+    ids: np.ndarray
+    rdm: np.ndarray
+
+
+@over_ops("data")
 def compute_rdms(
-    data: Features,
+    data: FeatureData,
     *,
     metric: str = "correlation",
     runs: str | None = None,
@@ -143,31 +163,25 @@ def compute_rdms(
     >>> rdm.sel(stimulus="cat").values.round(3).tolist()
     [0.0, 2.0, 0.5]
     """
-    noise, attrs = choose_noise(metric, runs, noise)
-    features.check_features(data, "gram", "row_sum", "n_features")
-    if client is not None:
-        return map_ops(client, compute_rdms, data, metric=metric, runs=runs, noise=noise)
-    if isinstance(data, xr.DataTree):
-        rdms = _compute_from_activations(data, metric)
-    elif isinstance(data, xr.Dataset):
-        rdms = _compute_from_grams(data, metric, runs, noise)
-    elif PRESENTATION in data.dims or NEUROID in data.dims:
-        rdms = _compute_from_responses(data, metric, runs, noise)
+    settings = choose_noise(metric, runs, noise)
+    if isinstance(data, xr.DataArray) and {PRESENTATION, NEUROID} & set(data.dims):
+        responses = read_responses(data)
+        rdms = _compute_from_responses(responses, metric, runs, settings.noise)
     else:
-        _refuse_noise(metric, "a feature array (stimulus, ...)")
-        ids, square = _compute_from_features(data, metric, "the feature array")
-        rdms = _label_rdms(square, {}, ids)
+        features = open_features(data, "gram", "row_sum", "n_features")
+        if isinstance(features, Grams):
+            products = features.read()
+            rdms = _compute_from_grams(products, metric, runs, settings.noise)
+        else:
+            rdms = _compute_from_activations(features, metric)
     _warn_undefined(rdms, metric)
-    return rdms.rename("rdm").assign_attrs(attrs)
+    return rdms.rename("rdm").assign_attrs(settings.attrs)
 
 
 def compute_one(
     values: np.ndarray, metric: str, design: Design | None = None, noise: str = "identity"
 ) -> np.ndarray:
-    """Return the RDM (n, n) of features (n, p), or of single presentations (q.
-
-    P) with their ``design``.
-    """
+    """Return the RDM (n, n) of features (n, p), or of presentations (q, p) and their ``design``."""
     if design is not None:
         gram, _ = compute_gram(values, values.mean(axis=0, keepdims=True))
         return measure_noisy(gram, values.shape[1], metric, design, noise)
@@ -180,113 +194,123 @@ def _refuse_noise(metric: str, what: str) -> None:
     if metric in NOISE_METRICS:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and {what} holds each stimulus once. "
-            f"Pass data with the "
-            "dimension 'presentation' and the coordinate 'stimulus_id', or use metric='euclidean'."
+            f"Pass data with the dimension 'presentation' and the coordinate 'stimulus_id', or use "
+            f"metric='euclidean'."
         )
 
 
 def _compute_from_responses(
-    responses: xr.DataArray, metric: str, runs: str | None, noise: str
+    responses: Responses, metric: str, runs: str | None, noise: str
 ) -> xr.DataArray:
     """Return one RDM for each (region, subject, time_bin) that the responses have."""
-    read = read_responses(responses)
-    design = read_design(responses, read.codes, metric, runs)
-    values = read.values if design else average_repeats(read.values, read.codes)
-    n = len(read.ids)
+    presented = responses.presented
+    design = choose_design(presented.codes, presented.columns, metric, runs)
+    values = responses.values  # (presentation, neuroid, time_bin)
+    if design is None:
+        values = average_repeats(values, presented.codes)  # (stimulus, neuroid, time_bin)
+    n_stimuli = len(presented.ids)
     n_times = values.shape[2]
-    squares = np.full((*map(len, read.labels.values()), n_times, n, n), np.nan)
-    for place, member in read.members.items():
+    shape = [len(names) for names in responses.labels.values()]
+    squares = np.full((*shape, n_times, n_stimuli, n_stimuli), np.nan)
+    for place, members in responses.members.items():
         for t in range(n_times):
-            squares[(*place, t)] = compute_one(values[:, member, t], metric, design, noise)
-    if not read.time:
-        return _label_rdms(squares[..., 0, :, :], read.labels, read.ids)
-    return _label_rdms(
-        squares, read.labels | {TIME_BIN: read.time[TIME_BIN]}, read.ids
-    ).assign_coords(read.time)
+            squares[(*place, t)] = compute_one(values[:, members, t], metric, design, noise)
+    if not responses.time:
+        return _label_rdms(squares[..., 0, :, :], responses.labels, presented.ids)
+    lead = responses.labels | {TIME_BIN: responses.time[TIME_BIN]}
+    return _label_rdms(squares, lead, presented.ids).assign_coords(responses.time)
 
 
-def _compute_from_activations(tree: xr.DataTree, metric: str) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2), loading few ops at a time."""
-    _refuse_noise(metric, "a DataTree of activations")
-    arrays = features.list_arrays(tree)
-    ops = [op for op, _ in arrays]
-    labels.check_unique(ops, "the op names of the activations")
-    # Products of few stimuli are too small for threads of their own, so several ops run side by
-    # side.
-    small = all(
-        array.sizes.get(STIMULUS, 0) <= 512 and array.nbytes <= 2**29 for _, array in arrays
-    )
-    n_threads = min(4, os.cpu_count() or 1) if small else 1
-    with ThreadPoolExecutor(n_threads) as pool:
-        found = list(
+def _compute_from_activations(features: Activations, metric: str) -> xr.DataArray:
+    """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) of an array that is alone.
+
+    Few ops are loaded at a time.
+    """
+    what = "a feature array (stimulus, ...)" if features.alone else "a DataTree of activations"
+    _refuse_noise(metric, what)
+    labels.check_unique(features.ops, "the op names of the activations")
+    with ThreadPoolExecutor(_count_threads(features.arrays)) as pool:
+        squares = list(
             pool.map(
-                lambda held: _compute_from_features(held[1], metric, f"op {held[0]!r}"), arrays
+                lambda array, name: _compute_from_features(array, metric, name),
+                features.arrays,
+                features.names,
             )
         )
-    ids = found[0][0]
-    squares = []
-    for op, (own, square) in zip(ops, found, strict=True):
-        if own.tolist() != ids.tolist():
-            one = _label_rdms(square, {}, own)
-            square = labels.align_stimuli(
-                one, ids.tolist(), name=f"op {op!r}", other="the first op"
-            ).values
-        squares.append(square)
-    return _label_rdms(np.stack(squares), {OP: ops}, ids)
+    ids = squares[0].ids
+    if features.alone:
+        return _label_rdms(squares[0].rdm, {}, ids)
+    aligned = [
+        _align_square(square, ids, name)
+        for square, name in zip(squares, features.names, strict=True)
+    ]
+    return _label_rdms(np.stack(aligned), {OP: features.ops}, ids)
 
 
-def _compute_from_features(
-    array: xr.DataArray, metric: str, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids and the RDM of one array (stimulus, ...)."""
-    ids, values = features.flatten_features(array, name)
+def _count_threads(arrays: list[xr.DataArray]) -> int:
+    """Return how many ops to compute side by side.
+
+    Products of few stimuli are too small for threads of their own.
+    """
+    small = all(array.sizes.get(STIMULUS, 0) <= 512 and array.nbytes <= 2**29 for array in arrays)
+    return min(4, os.cpu_count() or 1) if small else 1
+
+
+def _align_square(square: Square, ids: np.ndarray, name: str) -> np.ndarray:
+    """Return the RDM (n, n) of one op with its stimuli in the order of ``ids``."""
+    if square.ids.tolist() == ids.tolist():
+        return square.rdm
+    labelled = _label_rdms(square.rdm, {}, square.ids)
+    return labels.align_stimuli(labelled, ids.tolist(), name=name, other="the first op").values
+
+
+def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Square:
+    """Return the RDM of one array (stimulus, ...)."""
+    ids, values = flatten_features(array, name)
     # The square of NaN or inf is NaN or inf, so the diagonal tells of them: large arrays are read
     # only once.
     with np.errstate(all="ignore"):
         gram, row_sum = compute_gram_for(values, metric)
     if not np.isfinite(np.diag(gram)).all():
-        features.check_numbers(values, ids, name)
+        check_numbers(values, ids, name)
         raise InputError(
             f"{name} holds numbers too large to square: up to {np.abs(values).max():.3g}. Scale it "
             f"first."
         )
-    return ids, METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
+    return Square(ids, METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS))
 
 
 def _compute_from_grams(
-    grams: xr.Dataset, metric: str, runs: str | None, noise: str
+    products: Products, metric: str, runs: str | None, noise: str
 ) -> xr.DataArray:
     """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
-    if OP not in grams["gram"].dims:
-        return _compute_from_grams(grams.expand_dims(OP), metric, runs, noise).isel({OP: 0})
-    gram = features.read_gram(grams, "gram")
-    ids = gram[STIMULUS].values
-    ops = labels.get_ids(gram, OP, "gram")
-    design = None
+    gram = products.gram
     if metric in NOISE_METRICS:
-        if STIMULUS_ID not in gram.coords or gram[STIMULUS_ID].dims != (STIMULUS,):
-            _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
-        codes, ids = number_labels(gram[STIMULUS_ID].values, "'stimulus_id' of the Gram")
-        features.check_count(ids, "gram")
-        design = read_design(gram, codes, metric, runs)
-    row_sum = grams["row_sum"].transpose(OP, STIMULUS)
-    squares = np.empty((len(ops), len(ids), len(ids)))
-    for k, op in enumerate(ops):
-        one = features.check_numbers(
-            gram[k].values, gram[STIMULUS].values, f"the Gram of op {str(op)!r}"
-        )
-        square = one.astype(np.float64)
-        count = int(grams["n_features"].values[k])
-        if design:
-            squares[k] = measure_noisy(centre_twice(square), count, metric, design, noise)
-            continue
-        sums = features.check_numbers(
-            row_sum[k].values[:, None], ids, f"the row sums of op {str(op)!r}"
-        )[:, 0]
-        squares[k] = METRICS[metric].distance(
-            square, sums.astype(np.float64), count, features.read_eps(grams)
-        )
-    return _label_rdms(squares, {OP: ops}, ids) if design else gram.copy(data=squares).drop_attrs()
+        rdms = _compute_from_presentations(products, metric, runs, noise)
+    else:
+        squares = np.empty(gram.shape)
+        for k, product in enumerate(products.iterate()):
+            squares[k] = METRICS[metric].distance(*product, products.eps)
+        rdms = gram.copy(data=squares).drop_attrs()
+    return rdms.isel({OP: 0}) if products.alone else rdms
+
+
+def _compute_from_presentations(
+    products: Products, metric: str, runs: str | None, noise: str
+) -> xr.DataArray:
+    """Return (op, stimulus, stimulus_2) from Grams whose 'stimulus' entries are presentations."""
+    gram = products.gram
+    columns = {str(name): c.values for name, c in gram.coords.items() if c.dims == (STIMULUS,)}
+    if STIMULUS_ID not in columns:
+        _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
+    codes, ids = number_labels(columns[STIMULUS_ID], "'stimulus_id' of the Gram")
+    check_count(ids, "gram")
+    design = make_design(codes, columns, metric, runs)
+    squares = np.empty((gram.sizes[OP], len(ids), len(ids)))
+    for k, product in enumerate(products.iterate()):
+        square = center_twice(product.gram)
+        squares[k] = measure_noisy(square, product.n_features, metric, design, noise)
+    return _label_rdms(squares, {OP: gram[OP].values}, ids)
 
 
 def _label_rdms(squares: np.ndarray, lead: Mapping[str, Any], ids: np.ndarray) -> xr.DataArray:
@@ -296,36 +320,44 @@ def _label_rdms(squares: np.ndarray, lead: Mapping[str, Any], ids: np.ndarray) -
 
 
 def _warn_undefined(rdms: xr.DataArray, metric: str) -> None:
-    """Warn once.
-
-    Naming each op (or region and subject) and its stimuli whose distances are undefined.
-    """
-    noisy = metric in NOISE_METRICS
-    lead = rdms.dims[:-2]
-    found = []
+    """Warn once, naming each op (or region and subject) and its stimuli without distances."""
+    is_noisy = metric in NOISE_METRICS
+    sentences = []
     for place in np.ndindex(rdms.shape[:-2]):
-        missing = np.isnan(rdms.values[place])
-        # A stimulus without variance is 0 to itself; an absent (region, subject) is NaN there too.
-        dead = (
-            missing.any(axis=1) & ~missing.all()
-            if noisy
-            else missing.sum(axis=1) == len(missing) - 1
-        )
+        dead = _find_undefined(rdms.values[place], is_noisy)
         if dead.any():
-            label = ", ".join(
-                f"{dim} {rdms[dim].values.tolist()[k]!r}"
-                for dim, k in zip(lead, place, strict=True)
-            )
-            found.append(
-                f"{label or 'the data'}: stimuli {list_names(rdms[STIMULUS].values[dead])}"
-            )
-    if found:
-        reason = "a stimulus does not vary over features"
-        fix = "use metric='euclidean'"
-        if noisy:
-            reason = "no run has both stimuli of a pair and other runs have them too"
-            fix = "try runs='repetition'"
-        warn_user(
-            f"the {metric} distance is undefined where {reason}; NaN in {'; '.join(found[:5])}"
-            f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. Drop those, or {fix}."
-        )
+            names = list_names(rdms[STIMULUS].values[dead])
+            sentences.append(f"{_name_place(rdms, place)}: stimuli {names}")
+    if not sentences:
+        return
+    reason = "a stimulus does not vary over features"
+    fix = "use metric='euclidean'"
+    if is_noisy:
+        reason = "no run has both stimuli of a pair and other runs have them too"
+        fix = "try runs='repetition'"
+    rest = f"; and {len(sentences) - 5} more" if len(sentences) > 5 else ""
+    warn_user(
+        f"the {metric} distance is undefined where {reason}; NaN in {'; '.join(sentences[:5])}"
+        f"{rest}. Drop those, or {fix}."
+    )
+
+
+def _find_undefined(square: np.ndarray, is_noisy: bool) -> np.ndarray:
+    """Return the stimuli (n,) without distances in one RDM (n, n).
+
+    A stimulus without variance is 0 to itself; a (region, subject) that does not exist is NaN there
+    too.
+    """
+    missing = np.isnan(square)
+    if is_noisy:
+        return missing.any(axis=1) & ~missing.all()
+    return missing.sum(axis=1) == len(missing) - 1
+
+
+def _name_place(rdms: xr.DataArray, place: tuple[int, ...]) -> str:
+    """Return the op, or the region, subject and time bin, of one of ``rdms``."""
+    names = [
+        f"{dim} {rdms[dim].values.tolist()[k]!r}"
+        for dim, k in zip(rdms.dims[:-2], place, strict=True)
+    ]
+    return ", ".join(names) or "the data"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurolens.compare.stats.linalg import _can_view, _multiply_views, compute_gram
+from neurolens.compare.stats.linalg import can_view, compute_gram, multiply_views
 
 
 def compute_gram_for(features: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
@@ -20,10 +20,10 @@ def compute_gram_for(features: np.ndarray, metric: str) -> tuple[np.ndarray, np.
     """
     kernel = METRICS[metric]
     p = features.shape[1]
-    if kernel.is_central is not None and _can_view(features):
+    if kernel.is_central is not None and can_view(features):
         few = features[:, :: max(1, p // 32)]
         if kernel.is_central(np.einsum("ij,ij->i", few, few), few.sum(axis=1), few.shape[1]):
-            gram, row_sum = _multiply_views(features)
+            gram, row_sum = multiply_views(features)
             if kernel.is_central(np.diag(gram), row_sum, p):
                 return gram, row_sum
             return compute_gram(features, row_sum[:, None] / p)
@@ -33,14 +33,11 @@ def compute_gram_for(features: np.ndarray, metric: str) -> tuple[np.ndarray, np.
 def correlation_distance(
     gram: np.ndarray, row_sum: np.ndarray, n_features: int, eps: float
 ) -> np.ndarray:
-    """Return 1 - Pearson r between the rows behind ``gram``.
-
-    The cosine distance of C = G - s s'/p.
-    """
-    centred = gram - np.outer(row_sum, row_sum) / n_features
+    """Return 1 - Pearson r between the rows behind ``gram``: the cosine distance of G - s s'/p."""
+    centered = gram - np.outer(row_sum, row_sum) / n_features
     # Below the rounding of a sum of p terms a variance is noise, and r would be a random number.
-    dead = np.diag(centred) <= eps * (16 + np.sqrt(n_features)) * np.diag(gram)
-    return _cosine_distance(centred, dead)
+    dead = np.diag(centered) <= eps * (16 + np.sqrt(n_features)) * np.diag(gram)
+    return _cosine_distance(centered, dead)
 
 
 def cosine_distance(
@@ -87,10 +84,7 @@ class Metric(NamedTuple):
 
 
 def _varies_enough(power: np.ndarray, row_sum: np.ndarray, n_features: int) -> bool:
-    """Return whether the variance of each row is at least a quarter of its power.
-
-    Half a digit is lost at most.
-    """
+    """Return whether each row's variance is a quarter of its power or more: half a digit lost."""
     return bool((row_sum**2 <= 0.75 * n_features * power).all())
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.checks import check_kind, check_path
 from neurolens.compare.inputs.responses import number_labels
 from neurolens.errors import DataError, InputError, LabelError
 from neurolens.labels import (
@@ -60,7 +61,8 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     >>> import numpy as np, xarray as xr
     >>> ids = ["cat", "dog", "cup"]
     >>> rdm = xr.DataArray(1 - np.eye(3), dims=("stimulus", "stimulus_2"),
-    ...                    coords={"stimulus": ids, "stimulus_2": ids}, attrs={"metric": "correlation"})
+    ...                    coords={"stimulus": ids, "stimulus_2": ids},
+    ...                    attrs={"metric": "correlation"})
     >>> rsa = to_rsatoolbox(rdm)
     >>> rsa.n_rdm, rsa.n_cond, rsa.dissimilarity_measure
     (1, 3, 'correlation')
@@ -69,31 +71,34 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     """
     from rsatoolbox.rdm import RDMs
 
+    check_kind(rdms, "rdms", "rdms")
     lead = [dim for dim in LEADING if dim in rdms.dims]
     if set(rdms.dims) != {*lead, STIMULUS, STIMULUS_2}:
         raise LabelError(
             f"rdms must have dimensions 'stimulus', 'stimulus_2' and any of {LEADING}, got "
-            f"{tuple(rdms.dims)}. "
-            "Select with rdms.isel(...) or rename with rdms.rename(...)."
+            f"{tuple(rdms.dims)}. Select with rdms.isel(...) or rename with rdms.rename(...)."
         )
     for dim in (STIMULUS, *lead):
         get_ids(rdms, dim, "rdms")
     flat = rdms.stack(rdm=lead, create_index=False) if lead else rdms.expand_dims("rdm")
-    flat = flat.transpose("rdm", STIMULUS, STIMULUS_2)
+    flat = flat.transpose("rdm", STIMULUS, STIMULUS_2)  # leading dimensions -> rdm
     flat = flat[~np.isnan(flat.values).all(axis=(1, 2))]
     if not len(flat):
         raise InputError(
             "rdms are NaN throughout, so there is nothing to hand over. Pass RDMs that hold "
             "numbers."
         )
-    along = {str(name): (c.dims, c.values.tolist()) for name, c in flat.coords.items()}
-    rdm, pattern = (
-        {name: c for name, (dims, c) in along.items() if dims == (dim,)}
-        for dim in ("rdm", STIMULUS)
-    )
     return RDMs(
-        flat.values, rdms.attrs.get("metric"), rdm_descriptors=rdm, pattern_descriptors=pattern
+        flat.values,
+        rdms.attrs.get("metric"),
+        rdm_descriptors=_list_descriptors(flat, "rdm"),
+        pattern_descriptors=_list_descriptors(flat, STIMULUS),
     )
+
+
+def _list_descriptors(flat: xr.DataArray, dim: str) -> dict[str, list]:
+    """Return the coordinates of ``flat`` along ``dim``."""
+    return {str(name): c.values.tolist() for name, c in flat.coords.items() if c.dims == (dim,)}
 
 
 def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArray:
@@ -129,53 +134,71 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
     >>> dict(from_rsatoolbox(rsa, stimulus="conds").sizes)
     {'subject': 2, 'stimulus': 3, 'stimulus_2': 3}
     """
-    if stimulus not in rsa_rdms.pattern_descriptors:
+    patterns = getattr(rsa_rdms, "pattern_descriptors", None)
+    if patterns is None:
+        raise InputError(
+            f"rsa_rdms must be rsatoolbox.rdm.RDMs, got {type(rsa_rdms).__name__}. Pass what "
+            f"rsatoolbox.rdm.calc_rdm or to_rsatoolbox returns."
+        )
+    if stimulus not in patterns:
         raise LabelError(
             f"no pattern descriptor {stimulus!r} holds the stimulus ids; there are "
-            f"{list_names(rsa_rdms.pattern_descriptors)}. Name it: from_rsatoolbox(rdms, "
-            f"stimulus='...')."
+            f"{list_names(patterns)}. Name it: from_rsatoolbox(rdms, stimulus='...')."
         )
-    ids = np.asarray(list(rsa_rdms.pattern_descriptors[stimulus]))
+    ids = np.asarray(list(patterns[stimulus]))
     check_unique(ids.tolist(), f"the pattern descriptor {stimulus!r}")
-    columns = {
-        dim: list(rsa_rdms.rdm_descriptors[dim])
-        for dim in LEADING
-        if dim in rsa_rdms.rdm_descriptors
+    columns = _read_columns(rsa_rdms)
+    numbered = {
+        dim: number_labels(column, f"the descriptor {dim!r}") for dim, column in columns.items()
     }
+    coords: dict[str, Any] = {dim: names.tolist() for dim, (_, names) in numbered.items()}
+    coords |= {STIMULUS: ids, STIMULUS_2: ids}
+    squares = np.full([len(names) for names in coords.values()], np.nan)
+    squares[tuple(codes for codes, _ in numbered.values())] = rsa_rdms.get_matrices()
+    rdms = xr.DataArray(squares, dims=tuple(coords), coords=coords, name="rdm")
+    for name, values in patterns.items():
+        if name not in ("index", stimulus, *rdms.coords):
+            rdms = rdms.assign_coords({name: (STIMULUS, list(values))})
+    for name, values in rsa_rdms.rdm_descriptors.items():
+        if name not in ("index", *rdms.coords):
+            rdms = _follow_column(rdms, columns, name, list(values))
+    measure = rsa_rdms.dissimilarity_measure
+    return rdms.assign_attrs({"metric": measure} if measure else {})
+
+
+def _read_columns(rsa_rdms: "RDMs") -> dict[str, list]:
+    """Return the RDM descriptors that name leading dimensions, which must tell the RDMs apart."""
+    described = rsa_rdms.rdm_descriptors
+    columns = {dim: list(described[dim]) for dim in LEADING if dim in described}
     places = list(zip(*columns.values(), strict=True)) if columns else [()] * rsa_rdms.n_rdm
     if len(set(places)) < len(places):
         raise LabelError(
             f"the {len(places)} RDMs must differ in their descriptors {LEADING}, got "
-            f"{list_names(places)}. Set e.g. "
-            "rdms.rdm_descriptors['subject'] = [...] with one label per RDM."
+            f"{list_names(places)}. Set e.g. rdms.rdm_descriptors['subject'] = [...] with one "
+            f"label per RDM."
         )
-    numbered = {
-        dim: number_labels(column, f"the descriptor {dim!r}") for dim, column in columns.items()
-    }
-    labels = {dim: known.tolist() for dim, (_, known) in numbered.items()}
-    squares = np.full((*map(len, labels.values()), len(ids), len(ids)), np.nan)
-    squares[tuple(codes for codes, _ in numbered.values())] = rsa_rdms.get_matrices()
-    coords: dict[str, Any] = {**labels, STIMULUS: ids, STIMULUS_2: ids}
-    rdms = xr.DataArray(squares, dims=tuple(coords), coords=coords, name="rdm")
-    for name, values in rsa_rdms.pattern_descriptors.items():
-        if name not in ("index", stimulus, *rdms.coords):
-            rdms = rdms.assign_coords({name: (STIMULUS, list(values))})
-    for name, values in rsa_rdms.rdm_descriptors.items():
-        pairs = {dim: dict(zip(column, values, strict=True)) for dim, column in columns.items()}
-        follows = [
-            dim for dim in pairs if [pairs[dim][label] for label in columns[dim]] == list(values)
-        ]
-        if name not in ("index", *rdms.coords) and follows:
-            rdms = rdms.assign_coords(
-                {name: (follows[0], [pairs[follows[0]][label] for label in labels[follows[0]]])}
-            )
-    return rdms.assign_attrs(
-        {"metric": rsa_rdms.dissimilarity_measure} if rsa_rdms.dissimilarity_measure else {}
-    )
+    return columns
+
+
+def _follow_column(
+    rdms: xr.DataArray, columns: dict[str, list], name: str, values: list
+) -> xr.DataArray:
+    """Return ``rdms`` with ``values``, one per RDM, along the first dimension that they follow.
+
+    They follow a dimension if RDMs with the same label along it have the same value.
+    """
+    for dim, column in columns.items():
+        by_label = dict(zip(column, values, strict=True))
+        if [by_label[label] for label in column] == values:
+            in_order = [by_label[label] for label in rdms[dim].values.tolist()]
+            return rdms.assign_coords({name: (dim, in_order)})
+    return rdms
 
 
 def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
-    r"""Write RDMs to an HDF5 file that rsatoolbox can open: ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
+    r"""Write RDMs to an HDF5 file that rsatoolbox can open.
+
+    There: ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
 
     Parameters
     ----------
@@ -201,15 +224,12 @@ def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     Names beyond ASCII, which rsatoolbox refuses, are written with escapes (``\xe9``): ``read_rdms``
     gives them back as they were, rsatoolbox shows the escapes.
     """
+    check_path(path)
     content = to_rsatoolbox(rdms).to_dict()
     from rsatoolbox.io.hdf5 import write_dict_hdf5
 
-    if any(
-        not str(v).isascii()
-        for group in GROUPS
-        for values in content[group].values()
-        for v in values
-    ):
+    names = [v for group in GROUPS for values in content[group].values() for v in values]
+    if not all(str(name).isascii() for name in names):
         _map_names(content, lambda v: v.encode("unicode_escape").decode("ascii"))
         content[ESCAPED] = "yes"
     try:
@@ -228,6 +248,7 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
     Parameters
     ----------
     path : path
+        Of the file.
     stimulus : str
         The pattern descriptor that holds the stimulus ids.
 
@@ -243,6 +264,7 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
     LabelError
         As for ``from_rsatoolbox``.
     """
+    check_path(path)
     from rsatoolbox.io.hdf5 import read_dict_hdf5
     from rsatoolbox.rdm.rdms import rdms_from_dict
 

@@ -1,6 +1,6 @@
-"""Labelled square RDMs to checked vectors of their upper triangles.
+"""RDMs of users, read once into checked vectors of their upper triangles.
 
-Which is all that comparators see.
+Those are all that comparators see.
 """
 
 import math
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.features import check_count, check_real
+from neurolens.compare.inputs.checks import check_count, check_kind, check_real
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
@@ -31,18 +31,22 @@ TOLERANCE = 1e-5
 BLOCK_NUMBERS = 2**20
 
 
-class ModelPairs(NamedTuple):
-    """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``; ops with NaN are kept."""
+class ModelRDMs(NamedTuple):
+    """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``; ops with NaN are kept.
+
+    ``metric`` is the dissimilarity that the RDMs say they hold.
+    """
 
     pairs: np.ndarray
     ops: np.ndarray
     ids: np.ndarray
+    metric: str = "unknown"
 
 
-class BrainPairs(NamedTuple):
-    """``pairs`` (region, subject, pair) with NaN where ``present`` (region, subject) is False.
+class BrainRDMs(NamedTuple):
+    """``pairs`` (region, subject, pair), their ``regions`` and ``subjects``.
 
-    And the labels.
+    ``present`` (region, subject) is False where a subject lacks the region: the pairs are NaN.
     """
 
     pairs: np.ndarray
@@ -51,57 +55,59 @@ class BrainPairs(NamedTuple):
     subjects: np.ndarray
 
 
-def take_model_pairs(rdms: xr.DataArray) -> ModelPairs:
-    """Return the pairs of model RDMs (op, stimulus, stimulus_2) or (stimulus, stimulus_2).
+def read_model_rdms(rdms: xr.DataArray) -> ModelRDMs:
+    """Return the pairs of model RDMs (op, stimulus, stimulus_2).
 
-    As op "model".
+    RDMs (stimulus, stimulus_2) are those of the op "model".
     """
     rdms = _order_dims(rdms, {OP: "model"}, "model_rdms")
     ids = get_ids(rdms, STIMULUS, "model_rdms")
-    return ModelPairs(
-        _take_pairs(rdms, ids, "model_rdms", "its 'stimulus' labels"), rdms[OP].values, ids
-    )
+    pairs = _take_pairs(rdms, ids, "model_rdms", "its 'stimulus' labels")
+    return ModelRDMs(pairs, rdms[OP].values, ids, str(rdms.attrs.get("metric", "unknown")))
 
 
-def take_brain_pairs(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainPairs:
+def read_brain_rdms(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainRDMs:
     """Return the pairs of brain RDMs, their stimuli in the order of ``ids``.
 
     A missing region is called "brain", a missing subject "group".
     """
     rdms = _order_dims(rdms, UNNAMED, "brain_rdms")
     other = "its 'stimulus' labels" if ids is None else "model_rdms"
-    pairs = _take_pairs(
-        rdms, get_ids(rdms, STIMULUS, "brain_rdms") if ids is None else ids, "brain_rdms", other
-    )
+    if ids is None:
+        ids = get_ids(rdms, STIMULUS, "brain_rdms")
+    pairs = _take_pairs(rdms, ids, "brain_rdms", other)
     missing = np.isnan(pairs)
-    present = ~missing.all(axis=-1)
-    for wrong, what, fix in (
-        (
-            present & missing.any(axis=-1),
-            "hold NaN for some pairs",
-            "Drop those stimuli from both sides",
-        ),
-        (present & (np.ptp(pairs, axis=-1) == 0), "do not vary over pairs", "Leave them out"),
-    ):
-        if wrong.any():
-            names = [
-                f"{rdms[REGION].values[r]}, {rdms[SUBJECT].values[s]}"
-                for r, s in np.argwhere(wrong)
-            ]
-            raise InputError(
-                "brain_rdms must be numbers throughout, or NaN throughout where a region and "
-                f"subject do not exist; "
-                f"these {what}: {list_names(names)}. {fix}."
-            )
-    if not present.any():
+    brain = BrainRDMs(pairs, ~missing.all(axis=-1), rdms[REGION].values, rdms[SUBJECT].values)
+    partial = brain.present & missing.any(axis=-1)
+    _refuse_rdms(brain, partial, "hold NaN for some pairs", "Drop those stimuli from both sides")
+    constant = brain.present & (np.ptp(pairs, axis=-1) == 0)
+    _refuse_rdms(brain, constant, "do not vary over pairs", "Leave them out")
+    if not brain.present.any():
         raise InputError("brain_rdms are NaN throughout. Pass at least one RDM that holds numbers.")
-    return BrainPairs(pairs, present, rdms[REGION].values, rdms[SUBJECT].values)
+    return brain
+
+
+def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str, fix: str) -> None:
+    """Raise InputError naming each (region, subject) that is ``wrong``, if any."""
+    if wrong.any():
+        names = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in np.argwhere(wrong)]
+        raise InputError(
+            "brain_rdms must be numbers throughout, or NaN throughout where a region and subject "
+            f"do not exist; these {what}: {list_names(names)}. {fix}."
+        )
+
+
+# The names by which other rooms know these.
+ModelPairs = ModelRDMs
+BrainPairs = BrainRDMs
+take_model_pairs = read_model_rdms
+take_brain_pairs = read_brain_rdms
 
 
 def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the mean over the subjects ``present`` (region, subject).
 
-    NaN if any of them is undefined, or none is.
+    NaN if the score of any of them is undefined, or none is present.
     """
     count = present.sum(axis=-1)
     return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
@@ -114,23 +120,14 @@ def pair_within(member: np.ndarray) -> np.ndarray:
 
 
 def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.DataArray:
-    """Return ``rdms`` with the dimensions of ``defaults`` in front.
-
-    Labelled and checked to be unique.
-    """
-    if not isinstance(rdms, xr.DataArray):
-        raise InputError(
-            f"{name} must be a DataArray (..., stimulus, stimulus_2), got {type(rdms).__name__}. "
-            "Pass what compute_rdms returns."
-        )
-    known = {*defaults, STIMULUS, STIMULUS_2}
-    if not {STIMULUS, STIMULUS_2} <= set(rdms.dims) <= known:
+    """Return ``rdms`` with the dimensions of ``defaults`` in front, their labels unique."""
+    check_kind(rdms, "rdms", name)
+    allowed = {*defaults, STIMULUS, STIMULUS_2}
+    if not {STIMULUS, STIMULUS_2} <= set(rdms.dims) <= allowed:
         raise LabelError(
             f"{name} must have dimensions 'stimulus', 'stimulus_2' and any of {tuple(defaults)}, "
-            f"got "
-            f"{tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. Rename with "
-            f"{name}.rename(old='new') or select with "
-            f"{name}.isel(...)."
+            f"got {tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. Rename with "
+            f"{name}.rename(old='new') or select with {name}.isel(...)."
         )
     rdms = expand_leading(rdms, defaults)
     for dim in defaults:
@@ -139,46 +136,59 @@ def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.D
 
 
 def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:
-    """Return the upper triangles (..., pair) in the order of ``ids``, checked to come from symmetric squares.
+    """Return the upper triangles (..., pair) in the order of ``ids``, of symmetric squares.
 
     Beside ``rdms`` and the result, only what some ops or regions need is in memory.
     """
+    rows = _locate_ids(rdms, STIMULUS, ids, name, other)
+    columns = _locate_ids(rdms, STIMULUS_2, ids, name, other)
     check_count(ids, name)
     check_real(rdms, name)
-    numbered = (rdms[dim].copy(data=np.arange(rdms.sizes[dim])) for dim in (STIMULUS, STIMULUS_2))
-    rows, columns = (
-        align_stimuli(x, ids.tolist(), name=name, other=other).values for x in numbered
-    )
     first, second = np.triu_indices(len(ids), 1)
-    places = ((rows[first], columns[second]), (rows[second], columns[first]), (rows, columns))
     pairs = np.empty((*rdms.shape[:-2], len(first)))
     # Over all squares: the largest dissimilarity, difference between the triangles and number on
     # the diagonal.
     largest = np.zeros(3)
     values = rdms.values
     step = max(1, BLOCK_NUMBERS // max(1, math.prod(rdms.shape[1:])))
-    for some in (slice(start, start + step) for start in range(0, len(pairs), step)):
-        pairs[some], lower, diagonal = (
-            values[some][..., i, j].astype(np.float64, copy=False) for i, j in places
-        )
-        upper = pairs[some]
+    for start in range(0, len(pairs), step):
+        block = slice(start, start + step)
+        upper = values[block][..., rows[first], columns[second]].astype(np.float64, copy=False)
+        lower = values[block][..., rows[second], columns[first]].astype(np.float64, copy=False)
+        diagonal = values[block][..., rows, columns].astype(np.float64, copy=False)
+        pairs[block] = upper
         if np.isinf(upper).any():
             raise InputError(
                 f"{name} must be finite, but some numbers are infinite. Drop or repair those first."
             )
         gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
-        largest = np.fmax(
-            largest, [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
-        )
-    slack = TOLERANCE * largest[0]
-    symmetric = largest[1] <= TOLERANCE * largest[0]
-    if not symmetric or largest[2] > slack:
-        what, fix = (
-            ("zero on the diagonal", "1 - x for similarities")
-            if symmetric
-            else ("symmetric", "(x + x.T) / 2")
-        )
-        raise InputError(
-            f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}."
-        )
+        sizes = [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
+        largest = np.fmax(largest, sizes)
+    _refuse_similarities(largest, name)
     return pairs
+
+
+def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other: str) -> np.ndarray:
+    """Return the position along ``dim`` of each of ``ids``."""
+    numbered = rdms[dim].copy(data=np.arange(rdms.sizes[dim]))
+    return align_stimuli(numbered, ids.tolist(), name=name, other=other).values
+
+
+def _refuse_similarities(largest: np.ndarray, name: str) -> None:
+    """Raise InputError where the triangles differ or a diagonal is not 0, but for rounding.
+
+    ``largest`` (3,): dissimilarity, difference between the triangles, number on the diagonal.
+    """
+    size, gap, diagonal = largest
+    slack = TOLERANCE * size
+    if gap > slack:
+        what = "symmetric"
+        fix = "(x + x.T) / 2"
+    elif diagonal > slack:
+        what = "zero on the diagonal"
+        fix = "1 - x for similarities"
+    else:
+        return
+    raise InputError(
+        f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}."
+    )

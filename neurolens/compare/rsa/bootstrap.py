@@ -1,7 +1,6 @@
 """Scores with intervals and p values for new stimuli and new subjects at once."""
 
-from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -10,15 +9,22 @@ from neurolens.compare.inputs.checks import (
     Seed,
     check_share,
     check_whole,
-    describe_rsa,
+    describe_rng,
     make_generator,
-    put_on,
     rank_ids,
 )
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import mean_subjects
-from neurolens.compare.rsa.ceilings import bound_scores
-from neurolens.compare.rsa.compare import compare_draws, count_ops, read_sides, warn_undefined
+from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
+from neurolens.compare.rsa.sides import (
+    Sides,
+    compare_draws,
+    count_ops,
+    name_dissimilarity,
+    name_variables,
+    read_sides,
+    warn_undefined,
+)
 from neurolens.compare.stats.bootstrap import (
     RESAMPLED,
     combine_variances,
@@ -30,11 +36,12 @@ from neurolens.compare.stats.bootstrap import (
 )
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
-from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN
+from neurolens.labels import OP, REGION, SUBJECT
+from neurolens.scores import BOOTSTRAP, PER_REGION, PER_SUBJECT, Intervals, build_scores
+from neurolens.scores import RESAMPLED as RESAMPLED_DIM
 
-RESAMPLE = "resampled"
 
-
+@over_time_bins("brain_rdms")
 def bootstrap_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -44,7 +51,7 @@ def bootstrap_rdms(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Similarity of each op's RDM to each region's, with intervals and tests over stimuli and subjects.
+    """Similarity of each op's RDM to each region's, for new stimuli and new subjects.
 
     Stimuli (V_c), subjects (V_s) and both (V_b) are resampled with the same draws. The variance of
     the mean over S subjects and C stimuli is V = S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1)) (V_b
@@ -70,14 +77,16 @@ def bootstrap_rdms(
     Returns
     -------
     Dataset
-        ``score``, ``ci_low``, ``ci_high``, ``p``, ``q`` (op, region, subject): for new stimuli,
-        that subject. ``score_mean``, ``mean_ci_low``, ``mean_ci_high``, ``mean_p``, ``mean_q`` (op,
-        region): mean over the subjects that have the region, for new stimuli and new subjects; for
-        new stimuli only where a region has one subject. p: one-sided, of a score above 0, NaN where
-        it does not vary over draws; q: Benjamini-Hochberg over all ops, regions, time bins (and
-        subjects). ``freedom``, ``n_subjects``, ``ceiling_lower``, ``ceiling_upper`` (region).
-        ``draws`` (resampled, bootstrap, op, region): means under "both", "subjects", "stimuli".
-        Unit of scores: that of the comparator, in [-1, 1].
+        Scores in the form that ``build_scores`` defines, in the unit of the comparator, in [-1, 1]:
+        ``score_mean``, ``mean_ci_low``, ``mean_ci_high``, ``p``, ``q`` (op, region): mean over the
+        subjects that have the region, for new stimuli and new subjects; for new stimuli only where
+        a region has one subject. ``score``, ``ci_low``, ``ci_high``, and ``subject_p``,
+        ``subject_q`` (op, region, subject): for new stimuli, that subject. p: one-sided, of a score
+        above 0, NaN where it does not vary over draws; q: Benjamini-Hochberg over all ops, regions,
+        time bins (and subjects). ``ceiling_lower``, ``ceiling_upper`` (region), see
+        ``compute_rdm_ceilings``. Besides: ``freedom``, ``n_subjects`` (region), ``left_out``
+        (region, subject); ``draws`` (resampled, bootstrap, op, region): means under "both",
+        "subjects", "stimuli". No halves: choose ops with ``compare_rdms``.
 
     Raises
     ------
@@ -108,75 +117,145 @@ def bootstrap_rdms(
     >>> squares = ((points[:, :, None] - points[:, None]) ** 2).sum(-1)
     >>> dims, coords = ("stimulus", "stimulus_2"), {"stimulus": ids, "stimulus_2": ids}
     >>> model = xr.DataArray(squares[0], dims=dims, coords=coords)
-    >>> brain = xr.DataArray(squares[1:], dims=("subject", *dims), coords={"subject": ["A", "B", "C"], **coords})
+    >>> brain = xr.DataArray(squares[1:], dims=("subject", *dims),
+    ...                      coords={"subject": ["A", "B", "C"], **coords})
     >>> scores = bootstrap_rdms(model, brain, n_bootstrap=100)
-    >>> scores.mean_p.dims, bool(scores.mean_p[0, 0] < 0.05), int(scores.freedom[0])
+    >>> scores.p.dims, bool(scores.p[0, 0] < 0.05), int(scores.freedom[0])
     (('op', 'region'), True, 2)
     """
     generator = make_generator(rng)
-    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        again: Any = {
-            "comparator": comparator,
-            "n_bootstrap": n_bootstrap,
-            "confidence": confidence,
-            "rng": rng,
-        }
-        return compare_bins(partial(bootstrap_rdms, model_rdms, **again), brain_rdms)
-    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
-    n_stimuli = len(model.ids)
-    n_ops = len(model.ops)
-    present = brain.present
+    sides = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)
 
-    stimulus_rng, subject_rng = generator.spawn(2)
-    counts = draw_stimuli(n_stimuli, n_bootstrap, stimulus_rng).take(rank_ids(model.ids), axis=1)
-    rank = rank_ids(brain.subjects)
-    shares = draw_subjects(present[:, np.argsort(rank)], n_bootstrap, subject_rng).take(
-        rank, axis=2
+    resampling = _resample_both(sides, n_bootstrap, generator)
+    estimates = _estimate_scores(sides, resampling)
+    warn_undefined(sides, estimates.score)
+    ceilings = bound_scores(sides.brain, sides.comparator)
+    values = _infer_scores(sides, estimates, confidence, ceilings)
+    new_subjects = bool((ceilings["n_subjects"] > 1).any())
+    return build_scores(
+        values["score"],
+        method="rsa",
+        measure=comparator,
+        n_stimuli=len(sides.model.ids),
+        variables=name_variables(values),
+        dissimilarity=name_dissimilarity(model_rdms),
+        intervals=Intervals(
+            kind="t interval of the two-factor bootstrap",
+            over="stimuli and subjects" if new_subjects else "stimuli",
+            level=float(confidence),
+        ),
+        ceiling=read_ceiling(ceilings),
+        details={"n_bootstrap": int(n_bootstrap), "rng": describe_rng(rng)},
     )
-    score, variance = np.full((2, n_ops, *present.shape), np.nan)
-    draws = np.full((3, n_bootstrap, n_ops, len(present)), np.nan)
-    n_subjects = present.sum(axis=1)
-    width = count_ops(model, brain, n_bootstrap)
-    for ops in (slice(start, start + width) for start in range(0, n_ops, width)):
-        score[ops] = compare_draws(model.pairs[ops], brain, np.ones_like(counts[:1]), kernel)[0]
-        drawn = compare_draws(model.pairs[ops], brain, counts, kernel)
-        variance[ops] = vary_draws(drawn) * n_stimuli / (n_stimuli - 1)
-        for region, here in enumerate(present):
-            if here.any():
-                parts = score[ops, region, here], drawn[:, :, region, here], shares[:, region, here]
-                draws[:, :, ops, region] = resample_means(*parts)
-    warn_undefined(model.ops[np.isnan(score[:, present]).any(axis=1)])
 
-    mean = mean_subjects(score, present)
-    mean_variance = np.empty((n_ops, len(present)))
-    for region, n_here in enumerate(n_subjects):
-        power = np.diagonal(covary_means(draws[..., region]), axis1=1, axis2=2)
-        mean_variance[:, region] = combine_variances(power, n_here, n_stimuli)
-    freedom = np.array([count_freedom(n_here, n_stimuli) for n_here in n_subjects])
-    low, high, p = infer_mean(score, variance, n_stimuli - 1, confidence)
-    mean_low, mean_high, mean_p = infer_mean(mean, mean_variance, freedom, confidence)
-    q, mean_q = map(control_discoveries, (p, mean_p))
-    ceilings = bound_scores(brain, kernel, comparator)
+
+class Resampling(NamedTuple):
+    """Stimuli and subjects drawn, in the order of the RDMs.
+
+    ``counts`` (draw, stimulus): how often each stimulus occurs; ``shares`` (draw, region, subject):
+    the weight of each subject in the mean.
+    """
+
+    counts: np.ndarray
+    shares: np.ndarray
+
+
+class Estimates(NamedTuple):
+    """Scores and their spread, pure arrays.
+
+    ``score``, ``variance`` (op, region, subject), the variance over stimuli; ``draws`` (resampled,
+    bootstrap, op, region), means over subjects.
+    """
+
+    score: np.ndarray
+    variance: np.ndarray
+    draws: np.ndarray
+
+
+def _resample_both(sides: Sides, n_bootstrap: int, generator: np.random.Generator) -> Resampling:
+    """Return draws of stimuli and subjects, which belong to their ids and not to their order."""
+    stimulus_rng, subject_rng = generator.spawn(2)
+    ids = sides.model.ids
+    counts = draw_stimuli(len(ids), n_bootstrap, stimulus_rng).take(rank_ids(ids), axis=1)
+    rank = rank_ids(sides.brain.subjects)
+    present = sides.brain.present[:, np.argsort(rank)]
+    shares = draw_subjects(present, n_bootstrap, subject_rng).take(rank, axis=2)
+    return Resampling(counts, shares)
+
+
+def _estimate_scores(sides: Sides, resampling: Resampling) -> Estimates:
+    """Return scores over all stimuli and over draws, a block of ops at a time."""
+    comparator, model, brain = sides
+    counts, shares = resampling
+    n_ops = len(model.ops)
+    n_stimuli = len(model.ids)
+    once = np.ones((1, n_stimuli), dtype=int)
+    score = np.full((n_ops, *brain.present.shape), np.nan)
+    variance = np.full_like(score, np.nan)
+    draws = np.full((len(RESAMPLED), len(counts), n_ops, len(brain.regions)), np.nan)
+    width = count_ops(model, brain, len(counts))
+    for start in range(0, n_ops, width):
+        ops = slice(start, start + width)
+        score[ops] = compare_draws(model.pairs[ops], brain, once, comparator)[0]
+        drawn = compare_draws(model.pairs[ops], brain, counts, comparator)
+        variance[ops] = vary_draws(drawn) * n_stimuli / (n_stimuli - 1)
+        for region, present in enumerate(brain.present):
+            if present.any():
+                draws[:, :, ops, region] = resample_means(
+                    score[ops, region, present],
+                    drawn[:, :, region, present],
+                    shares[:, region, present],
+                )
+    return Estimates(score, variance, draws)
+
+
+def _combine_draws(draws: np.ndarray, n_subjects: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Return the variance (op, region) of means over subjects, for new stimuli and subjects."""
+    variance = np.empty(draws.shape[2:])
+    for region, count in enumerate(n_subjects):
+        covariance = covary_means(draws[..., region])  # (resampled, op, op)
+        power = np.diagonal(covariance, axis1=1, axis2=2)
+        variance[:, region] = combine_variances(power, count, n_stimuli)
+    return variance
+
+
+def _infer_scores(
+    sides: Sides, estimates: Estimates, confidence: float, ceilings: xr.Dataset
+) -> xr.Dataset:
+    """Return scores with their intervals, tests and ceilings, on labelled dimensions."""
+    brain = sides.brain
+    n_stimuli = len(sides.model.ids)
+    n_subjects = brain.present.sum(axis=1)
+    mean = mean_subjects(estimates.score, brain.present)
+    mean_variance = _combine_draws(estimates.draws, n_subjects, n_stimuli)
+    freedom = np.array([count_freedom(count, n_stimuli) for count in n_subjects])
+    low, high, subject_p = infer_mean(
+        estimates.score, estimates.variance, n_stimuli - 1, confidence
+    )
+    mean_low, mean_high, p = infer_mean(mean, mean_variance, freedom, confidence)
     kind = ceilings["ceiling_lower"].attrs
-    numbers = {"n_bootstrap": int(n_bootstrap), "confidence": float(confidence)}
     return xr.Dataset(
         {
-            "score": ((OP, REGION, SUBJECT), score, kind),
-            **put_on((OP, REGION, SUBJECT), ci_low=low, ci_high=high, p=p, q=q),
-            "score_mean": ((OP, REGION), mean, kind),
-            **put_on((OP, REGION), mean_ci_low=mean_low, mean_ci_high=mean_high),
-            **put_on((OP, REGION), mean_p=mean_p, mean_q=mean_q),
+            "score": (PER_SUBJECT, estimates.score, kind),
+            "score_mean": (PER_REGION, mean, kind),
+            "ci_low": (PER_SUBJECT, low),
+            "ci_high": (PER_SUBJECT, high),
+            "mean_ci_low": (PER_REGION, mean_low),
+            "mean_ci_high": (PER_REGION, mean_high),
+            "p": (PER_REGION, p),
+            "q": (PER_REGION, control_discoveries(p)),
+            "subject_p": (PER_SUBJECT, subject_p),
+            "subject_q": (PER_SUBJECT, control_discoveries(subject_p)),
             "freedom": (REGION, freedom),
-            "draws": ((RESAMPLE, "bootstrap", OP, REGION), draws),
+            "draws": ((RESAMPLED_DIM, BOOTSTRAP, *PER_REGION), estimates.draws),
             **ceilings.data_vars,
         },
         coords={
-            OP: model.ops,
+            OP: sides.model.ops,
             REGION: brain.regions,
             SUBJECT: brain.subjects,
-            RESAMPLE: list(RESAMPLED),
+            RESAMPLED_DIM: list(RESAMPLED),
         },
-        attrs=ceilings.attrs | describe_rsa(model_rdms, n_stimuli, rng, **numbers),
     )

@@ -1,28 +1,33 @@
 """Noise ceilings: how similar to the subjects the best possible model would be."""
 
-from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import warn_user
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainPairs, mean_subjects, take_brain_pairs
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
-from neurolens.labels import REGION, SUBJECT, TIME_BIN, list_names
+from neurolens.errors import warn_user
+from neurolens.labels import REGION, SUBJECT, list_names
+from neurolens.scores import Ceiling
 
-NO_NOTE = "Every region has a ceiling."
+# Regions that a note lists.
+MAX_LISTED = 20
 
 
+@over_time_bins("brain_rdms")
 def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
     """Bounds on the mean similarity over subjects that a model RDM can reach in each region.
 
     lower = mean_s sim(d_s, pool(others)), upper = mean_s sim(d_s, pool(all)), where d_s is the RDM
     of subject s and pool averages RDMs as the comparator sees them: ranked (spearman, rho-a,
     tau-a), z-scored (pearson), divided by the root mean square (cosine), by the whitened norm
-    (whitened ones) or the mean (bures). Pooling raw RDMs under a rank comparator would give an
-    "upper" that is no bound. For tau-a and bures no pool in closed form is best: their upper is
-    close to a bound, and ``ceiling_kind`` says so.
+    (whitened ones) or the mean (bures). Averaging raw RDMs under a rank comparator would give an
+    "upper" that is no bound. No model can exceed upper (``ceiling_bound`` "exact") with pearson,
+    cosine, rho-a and the whitened ones. With spearman none without ties can, but a model RDM with
+    ties can; for tau-a and bures no pool in closed form is best: there ``ceiling_bound`` is "none",
+    and ``ceiling_note`` says why.
 
     Parameters
     ----------
@@ -39,9 +44,9 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
         subjects; NaN where a region has fewer than two subjects, of whom nothing can be said, or a
         similarity is undefined: a mean over the others would be no bound on scores that are means
         over all. ``left_out`` (region, subject): the similarity of each subject to the pool of the
-        others, whose mean is the lower bound. ``n_subjects`` (region). Attributes:
-        ``ceiling_kind``, a sentence; on each bound ``kind`` "r" (it bounds the score itself) and
-        ``comparator``, for ``normalize_scores``.
+        others, whose mean is the lower bound. ``n_subjects`` (region). Attributes: ``measure``,
+        ``ceiling_note``, ``ceiling_bound``; on each bound ``kind`` "r" (it bounds the score itself)
+        and ``measure``, for ``normalize_scores``.
 
     Raises
     ------
@@ -76,76 +81,115 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
     (0.5, 0.866)
     """
-    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        return compare_bins(partial(compute_rdm_ceilings, comparator=comparator), brain_rdms)
-    return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator), comparator)
+    return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator))
 
 
-def bound_scores(brain: BrainPairs, comparator: Comparator, name: str) -> xr.Dataset:
-    """Return the ceilings of checked pairs, with a sentence on what kind they are."""
+def bound_scores(brain: BrainPairs, comparator: Comparator) -> xr.Dataset:
+    """Return the ceilings of checked pairs; attributes say what they are."""
     left_out = np.full(brain.present.shape, np.nan)
     upper = np.full(len(brain.present), np.nan)
-    for k, here in enumerate(brain.present):
-        left_out[k, here], upper[k] = bound_region(brain.pairs[k, here], comparator)
-    n_subjects = brain.present.sum(axis=1)
-    counts = [f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True)]
-    counts[20:] = [f"and {len(counts) - 20} more"] if len(counts) > 20 else []
-    single = ", ".join(map(str, brain.regions[n_subjects < 2]))
-    notes = [f"No ceiling, for fewer than two subjects, in: {single}."] if single else []
-    pooled = brain.present & (n_subjects > 1)[:, None]
-    lost = [
-        f"{brain.regions[r]}, {brain.subjects[s]}"
-        for r, s in np.argwhere(pooled & np.isnan(left_out))
-    ]
-    lost += [
-        f"{region}, all subjects" for region in brain.regions[pooled.any(axis=1) & np.isnan(upper)]
-    ]
-    if lost:
-        notes.append(
-            f"A ceiling is NaN where {name} between a subject and its pool is undefined: "
-            f"{list_names(lost)}."
-        )
-        warn_user(
-            f"{notes[-1]} Leave that subject out of scores and ceilings alike, or use another "
-            f"comparator."
-        )
-    bound = {"kind": "r", "n_repeats": "as in the RDMs", "comparator": name}
+    for region, present in enumerate(brain.present):
+        bounds = bound_region(brain.pairs[region, present], comparator)
+        left_out[region, present] = bounds.left_out
+        upper[region] = bounds.upper
+    undefined = _list_undefined(brain, left_out, upper)
+    if undefined:
+        _warn_undefined(comparator.name, undefined)
+    attrs = {"kind": "r", "n_repeats": "as in the RDMs", "measure": comparator.name}
     return xr.Dataset(
         {
-            "ceiling_lower": (REGION, mean_subjects(left_out, brain.present), bound),
-            "ceiling_upper": (REGION, upper, bound),
-            "left_out": ((REGION, SUBJECT), left_out, bound),
-            "n_subjects": (REGION, n_subjects),
+            "ceiling_lower": (REGION, mean_subjects(left_out, brain.present), attrs),
+            "ceiling_upper": (REGION, upper, attrs),
+            "left_out": ((REGION, SUBJECT), left_out, attrs),
+            "n_subjects": (REGION, brain.present.sum(axis=1)),
         },
         coords={REGION: brain.regions, SUBJECT: brain.subjects},
         attrs={
-            "comparator": name,
-            "ceiling_kind": (
-                f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, pooled as "
-                f"{name} sees the RDMs; "
-                "lower leaves the subject out, upper includes "
-                f"it{'' if comparator.exact else ' (close to a bound)'}. "
-                f"Subjects per region: {', '.join(counts)}."
-            ),
-            "ceiling_note": " ".join(notes) or NO_NOTE,
+            "measure": comparator.name,
+            "ceiling_note": _describe_ceilings(brain, comparator, undefined),
+            "ceiling_bound": "none" if np.isnan(upper).all() else comparator.bound,
         },
     )
 
 
-def bound_region(pairs: np.ndarray, comparator: Comparator) -> tuple[np.ndarray, float]:
-    """Return (lower of each subject, upper) for the RDMs (subject, pair) of one region.
+def read_ceiling(ceilings: xr.Dataset) -> Ceiling:
+    """Return what the attributes of ``bound_scores`` say."""
+    return Ceiling(note=ceilings.attrs["ceiling_note"], bound=ceilings.attrs["ceiling_bound"])
 
-    NaN for fewer than two.
-    """
+
+class RegionBounds(NamedTuple):
+    """The ceilings of one region: lower for each subject (subject,), and upper."""
+
+    left_out: np.ndarray
+    upper: float
+
+
+def bound_region(pairs: np.ndarray, comparator: Comparator) -> RegionBounds:
+    """Return the ceilings of the RDMs (subject, pair) of one region; NaN for fewer than two."""
     n_subjects = len(pairs)
     if n_subjects < 2:
-        return np.full(n_subjects, np.nan), np.nan
-    scaled = comparator.standardise(pairs)
+        return RegionBounds(np.full(n_subjects, np.nan), np.nan)
+    scaled = comparator.standardize(pairs)
     total = scaled.sum(axis=0)
-    upper = compare_whole(total[None] / n_subjects, pairs, comparator)
+    upper = compare_whole(total[None] / n_subjects, pairs, comparator)  # (1, subject)
     others = (total - scaled) / (n_subjects - 1)
     lower = [
         compare_whole(other[None], one[None], comparator)
         for other, one in zip(others, pairs, strict=True)
     ]
-    return np.ravel(lower), float(upper.mean())
+    return RegionBounds(np.ravel(lower), float(upper.mean()))
+
+
+def _list_undefined(brain: BrainPairs, left_out: np.ndarray, upper: np.ndarray) -> list[str]:
+    """Return the regions and subjects whose similarity to a pool is undefined."""
+    pooled = brain.present & (brain.present.sum(axis=1) > 1)[:, None]
+    names = [
+        f"{brain.regions[region]}, {brain.subjects[subject]}"
+        for region, subject in np.argwhere(pooled & np.isnan(left_out))
+    ]
+    no_upper = brain.regions[pooled.any(axis=1) & np.isnan(upper)]
+    return names + [f"{region}, all subjects" for region in no_upper]
+
+
+def _warn_undefined(name: str, undefined: list[str]) -> None:
+    """Warn once, naming the regions and subjects without a ceiling."""
+    warn_user(
+        f"{_explain_undefined(name, undefined)} Leave that subject out of scores and ceilings "
+        f"alike, or use another comparator."
+    )
+
+
+def _explain_undefined(name: str, undefined: list[str]) -> str:
+    return (
+        f"A ceiling is NaN where {name} between a subject and its pool is undefined: "
+        f"{list_names(undefined)}."
+    )
+
+
+def _describe_ceilings(brain: BrainPairs, comparator: Comparator, undefined: list[str]) -> str:
+    """Return sentences on what the ceilings are, and on which there are none."""
+    name = comparator.name
+    n_subjects = brain.present.sum(axis=1)
+    single = brain.regions[n_subjects < 2]
+    if len(single) == len(brain.regions):
+        return "No noise ceiling: every region has fewer than two subjects."
+    counts = [f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True)]
+    caveat = f" ({comparator.exceeds})" if comparator.exceeds else ""
+    notes = [
+        f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, averaged as {name} "
+        f"sees the RDMs; lower leaves the subject out, upper includes it{caveat}. "
+        f"Subjects per region: {_shorten(counts)}."
+    ]
+    if len(single):
+        notes.append(f"No ceiling, for fewer than two subjects, in: {_shorten(single.tolist())}.")
+    if undefined:
+        notes.append(_explain_undefined(name, undefined))
+    return " ".join(notes)
+
+
+def _shorten(entries: list[str]) -> str:
+    """Return the first ``MAX_LISTED`` entries and how many more there are."""
+    listed = [str(entry) for entry in entries[:MAX_LISTED]]
+    if len(entries) > MAX_LISTED:
+        listed.append(f"and {len(entries) - MAX_LISTED} more")
+    return ", ".join(listed)

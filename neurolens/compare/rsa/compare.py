@@ -1,7 +1,6 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
 
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -11,34 +10,43 @@ from neurolens.compare.inputs.checks import (
     check_draws,
     check_share,
     check_whole,
-    describe_rsa,
+    describe_rng,
     make_generator,
-    put_on,
     rank_ids,
-    warn_user,
 )
-from neurolens.compare.inputs.op_groups import map_ops
-from neurolens.compare.inputs.time_bins import compare_bins
-from neurolens.compare.rdms.vectors import (
-    BrainPairs,
-    ModelPairs,
-    mean_subjects,
-    take_brain_pairs,
-    take_model_pairs,
+from neurolens.compare.inputs.op_groups import over_ops
+from neurolens.compare.inputs.time_bins import over_time_bins
+from neurolens.compare.rdms.vectors import mean_subjects
+from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
+from neurolens.compare.rsa.sides import (
+    Sides,
+    compare_draws,
+    count_ops,
+    name_dissimilarity,
+    name_variables,
+    read_sides,
+    warn_undefined,
 )
-from neurolens.compare.rsa.ceilings import bound_scores
-from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
 from neurolens.compare.stats.bootstrap import draw_stimuli
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, TIME_BIN, list_names
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
+from neurolens.scores import (
+    BOOTSTRAP,
+    HALF,
+    PER_REGION,
+    PER_SUBJECT,
+    SPLIT,
+    Intervals,
+    build_scores,
+)
 
-# Pairs times ops that one block may hold, of which comparators make several copies; draws times ops
-# times brain RDMs.
-BLOCK_PAIRS = 2**22
-BLOCK_DRAWS = 2**23
+# Fewer have no halves of three stimuli.
+MIN_SPLIT_STIMULI = 6
 
 
+@over_ops("model_rdms")
+@over_time_bins("brain_rdms")
 def compare_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -57,7 +65,7 @@ def compare_rdms(
     (N^3 - N) sum (R_x - mean)(R_y - mean) for N pairs and mid-ranks R, the mean Spearman under
     random tie breaking: fair to models that predict ties; ``tau-a`` = (concordant - discordant) /
     all comparisons of pairs, for the same need, slowly; ``whitened-pearson``, ``whitened-cosine``:
-    of RDMs freed of the covariance of pairs that share a stimulus; ``bures``: fidelity of the Grams
+    without the covariance of pairs that share a stimulus; ``bures``: fidelity of the Grams
     behind squared distances, which is the Procrustes similarity of the points.
 
     Parameters
@@ -88,13 +96,14 @@ def compare_rdms(
     Returns
     -------
     Dataset
+        Scores in the form that ``build_scores`` defines, in the unit of the comparator, in [-1, 1]:
         ``score``, ``ci_low``, ``ci_high`` (op, region, subject); ``score_mean``, ``mean_ci_low``,
         ``mean_ci_high`` (op, region), mean over the subjects that have the region;
         ``ceiling_lower``, ``ceiling_upper`` (region), see ``compute_rdm_ceilings``;
-        ``bootstrap_mean`` (bootstrap, op, region), float32; ``split_score`` (split, half, op,
-        region), mean over subjects; ``split_subject_score`` (split, half, op, region, subject);
-        ``split_member`` (split, stimulus), True in half a. Unit: that of the comparator, in [-1,
-        1]. Attributes say how it was made.
+        ``split_score`` (split, half, op, region), mean over subjects; ``split_member`` (split,
+        stimulus), True in half a. Besides: ``bootstrap_mean`` (bootstrap, op, region), float32;
+        ``split_subject_score`` (split, half, op, region, subject). Attributes say how the scores
+        were made.
 
     Raises
     ------
@@ -144,136 +153,162 @@ def compare_rdms(
     >>> float(scores.score.sel(op="relu", region="brain", subject="group").round(3))
     1.0
     """
-    settings: Any = {
-        "comparator": comparator,
-        "n_bootstrap": n_bootstrap,
-        "n_splits": n_splits,
-        "confidence": confidence,
-    }
     generator = make_generator(rng)
-    if client is not None:
-        return map_ops(client, compare_rdms, model_rdms, rng=rng, brain_rdms=brain_rdms, **settings)
-    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        return compare_bins(partial(compare_rdms, model_rdms, rng=rng, **settings), brain_rdms)
-    kernel, model, brain = read_sides(model_rdms, brain_rdms, comparator)
-    n_stimuli = len(model.ids)
-    shape = (len(model.ops), *brain.present.shape)
+    sides = read_sides(model_rdms, brain_rdms, comparator)
+    n_stimuli = len(sides.model.ids)
     check_draws(n_bootstrap)
-    check_whole(n_splits, "n_splits", 0, 20)
-    if n_splits and n_stimuli < 6:
-        raise InputError(
-            f"half splits need at least 6 stimuli, got {n_stimuli}. Pass n_splits=0 or more "
-            f"stimuli."
-        )
+    _check_splits(n_splits, n_stimuli)
     check_share(confidence, "confidence", 0.95)
 
+    resampling = _resample_stimuli(sides.model.ids, n_bootstrap, n_splits, generator)
+    estimates = _estimate_scores(sides, resampling, confidence)
+    warn_undefined(sides, estimates.score)
+    ceilings = bound_scores(sides.brain, sides.comparator)
+    values = _label_estimates(sides, resampling, estimates, ceilings)
+    return build_scores(
+        values["score"],
+        method="rsa",
+        measure=comparator,
+        n_stimuli=n_stimuli,
+        variables=name_variables(values),
+        dissimilarity=name_dissimilarity(model_rdms),
+        intervals=_name_intervals(n_bootstrap, confidence),
+        ceiling=read_ceiling(ceilings),
+        details={
+            "n_bootstrap": int(n_bootstrap),
+            "n_splits": int(n_splits),
+            "rng": describe_rng(rng),
+        },
+    )
+
+
+class Resampling(NamedTuple):
+    """Stimuli drawn and split, in the order of the RDMs.
+
+    ``counts`` (draw, stimulus): how often each occurs in a draw; ``member`` (split, stimulus): True
+    in half a.
+    """
+
+    counts: np.ndarray
+    member: np.ndarray
+
+
+class Estimates(NamedTuple):
+    """Scores and their spread, pure arrays.
+
+    ``score``, ``low``, ``high`` (op, region, subject); ``mean_low``, ``mean_high`` (op, region);
+    ``bootstrap_mean`` (bootstrap, op, region); ``split_score`` (split, half, op, region, subject).
+    """
+
+    score: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean_low: np.ndarray
+    mean_high: np.ndarray
+    bootstrap_mean: np.ndarray
+    split_score: np.ndarray
+
+
+def _check_splits(n_splits: Any, n_stimuli: int) -> None:
+    """Raise InputError for a number of splits that cannot be used."""
+    check_whole(n_splits, "n_splits", 0, 20)
+    if n_splits and n_stimuli < MIN_SPLIT_STIMULI:
+        raise InputError(
+            f"half splits need at least {MIN_SPLIT_STIMULI} stimuli, got {n_stimuli}. Pass "
+            f"n_splits=0 or more stimuli."
+        )
+
+
+def _resample_stimuli(
+    ids: np.ndarray, n_bootstrap: int, n_splits: int, generator: np.random.Generator
+) -> Resampling:
+    """Return draws and halves of stimuli, which belong to ``ids`` and not to their order."""
     draw_rng, split_rng = generator.spawn(2)
-    rank = rank_ids(model.ids)
-    draws = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
+    n_stimuli = len(ids)
+    rank = rank_ids(ids)
+    counts = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
     member = np.zeros((n_splits, n_stimuli), dtype=bool)
     for row in member:
         row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
-    member = member.take(rank, axis=1)
-    halves = np.stack([member, ~member], axis=1).reshape(-1, n_stimuli)
+    return Resampling(counts, member.take(rank, axis=1))
 
-    score, low, high = np.full((3, *shape), np.nan)
-    mean_low, mean_high = np.full((2, *shape[:2]), np.nan)
-    boot_mean = np.full((n_bootstrap, *shape[:2]), np.nan, dtype=np.float32)
-    split_score = np.full((len(halves), *shape), np.nan)
+
+def _estimate_scores(sides: Sides, resampling: Resampling, confidence: float) -> Estimates:
+    """Return scores over all stimuli, over draws and over halves, a block of ops at a time."""
+    comparator, model, brain = sides
+    counts, member = resampling
+    estimates = _allocate_estimates(sides, len(counts), len(member))
+    once = np.ones((1, len(model.ids)), dtype=int)
+    halves = np.stack([member, ~member], axis=1)  # (split, half, stimulus)
+    flat_halves = halves.reshape(-1, len(model.ids))
     usable = np.flatnonzero(~np.isnan(model.pairs).any(axis=1))
-    width = count_ops(model, brain, n_bootstrap)
+    width = count_ops(model, brain, len(counts))
     for ops in np.split(usable, range(width, len(usable), width)):
-        score[ops] = compare_draws(
-            model.pairs[ops], brain, np.ones((1, n_stimuli), dtype=int), kernel
-        )[0]
-        split_score[:, ops] = compare_draws(model.pairs[ops], brain, halves, kernel)
-        drawn = compare_draws(model.pairs[ops], brain, draws, kernel)
-        drawn_mean = mean_subjects(drawn, brain.present)
-        low[ops], high[ops] = percentile_interval(drawn, confidence)
-        mean_low[ops], mean_high[ops] = percentile_interval(drawn_mean, confidence)
-        boot_mean[:, ops] = drawn_mean
-    warn_undefined(model.ops[np.isnan(score[:, brain.present]).any(axis=1)])
+        pairs = model.pairs[ops]
+        estimates.score[ops] = compare_draws(pairs, brain, once, comparator)[0]
+        of_halves = compare_draws(pairs, brain, flat_halves, comparator)
+        estimates.split_score[:, :, ops] = of_halves.reshape(
+            *halves.shape[:2], *of_halves.shape[1:]
+        )
+        drawn = compare_draws(pairs, brain, counts, comparator)
+        drawn_mean = mean_subjects(drawn, brain.present)  # (draw, op, region)
+        estimates.low[ops], estimates.high[ops] = percentile_interval(drawn, confidence)
+        mean_interval = percentile_interval(drawn_mean, confidence)
+        estimates.mean_low[ops], estimates.mean_high[ops] = mean_interval
+        estimates.bootstrap_mean[:, ops] = drawn_mean
+    return estimates
 
-    ceilings = bound_scores(brain, kernel, comparator)
-    kind = ceilings["ceiling_lower"].attrs
-    by_region = (OP, REGION)
-    by_subject = (OP, REGION, SUBJECT)
-    split_mean, mean = (mean_subjects(x, brain.present) for x in (split_score, score))
-    split_mean, split_score = (
-        x.reshape(n_splits, 2, *x.shape[1:]) for x in (split_mean, split_score)
+
+def _allocate_estimates(sides: Sides, n_draws: int, n_splits: int) -> Estimates:
+    """Return estimates that are NaN throughout."""
+    n_ops = len(sides.model.ops)
+    by_subject = (n_ops, *sides.brain.present.shape)
+    by_region = by_subject[:2]
+    return Estimates(
+        score=np.full(by_subject, np.nan),
+        low=np.full(by_subject, np.nan),
+        high=np.full(by_subject, np.nan),
+        mean_low=np.full(by_region, np.nan),
+        mean_high=np.full(by_region, np.nan),
+        bootstrap_mean=np.full((n_draws, *by_region), np.nan, dtype=np.float32),
+        split_score=np.full((n_splits, 2, *by_subject), np.nan),
     )
-    numbers = {
-        "n_bootstrap": int(n_bootstrap),
-        "n_splits": int(n_splits),
-        "confidence": float(confidence),
-    }
+
+
+def _label_estimates(
+    sides: Sides, resampling: Resampling, estimates: Estimates, ceilings: xr.Dataset
+) -> xr.Dataset:
+    """Return what was estimated, on labelled dimensions."""
+    brain = sides.brain
+    kind = ceilings["ceiling_lower"].attrs
+    split_mean = mean_subjects(estimates.split_score, brain.present)
     return xr.Dataset(
         {
-            "score": (by_subject, score, kind),
-            **put_on(by_subject, ci_low=low, ci_high=high),
-            "score_mean": (by_region, mean, kind),
-            **put_on(by_region, mean_ci_low=mean_low, mean_ci_high=mean_high),
-            **ceilings[["ceiling_lower", "ceiling_upper"]].data_vars,
-            "bootstrap_mean": (("bootstrap", *by_region), boot_mean),
-            "split_score": (("split", "half", *by_region), split_mean),
-            "split_subject_score": (("split", "half", *by_subject), split_score),
-            "split_member": (("split", STIMULUS), member),
+            "score": (PER_SUBJECT, estimates.score, kind),
+            "score_mean": (PER_REGION, mean_subjects(estimates.score, brain.present), kind),
+            "ci_low": (PER_SUBJECT, estimates.low),
+            "ci_high": (PER_SUBJECT, estimates.high),
+            "mean_ci_low": (PER_REGION, estimates.mean_low),
+            "mean_ci_high": (PER_REGION, estimates.mean_high),
+            "ceiling_lower": ceilings["ceiling_lower"],
+            "ceiling_upper": ceilings["ceiling_upper"],
+            "bootstrap_mean": ((BOOTSTRAP, *PER_REGION), estimates.bootstrap_mean),
+            "split_score": ((SPLIT, HALF, *PER_REGION), split_mean),
+            "split_subject_score": ((SPLIT, HALF, *PER_SUBJECT), estimates.split_score),
+            "split_member": ((SPLIT, STIMULUS), resampling.member),
         },
         coords={
-            OP: model.ops,
+            OP: sides.model.ops,
             REGION: brain.regions,
             SUBJECT: brain.subjects,
-            STIMULUS: model.ids,
-            "half": ["a", "b"],
+            STIMULUS: sides.model.ids,
+            HALF: ["a", "b"],
         },
-        attrs=ceilings.attrs | describe_rsa(model_rdms, n_stimuli, rng, **numbers),
     )
 
 
-def read_sides(
-    model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: str
-) -> tuple[Comparator, ModelPairs, BrainPairs]:
-    """Return what compares, and both sides as pairs with their stimuli in one order."""
-    kernel = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    return kernel, model, take_brain_pairs(brain_rdms, model.ids)
-
-
-def count_ops(model: ModelPairs, brain: BrainPairs, n_draws: int) -> int:
-    """Return how many ops to compare at once, so that memory does not grow with their number."""
-    return max(
-        1,
-        min(
-            BLOCK_PAIRS // model.pairs.shape[1],
-            BLOCK_DRAWS // (max(1, n_draws) * int(brain.present.sum())),
-        ),
-    )
-
-
-def compare_draws(
-    x: np.ndarray, brain: BrainPairs, counts: np.ndarray, comparator: Comparator
-) -> np.ndarray:
-    """Return the similarity (d, m, region, subject) of ``x`` (m, p) to each brain RDM under ``counts`` (d, n).
-
-    NaN for those of ``x`` with NaN, for a subject without the region, and for draws of fewer than
-    three stimuli.
-    """
-    usable = ~np.isnan(x).any(axis=1)
-    enough = (counts > 0).sum(axis=1) >= 3
-    scores = np.full((len(counts), len(x), brain.present.sum()), np.nan)
-    scores[np.ix_(enough, usable)] = compare_pairs(
-        x[usable], brain.pairs[brain.present], counts[enough], comparator
-    )
-    result = np.full((*scores.shape[:2], *brain.present.shape), np.nan)
-    result[:, :, brain.present] = scores
-    return result
-
-
-def warn_undefined(ops: np.ndarray) -> None:
-    """Warn once, naming the ops without a score."""
-    if len(ops):
-        warn_user(
-            f"no score for {list_names(ops)}: the RDM holds NaN or does not vary over pairs. Leave "
-            f"those ops out, or "
-            "drop the stimuli that compute_rdms warned about."
-        )
+def _name_intervals(n_bootstrap: int, confidence: float) -> Intervals:
+    """Return what the intervals are; without draws there are none, whatever their level."""
+    if n_bootstrap:
+        return Intervals("bootstrap percentile", "stimuli", float(confidence))
+    return Intervals(level=float(confidence))

@@ -1,11 +1,6 @@
-"""Is there any similarity at all? Permutation of the stimuli, over many ops and regions.
+"""Is there any similarity at all? Permutation of the stimuli, over ops, regions and the graph."""
 
-And on the graph.
-"""
-
-from collections.abc import Iterable
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import xarray as xr
@@ -14,21 +9,27 @@ from neurolens.compare.inputs.checks import (
     Seed,
     check_share,
     check_whole,
-    describe_rsa,
+    describe_rng,
     make_generator,
-    put_on,
     rank_ids,
 )
-from neurolens.compare.inputs.time_bins import compare_bins
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainPairs, ModelPairs, mean_subjects
-from neurolens.compare.rsa.comparators.quadratic import EMBEDDINGS
-from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
-from neurolens.compare.rsa.compare import read_sides, warn_undefined
+from neurolens.compare.rsa.comparators.table import Comparator, compare_whole
+from neurolens.compare.rsa.sides import (
+    Sides,
+    name_dissimilarity,
+    name_variables,
+    read_sides,
+    score_whole,
+    warn_ops,
+)
 from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.compare.stats.linalg import expand_pairs
 from neurolens.compare.stats.null import rank_among, rank_null
-from neurolens.errors import LabelError
-from neurolens.labels import OP, REGION, TIME_BIN, list_names
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, SUBJECT, list_names
+from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
 
 # Numbers in the squares that one block holds: permuted ones of regions, and those of ops that meet
 # them.
@@ -36,6 +37,7 @@ BLOCK_NUMBERS = 2**23
 BLOCK_OPS = 2**25
 
 
+@over_time_bins("brain_rdms")
 def permute_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -46,7 +48,7 @@ def permute_rdms(
     n_permutations: int = 1000,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Test of no relation between each op and each region, by permuting the stimuli of the brain RDMs.
+    """Test of no relation between each op and each region, by permuting the brain's stimuli.
 
     A permutation moves rows and columns together, the same in all regions, times and subjects, so
     pairs that share a stimulus and the dependence among regions stay as they are. p = (1 + hits) /
@@ -61,7 +63,7 @@ def permute_rdms(
     comparator : str
         A key of ``COMPARATORS``.
     edges : iterable of (op, op)
-        Which ops are neighbours, either way round; both must be in ``model_rdms``. With edges,
+        Which ops are neighbors, either way round; both must be in ``model_rdms``. With edges,
         clusters are tested.
     cluster_p : float
         An op may join a cluster where its own p is at most this; chosen in advance, it changes
@@ -74,13 +76,15 @@ def permute_rdms(
 
     Returns
     -------
-    Dataset over (op, region)
-        ``score_mean``: mean over subjects, unit of the comparator; ``null_mean``, ``null_sd``:
-        under permutation. ``p``: of this op and region alone; ``q``: Benjamini-Hochberg over all of
-        them; ``p_max``: against the largest (score - null_mean) / null_sd of all ops and regions,
-        which bounds the chance of any false finding. With edges: ``cluster``: number of the cluster
-        within its region, 0 for none, and ``p_cluster``: against the largest cluster anywhere, NaN
-        outside clusters.
+    Dataset
+        Scores in the form that ``build_scores`` defines, in the unit of the comparator: ``score``
+        (op, region, subject) and, over (op, region), ``score_mean``: mean over subjects; ``p``: of
+        this op and region alone; ``q``: Benjamini-Hochberg over all of them; ``p_max``: against the
+        largest (score - null_mean) / null_sd of all ops and regions, which bounds the chance of any
+        false finding. Without intervals and ceilings. Besides, over (op, region): ``null_mean``,
+        ``null_sd``, of ``score_mean`` under permutation; with edges ``cluster``: number of the
+        cluster within its region, 0 for none, and ``p_cluster``: against the largest cluster
+        anywhere, NaN outside clusters.
 
     Raises
     ------
@@ -90,11 +94,10 @@ def permute_rdms(
 
     Notes
     -----
-    Clusters on the graph of operations are new here: ops joined by an edge form clusters as
-    neighbouring times do in MEG. A cluster's mass is the sum of its standardised scores, compared
-    with the largest under each permutation, over all regions. It says that the region is related to
-    some op in the cluster, not to which, nor where the cluster ends. ``benchmarks/simulate.py``
-    measures its error rate. The null is that no stimulus of one side belongs to a stimulus of the
+    Ops joined by an edge form clusters as neighboring times do in MEG. A cluster's mass is the sum
+    of its standardized scores, compared with the largest under each permutation, over all regions.
+    It says that the region is related to some op in the cluster, not to which, nor where the
+    cluster ends. The null is that no stimulus of one side belongs to a stimulus of the
     other: a low p says that there is a relation, not that it is specific. Time O(permutations ops
     regions n^2), memory O(permutations ops regions); time bins count as regions do.
 
@@ -110,110 +113,162 @@ def permute_rdms(
     >>> import numpy as np, xarray as xr
     >>> ids = [f"s{i}" for i in range(8)]
     >>> square = np.abs(np.subtract.outer(np.arange(8.0) ** 2, np.arange(8.0) ** 2))
-    >>> rdm = xr.DataArray(square, dims=("stimulus", "stimulus_2"), coords={"stimulus": ids, "stimulus_2": ids})
+    >>> rdm = xr.DataArray(square, dims=("stimulus", "stimulus_2"),
+    ...                    coords={"stimulus": ids, "stimulus_2": ids})
     >>> tested = permute_rdms(rdm, rdm, n_permutations=99)
     >>> tested.p.dims, round(float(tested.p[0, 0]), 2)
     (('op', 'region'), 0.01)
     """
     generator = make_generator(rng)
-    if isinstance(brain_rdms, xr.DataArray) and TIME_BIN in brain_rdms.dims:
-        again: Any = {"comparator": comparator, "edges": edges, "cluster_p": cluster_p, "rng": rng}
-        again["n_permutations"] = n_permutations
-        return compare_bins(partial(permute_rdms, model_rdms, **again), brain_rdms)
-    _, model, brain = read_sides(model_rdms, brain_rdms, comparator)
+    sides = read_sides(model_rdms, brain_rdms, comparator)
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_share(cluster_p, "cluster_p", 0.05)
-    links = _index_edges(edges, model.ops)
-    places = np.arange(len(model.ids))
-    drawn = (generator.permutation(len(places)) for _ in range(n_permutations))
-    orders = follow_ids(np.stack([places, *drawn]), model.ids)
-    score = score_embedded if comparator in EMBEDDINGS else score_pairs
-    scores = score(model, brain, orders, comparator)
-    warn_undefined(model.ops[np.isnan(scores[0][:, brain.present.any(axis=1)]).any(axis=1)])
-    found, deviation, reached = rank_null(scores)
-    if len(links):
-        inside = reached <= cluster_p
-        labels = label_clusters(inside, links)
-        mass = sum_clusters(labels, deviation)
-        found["cluster"] = labels[0]
-        found["p_cluster"] = np.where(inside[0], rank_among(mass[0], mass.max(axis=(1, 2))), np.nan)
-    numbers = {
-        "comparator": comparator,
-        "n_permutations": int(n_permutations),
-        "cluster_p": float(cluster_p),
-    }
-    return xr.Dataset(
-        put_on((OP, REGION), **found),
-        coords={OP: model.ops, REGION: brain.regions},
-        attrs=describe_rsa(model_rdms, len(places), rng, **numbers),
+    links = _index_edges(edges, sides.model.ops)
+
+    orders = _draw_orders(sides.model.ids, n_permutations, generator)
+    null_scores = _score_orders(sides, orders)
+    _warn_unscored(sides, null_scores[0])
+    tests = _test_scores(null_scores, links, cluster_p)
+    values = _label_tests(sides, tests)
+    return build_scores(
+        values["score"],
+        method="rsa",
+        measure=comparator,
+        n_stimuli=len(sides.model.ids),
+        variables=name_variables(values),
+        dissimilarity=name_dissimilarity(model_rdms),
+        details={
+            "n_permutations": int(n_permutations),
+            "cluster_p": float(cluster_p),
+            "rng": describe_rng(rng),
+        },
     )
 
 
 def follow_ids(orders: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return ``orders`` (order, n), which are of sorted ``ids``.
-
-    As orders of ``ids`` as they stand.
-    """
+    """Return ``orders`` (order, n) of sorted ``ids`` as orders of ``ids`` as they stand."""
     rank = rank_ids(ids)
     return np.argsort(rank)[orders][:, rank]
 
 
-def score_embedded(
-    model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str
-) -> np.ndarray:
-    """Return the mean over subjects (order, op, region) with the brain's stimuli in each of ``orders`` (order, n).
+def _score_orders(sides: Sides, orders: np.ndarray) -> np.ndarray:
+    """Return the mean over subjects (order, op, region), by the faster route that there is."""
+    comparator, model, brain = sides
+    if comparator.embed:
+        return score_embedded(model, brain, orders, comparator.embed)
+    return score_pairs(model, brain, orders, comparator)
 
-    Sums of products of embedded RDMs: the mean over subjects is that with the mean of their
-    embeddings.
+
+def score_embedded(
+    model: ModelPairs,
+    brain: BrainPairs,
+    orders: np.ndarray,
+    embed: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Return the mean over subjects (order, op, region), the brain's stimuli in each of ``orders``.
+
+    ``orders`` is (order, n). Scores are sums of products of RDMs that ``embed`` turns into squares,
+    so the mean over subjects is that with the mean of their squares.
     """
     n_ops = len(model.ops)
     n_regions = len(brain.regions)
     n = orders.shape[1]
-    embed = EMBEDDINGS[comparator]
     y = np.full((n_regions, n, n), np.nan)
-    for region, here in enumerate(brain.present):
-        if here.any():
-            y[region] = embed(brain.pairs[region, here]).mean(axis=0)
+    for region, present in enumerate(brain.present):
+        if present.any():
+            y[region] = embed(brain.pairs[region, present]).mean(axis=0)
     scores = np.empty((len(orders), n_ops, n_regions))
     step = max(1, BLOCK_NUMBERS // y.size)
     width = max(1, BLOCK_OPS // n**2)
-    for ops in (slice(low, low + width) for low in range(0, n_ops, width)):
+    for first_op in range(0, n_ops, width):
+        ops = slice(first_op, first_op + width)
         x = embed(model.pairs[ops]).reshape(-1, n * n)
         for start in range(0, len(orders), step):
             block = orders[start : start + step]
-            moved = y[:, block[:, :, None], block[:, None, :]].reshape(n_regions * len(block), -1)
-            scores[start : start + step, ops] = (
-                (x @ moved.T).reshape(len(x), n_regions, -1).transpose(2, 0, 1)
-            )
+            permuted = y[:, block[:, :, None], block[:, None, :]]  # (region, order, n, n)
+            products = x @ permuted.reshape(n_regions * len(block), -1).T
+            by_region = products.reshape(len(x), n_regions, -1)  # (op, region, order)
+            scores[start : start + step, ops] = by_region.transpose(2, 0, 1)
     return scores
 
 
 def score_pairs(
-    model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: str
+    model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
-    """Return what ``score_embedded`` does for any comparator.
+    """Return the mean over subjects (order, op, region) for any comparator.
 
-    Comparing anew under each of ``orders``.
+    The brain's stimuli are compared in each of ``orders`` (order, n).
     """
-    kernel = find_comparator(comparator)
     squares = expand_pairs(brain.pairs[brain.present])
     first, second = np.triu_indices(orders.shape[1], 1)
     scores = np.full((len(orders), len(model.ops), *brain.present.shape), np.nan)
-    for place, order in enumerate(orders):
-        scores[place][:, brain.present] = compare_whole(
-            model.pairs, squares[:, order[first], order[second]], kernel
-        )
+    for k, order in enumerate(orders):
+        permuted = squares[:, order[first], order[second]]  # (brain RDM, pair)
+        scores[k][:, brain.present] = compare_whole(model.pairs, permuted, comparator)
     return mean_subjects(scores, brain.present)
 
 
+def _draw_orders(
+    ids: np.ndarray, n_permutations: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return orders (1 + permutation, n) of stimuli, the first of which changes nothing."""
+    orders = [np.arange(len(ids))]
+    orders += [generator.permutation(len(ids)) for _ in range(n_permutations)]
+    return follow_ids(np.stack(orders), ids)
+
+
+def _warn_unscored(sides: Sides, score_mean: np.ndarray) -> None:
+    """Warn once, naming the ops without a ``score_mean`` (op, region) where there are RDMs."""
+    has_rdm = sides.brain.present.any(axis=1)
+    warn_ops(sides.model.ops[np.isnan(score_mean[:, has_rdm]).any(axis=1)])
+
+
+def _test_scores(
+    null_scores: np.ndarray, links: np.ndarray, cluster_p: float
+) -> dict[str, np.ndarray]:
+    """Return the tests of ops and regions, and with ``links`` (edge, 2) those of clusters."""
+    tests, deviation, p_of_draws = rank_null(null_scores)
+    if len(links):
+        inside = p_of_draws <= cluster_p
+        labels = label_clusters(inside, links)
+        mass = sum_clusters(labels, deviation)
+        p_cluster = rank_among(mass[0], mass.max(axis=(1, 2)))
+        tests["cluster"] = labels[0]
+        tests["p_cluster"] = np.where(inside[0], p_cluster, np.nan)
+    return tests
+
+
+def _label_tests(sides: Sides, tests: dict[str, np.ndarray]) -> xr.Dataset:
+    """Return the score of each subject and the tests of their mean, on labelled dimensions."""
+    return xr.Dataset(
+        {
+            "score": (PER_SUBJECT, score_whole(sides)),
+            **{name: (PER_REGION, values) for name, values in tests.items()},
+        },
+        coords={OP: sides.model.ops, REGION: sides.brain.regions, SUBJECT: sides.brain.subjects},
+    )
+
+
 def _index_edges(edges: Iterable[tuple[str, str]], ops: np.ndarray) -> np.ndarray:
-    """Return ``edges`` as places (edge, 2) in ``ops``."""
-    place = {str(op): i for i, op in enumerate(ops)}
-    pairs = list(edges)
-    unknown = dict.fromkeys(op for pair in pairs for op in pair if op not in place)
+    """Return ``edges`` as positions (edge, 2) in ``ops``."""
+    position = {str(op): i for i, op in enumerate(ops)}
+    pairs = [_read_edge(edge) for edge in edges]
+    unknown = dict.fromkeys(op for pair in pairs for op in pair if op not in position)
     if unknown:
         raise LabelError(
             f"edges must join ops of model_rdms, which lack {list_names(unknown)}. "
             "Pass [(a, b) for a, b in edges if {a, b} <= set(model_rdms.op.values)]."
         )
-    return np.array([[place[op] for op in pair] for pair in pairs], dtype=int).reshape(-1, 2)
+    links = [(position[first], position[second]) for first, second in pairs]
+    return np.array(links, dtype=int).reshape(-1, 2)
+
+
+def _read_edge(edge: Iterable[str]) -> tuple[str, str]:
+    """Return the two ops of an edge, or raise InputError."""
+    ops = () if isinstance(edge, str) else tuple(edge)
+    if len(ops) != 2:
+        raise InputError(
+            f"edges must be pairs of names of ops, got {edge!r}. Pass e.g. "
+            f"edges=[('conv1', 'relu1')]."
+        )
+    return ops[0], ops[1]

@@ -1,25 +1,43 @@
 """Fitted RDMs: features or ops weighted to match a brain RDM."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
 
-from neurolens.compare.inputs.checks import Seed, make_generator, rank_ids, warn_user
-from neurolens.compare.inputs.features import read_features
-from neurolens.compare.rdms.vectors import pair_within, take_brain_pairs, take_model_pairs
-from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
-from neurolens.errors import InputError
-from neurolens.labels import (
-    REGION,
-    STIMULUS,
-    STIMULUS_2,
-    SUBJECT,
-    list_names,
+from neurolens.compare.inputs.checks import (
+    Seed,
+    check_kind,
+    check_whole,
+    describe_rng,
+    make_generator,
+    rank_ids,
+    warn_no_score,
 )
+from neurolens.compare.inputs.features import read_features
+from neurolens.compare.inputs.time_bins import over_time_bins
+from neurolens.compare.rdms.vectors import (
+    BrainPairs,
+    mean_subjects,
+    pair_within,
+    take_brain_pairs,
+    take_model_pairs,
+)
+from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
+from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT
+from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
 
 PENALTIES = np.logspace(-4, 4, 9)
+# The op of a weighted sum.
+REWEIGHTED = "reweighted"
+MIN_FOLD = 3
+MIN_STIMULI = 8
+NO_CEILING = "No noise ceiling was computed for means over folds of stimuli."
 
 
+@over_time_bins("brain_rdms")
 def fit_reweighted_rdms(
     model: xr.DataArray,
     brain_rdms: xr.DataArray,
@@ -28,10 +46,10 @@ def fit_reweighted_rdms(
     n_folds: int = 4,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Similarity to brain RDMs of a weighted sum of feature RDMs, on stimuli that had no part in the weights.
+    """Similarity to brain RDMs of a weighted sum of feature RDMs, on held-out stimuli.
 
     d_ij = sum_k w_k (f_ik - f_jk)^2 for features f, or sum_k w_k D^k_ij for the RDMs of ops, with w
-    >= 0. Weights minimise the squared error plus alpha |w|^2 on pairs of training stimuli; a pair
+    >= 0. Weights minimize the squared error plus alpha |w|^2 on pairs of training stimuli; a pair
     with any test stimulus is in none of them, and scores are of pairs of two test stimuli.
 
     Parameters
@@ -39,7 +57,7 @@ def fit_reweighted_rdms(
     model : DataArray (stimulus, ...) or (op, stimulus, stimulus_2)
         Features of one op, each with a weight, or RDMs, each with a weight (mixed RSA).
     brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
-        As for ``compare_rdms``.
+        As for ``compare_rdms``; with ``time_bin`` besides, every result that has region has it too.
     comparator : str
         A key of ``COMPARATORS``.
     n_folds : int
@@ -52,10 +70,12 @@ def fit_reweighted_rdms(
     Returns
     -------
     Dataset
-        ``score`` (region, subject), the mean of ``fold_score`` (fold, region, subject); ``weight``
-        (region, subject, component), fitted on all stimuli, 0 or more, in units of brain
-        dissimilarity per model dissimilarity scaled to unit deviation; ``fold_member`` (fold,
-        stimulus), True for its test stimuli.
+        Scores in the form that ``build_scores`` defines, of one op, ``"reweighted"``, in the unit
+        of the comparator: ``score`` (op, region, subject), the mean of ``fold_score``, and
+        ``score_mean`` (op, region); without intervals and ceilings. Besides: ``fold_score`` (fold,
+        op, region, subject); ``weight`` (region, subject, component), fitted on all stimuli, 0 or
+        more, in units of brain dissimilarity per model dissimilarity scaled to unit deviation;
+        ``fold_member`` (fold, stimulus), True for its test stimuli.
 
     Raises
     ------
@@ -78,116 +98,190 @@ def fit_reweighted_rdms(
     Kaniuth & Hebart (2022) NeuroImage 257:119294; Khaligh-Razavi et al. (2017) J. Math. Psychol.
     76:184 on mixed RSA.
     """
-    kernel = find_comparator(comparator)
+    row = find_comparator(comparator)
     generator = make_generator(rng)
-    components, names, ids = _read_components(model)
-    brain = take_brain_pairs(brain_rdms, ids)
-    if n_folds < 2 or len(ids) < max(3 * n_folds, 8):
-        raise InputError(
-            f"n_folds must be 2 or more with 3 stimuli and more in each, got {n_folds} folds of "
-            f"{len(ids)} stimuli. "
-            "Pass fewer folds or more stimuli."
-        )
-    rank = rank_ids(ids)
-    fold_of, half = (dealt[..., rank] for dealt in deal_folds(len(ids), n_folds, generator))
-    scores = np.full((n_folds, *brain.present.shape), np.nan)
-    weights = np.full((*brain.present.shape, len(names)), np.nan)
-    for region, subject in np.argwhere(brain.present):
-        target = brain.pairs[region, subject]
-        for fold in range(n_folds):
-            test = pair_within(fold_of == fold)
-            predicted = components[test] @ _choose_weights(components, target, half[fold])
-            scores[fold, region, subject] = compare_whole(
-                predicted[None], target[None, test], kernel
-            )[0, 0]
-        weights[region, subject] = _choose_weights(components, target, half[n_folds])
-    score = scores.mean(axis=0)
-    if lost := [
-        f"{brain.regions[r]}, {brain.subjects[s]}"
-        for r, s in np.argwhere(np.isnan(score) & brain.present)
-    ]:
-        warn_user(
-            f"no score for {list_names(lost)}: in some fold all weights are 0, or one of the RDMs "
-            f"does not vary over "
-            "pairs. Pass other features, or use fewer folds.",
-            depth=3,
-        )
-    return xr.Dataset(
-        {
-            "score": ((REGION, SUBJECT), score),
-            "fold_score": (("fold", REGION, SUBJECT), scores),
-            "weight": ((REGION, SUBJECT, "component"), weights),
-            "fold_member": (("fold", STIMULUS), fold_of == np.arange(n_folds)[:, None]),
-        },
-        coords={REGION: brain.regions, SUBJECT: brain.subjects, "component": names, STIMULUS: ids},
-        attrs={"method": "feature-reweighted rsa", "comparator": comparator, "n_folds": n_folds},
+    check_kind(model, "reweightable", "model")
+    components = _read_components(model)
+    brain = take_brain_pairs(brain_rdms, components.ids)
+    _check_folds(n_folds, len(components.ids))
+    rank = rank_ids(components.ids)
+    dealt = deal_folds(len(components.ids), n_folds, generator)
+    folds = Folds(dealt.fold_of[rank], dealt.half[:, rank])
+    fits = _fit_folds(components.pairs, brain, folds, row)
+    _warn_undefined(brain, fits.scores.mean(axis=0))
+    values = _label_fits(components, brain, folds, fits)
+    return build_scores(
+        values["score"],
+        method="reweighted-rsa",
+        measure=comparator,
+        n_stimuli=len(components.ids),
+        variables=name_variables(values),
+        dissimilarity=components.dissimilarity,
+        ceiling=Ceiling(note=NO_CEILING),
+        details={"n_folds": int(n_folds), "rng": describe_rng(rng)},
     )
 
 
-def deal_folds(
-    n_stimuli: int, n_folds: int, generator: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fold (n,) of each stimulus, and in which half (fold + 1, n) of the training stimuli it is.
+class Components(NamedTuple):
+    """What is weighted: ``pairs`` (pair, k) scaled to unit deviation, the ``names`` (k,) of each.
 
-    Halves are 0 and 1, and -1 for the test stimuli of the fold; the last row has all stimuli.
+    ``ids`` are those of the stimuli; ``dissimilarity`` says how ``pairs`` were made.
     """
+
+    pairs: np.ndarray
+    names: np.ndarray
+    ids: np.ndarray
+    dissimilarity: str
+
+
+class Folds(NamedTuple):
+    """The fold ``fold_of`` (n,) of each stimulus, and halves of the training stimuli.
+
+    ``half`` (fold + 1, n) is 0 or 1, and -1 for the test stimuli of the fold; the last row has all
+    stimuli.
+    """
+
+    fold_of: np.ndarray
+    half: np.ndarray
+
+
+class Fits(NamedTuple):
+    """``scores`` (fold, region, subject), and ``weights`` (region, subject, k) of all stimuli."""
+
+    scores: np.ndarray
+    weights: np.ndarray
+
+
+def deal_folds(n_stimuli: int, n_folds: int, generator: np.random.Generator) -> Folds:
+    """Return random folds, and random halves of the training stimuli of each."""
     fold_of = generator.permutation(n_stimuli) % n_folds
     half = np.full((n_folds + 1, n_stimuli), -1)
     for fold, row in enumerate(half):
         train = fold_of != fold
         row[train] = generator.permutation(train.sum()) % 2
-    return fold_of, half
+    return Folds(fold_of, half)
 
 
-def _read_components(model: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return components (pair, k) scaled to unit deviation, their names and the stimulus ids."""
+def _check_folds(n_folds: int, n_stimuli: int) -> None:
+    """Raise InputError for a number of folds that cannot be used."""
+    check_whole(n_folds, "n_folds", 2, 4)
+    if n_stimuli < max(MIN_FOLD * n_folds, MIN_STIMULI):
+        raise InputError(
+            f"reweighting needs {MIN_FOLD} stimuli or more in each fold and {MIN_STIMULI} or more "
+            f"in all, got {n_folds} folds of {n_stimuli} stimuli. Pass fewer folds or more stimuli."
+        )
+
+
+def _read_components(model: xr.DataArray) -> Components:
+    """Return what is weighted, checked."""
     if STIMULUS_2 in model.dims:
-        read = take_model_pairs(model)
-        components = read.pairs.T
-        names = read.ops
-        ids = read.ids
-        if np.isnan(components).any():
+        rdms = take_model_pairs(model)
+        if np.isnan(rdms.pairs).any():
             raise InputError("the RDMs of some ops hold NaN. Leave those ops out.")
-    else:
-        ids, values = read_features(model, "model")
-        first, second = np.triu_indices(len(ids), 1)
-        components = (values[first].astype(np.float64) - values[second]) ** 2
-        names = np.arange(values.shape[1])
-    deviation = components.std(axis=0)
-    return components / np.where(deviation > 0, deviation, 1), names, ids
+        pairs = _scale_columns(rdms.pairs.T)
+        return Components(pairs, rdms.ops, rdms.ids, name_dissimilarity(model))
+    ids, values = read_features(model, "model")
+    first, second = np.triu_indices(len(ids), 1)
+    pairs = (values[first].astype(np.float64) - values[second]) ** 2  # (pair, feature)
+    names = np.arange(values.shape[1])
+    return Components(_scale_columns(pairs), names, ids, "squared difference of each feature")
 
 
-def _fit_weights(components: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
-    """Return w >= 0 (k,) minimising |d - mean - (Z - mean) w|^2 + penalty m |w|^2 over m pairs."""
-    centred = components - components.mean(axis=0)
-    power = centred.T @ centred + penalty * len(target) * np.eye(components.shape[1])
+def _scale_columns(pairs: np.ndarray) -> np.ndarray:
+    """Return each column divided by its deviation, where it has one."""
+    deviation = pairs.std(axis=0)
+    return pairs / np.where(deviation > 0, deviation, 1)
+
+
+def _fit_folds(
+    components: np.ndarray, brain: BrainPairs, folds: Folds, comparator: Comparator
+) -> Fits:
+    """Return the score of each fold with weights of the others, and the weights of all stimuli."""
+    n_folds = len(folds.half) - 1
+    scores = np.full((n_folds, *brain.present.shape), np.nan)
+    weights = np.full((*brain.present.shape, components.shape[1]), np.nan)
+    for region, subject in np.argwhere(brain.present):
+        target = brain.pairs[region, subject]
+        for fold in range(n_folds):
+            test = pair_within(folds.fold_of == fold)
+            weight = _choose_weights(components, target, folds.half[fold])
+            predicted = components[test] @ weight
+            similarity = compare_whole(predicted[None], target[None, test], comparator)
+            scores[fold, region, subject] = similarity[0, 0]
+        weights[region, subject] = _choose_weights(components, target, folds.half[n_folds])
+    return Fits(scores, weights)
+
+
+def _warn_undefined(brain: BrainPairs, score: np.ndarray) -> None:
+    """Warn once, naming the regions and subjects without a ``score`` (region, subject)."""
+    undefined = [
+        f"{brain.regions[region]}, {brain.subjects[subject]}"
+        for region, subject in np.argwhere(np.isnan(score) & brain.present)
+    ]
+    warn_no_score(
+        undefined,
+        "in some fold all weights are 0, or one of the RDMs does not vary over pairs",
+        "Pass other features, or use fewer folds",
+    )
+
+
+def _label_fits(components: Components, brain: BrainPairs, folds: Folds, fits: Fits) -> xr.Dataset:
+    """Return scores, weights and folds on labelled dimensions."""
+    score = fits.scores.mean(axis=0)
+    n_folds = len(fits.scores)
+    return xr.Dataset(
+        {
+            "score": (PER_SUBJECT, score[None]),
+            "score_mean": (PER_REGION, mean_subjects(score, brain.present)[None]),
+            "fold_score": (("fold", *PER_SUBJECT), fits.scores[:, None]),
+            "weight": ((REGION, SUBJECT, "component"), fits.weights),
+            "fold_member": (("fold", STIMULUS), folds.fold_of == np.arange(n_folds)[:, None]),
+        },
+        coords={
+            OP: [REWEIGHTED],
+            REGION: brain.regions,
+            SUBJECT: brain.subjects,
+            "component": components.names,
+            STIMULUS: components.ids,
+        },
+    )
+
+
+def fit_weights(components: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
+    """Return w >= 0 (k,) minimizing |d - mean - (Z - mean) w|^2 + penalty m |w|^2 over m pairs."""
+    from scipy.optimize import nnls
+
+    centered = components - components.mean(axis=0)
+    power = centered.T @ centered + penalty * len(target) * np.eye(components.shape[1])
     root = np.linalg.cholesky(power)
-    return nnls(root.T, np.linalg.solve(root, centred.T @ (target - target.mean())))[0]
+    return nnls(root.T, np.linalg.solve(root, centered.T @ (target - target.mean())))[0]
 
 
 def _choose_penalty(components: np.ndarray, target: np.ndarray, halves: list[np.ndarray]) -> float:
     """Return the penalty whose weights from each half of the pairs predict the other best."""
-    errors = []
-    for penalty in PENALTIES:
-        error = 0.0
-        for train, test in (halves, halves[::-1]):
-            weight = _fit_weights(components[train], target[train], penalty)
-            left = (
-                target[test]
-                - target[train].mean()
-                - (components[test] - components[train].mean(axis=0)) @ weight
-            )
-            error += float((left**2).mean())
-        errors.append(error)
+    errors = [_cross_validate(components, target, halves, penalty) for penalty in PENALTIES]
     return float(PENALTIES[int(np.argmin(errors))])
+
+
+def _cross_validate(
+    components: np.ndarray, target: np.ndarray, halves: list[np.ndarray], penalty: float
+) -> float:
+    """Return the mean squared error of predicting each half of the pairs from the other, added."""
+    error = 0.0
+    for train, test in (halves, halves[::-1]):
+        weight = fit_weights(components[train], target[train], penalty)
+        centered = components[test] - components[train].mean(axis=0)
+        residual = target[test] - target[train].mean() - centered @ weight
+        error += float((residual**2).mean())
+    return error
 
 
 def _choose_weights(components: np.ndarray, target: np.ndarray, half: np.ndarray) -> np.ndarray:
     """Return weights from pairs of stimuli in ``half`` (n,) 0 or 1.
 
-    The penalty chosen between pairs within each.
+    The penalty is chosen between pairs within each half.
     """
-    train, *halves = (pair_within(member) for member in (half >= 0, half == 0, half == 1))
-    return _fit_weights(
-        components[train], target[train], _choose_penalty(components, target, halves)
-    )
+    train = pair_within(half >= 0)
+    halves = [pair_within(half == 0), pair_within(half == 1)]
+    penalty = _choose_penalty(components, target, halves)
+    return fit_weights(components[train], target[train], penalty)

@@ -5,23 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.time_bins import refuse_bins
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.compare.rdms.vectors import take_model_pairs
-from neurolens.compare.rsa.comparators.table import COMPARATORS
+from neurolens.compare.rsa.comparators.table import find_comparator
 from neurolens.compare.stats.bootstrap import RESAMPLED, covary_means
 from neurolens.compare.stats.intervals import count_freedom
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, align_stimuli, suggest_name
+from neurolens.scores import read_scores
 
 if TYPE_CHECKING:
     from rsatoolbox.inference import Result
-
-RSATOOLBOX_METHODS = {name: name for name in COMPARATORS}
-RSATOOLBOX_METHODS |= {
-    "pearson": "corr",
-    "whitened-pearson": "corr_cov",
-    "whitened-cosine": "cosine_cov",
-}
 
 
 def to_rsatoolbox_result(
@@ -67,8 +61,10 @@ def to_rsatoolbox_result(
     >>> points = np.random.default_rng(0).normal(size=(5, 9, 3))
     >>> squares = ((points[:, :, None] - points[:, None]) ** 2).sum(-1)
     >>> dims, coords = ("stimulus", "stimulus_2"), {"stimulus": ids, "stimulus_2": ids}
-    >>> model = xr.DataArray(squares[:2], dims=("op", *dims), coords={"op": ["conv", "relu"], **coords})
-    >>> brain = xr.DataArray(squares[2:], dims=("subject", *dims), coords={"subject": ["A", "B", "C"], **coords})
+    >>> model = xr.DataArray(squares[:2], dims=("op", *dims),
+    ...                      coords={"op": ["conv", "relu"], **coords})
+    >>> brain = xr.DataArray(squares[2:], dims=("subject", *dims),
+    ...                      coords={"subject": ["A", "B", "C"], **coords})
     >>> result = to_rsatoolbox_result(bootstrap_rdms(model, brain, n_bootstrap=20), model)
     >>> result.evaluations.shape, [m.name for m in result.models]
     ((20, 2, 1, 1, 3), ['conv', 'relu'])
@@ -76,13 +72,38 @@ def to_rsatoolbox_result(
     from rsatoolbox.inference import Result
     from rsatoolbox.model import ModelFixed
 
-    refuse_bins(scores, "to_rsatoolbox_result")
+    scores = read_scores(scores, "to_rsatoolbox_result")
+    check_kind(model_rdms, "rdms", "model_rdms")
     if "draws" not in scores:
         raise InputError(
             "a result of rsatoolbox needs draws of stimuli and subjects, got scores with "
             f"{list(scores.data_vars)}. "
             "Make them from RDMs with bootstrap_rdms(model_rdms, brain_rdms)."
         )
+    here = _select_region(scores, region)
+    ops = scores[OP].values.tolist()
+    model = take_model_pairs(
+        align_stimuli(model_rdms, ops, name="model_rdms", other="scores", dims=[OP])
+    )
+    resampled = here["draws"].sel(resampled=list(RESAMPLED))
+    draws = resampled.transpose("bootstrap", OP, "resampled").values
+    n_subjects = int(here["n_subjects"])
+    n_stimuli = int(scores.attrs["n_stimuli"])
+    return Result(
+        [ModelFixed(str(op), pairs) for op, pairs in zip(model.ops, model.pairs, strict=True)],
+        draws[:, :, None, None, :],  # (draw, op, 1, 1, resampled)
+        method=find_comparator(scores.attrs["measure"]).rsatoolbox,
+        cv_method="dual_bootstrap",
+        noise_ceiling=np.array([float(here["ceiling_lower"]), float(here["ceiling_upper"])]),
+        variances=covary_means(draws.transpose(2, 0, 1)),
+        dof=count_freedom(n_subjects, n_stimuli),
+        n_rdm=n_subjects,
+        n_pattern=n_stimuli,
+    )
+
+
+def _select_region(scores: xr.Dataset, region: str | None) -> xr.Dataset:
+    """Return the scores of one region, checked to have two subjects and a score for every op."""
     regions = scores[REGION].values.tolist()
     if region is None and len(regions) > 1:
         raise InputError(
@@ -91,34 +112,13 @@ def to_rsatoolbox_result(
         )
     if region is not None and region not in regions:
         raise suggest_name(str(region), map(str, regions), "region")
-    here = scores.isel({REGION: 0 if region is None else regions.index(region)})
-    n_subjects = int(here["n_subjects"])
-    if n_subjects < 2 or bool(here["score_mean"].isnull().any()):
+    selected = scores.isel({REGION: 0 if region is None else regions.index(region)})
+    n_subjects = int(selected["n_subjects"])
+    n_unscored = int(selected["score_mean"].isnull().sum())
+    if n_subjects < 2 or n_unscored:
         raise InputError(
-            "a result needs two subjects or more and a score for every op; region "
-            f"{here[REGION].item()!r} has "
-            f"{n_subjects} subjects and {int(here['score_mean'].isnull().sum())} ops without a "
+            f"a result needs two subjects or more and a score for every op; region "
+            f"{selected[REGION].item()!r} has {n_subjects} subjects and {n_unscored} ops without a "
             f"score. Select others."
         )
-    ops = scores[OP].values.tolist()
-    model = take_model_pairs(
-        align_stimuli(model_rdms, ops, name="model_rdms", other="scores", dims=[OP])
-    )
-    draws = (
-        here["draws"].sel(resampled=list(RESAMPLED)).transpose("bootstrap", OP, "resampled").values
-    )
-    n_stimuli = int(scores.attrs["n_stimuli"])
-    numbers = {
-        "dof": count_freedom(n_subjects, n_stimuli),
-        "n_rdm": n_subjects,
-        "n_pattern": n_stimuli,
-    }
-    return Result(
-        [ModelFixed(str(op), pairs) for op, pairs in zip(model.ops, model.pairs, strict=True)],
-        draws[:, :, None, None, :],
-        method=RSATOOLBOX_METHODS[scores.attrs["comparator"]],
-        cv_method="dual_bootstrap",
-        noise_ceiling=np.array([float(here[f"ceiling_{bound}"]) for bound in ("lower", "upper")]),
-        variances=covary_means(draws.transpose(2, 0, 1)),
-        **numbers,
-    )
+    return selected

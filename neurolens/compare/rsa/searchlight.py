@@ -1,24 +1,23 @@
-"""One RDM around each voxel: the neighbours within a radius."""
+"""One RDM around each voxel: the neighbors within a radius."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
-from scipy.spatial import cKDTree
 
-from neurolens.compare.inputs.checks import warn_user
 from neurolens.compare.inputs.responses import average_repeats, read_responses
 from neurolens.compare.rdms.crossnobis import Design, choose_noise, read_design
 from neurolens.compare.rdms.dissimilarity import compute_one
 from neurolens.compare.rdms.vectors import take_model_pairs
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
-from neurolens.compare.rsa.compare import warn_undefined
-from neurolens.errors import InputError, LabelError
+from neurolens.compare.rsa.sides import name_dissimilarity, warn_ops
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
     NEUROID_ID,
     OP,
+    REGION,
     STIMULUS,
     STIMULUS_2,
     SUBJECT,
@@ -26,6 +25,7 @@ from neurolens.labels import (
     check_unique,
     list_names,
 )
+from neurolens.scores import GROUP, Ceiling, build_scores
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
@@ -48,18 +48,18 @@ def compute_searchlight_rdms(
         As for ``compute_rdms``, of one subject, with ``voxel_x``, ``voxel_y``, ``voxel_z`` on
         neuroid, in one unit.
     radius : float
-        In the unit of the coordinates; voxels at this distance belong to the neighbourhood.
+        In the unit of the coordinates; voxels at this distance belong to the neighborhood.
     centers : sequence, optional
-        The ``neuroid_id`` of the voxels to put at the centre; default: all.
+        The ``neuroid_id`` of the voxels to put at the center; default: all.
     metric, runs, noise
         As for ``compute_rdms``.
 
     Returns
     -------
     DataArray (neuroid, stimulus, stimulus_2)
-        Named "rdm"; ``neuroid`` holds the ids of the centres, with ``voxel_x/y/z`` and
-        ``n_voxels``, how many voxels the RDM is of. NaN where a metric is undefined: a centre
-        without neighbours has no correlation distance. To compare with a model:
+        Named "rdm"; ``neuroid`` holds the ids of the centers, with ``voxel_x/y/z`` and
+        ``n_voxels``, how many voxels the RDM is of. NaN where a metric is undefined: a center
+        without neighbors has no correlation distance. To compare with a model:
         ``compare_searchlight``, or ``compare_rdms(model, rdms.rename(neuroid="region"))``.
 
     Raises
@@ -71,11 +71,11 @@ def compute_searchlight_rdms(
     Warns
     -----
     RuntimeWarning
-        RDMs hold NaN; the message says of how many centres, and names some.
+        RDMs hold NaN; the message says of how many centers, and names some.
 
     Notes
     -----
-    Time O(centres n^2 neighbours). Memory: the result, 8 n^2 bytes per centre;
+    Time O(centers n^2 neighbors). Memory: the result, 8 n^2 bytes per center;
     ``compare_searchlight`` keeps a batch.
 
     References
@@ -90,7 +90,8 @@ def compute_searchlight_rdms(
     >>> responses = xr.DataArray(
     ...     np.random.default_rng(0).normal(size=(3, 4)), dims=("stimulus", "neuroid"),
     ...     coords={"stimulus": ["cat", "dog", "cup"], "neuroid_id": ("neuroid", list("abcd")),
-    ...             "voxel_x": ("neuroid", where), "voxel_y": ("neuroid", zero), "voxel_z": ("neuroid", zero)})
+    ...             "voxel_x": ("neuroid", where), "voxel_y": ("neuroid", zero),
+    ...             "voxel_z": ("neuroid", zero)})
     >>> rdms = compute_searchlight_rdms(responses, radius=1, metric="euclidean")
     >>> dict(rdms.sizes), rdms.n_voxels.values.tolist()
     ({'neuroid': 4, 'stimulus': 3, 'stimulus_2': 3}, [2, 3, 3, 2])
@@ -98,11 +99,11 @@ def compute_searchlight_rdms(
     noise, attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
     squares = np.empty((len(search.members), len(search.ids), len(search.ids)))
-    lost = np.zeros(len(search.members), dtype=bool)
-    for batch, part in _iterate_rdms(search, metric, noise):
-        squares[batch] = part
-        lost[batch] = np.isnan(part).any(axis=(1, 2))
-    _warn_centers(search, lost, "are NaN in part, where the metric is undefined")
+    undefined = np.zeros(len(search.members), dtype=bool)
+    for batch, rdms in _iterate_rdms(search, metric, noise):
+        squares[batch] = rdms
+        undefined[batch] = np.isnan(rdms).any(axis=(1, 2))
+    _warn_centers(search, undefined, "are NaN in part, where the metric is undefined")
     coords = search.coords | {STIMULUS: search.ids, STIMULUS_2: search.ids}
     attrs |= {"radius": radius}
     return xr.DataArray(
@@ -120,7 +121,7 @@ def compare_searchlight(
     metric: str = "correlation",
     runs: str | None = None,
     noise: str | None = None,
-) -> xr.DataArray:
+) -> xr.Dataset:
     """Map of how similar each op's RDM is to the RDM around each voxel.
 
     Parameters
@@ -134,9 +135,11 @@ def compare_searchlight(
 
     Returns
     -------
-    DataArray (op, neuroid)
-        Named "score", with ``voxel_x/y/z`` and ``n_voxels``; NaN where an RDM, of the op or around
-        the voxel, is undefined.
+    Dataset
+        Scores in the form that ``build_scores`` defines, in the unit of the comparator, where each
+        center is a region: ``score`` (op, region, subject), ``score_mean`` (op, region), with the
+        ``neuroid_id`` of the center as ``region``, and ``voxel_x/y/z`` and ``n_voxels`` on it. NaN
+        where an RDM, of the op or around the voxel, is undefined. Without intervals and ceilings.
 
     Raises
     ------
@@ -146,45 +149,48 @@ def compare_searchlight(
     Warns
     -----
     RuntimeWarning
-        Centres, or ops, have no score; the message says how many, and names some.
+        Centers, or ops, have no score; the message says how many, and names some.
 
     Notes
     -----
-    RDMs of a batch of centres at a time are held (64 MB), whatever the number of voxels.
+    RDMs of a batch of centers at a time are in memory (64 MB), whatever the number of voxels.
     """
-    kernel = find_comparator(comparator)
+    row = find_comparator(comparator)
     model = take_model_pairs(model_rdms)
-    noise, attrs = choose_noise(metric, runs, noise)
+    noise, noise_attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
-    places = xr.DataArray(np.arange(len(search.ids)), dims=STIMULUS, coords={STIMULUS: search.ids})
-    order = align_stimuli(places, model.ids.tolist(), name="responses", other="model_rdms").values
+    order = _order_stimuli(search.ids, model.ids)
     first, second = np.triu_indices(len(order), 1)
     scores = np.full((len(model.ops), len(search.members)), np.nan)
-    lost = np.zeros(len(search.members), dtype=bool)
+    undefined = np.zeros(len(search.members), dtype=bool)
     for batch, squares in _iterate_rdms(search, metric, noise):
-        pairs = squares[:, order[first], order[second]]
+        pairs = squares[:, order[first], order[second]]  # (center, pair)
         pairs[np.ptp(pairs, axis=1) == 0] = np.nan
-        lost[batch] = np.isnan(pairs).any(axis=1)
-        scores[:, batch] = compare_whole(model.pairs, pairs, kernel)
+        undefined[batch] = np.isnan(pairs).any(axis=1)
+        scores[:, batch] = compare_whole(model.pairs, pairs, row)
     _warn_centers(
-        search, lost, "are undefined or do not vary over pairs, so that there is no score"
+        search, undefined, "are undefined or do not vary over pairs, so that there is no score"
     )
-    warn_undefined(model.ops[np.isnan(scores[:, ~lost]).any(axis=1)])
-    attrs |= {"comparator": comparator, "radius": radius}
-    return xr.DataArray(
-        scores,
-        dims=(OP, NEUROID),
-        coords={OP: model.ops} | search.coords,
-        name="score",
-        attrs=attrs,
+    warn_ops(model.ops[np.isnan(scores[:, ~undefined]).any(axis=1)])
+    coords = {OP: model.ops, SUBJECT: [search.subject]} | search.coords
+    by_center = xr.DataArray(scores[:, :, None], dims=(OP, NEUROID, SUBJECT), coords=coords)
+    settings = {name: value for name, value in noise_attrs.items() if name != "metric"}
+    return build_scores(
+        by_center.rename({NEUROID: REGION}),
+        method="rsa",
+        measure=comparator,
+        n_stimuli=len(model.ids),
+        dissimilarity=name_dissimilarity(model_rdms),
+        ceiling=Ceiling(note="No noise ceiling was computed: the responses are of one subject."),
+        details={"brain_dissimilarity": metric, "radius": radius, **settings},
     )
 
 
 class Search(NamedTuple):
-    """Checked responses ``values`` (row, neuroid) of one subject, which ``members`` surround each centre, and labels.
+    """Checked responses of one subject, and which neuroids surround each center.
 
-    Rows are stimuli, in the order of ``ids``, or presentations as in ``design``; ``coords`` are
-    those of the centres.
+    ``values`` (row, neuroid): rows are stimuli, in the order of ``ids``, or presentations as in
+    ``design``. ``members``: the columns around each center. ``coords``: labels of the centers.
     """
 
     values: np.ndarray
@@ -192,48 +198,64 @@ class Search(NamedTuple):
     design: Design | None
     members: list[list[int]]
     coords: dict
+    subject: str
 
 
 def _read_search(
     responses: xr.DataArray, radius: float, centers: Sequence | None, metric: str, runs: str | None
 ) -> Search:
     """Return what a searchlight needs, checked."""
+    from scipy.spatial import cKDTree
+
     read = read_responses(responses)
     _check_searchlight(responses, radius)
     design = read_design(responses, read.codes, metric, runs)
-    values = read.values[:, :, 0] if design else average_repeats(read.values[:, :, 0], read.codes)
+    values = read.values[:, :, 0]  # (row, neuroid)
+    if not design:
+        values = average_repeats(values, read.codes)
     points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
-    known = {neuroid: k for k, neuroid in enumerate(read.neuroids.tolist())}
-    missing = [c for c in centers if c not in known] if centers is not None else []
+    columns = _find_centers(read.neuroids, centers)
+    reach = radius * (1 + 1e-9)
+    members = cKDTree(points).query_ball_point(points[columns], reach, return_sorted=True)
+    coords: dict = {NEUROID: read.neuroids[columns]}
+    for k, axis in enumerate(AXES):
+        coords[axis] = (NEUROID, points[columns, k])
+    coords["n_voxels"] = (NEUROID, [len(member) for member in members])
+    return Search(values, read.ids, design, members, coords, _list_subjects(responses)[0])
+
+
+def _find_centers(neuroids: np.ndarray, centers: Sequence | None) -> np.ndarray:
+    """Return the columns of the neuroids ``centers``; of all by default."""
+    if centers is None:
+        return np.arange(len(neuroids))
+    column = {neuroid: k for k, neuroid in enumerate(neuroids.tolist())}
+    missing = [center for center in centers if center not in column]
     if missing:
         raise LabelError(
-            f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}."
+            f"centers must be ids of neuroids; {len(missing)} are not, such as {missing[0]!r}. "
+            f"Pass some of responses.neuroid_id.values."
         )
-    places = np.array([known[c] for c in (known if centers is None else centers)], dtype=int)
-    members = cKDTree(points).query_ball_point(
-        points[places], radius * (1 + 1e-9), return_sorted=True
-    )
-    columns = {axis: (NEUROID, points[places, k]) for k, axis in enumerate(AXES)}
-    coords = {
-        NEUROID: read.neuroids[places],
-        **columns,
-        "n_voxels": (NEUROID, [len(member) for member in members]),
-    }
-    return Search(values, read.ids, design, members, coords)
+    return np.array([column[center] for center in centers], dtype=int)
 
 
-def _warn_centers(search: Search, lost: np.ndarray, what: str) -> None:
-    """Warn once, naming the centres that are ``lost``."""
-    if lost.any():
+def _order_stimuli(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Return the positions of the stimuli ``wanted`` among ``ids``, which must be the same."""
+    positions = xr.DataArray(np.arange(len(ids)), dims=STIMULUS, coords={STIMULUS: ids})
+    return align_stimuli(positions, wanted.tolist(), name="responses", other="model_rdms").values
+
+
+def _warn_centers(search: Search, undefined: np.ndarray, what: str) -> None:
+    """Warn once, naming the centers whose RDM is ``undefined``."""
+    if undefined.any():
         warn_user(
-            f"the RDMs around {lost.sum()} of {len(lost)} centres {what}: "
-            f"{list_names(search.coords[NEUROID][lost])}. Pass a larger radius, metric='euclidean' "
-            f"or other centers."
+            f"the RDMs around {undefined.sum()} of {len(undefined)} centers {what}: "
+            f"{list_names(search.coords[NEUROID][undefined])}. Pass a larger radius, "
+            f"metric='euclidean' or other centers."
         )
 
 
 def _iterate_rdms(search: Search, metric: str, noise: str) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (centres, RDMs) a batch at a time."""
+    """Yield (centers, RDMs) a batch at a time."""
     step = max(1, BATCH_BYTES // (8 * len(search.ids) ** 2))
     for start in range(0, len(search.members), step):
         members = search.members[start : start + step]
@@ -244,10 +266,17 @@ def _iterate_rdms(search: Search, metric: str, noise: str) -> Iterator[tuple[sli
         yield slice(start, start + len(members)), np.stack(squares)
 
 
-def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
-    """Raise for responses without voxel coordinates, of several subjects, or with time.
+def _list_subjects(responses: xr.DataArray) -> list[str]:
+    """Return the names of the subjects of ``responses``."""
+    if SUBJECT not in responses.coords:
+        return [GROUP]
+    return np.unique(responses[SUBJECT].values).astype(str).tolist()
 
-    For a radius that is none.
+
+def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
+    """Raise for responses or a radius that a searchlight cannot use.
+
+    Such as responses without voxel coordinates, of several subjects, or with time.
     """
     missing = [name for name in (NEUROID_ID, *AXES) if name not in responses.coords]
     if missing:
@@ -260,15 +289,16 @@ def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
             f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select "
             f".isel(time_bin=0)."
         )
-    subjects = np.unique(responses[SUBJECT].values) if SUBJECT in responses.coords else [""]
+    subjects = _list_subjects(responses)
     if len(subjects) > 1:
         raise LabelError(
             f"a searchlight is of one subject, got {len(subjects)}. Select with "
-            f"responses.sel(neuroid=responses.subject == {str(subjects[0])!r})."
+            f"responses.sel(neuroid=responses.subject == {subjects[0]!r})."
         )
     check_unique(responses[NEUROID_ID].values.tolist(), "the 'neuroid_id' of responses")
-    if not all(np.isfinite(responses[axis].values.astype(np.float64)).all() for axis in AXES):
-        raise InputError("voxel coordinates must be finite. Drop the voxels without a place.")
+    finite = [np.isfinite(responses[axis].values.astype(np.float64)).all() for axis in AXES]
+    if not all(finite):
+        raise InputError("voxel coordinates must be finite. Drop the voxels without coordinates.")
     if not radius > 0:
         raise InputError(
             f"radius must be above 0, in the unit of the voxel coordinates, got {radius!r}."

@@ -1,23 +1,33 @@
 """Which op, layer or model is better than which other, with intervals and p values."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import find_ops, put_on
-from neurolens.compare.inputs.time_bins import refuse_bins
-from neurolens.compare.stats.bootstrap import RESAMPLED, combine_variances, covary_means
+from neurolens.compare.inputs.checks import find_ops
+from neurolens.compare.selection.draws import read_draws, read_level
+from neurolens.compare.stats.bootstrap import combine_variances, covary_means
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
-from neurolens.errors import InputError
 from neurolens.labels import OP, REGION
+from neurolens.scores import read_scores
 
 OP_2 = "op_2"
+# Ops that differ by a constant leave rounding, which is not a variance.
+ROUNDING = 1e-13
+
+
+class Groups(NamedTuple):
+    """What is compared: its ``names``, and ``members``, the positions of the ops of each."""
+
+    names: list[str]
+    members: list[np.ndarray]
 
 
 def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) -> xr.Dataset:
-    """Differences between the scores of ops, or of layers or models, over new stimuli and subjects.
+    """Differences between the scores of ops, layers or models, for new stimuli and subjects.
 
     For ops i and j the variance of score_i - score_j comes from the draws that both share, V_ii +
     V_jj - 2 V_ij under each kind of resampling, and is combined as in ``bootstrap_rdms``.
@@ -25,9 +35,9 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_rdms``; or, over new stimuli only and not new subjects, from
-        ``compare_rdms``, or from ``fit_encoding`` with ``n_splits`` above 0, both with
-        ``n_bootstrap`` 2 or more. Any unit.
+        Any scores that hold two draws or more: from ``bootstrap_rdms``; or, over new stimuli only
+        and not new subjects, from ``compare_rdms``, or from ``fit_encoding`` with ``n_splits``
+        above 0, both with ``n_bootstrap`` 2 or more. Any unit.
     groups : mapping of op to group
         The layer, or the model, that an op belongs to: then means over the ops of each group are
         compared, under the group's name. Ops not named are left out. None compares op with op.
@@ -42,7 +52,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Raises
     ------
     InputError
-        ``scores`` holds no draws, or only one; there are several time bins.
+        ``scores`` are no scores, hold no draws, or only one; there are several time bins.
     LabelError
         ``groups`` names an op that ``scores`` lacks, or none at all.
 
@@ -59,73 +69,87 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> draws = np.random.default_rng(0).normal([0.2, 0.8], 0.1, size=(3, 50, 2))[..., None]
-    >>> scores = xr.Dataset(
-    ...     {"draws": (("resampled", "bootstrap", "op", "region"), draws),
-    ...      "score_mean": (("op", "region"), [[0.2], [0.8]]), "n_subjects": ("region", [6])},
-    ...     coords={"op": ["conv", "relu"], "region": ["IT"]}, attrs={"confidence": 0.95, "n_stimuli": 20})
-    >>> found = compare_ops(scores)
-    >>> float(found.difference.sel(op="relu", op_2="conv", region="IT").round(1))
+    >>> from neurolens.scores import build_scores
+    >>> labels = {"op": ["conv", "relu"], "region": ["IT"]}
+    >>> mean = xr.DataArray([[0.2], [0.8]], dims=("op", "region"), coords=labels)
+    >>> noise = np.random.default_rng(0).normal(0, 0.1, size=(50, 2, 1))
+    >>> draws = (("bootstrap", "op", "region"), mean.values + noise)
+    >>> scores = build_scores(mean, method="rsa", measure="spearman", n_stimuli=20,
+    ...                       variables={"bootstrap_mean": draws})
+    >>> differences = compare_ops(scores)
+    >>> float(differences.difference.sel(op="relu", op_2="conv", region="IT").round(1))
     0.6
     """
-    refuse_bins(scores, "compare_ops")
-    drawn = "draws" if "draws" in scores else "bootstrap_mean"
-    if drawn not in scores or scores.sizes["bootstrap"] < 2:
-        raise InputError(
-            "scores must hold 'draws' or 'bootstrap_mean', two of them or more. Pass what "
-            "bootstrap_rdms, "
-            "compare_rdms(..., n_bootstrap=1000) or fit_encoding(..., n_splits=20) returns."
-        )
-    draws = scores[drawn].transpose(..., "bootstrap", OP, REGION).values.astype(np.float64)
-    draws = np.broadcast_to(draws, (len(RESAMPLED), *draws.shape[-3:]))
-    # Draws over stimuli alone are combined as those of one subject are.
-    counts = (
-        scores["n_subjects"].values.astype(int)
-        if drawn == "draws"
-        else np.ones(draws.shape[-1], dtype=int)
-    )
+    scores = read_scores(scores, "compare_ops")
+    draws = read_draws(scores, "compare_ops", least=2)
     names, members = _find_groups(scores[OP].values.astype(str), groups)
-    mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T
+    mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T  # (group, region)
+    difference = mean[:, None] - mean  # (group, group, region)
     n_stimuli = int(scores.attrs["n_stimuli"])
-    confidence = float(scores.attrs["confidence"])
-    shape = (len(names), len(names), mean.shape[1])
-    gap = mean[:, None] - mean
-    found = np.full((3, *shape), np.nan)
-    q = np.full(shape, np.nan)
-    for region, n_subjects in enumerate(counts):
-        covariance = covary_means(_average(draws[..., region], members))
-        power = np.diagonal(covariance, axis1=1, axis2=2)
-        kinds = power[:, :, None] + power[:, None, :] - 2 * covariance
-        variance = combine_variances(kinds, n_subjects, n_stimuli)
-        np.fill_diagonal(variance, np.nan)
-        # Ops that differ by a constant leave rounding, which is not a variance.
-        variance[variance <= 1e-13 * (power[0][:, None] + power[0])] = 0.0
-        freedom = count_freedom(n_subjects, n_stimuli)
-        found[..., region] = infer_mean(
-            gap[..., region], variance, freedom, confidence, two_sided=True
+    low = np.full(difference.shape, np.nan)
+    high = np.full(difference.shape, np.nan)
+    p = np.full(difference.shape, np.nan)
+    for region, n_subjects in enumerate(draws.n_subjects):
+        drawn = _average(draws.values[..., region], members)  # (resampled, draw, group)
+        variance = _vary_differences(drawn, n_subjects, n_stimuli)
+        low[..., region], high[..., region], p[..., region] = infer_mean(
+            difference[..., region],
+            variance,
+            count_freedom(n_subjects, n_stimuli),
+            read_level(scores),
+            two_sided=True,
         )
-    low, high, p = found
-    above = np.triu_indices(len(names), 1)
-    q[above] = control_discoveries(p[above])
-    q[above[::-1]] = q[above]
+    dims = (OP, OP_2, REGION)
     return xr.Dataset(
-        put_on((OP, OP_2, REGION), difference=gap, ci_low=low, ci_high=high, p=p, q=q),
+        {
+            "difference": (dims, difference),
+            "ci_low": (dims, low),
+            "ci_high": (dims, high),
+            "p": (dims, p),
+            "q": (dims, _control_pairs(p)),
+        },
         coords={OP: names, OP_2: names, REGION: scores[REGION].values},
         attrs=dict(scores.attrs),
     )
 
 
-def _find_groups(
-    ops: np.ndarray, groups: Mapping[str, str] | None
-) -> tuple[list[str], list[np.ndarray]]:
-    """Return the names of what is compared and the places among ``ops`` of each."""
+def _vary_differences(drawn: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:
+    """Return the variance (group, group) of differences, NaN on the diagonal.
+
+    Of means ``drawn`` (resampled, draw, group).
+    """
+    covariance = covary_means(drawn)  # (resampled, group, group)
+    power = np.diagonal(covariance, axis1=1, axis2=2)  # (resampled, group)
+    kinds = power[:, :, None] + power[:, None, :] - 2 * covariance
+    variance = combine_variances(kinds, n_subjects, n_stimuli)
+    np.fill_diagonal(variance, np.nan)
+    variance[variance <= ROUNDING * (power[0][:, None] + power[0])] = 0.0
+    return variance
+
+
+def _control_pairs(p: np.ndarray) -> np.ndarray:
+    """Return q (group, group, region) over all pairs, each counted once, and regions."""
+    q = np.full(p.shape, np.nan)
+    first, second = np.triu_indices(len(p), 1)
+    q[first, second] = control_discoveries(p[first, second])
+    q[second, first] = q[first, second]
+    return q
+
+
+def _find_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> Groups:
+    """Return what is compared: the groups, or each op by itself."""
     if groups is None:
-        return ops.tolist(), list(np.arange(len(ops))[:, None])
-    found = find_ops(groups, ops, "groups", "names")
+        return Groups(ops.tolist(), list(np.arange(len(ops))[:, None]))
+    group_of = find_ops(groups, ops, "groups", "names")
     names = list(dict.fromkeys(groups.values()))
-    return names, [np.flatnonzero([other == name for other in found]) for name in names]
+    return Groups(names, [_find_members(group_of, name) for name in names])
+
+
+def _find_members(group_of: list[str | None], name: str) -> np.ndarray:
+    """Return the positions of the ops whose group has this name."""
+    return np.flatnonzero([group == name for group in group_of])
 
 
 def _average(values: np.ndarray, members: list[np.ndarray]) -> np.ndarray:
     """Return the mean over each of ``members`` of the last axis (..., op): (..., group)."""
-    return np.stack([values[..., places].mean(axis=-1) for places in members], axis=-1)
+    return np.stack([values[..., positions].mean(axis=-1) for positions in members], axis=-1)

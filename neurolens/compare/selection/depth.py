@@ -6,28 +6,30 @@ import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.inputs.checks import find_ops, put_on
-from neurolens.compare.inputs.time_bins import refuse_bins
+from neurolens.compare.inputs.checks import find_ops
 from neurolens.compare.rsa.comparators.table import rank_rows
+from neurolens.compare.selection.choice import find_peaks
+from neurolens.compare.selection.draws import read_draws, read_level
 from neurolens.compare.stats.correlation import correlate_columns
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION
+from neurolens.scores import read_scores
 
 
 def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None) -> xr.Dataset:
-    """Depth of the op with the largest score in each region, and how depth follows the regions, with intervals.
+    """Depth of the op with the largest score in each region, and how it follows the regions.
 
     Parameters
     ----------
     scores : Dataset
-        From ``bootstrap_rdms`` (intervals over stimuli and subjects), or from ``compare_rdms``, or
-        ``fit_encoding`` with ``n_splits`` above 0 (over stimuli; with ``n_bootstrap=0`` they are
-        NaN). Regions in the order that a hierarchy would have: ``scores.sel(region=["V1", "V4",
-        "IT"])``.
+        Any scores that hold draws: from ``bootstrap_rdms`` (intervals over stimuli and subjects),
+        or from ``compare_rdms``, or ``fit_encoding`` with ``n_splits`` above 0 (over stimuli; with
+        ``n_bootstrap=0`` they are NaN). Regions in the order that a hierarchy would have:
+        ``scores.sel(region=["V1", "V4", "IT"])``.
     depth : mapping of op to number, optional
-        Any unit; ops not named cannot be the peak. None: place along ``op``, 0 for the first and 1
-        for the last.
+        Any unit; ops not named cannot be the peak. None: position along ``op``, 0 for the first and
+        1 for the last.
 
     Returns
     -------
@@ -35,13 +37,13 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
         ``peak_op``, ``peak_depth``, ``peak_depth_low``, ``peak_depth_high`` (region): percentiles
         of the depth of the largest score in each draw. ``hierarchy``, ``hierarchy_low``,
         ``hierarchy_high``: Spearman correlation over regions of their order with the depth of their
-        peak, in [-1, 1]; NaN for fewer than three regions.
+        peak, in [-1, 1]; NaN for fewer than three regions. Attribute ``interval_level``.
 
     Raises
     ------
     InputError
-        ``scores`` holds no draws, a single one, or several time bins; a depth is not a finite
-        number.
+        ``scores`` are no scores, hold no draws, a single one, or several time bins; a depth is not
+        a finite number.
     LabelError
         ``depth`` names an op that ``scores`` lacks, or none.
 
@@ -54,65 +56,42 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> mean = np.array([[0.9, 0.1, 0.2], [0.2, 0.8, 0.1], [0.1, 0.3, 0.7]])
-    >>> scores = xr.Dataset(
-    ...     {"score_mean": (("op", "region"), mean), "bootstrap_mean": (("bootstrap", "op", "region"), [mean, mean])},
-    ...     coords={"op": ["conv", "relu", "fc"], "region": ["V1", "V4", "IT"]}, attrs={"confidence": 0.95})
+    >>> from neurolens.scores import build_scores
+    >>> mean = xr.DataArray([[0.9, 0.1, 0.2], [0.2, 0.8, 0.1], [0.1, 0.3, 0.7]],
+    ...                     dims=("op", "region"),
+    ...                     coords={"op": ["conv", "relu", "fc"], "region": ["V1", "V4", "IT"]})
+    >>> draws = mean.expand_dims(bootstrap=2)
+    >>> scores = build_scores(mean, method="rsa", measure="spearman", n_stimuli=20,
+    ...                       variables={"bootstrap_mean": draws})
     >>> peaks = locate_peaks(scores)
     >>> peaks.peak_depth.values.tolist(), round(float(peaks.hierarchy), 2)
     ([0.0, 0.5, 1.0], 1.0)
     """
-    refuse_bins(scores, "locate_peaks")
-    if "draws" not in scores and "bootstrap_mean" not in scores:
-        raise InputError(
-            "scores must hold 'draws' or 'bootstrap_mean'. Pass what bootstrap_rdms returns."
-        )
-    if scores.sizes["bootstrap"] == 1:
-        raise InputError(
-            "scores must hold two draws or more, got 1, whose interval would have width 0. Make "
-            "them anew with "
-            "e.g. n_bootstrap=1000."
-        )
-    draws = scores["draws"].sel(resampled="both") if "draws" in scores else scores["bootstrap_mean"]
+    scores = read_scores(scores, "locate_peaks")
+    draws = read_draws(scores, "locate_peaks", least=0)
     ops = scores[OP].values.astype(str)
-    depths = _place_ops(ops, depth)
+    depths = _list_depths(ops, depth)
     observed = scores["score_mean"].transpose(OP, REGION).values
-    peaks = [
-        find_peaks(x, depths)
-        for x in (observed[None], draws.transpose("bootstrap", OP, REGION).values)
-    ]
-    peak, peak_depth, drawn_depth = (
-        peaks[0][0],
-        *(np.where(found >= 0, depths[found], np.nan) for found in peaks),
-    )
-    confidence = float(scores.attrs.get("confidence", 0.95))
-    low, high = percentile_interval(drawn_depth, confidence)
-    hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), confidence)
-    names = np.where(peak >= 0, ops[peak], "")
+    peak = find_peaks(observed[None], np.isfinite(depths))  # (1, region)
+    drawn_peak = find_peaks(draws.values[0], np.isfinite(depths))  # (draw, region)
+    peak_depth = _take_depths(depths, peak)
+    drawn_depth = _take_depths(depths, drawn_peak)
+    level = read_level(scores)
+    low, high = percentile_interval(drawn_depth, level)
+    hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), level)
     return xr.Dataset(
         {
-            **put_on(
-                REGION,
-                peak_op=names,
-                peak_depth=peak_depth[0],
-                peak_depth_low=low,
-                peak_depth_high=high,
-            ),
+            "peak_op": (REGION, np.where(peak[0] >= 0, ops[peak[0]], "")),
+            "peak_depth": (REGION, peak_depth[0]),
+            "peak_depth_low": (REGION, low),
+            "peak_depth_high": (REGION, high),
             "hierarchy": order_depths(peak_depth)[0],
-            **put_on((), hierarchy_low=hierarchy_low, hierarchy_high=hierarchy_high),
+            "hierarchy_low": ((), hierarchy_low),
+            "hierarchy_high": ((), hierarchy_high),
         },
         coords={REGION: scores[REGION].values},
-        attrs={"confidence": confidence},
+        attrs={"interval_level": level},
     )
-
-
-def find_peaks(scores: np.ndarray, depths: np.ndarray) -> np.ndarray:
-    """Return which op (draw, region) has the largest of ``scores`` (draw, op, region); -1 where none has a score.
-
-    Only ops that have one of ``depths`` (op,) count.
-    """
-    known = ~np.isnan(scores) & ~np.isnan(depths)[:, None]
-    return np.where(known.any(axis=1), np.where(known, scores, -np.inf).argmax(axis=1), -1)
 
 
 def order_depths(depths: np.ndarray) -> np.ndarray:
@@ -120,13 +99,20 @@ def order_depths(depths: np.ndarray) -> np.ndarray:
 
     NaN where undefined.
     """
-    if depths.shape[1] < 3 or not len(depths):
-        return np.full(len(depths), np.nan)
-    places = torch.arange(depths.shape[1], dtype=torch.float64)
-    return correlate_columns(torch.from_numpy(rank_rows(depths).T), places[:, None]).numpy()
+    n_draws, n_regions = depths.shape
+    if n_regions < 3 or not n_draws:
+        return np.full(n_draws, np.nan)
+    order = torch.arange(n_regions, dtype=torch.float64)
+    ranks = torch.from_numpy(rank_rows(depths).T)  # (region, draw)
+    return correlate_columns(ranks, order[:, None]).numpy()
 
 
-def _place_ops(ops: np.ndarray, depth: Mapping[str, float] | None) -> np.ndarray:
+def _take_depths(depths: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Return the depth of each of ``peaks`` (draw, region), NaN where there is none."""
+    return np.where(peaks >= 0, depths[peaks], np.nan)
+
+
+def _list_depths(ops: np.ndarray, depth: Mapping[str, float] | None) -> np.ndarray:
     """Return the depth of each op, NaN for those that ``depth`` does not name."""
     if depth is None:
         return np.linspace(0.0, 1.0, len(ops))

@@ -1,15 +1,34 @@
 """Scores divided by what reliability allows."""
 
+from typing import NamedTuple
+
 import xarray as xr
 
-from neurolens.compare.encoding.accuracy import CEILINGS, fits_repeats
-from neurolens.compare.encoding.ceilings import _round
+from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats
 from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT
+from neurolens.scores import read_scores
+
+# Measures that a kind of ceiling says all about, so that the ceiling need not name them.
+PREDICTION = (None, "r", "r2")
 
 
-def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArray:
+class Kind(NamedTuple):
+    """What a score or a ceiling is.
+
+    ``name`` is a kind ("r", "reliability" ...), ``n_repeats`` the number of presentations behind a
+    response, or a sentence on it, ``measure`` that of the score, None where nothing names it.
+    """
+
+    name: str
+    n_repeats: float | str
+    measure: str | None
+
+
+def normalize_scores(
+    scores: xr.Dataset | xr.DataArray, ceilings: xr.DataArray | None = None
+) -> xr.DataArray:
     """Scores as a share of their ceilings, if the two belong together; an error if they do not.
 
     A score r is divided by the root of a ceiling on r^2 ("reliability", "r2", "ncsnr" turned into
@@ -17,14 +36,15 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
 
     Parameters
     ----------
-    scores : DataArray
-        With attributes ``kind``, "r" or "r2", and ``n_repeats``: how many presentations the
+    scores : Dataset or DataArray
+        Any scores that hold ceilings, of which ``score`` is divided by ``ceiling_upper``. Or an
+        array with attributes ``kind``, "r" or "r2", and ``n_repeats``: how many presentations the
         responses it was computed with are the mean of (1 for single trials, the harmonic mean where
         that differs).
-    ceilings : DataArray
-        With attributes ``kind`` (reliability, ncsnr, r, r2) and ``n_repeats``; shares dimensions
-        with ``scores``. Neuroids are matched by ``neuroid_id`` (and ``subject``) where either side
-        has it.
+    ceilings : DataArray, optional
+        Only with an array of scores, and then required. With attributes ``kind`` (reliability,
+        ncsnr, r, r2) and ``n_repeats``; its dimensions are among those of ``scores``. Neuroids are
+        matched by ``neuroid_id`` (and ``subject``) where either side has it.
 
     Returns
     -------
@@ -36,65 +56,109 @@ def normalize_scores(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArr
     Raises
     ------
     InputError
-        A kind is missing or unknown; the two are of different numbers of repeats, or of different
-        comparators.
+        Scores hold no ceiling; a kind is missing or unknown; the two are of different numbers of
+        repeats, or of different measures.
     LabelError
-        Labels of a shared dimension differ, or one side lacks ``neuroid_id``.
+        Labels of a shared dimension differ, the ceilings have a dimension that the scores lack, or
+        one side lacks ``neuroid_id``.
 
     Examples
     --------
     >>> import xarray as xr
     >>> r = xr.DataArray([0.6, 0.3], dims="neuroid", attrs={"kind": "r", "n_repeats": 4})
-    >>> rho = xr.DataArray([0.64, 0.0], dims="neuroid", attrs={"kind": "reliability", "n_repeats": 4})
-    >>> normalize_scores(r, rho).round(3).values.tolist()
+    >>> reliability = xr.DataArray([0.64, 0.0], dims="neuroid",
+    ...                            attrs={"kind": "reliability", "n_repeats": 4})
+    >>> normalize_scores(r, reliability).round(3).values.tolist()
     [0.75, nan]
     """
-    kind, n_repeats = _read_kind(scores, "scores", ("r", "r2"))
-    ceiling_kind, ceiling_repeats = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
-    if scores.attrs.get("comparator") != ceilings.attrs.get("comparator"):
+    if isinstance(scores, xr.DataArray):
+        if not isinstance(ceilings, xr.DataArray):
+            raise InputError(
+                "normalize_scores takes the whole Dataset of scores, or an array of scores with "
+                f"its ceilings, got an array with {type(ceilings).__name__}. Pass "
+                "normalize_scores(scores), or normalize_scores(scores['score'], "
+                "scores['ceiling_upper'])."
+            )
+        return _divide(scores, ceilings)
+    scores = read_scores(scores, "normalize_scores", needs=["ceiling_upper"], over_time=True)
+    if ceilings is not None:
         raise InputError(
-            f"scores are of comparator {scores.attrs.get('comparator')!r}, ceilings of "
-            f"{ceilings.attrs.get('comparator')!r}. Compute the ceilings with the comparator of "
-            f"the scores."
+            "normalize_scores takes ceilings with an array of scores only; a Dataset holds its "
+            "own. Pass normalize_scores(scores), or normalize_scores(scores['score'], ceilings)."
         )
-    if not fits_repeats(ceiling_kind, ceiling_repeats, n_repeats):
+    # Both are in the same unit, whatever it is.
+    upper = scores["ceiling_upper"]
+    return _describe_share(scores["score"], scores["score"] / upper.where(upper > 0), "upper")
+
+
+def _divide(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArray:
+    """Return ``scores`` as a share of ``ceilings``, after checking that they belong together."""
+    kind = _read_kind(scores, "scores", ("r", "r2"))
+    ceiling_kind = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
+    _check_kinds(kind, ceiling_kind)
+    share = CEILINGS[ceiling_kind.name](ceilings, kind.n_repeats)
+    bound = share.where(share > 0) ** (0.5 if kind.name == "r" else 1)
+    bound = _match_labels(bound, scores)
+    return _describe_share(scores, scores / bound.drop_vars(bound.coords), ceiling_kind.name)
+
+
+def _check_kinds(scores: Kind, ceilings: Kind) -> None:
+    """Raise InputError unless such ceilings bound such scores."""
+    is_prediction = ceilings.measure is None and scores.measure in PREDICTION
+    if not is_prediction and scores.measure != ceilings.measure:
         raise InputError(
-            f"scores are of the mean of {_round(n_repeats)} presentations, ceilings of "
-            f"{_round(ceiling_repeats)}. Compute both with the same responses, or use "
-            f"compute_ncsnr, which "
-            "serves any number."
+            f"scores are of measure {scores.measure!r}, ceilings of {ceilings.measure!r}. Compute "
+            "the ceilings with the measure of the scores."
         )
-    bound = CEILINGS[ceiling_kind](ceilings, n_repeats)
-    bound = bound.where(bound > 0) ** (0.5 if kind == "r" else 1)
-    shared = set(scores.dims) & set(bound.dims)
+    if not fits_repeats(ceilings.name, ceilings.n_repeats, scores.n_repeats):
+        raise InputError(
+            f"scores are of the mean of {_format_repeats(scores.n_repeats)} presentations, "
+            f"ceilings of {_format_repeats(ceilings.n_repeats)}. Compute both with the same "
+            "responses, or use compute_ncsnr, which serves any number."
+        )
+
+
+def _match_labels(bound: xr.DataArray, scores: xr.DataArray) -> xr.DataArray:
+    """Return ``bound`` with its neuroids in the order of ``scores``; other labels must agree."""
+    if extra := [dim for dim in bound.dims if dim not in scores.dims]:
+        raise LabelError(
+            f"ceilings have the dimensions {extra}, which scores with {list(scores.dims)} lack. "
+            "Pass ceilings of the regions, e.g. scores['ceiling_upper'], with scores of regions, "
+            "and ceilings of neuroids with scores of neuroids, e.g. scores['r']."
+        )
+    shared = set(bound.dims)
     if NEUROID in shared and (NEUROID_ID in scores.coords or NEUROID_ID in bound.coords):
-        named = scores.rename(dict.fromkeys({f"{NEUROID}_{SUBJECT}"} & set(scores.coords), SUBJECT))
+        renamed = {f"{NEUROID}_{SUBJECT}": SUBJECT}
+        named = scores.rename({old: new for old, new in renamed.items() if old in scores.coords})
         bound = bound.isel({NEUROID: match_neuroids(bound, named, "ceilings", "scores")})
         shared.remove(NEUROID)
-    for dim in shared:
-        if (
-            dim in scores.coords
-            and dim in bound.coords
-            and scores[dim].values.tolist() != bound[dim].values.tolist()
-        ):
+    for dim in shared & set(scores.coords) & set(bound.coords):
+        if scores[dim].values.tolist() != bound[dim].values.tolist():
             raise LabelError(
                 f"scores and ceilings differ in their labels along {dim!r}. Align them first, by "
-                f"label."
+                "label."
             )
-    share = scores / bound.drop_vars(bound.coords)
-    return share.rename(scores.name).assign_attrs(
-        {**scores.attrs, "kind": f"share of ceiling ({ceiling_kind})"}
-    )
+    return bound
 
 
-def _read_kind(array: xr.DataArray, name: str, known: tuple[str, ...]) -> tuple[str, float | str]:
-    """Return the kind and the number of repeats that ``array`` says it has."""
+def _describe_share(scores: xr.DataArray, share: xr.DataArray, kind: str) -> xr.DataArray:
+    """Return ``share`` under the name and the attributes of ``scores``."""
+    attrs = scores.attrs | {"kind": f"share of ceiling ({kind})"}
+    return share.rename(scores.name).assign_attrs(attrs)
+
+
+def _format_repeats(n_repeats: float | str) -> str:
+    """Return a number of presentations in words; it may be a sentence already."""
+    return n_repeats if isinstance(n_repeats, str) else f"{n_repeats:g}"
+
+
+def _read_kind(array: xr.DataArray, name: str, kinds: tuple[str, ...]) -> Kind:
+    """Return what ``array`` says that it is."""
     kind = array.attrs.get("kind")
-    if kind not in known or "n_repeats" not in array.attrs:
+    if kind not in kinds or "n_repeats" not in array.attrs:
         raise InputError(
-            f"{name} must say what they are: attrs['kind'] one of {known} and attrs['n_repeats'], "
-            f"got kind {kind!r} "
-            f"and n_repeats {array.attrs.get('n_repeats')!r}. Set them with "
+            f"{name} must say what they are: attrs['kind'] one of {kinds} and attrs['n_repeats'], "
+            f"got kind {kind!r} and n_repeats {array.attrs.get('n_repeats')!r}. Set them with "
             f"{name}.assign_attrs(kind='...', n_repeats=...)."
         )
-    return str(kind), array.attrs["n_repeats"]
+    return Kind(str(kind), array.attrs["n_repeats"], array.attrs.get("measure"))

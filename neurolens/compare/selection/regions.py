@@ -5,31 +5,26 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import put_on, warn_user
-from neurolens.compare.inputs.time_bins import expand_leading, refuse_bins
-from neurolens.compare.rsa.bootstrap import bootstrap_rdms
-from neurolens.compare.selection.depth import find_peaks, locate_peaks
-from neurolens.compare.stats.intervals import infer_mean, percentile_interval
-from neurolens.errors import InputError, LabelError
-from neurolens.labels import (
-    OP,
-    REGION,
-    STIMULUS,
-    STIMULUS_2,
-    SUBJECT,
-    align_stimuli,
-    get_ids,
-    list_names,
-)
+from neurolens.compare.inputs.checks import put_on
+from neurolens.compare.selection.choice import find_peaks, nest_subjects
+from neurolens.compare.selection.depth import locate_peaks
+from neurolens.compare.selection.draws import read_draws, read_level
+from neurolens.compare.selection.heldout import bound_encoding, bound_rdms
+from neurolens.compare.stats.intervals import percentile_interval
+from neurolens.errors import InputError, warn_user
+from neurolens.labels import OP, REGION, SUBJECT, align_stimuli, list_names
+from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
 
-NEEDED = ("split_score", "score_mean", "bootstrap_mean")
+CONTROL = "control"
+# What the result keeps of how the scores were made.
+KEPT = ("method", "measure", "dissimilarity")
 
 
 def assign_regions(
     scores: xr.Dataset,
     *,
     rdms: tuple[xr.DataArray, xr.DataArray] | None = None,
-    control: Sequence[xr.Dataset] = (),
+    control: xr.Dataset | Sequence[xr.Dataset] = (),
     depth: Mapping[str, float] | None = None,
     split: int = 0,
 ) -> xr.Dataset:
@@ -41,15 +36,14 @@ def assign_regions(
     Parameters
     ----------
     scores : Dataset
-        From ``compare_rdms`` or ``fit_encoding``, with ``n_splits`` above 0: ``split_score``
-        (split, half, op, region), ``score_mean`` (op, region), ``bootstrap_mean`` (bootstrap, op,
-        region). Any unit.
+        Any scores that hold half splits: from ``compare_rdms`` or ``fit_encoding``, with
+        ``n_splits`` above 0. Any unit.
     rdms : (model_rdms, brain_rdms), optional
         Those the scores were made from, of 7 stimuli or more, with all ops and regions of the
         scores or more; with them the held-out score gets an interval. Not for encoding scores.
-    control : sequence of Dataset
-        Scores of the same regions for models with random weights (``randomize_weights``), one per
-        seed, made like ``scores``.
+    control : Dataset or sequence of Dataset
+        Scores of the same regions for a model with random weights (``randomize_weights``), or for
+        several, one per seed; made like ``scores``.
     depth : mapping of op to number, optional
         As for ``locate_peaks``.
     split : int
@@ -78,8 +72,9 @@ def assign_regions(
     Raises
     ------
     InputError
-        The scores hold no half splits (``n_splits=0``) or a single draw, ``split`` is not one of
-        them, there are several time bins, or ``rdms`` go with encoding scores.
+        The scores, or those of a control, are no scores or hold no half splits (``n_splits=0``) or
+        a single draw; ``split`` is not one of them; there are several time bins; ``rdms`` go with
+        scores of another method; or a control is of another method or measure.
     LabelError
         Regions of a control, or stimuli of ``rdms``, differ from those of ``scores``, or ``rdms``
         lack an op or region.
@@ -104,72 +99,68 @@ def assign_regions(
     Examples
     --------
     >>> import numpy as np, xarray as xr
-    >>> scores = xr.Dataset(
-    ...     {"split_score": (("split", "half", "op", "region"), np.array([[[[0.5], [0.2]], [[0.3], [0.4]]]])),
-    ...      "score_mean": (("op", "region"), np.array([[0.4], [0.3]])),
-    ...      "bootstrap_mean": (("bootstrap", "op", "region"), np.array([[[0.4], [0.3]], [[0.3], [0.4]]]))},
-    ...     coords={"op": ["conv", "relu"], "region": ["IT"]}, attrs={"confidence": 0.95})
+    >>> from neurolens.scores import build_scores
+    >>> labels = {"op": ["conv", "relu"], "region": ["IT"]}
+    >>> mean = xr.DataArray([[0.4], [0.3]], dims=("op", "region"), coords=labels)
+    >>> halves = np.array([[[[0.5], [0.2]], [[0.3], [0.4]]]])
+    >>> splits = {"split_score": (("split", "half", "op", "region"), halves)}
+    >>> scores = build_scores(mean, method="rsa", measure="spearman", n_stimuli=20,
+    ...                       variables=splits)
     >>> best = assign_regions(scores)
-    >>> best.best_op.values.tolist(), best.selection_score.values.tolist(), best.heldout_score.values.tolist()
-    (['conv'], [0.5], [0.3])
+    >>> best.best_op.item(), best.selection_score.item(), best.heldout_score.item()
+    ('conv', 0.5, 0.3)
     """
-    refuse_bins(scores, "assign_regions")
-    missing = [name for name in NEEDED if name not in scores]
-    n_splits = scores.sizes.get("split", 0)
-    if missing or n_splits == 0:
-        raise InputError(
-            f"scores must hold half splits and draws; missing: {list_names(missing)}, number of "
-            f"splits: {n_splits}. "
-            "Make them with compare_rdms(..., n_splits=20) or fit_encoding(..., n_splits=20)."
-        )
-    if rdms is not None and scores.attrs.get("method") == "encoding":
-        raise InputError("rdms= bounds scores of RDMs, and these are of encoding. Leave rdms= out.")
+    scores = _read_halves(scores, "assign_regions")
+    n_splits = scores.sizes[SPLIT]
     if not 0 <= split < n_splits:
         raise InputError(
             f"split must be in 0..{n_splits - 1}, got {split}. Pass one of the splits the scores "
-            f"hold."
+            "hold."
         )
-    ops = scores[OP].values.astype(str)
-    halves = _pair_halves(scores["split_score"]).transpose("split", "half", OP, REGION).values
-    overall = scores["score_mean"].transpose(OP, REGION).values
-    draws = scores["bootstrap_mean"].transpose("bootstrap", OP, REGION).values
-    regions = scores[REGION].values
-    confidence = float(scores.attrs.get("confidence", 0.95))
-
-    best = _choose_ops(ops, halves, overall, draws, split, confidence).assign_coords(
-        {REGION: regions, OP: ops}
-    )
-    kept = {
-        key: scores.attrs[key] for key in ("method", "comparator", "metric") if key in scores.attrs
-    }
-    best.attrs = {**kept, "split": split, "n_splits": n_splits, "confidence": confidence}
-    empty = regions[best.best_op.values == ""]
-    if len(empty):
-        warn_user(
-            f"no op could be chosen, for want of a score, in: {list_names(empty)}. Drop those "
-            f"regions, or look at "
-            "their RDMs.",
-            depth=3,
+    method = scores.attrs["method"]
+    if rdms is not None and method != "rsa":
+        raise InputError(
+            f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out."
         )
+    best = _choose_ops(scores, split)
+    _warn_empty(best)
+    best["indistinguishable"] = _find_ties(best, scores)
     if "split_subject_score" in scores:
-        by_subject = (
-            _pair_halves(scores["split_subject_score"])
-            .transpose(REGION, "split", "half", OP, SUBJECT)
-            .values
-        )
-        best["nested_score"] = (REGION, [_nest_subjects(score) for score in by_subject])
-    if control:
-        again = [assign_regions(other)["heldout_mean"] for other in control]
-        again = [
-            align_stimuli(x, regions.tolist(), name="control", other="scores", dims=[REGION])
-            for x in again
-        ]
-        best["control_score"] = (("control", REGION), np.stack(again))
+        best["nested_score"] = _score_nested(scores)
+    if controls := _list_controls(control):
+        best["control_score"] = _score_controls(controls, scores)
     if rdms is not None:
-        best = best.assign(_bound_heldout(best.best_op, scores, rdms, split))
-    elif scores.attrs.get("method") == "encoding":
-        best = best.assign(_bound_encoding(best, scores, halves, confidence))
-    return best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
+        read_scores(scores, "assign_regions", needs=["split_member"])
+        best = best.assign(bound_rdms(best["best_op"], scores, rdms, split))
+    elif method == "encoding":
+        best = best.assign(bound_encoding(best, scores, _list_halves(scores)))
+    best = best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
+    attrs = {key: scores.attrs[key] for key in KEPT if key in scores.attrs}
+    attrs |= {"split": split, "n_splits": n_splits, "interval_level": read_level(scores)}
+    return best.assign_attrs(attrs)
+
+
+def _read_halves(scores: xr.Dataset, consumer: str) -> xr.Dataset:
+    """Return scores that hold half splits, and draws or an empty set of them."""
+    scores = read_scores(scores, consumer)
+    n_splits = scores.sizes.get(SPLIT, 0)
+    missing = [name for name in ("split_score", "bootstrap_mean") if name not in scores]
+    if "split_score" in missing or n_splits == 0:
+        raise InputError(
+            f"{consumer} chooses and scores on different halves of the stimuli, so scores must "
+            f"hold half splits; missing: {list_names(missing)}, number of splits: {n_splits}. "
+            f"Make scores with {find_remedy('split_score', scores.attrs['method'])}."
+        )
+    if "bootstrap_mean" in missing and "draws" not in scores:
+        shape = (0, *(scores.sizes[dim] for dim in PER_REGION))
+        scores = scores.assign(bootstrap_mean=((BOOTSTRAP, *PER_REGION), np.empty(shape)))
+    return scores
+
+
+def _list_halves(scores: xr.Dataset) -> np.ndarray:
+    """Return scores on halves (split, half, op, region)."""
+    halves = _pair_halves(scores["split_score"])
+    return halves.transpose(SPLIT, HALF, OP, REGION).values
 
 
 def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
@@ -177,116 +168,22 @@ def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
 
     What it cannot be scored on must not choose.
     """
-    return halves.where(halves.notnull().all("half"))
+    return halves.where(halves.notnull().all(HALF))
 
 
-def _select_labels(
-    rdms: xr.DataArray, dim: str, default: str, wanted: Sequence[str], name: str
-) -> xr.DataArray:
-    """Return ``rdms`` at the labels ``wanted`` along ``dim``, in that order.
-
-    Without ``dim`` they are ``default``.
-    """
-    rdms = expand_leading(rdms, {dim: default})
-    have = set(get_ids(rdms, dim, name).tolist())
-    if missing := [label for label in wanted if label not in have]:
-        raise LabelError(
-            f"{name} must hold each {dim} of scores, and lack {list_names(missing)}. Pass the RDMs "
-            f"that the scores "
-            "were made from."
-        )
-    return rdms.sel({dim: list(wanted)})
-
-
-def _bound_heldout(
-    best_op: xr.DataArray, scores: xr.Dataset, rdms: tuple[xr.DataArray, xr.DataArray], split: int
-) -> dict[str, tuple[str, np.ndarray]]:
-    """Return the interval and p of the score that ``best_op`` (region) has on half b of ``split``."""
-    member = scores["split_member"].isel(split=split)
-    ids = member[STIMULUS].values.tolist()
-    names = ("model_rdms", "brain_rdms")
-    model, brain = (
-        align_stimuli(x, ids, name=name, other="scores")
-        for x, name in zip(rdms, names, strict=True)
-    )
-    half_b = member[STIMULUS].values[~member.values]
-    part = {STIMULUS: half_b, STIMULUS_2: half_b}
-    chosen = [op for op in scores[OP].values if op in set(best_op.values)]
-    told = {
-        "heldout_ci_low": "mean_ci_low",
-        "heldout_ci_high": "mean_ci_high",
-        "heldout_p": "mean_p",
-    }
-    if not chosen:
-        return {name: (REGION, np.full(len(best_op), np.nan)) for name in told}
-    model = _select_labels(model, OP, "model", chosen, "model_rdms")
-    brain = _select_labels(brain, REGION, "brain", scores[REGION].values.tolist(), "brain_rdms")
-    settings = {name: scores.attrs[name] for name in ("comparator", "confidence")}
-    # Scores without draws of their own leave the default number.
-    n_bootstrap = int(scores.attrs["n_bootstrap"]) or 1000
-    found = bootstrap_rdms(model.sel(part), brain.sel(part), n_bootstrap=n_bootstrap, **settings)
-    there = best_op != ""
-    picked = found.sel({OP: best_op.where(there, chosen[0])}).where(there)
-    return {name: (REGION, picked[source].values) for name, source in told.items()}
-
-
-def _bound_encoding(
-    best: xr.Dataset, scores: xr.Dataset, halves: np.ndarray, confidence: float
-) -> dict[str, xr.Variable]:
-    """Return the interval and p of the held-out score of each region, from ``halves`` (split, half, op, region).
-
-    Two halves are independent, so half their mean squared difference is the variance of one.
-    """
-    place = {op: k for k, op in enumerate(best[OP].values.tolist())}
-    chosen = np.array([place.get(op, 0) for op in best.best_op.values.tolist()])
-    gap = (halves[:, 0] - halves[:, 1])[:, chosen, np.arange(len(chosen))]
-    freedom = 1 / (
-        1 / len(gap) + 1 / max(1, scores.sizes[STIMULUS] // 2 - int(scores.attrs["n_folds"]))
-    )
-    bounds = infer_mean(best.heldout_score.values, (gap**2).mean(axis=0) / 2, freedom, confidence)
-    return put_on(
-        REGION, **dict(zip(("heldout_ci_low", "heldout_ci_high", "heldout_p"), bounds, strict=True))
-    )
-
-
-def _nest_subjects(halves: np.ndarray) -> float:
-    """Return the mean score in the subject and the half that did not choose, of ``halves`` (split, half, op, subject).
-
-    The other subjects choose on the other half.
-    """
-    halves = halves[..., ~np.isnan(halves).all(axis=(0, 1, 2))]
-    n_subjects = halves.shape[-1]
-    if n_subjects < 2:
-        return np.nan
-    others = (halves.sum(axis=-1, keepdims=True) - halves) / (n_subjects - 1)
-    # Only an op that every subject has a score of can be chosen.
-    if np.isnan(others).all(axis=2).any():
-        return np.nan
-    chosen = np.nanargmax(others, axis=2)[:, ::-1, None]
-    return float(np.take_along_axis(halves, chosen, axis=2).mean())
-
-
-def _choose_ops(
-    ops: np.ndarray,
-    halves: np.ndarray,
-    overall: np.ndarray,
-    draws: np.ndarray,
-    split: int,
-    confidence: float,
-) -> xr.Dataset:
-    """Return the choice in each region from ``halves`` (split, half, op, region), ``overall`` (op, region), ``draws``.
-
-    An op is indistinguishable where the percentile interval of (best - op) over ``draws``
-    (bootstrap, op, region) includes 0.
-    """
+def _choose_ops(scores: xr.Dataset, split: int) -> xr.Dataset:
+    """Return the choice in each region and its scores: on the half that chose and on the other."""
+    ops = scores[OP].values.astype(str)
+    halves = _list_halves(scores)
+    overall = scores["score_mean"].transpose(OP, REGION).values
     n_ops, n_regions = overall.shape
+    eligible = np.ones(n_ops, dtype=bool)
     every = np.arange(n_regions)
-    chosen = find_peaks(halves.reshape(-1, n_ops, n_regions), np.zeros(n_ops)).reshape(
-        -1, 2, n_regions
-    )
+    chosen = find_peaks(halves.reshape(-1, n_ops, n_regions), eligible)
+    chosen = chosen.reshape(-1, 2, n_regions)  # (split, half, region)
+    naive = find_peaks(overall[None], eligible)[0]
     best = chosen[split, 0]
-    naive = find_peaks(overall[None], np.zeros(n_ops))[0]
-    known = (chosen >= 0).all(axis=(0, 1)) & (naive >= 0)
+    is_known = (chosen >= 0).all(axis=(0, 1)) & (naive >= 0)
     # Half a is scored with what half b chose, and the other way round.
     crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=2)
     numbers = {
@@ -296,21 +193,69 @@ def _choose_ops(
         "agreement": (chosen == best).mean(axis=(0, 1)),
         "heldout_mean": crossed.mean(axis=(0, 1, 2)),
     }
-    low, high = percentile_interval(
-        draws[:, best, every][:, None].astype(np.float64) - draws, confidence
-    )
-    same = ~((low > 0) | (high < 0))
-    same[best, every] = True
-    names = put_on(
-        REGION, best_op=np.where(known, ops[best], ""), naive_op=np.where(known, ops[naive], "")
-    )
-    scores = put_on(
-        REGION, **{name: np.where(known, values, np.nan) for name, values in numbers.items()}
-    )
+    names = {"best_op": ops[best], "naive_op": ops[naive]}
     return xr.Dataset(
         {
-            **names,
-            **scores,
-            "indistinguishable": ((REGION, OP), (same & known & ~np.isnan(overall)).T),
-        }
+            **put_on(REGION, **{k: np.where(is_known, v, "") for k, v in names.items()}),
+            **put_on(REGION, **{k: np.where(is_known, v, np.nan) for k, v in numbers.items()}),
+        },
+        coords={REGION: scores[REGION].values, OP: ops},
     )
+
+
+def _warn_empty(best: xr.Dataset) -> None:
+    """Warn, naming the regions in which nothing could be chosen."""
+    empty = best[REGION].values[best["best_op"].values == ""]
+    if len(empty):
+        warn_user(
+            "no op could be chosen, because no op has a score in every half, in: "
+            f"{list_names(empty)}. Drop those regions, or look at their RDMs."
+        )
+
+
+def _find_ties(best: xr.Dataset, scores: xr.Dataset) -> xr.DataArray:
+    """Return (region, op) True where the interval of (best op - op) over draws includes 0."""
+    draws = read_draws(scores, "assign_regions", least=0).values[0]  # (draw, op, region)
+    has_score = scores["score_mean"].transpose(OP, REGION).notnull().values
+    ties = np.zeros(has_score.shape, dtype=bool)
+    ops = best[OP].values.tolist()
+    for region, name in enumerate(best["best_op"].values.tolist()):
+        if name:
+            drawn = draws[..., region]
+            gap = drawn[:, [ops.index(name)]] - drawn  # (draw, op)
+            low, high = percentile_interval(gap, read_level(scores))
+            ties[:, region] = has_score[:, region] & ~((low > 0) | (high < 0))
+    return xr.DataArray(ties.T, dims=(REGION, OP))
+
+
+def _score_nested(scores: xr.Dataset) -> xr.DataArray:
+    """Return the mean score (region) in the subject, and on the half, that did not choose."""
+    halves = _pair_halves(scores["split_subject_score"])
+    by_region = halves.transpose(REGION, SPLIT, HALF, OP, SUBJECT).values
+    return xr.DataArray([nest_subjects(score) for score in by_region], dims=REGION)
+
+
+def _list_controls(control: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
+    """Return the scores of each control; one Dataset is one control."""
+    return list(control) if isinstance(control, Sequence) else [control]
+
+
+def _score_controls(controls: list[xr.Dataset], scores: xr.Dataset) -> xr.DataArray:
+    """Return ``heldout_mean`` (control, region) of each control."""
+    regions = scores[REGION].values.tolist()
+    means = []
+    for control in controls:
+        control = _read_halves(control, "assign_regions(control=...)")
+        for key in ("method", "measure"):
+            if control.attrs.get(key) != scores.attrs.get(key):
+                raise InputError(
+                    f"control must be made like scores, with the {key} {scores.attrs.get(key)!r}, "
+                    f"got {control.attrs.get(key)!r}. Make both with the same function and "
+                    "settings."
+                )
+        best = align_stimuli(
+            _choose_ops(control, 0), regions, name="control", other="scores", dims=[REGION]
+        )
+        _warn_empty(best)
+        means.append(best["heldout_mean"].values)
+    return xr.DataArray(np.stack(means), dims=(CONTROL, REGION))

@@ -20,16 +20,15 @@ def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndar
     if size and n_stimuli < 4:
         raise InputError(
             f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, n_bootstrap=0 to "
-            f"compare_rdms, or no "
-            "rdms= to assign_regions, which draws from half of the stimuli."
+            f"compare_rdms, or no rdms= to assign_regions, which draws from half of the stimuli."
         )
     return rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=size)
 
 
 def draw_subjects(present: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the share of each subject in each draw of those ``present`` (region, s): (d, region, s), rows sum to 1.
+    """Return the share (d, region, s) of each subject in each draw of the ``present`` (region, s).
 
-    Regions with the same subjects get the same draws.
+    Shares in a region sum to 1. Regions with the same subjects get the same draws.
     """
     chance = rng.random((size, present.shape[1]))
     shares = np.zeros((size, *present.shape))
@@ -42,9 +41,10 @@ def draw_subjects(present: np.ndarray, size: int, rng: np.random.Generator) -> n
 
 
 def resample_means(score: np.ndarray, drawn: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return subject means (3, d, m) under RESAMPLED, of ``score`` (m, s) and of ``drawn`` (d, m, s) over stimuli.
+    """Return the means over subjects (3, d, m) under each kind of RESAMPLED.
 
-    ``shares`` (d, s) are the weights of the subjects in each draw.
+    ``score`` (m, s) is of all stimuli, ``drawn`` (d, m, s) of draws of stimuli; ``shares`` (d, s)
+    are the weights of the subjects in each draw.
     """
     both = np.einsum("dms,ds->dm", drawn, shares)
     subjects = np.einsum("ms,ds->dm", score, shares)
@@ -68,20 +68,22 @@ def covary_means(means: np.ndarray) -> np.ndarray:
 def vary_draws(drawn: np.ndarray) -> np.ndarray:
     """Return the variance over the first axis of ``drawn``, leaving undefined draws out.
 
-    NaN where none is left.
+    NaN where fewer than two are left.
     """
-    known = ~np.isnan(drawn)
-    count = np.where(known.sum(axis=0) > 1, known.sum(axis=0), np.nan)
-    spread = np.where(known, drawn - np.where(known, drawn, 0.0).sum(axis=0) / count, 0.0)
+    is_defined = ~np.isnan(drawn)
+    n_defined = is_defined.sum(axis=0)
+    count = np.where(n_defined > 1, n_defined, np.nan)
+    mean = np.where(is_defined, drawn, 0.0).sum(axis=0) / count
+    spread = np.where(is_defined, drawn - mean, 0.0)
     return (spread**2).sum(axis=0) / (count - 1)
 
 
 def combine_variances(variances: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:
-    """Return the variance over new stimuli and subjects from ``variances`` (3, ...), bootstrapped as RESAMPLED.
+    """Return the variance over new stimuli and subjects from ``variances`` (3, ...).
 
-    S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1)) (V_b - V_s - V_c), the small-sample form of 2 (V_s
-    + V_c) - V_b, not below the larger of its first two terms and not above V_b. With one subject it
-    is C/(C-1) V_c: for new stimuli only.
+    Those are bootstrapped as RESAMPLED, and combine as S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1))
+    (V_b - V_s - V_c), the small-sample form of 2 (V_s + V_c) - V_b, not below the larger of its
+    first two terms and not above V_b. With one subject it is C/(C-1) V_c: for new stimuli only.
     """
     both, subjects, stimuli = variances
     by_stimuli = n_stimuli / (n_stimuli - 1) * stimuli

@@ -8,8 +8,8 @@ FLAT = 1e-12
 
 def correlate_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
     """Return Pearson's r (v,) of two (t, v); NaN where either does not vary."""
-    x = _centre(measured)
-    y = _centre(predicted)
+    x = _center(measured)
+    y = _center(predicted)
     return ((x * y).sum(0) / torch.sqrt((x**2).sum(0) * (y**2).sum(0))).clamp(-1, 1)
 
 
@@ -18,11 +18,11 @@ def explain_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.Te
 
     NaN where y does not vary.
     """
-    return 1 - (measured - predicted).square().sum(0) / _centre(measured).square().sum(0)
+    return 1 - (measured - predicted).square().sum(0) / _center(measured).square().sum(0)
 
 
-def _centre(columns: torch.Tensor) -> torch.Tensor:
+def _center(columns: torch.Tensor) -> torch.Tensor:
     """Return columns minus their means, NaN for those that do not vary."""
-    centred = columns - columns.mean(0)
-    flat = centred.abs().amax(0) <= FLAT * columns.abs().amax(0)
-    return torch.where(flat, torch.nan, centred)
+    centered = columns - columns.mean(0)
+    flat = centered.abs().amax(0) <= FLAT * columns.abs().amax(0)
+    return torch.where(flat, torch.nan, centered)

@@ -1,18 +1,20 @@
 """Connected sets of ops on a graph, in many draws at once: pure arrays (draw, op, region)."""
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def label_clusters(inside: np.ndarray, links: np.ndarray) -> np.ndarray:
-    """Return the number of each op's cluster, from 1 within each draw and region, 0 for ops not ``inside``.
+    """Return the number of each op's cluster, from 1 within each draw and region.
 
-    Ops belong together if a chain of ``links`` (edge, 2) between ops that are inside joins them.
-    Clusters are numbered by their first op. Time and memory O(inside.size + draws regions edges).
+    0 for ops that are not ``inside``. Ops belong together if a chain of ``links`` (edge, 2) between
+    ops that are inside joins them. Clusters are numbered by their first op. Time and memory
+    O(inside.size + draws regions edges).
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     draws, n_ops, n_regions = inside.shape
-    members = inside.transpose(0, 2, 1).reshape(-1, n_ops)
+    members = inside.transpose(0, 2, 1).reshape(-1, n_ops)  # (draw * region, op)
     layer, edge = np.nonzero(members[:, links[:, 0]] & members[:, links[:, 1]])
     ends = layer[:, None] * n_ops + links[edge]
     shape = (members.size, members.size)
@@ -26,19 +28,16 @@ def label_clusters(inside: np.ndarray, links: np.ndarray) -> np.ndarray:
     number = np.zeros(component.max() + 1, dtype=int)
     number[component[first]] = np.cumsum(first, axis=1)[first]
     labels = np.where(members, number[component], 0)
-    return labels.reshape(draws, n_regions, n_ops).transpose(0, 2, 1)
+    return labels.reshape(draws, n_regions, n_ops).transpose(0, 2, 1)  # (draw, op, region)
 
 
 def sum_clusters(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return for each op the sum of ``values`` over its cluster in ``labels``.
-
-    0 for ops in none.
-    """
+    """Return for each op the sum of ``values`` over its cluster in ``labels``, 0 if in none."""
     draws, n_ops, n_regions = labels.shape
     layer = np.arange(draws)[:, None, None] * n_regions + np.arange(n_regions)
-    place = layer * (n_ops + 1) + labels
+    cluster = layer * (n_ops + 1) + labels
     inside = labels > 0
     total = np.bincount(
-        place[inside], weights=values[inside], minlength=draws * n_regions * (n_ops + 1)
+        cluster[inside], weights=values[inside], minlength=draws * n_regions * (n_ops + 1)
     )
-    return np.where(inside, total[place], 0.0)
+    return np.where(inside, total[cluster], 0.0)

@@ -1,30 +1,46 @@
 """Intervals from draws and from variances: pure arrays."""
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy.stats import t
 
 
-def percentile_interval(draws: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (low, high) over axis 0 of ``draws``, leaving undefined draws out.
+class Interval(NamedTuple):
+    """The bounds of an interval, ``low`` and ``high``."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+class Inference(NamedTuple):
+    """The bounds of an interval, ``low`` and ``high``, and ``p``."""
+
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+
+
+def percentile_interval(draws: np.ndarray, confidence: float) -> Interval:
+    """Return the percentiles over axis 0 of ``draws``, leaving undefined draws out.
 
     NaN where every draw is undefined.
     """
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     bounds = np.full((2, *draws.shape[1:]), np.nan)
-    known = ~np.isnan(draws)
-    whole = known.all(axis=0)
-    some = known.any(axis=0)
+    is_defined = ~np.isnan(draws)
+    whole = is_defined.all(axis=0)
+    some = is_defined.any(axis=0)
     # Leaving NaN out is slow, and seldom needed.
     for columns, quantile in ((some & whole, np.quantile), (some & ~whole, np.nanquantile)):
         if columns.any():
             bounds[:, columns] = quantile(draws[:, columns], tails, axis=0)
-    return bounds[0], bounds[1]
+    return Interval(bounds[0], bounds[1])
 
 
 def count_freedom(n_subjects: int, n_stimuli: int) -> int:
-    """Return the degrees of freedom, min(S, C) - 1; C - 1 for one subject.
+    """Return the degrees of freedom, min(S, C) - 1.
 
-    Over whom nothing is generalised.
+    C - 1 for one subject, over whom nothing is generalized.
     """
     return (min(n_subjects, n_stimuli) if n_subjects > 1 else n_stimuli) - 1
 
@@ -36,13 +52,15 @@ def infer_mean(
     confidence: float,
     *,
     two_sided: bool = False,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (low, high) of the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
+) -> Inference:
+    """Return the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
 
     p is NaN where the variance is 0, or no more than rounding of ``estimate``.
     """
+    from scipy.stats import t
+
     variance = np.where(variance <= 1e-13 * estimate**2, 0.0, variance)
     reach = t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance)
     ratio = estimate / np.sqrt(np.where(variance > 0, variance, np.nan))
     p = 2 * t.sf(np.abs(ratio), freedom) if two_sided else t.sf(ratio, freedom)
-    return estimate - reach, estimate + reach, p
+    return Inference(estimate - reach, estimate + reach, p)

@@ -1,4 +1,4 @@
-"""Grams, double centring and pairs of squares: pure arrays, float64."""
+"""Grams, double centering and pairs of squares: pure arrays, float64."""
 
 from typing import Literal
 
@@ -8,12 +8,13 @@ import numpy as np
 def compute_gram(
     features: np.ndarray, shift: np.ndarray | None = None, block_bytes: int = 2**22
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return G (n, n) and s (n,) of ``features`` (n, p) minus ``shift``, in float64, a block of features at a time.
+    """Return G (n, n) and s (n,) of ``features`` (n, p) minus ``shift``, in float64.
 
-    ``shift`` broadcasts to (n, p). Memory beyond the input: ``block_bytes`` and two (n, n) results.
+    One block of features at a time. ``shift`` broadcasts to (n, p). Memory beyond the input:
+    ``block_bytes`` and two (n, n) results.
     """
-    if shift is None and _can_view(features):
-        return _multiply_views(features)
+    if shift is None and can_view(features):
+        return multiply_views(features)
     n, p = features.shape
     # A row of ones below a block gives the row sums with the product, which saves reading the block
     # again.
@@ -34,12 +35,12 @@ def compute_gram(
     return gram[:n, :n], gram[:n, n]
 
 
-def _can_view(features: np.ndarray) -> bool:
+def can_view(features: np.ndarray) -> bool:
     """Return whether a block of ``features`` can be multiplied where it stands."""
     return features.dtype == np.float64 and features.itemsize in features.strides
 
 
-def _multiply_views(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def multiply_views(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return G and s of ``features`` as they are, no block copied."""
     n, p = features.shape
     gram = np.zeros((n, n))
@@ -50,23 +51,20 @@ def _multiply_views(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     width = min(p, max(512, 2**17 // n))
     ones = np.ones(width)
     for start in range(0, p, width):
-        block = features[:, start : start + width]
+        block = features[:, start : start + width]  # (n, width)
         row_sum += block @ ones[: block.shape[1]]
         gram += np.matmul(block, block.T, out=product)
     return gram, row_sum
 
 
-def centre_twice(squares: np.ndarray) -> np.ndarray:
+def center_twice(squares: np.ndarray) -> np.ndarray:
     """Return ``squares`` (k, n, n) less their row and column means, plus the overall mean."""
     rows = squares.mean(axis=-1, keepdims=True)
     return squares - rows - np.swapaxes(rows, -1, -2) + rows.mean(axis=-2, keepdims=True)
 
 
 def expand_pairs(pairs: np.ndarray) -> np.ndarray:
-    """Return the symmetric squares (k, n, n), zero on the diagonal.
-
-    Of upper triangles ``pairs`` (k, p).
-    """
+    """Return the symmetric squares (k, n, n), 0 on the diagonal, of triangles ``pairs`` (k, p)."""
     n = count_stimuli(pairs.shape[1])
     first, second = np.triu_indices(n, 1)
     squares = np.zeros((len(pairs), n, n))
@@ -80,8 +78,8 @@ def count_stimuli(n_pairs: int) -> int:
 
 
 def keep_positive(total: np.ndarray) -> np.ndarray:
-    """Return ``total``, NaN where it is not above 0: a draw of one stimulus holds no pair.
+    """Return ``total``, NaN where it is not above 0.
 
-    A constant has no scale.
+    A draw of one stimulus holds no pair, and a constant has no scale.
     """
     return np.where(total > 0, total, np.nan)

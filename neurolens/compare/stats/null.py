@@ -3,60 +3,78 @@
 Pure arrays.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from scipy.stats import false_discovery_control
+
+
+class StandardNull(NamedTuple):
+    """Scores as ``deviations`` from the ``mean`` of their null distribution, in units of ``sd``."""
+
+    deviations: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+class RankedNull(NamedTuple):
+    """What a permutation test says.
+
+    ``variables`` (op, region) are of the observed scores, by name. ``deviations`` and ``p_draws``
+    (1 + permutation, op, region) are of all scores: their deviations from the mean in units of the
+    sd, and the p that each would have, were it observed.
+    """
+
+    variables: dict[str, np.ndarray]
+    deviations: np.ndarray
+    p_draws: np.ndarray
 
 
 def control_discoveries(p: np.ndarray) -> np.ndarray:
     """Return the q of Benjamini & Hochberg (1995) over the ``p`` that are not NaN.
 
-    The smallest FDR that admits it.
+    The smallest false discovery rate that admits it.
     """
+    from scipy.stats import false_discovery_control
+
     q = np.full(p.shape, np.nan)
-    known = ~np.isnan(p)
-    q[known] = false_discovery_control(p[known]) if known.any() else np.nan
+    is_tested = ~np.isnan(p)
+    q[is_tested] = false_discovery_control(p[is_tested]) if is_tested.any() else np.nan
     return q
 
 
-def rank_null(scores: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Return what is told of ``scores`` (1 + permutation, op, region), the observed ones first, by name.
-
-    And all of them as deviations from their mean in units of their sd, and the p that each would
-    have.
-    """
-    deviation, centre, spread = standardise_null(scores)
-    reached = rank_draws(scores)
-    p = reached[0]
-    q = control_discoveries(reached[0])
-    p_max = rank_among(deviation[0], np.nanmax(deviation, axis=(1, 2), initial=-np.inf))
-    found = {
+def rank_null(scores: np.ndarray) -> RankedNull:
+    """Return the test of ``scores`` (1 + permutation, op, region), the observed ones first."""
+    null = standardize_null(scores)
+    p_draws = rank_draws(scores)
+    largest = np.nanmax(null.deviations, axis=(1, 2), initial=-np.inf)  # (1 + permutation,)
+    variables = {
         "score_mean": scores[0],
-        "null_mean": centre,
-        "null_sd": spread,
-        "p": p,
-        "q": q,
-        "p_max": p_max,
+        "null_mean": null.mean,
+        "null_sd": null.sd,
+        "p": p_draws[0],
+        "q": control_discoveries(p_draws[0]),
+        "p_max": rank_among(null.deviations[0], largest),
     }
-    return found, deviation, reached
+    return RankedNull(variables, null.deviations, p_draws)
 
 
-def standardise_null(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (score - mean) / sd over the first axis, observed and permuted alike, with that mean and sd.
+def standardize_null(scores: np.ndarray) -> StandardNull:
+    """Return (score - mean) / sd over the first axis, observed and permuted scores alike.
 
-    A draw without a score is left out of its place's mean and sd, and reaches no maximum.
+    A draw without a score is left out of the mean and sd of its op and region, and reaches no
+    maximum.
     """
-    known = np.ma.masked_invalid(scores)
-    centre, spread = (
-        np.ma.filled(found, np.nan) for found in (known.mean(axis=0), known.std(axis=0))
-    )
-    return (scores - centre) / np.where(spread > 0, spread, np.nan), centre, spread
+    masked = np.ma.masked_invalid(scores)
+    mean = np.ma.filled(masked.mean(axis=0), np.nan)
+    sd = np.ma.filled(masked.std(axis=0), np.nan)
+    return StandardNull((scores - mean) / np.where(sd > 0, sd, np.nan), mean, sd)
 
 
 def rank_draws(scores: np.ndarray) -> np.ndarray:
-    """Return the share of draws that reach each of ``scores`` (1 + permutation, m, r): its p, were it observed.
+    """Return the share of draws that reach each of ``scores`` (1 + permutation, m, r).
 
-    Permutations that change nothing, of which small sets have many, count whatever the rounding.
-    NaN stays NaN.
+    That is its p, were it observed. Permutations that change nothing, of which small sets have
+    many, count whatever the rounding. NaN stays NaN.
     """
     p = np.empty_like(scores)
     for place in np.ndindex(scores.shape[1:]):
@@ -65,9 +83,6 @@ def rank_draws(scores: np.ndarray) -> np.ndarray:
 
 
 def rank_among(observed: np.ndarray, draws: np.ndarray, slack: float = 1e-9) -> np.ndarray:
-    """Return the share of ``draws`` (draw,), the observed one among them.
-
-    That reach each of ``observed``.
-    """
+    """Return the share of ``draws`` (draw,), the observed among them, that reach ``observed``."""
     p = (len(draws) - np.searchsorted(np.sort(draws), observed - slack, side="left")) / len(draws)
     return np.where(np.isnan(observed), np.nan, p)

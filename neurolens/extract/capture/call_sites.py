@@ -108,10 +108,11 @@ class CallSites:
         ``depth`` is where the handler should be: looking at a frame costs more than anything else
         here.
         """
-        frame: FrameType | None = sys._getframe(depth)
+        expected = sys._getframe(depth)
+        frame: FrameType | None = expected
         handler = self._handler
         runner = self._runner
-        if frame is None or frame.f_code is not handler:
+        if expected.f_code is not handler:
             frame = sys._getframe(1)
             while frame is not None and frame.f_code is not handler:
                 frame = frame.f_back

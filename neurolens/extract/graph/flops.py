@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from neurolens.extract.capture.events import Event, Recording, Value
 from neurolens.extract.capture.trees import replace_leaves
@@ -14,12 +13,15 @@ class _FlopCounter(TorchDispatchMode):
     """Adds up floating-point operations of the kernels that run, by torch's own formulas."""
 
     def __init__(self) -> None:
+        from torch.utils.flop_counter import flop_registry
+
         super().__init__()
         self.total = 0
+        self._formulas = flop_registry
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        formula: Callable | None = flop_registry.get(func._overloadpacket)
+        formula: Callable | None = self._formulas.get(func._overloadpacket)
         if formula is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=result)
         return result
@@ -36,7 +38,7 @@ def count_flops(event: Event, recording: Recording) -> int | None:
         if value.tensor is not None:
             return torch.empty_like(value.tensor, device="meta")
         spec = recording.events[value.source].specs[value.output]
-        return torch.empty(spec[0], dtype=spec[1], device="meta")
+        return torch.empty(spec.shape, dtype=spec.dtype, device="meta")
 
     if not event.parents:
         return 0

@@ -26,6 +26,9 @@ class Graph:
     module_outputs: dict[tuple[str, int], str] = field(default_factory=dict)
     host_reads: tuple[HostRead, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self)} ops in {len(self.modules)} modules>"
+
     def __len__(self) -> int:
         return len(self.ops)
 

@@ -112,7 +112,7 @@ def flatten_rows(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows | str:
-    """Return results of ``n_units`` along one dimension, or why there are too few to choose from."""
+    """Return results of ``n_units`` along one dimension, or why there are too few of them."""
     if rows.size <= n_units:
         return f"has {rows.size} units, no more than {n_units}"
     if rows.dtype.is_complex and not dtype.is_complex:

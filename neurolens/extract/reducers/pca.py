@@ -25,8 +25,10 @@ _NIL = 1e-6  # a singular value this much smaller than the first is rounding of 
 class PCA(Reducer):
     """Keep the ``n_components`` principal components of the stimuli ``fit_on``, for all stimuli.
 
-    See `PrincipalAxes`. Fit on stimuli that no later test uses. Results with no more than ``n_components`` units stay
-    whole.
+    See `PrincipalAxes`. Fit on stimuli that no later test uses. Results with no more than
+    ``n_components`` units stay whole. Components are exact where ``fit_on`` is one batch; fitted in
+    several they are those of incremental PCA, which forgets after each batch what lies outside the
+    first ``n_components``, and depend on ``batch_size`` by much more than rounding does.
     """
 
     n_components: int
@@ -56,7 +58,7 @@ class PCA(Reducer):
 
 
 class PrincipalAxes:
-    """Principal components of p units, fitted batch by batch.
+    """Principal components of p units, fitted batch by batch; exact after one batch.
 
     ``mean`` is (p,); ``components`` (n_components, p), orthonormal, the largest entry of each
     positive, zero where the stimuli do not vary in so many directions; ``singular_values``

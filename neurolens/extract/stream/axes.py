@@ -291,7 +291,7 @@ def match_axes(
     parents : list of Layout
         Of the results that fed the op.
     """
-    if few.layout != torch.strided or more.layout != torch.strided:
+    if {few.layout, more.layout} != {torch.strided}:
         return "is not a dense tensor"
     if few.ndim != more.ndim:
         return "its number of axes depends on the batch size"

@@ -191,8 +191,7 @@ def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -
     """Return the layouts of all results, from the first two or three stimuli of the set."""
     if len(stimuli) < 2:
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
-    _, more = next(stimuli.iterate_batches(min(3, len(stimuli))))
-    more = more.to(device)
+    more = stimuli.read_rows(range(min(3, len(stimuli)))).to(device)
     layouts = find_layouts(model, more[:-1], more)
     release_memory()
     return layouts

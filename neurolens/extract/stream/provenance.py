@@ -47,7 +47,10 @@ def describe_provenance(plan: Plan) -> dict[str, Any]:
             for device in ("cpu", "cuda")
             if torch.is_autocast_enabled(device)
         ],
-        "versions": {name: metadata.version(name) for name in ("neurolens", "torch")},
+        "versions": {
+            "neurolens": metadata.version("neurolens-brain"),
+            "torch": metadata.version("torch"),
+        },
     }
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import filelock
 import numpy as np
 import xarray as xr
-import zarr
 
 from neurolens.errors import DataError, InputError
 from neurolens.extract.stream.passes import BatchDeviation
@@ -128,6 +127,8 @@ class ActivationStore(Writer):
 
     def open(self) -> "ActivationStore":
         """Open a store that was made; for workers, whose client holds it."""
+        import zarr
+
         self._root = zarr.open_group(self.path, mode="r+", use_consolidated=False)
         return self
 
@@ -162,6 +163,8 @@ class ActivationStore(Writer):
         shutil.rmtree(self.path)
 
     def _create(self, provenance: dict[str, Any]) -> None:
+        import zarr
+
         plan = self.plan
         ids = plan.stimuli.ids
         n_batches = len(plan.batches)
@@ -228,6 +231,8 @@ class ActivationStore(Writer):
 
     def finish(self) -> None:
         """Write the summary of a complete store, and its metadata in one place for reading."""
+        import zarr
+
         with explain_disk_errors(self):
             done = self._root["checks/done"][:].all(0)
             if not done.all():
@@ -295,6 +300,8 @@ def open_activations(path: str | Path) -> xr.DataTree:
     DataError
         When there is no such store, or it is not complete.
     """
+    import zarr
+
     if isinstance(path, xr.DataTree):
         raise InputError(
             "path must be that of a store, got a DataTree. Use it as it is: its arrays are read "

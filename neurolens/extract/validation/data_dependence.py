@@ -69,16 +69,18 @@ def _draws_nothing(event: Event) -> bool:
         return False
     before = event.random_state
     after = read_random_state()
-    return all(map(torch.equal, (before[0], *before[1]), (after[0], *after[1])))
+    if before is None or len(before.cuda) != len(after.cuda):
+        return False
+    return all(map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda)))
 
 
 def find_steering(recording: Recording, resized: Collection[int]) -> set[ReadSite]:
     """Return the host reads that another input could change."""
     is_fixed = find_fixed(recording, resized) if recording.host_reads else bool
     sites = set()
-    for function, value, source, _, _ in recording.host_reads:
-        if function in _COMPARISONS or not is_fixed(value):
-            sites.add(ReadSite(function, source))
+    for read in recording.host_reads:
+        if read.function in _COMPARISONS or not is_fixed(read.value):
+            sites.add(ReadSite(read.function, read.source))
     return sites
 
 
@@ -120,7 +122,7 @@ def find_unseen(
             if value.kind == "constant" and id(value.ref()) not in fixed:
                 reason = f"argument {position} {text}"
                 findings.append(Finding(event.name, "origin", "unverified", reason))
-    reads = {ReadSite(function, source) for function, _, source, _, _ in recording.host_reads}
+    reads = {ReadSite(read.function, read.source) for read in recording.host_reads}
     for function, source in earlier_reads - reads:
         reason = f"{function} at {source} ran in an earlier pass only"
         findings.append(Finding("", "host read", "unverified", reason))
@@ -141,10 +143,11 @@ def judge_host_reads(recording: Recording, resized: Collection[int]) -> list[Fin
     """Return a finding for each value that left torch, exempt where it is fixed."""
     steering = find_steering(recording, resized)
     findings = []
-    for function, _, source, _, result in recording.host_reads:
-        reason = f"{function} took a value out of torch at {source} ({str(result)[:40]})"
+    for read in recording.host_reads:
+        result = str(read.result)[:40]
+        reason = f"{read.function} took a value out of torch at {read.source} ({result})"
         status = "unverified"
-        if ReadSite(function, source) not in steering:
+        if ReadSite(read.function, read.source) not in steering:
             status = "exempt"
             reason += "; no input feeds it, so it is the same in every pass"
         findings.append(Finding("", "host read", status, reason))

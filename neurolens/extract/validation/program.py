@@ -154,7 +154,7 @@ def _count_alike(recording: Recording, expected: Recording) -> int:
 
 
 def _list_shapes(event: Event) -> list[torch.Size]:
-    return [spec[0] for spec in event.specs]
+    return [spec.shape for spec in event.specs]
 
 
 def _reads_uninitialised(event: Event, uninitialised: set[int]) -> bool:

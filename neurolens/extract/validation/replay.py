@@ -38,7 +38,7 @@ def replay_event(event: Event) -> Obstacle | None:
         reason = f"it gave {len(tensors)} tensors when run again, {len(saved)} were saved"
         return Obstacle("failed", reason)
     for tensor, before, spec in zip(tensors, saved, event.specs, strict=True):
-        if before is None or tensor.shape != spec[0] or not equal_bits(tensor, before):
+        if before is None or tensor.shape != spec.shape or not equal_bits(tensor, before):
             reason = "run again from its parents' saved values it does not give its saved value"
             return Obstacle("failed", reason)
     return None
@@ -125,10 +125,11 @@ def run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Ten
             shared[id(value)] = tensor.clone() if writes else tensor
         return shared[id(value)]
 
-    if event.random_state is not None:
-        torch.set_rng_state(event.random_state[0])
-        if event.random_state[1]:
-            torch.cuda.set_rng_state_all(event.random_state[1])
+    state = event.random_state
+    if state is not None:
+        torch.set_rng_state(state.cpu)
+        if state.cuda:
+            torch.cuda.set_rng_state_all(state.cuda)
     return _call_function(event, resolve)
 
 
@@ -138,7 +139,8 @@ def _call_function(event: Event, resolve: Callable[[Value], torch.Tensor]) -> li
         (event.args, event.kwargs), Value, lambda value, _: resolve(value)
     )
     with ExitStack() as stack:
-        for device, dtype in event.random_state[2] if event.random_state is not None else []:
+        autocast = event.random_state.autocast if event.random_state is not None else []
+        for device, dtype in autocast:
             stack.enter_context(torch.autocast(device, dtype=dtype, cache_enabled=False))
         result = event.func(*args, **kwargs)
     return list(iterate_tensors(args[0] if result is None else result))

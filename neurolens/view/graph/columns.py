@@ -1,4 +1,4 @@
-"""Newspaper columns: where to cut a chain of boxes, and which tensor leads from one column to the next.
+"""Columns as in a newspaper: where to cut a chain of boxes, and what leads from each to the next.
 
 Boxes are numbered in order of execution, so every arrow, a pair (tail, head), goes from a lower to
 a higher number.
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from operator import eq
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,12 +20,35 @@ MOST_JUMPS = 0.1
 Arrow = tuple[int, int]
 
 
+class Arrangement(NamedTuple):
+    """Where boxes stand.
+
+    ``columns`` are the boxes of each column; ``spines`` per column the longest path down to the box
+    its wire leaves from, to be drawn as one straight line; ``wires`` per border the box in the
+    column before it whose output is read most often right after it; ``wired`` the arrows those
+    outputs stand for.
+    """
+
+    columns: list[list[int]]
+    spines: list[list[int]]
+    wires: list[int | None]
+    wired: set[Arrow]
+
+
+class Wires(NamedTuple):
+    """The box each border's wire leaves from, the arrows drawn so, and how many others cross."""
+
+    boxes: list[int | None]
+    arrows: set[Arrow]
+    n_jumps: int
+
+
 def arrange_boxes(
     heights: Sequence[float],
     modules: Sequence[tuple[int, ...]],
     arrows: Sequence[Arrow],
     layout: str,
-) -> tuple[list[list[int]], list[list[int]], list[int | None], set[Arrow]]:
+) -> Arrangement:
     """Place boxes in columns.
 
     Parameters
@@ -36,18 +60,6 @@ def arrange_boxes(
     arrows : sequence of (int, int)
     layout : str
         As in ``lay_out``.
-
-    Returns
-    -------
-    columns : list of list of int
-        The boxes of each column.
-    spines : list of list of int
-        Per column the longest path down to the box its wire leaves from, to be drawn as one
-        straight line.
-    wires : list of (int or None)
-        Per border, the box in the column before it whose output is read most often right after it.
-    wired : set of (int, int)
-        The arrows those outputs stand for.
     """
     parents: list[list[int]] = [[] for _ in heights]
     readers: list[list[int]] = [[] for _ in heights]
@@ -58,19 +70,18 @@ def arrange_boxes(
     bottoms = [top + height for top, height in zip(tops, heights, strict=True)]
     columns = [list(range(len(heights)))]
     if layout != "flow":
-        columns = _cut_columns(
-            tops, bottoms, [_price_border(a, b) for a, b in pairwise(modules)], readers
-        )
-    wires, wired, n_jumps = _find_wires(columns, arrows)
-    if layout == "auto" and n_jumps > MOST_JUMPS * len(arrows):
+        borders = [_price_border(one, other) for one, other in pairwise(modules)]
+        columns = _cut_columns(tops, bottoms, borders, readers)
+    wires = _find_wires(columns, arrows)
+    if layout == "auto" and wires.n_jumps > MOST_JUMPS * len(arrows):
         return arrange_boxes(heights, modules, arrows, "flow")
     spines = []
-    for column, wire in zip(columns, [*wires, None], strict=True):
+    for column, wire in zip(columns, [*wires.boxes, None], strict=True):
         spine = [max(column, key=bottoms.__getitem__) if wire is None else wire]
         while above := set(parents[spine[-1]]).intersection(column):
             spine.append(max(above, key=lambda box: (bottoms[box], -box)))
         spines.append(spine[::-1])
-    return columns, spines, wires, wired
+    return Arrangement(columns, spines, wires.boxes, wires.arrows)
 
 
 def count_shared(one: Sequence, other: Sequence) -> int:
@@ -98,7 +109,7 @@ def _cut_columns(
     borders: Sequence[float],
     readers: list[list[int]],
 ) -> list[list[int]]:
-    """Cut boxes into columns of similar height, where ``borders`` are cheap and few tensors cross.
+    """Cut boxes into columns of similar height, where ``borders`` cost little and few cross.
 
     Dynamic programming over cuts; a column is never more than three times the wanted height, which
     bounds the work to boxes × boxes per column.
@@ -140,17 +151,14 @@ def _cut_columns(
 def _price_border(one: tuple[int, ...], other: tuple[int, ...]) -> float:
     """Return what a cut between boxes inside modules ``one`` and ``other`` costs.
 
-    Where a module begins or ends a cut is cheap, the more so the higher up; inside a block it is
-    dear.
+    The cost is low where a module begins or ends, the lower the higher up that module is, and high
+    inside a block.
     """
     shared = min(count_shared(one, other), 2)
     return (0.0, 1.0, 3.0)[shared] if one == other else 0.4 * shared
 
 
-def _find_wires(
-    columns: list[list[int]], arrows: Sequence[Arrow]
-) -> tuple[list[int | None], set[Arrow], int]:
-    """Return the wires, the arrows they stand for, and how many other arrows cross a border."""
+def _find_wires(columns: list[list[int]], arrows: Sequence[Arrow]) -> Wires:
     column_of = {box: k for k, column in enumerate(columns) for box in column}
     crossing = [(tail, head) for tail, head in arrows if column_of[tail] != column_of[head]]
     wires: list[int | None] = []
@@ -161,4 +169,4 @@ def _find_wires(
         busiest = max(reads, key=lambda box: (reads[box], box), default=None)
         wires.append(busiest)
         wired.update(arrow for arrow in adjacent if arrow[0] == busiest)
-    return wires, wired, len(crossing) - len(wired)
+    return Wires(wires, wired, len(crossing) - len(wired))

@@ -1,8 +1,6 @@
-"""The graph of a model as DOT text, with scores on its ops.
+"""The graph of a model as DOT text with scores on its ops, and what saves and shows it."""
 
-And the object that saves or shows it.
-"""
-
+import re
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -12,6 +10,7 @@ import graphviz
 import xarray as xr
 
 from neurolens.errors import DataError, InputError, MissingToolError
+from neurolens.scores import read_scores
 from neurolens.view import style
 from neurolens.view.annotation import Annotation, annotate_ops
 from neurolens.view.graph.cards import build_card, build_legend, build_tooltip, write_font
@@ -21,13 +20,14 @@ from neurolens.view.graph.layout import Layout, Node, lay_out, read_graph
 SUFFIXES = (".svg", ".pdf", ".png", ".gv")
 PLAIN_CONTAINERS = ("", "Sequential", "ModuleList", "ModuleDict")
 GRAPH_STYLE = {
-    "rankdir": "TB", "newrank": "true", "nodesep": "0.28", "ranksep": "0.17", "pad": "0.2", "splines": "true",
-    "outputorder": "edgesfirst", "bgcolor": "transparent", "labelloc": "t", "labeljust": "l", "fontname": style.FONT,
-    "tooltip": " ",
+    "rankdir": "TB", "newrank": "true", "nodesep": "0.28", "ranksep": "0.17", "pad": "0.2",
+    "splines": "true", "outputorder": "edgesfirst", "bgcolor": "transparent", "labelloc": "t",
+    "labeljust": "l", "fontname": style.FONT, "tooltip": " ",
 }  # fmt: skip
 NODE_STYLE = {
-    "shape": "box", "style": "filled", "fillcolor": style.CARD, "color": style.CARD_LINE, "penwidth": "0.8",
-    "margin": "0", "width": "0", "height": "0", "fontname": style.FONT, "fontcolor": style.INK,
+    "shape": "box", "style": "filled", "fillcolor": style.CARD, "color": style.CARD_LINE,
+    "penwidth": "0.8", "margin": "0", "width": "0", "height": "0", "fontname": style.FONT,
+    "fontcolor": style.INK,
 }  # fmt: skip
 EDGE_STYLE = {"penwidth": "1.1", "arrowsize": "0.5", "color": style.EDGE}
 END_STYLE = {
@@ -40,7 +40,7 @@ SHORTCUT_STYLE = {"weight": "0", "style": "dashed", "color": style.SHORTCUT}
 WIRE_STYLE = {"arrowhead": "none", "penwidth": "1.6"}
 HIDDEN = {"style": "invis"}
 CORNER_STYLE = {"shape": "point", "width": "0.01", "style": "invis", "label": ""}
-# Inches: without it the coloured cells would cover the inner half of a frame.
+# Inches: without it the colored cells would cover the inner half of a frame.
 FRAME_MARGIN = "0.012"
 
 
@@ -78,7 +78,7 @@ class Drawing:
         DataError
             When the file cannot be written.
         """
-        path = Path(path)
+        path = check_path(path, "a drawing", ".save('graph.svg')")
         suffix = path.suffix.lower()
         if suffix not in SUFFIXES:
             raise InputError(
@@ -88,21 +88,36 @@ class Drawing:
         data = self.source.encode() if suffix == ".gv" else render_dot(self.source, suffix[1:])
         return write_file(path, data, "the drawing")
 
+    @property
+    def n_boxes(self) -> int:
+        """How many boxes the drawing has."""
+        return len(re.findall(r'class="\w+ box"', self.source))
+
+    def __repr__(self) -> str:
+        return f"<Drawing: {self.n_boxes} boxes; .save('graph.svg') writes it>"
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         try:
             return {"image/svg+xml": self.render_svg()}
         except (MissingToolError, DataError) as error:
-            return {
-                "text/plain": f"Drawing of {self.source.count('class=op')} boxes, not shown: {error}"
-            }
+            return {"text/plain": f"{self!r} Not shown: {error}"}
 
 
-def write_file(path: str | Path, data: bytes, what: str) -> Path:
-    """Write ``data`` to ``path`` and return it; raise DataError.
+def check_path(path: Any, what: str, example: str) -> Path:
+    """Return a path; raise InputError when the user passed something else."""
+    if not isinstance(path, str | Path):
+        raise InputError(
+            f"{what} is written to a path, a str or a Path, got {type(path).__name__}. Write for "
+            f"example {example}."
+        )
+    return Path(path)
 
-    Saying ``what`` was to be written, when that fails.
+
+def write_file(path: Path, data: bytes, what: str) -> Path:
+    """Write ``data`` to ``path`` and return the path; raise DataError when that fails.
+
+    ``what`` names what was to be written.
     """
-    path = Path(path)
     try:
         path.write_bytes(data)
     except OSError as error:
@@ -123,20 +138,22 @@ def draw_graph(
     depth: int | None = None,
     layout: str = "auto",
 ) -> Drawing:
-    """Draw every op of a model, coloured by how much of each region's noise ceiling it reaches.
+    """Draw every op of a model, colored by its score in each region.
 
-    The colour of a cell is ``score / ceiling_lower``, clamped to 0–1; the number in it is the raw
-    mean score.
+    A cell has the color of ``score / ceiling_lower``, clamped to 0–1, when every region has a lower
+    noise ceiling. When one has none, cells of all regions have the color of the raw score, from 0
+    to the largest. Regions whose lower ceiling is 0 or less stay gray. The legend says which. The
+    number in a cell is the raw mean score.
 
     Parameters
     ----------
     trace : Trace or Graph
     scores : Dataset, optional
         What ``compare_rdms`` or ``fit_encoding`` returned for this model. Ops without a score stay
-        grey.
+        gray.
     best : Dataset, optional
-        What ``assign_regions`` returned: best ops get a frame and a star, ops that cannot be told
-        apart from the best of a region are underlined in its colour.
+        What ``assign_regions`` returned: best ops get a frame and a star with the held-out score;
+        ops that cannot be told apart from the best of a region are underlined in its color.
     title, subtitle : str, optional
         By default the model's name, and what the attributes of ``scores`` say about the method.
     depth : int, optional
@@ -155,7 +172,8 @@ def draw_graph(
     Raises
     ------
     InputError
-        For an unknown layout, a depth below 1, a graph without ops, or ``best`` without ``scores``.
+        For an unknown layout, a depth below 1, a graph without ops, ``best`` without ``scores``, or
+        scores that cannot be drawn.
     LabelError
         When ``scores`` or ``best`` name ops that the graph lacks.
     """
@@ -164,18 +182,17 @@ def draw_graph(
         raise InputError(
             "best needs the scores it was chosen from: draw_graph(trace, scores=scores, best=best)."
         )
-    annotation = (
-        annotate_ops(scores, ops=list(graph.by_name), best=best) if scores is not None else None
-    )
+    annotation = None
+    if scores is not None:
+        scores = read_scores(scores, "draw_graph")
+        annotation = annotate_ops(scores, ops=list(graph.by_name), best=best)
     plan = lay_out(graph, depth=depth, layout=layout)
     dot = graphviz.Digraph(
         "model", graph_attr=GRAPH_STYLE, node_attr=NODE_STYLE, edge_attr=EDGE_STYLE
     )
-    # Long edges, not many nodes, are what make Graphviz slow; each becomes a chain of invisible
-    # nodes.
-    if len(plan.edges) > 600 or sum(edge.head - edge.tail for edge in plan.edges) > 5 * len(
-        plan.nodes
-    ):
+    # Long edges, not many nodes, make Graphviz slow: each becomes a chain of invisible nodes.
+    n_spanned = sum(edge.head - edge.tail for edge in plan.edges)
+    if len(plan.edges) > 600 or n_spanned > 5 * len(plan.nodes):
         dot.attr(nslimit="0.5", nslimit1="0.5", mclimit="0.3")
     title = title if title is not None else getattr(trace, "model_name", "") or "model"
     dot.attr(label=f"<{build_legend(title, subtitle, annotation, plan)}>")
@@ -195,14 +212,11 @@ def _write_boxes(
     boxes: list[int],
     level: int = 0,
 ) -> None:
-    """Write boxes of column ``k`` that share ``level`` clusters.
-
-    The deeper ones inside areas of this column's own.
-    """
-    for place, run in groupby(boxes, key=lambda i: (*plan.nodes[i].clusters, None)[level]):
-        if place is not None:
-            with dot.subgraph(name=f"cluster_{place}_{k}") as inner:
-                inner.attr(**_style_cluster(plan, place, k))
+    """Write boxes of column ``k`` that share ``level`` clusters; the others in areas inside."""
+    for cluster, run in groupby(boxes, key=lambda i: (*plan.nodes[i].clusters, None)[level]):
+        if cluster is not None:
+            with dot.subgraph(name=f"cluster_{cluster}_{k}") as inner:
+                inner.attr(**_style_cluster(plan, cluster, k))
                 _write_boxes(inner, plan, annotation, k, list(run), level + 1)
             continue
         for i in run:
@@ -210,20 +224,16 @@ def _write_boxes(
             dot.node(f"n{i}", **_style_node(plan.nodes[i], i, annotation), **group)
 
 
-def _style_cluster(plan: Layout, place: int, k: int) -> dict[str, str]:
-    cluster = plan.clusters[place]
+def _style_cluster(plan: Layout, i: int, k: int) -> dict[str, str]:
+    cluster = plan.clusters[i]
     shade = min(cluster.depth, len(style.CLUSTER_FILLS) - 1)
-    held = [
-        n
-        for n, column in enumerate(plan.columns)
-        if any(place in plan.nodes[i].clusters for i in column)
-    ]
-    size, color = (11.0, style.INK) if cluster.depth == 0 else (8.5, style.MUTED)
-    extra = "" if cluster.module_class in PLAIN_CONTAINERS else f"  {cluster.module_class}"
-    extra += f"  {held.index(k) + 1}/{len(held)}" if len(held) > 1 else ""
-    title = write_font(cluster.title, size, color, True) + (
-        write_font(extra, 8.5, style.MUTED) if extra else ""
-    )
+    size = 8.5 if cluster.depth else 11.0
+    color = style.MUTED if cluster.depth else style.INK
+    title = write_font(cluster.title, size, color, True)
+    module_class = "" if cluster.module_class in PLAIN_CONTAINERS else cluster.module_class
+    extra = "".join(f"  {text}" for text in (module_class, plan.parts[i, k]) if text)
+    if extra:
+        title += write_font(extra, 8.5, style.MUTED)
     return {
         "label": f"<{title}>",
         "style": "rounded,filled",
@@ -246,69 +256,83 @@ def _style_node(node: Node, i: int, annotation: Annotation | None) -> dict[str, 
         look |= END_STYLE
     if node.kind == "module":
         look["peripheries"] = "2"
-    if annotation is not None:
-        best = [region for op in node.ops for region in annotation.best.get(op.name, ())]
-        framed = best or (annotation.ties.get(node.ops[0].name) if node.kind == "op" else None)
-        if framed:
-            color = annotation.colors[annotation.regions[framed[0]]]
-            look |= {
-                "color": color,
-                "penwidth": "2.2" if best else "1.1",
-                "margin": FRAME_MARGIN,
-                "peripheries": "1",
-            }
+    if annotation is not None and node.ops:
+        look |= _style_frame(node, annotation)
     return look
+
+
+def _style_frame(node: Node, annotation: Annotation) -> dict[str, str]:
+    """Return a thick frame for a best op, a thin one for an op that cannot be told from one."""
+    best = [region for op in node.ops for region in annotation.best.get(op.name, ())]
+    ties = annotation.ties.get(node.ops[0].name, ()) if node.kind == "op" else ()
+    framed = (*best, *ties)
+    if not framed:
+        return {}
+    return {
+        "color": annotation.colors[annotation.regions[framed[0]]],
+        "penwidth": "2.2" if best else "1.1",
+        "margin": FRAME_MARGIN,
+        "peripheries": "1",
+    }
 
 
 def _write_edges(dot: graphviz.Digraph, plan: Layout) -> None:
     column_of = {i: k for k, column in enumerate(plan.columns) for i in column}
     straight = {pair for spine in plan.spines for pair in pairwise(spine)}
     for edge in plan.edges:
-        if not edge.wired:
-            look = {"weight": "8" if (edge.tail, edge.head) in straight else "2"}
-            free = {"constraint": "false"} if column_of[edge.tail] != column_of[edge.head] else {}
-            dot.edge(
-                f"n{edge.tail}",
-                f"n{edge.head}",
-                **(SHORTCUT_STYLE if edge.shortcut else look),
-                **free,
-            )
+        if edge.wired:
+            continue
+        look = {"weight": "8" if (edge.tail, edge.head) in straight else "2"}
+        if edge.shortcut:
+            look = dict(SHORTCUT_STYLE)
+        if column_of[edge.tail] != column_of[edge.head]:
+            look["constraint"] = "false"
+        dot.edge(f"n{edge.tail}", f"n{edge.head}", **look)
 
 
 def _write_wires(dot: graphviz.Digraph, plan: Layout) -> None:
-    """Lead each column's output down, through the gutter and up into the next, along invisible points.
+    """Draw each column's output down, through the gap and up into the next, by invisible points.
 
-    ``b`` and ``t`` are the points below and above a column, ``gb`` and ``gt`` the ends of the
-    gutter after it.
+    ``b`` and ``t`` are the points below and above a column, ``gb`` and ``gt`` the ends of the gap
+    after it.
     """
-    last = len(plan.columns) - 1
-    for rank, column_end, gutter_end in (("min", "t", "gt"), ("max", "b", "gb")):
-        with dot.subgraph() as row:
-            row.attr(rank=rank)
-            for k in range(last + 1):
-                row.node(f"{column_end}{k}", group=f"c{k}", **CORNER_STYLE)
-                if k < last:
-                    row.node(f"{gutter_end}{k}", group=f"u{k}", **CORNER_STYLE)
+    _write_corners(dot, len(plan.columns))
     for k, spine in enumerate(plan.spines):
+        _write_entries(dot, plan, k)
         # Anchored by their longest path even where no tensor crosses, so that columns keep their
         # order.
-        top = f"n{spine[0]}"
-        bottom = f"n{spine[-1]}"
-        entries = [
-            edge for edge in plan.edges if edge.wired and k and edge.tail == plan.wires[k - 1]
-        ]
-        for edge in entries:
-            look = {"penwidth": "1.6", "weight": "8"} if edge.head == spine[0] else {"weight": "1"}
-            dot.edge(f"t{k}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else look))
-        if spine[0] not in [edge.head for edge in entries]:
-            dot.edge(f"t{k}", top, weight="8", **HIDDEN)
-        if k == last:
-            dot.edge(bottom, f"b{k}", weight="1", **HIDDEN)
+        is_last = k == len(plan.columns) - 1
+        wire = HIDDEN if is_last or plan.wires[k] is None else WIRE_STYLE
+        dot.edge(f"n{spine[-1]}", f"b{k}", weight="1", **wire)
+        if is_last:
             continue
-        wire = HIDDEN if plan.wires[k] is None else WIRE_STYLE
-        dot.edge(bottom, f"b{k}", weight="1", **wire)
         dot.edge(f"b{k}", f"gb{k}", weight="1", **wire)
         dot.edge(f"gt{k}", f"gb{k}", weight="20", **wire)
         dot.edge(f"gt{k}", f"t{k + 1}", weight="1", **wire)
         dot.edge(f"t{k}", f"gt{k}", **HIDDEN)
         dot.edge(f"gb{k}", f"b{k + 1}", **HIDDEN)
+
+
+def _write_corners(dot: graphviz.Digraph, n_columns: int) -> None:
+    """Write the points of all columns, those above in one row and those below in another."""
+    for rank, column_end, gap_end in (("min", "t", "gt"), ("max", "b", "gb")):
+        with dot.subgraph() as row:
+            row.attr(rank=rank)
+            for k in range(n_columns):
+                row.node(f"{column_end}{k}", group=f"c{k}", **CORNER_STYLE)
+                if k < n_columns - 1:
+                    row.node(f"{gap_end}{k}", group=f"u{k}", **CORNER_STYLE)
+
+
+def _write_entries(dot: graphviz.Digraph, plan: Layout, k: int) -> None:
+    """Draw the wire of the column before from the top of column ``k`` to what reads it."""
+    first = plan.spines[k][0]
+    heads = []
+    for edge in plan.edges:
+        if not (k and edge.wired and edge.tail == plan.wires[k - 1]):
+            continue
+        heads.append(edge.head)
+        look = {"penwidth": "1.6", "weight": "8"} if edge.head == first else {"weight": "1"}
+        dot.edge(f"t{k}", f"n{edge.head}", **(SHORTCUT_STYLE if edge.shortcut else look))
+    if first not in heads:
+        dot.edge(f"t{k}", f"n{first}", weight="8", **HIDDEN)

@@ -14,10 +14,8 @@ TIMEOUT = 120
 PNG_DPI = 160
 NO_ENGINE = (
     "drawing needs Graphviz, and neither the program `dot` nor the package pygraphviz was found. "
-    "Install the system "
-    'package graphviz, or run: pip install "neurolens[render]". Without either, .save("graph.gv") '
-    "always works and "
-    "any Graphviz can draw that file later."
+    "Install the system package graphviz, or run: pip install pygraphviz. Without either, "
+    '.save("graph.gv") always works and any Graphviz can draw that file later.'
 )
 # A child process, so that a crash in C or an endless layout does not take this one along; given as
 # text, so that the child need not import anything else.
@@ -29,10 +27,7 @@ CHILD = (
 
 
 def find_engine(fmt: str) -> list[str]:
-    """Return the command that reads DOT on its input and writes a picture.
-
-    Raise MissingToolError without one.
-    """
+    """Return the command that reads DOT and writes a picture, or raise MissingToolError."""
     extra = f"-Gdpi={PNG_DPI} -Gbgcolor=white" if fmt == "png" else ""
     program = shutil.which("dot")
     if program:
@@ -44,10 +39,7 @@ def find_engine(fmt: str) -> list[str]:
 
 @lru_cache(maxsize=8)
 def render_dot(source: str, fmt: str) -> bytes:
-    """Return the picture of DOT text as ``"svg"``, ``"pdf"`` or ``"png"``.
-
-    Raise DataError when the layout fails.
-    """
+    """Return the picture of DOT text as ``"svg"``, ``"pdf"`` or ``"png"``; raise DataError."""
     command = find_engine(fmt)
     try:
         done = subprocess.run(
@@ -55,16 +47,14 @@ def render_dot(source: str, fmt: str) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise DataError(
-            f"Graphviz did not finish within {TIMEOUT} s. Draw fewer boxes with draw_graph(..., "
-            f"depth=1) or 2."
+            f"Graphviz did not finish within {TIMEOUT} s. Draw fewer boxes, with "
+            f"draw_graph(..., depth=1)."
         ) from None
     if done.returncode or not done.stdout:
-        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [
-            "it gave no reason"
-        ]
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else "it gave no reason"
         raise DataError(
-            f"Graphviz could not draw this graph: {reason[0]}. Save it with .save('graph.gv') and "
-            f"run "
+            f"Graphviz could not draw this graph: {reason}. Save it with .save('graph.gv') and run "
             f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with depth=1."
         )
     return fit_svg(done.stdout.decode()).encode() if fmt == "svg" else done.stdout

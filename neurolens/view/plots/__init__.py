@@ -1,1 +1,4 @@
-"""Figures of scores and RDMs: ``profile`` along the network, RDMs beside each other."""
+"""The figures: ``profile`` scores along the network, ``rdms`` dissimilarity matrices.
+
+``panels`` what they share; ``figure`` the figure that shows itself in a notebook.
+"""

@@ -216,7 +216,7 @@ def test_rdms(rng, comparator):
 def test_what_is_rounding_beside_its_mean(rng, name):
     """A Gram varies if centring leaves over 1e-12 of it.
 
-    One that is 0 throughout has nothing to compare.
+    One that is 0 throughout, or NaN, has nothing to compare.
     """
     points = rng.normal(size=(12, 3))
     points -= points.mean(axis=0)
@@ -225,8 +225,9 @@ def test_what_is_rounding_beside_its_mean(rng, name):
     power = (points**2).sum()
     offset = np.sqrt(power / share[1:] / 12 - power / 12)
     grams = [np.zeros((12, 12))] + [points @ points.T + high**2 for high in offset]
+    grams.append(np.full((12, 12), np.nan))
     found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name])
-    assert np.isnan(found[:, 0]).tolist() == [True, True, False, False]
+    assert np.isnan(found[:, 0]).tolist() == [True, True, False, False, True]
 
 
 def test_a_gram_of_rounding_has_no_score(rng, pair):
@@ -278,7 +279,7 @@ class TestBrain:
             brain.row_sum.sel(region="V1", subject="B"), means[:, 5:].sum(axis=1)
         )
         x = rng.normal(size=(6, 4))
-        found = compare_grams(build_grams({"relu": x}), brain)
+        found = compare_grams(build_grams({"relu": x}), brain).score
         assert found.dims == ("op", "region", "subject")
         assert found.sel(op="relu", region="IT", subject="A").item() == pytest.approx(
             score(x, means[:, 2:5], "cka-unbiased"), abs=1e-12
@@ -300,7 +301,7 @@ class TestBrain:
             RuntimeWarning,
             match="^no score for 'dead', 'V1, A': the representation .* does not vary",
         ):
-            found = compare_grams(grams, compute_grams(responses))
+            found = compare_grams(grams, compute_grams(responses)).score
         assert found.notnull().sel(op="relu").values.tolist() == [[False, True], [True, False]]
         for op, region in (("relu", "V1"), ("dead", "IT")):
             there = (responses.region == region) & (responses.subject == "A")

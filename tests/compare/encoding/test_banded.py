@@ -4,6 +4,7 @@ import numpy as np
 import oracles
 import pytest
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 from himalaya.backend import get_backend, set_backend
 from himalaya.scoring import r2_score_split
 from hypothesis import given
@@ -193,7 +194,11 @@ class TestTruth:
             n_iter=20,
         )
         single = fit_encoding(
-            label_features(np.column_stack([few, many])), responses, cv=folds, metric="r2"
+            label_features(np.column_stack([few, many])),
+            responses,
+            cv=folds,
+            measure="r2",
+            n_splits=0,
         )
         assert banded.score.item() > single.score.item() + 0.5
 
@@ -226,6 +231,24 @@ class TestUse:
         np.testing.assert_allclose(
             fit_banded(routes, responses, cv=3, n_iter=5).r2, plain.r2, atol=1e-8
         )
+
+    def test_form_of_every_answer(self, rng):
+        spaces, responses = build_problem(rng, n=45)
+        scores = fit_banded(spaces, responses, cv=3, n_iter=2)
+        check_form(scores)
+        expected = {
+            "method": "encoding",
+            "measure": "r2",
+            "estimator": "banded ridge regression",
+            "n_stimuli": 45,
+            "interval_kind": "none",
+            "ceiling_note": "No noise ceiling was given.",
+        }
+        assert expected.items() <= scores.attrs.items()
+        assert scores.op.values.tolist() == ["a + b"]
+        assert scores.space.values.tolist() == ["a", "b"]
+        parts = partition_variance(spaces, responses, cv=3, n_iter=2)
+        assert (parts.attrs["measure"], "score" in parts) == ("r2", False)
 
     def test_a_seed_repeats(self, rng):
         spaces, responses = build_problem(rng, n=45)
@@ -276,10 +299,10 @@ class TestUse:
             fit_banded(spaces, responses, n_iter=0)
         with pytest.raises(InputError, match="alphas must be numbers above 0"):
             fit_banded(spaces, responses, alphas=[-1.0])
-        with pytest.raises(UnknownNameError, match="no metric named 'rho'"):
-            fit_banded(spaces, responses, metric="rho")
+        with pytest.raises(UnknownNameError, match="no measure named 'rho'"):
+            fit_banded(spaces, responses, measure="rho")
         with pytest.raises(LabelError, match="the feature array"):
             fit_banded({"a": spaces["a"], "b": spaces["b"][1:]}, responses)
         monkeypatch.setitem(sys.modules, "himalaya", None)
-        with pytest.raises(MissingToolError, match=r"pip install 'neurolens\[banded\]'"):
+        with pytest.raises(MissingToolError, match="pip install himalaya scikit-learn"):
             fit_banded(spaces, responses)

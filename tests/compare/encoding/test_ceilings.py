@@ -242,12 +242,12 @@ class TestNormalize:
         )
         assert np.isnan(share.values).all()
 
-    @pytest.mark.parametrize("metric", ["r", "r2"])
+    @pytest.mark.parametrize("measure", ["r", "r2"])
     @pytest.mark.parametrize("timed", [False, True])
-    def test_scores_of_encoding_with_their_ceilings(self, rng, metric, timed):
+    def test_scores_of_encoding_with_their_ceilings(self, rng, measure, timed):
         """As they come, over regions and over neuroids.
 
-        Which the fit has normalised itself as well.
+        Which the fit has normalized itself as well.
         """
         responses = simulate(rng, n=30, signal=np.full(4, 2.0)).isel(neuroid=slice(1, 4))
         ids = [f"s{k}" for k in range(30)]
@@ -261,16 +261,21 @@ class TestNormalize:
                 [responses, responses + rng.normal(size=responses.shape)], "time_bin"
             )
         for ceiling in (compute_ncsnr(responses), compute_split_half(responses, n_splits=3)):
-            scores = fit_encoding(features, responses, cv=3, metric=metric, ceiling=ceiling)
-            share = normalize_scores(scores[metric], ceiling)
-            assert share.dims == scores[metric].dims
+            scores = fit_encoding(features, responses, cv=3, measure=measure, ceiling=ceiling)
+            share = normalize_scores(scores[measure], ceiling)
+            assert share.dims == scores[measure].dims
             expected = (
-                scores.normalised
-                if metric == "r2"
-                else np.sign(scores.r) * np.sqrt(abs(scores.normalised))
+                scores.normalized
+                if measure == "r2"
+                else np.sign(scores.r) * np.sqrt(abs(scores.normalized))
             )
             np.testing.assert_allclose(share, expected)
             assert np.isfinite(share).all()
+            bounds = {
+                name: normalize_scores(scores[name], ceiling) / scores[name].variable
+                for name in ("r", "r2")
+            }
+            np.testing.assert_allclose(bounds["r"] ** 2, bounds["r2"])
             for name in ("score", "score_mean"):
                 whole = normalize_scores(scores[name], scores.ceiling_upper)
                 np.testing.assert_allclose(whole, scores[name] / scores.ceiling_upper.variable)
@@ -278,7 +283,7 @@ class TestNormalize:
         with pytest.raises(
             InputError, match=r"scores are of the mean of 3 presentations, ceilings of 2\.1"
         ):
-            normalize_scores(scores[metric], other)
+            normalize_scores(scores[measure], other)
 
     def test_rdm_scores(self, rng):
         shared = draw_square(rng, 8)
@@ -289,7 +294,7 @@ class TestNormalize:
         assert share.item() == pytest.approx(scores.score_mean.item() / scores.ceiling_upper.item())
         other = compute_rdm_ceilings(brain, comparator="rho-a")
         with pytest.raises(
-            InputError, match="scores are of comparator 'spearman', ceilings of 'rho-a'"
+            InputError, match="scores are of measure 'spearman', ceilings of 'rho-a'"
         ):
             normalize_scores(scores.score_mean, other.ceiling_upper)
 

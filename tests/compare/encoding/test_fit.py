@@ -9,11 +9,12 @@ import pytest
 import torch
 import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 from scipy.io import loadmat
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
-from neurolens import compute_rdms, fit_encoding
+from neurolens import assign_regions, compute_rdms, fit_encoding
 from neurolens.compare import compute_encoding_weights, compute_ncsnr, split_stimuli
 from neurolens.compare.stats.correlation import correlate_columns, explain_columns
 from neurolens.errors import InputError, LabelError, UnknownNameError
@@ -64,7 +65,7 @@ class TestOracles:
         noise = np.logspace(-4, 5, 4000) * rng.normal(size=(60, 4000))
         responses = label_responses(signal + noise)
         for select in ("gcv", "loo", "folds"):
-            scores = fit_encoding(features, responses, cv=3, select=select)
+            scores = fit_encoding(features, responses, cv=3, select=select, n_splits=0)
             chosen = set()
             for k, alpha in enumerate(scores.alpha.values[0]):
                 train = features.values[scores.stimulus_fold.values != k]
@@ -77,7 +78,7 @@ class TestOracles:
         responses = label_responses(
             features.values @ rng.normal(size=(50, 3)) + rng.normal(size=(60, 3))
         )
-        scores = fit_encoding(features, responses, cv=2, method="pls")
+        scores = fit_encoding(features, responses, cv=2, method="pls", n_splits=0)
         fold = scores.stimulus_fold.values
         r = []
         for k in range(2):
@@ -94,7 +95,9 @@ class TestOracles:
             )
         np.testing.assert_allclose(scores.r.values[0], np.mean(r, axis=0), atol=1e-7)
         for n_components in (24, 26):
-            other = fit_encoding(features, responses, cv=2, method="pls", n_components=n_components)
+            other = fit_encoding(
+                features, responses, cv=2, method="pls", n_components=n_components, n_splits=0
+            )
             assert abs(other.r - scores.r).max() > 1e-6
 
     def test_pls_of_sklearn_on_the_features_themselves(self, rng):
@@ -130,7 +133,7 @@ class TestOracles:
         """
         features, _ = build_problem(rng, n=40, p=60)
         responses = label_responses(rng.normal(size=(40, 400)))
-        scores = fit_encoding(features, responses)
+        scores = fit_encoding(features, responses, n_splits=0)
         assert abs(scores.score.item()) < 0.02
         fold = scores.stimulus_fold.values
         pooled = np.empty(responses.shape)
@@ -149,7 +152,7 @@ class TestTruth:
         responses = label_responses(
             signal + 0.5 * rng.normal(size=(120, 20)), region=["IT"] * 10 + ["V1"] * 10
         )
-        scores = fit_encoding(build_tree(ops), responses, rng=1)
+        scores = fit_encoding(build_tree(ops), responses, rng=1, n_splits=0)
         assert scores.op.values[scores.score_mean.sel(region="IT").values.argmax()] == "layer2/relu"
         assert (scores.r.sel(op="layer2/relu").values[:10] > 0.5).all()
         assert abs(float(scores.score.sel(op="layer2/relu", region="V1").squeeze())) < 0.1
@@ -162,12 +165,15 @@ class TestTruth:
         signal = features.values @ rng.normal(size=(60, 200))
         signal /= signal.std(axis=0)
         scores = fit_encoding(
-            features, label_responses(signal + np.sqrt(10) * rng.normal(size=signal.shape)), cv=2
+            features,
+            label_responses(signal + np.sqrt(10) * rng.normal(size=signal.shape)),
+            cv=2,
+            n_splits=0,
         )
         unit = 50**2 * 60
         assert float(np.median(scores.alpha) / unit) == pytest.approx(10, rel=0.2)
 
-    def test_normalised_score_of_the_true_model_is_one(self, rng):
+    def test_normalized_score_of_the_true_model_is_one(self, rng):
         features = label_features(rng.normal(size=(1000, 4)))
         signal = features.values @ rng.normal(size=(4, 60))
         signal /= signal.std(axis=0)
@@ -175,13 +181,13 @@ class TestTruth:
         ncsnr = xr.DataArray(
             np.full(60, 0.5), dims="neuroid", coords={"neuroid_id": responses.neuroid_id}
         ).assign_attrs(kind="ncsnr")
-        for metric in ("r", "r2"):
-            scores = fit_encoding(features, responses, ceiling=ncsnr, metric=metric)
-            assert float(scores.score_normalised.squeeze()) == pytest.approx(1, abs=0.05)
+        for measure in ("r", "r2"):
+            scores = fit_encoding(features, responses, ceiling=ncsnr, measure=measure, n_splits=0)
+            assert float(scores.score_normalized.squeeze()) == pytest.approx(1, abs=0.05)
             # NC of a mean of 3: .25 / (.25 + 1/3).
             share = 0.25 / (0.25 + 1 / 3)
             assert float(scores.ceiling_upper[0]) == pytest.approx(
-                np.sqrt(share) if metric == "r" else share
+                np.sqrt(share) if measure == "r" else share
             )
 
 
@@ -206,7 +212,7 @@ class TestShape:
     def test_answer(self, rng):
         features, responses = build_problem(rng)
         responses = responses.assign_coords(voxel_x=("neuroid", range(6)))
-        scores = fit_encoding(features, responses)
+        scores = fit_encoding(features, responses, n_splits=0)
         assert scores.score.dims == ("op", "region", "subject")
         assert scores.region.values.tolist() == ["V1", "IT"]
         assert scores.subject.values.tolist() == ["A", "B"]
@@ -219,8 +225,8 @@ class TestShape:
         assert scores.neuroid_region.values.tolist() == responses.region.values.tolist()
         assert scores.neuroid_subject.values.tolist() == responses.subject.values.tolist()
         assert scores.voxel_x.values.tolist() == list(range(6))
-        assert scores.attrs["comparator"] == "ridge r"
-        assert "NaN" in scores.attrs["interval_note"]
+        assert (scores.attrs["measure"], scores.attrs["estimator"]) == ("r", "ridge regression")
+        assert scores.attrs["interval_kind"] == "none"
         for name in ("ci_low", "ci_high", "ceiling_lower", "ceiling_upper"):
             assert np.isnan(scores[name].values).all()
 
@@ -379,7 +385,7 @@ class TestBadResponses:
         tree = build_tree({"dead/relu": features * 0 + value, "live/relu": features})
         for method in ("ridge", "pls"):
             with pytest.warns(RuntimeWarning, match=r"'dead/relu: 6 of 6 neuroids'"):
-                scores = fit_encoding(tree, responses, method=method, n_components=3)
+                scores = fit_encoding(tree, responses, method=method, n_components=3, n_splits=0)
             assert np.isnan(scores.r.sel(op="dead/relu")).all()
             assert np.isfinite(scores.r.sel(op="live/relu")).all()
             assert (scores.r2.sel(op="dead/relu") <= 0).all()
@@ -495,7 +501,7 @@ class TestSettings:
         features, responses = build_problem(rng)
         for settings, message in (
             ({"method": "lasso"}, "no method named 'lasso'. Closest: .* Choose one of ridge, pls"),
-            ({"metric": "rho"}, "no metric named 'rho'"),
+            ({"measure": "rho"}, "no measure named 'rho'"),
             ({"select": "kfold"}, "no select named 'kfold'. Closest: 'folds'"),
         ):
             with pytest.raises(UnknownNameError, match=message):
@@ -549,13 +555,13 @@ class TestCeilings:
         scores = fit_encoding(features, responses, ceiling=ceiling)
         r = scores.r.values
         assert (r < 0).any()
-        np.testing.assert_allclose(scores.normalised, r * abs(r) / share)
+        np.testing.assert_allclose(scores.normalized, r * abs(r) / share)
         np.testing.assert_allclose(scores.ceiling_upper, np.sqrt(share))
         first = (r * abs(r))[0, :2].mean() / share
-        assert float(scores.score_normalised[0, 0, 0]) == pytest.approx(first)
-        assert scores.attrs["ceiling_kind"].startswith(kind)
-        variance = fit_encoding(features, responses, ceiling=ceiling, metric="r2")
-        np.testing.assert_allclose(variance.normalised, variance.r2 / share)
+        assert float(scores.score_normalized[0, 0, 0]) == pytest.approx(first)
+        assert f"({kind}) of each neuroid" in scores.attrs["ceiling_note"]
+        variance = fit_encoding(features, responses, ceiling=ceiling, measure="r2")
+        np.testing.assert_allclose(variance.normalized, variance.r2 / share)
         np.testing.assert_allclose(variance.ceiling_upper, share)
 
     def test_uneven_repeats_count_by_their_harmonic_mean(self, rng):
@@ -572,16 +578,18 @@ class TestCeilings:
         responses = responses.assign_coords(neuroid_id=("neuroid", [0, 1, 2, 0, 1, 3]))
         ceiling = self.build_ceiling(responses, kind="r2", n_repeats=1)
         ceiling.values[:] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-        scores = fit_encoding(features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], metric="r2")
-        np.testing.assert_allclose(scores.r2 / scores.normalised, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
+        scores = fit_encoding(
+            features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], measure="r2"
+        )
+        np.testing.assert_allclose(scores.r2 / scores.normalized, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
 
     def test_nothing_is_divided_by_a_ceiling_of_nothing(self, rng):
         features, responses = build_problem(rng)
         ceiling = self.build_ceiling(responses, kind="reliability", n_repeats=1)
         ceiling.values[:3] = [0.0, -0.2, np.nan]
         scores = fit_encoding(features, responses, ceiling=ceiling)
-        assert np.isnan(scores.normalised.values[0]).tolist() == [True] * 3 + [False] * 3
-        assert np.isnan(scores.score_normalised.sel(region="V1", subject="A")).all()
+        assert np.isnan(scores.normalized.values[0]).tolist() == [True] * 3 + [False] * 3
+        assert np.isnan(scores.score_normalized.sel(region="V1", subject="A")).all()
         assert "3 neuroids have nothing that could be explained" in scores.attrs["ceiling_note"]
         # The score counts a neuroid without anything to explain, so the bound on it does too;
         # subject A has no other in V1, which leaves B's, and one of two in IT.
@@ -620,6 +628,75 @@ class TestCeilings:
             fit_encoding(features, responses, ceiling=good.drop_vars("neuroid_id"))
         with pytest.raises(LabelError, match="must be unique"):
             fit_encoding(features, responses, ceiling=xr.concat([good, good], "neuroid"))
+
+
+class TestForm:
+    def test_of_every_answer(self, rng):
+        features, responses = build_problem(rng)
+        scores = fit_encoding(features, responses)
+        check_form(scores, "split_score", "split_member")
+        expected = {
+            "method": "encoding",
+            "measure": "r",
+            "estimator": "ridge regression",
+            "n_stimuli": 30,
+            "interval_kind": "t interval of halves",
+            "interval_over": "stimuli",
+            "interval_level": 0.95,
+            "ceiling_note": "No noise ceiling was given.",
+            "ceiling_bound": "none",
+        }
+        assert expected.items() <= scores.attrs.items()
+        assert scores.sizes["split"] == scores.attrs["n_splits"] == 5
+        assert np.isfinite(scores[["ci_low", "mean_ci_high"]].to_dataarray()).any("variable").all()
+        assert "(ridge regression) and scored by r (Pearson" in scores.attrs["methods_text"]
+        assert "95 %, over stimuli" in scores.attrs["methods_text"]
+
+    def test_of_another_estimator_and_measure_with_a_ceiling(self, rng):
+        features, responses = build_problem(rng)
+        repeated = repeat_responses(responses, 1.0, rng)
+        scores = fit_encoding(
+            features,
+            repeated,
+            method="pls",
+            n_components=2,
+            measure="r2",
+            n_splits=0,
+            ceiling=compute_ncsnr(repeated),
+        )
+        check_form(scores)
+        expected = {
+            "method": "encoding",
+            "measure": "r2",
+            "estimator": "partial least squares",
+            "interval_kind": "none",
+            "ceiling_bound": "expected",
+        }
+        assert expected.items() <= scores.attrs.items()
+        note = scores.attrs["ceiling_note"]
+        assert "noise ceiling signal-to-noise ratio (ncsnr) of each neuroid" in note
+        assert "the mean of 3 presentations" in note
+        assert "0 neuroids have nothing" in note
+
+    def test_over_time(self, rng):
+        features, responses = build_problem(rng)
+        timed = xr.concat([responses, responses + 1], "time_bin")
+        scores = fit_encoding(features, timed, n_splits=2, predictions=True)
+        check_form(scores, "split_score", "split_member", timed=True)
+        assert (scores.attrs["method"], scores.attrs["measure"]) == ("encoding", "r")
+        assert scores.prediction.attrs["estimator"] == "ridge regression"
+
+    def test_ops_can_be_chosen_from_what_is_returned_by_default(self, rng):
+        features, responses = build_problem(rng)
+        best = assign_regions(fit_encoding(build_tree({"a/relu": features}), responses))
+        assert best.best_op.values.tolist() == ["a/relu", "a/relu"]
+
+    @pytest.mark.parametrize(("cv", "n_splits"), [(5, 5), (6, 0)])
+    def test_stimuli_are_halved_by_default_where_every_fold_can_be(self, rng, cv, n_splits):
+        features, responses = build_problem(rng)
+        scores = fit_encoding(features, responses, cv=cv)
+        assert scores.attrs["n_splits"] == n_splits
+        assert ("split_score" in scores) == (n_splits > 0)
 
 
 @pytest.mark.skipif(not MIRROR, reason="needs NEUROLENS_MIRROR with miyawaki2008_figures")

@@ -5,6 +5,7 @@ import oracles
 import pytest
 import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 
 from neurolens import fit_encoding
 from neurolens.compare import permute_encoding, split_stimuli
@@ -13,6 +14,7 @@ from neurolens.compare.stats.null import rank_null
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 ALPHAS = np.logspace(-2, 4, 4)
+TESTED = ("score_mean", "null_mean", "null_sd", "p", "q", "p_max")
 PLACES = {("V1", "A"): [0, 1], ("V1", "B"): [2], ("IT", "A"): [3]}
 
 
@@ -42,13 +44,13 @@ def draw(n, n_permutations, group=None, seed=0):
     return orders
 
 
-def score_slowly(ops, values, fold, orders, metric, select):
+def score_slowly(ops, values, fold, orders, measure, select):
     """Return scores (order, op, region), every fit repeated for every order of the responses."""
     scores = np.empty((len(orders), len(ops), 2))
     for k, order in enumerate(orders):
         for m, x in enumerate(ops.values()):
             per_neuroid = oracles.encode(x.values, values[order], fold, ALPHAS, select)[
-                ("r", "r2").index(metric)
+                ("r", "r2").index(measure)
             ]
             by_subject = {place: oracles.mean(per_neuroid[here]) for place, here in PLACES.items()}
             scores[k, m] = oracles.mean([by_subject["V1", s] for s in "AB"]), by_subject["IT", "A"]
@@ -76,16 +78,16 @@ def check_ranks(found, scores):
 
 
 @pytest.mark.parametrize(
-    ("metric", "select"), [("r", "gcv"), ("r2", "gcv"), ("r", "loo"), ("r", "folds")]
+    ("measure", "select"), [("r", "gcv"), ("r2", "gcv"), ("r", "loo"), ("r", "folds")]
 )
-def test_slow_loops(rng, metric, select):
+def test_slow_loops(rng, measure, select):
     ops, responses = build_problem(rng)
-    settings = {"cv": 3, "metric": metric, "alphas": ALPHAS, "select": select}
+    settings = {"cv": 3, "measure": measure, "alphas": ALPHAS, "select": select}
     found = permute_encoding(build_grams(ops), responses, n_permutations=9, **settings)
     fold = split_stimuli(responses, n_folds=3).values
-    check_ranks(found, score_slowly(ops, responses.values, fold, draw(18, 9), metric, select))
+    check_ranks(found, score_slowly(ops, responses.values, fold, draw(18, 9), measure, select))
     assert found.attrs["permuted"] == "all stimuli"
-    assert found.attrs["comparator"] == f"ridge {metric}"
+    assert (found.attrs["measure"], found.attrs["estimator"]) == (measure, "ridge regression")
     assert found.attrs["select"] == select
 
 
@@ -123,26 +125,26 @@ def test_orders_permute_within_groups(rng):
     assert counts.min() > 15
 
 
-@pytest.mark.parametrize("metric", ["r", "r2"])
-def test_score_is_that_of_fit_encoding(rng, metric):
+@pytest.mark.parametrize("measure", ["r", "r2"])
+def test_score_is_that_of_fit_encoding(rng, measure):
     """With the same seed, from Grams, activations and one array.
 
     With repeats and in any order of them.
     """
     ops, responses = build_problem(rng)
     repeated = xr.concat([responses, responses + rng.normal(size=responses.shape)], "presentation")
-    scores = fit_encoding(build_tree(ops), repeated, cv=3, metric=metric, rng=7)
+    scores = fit_encoding(build_tree(ops), repeated, cv=3, measure=measure, rng=7)
     found = permute_encoding(
-        build_tree(ops), repeated, cv=3, metric=metric, n_permutations=5, rng=7
+        build_tree(ops), repeated, cv=3, measure=measure, n_permutations=5, rng=7
     )
     np.testing.assert_allclose(found.score_mean, scores.score_mean, atol=1e-12)
     assert found.op.values.tolist() == list(ops)
     assert found.region.values.tolist() == ["V1", "IT"]
     grams = permute_encoding(
-        build_grams(ops), repeated, cv=3, metric=metric, n_permutations=5, rng=7
+        build_grams(ops), repeated, cv=3, measure=measure, n_permutations=5, rng=7
     )
     xr.testing.assert_allclose(grams, found, atol=1e-9)
-    one = permute_encoding(ops["b/relu"], repeated, cv=3, metric=metric, n_permutations=5, rng=7)
+    one = permute_encoding(ops["b/relu"], repeated, cv=3, measure=measure, n_permutations=5, rng=7)
     np.testing.assert_allclose(one.null_mean[0], found.null_mean[1])
     names = ("n_stimuli", "n_folds", "n_permutations", "rng")
     assert [found.attrs[name] for name in names] == [18, 3, 5, 7]
@@ -188,6 +190,26 @@ def test_groups_that_differ_on_both_sides_are_no_relation(rng):
     assert float(inside.p[0, 0]) > 0.05
 
 
+def test_form_of_every_answer(rng):
+    ops, responses = build_problem(rng)
+    found = permute_encoding(build_tree(ops), responses, cv=3, n_permutations=9, rng=7)
+    check_form(found, "p", "q", "p_max")
+    expected = {
+        "method": "encoding",
+        "measure": "r",
+        "estimator": "ridge regression",
+        "n_stimuli": 18,
+        "interval_kind": "none",
+        "ceiling_note": "No noise ceiling was given.",
+        "ceiling_bound": "none",
+    }
+    assert expected.items() <= found.attrs.items()
+    scores = fit_encoding(build_tree(ops), responses, cv=3, rng=7, n_splits=0)
+    np.testing.assert_allclose(found.score, scores.score, atol=1e-12)
+    assert found.subject.values.tolist() == ["A", "B"]
+    assert found.score.sel(region="IT", subject="B").isnull().all()
+
+
 class TestMissing:
     def test_neuroids_that_cannot_be_predicted_take_no_part(self, rng):
         ops, responses = build_problem(rng)
@@ -198,7 +220,10 @@ class TestMissing:
         responses[:, 2] = 1.0
         with pytest.warns(RuntimeWarning, match=r"NaN or inf in 1: 'n1'; no change .* in 1: 'n2'"):
             found = permute_encoding(build_tree(ops), responses, cv=3, n_permutations=9)
-        xr.testing.assert_allclose(found, clean)
+        tested = list(TESTED)
+        xr.testing.assert_allclose(found[tested], clean[tested])
+        xr.testing.assert_allclose(found.score.sel(subject=["A"]), clean.score)
+        assert found.score.sel(subject="B").isnull().all()
 
     def test_a_dead_op_has_no_p_and_spoils_no_other(self, rng):
         ops, responses = build_problem(rng)
@@ -239,7 +264,7 @@ class TestMissing:
         found = permute_encoding(build_tree(ops), responses, cv=3, n_permutations=49)
         together = [len(set(fold[values[order] > 0])) == 1 for order in draw(18, 49)]
         assert sum(together) > 5
-        assert np.isfinite(found.to_dataarray()).all()
+        assert np.isfinite(found[list(TESTED)].to_dataarray()).all()
         assert (found.p.sel(region="IT") >= (1 + sum(together)) / 50).all()
 
 
@@ -256,7 +281,7 @@ def test_errors(rng):
     ops, responses = build_problem(rng)
     tree = build_tree(ops)
     for settings, error, message in (
-        ({"metric": "rho"}, UnknownNameError, "no metric named 'rho'"),
+        ({"measure": "rho"}, UnknownNameError, "no measure named 'rho'"),
         ({"select": "kfold"}, UnknownNameError, "no select named 'kfold'. Closest: 'folds'"),
         (
             {"n_permutations": 0},

@@ -5,11 +5,12 @@ import oracles
 import pytest
 import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
+from form import check_form
 from scipy.stats import spearmanr
 from sklearn.linear_model import Ridge
 
 from neurolens.compare import COMPARATORS, compare_predicted, fit_encoding, split_stimuli
-from neurolens.compare.encoding.predicted_rsa import _score_geometry
+from neurolens.compare.encoding.predicted_rsa import score_geometry
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 ALPHAS = np.logspace(-2, 4, 4)
@@ -66,6 +67,38 @@ def test_scores_are_those_of_the_predictions(rng, settings):
         )
 
 
+def test_form_of_every_answer(rng):
+    features, responses = build_problem(rng)
+    predicted = fit_encoding(features, responses, n_splits=0, predictions=True).prediction
+    predicted[:, :3] = np.nan
+    found = compare_predicted(predicted, responses, metric="euclidean", comparator="spearman")
+    check_form(found)
+    expected = {
+        "method": "predicted-rsa",
+        "measure": "spearman",
+        "dissimilarity": "euclidean",
+        "estimator": "ridge regression",
+        "n_stimuli": 27,
+        "interval_kind": "none",
+        "ceiling_bound": "none",
+    }
+    assert expected.items() <= found.attrs.items()
+    own = compare_predicted(predicted.drop_attrs(), responses)
+    assert "estimator" not in own.attrs
+    timed = xr.concat([responses, responses * 2], "time_bin")
+    both = fit_encoding(features, timed, n_splits=0, predictions=True).prediction
+    found = compare_predicted(both, timed)
+    check_form(found, timed=True)
+    expected = {
+        "method": "predicted-rsa",
+        "measure": "pearson",
+        "dissimilarity": "correlation",
+        "estimator": "ridge regression",
+        "n_stimuli": 30,
+    }
+    assert expected.items() <= found.attrs.items()
+
+
 class TestPredicted:
     def build_measured(self, rng, n=12) -> xr.DataArray:
         return xr.DataArray(
@@ -82,7 +115,7 @@ class TestPredicted:
     def test_each_region_against_its_own(self, rng):
         measured = self.build_measured(rng)
         predicted = measured + rng.normal(size=measured.shape)
-        found = compare_predicted(predicted, measured)
+        found = compare_predicted(predicted, measured).score
         pairs = np.triu_indices(12, 1)
         for region, part in (("V1", slice(0, 4)), ("IT", slice(4, 8))):
             x, y = (1 - np.corrcoef(side.values[:, part]) for side in (predicted, measured))
@@ -95,7 +128,7 @@ class TestPredicted:
         measured = self.build_measured(rng)
         predicted = measured.drop_vars(["region", "subject"]).expand_dims(op=["a", "b"])
         moved = predicted.isel(stimulus=rng.permutation(12), neuroid=rng.permutation(8))
-        np.testing.assert_allclose(compare_predicted(moved, measured), 1)
+        np.testing.assert_allclose(compare_predicted(moved, measured).score, 1)
 
     def test_pairs_within_folds(self, rng):
         measured = self.build_measured(rng)
@@ -105,9 +138,9 @@ class TestPredicted:
         turned = measured + 10 * np.outer(fold, rng.normal(size=8))
         with_folds = compare_predicted(
             turned.assign_coords(fold=("stimulus", fold)), measured, metric="euclidean"
-        )
+        ).score
         np.testing.assert_allclose(with_folds, 1)
-        assert float(compare_predicted(turned, measured, metric="euclidean").max()) < 0.9
+        assert compare_predicted(turned, measured, metric="euclidean").score.max() < 0.9
 
     def test_planted_ops_of_encoding(self, rng):
         """Neuroids are numbered anew in each subject; one is constant.
@@ -134,11 +167,11 @@ class TestPredicted:
         fold = split_stimuli(measured, n_folds=4)
         fold[:5] = -1
         with pytest.warns(RuntimeWarning, match="no change over presentations in 1: 1"):
-            scores = fit_encoding(build_tree(ops), measured, cv=fold, predictions=True)
+            scores = fit_encoding(build_tree(ops), measured, cv=fold, predictions=True, n_splits=0)
         order = rng.permutation(60), rng.permutation(40)
         found = compare_predicted(
             scores["prediction"], measured[order[0]][:, order[1]], comparator="spearman"
-        )
+        ).score
         assert found.idxmax("op").transpose("region", "subject").sel(
             region=["V1", "IT"]
         ).values.tolist() == [
@@ -174,10 +207,10 @@ class TestPredicted:
         ops["dead/relu"] = ops["live/relu"] * 0
         with pytest.warns(RuntimeWarning, match="'dead/relu: 8 of 8 neuroids'"):
             both = fit_encoding(build_tree(ops), measured, cv=3, predictions=True).prediction
-        whole = compare_predicted(alone, measured, metric=metric)
+        whole = compare_predicted(alone, measured, metric=metric).score
         named = "no score for 'dead/relu in V1, A', 'dead/relu in IT, A': in some fold the predictions do not vary"
         with pytest.warns(RuntimeWarning, match=named):
-            found = compare_predicted(both, measured, metric=metric)
+            found = compare_predicted(both, measured, metric=metric).score
         assert found.sel(op="dead/relu").isnull().all()
         np.testing.assert_array_equal(found.sel(op="live/relu"), whole.sel(op="live/relu"))
 
@@ -185,7 +218,7 @@ class TestPredicted:
         target = rng.random(50 * 49 // 2)
         for _ in range(20):
             equal = np.tile(rng.normal(size=33) + 3, (50, 1))
-            assert np.isnan(_score_geometry(equal, target, "correlation", COMPARATORS["pearson"]))
+            assert np.isnan(score_geometry(equal, target, "correlation", COMPARATORS["pearson"]))
 
     def test_errors(self, rng):
         measured = self.build_measured(rng)

@@ -11,7 +11,7 @@ from sklearn.model_selection import PredefinedSplit
 from neurolens.compare.encoding import ridge
 from neurolens.compare.encoding.ridge import (
     SELECTORS,
-    centre_kernel,
+    center_kernel,
     find_edges,
     fit_ridge,
     split_kernel,
@@ -161,7 +161,7 @@ def test_features_that_do_not_vary_predict_the_mean(rng):
 
 def test_kernels_are_centred_by_training_means_only(rng):
     x, _, train, test = build_problem(rng)
-    inner, cross, size = centre_kernel(
+    inner, cross, size = center_kernel(
         torch.from_numpy(x @ x.T), torch.from_numpy(train), torch.from_numpy(test)
     )
     centre = x[train].mean(axis=0)

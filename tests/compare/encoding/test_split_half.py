@@ -68,7 +68,7 @@ class TestHalves:
         assert scores.split_subject_score.dims == ("split", "half", "op", "region", "subject")
 
     @pytest.mark.parametrize(
-        "settings", [{"method": "pls", "n_components": 2}, {"metric": "r2"}, {}]
+        "settings", [{"method": "pls", "n_components": 2}, {"measure": "r2"}, {}]
     )
     def test_score_of_a_half_is_that_of_the_whole_function_given_the_half(self, rng, settings):
         """Default penalties too are chosen anew; from Grams, activations and one array.
@@ -94,6 +94,7 @@ class TestHalves:
             ids = scores.stimulus.values[take(scores.split_member.values, split, half)]
             part = repeated[repeated.stimulus_id.isin(ids)]
             cut = {op: x.sel(stimulus=ids) for op, x in ops.items()}
+            settings["n_splits"] = 0
             alone = fit_encoding(build_tree(cut), part, cv=folds.sel(stimulus=ids), **settings)
             np.testing.assert_allclose(
                 scores.split_subject_score[split, half], alone.score, atol=1e-9
@@ -206,10 +207,11 @@ class TestIntervals:
         xr.testing.assert_identical(more.split_score, scores.split_score)
         assert more.sizes["bootstrap"] == 0
         assert "split_score" not in plain
-        assert {k: scores.attrs[k] for k in ("n_splits", "n_bootstrap", "confidence", "rng", "n_folds")} == {
-            "n_splits": 2, "n_bootstrap": 10, "confidence": 0.95, "rng": 5, "n_folds": 3,
+        assert {k: scores.attrs[k] for k in ("n_splits", "n_bootstrap", "rng", "n_folds")} == {
+            "n_splits": 2, "n_bootstrap": 10, "rng": 5, "n_folds": 3,
         }  # fmt: skip
-        assert "2 random halvings" in scores.attrs["interval_note"]
+        told = {k: scores.attrs[f"interval_{k}"] for k in ("kind", "over", "level")}
+        assert told == {"kind": "t interval of halves", "over": "stimuli", "level": 0.95}
         generator = fit_encoding(
             build_tree(ops), responses, cv=3, rng=np.random.default_rng(5), n_splits=2
         )
@@ -278,7 +280,7 @@ class TestAfter:
         assert best.best_op.values.tolist() == ["early/relu", "late/relu"]
         assert best.agreement.values.tolist() == [1, 1]
         assert best.indistinguishable.sum("op").values.tolist() == [1, 1]
-        assert best.attrs["comparator"] == "ridge r"
+        assert best.attrs["method"] == "encoding"
         chosen = [
             scores.split_score.sel(region=r, op=op).mean()
             for r, op in (("V1", "early/relu"), ("IT", "late/relu"))
@@ -365,7 +367,7 @@ def test_errors(rng):
         InputError, match=r"hold out, and train on, 3 stimuli or more, so a fold needs 6; got 5"
     ):
         fit_encoding(tree, responses, cv=fold, n_splits=1)
-    scores = fit_encoding(tree, responses, cv=3)
+    scores = fit_encoding(tree, responses, cv=3, n_splits=0)
     with pytest.raises(
         InputError,
         match=r"missing: 'split_score', 'bootstrap_mean'.*fit_encoding\(\.\.\., n_splits=20\)",

@@ -1,11 +1,13 @@
-"""What every public function of compare takes alike: seeds, devices, numbers of draws.
+"""What every public function of compare takes alike: arrays, seeds, devices, numbers of draws.
 
 And whose the draws are.
 """
 
 import inspect
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -15,8 +17,9 @@ from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
 from neurolens import compare
+from neurolens.compare.inputs import checks
 from neurolens.compare.inputs.checks import check_device, make_generator, rank_ids
-from neurolens.errors import InputError
+from neurolens.errors import InputError, LabelError
 
 # Of 13 ids in order of their numbers, sorted order is another: "s1", "s10", "s11", "s12", "s2", ...
 N = 13
@@ -164,6 +167,7 @@ class TestSeeds:
 
     def test_draws_of_subjects_belong_to_their_names(self, rng):
         model, brain = build_sides(rng)
+        brain.loc[{"region": "IT", "subject": "P"}] = np.nan
         expected = compare.bootstrap_rdms(model, brain, n_bootstrap=9)
         found = compare.bootstrap_rdms(model, brain.isel(subject=[2, 0, 1]), n_bootstrap=9)
         np.testing.assert_allclose(found.draws, expected.draws, atol=1e-12)
@@ -250,3 +254,197 @@ class TestDraws:
             compare.assign_regions(scores, rdms=sides)[names] for scores in (bare, full)
         )
         xr.testing.assert_identical(found, expected)
+
+
+def build_inputs():
+    """Return one of everything that functions of compare take, by what it is."""
+    rng = np.random.default_rng(2)
+    features = build_features(rng)
+    places = {f"voxel_{axis}": ("neuroid", rng.normal(size=4)) for axis in "xyz"}
+    responses = build_responses(rng).assign_coords(places)
+    models, brains = build_sides(rng)
+    neuroids = features.rename(axis_0="neuroid")
+    fit = compare.fit_encoding(features, responses, cv=2, dual=True, predictions=True)
+    return {
+        "features": features,
+        "responses": responses,
+        "spaces": {"a": features, "b": build_features(rng, 1)},
+        "models": models,
+        "brains": brains,
+        "grams": compare.compute_grams(neuroids),
+        "brain_grams": compare.compute_grams(responses),
+        "scores": compare.compare_rdms(models, brains, **QUICK),
+        "draws": compare.bootstrap_rdms(models, brains, n_bootstrap=4),
+        "fit": fit,
+        "r": fit["r"],
+        "predicted": fit["prediction"],
+        "ceiling": compare.compute_ncsnr(responses),
+    }
+
+
+# What each public function is called with: kinds of data, and settings. A path stands for a file.
+DOORS = {
+    "assign_regions": (["scores"], {}),
+    "bootstrap_rdms": (["models", "brains"], {"n_bootstrap": 4}),
+    "compare_grams": (["grams", "brain_grams"], {}),
+    "compare_models": (["grams", "grams"], {}),
+    "compare_ops": (["scores"], {}),
+    "compare_predicted": (["predicted", "responses"], {}),
+    "compare_rdms": (["models", "brains"], {"n_bootstrap": 0, "n_splits": 0}),
+    "compare_searchlight": (["models", "responses"], {"radius": 9.0}),
+    "compute_encoding_weights": (["fit", "features"], {}),
+    "compute_grams": (["responses"], {}),
+    "compute_ncsnr": (["responses"], {}),
+    "compute_rdm_ceilings": (["brains"], {}),
+    "compute_rdms": (["responses"], {}),
+    "compute_searchlight_rdms": (["responses"], {"radius": 9.0}),
+    "compute_split_half": (["responses"], {"n_splits": 2}),
+    "fit_banded": (["spaces", "responses"], {"cv": 3, "n_iter": 2}),
+    "fit_encoding": (["features", "responses"], {"cv": 2}),
+    "fit_reweighted_rdms": (["features", "brains"], {"n_folds": 3}),
+    "from_rsatoolbox": (["rsatoolbox"], {}),
+    "locate_peaks": (["scores"], {}),
+    "normalize_scores": (["r", "ceiling"], {}),
+    "partition_variance": (["spaces", "responses"], {"cv": 3, "n_iter": 2}),
+    "permute_encoding": (["features", "responses"], {"cv": 3, "n_permutations": 2}),
+    "permute_rdms": (["models", "brains"], {"n_permutations": 2}),
+    "read_rdms": (["path"], {}),
+    "split_stimuli": (["responses"], {"n_folds": 2}),
+    "to_rsatoolbox": (["models"], {}),
+    "to_rsatoolbox_result": (["draws", "models"], {"region": "V1"}),
+    "write_rdms": (["path", "models"], {}),
+}
+WITH_RSATOOLBOX = {
+    name for name in DOORS if "rsatoolbox" in name or name in ("read_rdms", "write_rdms")
+}
+WRONG = {
+    "ndarray": np.ones((N, N)),
+    "list": [[1.0, 2.0], [3.0, 4.0]],
+    "DataFrame": pd.DataFrame(np.ones((N, 4)), index=[f"s{i}" for i in range(N)]),
+    "Dataset": xr.Dataset({"other": ("stimulus", [1.0, 2.0])}),
+    "dict": {"a": 1},
+    "NoneType": None,
+    "DataArray": xr.DataArray(np.ones((N, 4))),
+    "int": 3,
+}
+# A Dataset of anything along stimuli says which stimuli there are.
+TAKEN = {("split_stimuli", "Dataset")}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        inputs = build_inputs()
+    return inputs | {"path": tmp_path_factory.mktemp("rdms") / "rdms.h5"}
+
+
+class TestDoors:
+    def get(self, inputs, kind):
+        if kind == "rsatoolbox":
+            return compare.to_rsatoolbox(inputs["models"])
+        if kind == "path" and not inputs[kind].exists():
+            compare.write_rdms(inputs[kind], inputs["models"])
+        return inputs[kind]
+
+    def call(self, name, inputs, replaced=None, value=None):
+        if name in WITH_RSATOOLBOX:
+            pytest.importorskip("rsatoolbox")
+        kinds, settings = DOORS[name]
+        data = [self.get(inputs, kind) for kind in kinds]
+        if replaced is not None:
+            data[replaced] = value
+        return getattr(compare, name)(*data, **settings)
+
+    def test_every_public_function_is_here(self):
+        assert sorted(DOORS) == sorted(f.__name__ for f in FUNCTIONS)
+
+    @pytest.mark.parametrize("name", sorted(DOORS))
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_what_it_expects_is_taken(self, inputs, name):
+        self.call(name, inputs)
+
+    @pytest.mark.parametrize("name", sorted(DOORS))
+    @pytest.mark.parametrize("kind", sorted(WRONG))
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_what_it_does_not_expect_is_refused_in_a_sentence(self, inputs, name, kind):
+        """What was expected, what came, and what to type next."""
+        for replaced in range(len(DOORS[name][0])):
+            if (name, kind) in TAKEN:
+                continue
+            with pytest.raises(
+                (InputError, LabelError),
+                match=r"(must|needs?|takes|holds?|has|have) .*"
+                r"(Pass|Label|Rename|Select|Make|Add|Set|use) ",
+            ):
+                self.call(name, inputs, replaced, WRONG[kind])
+
+    @pytest.mark.parametrize("name", sorted(DOORS))
+    def test_an_array_is_told_how_to_be_labelled(self, inputs, name):
+        """Those that may be labelled: the very code of the message makes an array with labels."""
+        for replaced, kind in enumerate(DOORS[name][0]):
+            if kind not in ("features", "responses", "models", "brains"):
+                continue
+            for value, source in (("ndarray", "values"), ("DataFrame", "table.values")):
+                with pytest.raises(InputError, match=rf"got {value}\. Label .* first: ") as caught:
+                    self.call(name, inputs, replaced, WRONG[value])
+                code = str(caught.value).split("first: ")[1].rstrip(".")
+                assert code.startswith(f"xr.DataArray({source}, dims=(")
+                square = np.ones((4, 4))
+                names = {"xr": xr, "values": square, "ids": list("abcd")}
+                names["table"] = pd.DataFrame(square, index=list("abcd"))
+                labelled = eval(code, names)
+                assert labelled.stimulus.values.tolist() == list("abcd")
+
+    @pytest.mark.parametrize("name", sorted(n for n in DOORS if len(set(DOORS[n][0])) == 2))
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_swapped_sides_are_refused(self, inputs, name):
+        if name in WITH_RSATOOLBOX:
+            pytest.importorskip("rsatoolbox")
+        kinds, settings = DOORS[name]
+        data = [self.get(inputs, kind) for kind in kinds[::-1]]
+        with pytest.raises(
+            (InputError, LabelError), match=r"(must|takes) .*(Pass|Rename|Set|fit_encoding)"
+        ):
+            getattr(compare, name)(*data, **settings)
+
+
+# What takes measured numbers, which may be spikes recorded as True and False.
+COUNTED = {
+    "compute_rdms": lambda features, responses: compare.compute_rdms(responses),
+    "compute_rdms of features": lambda features, responses: compare.compute_rdms(features),
+    "crossnobis": lambda features, responses: compare.compute_rdms(
+        responses, metric="crossnobis", noise="identity"
+    ),
+    "compute_grams": lambda features, responses: compare.compute_grams(responses),
+    "compute_ncsnr": lambda features, responses: compare.compute_ncsnr(responses),
+    "compute_split_half": lambda features, responses: compare.compute_split_half(responses),
+    "fit_encoding": lambda features, responses: compare.fit_encoding(features, responses, cv=2),
+    "compute_searchlight_rdms": lambda features, responses: compare.compute_searchlight_rdms(
+        responses, radius=9
+    ),
+    "fit_reweighted_rdms": lambda features, responses: compare.fit_reweighted_rdms(
+        features, compare.compute_rdms(responses), n_folds=3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(COUNTED))
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_true_and_false_are_one_and_zero(rng, name):
+    features = label_features(rng.random((N, 9)) < 0.5)
+    twice = [f"s{i}" for i in range(N)] * 2
+    places = {f"voxel_{axis}": ("neuroid", rng.normal(size=8)) for axis in "xyz"}
+    responses = label_responses(rng.random((2 * N, 8)) < 0.5, ids=twice).assign_coords(places)
+    found = COUNTED[name](features, responses)
+    xr.testing.assert_allclose(
+        found, COUNTED[name](features.astype(float), responses.astype(float))
+    )
+
+
+def test_names_without_a_score_are_told_with_the_reason_and_the_fix():
+    with pytest.warns(
+        RuntimeWarning, match=r"^no score for 'a', 'b': they rest\. Leave them out\.$"
+    ):
+        checks.warn_no_score(iter("ab"), "they rest", "Leave them out")
+    checks.warn_no_score([], "they rest", "Leave them out")

@@ -11,6 +11,7 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
+from neurolens.compare.inputs import op_groups
 from neurolens.errors import InputError, LabelError
 from neurolens.parallel import run_tasks
 
@@ -190,3 +191,42 @@ def test_a_worker_killed_on_the_way_costs_only_its_ops(client, net, stimuli):
         warnings.simplefilter("ignore")
         there = nl.compute_rdms(grams, client=client)
     xr.testing.assert_identical(nl.compute_rdms(grams), there)
+
+
+@pytest.fixture
+def two_workers(monkeypatch):
+    """Two groups of ops, each after the other and in this process."""
+
+    def run(client, function, common, tasks, resources):
+        return [function(common, task) for task in tasks]
+
+    monkeypatch.setattr(op_groups, "count_shards", lambda client: 2)
+    monkeypatch.setattr(op_groups, "run_tasks", run)
+    return "client"
+
+
+def test_a_decorated_function_sees_a_group_of_ops_and_no_client(two_workers, rng):
+    calls = []
+
+    @op_groups.over_ops("model_rdms")
+    def double(scale, model_rdms, *, rng=0, client=None):
+        """Say it."""
+        calls.append((scale, model_rdms.op.values.tolist(), rng, client))
+        return scale * model_rdms
+
+    rdms = xr.DataArray(rng.normal(size=(3, 4)), dims=("op", "pair"), coords={"op": list("abc")})
+    for arguments in ((2, rdms), (2,)):
+        more = {} if len(arguments) == 2 else {"model_rdms": rdms}
+        calls.clear()
+        found = double(*arguments, **more, rng=5, client=two_workers)
+        xr.testing.assert_identical(found, 2 * rdms)
+        assert [ops for _, ops, _, _ in calls] == [["a"], ["b", "c"]]
+        assert {(scale, seed, client) for scale, _, seed, client in calls} == {(2, 5, None)}
+    calls.clear()
+    assert double(2, rdms).identical(2 * rdms)
+    assert calls == [(2, ["a", "b", "c"], 0, None)]
+    assert double.__doc__ == "Say it."
+    with pytest.raises(InputError, match="pass rng= a whole number"):
+        double(2, rdms, rng=rng, client=two_workers)
+    with pytest.raises(LabelError, match="the names of the ops must be unique"):
+        double(2, rdms.assign_coords(op=list("aba")), client=two_workers)

@@ -20,6 +20,7 @@ from neurolens.compare import (
     to_rsatoolbox_result,
 )
 from neurolens.compare.inputs.responses import read_responses, read_targets
+from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.errors import InputError, LabelError
 
 IDS = [f"s{i}" for i in range(24)]
@@ -117,7 +118,7 @@ def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
         RuntimeWarning, match="no change over presentations in 4: '0 at 0', '2 at 1'"
     ):
         predicted = fit_encoding(features, responses, cv=4, predictions=True).prediction
-    found = compare_predicted(predicted[..., ::-1], responses, **settings)
+    found = compare_predicted(predicted[..., ::-1], responses, **settings).score
     assert found.dims == ("op", "region", "subject", "time_bin")
     assert found.sel(region="IT", time_bin=100).isnull().all()
     assert found.sel(region="V1", subject="b", time_bin=-50).isnull().all()
@@ -127,11 +128,11 @@ def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
             side.sel(time_bin=time).drop_vars(["time_bin", "time_bin_start"])
             for side in (predicted, responses)
         )
-        alone = compare_predicted(one, part, **settings)
+        alone = compare_predicted(one, part, **settings).score
         np.testing.assert_allclose(found.sel(time_bin=time), alone)
         assert alone.region.values.tolist() == found.region.values.tolist() == ["V1", "IT"]
     with pytest.raises(
-        LabelError, match="predicted and measured must hold the same 3 ids along 'time_bin'"
+        LabelError, match="predicted and the measured must hold the same 3 ids along 'time_bin'"
     ):
         compare_predicted(predicted.assign_coords(time_bin=[0, 1, 2]), responses)
     with pytest.raises(LabelError, match=r"predicted must have dimensions .*'time_bin'\)"):
@@ -227,3 +228,81 @@ def test_a_ceiling_is_matched_by_its_times(features, responses):
         LabelError, match="ceiling and the responses must hold the same 3 ids along 'time_bin'"
     ):
         fit_encoding(features, responses, ceiling=ceiling.assign_coords(time_bin=[0, 1, 2]))
+
+
+class TestDecorator:
+    """Functions that know one time only, decorated: each time as if it were alone."""
+
+    @pytest.fixture
+    def brains(self, responses):
+        return compute_rdms(responses, metric="euclidean")
+
+    def drop_time(self, scores, k):
+        return scores.isel(time_bin=k, drop=True).drop_vars("time_bin_start", errors="ignore")
+
+    def test_rdms(self, brains):
+        shapes = []
+
+        @over_time_bins("brain_rdms")
+        def rank(factor, brain_rdms, *, comparator):
+            """Say it."""
+            shapes.append(brain_rdms.dims)
+            return factor * compute_rdm_ceilings(brain_rdms, comparator=comparator)
+
+        found = rank(2.0, brains, comparator="cosine")
+        assert shapes == [("subject", "stimulus", "stimulus_2", "region")]
+        assert found.left_out.dims == ("region", "subject", "time_bin")
+        assert found.time_bin_start.values.tolist() == [-60, 90, 240]
+        for k in range(3):
+            one = self.drop_time(brains, k)
+            alone = 2.0 * compute_rdm_ceilings(one, comparator="cosine")
+            xr.testing.assert_allclose(self.drop_time(found, k), alone)
+        assert rank.__doc__ == "Say it."
+        assert rank(brain_rdms=one, factor=2.0, comparator="cosine").identical(alone)
+
+    @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+    def test_responses_and_what_is_matched_to_them(self, features, responses, order):
+        calls = []
+
+        @over_time_bins("responses", "ceiling")
+        def fit(features, responses, *, ceiling=None, **settings):
+            assert "time_bin" not in responses.dims
+            calls.append(responses.sizes["neuroid"])
+            return fit_encoding(features, responses, ceiling=ceiling, **settings)
+
+        ceiling = compute_ncsnr(responses)
+        found = fit(features, responses, ceiling=ceiling.isel(time_bin=order), cv=4)
+        assert calls == [18]
+        assert found.r.dims == ("op", "neuroid", "time_bin")
+        for k in range(3):
+            one = self.drop_time(responses, k)
+            alone = fit_encoding(features, one, ceiling=self.drop_time(ceiling, k), cv=4)
+            xr.testing.assert_allclose(self.drop_time(found, k), alone)
+        assert "normalised" not in fit(features, responses, cv=4, ceiling=None)
+        with pytest.raises(LabelError, match="ceiling and the responses must hold the same 3 ids"):
+            fit(features, responses, ceiling=ceiling.assign_coords(time_bin=[0, 1, 2]))
+        with pytest.raises(
+            LabelError, match=r"ceiling must have dimensions \('neuroid', 'time_bin'"
+        ):
+            fit(features, responses, ceiling=ceiling.isel(time_bin=0))
+
+    def test_a_result_may_be_one_array(self, responses):
+        @over_time_bins("responses")
+        def average(responses):
+            names = responses.region.values
+            regions = list(dict.fromkeys(names))
+            means = [float(responses.values[:, names == region].mean()) for region in regions]
+            return xr.DataArray(means, dims="region", coords={"region": regions}, name="mean")
+
+        found = average(responses)
+        assert found.dims == ("region", "time_bin")
+        expected = responses.groupby("region").mean(["presentation", "neuroid"])
+        xr.testing.assert_allclose(found.sel(region=["IT", "V1"]), expected.rename("mean"))
+
+    def test_what_has_no_time_is_passed_on(self, responses):
+        @over_time_bins("data")
+        def name(data, **settings):
+            return type(data).__name__, settings
+
+        assert name(3, a=1) == ("int", {"a": 1})
+        assert name(data=responses.isel(time_bin=0)) == ("DataArray", {})

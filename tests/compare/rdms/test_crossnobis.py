@@ -2,6 +2,7 @@ import numpy as np
 import oracles
 import pytest
 import xarray as xr
+from brains import build_grams, label_features, label_responses
 from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.data import Dataset
@@ -285,3 +286,24 @@ class TestErrors:
             compute_rdms(build_runs(rng), runs="run")
         with pytest.raises(InputError, match="hold no neuroids"):
             compute_rdms(build_runs(rng).isel(neuroid=slice(0)))
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_presentations_without_a_run_are_no_run_of_their_own(rng, missing):
+    """Three runs of four stimuli; which run the last presentations were in is not known."""
+    ids = ["a", "b", "c", "d"] * 3
+    runs = np.array([0.0] * 4 + [1.0] * 4 + [missing] * 4, dtype=float if missing else object)
+    responses = label_responses(rng.normal(size=(12, 5)), ids=ids)
+    responses = responses.assign_coords(run=("presentation", runs))
+    with pytest.raises(
+        LabelError, match=r"the run 'run' of presentations must be known .* 4 of 12"
+    ):
+        compute_rdms(responses, metric="crossnobis", noise="identity")
+
+
+def test_the_gram_of_one_op_needs_no_name_of_it(rng):
+    grams = build_grams({"conv": label_features(rng.normal(size=(5, 7)))})
+    expected = compute_rdms(grams).isel(op=0)
+    xr.testing.assert_identical(compute_rdms(grams.isel(op=0)), expected)
+    nameless = compute_rdms(grams.isel(op=0, drop=True))
+    xr.testing.assert_allclose(nameless.drop_vars("op", errors="ignore"), expected.drop_vars("op"))

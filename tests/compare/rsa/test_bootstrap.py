@@ -4,6 +4,7 @@ import pytest
 import rsatoolbox.inference.evaluate
 import scipy.stats
 import xarray as xr
+from form import check_form
 from rsatoolbox.inference import eval_dual_bootstrap
 from rsatoolbox.model import ModelFixed
 from squares import draw_square, label_squares, measure_square
@@ -18,7 +19,6 @@ from neurolens.compare import (
     to_rsatoolbox_result,
 )
 from neurolens.compare.rsa import bootstrap
-from neurolens.compare.rsa.rsatoolbox import RSATOOLBOX_METHODS
 from neurolens.compare.stats.bootstrap import (
     combine_variances,
     covary_means,
@@ -64,7 +64,7 @@ def run_rsatoolbox(model, brain, comparator, n_draws, monkeypatch):
     monkeypatch.setattr(rsatoolbox.inference.evaluate.tqdm, "trange", range)
     data = to_rsatoolbox(brain)
     models = [ModelFixed(op, square) for op, square in zip(OPS, model.values, strict=True)]
-    result = eval_dual_bootstrap(models, data, method=RSATOOLBOX_METHODS[comparator], N=n_draws)
+    result = eval_dual_bootstrap(models, data, method=COMPARATORS[comparator].rsatoolbox, N=n_draws)
     counts = np.array([np.bincount(stimuli, minlength=data.n_cond) for _, stimuli in drawn])
     shares = (
         np.array([np.bincount(subjects, minlength=data.n_rdm) for subjects, _ in drawn])
@@ -150,14 +150,14 @@ def test_slow_loop(rng, comparator):
                 oracles.mean(whole) - reach, abs=1e-10
             )
             p = scipy.stats.t.sf(oracles.mean(whole) / np.sqrt(variance), min(members, 8) - 1)
-            assert float(scores.mean_p[op, region]) == pytest.approx(p, abs=1e-10)
+            assert float(scores.p[op, region]) == pytest.approx(p, abs=1e-10)
             alone = oracles.sample_variance([row[0] for row in drawn]) * 8 / 7
             reach = scipy.stats.t.ppf(0.975, 7) * np.sqrt(alone)
             assert float(scores.ci_high[op, region, 0]) == pytest.approx(
                 whole[0] + reach, abs=1e-10
             )
     np.testing.assert_allclose(
-        scores.mean_q.values.ravel(), oracles.discoveries(scores.mean_p.values.ravel())
+        scores.q.values.ravel(), oracles.discoveries(scores.p.values.ravel())
     )
 
 
@@ -226,21 +226,35 @@ def test_each_time_bin_as_if_alone(rng):
     assert found.draws.dims == ("resampled", "bootstrap", "op", "region", "time_bin")
     assert found.region.values.tolist() == ["V1", "IT"]
     assert found.time_bin_start.values.tolist() == [95, 45, 195]
-    over_all = ["q", "mean_q"]
+    over_all = ["q", "subject_q"]
     for time, alone in zip([100, 50, 200], bins, strict=True):
         expected = bootstrap_rdms(model, alone, n_bootstrap=30, rng=5).drop_vars(over_all)
         xr.testing.assert_allclose(
             found.sel(time_bin=time, drop=True).drop_vars(over_all), expected
         )
-    for p, q in ((found.p, found.q), (found.mean_p, found.mean_q)):
+    for p, q in ((found.p, found.q), (found.subject_p, found.subject_q)):
         known = p.notnull().values
         np.testing.assert_allclose(q.values[known], oracles.discoveries(p.values[known]))
+
+
+def test_form(rng):
+    model, brain = build_sides(rng)
+    scores = bootstrap_rdms(model, brain, n_bootstrap=5)
+    check_form(scores, "p", "q")
+    assert scores.subject_p.dims == scores.subject_q.dims == ("op", "region", "subject")
+    assert scores.attrs["interval_over"] == "stimuli and subjects"
+    assert "schuett2023" in scores.attrs["reference"]
+    timed = bootstrap_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_bootstrap=5)
+    check_form(timed, "p", "q", timed=True)
+    alone = bootstrap_rdms(model, brain.isel(subject=[0]), n_bootstrap=5)
+    assert alone.attrs["interval_over"] == "stimuli"
+    assert "schuett2023" not in alone.attrs["reference"]
 
 
 def test_blocks_and_order_change_nothing(rng, monkeypatch):
     model, brain = build_sides(rng)
     whole = bootstrap_rdms(model, brain, n_bootstrap=20)
-    monkeypatch.setattr("neurolens.compare.rsa.compare.BLOCK_DRAWS", 1)
+    monkeypatch.setattr("neurolens.compare.rsa.sides.BLOCK_DRAWS", 1)
     blocked = bootstrap_rdms(model, brain.isel(stimulus=slice(None, None, -1)), n_bootstrap=20)
     xr.testing.assert_allclose(whole, blocked)
 
@@ -251,8 +265,8 @@ def test_op_with_nan_has_no_score_and_spoils_no_other(rng):
     model[1, 0, 1] = model[1, 1, 0] = np.nan
     with pytest.warns(RuntimeWarning, match="no score for 'relu'"):
         scores = bootstrap_rdms(model, brain, n_bootstrap=20)
-    assert scores.mean_p.sel(op="relu").isnull().all()
-    names = ["score_mean", "mean_ci_low", "mean_p"]
+    assert scores.p.sel(op="relu").isnull().all()
+    names = ["score_mean", "mean_ci_low", "p"]
     xr.testing.assert_allclose(scores[names].sel(op=["conv", "fc"]), clean[names])
     kept = {"op": ["conv", "fc"], "op_2": ["conv", "fc"]}
     xr.testing.assert_allclose(compare_ops(scores).sel(kept), compare_ops(clean))
@@ -293,7 +307,7 @@ def test_a_score_that_never_varies_has_no_p(rng, comparator):
         label_squares(square / 3), label_squares(square), comparator=comparator, n_bootstrap=20
     )
     assert np.isnan(
-        [scores.p.item(), scores.mean_p.item(), scores.q.item(), scores.mean_q.item()]
+        [scores.p.item(), scores.subject_p.item(), scores.q.item(), scores.subject_q.item()]
     ).all()
     assert scores.mean_ci_low.item() == scores.mean_ci_high.item() == scores.score_mean.item()
 

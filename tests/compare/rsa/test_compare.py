@@ -5,6 +5,7 @@ import oracles
 import pytest
 import scipy.stats
 import xarray as xr
+from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
 from rsatoolbox.rdm import compare
@@ -155,8 +156,12 @@ class TestOracles:
 def test_blocks_do_not_change_numbers(rng, comparator, monkeypatch):
     model, brain = build_sides(rng, 8, ties=True)
     whole = compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2)
-    for block in ("weights.BLOCK_RANKS", "weights.BLOCK_WEIGHTS", "similarity.BLOCK_PAIRS"):
-        monkeypatch.setattr(f"neurolens.compare.{block}", 60)
+    for block in (
+        "comparators.ranks.BLOCK_RANKS",
+        "comparators.moments.BLOCK_WEIGHTS",
+        "sides.BLOCK_PAIRS",
+    ):
+        monkeypatch.setattr(f"neurolens.compare.rsa.{block}", 60)
         xr.testing.assert_allclose(
             compare_rdms(model, brain, comparator=comparator, n_bootstrap=9, n_splits=2), whole
         )
@@ -239,22 +244,55 @@ def test_result_says_how_it_was_made_and_survives_a_file(rng, tmp_path):
     )
     expected = {
         "method": "rsa",
-        "comparator": "spearman",
-        "metric": "cosine",
+        "measure": "spearman",
+        "dissimilarity": "cosine",
+        "interval_kind": "bootstrap percentile",
+        "interval_over": "stimuli",
+        "interval_level": 0.95,
+        "ceiling_bound": "none",
         "n_stimuli": 7,
         "n_bootstrap": 5,
         "n_splits": 2,
-        "confidence": 0.95,
         "rng": 3,
     }
     assert expected.items() <= scores.attrs.items()
-    assert "Subjects per region: V1 2, IT 1" in scores.attrs["ceiling_kind"]
-    assert scores.attrs["ceiling_note"] == "No ceiling, for fewer than two subjects, in: IT."
+    assert scores.attrs["ceiling_note"].endswith(
+        "Subjects per region: V1 2, IT 1. No ceiling, for fewer than two subjects, in: IT."
+    )
     assert scores.bootstrap_mean.dtype == np.float32
     scores.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
-    with xr.open_dataset(tmp_path / "scores.nc", engine="h5netcdf") as again:
-        xr.testing.assert_equal(again.load(), scores)
-        assert again.attrs == scores.attrs
+    with xr.open_dataset(tmp_path / "scores.nc", engine="h5netcdf") as reread:
+        xr.testing.assert_equal(reread.load(), scores)
+        assert reread.attrs == scores.attrs
+
+
+@pytest.mark.parametrize("draws", [0, 4])
+def test_form(rng, draws, tmp_path):
+    model, brain = build_sides(rng)
+    model = model.assign_attrs(metric="euclidean")
+    scores = compare_rdms(model, brain, n_bootstrap=draws, n_splits=2, comparator="cosine")
+    check_form(scores, "split_score", "split_member")
+    assert scores.attrs["dissimilarity"] == "euclidean"
+    assert "(euclidean)" in scores.attrs["methods_text"]
+    assert scores.attrs["interval_over"] == ("stimuli" if draws else "")
+    assert scores.attrs["ceiling_bound"] == "exact"
+    scores.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "scores.nc", engine="h5netcdf") as reread:
+        check_form(reread, "split_score", "split_member")
+    timed = compare_rdms(
+        model.drop_attrs(), brain.expand_dims(time_bin=[10, 20]), n_bootstrap=draws, n_splits=2
+    )
+    check_form(timed, "split_score", "split_member", timed=True)
+    assert "dissimilarity" not in timed.attrs
+
+
+def test_without_a_second_subject_nothing_is_bounded(rng):
+    square = label_squares(draw_square(rng, 6))
+    scores = compare_rdms(square, square, comparator="pearson", **QUICK)
+    check_form(scores, "split_score", "split_member")
+    assert scores.ceiling_upper.isnull().all()
+    assert scores.attrs["ceiling_bound"] == "none"
+    assert scores.attrs["ceiling_note"].startswith("No noise ceiling: ")
 
 
 def test_seed(rng):

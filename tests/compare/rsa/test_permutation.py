@@ -4,17 +4,18 @@ import numpy as np
 import oracles
 import pytest
 import xarray as xr
+from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
 from neurolens.compare import COMPARATORS, compare_rdms, permute_rdms
 from neurolens.compare.rsa import permutation
-from neurolens.compare.rsa.comparators.quadratic import EMBEDDINGS
 from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 OPS = ["a", "b", "c", "d"]
+EMBEDDED = [name for name, row in COMPARATORS.items() if row.embed]
 CHAIN = list(itertools.pairwise(OPS))
 
 
@@ -63,13 +64,13 @@ def test_slow_loop(rng, comparator, ties):
     np.testing.assert_allclose(found.p_max, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("comparator", EMBEDDINGS)
+@pytest.mark.parametrize("comparator", EMBEDDED)
 def test_both_routes_agree(rng, comparator, monkeypatch):
     model, brain = build_sides(rng, ties=True)
     fast = permute_rdms(
         model, brain, comparator=comparator, n_permutations=15, edges=CHAIN, cluster_p=0.4
     )
-    monkeypatch.delitem(EMBEDDINGS, comparator)
+    monkeypatch.setitem(COMPARATORS, comparator, COMPARATORS[comparator]._replace(embed=None))
     slow = permute_rdms(
         model, brain, comparator=comparator, n_permutations=15, edges=CHAIN, cluster_p=0.4
     )
@@ -185,6 +186,35 @@ def test_score_is_that_of_compare_rdms(rng):
     )
     found = permute_rdms(model, brain, n_permutations=1)
     np.testing.assert_allclose(found.score_mean, scores.score_mean, atol=1e-12)
+
+
+@pytest.mark.parametrize("comparator", ["spearman", "tau-a", "whitened-cosine"])
+def test_score_of_each_subject(rng, comparator):
+    model, brain = build_sides(rng, 6, ties=True)
+    whole = compare_rdms(model, brain, comparator=comparator, n_bootstrap=0, n_splits=0)
+    tested = permute_rdms(model, brain, comparator=comparator, n_permutations=1)
+    xr.testing.assert_allclose(tested.score, whole.score)
+    np.testing.assert_allclose(tested.score.mean("subject"), tested.score_mean, atol=1e-12)
+
+
+def test_form(rng):
+    model, brain = build_sides(rng)
+    for edges in ((), CHAIN):
+        scores = permute_rdms(model, brain, edges=edges, n_permutations=4)
+        check_form(scores, "p", "q", "p_max")
+        assert ("p_cluster" in scores) is bool(edges)
+        assert scores.attrs["interval_kind"] == "none"
+        assert (scores.attrs["n_permutations"], scores.attrs["rng"]) == (4, 0)
+    timed = permute_rdms(model, brain.expand_dims(time_bin=[10, 20]), n_permutations=4)
+    check_form(timed, "p", "q", "p_max", timed=True)
+
+
+@pytest.mark.parametrize("edge", ["ab", ("a",), ("a", "b", "c")])
+def test_edges_that_are_no_pairs(rng, edge):
+    with pytest.raises(
+        InputError, match=r"edges must be pairs of names of ops, got .*Pass e\.g\. "
+    ):
+        permute_rdms(*build_sides(rng), edges=[edge], n_permutations=1)
 
 
 def test_planted_chain_is_one_cluster(rng):

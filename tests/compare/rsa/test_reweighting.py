@@ -1,12 +1,15 @@
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
+from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
 from squares import draw_square, label_squares
 
 from neurolens.compare import compute_rdms, fit_reweighted_rdms
-from neurolens.compare.rsa.reweighting import PENALTIES, _fit_weights, deal_folds
+from neurolens.compare.rsa.reweighting import PENALTIES, deal_folds, fit_weights
 from neurolens.errors import InputError, LabelError
 
 
@@ -87,7 +90,7 @@ class TestReweighting:
 
     def test_weights_minimise_the_error(self, rng):
         z, d = rng.random((40, 4)), rng.random(40)
-        weight = _fit_weights(z, d, PENALTIES[3])
+        weight = fit_weights(z, d, PENALTIES[3])
 
         def loss(w):
             left = (d - d.mean()) - (z - z.mean(axis=0)) @ w
@@ -107,7 +110,7 @@ class TestReweighting:
             RuntimeWarning, match="^no score for 'V1, B': in some fold all weights are 0"
         ):
             found = fit_reweighted_rdms(model, sides)
-        assert found.score.isnull().values.tolist() == [[False, True], [False, False]]
+        assert found.score.isnull().values.tolist() == [[[False, True], [False, False]]]
         assert found.weight.sel(region="V1", subject="B").item() == 0
 
     def test_penalty_of_alternating_categories(self, rng):
@@ -122,6 +125,58 @@ class TestReweighting:
         model = build_features(rng, 24, 4).copy(data=values)
         assert float(fit_reweighted_rdms(model, brain).weight[0, 0, 0]) > 0.4
         xr.testing.assert_identical(*(fit_reweighted_rdms(model, brain, rng=3) for _ in range(2)))
+
+    def test_form(self, rng):
+        model = label_squares([draw_square(rng, 12) for _ in "abc"], op=list("abc"))
+        model = model.assign_attrs(metric="euclidean")
+        squares = [[draw_square(rng, 12) for _ in "AB"] for _ in "VI"]
+        brain = label_squares(squares, region=["V1", "IT"], subject=["A", "B"])
+        brain[1, 1] = np.nan
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no score for")
+            found = fit_reweighted_rdms(model, brain, n_folds=3)
+        check_form(found)
+        assert found.op.values.tolist() == ["reweighted"]
+        assert found.fold_score.dims == ("fold", "op", "region", "subject")
+        assert found.weight.dims == ("region", "subject", "component")
+        xr.testing.assert_allclose(found.fold_score.mean("fold", skipna=False), found.score)
+        np.testing.assert_allclose(found.score_mean[0, 0], found.score[0, 0].mean(skipna=False))
+        np.testing.assert_allclose(found.score_mean[0, 1], found.score[0, 1, 0])
+        assert found.attrs["dissimilarity"] == "euclidean"
+        features = fit_reweighted_rdms(build_features(rng, 12), brain[0, 0], n_folds=3)
+        assert features.attrs["dissimilarity"] == "squared difference of each feature"
+
+    def test_mean_over_subjects_one_of_whom_has_no_score(self, rng):
+        square = draw_square(rng, 16)
+        against = 2 - square - 2 * np.eye(16)
+        brain = label_squares([square, against], subject=["A", "B"])
+        with pytest.warns(RuntimeWarning, match="no score for 'brain, B'"):
+            found = fit_reweighted_rdms(label_squares([square], op=["a"]), brain)
+        assert np.isnan(found.score_mean.item())
+
+    def test_each_time_bin_as_if_alone(self, rng):
+        model = build_features(rng, 12)
+        squares = [[draw_square(rng, 12) for _ in "VI"] for _ in range(2)]
+        timed = label_squares(squares, time_bin=[50, 20], region=["V1", "IT"])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "no score for")
+            found = fit_reweighted_rdms(model, timed, n_folds=3)
+            alone = [fit_reweighted_rdms(model, one, n_folds=3) for one in timed]
+        check_form(found, timed=True)
+        for time, one in zip([50, 20], alone, strict=True):
+            xr.testing.assert_allclose(
+                found.sel(time_bin=time, drop=True).drop_attrs(),
+                one.drop_attrs(),
+            )
+
+    def test_what_is_no_model(self, rng):
+        brain = label_squares(draw_square(rng, 12))
+        with pytest.raises(
+            InputError, match=r"model must be a DataArray .* or RDMs .* got ndarray"
+        ):
+            fit_reweighted_rdms(brain.values, brain)
+        with pytest.raises(InputError, match=r"n_folds must be a whole number, 2 or more, got '4'"):
+            fit_reweighted_rdms(build_features(rng, 12), brain, n_folds="4")
 
     def test_errors(self, rng):
         brain = label_squares(draw_square(rng, 9))

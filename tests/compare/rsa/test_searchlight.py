@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from form import check_form
 from rsatoolbox.util.searchlight import get_searchlight_RDMs, get_volume_searchlight
 from squares import draw_square, label_squares
 
@@ -53,9 +54,10 @@ def test_each_center_is_the_rdm_of_its_neighbours(rng, metric):
     assert found.attrs == {"metric": metric, "radius": 1} | noise
     model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
     scores = compare_searchlight(model, responses, radius=1, metric=metric, centers=["n5", "n40"])
-    assert scores.attrs == {"comparator": "spearman", "metric": metric, "radius": 1} | noise
+    settings = {"measure": "spearman", "brain_dissimilarity": metric, "radius": 1} | noise
+    assert settings.items() <= scores.attrs.items()
     expected = compare_rdms(model, found.rename(neuroid="region"), n_bootstrap=0, n_splits=0)
-    np.testing.assert_allclose(scores, expected.score.squeeze("subject"), atol=1e-12)
+    np.testing.assert_allclose(scores.score, expected.score, atol=1e-12)
     for center in ("n5", "n40"):
         here = responses.isel(neuroid=list(responses.neuroid_id.values).index(center))
         far = sum((responses[a] - here[a]) ** 2 for a in ("voxel_x", "voxel_y", "voxel_z")).values
@@ -69,27 +71,42 @@ def test_scores_are_those_of_the_rdms_whatever_the_batch(rng, monkeypatch):
     scores = compare_searchlight(model, responses, radius=1)
     rdms = compute_searchlight_rdms(responses, radius=1)
     expected = compare_rdms(model, rdms.rename(neuroid="region"), n_bootstrap=0, n_splits=0)
-    np.testing.assert_allclose(scores, expected.score.squeeze("subject"), atol=1e-12)
+    np.testing.assert_allclose(scores.score, expected.score, atol=1e-12)
     monkeypatch.setattr("neurolens.compare.rsa.searchlight.BATCH_BYTES", 3 * 8 * 16)
     xr.testing.assert_identical(compare_searchlight(model, responses, radius=1), scores)
+
+
+def test_form(rng):
+    responses = build_volume(rng)
+    model = label_squares([draw_square(rng, 4) for _ in "ab"], ids=IDS, op=["a", "b"])
+    scores = compare_searchlight(model, responses, radius=1, centers=["n5", "n40"])
+    check_form(scores)
+    assert scores.region.values.tolist() == ["n5", "n40"]
+    assert scores.subject.values.tolist() == ["group"]
+    for name in ("voxel_x", "voxel_y", "voxel_z", "n_voxels"):
+        assert scores[name].dims == ("region",)
+    at = responses.isel(neuroid=40)
+    assert scores.voxel_z.sel(region="n40").item() == at.voxel_z.item()
+    named = responses.assign_coords(subject=("neuroid", ["A"] * 48))
+    assert compare_searchlight(model, named, radius=1).subject.values.tolist() == ["A"]
 
 
 def test_lonely_center_has_no_correlation(rng):
     responses = build_volume(rng).isel(neuroid=[0, 1, 24, 47])
     with pytest.warns(
-        RuntimeWarning, match="^the RDMs around 2 of 4 centres are NaN .*: 'n24', 'n47'. Pass a"
+        RuntimeWarning, match="^the RDMs around 2 of 4 centers are NaN .*: 'n24', 'n47'. Pass a"
     ) as told:
         found = compute_searchlight_rdms(responses, radius=1)
     assert len(told) == 1
     assert np.isnan(found.sel(neuroid="n47").values[0, 1])
     model = label_squares([draw_square(rng, 4)], ids=IDS, op=["a"])
     with pytest.warns(
-        RuntimeWarning, match="^the RDMs around 2 of 4 centres are undefined .* 'n24', 'n47'"
+        RuntimeWarning, match="^the RDMs around 2 of 4 centers are undefined .* 'n24', 'n47'"
     ) as told:
         scores = compare_searchlight(model, responses, radius=1)
     assert len(told) == 1
-    assert np.isnan(scores.values[0]).tolist() == [False, False, True, True]
-    with pytest.warns(RuntimeWarning, match="around 1 of 1 centres"):
+    assert np.isnan(scores.score.values[0, :, 0]).tolist() == [False, False, True, True]
+    with pytest.warns(RuntimeWarning, match="around 1 of 1 centers"):
         compare_searchlight(model, responses, radius=1, centers=["n47"])
 
 
@@ -100,9 +117,9 @@ def test_op_with_nan_has_no_score(rng):
     broken[0, 1, 2] = broken[0, 2, 1] = np.nan
     with pytest.warns(RuntimeWarning, match="no score for 'a': the RDM holds NaN"):
         scores = compare_searchlight(broken, responses, radius=1)
-    assert np.isnan(scores.sel(op="a").values).all()
+    assert np.isnan(scores.score.sel(op="a").values).all()
     whole = compare_searchlight(model, responses, radius=1)
-    np.testing.assert_allclose(scores.sel(op="b"), whole.sel(op="b"), atol=1e-12)
+    np.testing.assert_allclose(scores.score.sel(op="b"), whole.score.sel(op="b"), atol=1e-12)
 
 
 def test_errors(rng):

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import scipy.stats
 import xarray as xr
+from scores import make_scores
 from squares import draw_square, label_squares
 
-from neurolens.compare import bootstrap_rdms, compare_rdms, locate_peaks
+from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
 from neurolens.compare.selection.depth import order_depths
 from neurolens.errors import InputError, LabelError
+from neurolens.scores import METHODS, Intervals
 
 OPS, REGIONS = ["a", "b", "c", "d"], ["V1", "V4", "IT"]
 
@@ -17,13 +19,11 @@ def scores(rng) -> xr.Dataset:
     mean = np.array([[0.9, 0.1, 1], [0.2, 0.3, 1], [0.1, 0.8, 1], [0.1, 0.2, 1]])
     mean[:, 2] = np.nan
     draws = mean + 0.5 * rng.normal(size=(41, 4, 3))
-    return xr.Dataset(
-        {
-            "score_mean": (("op", "region"), mean),
-            "bootstrap_mean": (("bootstrap", "op", "region"), draws),
-        },
-        coords={"op": OPS, "region": REGIONS},
-        attrs={"confidence": 0.8},
+    return make_scores(
+        mean,
+        labels={"ops": OPS, "regions": REGIONS},
+        variables={"bootstrap_mean": (("bootstrap", "op", "region"), draws)},
+        intervals=Intervals("bootstrap percentile", "stimuli", 0.8),
     )
 
 
@@ -78,3 +78,25 @@ def test_errors(scores):
         locate_peaks(scores, depth={"z": 1.0})
     with pytest.raises(InputError, match="finite numbers"):
         locate_peaks(scores, depth={"a": np.nan})
+
+
+def test_scores_of_any_method_and_a_selected_region(scores):
+    whole = locate_peaks(scores)
+    for method in METHODS:
+        one = locate_peaks(scores.assign_attrs(method=method).sel(region="V4"))
+        assert one.peak_op.values.tolist() == [whole.peak_op.sel(region="V4").item()]
+        assert float(one.peak_depth_low[0]) == float(whole.peak_depth_low.sel(region="V4"))
+    assert whole.attrs["interval_level"] == 0.8
+    with pytest.raises(InputError, match="locate_peaks takes scores, the Dataset that"):
+        locate_peaks(scores["score_mean"])
+
+
+@pytest.mark.parametrize("function", [locate_peaks, assign_regions])
+def test_a_single_draw_is_refused(scores, function):
+    """Its interval would have width 0; no draws at all give no interval."""
+    halves = np.broadcast_to(scores.score_mean.values, (1, 2, 4, 3))
+    scores = scores.assign(split_score=(("split", "half", "op", "region"), halves))
+    scores = scores.sel(region=["V1", "V4"])
+    with pytest.raises(InputError, match=rf"{function.__name__} needs.*two of them or more, got 1"):
+        function(scores.isel(bootstrap=[3]))
+    assert function(scores.isel(bootstrap=[])).peak_depth_low.isnull().all()

@@ -3,22 +3,24 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from scores import make_scores
 from squares import draw_square, label_squares
 
 from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
 from neurolens.errors import InputError, LabelError
+from neurolens.scores import Intervals
 
 
-def build_scores(splits, overall, draws, confidence=0.9) -> xr.Dataset:
+def build_scores(splits, overall, draws, level=0.9) -> xr.Dataset:
     """Return scores of ops "a", "b", "c" in regions "V1", "IT"."""
-    return xr.Dataset(
-        {
-            "split_score": (("split", "half", "op", "region"), np.array(splits, dtype=float)),
-            "score_mean": (("op", "region"), np.array(overall, dtype=float)),
-            "bootstrap_mean": (("bootstrap", "op", "region"), np.array(draws, dtype=np.float32)),
+    per_region = ("op", "region")
+    return make_scores(
+        overall,
+        variables={
+            "split_score": (("split", "half", *per_region), np.array(splits, dtype=float)),
+            "bootstrap_mean": (("bootstrap", *per_region), np.array(draws, dtype=np.float32)),
         },
-        coords={"op": ["a", "b", "c"], "region": ["V1", "IT"]},
-        attrs={"confidence": confidence, "method": "rsa", "comparator": "spearman"},
+        intervals=Intervals("bootstrap percentile", "stimuli", level),
     )
 
 
@@ -51,7 +53,7 @@ def test_known_answer(scores):
     assert best.indistinguishable.sel(region="V1").values.tolist() == [True, True, False]
     assert best.indistinguishable.sel(region="IT").values.tolist() == [False, True, True]
     assert best.attrs["split"] == 0
-    assert best.attrs["comparator"] == "spearman"
+    assert best.attrs["measure"] == "spearman"
 
 
 def test_another_split_and_order_of_dimensions(scores):
@@ -83,7 +85,7 @@ def test_without_draws_nothing_is_told_apart(scores):
 
 
 def test_errors(scores):
-    with pytest.raises(InputError, match=r"missing: 'split_score'.*n_splits=20"):
+    with pytest.raises(InputError, match=r"missing: 'split_score'.*n_splits=40"):
         assign_regions(scores.drop_vars("split_score"))
     with pytest.raises(InputError, match="missing: none, number of splits: 0"):
         assign_regions(scores.isel(split=slice(0)))
@@ -162,7 +164,7 @@ def test_heldout_interval_is_that_of_the_other_half(rng):
         assert float(here.heldout_score) == pytest.approx(float(alone.score_mean))
         assert float(here.heldout_ci_low) == pytest.approx(float(alone.mean_ci_low))
         assert float(here.heldout_ci_high) == pytest.approx(float(alone.mean_ci_high))
-        assert float(here.heldout_p) == pytest.approx(float(alone.mean_p))
+        assert float(here.heldout_p) == pytest.approx(float(alone.p))
 
 
 def test_half_of_three_stimuli_has_no_interval(rng):
@@ -278,3 +280,64 @@ def test_depths_are_those_of_locate_peaks(scores):
     best, peaks = assign_regions(scores, depth=depth), locate_peaks(scores, depth=depth)
     for name in ("peak_depth", "peak_depth_low", "peak_depth_high", "hierarchy"):
         xr.testing.assert_equal(best[name], peaks[name])
+
+
+def test_one_control_is_a_control(scores):
+    control = scores.assign(split_score=scores.split_score / 2)
+    alone = assign_regions(scores, control=control)
+    assert alone.control_score.dims == ("control", "region")
+    np.testing.assert_allclose(alone.control_score[0], assign_regions(scores).heldout_mean / 2)
+    xr.testing.assert_identical(alone, assign_regions(scores, control=[control]))
+    both = assign_regions(scores, control=(control, scores))
+    np.testing.assert_allclose(both.control_score[1], both.heldout_mean)
+
+
+@pytest.mark.parametrize("wrong", [None, "untrained", xr.DataArray([1.0]), {"a": 1}])
+def test_a_control_that_is_no_scores_is_refused(scores, wrong):
+    with pytest.raises(InputError, match=r"assign_regions\(control=\.\.\.\) takes scores"):
+        assign_regions(scores, control=wrong)
+
+
+def test_a_control_made_otherwise_is_refused(scores):
+    other = scores.assign_attrs(measure="pearson")
+    with pytest.raises(InputError, match="with the measure 'spearman', got 'pearson'"):
+        assign_regions(scores, control=other)
+    with pytest.raises(InputError, match="with the method 'rsa', got 'encoding'"):
+        assign_regions(scores, control=scores.assign_attrs(method="encoding"))
+    with pytest.raises(InputError, match=r"assign_regions\(control=\.\.\.\) chooses and scores"):
+        assign_regions(scores, control=scores.drop_vars("split_score"))
+    with pytest.raises(LabelError, match=r"control and scores must hold the same 2 ids"):
+        assign_regions(scores, control=scores.sel(region=["V1"]))
+
+
+def test_scores_without_draws_of_any_kind(scores):
+    best = assign_regions(scores.drop_vars("bootstrap_mean"))
+    assert best.indistinguishable.all()
+    assert best.peak_depth_low.isnull().all()
+    xr.testing.assert_equal(best.best_op, assign_regions(scores).best_op)
+
+
+def test_draws_of_subjects_too_tell_ops_apart(scores):
+    """Ops are compared under draws of stimuli and subjects, which come first."""
+    same = np.broadcast_to(scores.score_mean.values, (21, 3, 2))
+    draws = np.stack([scores.bootstrap_mean.values, same, same])
+    dims = ("resampled", "bootstrap", "op", "region")
+    both = scores.drop_vars("bootstrap_mean").assign(draws=(dims, draws))
+    expected = assign_regions(scores).indistinguishable
+    assert not expected.all()
+    xr.testing.assert_equal(assign_regions(both).indistinguishable, expected)
+
+
+def test_rdms_are_for_scores_of_rdms(scores):
+    rdms = (xr.DataArray(), xr.DataArray())
+    for method in ("alignment", "predicted-rsa"):
+        with pytest.raises(InputError, match=f"these are of {method}. Leave rdms= out"):
+            assign_regions(scores.assign_attrs(method=method), rdms=rdms)
+    with pytest.raises(InputError, match="assign_regions needs 'split_member'"):
+        assign_regions(scores, rdms=rdms)
+
+
+def test_a_single_region_that_was_selected(scores):
+    best = assign_regions(scores.sel(region="IT"))
+    assert best.best_op.values.tolist() == ["b"]
+    assert best.region.values.tolist() == ["IT"]

@@ -448,7 +448,7 @@ def test_conjugate_views_are_written_as_their_values(tmp_path):
 SCRIPT = textwrap.dedent(
     """
     import os, sys
-    import numpy as np, torch
+    import numpy as np, torch, zarr
     torch.set_num_threads(1)
     import neurolens as nl
     torch.manual_seed(0)

@@ -21,6 +21,7 @@ from graphs import (
 )
 
 from neurolens.errors import DataError, InputError, LabelError, MissingToolError
+from neurolens.scores import build_scores
 from neurolens.view import draw_graph
 from neurolens.view.annotation import annotate_ops
 from neurolens.view.graph import engines
@@ -104,28 +105,133 @@ def test_ids_have_no_ports_and_one_font():
     assert re.findall(r"^\s*(\S+) -> (\S+)", source, re.MULTILINE)[0] == ("n0", "n1")
 
 
-def test_cells_follow_score_divided_by_lower_ceiling(rng):
+def test_cells_are_shares_of_ceilings_or_raw_scores_of_all_regions(rng):
     graph = build_chain(12)
     scores = fake_scores(graph, rng, regions=("V1", "FFA"), without_ceiling=("FFA",))
     note = annotate_ops(scores)
     op = graph.ops[3].name
     mean = scores.score_mean.sel(op=op)
-    raw_top = scores.score_mean.sel(region="FFA").max().item()
-    np.testing.assert_allclose(note.get_shares(op), [mean[0] / 0.55, mean[1] / raw_top])
+    raw_top = scores.score_mean.max().item()
+    np.testing.assert_allclose(note.get_shares(op), [mean[0] / raw_top, mean[1] / raw_top])
     source = draw_graph(graph, scores=scores).source
     card = next(line for line in source.splitlines() if line.strip().startswith("n4 "))
     assert [f'BGCOLOR="{pick_color(share)}"' in card for share in note.get_shares(op)] == [
         True,
         True,
     ]
-    assert "FFA: no noise ceiling, raw score from 0 to" in source
+    assert "score (rho-a), one scale for all regions" in source
+    assert "no lower noise ceiling: FFA" in source
+    assert "share of" not in source
+    scores["ceiling_lower"] = scores.ceiling_lower.fillna(0.4)
+    note = annotate_ops(scores)
+    np.testing.assert_allclose(note.get_shares(op), [mean[0] / 0.55, mean[1] / 0.4])
+    source = draw_graph(graph, scores=scores).source
+    assert "score as a share of the lower noise ceiling" in source
+    assert "no lower noise ceiling" not in source
 
 
 def test_raw_scores_share_one_scale_when_no_region_has_a_ceiling(rng):
     graph = build_chain(12)
     scores = fake_scores(graph, rng, regions=("A", "B"), without_ceiling=("A", "B"))
     assert set(annotate_ops(scores).scale) == {scores.score_mean.max().item()}
-    assert "raw score (no noise ceiling)" in draw_graph(graph, scores=scores).source
+    source = draw_graph(graph, scores=scores).source
+    assert "no region has a lower noise ceiling" in source
+    assert "= lower noise ceiling" not in source
+
+
+def test_regions_whose_subjects_disagree_are_not_colored_and_said_once(rng):
+    graph = build_chain(12)
+    scores = fake_scores(graph, rng, regions=("V1", "V2", "FFA"))
+    scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[0.55, 0.0, -0.1])
+    note = annotate_ops(scores)
+    op = graph.ops[3].name
+    shares = note.get_shares(op)
+    assert shares[0] == scores.score_mean.sel(op=op, region="V1") / 0.55
+    assert np.isnan(shares[1:]).all()
+    source = draw_graph(graph, scores=scores).source
+    assert source.count("subjects do not agree") == 1
+    assert "≤ 0), not colored: V2, FFA" in source
+    assert source.count(f'BGCOLOR="{EMPTY}"') == 2 * 12
+    scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[np.nan, 0.0, -0.1])
+    top = scores.score_mean.sel(region="V1").max().item()
+    np.testing.assert_array_equal(annotate_ops(scores).scale, [top, np.nan, np.nan])
+    scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[-0.1, 0.0, -0.1])
+    assert "no cell is colored" in draw_graph(graph, scores=scores).source
+
+
+def test_legend_says_what_the_attributes_say(rng):
+    graph = build_chain(12)
+    rdm_scores = fake_scores(graph, rng)
+    source = draw_graph(graph, scores=rdm_scores).source
+    assert "RSA · rho-a · correlation dissimilarity · 92 stimuli" in source
+    encoding = build_scores(
+        rdm_scores.score,
+        method="encoding",
+        measure="r2",
+        estimator="ridge regression",
+        n_stimuli=40,
+    )
+    source = draw_graph(graph, scores=encoding).source
+    assert "encoding · r2 · ridge regression · 40 stimuli" in source
+    for word in ("RSA", "dissimilarity", "rho-a", "intervals"):
+        assert word not in source
+
+
+def test_stars_show_the_held_out_score_and_the_legend_says_so(rng):
+    graph = build_residual()
+    scores = fake_scores(graph, rng)
+    best = fake_best(scores)
+    best["heldout_score"] = best.heldout_score.copy(data=[0.11, 0.12, 0.13, 0.14])
+    source = draw_graph(graph, scores=scores, best=best).source
+    tags = re.findall(r"★ best (\w+) </B></FONT><FONT[^>]*> held out (\.\d+) <", source)
+    assert sorted(tags) == [("IT", ".14"), ("V1", ".11"), ("V2", ".12"), ("V4", ".13")]
+    assert "the score beside the star is held out" in source
+
+
+def test_folded_cards_show_the_held_out_score_too(rng):
+    graph = build_residual()
+    scores = fake_scores(graph, rng, regions=("V2",))
+    best = fake_best(scores)
+    best["heldout_score"] = best.heldout_score.copy(data=[0.11])
+    source = draw_graph(graph, scores=scores, best=best, depth=1).source
+    assert "underlined" not in source
+    assert re.search(r"★ best V2 </B></FONT><FONT[^>]*> \S+: held out \.11 <", source)
+
+
+def test_scores_over_time_or_of_another_kind_are_refused_in_a_sentence(rng):
+    graph = build_chain(12)
+    scores = fake_scores(graph, rng)
+    timed = scores.expand_dims(time_bin=[100, 200])
+    with pytest.raises(InputError, match=r"draw_graph takes .*one time.*isel\(time_bin=0"):
+        draw_graph(graph, scores=timed)
+    with pytest.raises(InputError, match="draw_graph takes scores, .* got ndarray"):
+        draw_graph(graph, scores=scores.score.values)
+    with pytest.raises(InputError, match="draw_graph takes scores, .* got a Dataset with"):
+        draw_graph(graph, scores=fake_best(scores))
+    with pytest.raises(InputError, match="best must be the Dataset that assign_regions returns"):
+        draw_graph(graph, scores=scores, best=scores)
+    with pytest.raises(InputError, match="a Trace or a Graph is needed to draw, got Dataset"):
+        draw_graph(scores, scores=graph)
+    with pytest.raises(InputError, match="a drawing is written to a path, .* got Graph"):
+        draw_graph(graph).save(graph)
+
+
+def test_a_drawing_is_short_in_words():
+    assert repr(draw_graph(build_chain(12))) == "<Drawing: 14 boxes; .save('graph.svg') writes it>"
+
+
+def test_parts_of_a_container_are_numbered_in_words(rng):
+    builder = GraphBuilder()
+    for block in ("down.0", "pool", "down.1", "pool"):
+        builder.add(block, "conv2d", classes=("ModuleList",) if "." in block else ())
+        builder.add(block, "relu", classes=("ModuleList",) if "." in block else ())
+    source = draw_graph(builder.build()).source
+    assert re.findall(r"<B>([\w.@]+)</B></FONT><FONT[^>]*>  (\d of \d)<", source) == [
+        ("down", "1 of 2"),
+        ("down", "2 of 2"),
+    ]
+    assert "<B>pool@2</B>" in source
+    assert "down@2" not in source
 
 
 def test_ops_without_score_stay_grey(rng):
@@ -227,7 +333,7 @@ def test_without_engine_the_message_names_both_cures(no_engine, tmp_path):
     drawing = draw_graph(build_chain(4))
     with pytest.raises(
         MissingToolError,
-        match=r'system package graphviz, or run: pip install "neurolens\[render\]"',
+        match=r"system package graphviz, or run: pip install pygraphviz",
     ):
         drawing.save(tmp_path / "graph.svg")
     assert drawing.save(tmp_path / "graph.gv").read_text() == drawing.source

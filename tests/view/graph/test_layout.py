@@ -4,9 +4,11 @@ import itertools
 
 import pytest
 from graphs import GraphBuilder, build_branches, build_chain, build_residual
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neurolens.errors import InputError
-from neurolens.view.graph.layout import find_module_paths, find_shortcuts, lay_out
+from neurolens.view.graph.layout import find_module_paths, find_shortcuts, lay_out, number_parts
 
 GRAPHS = {
     "chain": build_chain(40),
@@ -124,6 +126,40 @@ def test_a_module_called_again_opens_a_second_area():
     assert [cluster.title for cluster in plan.clusters] == ["a", "b", "a@2"]
     folded = lay_out(builder.build(), depth=1)
     assert [node.address for node in folded.nodes if node.kind == "module"] == ["a", "b", "a"]
+
+
+def test_parts_of_a_container_that_is_called_once_are_numbered():
+    builder = GraphBuilder()
+    for block in ("down.0", "mid", "down.1", "mid", "down.0", "mid"):
+        builder.add(block, "conv2d")
+        builder.add(block, "relu")
+    plan = lay_out(builder.build(), layout="flow")
+    titles = {
+        (cluster.title, plan.parts[i, 0])
+        for i, cluster in enumerate(plan.clusters)
+        if "down" in cluster.address and cluster.depth == 0
+    }
+    assert titles == {("down", "1 of 2"), ("down", "2 of 2"), ("down@2", "")}
+    folded = lay_out(builder.build(), depth=1)
+    labels = [node.label for node in folded.nodes if node.kind == "module"]
+    assert labels == ["down 1 of 2", "mid", "down 2 of 2", "mid@2", "down@2", "mid@3"]
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12))
+def test_numbered_parts_count_up_to_how_often_a_key_occurs(keys):
+    parts = number_parts(keys)
+    for i, (key, part) in enumerate(zip(keys, parts, strict=True)):
+        total = keys.count(key)
+        expected = f"{keys[: i + 1].count(key)} of {total}" if total > 1 else ""
+        assert part == expected
+
+
+def test_areas_split_by_columns_are_parts_too():
+    plan = lay_out(build_branches())
+    columns = {k for i, k in plan.parts if plan.clusters[i].address == "features"}
+    n = len(columns)
+    assert n > 1
+    assert {plan.parts[0, k] for k in columns} == {f"{k + 1} of {n}" for k in range(n)}
 
 
 def test_ops_without_input_are_generated_and_dead_ends_stay():

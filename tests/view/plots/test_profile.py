@@ -1,24 +1,21 @@
-"""Profiles and matrices: what is drawn is what was given, and nothing global changes."""
+"""Profiles: what is drawn is what was given, and nothing global changes."""
 
+import base64
+import sys
+import warnings
 from itertools import pairwise
 
 import matplotlib
+import nbformat
 import numpy as np
 import pytest
-import xarray as xr
 from graphs import build_branches, build_chain, build_residual, fake_best, fake_scores
 from matplotlib.figure import Figure
+from nbclient import NotebookClient
 
 from neurolens.errors import InputError, LabelError
-from neurolens.view import plot_profile, plot_rdms
-from neurolens.view.plots.profile import _rank_values
-
-
-def make_rdms(rng, ids, first, dim="op"):
-    values = rng.random((len(first), len(ids), len(ids)))
-    values = values + values.transpose(0, 2, 1)
-    coords = {dim: list(first), "stimulus": ids, "stimulus_2": ids}
-    return xr.DataArray(values, dims=(dim, "stimulus", "stimulus_2"), coords=coords)
+from neurolens.scores import build_scores
+from neurolens.view import plot_profile
 
 
 @pytest.fixture
@@ -35,6 +32,87 @@ def test_profile_draws_the_means_and_marks_the_best(scores):
         line, dot = axis.get_lines()
         np.testing.assert_array_equal(line.get_ydata(), scores.score_mean.sel(region=region))
         assert scores.op.values[int(dot.get_xdata()[0])] == best.best_op.sel(region=region)
+
+
+def test_the_dot_stands_at_the_held_out_score_and_the_legend_says_so(scores):
+    best = fake_best(scores)
+    best["heldout_score"] = best.heldout_score.copy(data=[0.11, 0.12, 0.13, 0.14])
+    figure = plot_profile(scores, best=best)
+    dots = [axis.get_lines()[-1] for axis in figure.axes]
+    assert [dot.get_ydata()[0] for dot in dots] == [0.11, 0.12, 0.13, 0.14]
+    [legend] = figure.legends
+    names = ["held-out score of the best op", "noise ceiling"]
+    assert [text.get_text() for text in legend.get_texts()] == names
+    axes = list(Figure().subplots(1, 4))
+    plot_profile(scores, best=best, axes=axes)
+    legend = axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == names
+
+
+def test_figure_and_axes_say_what_the_attributes_say(scores):
+    figure = plot_profile(scores)
+    assert figure.axes[0].get_ylabel() == "score (rho-a)"
+    text = figure.get_supxlabel()
+    assert "RSA · rho-a · correlation dissimilarity · 92 stimuli" in text
+    assert "95 % intervals (bootstrap percentile) over stimuli and subjects" in text
+    encoding = build_scores(
+        scores.score, method="encoding", measure="r", estimator="ridge regression", n_stimuli=40
+    )
+    figure = plot_profile(encoding)
+    assert figure.axes[0].get_ylabel() == "score (r)"
+    assert figure.get_supxlabel() == "encoding · r · ridge regression · 40 stimuli"
+
+
+def test_subjects_that_do_not_agree_are_said_once(scores):
+    scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[0.5, -0.1, 0.0, 0.5])
+    figure = plot_profile(scores)
+    texts = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert texts == [
+        [],
+        ["subjects do not agree (ceiling ≤ 0)"],
+        ["subjects do not agree (ceiling ≤ 0)"],
+        [],
+    ]
+
+
+def test_scores_that_cannot_be_drawn_are_refused_in_a_sentence(scores):
+    timed = scores.expand_dims(time_bin=[100, 200])
+    with pytest.raises(InputError, match=r"plot_profile takes .*isel\(time_bin=0"):
+        plot_profile(timed)
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got ndarray"):
+        plot_profile(scores.score.values)
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got a Dataset with"):
+        plot_profile(fake_best(scores))
+    with pytest.raises(InputError, match="plot_profile takes scores, .* got str"):
+        plot_profile(scores, control="random weights")
+    with pytest.raises(InputError, match="a Trace or a Graph is needed to draw, got str"):
+        plot_profile(scores, graph="profile.png")
+    with pytest.raises(InputError, match="axes must be one per region, 4 .* got str"):
+        plot_profile(scores, axes="four")
+
+
+SHOWING = """
+import sys
+sys.path[:0] = {paths!r}
+import numpy as np
+from graphs import build_residual, fake_scores
+from neurolens.view import plot_profile
+scores = fake_scores(build_residual(), np.random.default_rng(0))
+plot_profile(scores)
+"""
+
+
+def test_a_profile_shows_itself_as_the_last_line_of_a_cell_of_a_new_notebook():
+    source = SHOWING.format(paths=[path for path in sys.path if path])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    [output] = notebook.cells[0].outputs
+    assert output.output_type == "execute_result"
+    picture = base64.b64decode(output.data["image/png"])
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 10_000
 
 
 def test_profile_follows_the_order_of_the_graph(scores):
@@ -77,9 +155,8 @@ def test_control_and_subjects_are_extra_lines(scores):
     control = (scores * 0.5).assign_attrs(label="random weights")
     figure = plot_profile(scores, control=control, subjects=True)
     assert len(figure.axes[0].get_lines()) == 1 + 4 + 1
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
-        "random weights"
-    ]
+    [legend] = figure.legends
+    assert "random weights" in [text.get_text() for text in legend.get_texts()]
 
 
 def test_control_of_other_ops_is_refused(scores):
@@ -112,48 +189,3 @@ def test_global_settings_stay(scores):
     before = dict(matplotlib.rcParams)
     plot_profile(scores)
     assert dict(matplotlib.rcParams) == before
-
-
-def test_ranks_are_mean_ranks_from_zero_to_one(rng):
-    stats = pytest.importorskip("scipy.stats")
-    values = np.round(rng.random((9, 9)), 1)
-    values = values + values.T
-    upper = np.triu_indices(9, 1)
-    ranked = _rank_values(values)
-    np.testing.assert_allclose(ranked[upper], (stats.rankdata(values[upper]) - 1) / 35)
-    np.testing.assert_array_equal(ranked, ranked.T)
-
-
-def test_rdms_stand_model_above_brain_in_the_model_order(rng):
-    ids = [f"s{i}" for i in range(8)]
-    rdms = make_rdms(rng, ids, ["a/conv2d", "b/relu"])
-    brain = make_rdms(rng, ids, ["V1", "IT"], "region")
-    shuffled = brain.isel(stimulus=slice(None, None, -1))
-    figure = plot_rdms(rdms, ops={"V1": "b/relu", "IT": "a/conv2d"}, brain=shuffled)
-    images = [axis.images[0].get_array() for axis in figure.axes if axis.images]
-    assert len(images) == 4
-    np.testing.assert_allclose(images[0], _rank_values(rdms.sel(op="b/relu").values))
-    np.testing.assert_allclose(images[2], _rank_values(brain.sel(region="V1").values))
-
-
-def test_subjects_are_averaged_and_categories_sorted(rng):
-    ids = [f"s{i}" for i in range(8)]
-    rdms = make_rdms(rng, ids, ["a/conv2d"])
-    subjects = make_rdms(rng, ids, ["x", "y"], "subject").expand_dims(region=["IT"])
-    figure = plot_rdms(rdms, brain=subjects, categories=["face", "place"] * 4)
-    order = [0, 2, 4, 6, 1, 3, 5, 7]
-    mean = subjects.mean("subject").values[0]
-    np.testing.assert_allclose(
-        figure.axes[1].images[0].get_array(), _rank_values(mean[np.ix_(order, order)])
-    )
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["face", "place"]
-
-
-def test_rdm_errors_name_the_difference(rng):
-    rdms = make_rdms(rng, list("abcd"), ["a/conv2d"])
-    with pytest.raises(LabelError, match="rdms has no ops 'nope'"):
-        plot_rdms(rdms, ops=["nope"])
-    with pytest.raises(LabelError, match="Missing from brain: 'd'"):
-        plot_rdms(rdms, brain=make_rdms(rng, list("abce"), ["V1"], "region"))
-    with pytest.raises(LabelError, match="one per stimulus, 4, got 2"):
-        plot_rdms(rdms, categories=["x", "y"])

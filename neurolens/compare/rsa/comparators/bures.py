@@ -1,24 +1,24 @@
-"""Shapes of point clouds from their Grams: how far rotation can lay one upon another. Pure arrays.
+"""Shapes of point clouds from their Grams: how far rotation can align one with another.
 
-For centred features X, Y the largest tr(X R Y') over rotations R is the nuclear norm of X'Y, which
-is the fidelity tr (K^1/2 L K^1/2)^1/2 of their Grams K, L: the Procrustes and the Bures similarity
-are one number.
+Pure arrays. For mean-centered features X, Y the largest tr(X R Y') over rotations R is the nuclear
+norm of X'Y, which is the fidelity tr (K^1/2 L K^1/2)^1/2 of their Grams K, L: the Procrustes and
+the Bures similarity are one number.
 """
 
 import numpy as np
 
-from neurolens.compare.rsa.comparators.moments import Moments
+from neurolens.compare.rsa.comparators.moments import Moments, empty_moments
 from neurolens.compare.stats.linalg import expand_pairs
 
 
 def factor_gram(gram: np.ndarray) -> np.ndarray:
-    """Return F (n, k) with F F' = ``gram`` (n, n), what of it is negative set to zero.
+    """Return F (n, k) with F F' = ``gram`` (n, n), its negative eigenvalues set to zero.
 
-    K its numerical rank.
+    k is its numerical rank.
     """
     values, vectors = np.linalg.eigh(gram)
-    kept = values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)
-    return vectors[:, kept] * np.sqrt(values[kept])
+    positive = values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    return vectors[:, positive] * np.sqrt(values[positive])
 
 
 def sum_singular(product: np.ndarray) -> float:
@@ -26,32 +26,40 @@ def sum_singular(product: np.ndarray) -> float:
     return float(np.linalg.svd(product, compute_uv=False).sum()) if product.size else 0.0
 
 
-def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
-    """Return fidelities as ``cross`` and traces as powers, for RDMs ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n).
+def divide_mean(pairs: np.ndarray) -> np.ndarray:
+    """Return each row divided by its mean."""
+    return pairs / pairs.mean(axis=1, keepdims=True)
 
-    RDMs are taken as squared distances, G = -H D H / 2; negative eigenvalues of G are set to zero.
-    A stimulus drawn c times weighs c: here its copies are points at distance 0, for a Gram cannot
-    lack entries. Time O(d m b n^3).
+
+def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return fidelities as ``cross`` and traces as powers.
+
+    For RDMs ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n). RDMs are taken as squared distances,
+    G = -H D H / 2; negative eigenvalues of G are set to zero. A stimulus drawn c times weighs c:
+    here its copies are points at distance 0, for a Gram cannot lack entries. Time O(d m b n^3).
     """
-    squares = [expand_pairs(pairs) for pairs in (x, y)]
-    cross = np.empty((len(counts), len(x), len(y)))
-    powers = np.empty((len(counts), len(x))), np.empty((len(counts), len(y)))
-    total = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
-    for d, count in enumerate(counts):
-        a, b = ([factor_gram(_weigh_gram(square, count)) for square in side] for side in squares)
-        cross[d] = [[sum_singular(f.T @ g) for g in b] for f in a]
-        for power, factors in zip(powers, (a, b), strict=True):
-            power[d] = [(f**2).sum() if total[d] > 0 else np.nan for f in factors]
-    return Moments(cross, *powers, total)
+    squares_x = expand_pairs(x)  # (m, n, n)
+    squares_y = expand_pairs(y)
+    result = empty_moments(len(x), len(y), len(counts))
+    result.total[:] = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
+    for draw, count in enumerate(counts):
+        factors_x = [factor_gram(_weigh_gram(square, count)) for square in squares_x]
+        factors_y = [factor_gram(_weigh_gram(square, count)) for square in squares_y]
+        for i, j in np.ndindex(len(x), len(y)):
+            result.cross[draw, i, j] = sum_singular(factors_x[i].T @ factors_y[j])
+        scale = 1.0 if result.total[draw] > 0 else np.nan
+        result.power_x[draw] = [scale * (factor**2).sum() for factor in factors_x]
+        result.power_y[draw] = [scale * (factor**2).sum() for factor in factors_y]
+    return result
 
 
 def _weigh_gram(square: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return the Gram of the stimuli drawn, about their weighted mean.
 
-    Times the root of their weights.
+    Its entries are multiplied by the roots of the weights of both stimuli.
     """
-    kept = np.flatnonzero(count)
-    weight = count[kept] / count.sum()
-    gram = square[np.ix_(kept, kept)] / -2
+    drawn = np.flatnonzero(count)
+    weight = count[drawn] / count.sum()
+    gram = square[np.ix_(drawn, drawn)] / -2
     row = gram @ weight
     return (gram - row[:, None] - row + weight @ row) * np.sqrt(np.outer(weight, weight))

@@ -1,27 +1,30 @@
 """Kendall's tau-a when stimuli are counted several times: pure arrays."""
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from neurolens.compare.rsa.comparators.moments import Moments, weigh_pairs
 from neurolens.compare.stats.linalg import keep_positive
 
 
 def count_concordance(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
-    """Return concordant less discordant comparisons of drawn pairs as ``cross``, for ``x`` (m, p), ``y`` (b, p).
+    """Return concordant less discordant comparisons of drawn pairs as ``cross``.
 
-    A drawn pair and its own copy are tied. Time O(d m b p log p): with draws of stimuli by far the
-    slowest comparator; rho-a answers the same need in closed form.
+    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n). A drawn pair and its own copy are tied.
+    Time O(d m b p log p): with draws of stimuli by far the slowest comparator; rho-a answers the
+    same need in closed form.
     """
-    result = np.zeros((len(counts), len(x), len(y)))
+    difference = np.zeros((len(counts), len(x), len(y)))
     total = np.zeros(len(counts))
     for draws, weights in weigh_pairs(counts):
         for draw, weight in zip(range(draws.start, draws.stop), weights.astype(int), strict=True):
             total[draw] = weight.sum()
-            ours = np.repeat(x, weight, axis=1)
-            theirs = np.repeat(y, weight, axis=1)
-            result[draw] = [[_subtract_discordant(a, b) for b in theirs] for a in ours]
-    return Moments(result, np.ones(result.shape[:2]), np.ones((len(counts), len(y))), total)
+            drawn_x = np.repeat(x, weight, axis=1)
+            drawn_y = np.repeat(y, weight, axis=1)
+            for i, j in np.ndindex(len(x), len(y)):
+                difference[draw, i, j] = subtract_discordant(drawn_x[i], drawn_y[j])
+    power_x = np.ones((len(counts), len(x)))
+    power_y = np.ones((len(counts), len(y)))
+    return Moments(difference, power_x, power_y, total)
 
 
 def average_concordance(moments: Moments) -> np.ndarray:
@@ -29,21 +32,25 @@ def average_concordance(moments: Moments) -> np.ndarray:
     return moments.cross / keep_positive(moments.total * (moments.total - 1) / 2)[:, None, None]
 
 
-def _subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:
+def subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:
     """Return concordant less discordant pairs of entries.
 
     From scipy's tau-b without its correction for ties.
     """
+    from scipy.stats import kendalltau
+
     if len(x) < 3:
         return float(np.sign(x[-1] - x[0]) * np.sign(y[-1] - y[0])) if len(x) else 0.0
-    untied = [len(x) * (len(x) - 1) / 2 - _count_ties(values) for values in (x, y)]
-    if min(untied) == 0:
+    comparisons = len(x) * (len(x) - 1) / 2
+    untied_x = comparisons - _count_ties(x)
+    untied_y = comparisons - _count_ties(y)
+    if min(untied_x, untied_y) == 0:
         return 0.0
-    return float(
-        np.rint(kendalltau(x, y, method="asymptotic").statistic * np.sqrt(untied[0] * untied[1]))
-    )
+    tau_b = kendalltau(x, y, method="asymptotic").statistic
+    return float(np.rint(tau_b * np.sqrt(untied_x * untied_y)))
 
 
 def _count_ties(values: np.ndarray) -> float:
+    """Return how many pairs of entries are equal."""
     sizes = np.unique(values, return_counts=True)[1]
     return float((sizes * (sizes - 1) / 2).sum())

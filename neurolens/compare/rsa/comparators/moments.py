@@ -17,14 +17,15 @@ import torch
 
 from neurolens.compare.stats.linalg import count_stimuli, keep_positive
 
-# Pair weights held at once, so that memory does not grow with the number of draws.
+# Pair weights in memory at once, so that memory does not grow with the number of draws.
 BLOCK_WEIGHTS = 2**22
 
 
 class Moments(NamedTuple):
-    """Weighted means of products, per draw: ``cross`` (d, m, b), ``power_x`` (d, m), ``power_y`` (d, b).
+    """Weighted means of products, per draw.
 
-    ``total`` (d,) is the sum of the weights: how many pairs the draw holds.
+    ``cross`` (d, m, b), ``power_x`` (d, m), ``power_y`` (d, b); ``total`` (d,) is the sum of the
+    weights: how many pairs the draw holds.
     """
 
     cross: np.ndarray
@@ -33,79 +34,92 @@ class Moments(NamedTuple):
     total: np.ndarray
 
 
+def correlate(moments: Moments) -> np.ndarray:
+    """Return cross / sqrt(power_x power_y) (d, m, b); NaN where either does not vary."""
+    scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
+    return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)
+
+
 def count_once(pairs: np.ndarray) -> np.ndarray:
     """Return the counts (1, n) that take each stimulus of ``pairs`` (k, p) once."""
     return np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
 
 
 def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (draws, weights) in blocks of draws, with weights (d'.
-
-    P) = c_i c_j for ``counts`` (d, n).
-    """
+    """Yield blocks of draws and their weights c_i c_j (draw, p), for ``counts`` (d, n)."""
     first, second = np.triu_indices(counts.shape[1], 1)
     step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
     for start in range(0, len(counts), step):
         block = counts[start : start + step].astype(np.float64)
-        weights = block.take(first, axis=1)
+        weights = block.take(first, axis=1)  # (draw, p)
         weights *= block.take(second, axis=1)
         yield slice(start, start + len(block)), weights
 
 
-def centre_rows(pairs: np.ndarray) -> np.ndarray:
+def center_rows(pairs: np.ndarray) -> np.ndarray:
     """Return each row less its mean, exactly zero if constant."""
     # Taking off the first value before the mean makes a constant vector exactly zero.
     pairs = pairs - pairs[:, :1]
     return pairs - pairs.mean(axis=1, keepdims=True)
 
 
+def divide_rms(pairs: np.ndarray) -> np.ndarray:
+    """Return each row divided by its root mean square."""
+    return pairs / np.sqrt((pairs**2).mean(axis=1, keepdims=True))
+
+
+def standardize_rows(pairs: np.ndarray) -> np.ndarray:
+    """Return each row with mean 0 and variance 1."""
+    return divide_rms(center_rows(pairs))
+
+
 def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
-    """Return weighted means of x y, x^2 and y^2 about zero, for ``x`` (m, p), ``y`` (b, p).
+    """Return weighted means of x y, x^2 and y^2 about zero.
 
-    ``counts`` (d, n).
+    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n).
     """
-    return _product_moments(x, y, counts, centred=False)
+    return _product_moments(x, y, counts, centered=False)
 
 
-def centred_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
-    """Return weighted covariances and variances, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d.
+def centered_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+    """Return weighted covariances and variances.
 
-    N).
+    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n).
     """
-    return _product_moments(centre_rows(x), centre_rows(y), counts, centred=True)
+    return _product_moments(center_rows(x), center_rows(y), counts, centered=True)
 
 
-def _product_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centred: bool) -> Moments:
-    """Return weighted means of products, about the weighted means if ``centred``."""
-    result = empty_moments(len(x), len(y), len(counts))
-    mean_x = np.zeros_like(result.power_x)
-    mean_y = np.zeros_like(result.power_y)
+def _product_moments(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centered: bool
+) -> Moments:
+    """Return weighted means of products, about the weighted means if ``centered``."""
+    sums = empty_moments(len(x), len(y), len(counts))
+    mean_x = np.zeros_like(sums.power_x)
+    mean_y = np.zeros_like(sums.power_y)
     product = np.empty_like(x)
     for draws, weights in weigh_pairs(counts):
-        result.total[draws] = weights.sum(axis=1)
-        result.power_x[draws] = _sum_rows(weights, x**2)
-        result.power_y[draws] = _sum_rows(weights, y**2)
+        sums.total[draws] = weights.sum(axis=1)
+        sums.power_x[draws] = _sum_rows(weights, x**2)
+        sums.power_y[draws] = _sum_rows(weights, y**2)
         for b, row in enumerate(y):
-            result.cross[draws, :, b] = _sum_rows(weights, np.multiply(x, row, out=product))
-        if centred:
+            sums.cross[draws, :, b] = _sum_rows(weights, np.multiply(x, row, out=product))
+        if centered:
             mean_x[draws] = _sum_rows(weights, x)
             mean_y[draws] = _sum_rows(weights, y)
-    total = keep_positive(result.total)[:, None]
+    total = keep_positive(sums.total)[:, None]  # (d, 1)
     mean_x = mean_x / total
     mean_y = mean_y / total
     return Moments(
-        result.cross / total[:, :, None] - mean_x[:, :, None] * mean_y[:, None, :],
-        subtract_explained(result.power_x / total, mean_x**2),
-        subtract_explained(result.power_y / total, mean_y**2),
-        result.total,
+        sums.cross / total[:, :, None] - mean_x[:, :, None] * mean_y[:, None, :],
+        subtract_explained(sums.power_x / total, mean_x**2),
+        subtract_explained(sums.power_y / total, mean_y**2),
+        sums.total,
     )
 
 
 def _sum_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the sum (d, k) of each of ``rows`` (k, p) under ``weights`` (d, p).
-
-    Torch is faster at it than numpy.
-    """
+    """Return the sum (d, k) of each of ``rows`` (k, p) under ``weights`` (d, p)."""
+    # torch multiplies these faster than numpy.
     return (torch.from_numpy(weights) @ torch.from_numpy(rows).T).numpy()
 
 
@@ -113,10 +127,10 @@ def subtract_explained(
     power: np.ndarray, explained: np.ndarray, slack: float = 1e-13
 ) -> np.ndarray:
     """Return ``power - explained``, exactly 0 where the difference is only rounding."""
-    left = power - explained
-    return np.where(left <= slack * power, 0.0, left)
+    rest = power - explained
+    return np.where(rest <= slack * power, 0.0, rest)
 
 
 def empty_moments(m: int, b: int, d: int) -> Moments:
-    """Return moments to be filled."""
+    """Return moments of ``m`` model RDMs, ``b`` brain RDMs and ``d`` draws, to be filled."""
     return Moments(np.empty((d, m, b)), np.empty((d, m)), np.empty((d, b)), np.empty(d))

@@ -4,84 +4,122 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
-from neurolens.compare.rsa.comparators.bures import overlap_shapes
+from neurolens.compare.rsa.comparators import quadratic
+from neurolens.compare.rsa.comparators.bures import divide_mean, overlap_shapes
 from neurolens.compare.rsa.comparators.kendall import average_concordance, count_concordance
 from neurolens.compare.rsa.comparators.moments import (
     Moments,
-    centre_rows,
-    centred_moments,
+    centered_moments,
+    correlate,
     count_once,
+    divide_rms,
     raw_moments,
+    standardize_rows,
 )
-from neurolens.compare.rsa.comparators.ranks import rank_moments
-from neurolens.compare.rsa.comparators.whitened import whiten_centred, whiten_raw
-from neurolens.compare.stats.linalg import keep_positive
+from neurolens.compare.rsa.comparators.ranks import average_ties, rank_moments, rank_rows
+from neurolens.compare.rsa.comparators.whitened import (
+    divide_whitened,
+    divide_whitened_centered,
+    whiten_centered,
+    whiten_raw,
+)
 from neurolens.labels import check_name
 
 
 class Comparator(NamedTuple):
-    """One row of COMPARATORS.
+    """One row of the table of comparators.
 
     ``moments(x, y, counts)`` reduces pair vectors, ``score(moments)`` turns that into a similarity
-    (draw, model, brain), and ``standardise(pairs)`` puts RDMs (rdm, pair) on the scale on which
-    this comparator pools subjects. ``exact`` says whether no RDM can be more similar, on average,
-    to the subjects than their pool.
+    (draw, model, brain). ``standardize(pairs)`` puts RDMs (rdm, pair) on the scale on which this
+    comparator averages subjects, for ceilings. ``rsatoolbox`` is rsatoolbox's name for it.
+    ``embed(pairs)`` returns squares (rdm, n, n) whose sums of products are similarities, where the
+    comparator can be written so. ``exceeds`` says which model RDMs can be more similar, on average,
+    to the subjects than the mean of the subjects is; none can where it is empty.
     """
 
+    name: str
     moments: Callable[[np.ndarray, np.ndarray, np.ndarray], Moments]
     score: Callable[[Moments], np.ndarray]
-    standardise: Callable[[np.ndarray], np.ndarray]
-    exact: bool = True
+    standardize: Callable[[np.ndarray], np.ndarray]
+    rsatoolbox: str
+    embed: Callable[[np.ndarray], np.ndarray] | None = None
+    exceeds: str = ""
+
+    @property
+    def bound(self) -> str:
+        """Whether the upper ceiling bounds the score of every model: "exact" or "none"."""
+        return "none" if self.exceeds else "exact"
 
 
-def correlate(moments: Moments) -> np.ndarray:
-    """Return cross / sqrt(power_x power_y); NaN where either does not vary."""
-    scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
-    return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)
-
-
-def average_ties(moments: Moments) -> np.ndarray:
-    """Return rho-a = 12 / (N^3 - N) sum (R1 - mean)(R2 - mean) over N drawn pairs: Spearman.
-
-    Ties broken at random.
-    """
-    return 12 * moments.cross / keep_positive(moments.total**2 - 1)[:, None, None]
-
-
-def divide_rms(pairs: np.ndarray) -> np.ndarray:
-    """Return each row divided by its root mean square."""
-    return pairs / np.sqrt((pairs**2).mean(axis=1, keepdims=True))
-
-
-def rank_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return the mid-ranks of each row."""
-    return np.asarray(rankdata(pairs, axis=1), dtype=np.float64)
-
-
-def divide_whitened(pairs: np.ndarray, moments: Callable[..., Moments] = whiten_raw) -> np.ndarray:
-    """Return each row divided by its whitened norm."""
-    return pairs / np.sqrt(moments(pairs, pairs[:0], count_once(pairs)).power_x[0, :, None])
-
-
-COMPARATORS: dict[str, Comparator] = {
-    "spearman": Comparator(rank_moments, correlate, rank_rows),
-    "pearson": Comparator(centred_moments, correlate, lambda pairs: divide_rms(centre_rows(pairs))),
-    "cosine": Comparator(raw_moments, correlate, divide_rms),
-    "rho-a": Comparator(rank_moments, average_ties, rank_rows),
-    "tau-a": Comparator(count_concordance, average_concordance, rank_rows, exact=False),
-    "whitened-pearson": Comparator(
-        whiten_centred, correlate, lambda pairs: divide_whitened(centre_rows(pairs), whiten_centred)
+ROWS = (
+    Comparator(
+        name="spearman",
+        moments=rank_moments,
+        score=correlate,
+        standardize=rank_rows,
+        rsatoolbox="spearman",
+        embed=quadratic.embed_ranks,
+        exceeds="a model RDM with ties can exceed it",
     ),
-    "whitened-cosine": Comparator(whiten_raw, correlate, divide_whitened),
-    "bures": Comparator(
-        overlap_shapes,
-        correlate,
-        lambda pairs: pairs / pairs.mean(axis=1, keepdims=True),
-        exact=False,
+    Comparator(
+        name="pearson",
+        moments=centered_moments,
+        score=correlate,
+        standardize=standardize_rows,
+        rsatoolbox="corr",
+        embed=quadratic.embed_centered,
     ),
-}
+    Comparator(
+        name="cosine",
+        moments=raw_moments,
+        score=correlate,
+        standardize=divide_rms,
+        rsatoolbox="cosine",
+        embed=quadratic.embed_raw,
+    ),
+    Comparator(
+        name="rho-a",
+        moments=rank_moments,
+        score=average_ties,
+        standardize=rank_rows,
+        rsatoolbox="rho-a",
+        embed=quadratic.embed_scaled_ranks,
+    ),
+    Comparator(
+        name="tau-a",
+        moments=count_concordance,
+        score=average_concordance,
+        standardize=rank_rows,
+        rsatoolbox="tau-a",
+        exceeds="some model RDMs can exceed it",
+    ),
+    Comparator(
+        name="whitened-pearson",
+        moments=whiten_centered,
+        score=correlate,
+        standardize=divide_whitened_centered,
+        rsatoolbox="corr_cov",
+        embed=quadratic.embed_whitened_centered,
+    ),
+    Comparator(
+        name="whitened-cosine",
+        moments=whiten_raw,
+        score=correlate,
+        standardize=divide_whitened,
+        rsatoolbox="cosine_cov",
+        embed=quadratic.embed_whitened,
+    ),
+    Comparator(
+        name="bures",
+        moments=overlap_shapes,
+        score=correlate,
+        standardize=divide_mean,
+        rsatoolbox="bures",
+        exceeds="some model RDMs can exceed it",
+    ),
+)
+COMPARATORS: dict[str, Comparator] = {row.name: row for row in ROWS}
 
 
 def find_comparator(name: str) -> Comparator:
@@ -93,9 +131,9 @@ def find_comparator(name: str) -> Comparator:
 def compare_pairs(
     x: np.ndarray, y: np.ndarray, counts: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
-    """Return the similarity (d, m, b) of ``x`` (m, p) and ``y`` (b.
+    """Return the similarity (d, m, b) of ``x`` (m, p) and ``y`` (b, p).
 
-    P) when stimuli occur ``counts`` (d, n) times.
+    Stimuli occur ``counts`` (d, n) times.
     """
     return comparator.score(comparator.moments(x, y, counts))
 
@@ -105,9 +143,10 @@ def compare_whole(x: np.ndarray, y: np.ndarray, comparator: Comparator) -> np.nd
 
     NaN where either holds NaN.
     """
-    result = np.full((len(x), len(y)), np.nan)
-    known = np.ix_(*(~np.isnan(side).any(axis=1) for side in (x, y)))
-    result[known] = compare_pairs(
-        x[known[0].ravel()], y[known[1].ravel()], count_once(x), comparator
+    whole_x = ~np.isnan(x).any(axis=1)
+    whole_y = ~np.isnan(y).any(axis=1)
+    similarity = np.full((len(x), len(y)), np.nan)
+    similarity[np.ix_(whole_x, whole_y)] = compare_pairs(
+        x[whole_x], y[whole_y], count_once(x), comparator
     )[0]
-    return result
+    return similarity

@@ -50,7 +50,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
         "model": gram_plan.plan.layouts.graph.modules[""],
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
-        "neurolens_version": metadata.version("neurolens"),
+        "neurolens_version": metadata.version("neurolens-brain"),
         "eps": find_precision(n_stimuli),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
     }

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolens.compare.rsa.comparators.kendall import (
-    _subtract_discordant,
     average_concordance,
     count_concordance,
+    subtract_discordant,
 )
 
 SMALL = st.integers(-2, 2)
@@ -18,7 +18,7 @@ SMALL = st.integers(-2, 2)
 def test_two_loops(entries):
     """Ties on either side, and from no entry at all to more than three."""
     x, y = (np.array([pair[side] for pair in entries], dtype=float) for side in (0, 1))
-    assert _subtract_discordant(x, y) == oracles.concordance(x, y)
+    assert subtract_discordant(x, y) == oracles.concordance(x, y)
 
 
 def test_the_smallest_sets():
@@ -26,7 +26,7 @@ def test_the_smallest_sets():
     for n in range(4):
         for places in np.ndindex(*[3] * (2 * n)):
             x, y = (np.array(part, dtype=float) for part in (places[:n], places[n:]))
-            assert _subtract_discordant(x, y) == oracles.concordance(x, y)
+            assert subtract_discordant(x, y) == oracles.concordance(x, y)
 
 
 def test_draws_of_few_pairs(rng):

@@ -1,0 +1,188 @@
+"""What scores say of themselves: methods, measures, intervals, ceilings, and what to cite."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to score: what it is called in a paper, how to ask for it, and what to cite.
+
+    ``ceiling_references`` are those of the noise ceilings, where they were computed.
+    """
+
+    function: str
+    sentence: str
+    references: tuple[str, ...]
+    ceiling_references: tuple[str, ...] = ()
+
+
+METHODS: dict[str, Method] = {
+    "rsa": Method(
+        "compare_rdms",
+        "Representational dissimilarity matrices{dissimilarity} of each operation were compared "
+        "with those of each brain region by {measure}.",
+        ("kriegeskorte2008",),
+        ("nili2014",),
+    ),
+    "encoding": Method(
+        "fit_encoding",
+        "Responses of each neuroid to held-out stimuli were predicted from each operation's "
+        "features ({estimator}) and scored by {measure}.",
+        ("naselaris2011",),
+    ),
+    "alignment": Method(
+        "compare_grams",
+        "Grams of each operation's features were compared with those of each brain region's "
+        "responses by {measure}.",
+        ("kornblith2019",),
+    ),
+    "predicted-rsa": Method(
+        "compare_predicted",
+        "Dissimilarity matrices{dissimilarity} of responses predicted from each operation to "
+        "held-out stimuli were compared with those of the measured responses by {measure}.",
+        ("kriegeskorte2008", "naselaris2011", "conwell2024"),
+        ("nili2014",),
+    ),
+    "reweighted-rsa": Method(
+        "fit_reweighted_rdms",
+        "A weighted sum of dissimilarity matrices{dissimilarity}, its weights fitted to other "
+        "stimuli, was compared with those of each brain region by {measure}.",
+        ("kriegeskorte2008", "kaniuth2022"),
+        ("nili2014",),
+    ),
+}
+# What measures of scores are called in a paper.
+MEASURES: dict[str, str] = {
+    "spearman": "Spearman's rank correlation",
+    "pearson": "Pearson's correlation",
+    "cosine": "cosine similarity",
+    "rho-a": "expected rank correlation under random breaking of ties",
+    "tau-a": "Kendall's rank correlation",
+    "whitened-pearson": "Pearson's correlation of whitened dissimilarities",
+    "whitened-cosine": "cosine similarity of whitened dissimilarities",
+    "bures": "normalized Bures similarity",
+    "r": "Pearson's correlation",
+    "r2": "coefficient of determination",
+    "cka": "centered kernel alignment",
+    "cka-unbiased": "centered kernel alignment from an unbiased HSIC",
+    "procrustes": "Procrustes similarity",
+    "linear-predictivity": "variance explained by linear regression",
+    "cca": "canonical correlation",
+    "svcca": "canonical correlation of leading components",
+    "pwcca": "projection-weighted canonical correlation",
+}
+REFERENCES: dict[str, str] = {
+    "allen2022": (
+        "Allen EJ, St-Yves G, Wu Y, et al. (2022). A massive 7T fMRI dataset to bridge cognitive "
+        "neuroscience and artificial intelligence. Nature Neuroscience 25:116–126. "
+        "https://doi.org/10.1038/s41593-021-00962-x"
+    ),
+    "conwell2024": (
+        "Conwell C, Prince JS, Kay KN, Alvarez GA, Konkle T (2024). A large-scale examination of "
+        "inductive biases shaping high-level visual representation in brains and machines. Nature "
+        "Communications 15:9383. https://doi.org/10.1038/s41467-024-53147-y"
+    ),
+    "kaniuth2022": (
+        "Kaniuth P, Hebart MN (2022). Feature-reweighted representational similarity analysis: A "
+        "method for improving the fit between computational models, brains, and behavior. "
+        "NeuroImage 257:119294. https://doi.org/10.1016/j.neuroimage.2022.119294"
+    ),
+    "kornblith2019": (
+        "Kornblith S, Norouzi M, Lee H, Hinton G (2019). Similarity of neural network "
+        "representations revisited. Proceedings of the 36th International Conference on Machine "
+        "Learning, PMLR 97:3519–3529. https://doi.org/10.48550/arXiv.1905.00414"
+    ),
+    "kriegeskorte2008": (
+        "Kriegeskorte N, Mur M, Bandettini P (2008). Representational similarity analysis – "
+        "connecting the branches of systems neuroscience. Frontiers in Systems Neuroscience 2:4. "
+        "https://doi.org/10.3389/neuro.06.004.2008"
+    ),
+    "naselaris2011": (
+        "Naselaris T, Kay KN, Nishimoto S, Gallant JL (2011). Encoding and decoding in fMRI. "
+        "NeuroImage 56(2):400–410. https://doi.org/10.1016/j.neuroimage.2010.07.073"
+    ),
+    "nili2014": (
+        "Nili H, Wingfield C, Walther A, Su L, Marslen-Wilson W, Kriegeskorte N (2014). A toolbox "
+        "for representational similarity analysis. PLoS Computational Biology 10(4):e1003553. "
+        "https://doi.org/10.1371/journal.pcbi.1003553"
+    ),
+    "schuett2023": (
+        "Schütt HH, Kipnis AD, Diedrichsen J, Kriegeskorte N (2023). Statistical inference on "
+        "representational geometries. eLife 12:e82566. https://doi.org/10.7554/eLife.82566"
+    ),
+}
+BOUNDS = {
+    "exact": " No model can exceed the upper ceiling.",
+    "expected": " The upper ceiling is an estimate, which scores can exceed.",
+}
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """What the intervals of scores are.
+
+    ``kind`` names the procedure ("bootstrap percentile", "t interval of halves"), ``over`` what is
+    drawn anew ("stimuli", "stimuli and subjects"), ``level`` the confidence.
+    """
+
+    kind: str = "none"
+    over: str = ""
+    level: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What the ceilings of scores are.
+
+    ``note`` says in a sentence what they are or why there is none; ``bound`` whether no model can
+    exceed the upper one ("exact", "expected", "none").
+    """
+
+    note: str = "No noise ceiling was computed."
+    bound: str = "none"
+
+
+def write_methods(attrs: Mapping[str, Any]) -> str:
+    """Return what the attributes of scores say in sentences fit for a methods section."""
+    method = METHODS[attrs["method"]]
+    measure = attrs["measure"]
+    dissimilarity = attrs.get("dissimilarity")
+    sentences = method.sentence.format(
+        measure=f"{measure} ({MEASURES[measure]})" if measure in MEASURES else measure,
+        dissimilarity=f" ({dissimilarity})" if dissimilarity else "",
+        estimator=attrs.get("estimator") or "a linear model",
+    )
+    sentences += f" There were {attrs['n_stimuli']} stimuli."
+    if attrs["interval_kind"] != "none":
+        level = attrs["interval_level"]
+        facts = [attrs["interval_kind"]]
+        if np.isfinite(level):
+            facts.append(f"{100 * level:g} %")
+        if attrs["interval_over"]:
+            facts.append(f"over {attrs['interval_over']}")
+        sentences += f" Intervals: {', '.join(facts)}."
+    return f"{sentences} {attrs['ceiling_note']}{BOUNDS.get(attrs['ceiling_bound'], '')}"
+
+
+def list_references(attrs: Mapping[str, Any]) -> list[str]:
+    """Return the full citations of what the attributes of scores name as ``reference``."""
+    keys = [key for key in str(attrs.get("reference", "")).split(",") if key]
+    return [REFERENCES[key] for key in keys]
+
+
+def cite_sources(
+    method: Method, intervals: Intervals, ceiling: Ceiling, has_ceiling: bool
+) -> list[str]:
+    """Return the keys of `REFERENCES` of what was done, and of nothing else."""
+    keys = list(method.references)
+    if "bootstrap" in intervals.kind and "subjects" in intervals.over:
+        keys.append("schuett2023")
+    if has_ceiling:
+        keys += method.ceiling_references
+        if "ncsnr" in ceiling.note.lower():
+            keys.append("allen2022")
+    return keys
