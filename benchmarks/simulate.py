@@ -249,7 +249,7 @@ def run_encoding_signal(rng: np.random.Generator, metric: str, n_stimuli: int) -
     signal = points.sum(axis=1) @ weights / np.sqrt(2 * N_FEATURES)
     grams, responses = build_encoding(rng, np.swapaxes(points, 0, 1), signal)
     scores = fit_encoding(
-        grams, responses, cv=4, measure=metric, n_splits=20, n_bootstrap=500, rng=rng
+        grams, responses, cv=4, metric=metric, n_splits=20, n_bootstrap=500, rng=rng
     )
     gap = compare_ops(scores)
     return {

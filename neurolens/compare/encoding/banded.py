@@ -37,7 +37,7 @@ def fit_banded(
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
-    measure: str = "r2",
+    metric: str = "r2",
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
     ceiling: xr.DataArray | None = None,
@@ -56,7 +56,7 @@ def fit_banded(
     spaces : mapping of str to Dataset, DataTree or DataArray
         Two or more, each what ``fit_encoding`` takes, with one op: ``{"early":
         grams.sel(op="conv1/conv2d"), ...}``.
-    responses, cv, measure, ceiling, rng
+    responses, cv, metric, ceiling, rng
         As for ``fit_encoding``; 3 folds or more.
     n_iter : int
         Weights of the kernels to try, the first of them equal.
@@ -97,13 +97,13 @@ def fit_banded(
     Nunez-Elizalde et al. (2019) NeuroImage 197:482; Dupre la Tour et al. (2022) NeuroImage
     264:119728, on the solver and the split of R^2 (product measure).
     """
-    check_name(measure, SCORES, "measure")
+    check_name(metric, SCORES, "metric")
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
     explainable = read_ceiling(ceiling, problem.targets)
     fits = _fit_spaces(problem, list(spaces))
     by_fold = {name: score[None] for name, score in fits.scores.items()}  # (op, fold, neuroid)
     scores = NeuroidScores(
-        [" + ".join(spaces)], problem.targets, by_fold, measure, problem.fold, explainable
+        [" + ".join(spaces)], problem.targets, by_fold, metric, problem.fold, explainable
     )
     result = aggregate_scores(scores).assign_coords({SPACE: list(spaces)})
     result["r2_split"] = ((SPACE, NEUROID), fits.r2_split.mean(axis=1))

@@ -52,7 +52,7 @@ def fit_encoding(
     *,
     cv: int | str | xr.DataArray = 5,
     method: str = "ridge",
-    measure: str = "r",
+    metric: str = "r",
     alphas: Sequence[float] | None = None,
     select: str = "gcv",
     n_components: int = 25,
@@ -93,7 +93,7 @@ def fit_encoding(
     method : str
         "ridge", or "pls": partial least squares without feature scaling, ``n_components`` shared by
         the neuroids of each region and subject.
-    measure : str
+    metric : str
         What ``score`` is: "r" (Pearson) or "r2" (1 - residual / total sum of squares, below 0 for
         bad predictions).
     alphas : sequence of float, optional
@@ -163,7 +163,7 @@ def fit_encoding(
     LabelError
         Labels are missing, repeated, or differ between features and responses.
     UnknownNameError
-        ``method``, ``measure``, ``select`` or the kind of ceiling is unknown.
+        ``method``, ``metric``, ``select`` or the kind of ceiling is unknown.
 
     Warns
     -----
@@ -204,7 +204,7 @@ def fit_encoding(
     (('op', 'region', 'subject'), 1.0)
     """
     check_name(method, METHODS, "method")
-    check_name(measure, SCORES, "measure")
+    check_name(metric, SCORES, "metric")
     check_name(select, SELECTORS, "select")
     if dual and method != "ridge":
         raise InputError(
@@ -231,10 +231,10 @@ def fit_encoding(
     rank = rank_ids(targets.ids)
     member = halve_folds(fold[np.argsort(rank)], n_splits, split_rng)[:, rank]
 
-    problem = Problem(settings, targets, fold, member, measure, device)
+    problem = Problem(settings, targets, fold, member, metric, device)
     fits = _fit_ops(by_op, problem, dual=dual, predictions=predictions)
     _warn_ends(by_op.ops, fits.ends)
-    scores = NeuroidScores(by_op.ops, targets, fits.by_fold, measure, fold, explainable)
+    scores = NeuroidScores(by_op.ops, targets, fits.by_fold, metric, fold, explainable)
     result = aggregate_scores(scores)
     if n_splits:
         halves = Halves(member, fits.halves, n_bootstrap, confidence, draw_rng)

@@ -42,7 +42,7 @@ def permute_encoding(
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
-    measure: str = "r",
+    metric: str = "r",
     alphas: Sequence[float] | None = None,
     select: str = "gcv",
     n_permutations: int = 1000,
@@ -58,7 +58,7 @@ def permute_encoding(
 
     Parameters
     ----------
-    features, responses, measure, alphas, select, device
+    features, responses, metric, alphas, select, device
         As for ``fit_encoding``. To test one subject, select it. With ``time_bin`` the result is
         over (op, region, time_bin), and so are ``q`` and the maximum.
     cv : int, str or DataArray
@@ -76,7 +76,7 @@ def permute_encoding(
     -------
     Dataset
         In the form of ``neurolens.scores``. ``score`` (op, region, subject), ``score_mean`` (op,
-        region): as ``fit_encoding`` gives them, unit of ``measure``; ``null_mean``, ``null_sd``
+        region): as ``fit_encoding`` gives them, unit of ``metric``; ``null_mean``, ``null_sd``
         (op, region): of the subject mean under permutation. ``p`` (op, region): of this op and
         region alone; ``q``: Benjamini-Hochberg over all of them; ``p_max``: against the largest
         (score - null_mean) / null_sd of all ops and regions, which bounds the chance of any false
@@ -119,7 +119,7 @@ def permute_encoding(
     >>> tested.p.dims, float(tested.p[0, 0])
     (('op', 'region'), 0.01)
     """
-    check_name(measure, SCORES, "measure")
+    check_name(metric, SCORES, "metric")
     check_name(select, SELECTORS, "select")
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_device(device)
@@ -140,7 +140,7 @@ def permute_encoding(
     folds = torch.from_numpy(fold).to(device)
     moves = torch.from_numpy(orders).to(device)
     parts = [
-        score_orders(kernel, values, folds, moves, settings, targets, measure)
+        score_orders(kernel, values, folds, moves, settings, targets, metric)
         for kernel in _iterate_tensors(by_op, targets, device)
     ]
     scores = np.stack(parts, axis=1)  # (order, op, region, subject)
@@ -155,7 +155,7 @@ def permute_encoding(
     return build_scores(
         tested["score"],
         method="encoding",
-        measure=measure,
+        measure=metric,
         n_stimuli=len(fold),
         variables={str(name): tested[name] for name in tested.data_vars if name != "score"},
         estimator=METHODS["ridge"],

@@ -197,7 +197,7 @@ class TestTruth:
             label_features(np.column_stack([few, many])),
             responses,
             cv=folds,
-            measure="r2",
+            metric="r2",
             n_splits=0,
         )
         assert banded.score.item() > single.score.item() + 0.5
@@ -299,8 +299,8 @@ class TestUse:
             fit_banded(spaces, responses, n_iter=0)
         with pytest.raises(InputError, match="alphas must be numbers above 0"):
             fit_banded(spaces, responses, alphas=[-1.0])
-        with pytest.raises(UnknownNameError, match="no measure named 'rho'"):
-            fit_banded(spaces, responses, measure="rho")
+        with pytest.raises(UnknownNameError, match="no metric named 'rho'"):
+            fit_banded(spaces, responses, metric="rho")
         with pytest.raises(LabelError, match="the feature array"):
             fit_banded({"a": spaces["a"], "b": spaces["b"][1:]}, responses)
         monkeypatch.setitem(sys.modules, "himalaya", None)

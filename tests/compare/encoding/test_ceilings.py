@@ -261,7 +261,7 @@ class TestNormalize:
                 [responses, responses + rng.normal(size=responses.shape)], "time_bin"
             )
         for ceiling in (compute_ncsnr(responses), compute_split_half(responses, n_splits=3)):
-            scores = fit_encoding(features, responses, cv=3, measure=measure, ceiling=ceiling)
+            scores = fit_encoding(features, responses, cv=3, metric=measure, ceiling=ceiling)
             share = normalize_scores(scores[measure], ceiling)
             assert share.dims == scores[measure].dims
             expected = (

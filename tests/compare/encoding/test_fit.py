@@ -182,7 +182,7 @@ class TestTruth:
             np.full(60, 0.5), dims="neuroid", coords={"neuroid_id": responses.neuroid_id}
         ).assign_attrs(kind="ncsnr")
         for measure in ("r", "r2"):
-            scores = fit_encoding(features, responses, ceiling=ncsnr, measure=measure, n_splits=0)
+            scores = fit_encoding(features, responses, ceiling=ncsnr, metric=measure, n_splits=0)
             assert float(scores.score_normalized.squeeze()) == pytest.approx(1, abs=0.05)
             # NC of a mean of 3: .25 / (.25 + 1/3).
             share = 0.25 / (0.25 + 1 / 3)
@@ -501,7 +501,7 @@ class TestSettings:
         features, responses = build_problem(rng)
         for settings, message in (
             ({"method": "lasso"}, "no method named 'lasso'. Closest: .* Choose one of ridge, pls"),
-            ({"measure": "rho"}, "no measure named 'rho'"),
+            ({"metric": "rho"}, "no metric named 'rho'"),
             ({"select": "kfold"}, "no select named 'kfold'. Closest: 'folds'"),
         ):
             with pytest.raises(UnknownNameError, match=message):
@@ -560,7 +560,7 @@ class TestCeilings:
         first = (r * abs(r))[0, :2].mean() / share
         assert float(scores.score_normalized[0, 0, 0]) == pytest.approx(first)
         assert f"({kind}) of each neuroid" in scores.attrs["ceiling_note"]
-        variance = fit_encoding(features, responses, ceiling=ceiling, measure="r2")
+        variance = fit_encoding(features, responses, ceiling=ceiling, metric="r2")
         np.testing.assert_allclose(variance.normalized, variance.r2 / share)
         np.testing.assert_allclose(variance.ceiling_upper, share)
 
@@ -579,7 +579,7 @@ class TestCeilings:
         ceiling = self.build_ceiling(responses, kind="r2", n_repeats=1)
         ceiling.values[:] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
         scores = fit_encoding(
-            features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], measure="r2"
+            features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], metric="r2"
         )
         np.testing.assert_allclose(scores.r2 / scores.normalized, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
 
@@ -660,7 +660,7 @@ class TestForm:
             repeated,
             method="pls",
             n_components=2,
-            measure="r2",
+            metric="r2",
             n_splits=0,
             ceiling=compute_ncsnr(repeated),
         )

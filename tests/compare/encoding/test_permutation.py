@@ -82,7 +82,7 @@ def check_ranks(found, scores):
 )
 def test_slow_loops(rng, measure, select):
     ops, responses = build_problem(rng)
-    settings = {"cv": 3, "measure": measure, "alphas": ALPHAS, "select": select}
+    settings = {"cv": 3, "metric": measure, "alphas": ALPHAS, "select": select}
     found = permute_encoding(build_grams(ops), responses, n_permutations=9, **settings)
     fold = split_stimuli(responses, n_folds=3).values
     check_ranks(found, score_slowly(ops, responses.values, fold, draw(18, 9), measure, select))
@@ -133,18 +133,18 @@ def test_score_is_that_of_fit_encoding(rng, measure):
     """
     ops, responses = build_problem(rng)
     repeated = xr.concat([responses, responses + rng.normal(size=responses.shape)], "presentation")
-    scores = fit_encoding(build_tree(ops), repeated, cv=3, measure=measure, rng=7)
+    scores = fit_encoding(build_tree(ops), repeated, cv=3, metric=measure, rng=7)
     found = permute_encoding(
-        build_tree(ops), repeated, cv=3, measure=measure, n_permutations=5, rng=7
+        build_tree(ops), repeated, cv=3, metric=measure, n_permutations=5, rng=7
     )
     np.testing.assert_allclose(found.score_mean, scores.score_mean, atol=1e-12)
     assert found.op.values.tolist() == list(ops)
     assert found.region.values.tolist() == ["V1", "IT"]
     grams = permute_encoding(
-        build_grams(ops), repeated, cv=3, measure=measure, n_permutations=5, rng=7
+        build_grams(ops), repeated, cv=3, metric=measure, n_permutations=5, rng=7
     )
     xr.testing.assert_allclose(grams, found, atol=1e-9)
-    one = permute_encoding(ops["b/relu"], repeated, cv=3, measure=measure, n_permutations=5, rng=7)
+    one = permute_encoding(ops["b/relu"], repeated, cv=3, metric=measure, n_permutations=5, rng=7)
     np.testing.assert_allclose(one.null_mean[0], found.null_mean[1])
     names = ("n_stimuli", "n_folds", "n_permutations", "rng")
     assert [found.attrs[name] for name in names] == [18, 3, 5, 7]
@@ -281,7 +281,7 @@ def test_errors(rng):
     ops, responses = build_problem(rng)
     tree = build_tree(ops)
     for settings, error, message in (
-        ({"measure": "rho"}, UnknownNameError, "no measure named 'rho'"),
+        ({"metric": "rho"}, UnknownNameError, "no metric named 'rho'"),
         ({"select": "kfold"}, UnknownNameError, "no select named 'kfold'. Closest: 'folds'"),
         (
             {"n_permutations": 0},

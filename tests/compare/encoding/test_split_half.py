@@ -68,7 +68,7 @@ class TestHalves:
         assert scores.split_subject_score.dims == ("split", "half", "op", "region", "subject")
 
     @pytest.mark.parametrize(
-        "settings", [{"method": "pls", "n_components": 2}, {"measure": "r2"}, {}]
+        "settings", [{"method": "pls", "n_components": 2}, {"metric": "r2"}, {}]
     )
     def test_score_of_a_half_is_that_of_the_whole_function_given_the_half(self, rng, settings):
         """Default penalties too are chosen anew; from Grams, activations and one array.
