@@ -4,6 +4,7 @@ What an argument is (`check_kind`), numbers in an array, settings, seeds and dev
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import list_names
 
 Seed = int | np.random.Generator
+_NUMBER = re.compile("([0-9]+)")
 
 
 class Kind(NamedTuple):
@@ -236,17 +238,27 @@ def rank_ids(ids: np.ndarray) -> np.ndarray:
     """Return the rank (n,) of each of ``ids`` in sorted order, from 0.
 
     Random numbers are drawn for positions in sorted order and taken at these ranks, so that they
-    belong to the ids and not to the order in which the data hold them.
+    belong to the ids and not to the order in which the data hold them. Numbers within names are
+    compared as numbers: "s2" comes before "s10".
     """
     names = ids.tolist()
     try:
-        order = sorted(range(len(names)), key=lambda k: names[k])
+        order = sorted(range(len(names)), key=lambda k: _split_numbers(names[k]))
     except TypeError:
         # Ids of several types have no order of their own.
         order = sorted(range(len(names)), key=lambda k: repr(names[k]))
     rank = np.empty(len(names), dtype=int)
     rank[order] = np.arange(len(names))
     return rank
+
+
+def _split_numbers(name: Any) -> Any:
+    """Return a key that sorts names by their numbers, and names that differ in zeros apart."""
+    if not isinstance(name, str):
+        return name
+    parts = _NUMBER.split(name)
+    key = [int(part) if i % 2 else part for i, part in enumerate(parts)]
+    return key, name
 
 
 def warn_no_score(names: Iterable[Any], reason: str, fix: str) -> None:

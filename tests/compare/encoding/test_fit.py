@@ -578,9 +578,7 @@ class TestCeilings:
         responses = responses.assign_coords(neuroid_id=("neuroid", [0, 1, 2, 0, 1, 3]))
         ceiling = self.build_ceiling(responses, kind="r2", n_repeats=1)
         ceiling.values[:] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
-        scores = fit_encoding(
-            features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], metric="r2"
-        )
+        scores = fit_encoding(features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], metric="r2")
         np.testing.assert_allclose(scores.r2 / scores.normalized, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
 
     def test_nothing_is_divided_by_a_ceiling_of_nothing(self, rng):

@@ -21,7 +21,6 @@ from neurolens.compare.inputs import checks
 from neurolens.compare.inputs.checks import check_device, make_generator, rank_ids
 from neurolens.errors import InputError, LabelError
 
-# Of 13 ids in order of their numbers, sorted order is another: "s1", "s10", "s11", "s12", "s2", ...
 N = 13
 FUNCTIONS = [getattr(compare, name) for name in compare.__all__ if callable(getattr(compare, name))]
 
@@ -197,8 +196,14 @@ def test_ranks_follow_ids(ids, random):
     rank = dict(zip(ids, rank_ids(array).tolist(), strict=True))
     assert sorted(rank.values()) == list(range(len(ids)))
     assert [rank[i] for i in moved] == rank_ids(again).tolist()
-    if len({type(i) for i in ids}) < 2:
+    if {type(i) for i in ids} == {int}:
         assert sorted(ids) == sorted(ids, key=rank.get)
+
+
+def test_numbers_in_names_are_ranked_as_numbers():
+    ids = ["s10", "s2", "a", "s1b", "s02", "s1", "12", "9", ""]
+    ranked = [ids[k] for k in np.argsort(rank_ids(np.array(ids, dtype=object)))]
+    assert ranked == ["", "9", "12", "a", "s1", "s1b", "s02", "s2", "s10"]
 
 
 class TestDevices:
