@@ -30,7 +30,7 @@ from neurolens.compare.encoding import ridge
 from neurolens.compare.inputs import op_groups as shards
 from neurolens.compare.inputs.features import list_ops
 from neurolens.compare.rdms import vectors as triangles
-from neurolens.compare.rdms.vectors import take_brain_pairs, take_model_pairs
+from neurolens.compare.rdms.vectors import read_brain_rdms, read_model_rdms
 from neurolens.compare.rsa import permutation, searchlight
 from neurolens.compare.rsa import sides as similarity
 from neurolens.compare.rsa.comparators import moments as weights
@@ -114,10 +114,10 @@ class TestPairs:
         model, brain = build_sides(seed, 6, n_ops)
         first, second = np.triu_indices(6, 1)
         with blocks(triangles, BLOCK_NUMBERS=step * 36):
-            pairs = take_model_pairs(model).pairs
+            pairs = read_model_rdms(model).pairs
         np.testing.assert_array_equal(pairs, model.values[:, first, second])
         with blocks(triangles, BLOCK_NUMBERS=step * 72):
-            read = take_brain_pairs(brain)
+            read = read_brain_rdms(brain)
         np.testing.assert_array_equal(read.pairs, brain.values[:, :, first, second])
 
     @given(n_ops=st.integers(1, 6), step=WIDTHS, data=st.data())
@@ -129,7 +129,7 @@ class TestPairs:
             blocks(triangles, BLOCK_NUMBERS=step * 36),
             pytest.raises(InputError, match="square and symmetric"),
         ):
-            take_model_pairs(model)
+            read_model_rdms(model)
 
     @given(
         seed=SEEDS,
@@ -202,9 +202,7 @@ class TestScores:
         if by_draws:
             pairs, draws = 10**9, 4 * 3 * width
         with blocks(similarity, BLOCK_PAIRS=pairs, BLOCK_DRAWS=draws):
-            assert (
-                similarity.count_ops(take_model_pairs(model), take_brain_pairs(brain), 4) == width
-            )
+            assert similarity.count_ops(read_model_rdms(model), read_brain_rdms(brain), 4) == width
             compared = compare_rdms(model, brain, n_splits=2, **options)
             drawn = bootstrap_rdms(model, brain, **options)
         for k in range(n_ops):
@@ -244,7 +242,7 @@ class TestScores:
     def test_blocks_of_permutations_and_ops(self, seed, n_ops, n_permutations, step, width):
         """As the route that compares anew under each permutation, which has no blocks."""
         sides = build_sides(seed, 6, n_ops)
-        model, brain = take_model_pairs(sides[0]), take_brain_pairs(sides[1])
+        model, brain = read_model_rdms(sides[0]), read_brain_rdms(sides[1])
         rng = np.random.default_rng(seed)
         orders = np.stack([np.arange(6)] + [rng.permutation(6) for _ in range(n_permutations)])
         expected = permutation.score_pairs(model, brain, orders, COMPARATORS["pearson"])

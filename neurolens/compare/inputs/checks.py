@@ -296,17 +296,3 @@ def find_ops(mapping: Mapping[str, Any] | None, ops: np.ndarray, name: str, what
             f"{name}={{op: ... for op in scores.op.values}}."
         )
     return [mapping.get(op) for op in ops]
-
-
-def describe_rsa(
-    model_rdms: xr.DataArray, n_stimuli: int, rng: Seed, **more: Any
-) -> dict[str, Any]:
-    """Return the attributes of scores of RDMs."""
-    metric = str(model_rdms.attrs.get("metric", "unknown"))
-    return {
-        "method": "rsa",
-        "metric": metric,
-        "n_stimuli": n_stimuli,
-        **more,
-        "rng": describe_rng(rng),
-    }

@@ -97,13 +97,6 @@ def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str, fix: str) -> No
         )
 
 
-# The names by which other rooms know these.
-ModelPairs = ModelRDMs
-BrainPairs = BrainRDMs
-take_model_pairs = read_model_rdms
-take_brain_pairs = read_brain_rdms
-
-
 def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the mean over the subjects ``present`` (region, subject).
 

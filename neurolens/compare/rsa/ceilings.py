@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.time_bins import over_time_bins
-from neurolens.compare.rdms.vectors import BrainPairs, mean_subjects, take_brain_pairs
+from neurolens.compare.rdms.vectors import BrainRDMs, mean_subjects, read_brain_rdms
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.errors import warn_user
 from neurolens.labels import REGION, SUBJECT, list_names
@@ -81,10 +81,10 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
     (0.5, 0.866)
     """
-    return bound_scores(take_brain_pairs(brain_rdms), find_comparator(comparator))
+    return bound_scores(read_brain_rdms(brain_rdms), find_comparator(comparator))
 
 
-def bound_scores(brain: BrainPairs, comparator: Comparator) -> xr.Dataset:
+def bound_scores(brain: BrainRDMs, comparator: Comparator) -> xr.Dataset:
     """Return the ceilings of checked pairs; attributes say what they are."""
     left_out = np.full(brain.present.shape, np.nan)
     upper = np.full(len(brain.present), np.nan)
@@ -140,7 +140,7 @@ def bound_region(pairs: np.ndarray, comparator: Comparator) -> RegionBounds:
     return RegionBounds(np.ravel(lower), float(upper.mean()))
 
 
-def _list_undefined(brain: BrainPairs, left_out: np.ndarray, upper: np.ndarray) -> list[str]:
+def _list_undefined(brain: BrainRDMs, left_out: np.ndarray, upper: np.ndarray) -> list[str]:
     """Return the regions and subjects whose similarity to a pool is undefined."""
     pooled = brain.present & (brain.present.sum(axis=1) > 1)[:, None]
     names = [
@@ -166,7 +166,7 @@ def _explain_undefined(name: str, undefined: list[str]) -> str:
     )
 
 
-def _describe_ceilings(brain: BrainPairs, comparator: Comparator, undefined: list[str]) -> str:
+def _describe_ceilings(brain: BrainRDMs, comparator: Comparator, undefined: list[str]) -> str:
     """Return sentences on what the ceilings are, and on which there are none."""
     name = comparator.name
     n_subjects = brain.present.sum(axis=1)

@@ -14,7 +14,7 @@ from neurolens.compare.inputs.checks import (
     rank_ids,
 )
 from neurolens.compare.inputs.time_bins import over_time_bins
-from neurolens.compare.rdms.vectors import BrainPairs, ModelPairs, mean_subjects
+from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole
 from neurolens.compare.rsa.sides import (
     Sides,
@@ -160,8 +160,8 @@ def _score_orders(sides: Sides, orders: np.ndarray) -> np.ndarray:
 
 
 def score_embedded(
-    model: ModelPairs,
-    brain: BrainPairs,
+    model: ModelRDMs,
+    brain: BrainRDMs,
     orders: np.ndarray,
     embed: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
@@ -193,7 +193,7 @@ def score_embedded(
 
 
 def score_pairs(
-    model: ModelPairs, brain: BrainPairs, orders: np.ndarray, comparator: Comparator
+    model: ModelRDMs, brain: BrainRDMs, orders: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
     """Return the mean over subjects (order, op, region) for any comparator.
 

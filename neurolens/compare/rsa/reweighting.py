@@ -17,11 +17,11 @@ from neurolens.compare.inputs.checks import (
 from neurolens.compare.inputs.features import read_features
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import (
-    BrainPairs,
+    BrainRDMs,
     mean_subjects,
     pair_within,
-    take_brain_pairs,
-    take_model_pairs,
+    read_brain_rdms,
+    read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
@@ -102,7 +102,7 @@ def fit_reweighted_rdms(
     generator = make_generator(rng)
     check_kind(model, "reweightable", "model")
     components = _read_components(model)
-    brain = take_brain_pairs(brain_rdms, components.ids)
+    brain = read_brain_rdms(brain_rdms, components.ids)
     _check_folds(n_folds, len(components.ids))
     rank = rank_ids(components.ids)
     dealt = deal_folds(len(components.ids), n_folds, generator)
@@ -175,7 +175,7 @@ def _check_folds(n_folds: int, n_stimuli: int) -> None:
 def _read_components(model: xr.DataArray) -> Components:
     """Return what is weighted, checked."""
     if STIMULUS_2 in model.dims:
-        rdms = take_model_pairs(model)
+        rdms = read_model_rdms(model)
         if np.isnan(rdms.pairs).any():
             raise InputError("the RDMs of some ops hold NaN. Leave those ops out.")
         pairs = _scale_columns(rdms.pairs.T)
@@ -194,7 +194,7 @@ def _scale_columns(pairs: np.ndarray) -> np.ndarray:
 
 
 def _fit_folds(
-    components: np.ndarray, brain: BrainPairs, folds: Folds, comparator: Comparator
+    components: np.ndarray, brain: BrainRDMs, folds: Folds, comparator: Comparator
 ) -> Fits:
     """Return the score of each fold with weights of the others, and the weights of all stimuli."""
     n_folds = len(folds.half) - 1
@@ -212,7 +212,7 @@ def _fit_folds(
     return Fits(scores, weights)
 
 
-def _warn_undefined(brain: BrainPairs, score: np.ndarray) -> None:
+def _warn_undefined(brain: BrainRDMs, score: np.ndarray) -> None:
     """Warn once, naming the regions and subjects without a ``score`` (region, subject)."""
     undefined = [
         f"{brain.regions[region]}, {brain.subjects[subject]}"
@@ -225,7 +225,7 @@ def _warn_undefined(brain: BrainPairs, score: np.ndarray) -> None:
     )
 
 
-def _label_fits(components: Components, brain: BrainPairs, folds: Folds, fits: Fits) -> xr.Dataset:
+def _label_fits(components: Components, brain: BrainRDMs, folds: Folds, fits: Fits) -> xr.Dataset:
     """Return scores, weights and folds on labelled dimensions."""
     score = fits.scores.mean(axis=0)
     n_folds = len(fits.scores)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import check_kind
-from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import find_comparator
 from neurolens.compare.stats.bootstrap import RESAMPLED, covary_means
 from neurolens.compare.stats.intervals import count_freedom
@@ -82,7 +82,7 @@ def to_rsatoolbox_result(
         )
     here = _select_region(scores, region)
     ops = scores[OP].values.tolist()
-    model = take_model_pairs(
+    model = read_model_rdms(
         align_stimuli(model_rdms, ops, name="model_rdms", other="scores", dims=[OP])
     )
     resampled = here["draws"].sel(resampled=list(RESAMPLED))

@@ -9,7 +9,7 @@ import xarray as xr
 from neurolens.compare.inputs.responses import average_repeats, read_responses
 from neurolens.compare.rdms.crossnobis import Design, choose_noise, read_design
 from neurolens.compare.rdms.dissimilarity import compute_one
-from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
 from neurolens.compare.rsa.sides import name_dissimilarity, warn_ops
 from neurolens.errors import InputError, LabelError, warn_user
@@ -156,7 +156,7 @@ def compare_searchlight(
     RDMs of a batch of centers at a time are in memory (64 MB), whatever the number of voxels.
     """
     row = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
+    model = read_model_rdms(model_rdms)
     noise, noise_attrs = choose_noise(metric, runs, noise)
     search = _read_search(responses, radius, centers, metric, runs)
     order = _order_stimuli(search.ids, model.ids)

@@ -7,10 +7,10 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import warn_no_score
 from neurolens.compare.rdms.vectors import (
-    BrainPairs,
-    ModelPairs,
-    take_brain_pairs,
-    take_model_pairs,
+    BrainRDMs,
+    ModelRDMs,
+    read_brain_rdms,
+    read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
 
@@ -24,15 +24,15 @@ class Sides(NamedTuple):
     """What compares, and both sides as pairs with their stimuli in one order."""
 
     comparator: Comparator
-    model: ModelPairs
-    brain: BrainPairs
+    model: ModelRDMs
+    brain: BrainRDMs
 
 
 def read_sides(model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: str) -> Sides:
     """Return the comparator and both RDMs, checked."""
     row = find_comparator(comparator)
-    model = take_model_pairs(model_rdms)
-    return Sides(row, model, take_brain_pairs(brain_rdms, model.ids))
+    model = read_model_rdms(model_rdms)
+    return Sides(row, model, read_brain_rdms(brain_rdms, model.ids))
 
 
 def name_dissimilarity(rdms: xr.DataArray) -> str:
@@ -45,7 +45,7 @@ def name_variables(values: xr.Dataset) -> dict[str, xr.DataArray]:
     return {str(name): array for name, array in values.data_vars.items()}
 
 
-def count_ops(model: ModelPairs, brain: BrainPairs, n_draws: int) -> int:
+def count_ops(model: ModelRDMs, brain: BrainRDMs, n_draws: int) -> int:
     """Return how many ops to compare at once, so that memory does not grow with their number."""
     by_pairs = BLOCK_PAIRS // model.pairs.shape[1]
     by_draws = BLOCK_DRAWS // (max(1, n_draws) * int(brain.present.sum()))
@@ -53,7 +53,7 @@ def count_ops(model: ModelPairs, brain: BrainPairs, n_draws: int) -> int:
 
 
 def compare_draws(
-    x: np.ndarray, brain: BrainPairs, counts: np.ndarray, comparator: Comparator
+    x: np.ndarray, brain: BrainRDMs, counts: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
     """Return the similarity (d, m, region, subject) of ``x`` (m, p) to each brain RDM.
 

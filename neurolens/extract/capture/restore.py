@@ -239,3 +239,20 @@ def preserve_buffers(model: nn.Module) -> Iterator[None]:
                 module._buffers[name] = buffer
                 if buffer is not None and content is not None and not torch.equal(buffer, content):
                     buffer.copy_(content)
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Multiply matrices in the dtype they have, whatever the caller allows the model.
+
+    Global settings of torch are put back at the end.
+    """
+    precision = torch.get_float32_matmul_precision()
+    try:
+        if precision != "highest":
+            torch.set_float32_matmul_precision("highest")
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        if torch.get_float32_matmul_precision() != precision:
+            torch.set_float32_matmul_precision(precision)

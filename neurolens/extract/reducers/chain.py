@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.restore import full_precision
 from neurolens.extract.reducers.base import Function, Reducer, Rows, Step
 from neurolens.extract.reducers.cast import Cast
 from neurolens.extract.reducers.pca import PCA, PrincipalAxes
@@ -31,20 +32,27 @@ class Chain:
 
     def fit(self, tensor: torch.Tensor) -> None:
         """Let the `PrincipalAxes` among the steps learn from a batch of the stimuli to fit on."""
-        for step in self.steps:
-            if isinstance(step, PrincipalAxes):
-                step.fit(tensor)
-                break
-            tensor = step(tensor)
+        with full_precision(tensor.device):
+            for step in self.steps:
+                if isinstance(step, PrincipalAxes):
+                    step.fit(tensor)
+                    break
+                tensor = step(tensor)
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return (batch, *new shape) of (batch, *shape)."""
+        """Return (batch, *new shape) of (batch, *shape).
+
+        Results come while the model runs, perhaps inside an autocast of its own, which is not for
+        reducers.
+        """
         self.overflow = torch.zeros(len(tensor), dtype=torch.int64, device=tensor.device)
-        for step in self.steps:
-            before = tensor
-            tensor = step(tensor)
-            if tensor.shape == before.shape and tensor.dtype != before.dtype:  # only casts do that
-                self.overflow += count_overflow(before, tensor)
+        with full_precision(tensor.device):
+            for step in self.steps:
+                before = tensor
+                tensor = step(tensor)
+                # Only casts keep the shape.
+                if tensor.shape == before.shape and tensor.dtype != before.dtype:
+                    self.overflow += count_overflow(before, tensor)
         return tensor
 
 

@@ -18,7 +18,7 @@ from neurolens.compare import (
     compute_rdm_ceilings,
     to_rsatoolbox,
 )
-from neurolens.compare.rdms.vectors import take_model_pairs
+from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import compare_pairs
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
@@ -177,7 +177,7 @@ def test_pairs_are_taken_op_by_op(rng, monkeypatch):
     moved = model.isel(stimulus=order).astype("int8")
     monkeypatch.setattr("neurolens.compare.rdms.vectors.BLOCK_NUMBERS", 2 * 40**2)
     tracemalloc.start()
-    pairs = take_model_pairs(moved).pairs
+    pairs = read_model_rdms(moved).pairs
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     np.testing.assert_array_equal(

@@ -132,6 +132,8 @@ def test_equal_calls_give_equal_results_and_say_where_numbers_come_from(kind, pl
     one, two = (nl.extract_activations(net, stimuli, batch_size=2, quiet=True) for _ in range(2))
     np.testing.assert_array_equal(one["noise/add/activation"], two["noise/add/activation"])
     assert one.attrs["random_numbers_from"] == [PLACES[place][0]]
+    grams = nl.extract_grams(net, stimuli, batch_size=2, quiet=True)
+    assert grams.attrs["random_numbers_from"] == [PLACES[place][0]]
     assert nl.trace(net, X).output.tolist() == nl.trace(net, X).output.tolist()
 
 
@@ -160,6 +162,7 @@ def test_a_model_that_draws_nothing_says_nothing(stimuli):
     net.system = random.SystemRandom()
     tree = nl.extract_activations(net, stimuli, quiet=True)
     assert "random_numbers_from" not in tree.attrs
+    assert "random_numbers_from" not in nl.extract_grams(net, stimuli, quiet=True).attrs
     assert nl.validate(net, X).status == "verified"
     assert list(RandomStates(net).held) == ["unused"]
 

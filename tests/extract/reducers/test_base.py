@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import decomposition
 from sklearn.random_projection import johnson_lindenstrauss_min_dim
+from torch import nn
 
+import neurolens as nl
 from neurolens.errors import InputError, LabelError, UnknownNameError
 from neurolens.extract.reducers.base import Rows
 from neurolens.extract.reducers.cast import Cast
@@ -477,3 +479,25 @@ REFUSED = [
 def test_what_cannot_be_done_is_refused_with_what_to_type(call, error, match):
     with pytest.raises(error, match=match):
         call()
+
+
+class Autocasts(nn.Module):
+    """Runs a part of its forward in bfloat16, as some models do."""
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return x * 2
+
+
+@pytest.mark.parametrize("reducer", [Project(20), PCA(2, IDS[:6])], ids=["project", "pca"])
+def test_reducers_do_not_follow_an_autocast_of_the_model(reducer, rng):
+    values = rng.standard_normal((6, 900)).astype(np.float32)
+    stimuli = nl.load_stimuli(values, ids=list(IDS[:6]))
+    acts = nl.extract_activations(Autocasts(), stimuli, ops="/mul", reducer=reducer, quiet=True)
+    plain = nl.extract_activations(Doubles(), stimuli, ops="/mul", reducer=reducer, quiet=True)
+    np.testing.assert_array_equal(acts["mul/activation"], plain["mul/activation"])
+
+
+class Doubles(nn.Module):
+    def forward(self, x):
+        return x * 2

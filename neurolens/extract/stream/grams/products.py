@@ -1,11 +1,11 @@
 """Sums of products between all stimuli: exact, or of features hashed into fewer."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from neurolens.extract.capture.restore import full_precision
 
 CHUNK_BYTES = 64 * 2**20
 # Up to here a Gram is summed in float64 throughout; beyond, products are float32 and their sums
@@ -74,23 +74,6 @@ def _center_rows(chunk: torch.Tensor, double: torch.Tensor, mean: torch.Tensor) 
     if chunk.dtype in (torch.float32, torch.float16, torch.bfloat16):
         return chunk.float() - mean.to(chunk.device)[:, None]
     return (double - mean.to(double.device, torch.float64)[:, None]).float().to(chunk.device)
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Multiply matrices in the dtype they have, whatever the caller allows the model.
-
-    Global settings of torch are put back at the end.
-    """
-    precision = torch.get_float32_matmul_precision()
-    try:
-        if precision != "highest":
-            torch.set_float32_matmul_precision("highest")
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        if torch.get_float32_matmul_precision() != precision:
-            torch.set_float32_matmul_precision(precision)
 
 
 def mirror_triangle(gram: np.ndarray) -> None:

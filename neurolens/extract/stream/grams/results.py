@@ -57,6 +57,8 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     if gram_plan.sketch is not None:
         attributes["sketch"] = gram_plan.sketch
         attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)
+    if gram_plan.plan.layouts.drawn:
+        attributes["random_numbers_from"] = list(gram_plan.plan.layouts.drawn)
     attributes |= describe_deviations(stimuli.ids, sums.deviations, sums.ran)
     return xr.Dataset(
         {
