@@ -117,15 +117,11 @@ def test_a_store_is_read_only_where_it_is_used(stimuli, tmp_path):
 
 def test_reducers_fitted_first_go_through_the_set_in_groups(stimuli, tmp_path):
     reducer = PCA(3, fit_on=stimuli.ids[:6])
-    one = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, quiet=True)
-    # fmt: off
-    many = nl.extract_activations(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000, store=tmp_path / "a.zarr",
-                                  quiet=True)
-    # fmt: on
-    assert (
-        nl.forecast(Net(), stimuli, reducer=reducer, batch_size=4, memory=4000).activations.passes
-        > 2
-    )
+    settings = {"reducer": reducer, "batch_size": 4}
+    small = {**settings, "memory": 4000}
+    one = nl.extract_activations(Net(), stimuli, **settings, quiet=True)
+    many = nl.extract_activations(Net(), stimuli, **small, store=tmp_path / "a.zarr", quiet=True)
+    assert nl.forecast(Net(), stimuli, **small).activations.passes > 2
     assert_same_trees(one, many)
 
 
@@ -392,9 +388,7 @@ def test_a_making_that_was_cut_off_is_begun_again(stimuli, tmp_path):
 
 def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
     with torch.no_grad():
-        # fmt: off
         plan = make_plan(Net().eval(), stimuli, RunSettings(batch_size=4, memory="1GiB"))
-        # fmt: on
     held = ActivationStore(tmp_path / "a.zarr", plan, [plan.outputs])
     with held.hold({"made": "so"}):
         worker = ActivationStore(held.path, plan, [plan.outputs], held.token).open()

@@ -102,7 +102,7 @@ def test_grams_are_those_of_the_features_at_any_budget(
         except InputError:
             assume(False)
     assert one.attrs["n_passes"] == 1
-    assert one.attrs["neurolens_version"] == metadata.version("neurolens")
+    assert one.attrs["neurolens_version"] == metadata.version("neurolens-brain")
     acts = nl.extract_activations(net, stimuli, batch_size=batch_size, quiet=True)
     for name in one.op.values.tolist():
         gram, total, p = multiply_rows_slowly(acts[name]["activation"].values)
