@@ -15,7 +15,7 @@ import torch
 import torchvision
 
 from neurolens.errors import InputError
-from neurolens.extract.capture.forward import record_forward
+from neurolens.extract.capture.forward import prepare_call, record_forward
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.reducers.base import Rows
 from neurolens.extract.reducers.chain import plan_chain, read_reducer
@@ -119,7 +119,9 @@ def measure_model(name: str) -> Size:
     model = torchvision.models.get_model(name, weights=None).eval()
     with torch.no_grad():
         plan = make_plan(model, stimuli, RunSettings(batch_size=BATCH, device="cpu"))
-        recording = record_forward(model, stimuli.read_rows(range(1)), keep=lambda op: False)
+        recording = record_forward(
+            prepare_call(model, stimuli.read_rows(range(1))), keep=lambda op: False
+        )
     flops = sum(count_flops(event, recording) or 0 for event in recording.events)
     return Size(
         [output.raw for output in plan.outputs],

@@ -64,7 +64,7 @@ def check_model(group: str, name: str) -> dict:
     """Build, trace and validate one model; return its row."""
     import neurolens as nl
     from neurolens.extract import validate
-    from neurolens.extract.capture.forward import run_plain
+    from neurolens.extract.capture.forward import prepare_call, run_plain
 
     row: dict[str, Any] = {
         "group": group,
@@ -77,7 +77,9 @@ def check_model(group: str, name: str) -> dict:
     row |= VERSIONS
     try:
         model, inputs, kwargs, row["family"] = build_model(group, name)
-        run_plain(model, inputs, kwargs)  # what the model itself refuses is no finding
+        run_plain(
+            prepare_call(model, inputs, kwargs)
+        )  # what the model itself refuses is no finding
         row["input"] = describe_inputs(inputs, kwargs)
         row["parameters"] = sum(p.numel() for p in model.parameters())
     except Exception as error:

@@ -11,12 +11,13 @@ import pandas as pd
 import torch
 from torch import nn
 
-from neurolens.extract.capture.forward import record_forward
+from neurolens.extract.capture.forward import record_forward, unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.axes import Layout
+from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
 from neurolens.extract.stream.grams.products import CHUNK_BYTES, EXACT_STIMULI, add_products
@@ -139,6 +140,7 @@ def forecast(
     the stimuli and writing to disk.
     """
     check_inputs(model, stimuli)
+    model = unwrap_model(model)
     settings = RunSettings(ops, reducer, batch_size, memory, device)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
@@ -284,7 +286,7 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
     n_stimuli = plan.layouts.expected.counts.more
     batch = plan.stimuli.read_rows(range(n_stimuli)).to(plan.device)
     with preserve_buffers(plan.model):
-        recording = record_forward(plan.model, batch, keep=lambda name: False)
+        recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
 

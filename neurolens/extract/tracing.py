@@ -13,7 +13,12 @@ from torch import nn
 
 from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.capture.events import Recording
-from neurolens.extract.capture.forward import record_forward, record_kernels, unwrap_model
+from neurolens.extract.capture.forward import (
+    ModelCall,
+    prepare_call,
+    record_forward,
+    record_kernels,
+)
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
@@ -272,7 +277,8 @@ def trace(
 
     The model runs as it is: in the mode (train or eval) it is in, unmodified. Its hooks and the
     random states (torch's, numpy's, Python's, and those of generators that its modules hold) are as
-    before when this returns or raises. A PyTorch transformer layer runs op by op rather than
+    before when this returns or raises; the inputs are as before too, since the model runs on copies
+    of their tensors. A PyTorch transformer layer runs op by op rather than
     through its fused path, whose result differs in the last bits. Compiled and data-parallel models
     are unwrapped and run eagerly.
 
@@ -331,30 +337,29 @@ def trace(
         raise InputError(
             "level='aten' records whole passes without gradients; leave out grad= and stop_after="
         )
-    model = unwrap_model(model)
+    call = prepare_call(model, inputs, kwargs)
     keep: Callable[[str], bool] = _keep_all
     if ops != "all" or stop_after is not None:
-        graph = _list_ops(model, inputs, kwargs, level)
+        graph = _list_ops(call, level)
         if ops != "all":
             keep = set(select_ops(graph, ops)).__contains__
         if stop_after is not None:
             stop_after = graph.find_op(stop_after).name
+    call = call.copy_inputs()
     if level == "aten":
-        recording = record_kernels(model, inputs, kwargs, keep=keep)
+        recording = record_kernels(call, keep=keep)
     else:
-        recording = record_forward(
-            model, inputs, kwargs, keep=keep, stop_after=stop_after, gradients=grad
-        )
-    return Trace(RecordedSource(recording), _collect_values(recording), type(model).__name__)
+        recording = record_forward(call, keep=keep, stop_after=stop_after, gradients=grad)
+    return Trace(RecordedSource(recording), _collect_values(recording), type(call.model).__name__)
 
 
-def _list_ops(model: nn.Module, inputs: Any, kwargs: dict | None, level: str) -> Graph:
+def _list_ops(call: ModelCall, level: str) -> Graph:
     """Return the graph of a pass that keeps no values, putting back what the pass changes."""
-    with preserve_buffers(model):
+    with preserve_buffers(call.model):
         if level == "aten":
-            recording = record_kernels(model, inputs, kwargs, keep=None)
+            recording = record_kernels(call.copy_inputs(), keep=None)
         else:
-            recording = record_forward(model, inputs, kwargs, keep=_keep_none)
+            recording = record_forward(call.copy_inputs(), keep=_keep_none)
     return assemble_graph(recording)
 
 

@@ -20,7 +20,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError, UnknownNameError
-from neurolens.extract.capture.forward import run_plain
+from neurolens.extract.capture.forward import prepare_call, run_plain
 from neurolens.extract.capture.trees import iterate_tensors
 
 
@@ -33,7 +33,7 @@ def make_resnet():
 def test_outputs_equal_a_plain_run_bit_for_bit(name):
     net, x = make_net(name)
     torch.manual_seed(3)
-    plain = run_plain(net, x)
+    plain = run_plain(prepare_call(net, x))
     torch.manual_seed(3)
     traced = nl.trace(net, x).output
     pairs = zip(iterate_tensors(plain), iterate_tensors(traced), strict=True)
@@ -72,7 +72,7 @@ def test_resnet18_has_69_ops_with_every_add_and_both_calls_of_each_relu():
         assert f"{block}.relu/relu@2" in names
     assert trace["layer1.0/add"].op.parent_ops == ("layer1.0.bn2/batch_norm", "maxpool/max_pool2d")
     assert trace["layer1.0.relu/relu@2"].op.parent_ops == ("layer1.0/add",)
-    assert torch.equal(trace.output, run_plain(net, x))
+    assert torch.equal(trace.output, run_plain(prepare_call(net, x)))
 
 
 def test_values_before_an_in_place_relu_keep_their_negatives():

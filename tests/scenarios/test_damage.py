@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from neurolens.extract.capture.forward import record_forward, run_plain
+from neurolens.extract.capture.forward import prepare_call, record_forward, run_plain
 from neurolens.extract.capture.module_calls import Scope
 from neurolens.extract.validation.program import compare_program
 from neurolens.extract.validation.verdict import judge_recording
@@ -115,10 +115,11 @@ DAMAGE = {
 
 def judge(damage):
     model, x = Positive(), torch.linspace(0.1, 1, 12).reshape(3, 4)
-    recording = record_forward(model, x, random_states=True)
+    call = prepare_call(model, x)
+    recording = record_forward(call, random_states=True)
     damage(recording)
-    program, resized = compare_program(recording, model, x, None, blind=False)
-    return judge_recording(recording, run_plain(model, x), program, resized)
+    program, resized = compare_program(recording, call, blind=False)
+    return judge_recording(recording, run_plain(call), program, resized)
 
 
 def test_the_recording_is_right_as_it_was():

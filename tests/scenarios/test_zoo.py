@@ -8,7 +8,7 @@ import torch
 from torchvision import models
 
 import neurolens as nl
-from neurolens.extract.capture.forward import run_plain
+from neurolens.extract.capture.forward import prepare_call, run_plain
 from neurolens.extract.capture.trees import iterate_tensors
 
 IMAGE = (1, 3, 64, 64)
@@ -53,7 +53,7 @@ def build_representative(name):
 def test_a_representative_is_traced_and_verified(name):
     model, inputs, kwargs = build_representative(name)
     trace = nl.trace(model, inputs, kwargs=kwargs)
-    plain = list(iterate_tensors(run_plain(model, inputs, kwargs)))
+    plain = list(iterate_tensors(run_plain(prepare_call(model, inputs, kwargs))))
     traced = list(iterate_tensors(trace.output))
     assert plain
     assert len(plain) == len(traced)

@@ -1,10 +1,12 @@
 """Running a model once, plainly or under the recorder, with everything put back afterwards."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import _get_current_function_mode_stack
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import KernelRecorder
@@ -15,21 +17,63 @@ from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import open_attention, preserve_random_states
 from neurolens.extract.capture.tensor_tracker import TensorTracker
+from neurolens.extract.capture.trees import copy_tensors
 
 
-def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
-    """Return the model's output without recording: no gradients.
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """A model that can be recorded, and the arguments that it is called with."""
 
-    Attention opened as the recorder sees it.
+    model: nn.Module
+    args: tuple
+    kwargs: dict
+
+    def copy_inputs(self) -> "ModelCall":
+        """Return the call with its tensors cloned, for models that write into them.
+
+        Inside a pass that is being recorded they are left: a clone would be an op of that pass.
+        """
+        if any(isinstance(mode, Interceptor) for mode in _get_current_function_mode_stack()):
+            return self
+        args, kwargs = copy_tensors((self.args, self.kwargs))
+        return ModelCall(self.model, args, kwargs)
+
+
+def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> ModelCall:
+    """Return the call of a model with a user's inputs.
+
+    Parameters
+    ----------
+    model : Module
+    inputs : tensor, tuple or other
+        A tuple is the positional arguments, anything else the single argument; None with keyword
+        arguments is no argument.
+    kwargs : dict, optional
+
+    Raises
+    ------
+    InputError
+        For something that is not an eager nn.Module, or keyword arguments that are no dict.
     """
-    args, kwargs = split_inputs(inputs, kwargs)
-    return run_model(unwrap_model(model), args, kwargs, False)
+    model = unwrap_model(model)
+    if kwargs is not None and not isinstance(kwargs, dict):
+        raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
+    if inputs is None and kwargs:
+        return ModelCall(model, (), kwargs)
+    args = inputs if isinstance(inputs, tuple) else (inputs,)
+    return ModelCall(model, args, kwargs or {})
+
+
+def run_plain(call: ModelCall) -> Any:
+    """Return the model's output without recording and without gradients.
+
+    Attention runs op by op, as it does under the recorder.
+    """
+    return run_model(call, gradients=False)
 
 
 def record_forward(
-    model: nn.Module,
-    inputs: Any,
-    kwargs: dict | None = None,
+    call: ModelCall,
     *,
     keep: Callable[[str], bool] | None = None,
     stop_after: str | None = None,
@@ -41,13 +85,10 @@ def record_forward(
 
     Parameters
     ----------
-    model : Module
-        Its mode, hooks and random states, those of generators that its modules hold included, are
-        as before when this returns or raises; the pass itself has the effects a plain call has
-        (batch norm statistics in training mode, say).
-    inputs : tensor, tuple or other
-        A tuple is the positional arguments, anything else the single argument.
-    kwargs : dict, optional
+    call : ModelCall
+        The model's mode, hooks and random states, those of generators that its modules hold
+        included, are as before when this returns or raises; the pass itself has the effects a plain
+        call has (batch norm statistics in training mode, say).
     keep : callable, optional
         Op name -> bool: whether to keep its value; all by default.
     stop_after : str, optional
@@ -61,25 +102,21 @@ def record_forward(
 
     Raises
     ------
-    InputError
-        For something that is not an eager nn.Module.
     RecordingError
         When the model raises; says while recording which op.
     """
-    model = unwrap_model(model)
-    args, kwargs = split_inputs(inputs, kwargs)
-    scopes = ScopeStack(model)
-    tracker = TensorTracker(list_sources(model), gradients)
+    scopes = ScopeStack(call.model)
+    tracker = TensorTracker(list_sources(call.model), gradients)
     book = make_sites() if sites is None else sites.restart()
     recorder = Recorder(
         scopes, book, tracker, keep=keep, stop_after=stop_after, random_states=random_states
     )
     recorder.size_reads = [] if random_states else None
     recording = recorder.recording
-    tracker.begin(recording, scopes, args, kwargs)
+    tracker.begin(recording, scopes, call.args, call.kwargs)
     try:
         with scopes, recorder:
-            result = run_model(model, args, kwargs, gradients, recording.drawn)
+            result = run_model(call, gradients, recording.drawn)
         tracker.note_result(recording, result)
         recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
@@ -100,28 +137,22 @@ def make_sites() -> CallSites:
 
 
 def record_kernels(
-    model: nn.Module,
-    inputs: Any,
-    kwargs: dict | None = None,
-    *,
-    keep: Callable[[str], bool] | None = lambda name: True,
+    call: ModelCall, *, keep: Callable[[str], bool] | None = lambda name: True
 ) -> Recording:
     """Run the model once; return every aten kernel, named after the function that ran it.
 
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
-    model = unwrap_model(model)
-    args, kwargs = split_inputs(inputs, kwargs)
-    sources = list_sources(model)
-    scopes = ScopeStack(model)
+    sources = list_sources(call.model)
+    scopes = ScopeStack(call.model)
     tracker = TensorTracker(sources)
     functions = TensorTracker(sources, copies=False)
     recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
     kernels = KernelRecorder(recorder, scopes, tracker, keep)
-    tracker.begin(kernels.recording, scopes, args, kwargs)
+    tracker.begin(kernels.recording, scopes, call.args, call.kwargs)
     try:
         with scopes, recorder, kernels:
-            result = run_model(model, args, kwargs, False)
+            result = run_model(call, gradients=False)
     except Exception as error:
         raise RecordingError(
             describe_failure(recorder, scopes, recorder.recording.list_names(), error)
@@ -129,21 +160,15 @@ def record_kernels(
     return kernels.finish(result)
 
 
-def run_model(
-    model: nn.Module,
-    args: tuple,
-    kwargs: dict,
-    gradients: bool,
-    drawn: list[str] | None = None,
-) -> Any:
+def run_model(call: ModelCall, gradients: bool, drawn: list[str] | None = None) -> Any:
     """Run the model, adding to ``drawn`` the random generators that it drew from."""
     with (
-        preserve_random_states(model) as states,
+        preserve_random_states(call.model) as states,
         open_attention(),
         torch.set_grad_enabled(gradients),
     ):
         try:
-            return model(*args, **kwargs)
+            return call.model(*call.args, **call.kwargs)
         finally:
             if drawn is not None:
                 drawn += states.list_drawn()
@@ -159,18 +184,6 @@ def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
         for name, tensor in named:
             sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
     return sources
-
-
-def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
-    """Return (args, kwargs): a tuple is the positional arguments.
-
-    Anything else the single argument.
-    """
-    if kwargs is not None and not isinstance(kwargs, dict):
-        raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
-    if inputs is None and kwargs:
-        return (), kwargs
-    return (inputs if isinstance(inputs, tuple) else (inputs,)), kwargs or {}
 
 
 def unwrap_model(model: Any) -> nn.Module:

@@ -1,9 +1,13 @@
 """Tensors within tuples, lists, dicts and objects: found, named by where they stand, replaced."""
 
+import copy
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 import torch
+
+from neurolens.extract.capture.events import read_storage
 
 Leaf = TypeVar("Leaf")
 
@@ -77,3 +81,51 @@ def replace_leaves(
             key: replace_leaves(item, kind, make, f"{path}.{key}") for key, item in tree.items()
         }
     return tree
+
+
+def copy_tensors(tree: Any) -> Any:
+    """Return a nested structure with each tensor cloned; what is no tensor is shared.
+
+    Clones are in the autograd graph where gradients are on. A tensor that stands at two places
+    stays one tensor, and tensors that share memory go on sharing it. Objects that hold tensors are
+    copied along; one that cannot be copied is kept, and its tensors with it.
+    """
+    by_id = {id(tensor): tensor for tensor in iterate_tensors(tree)}
+    storages = {key: read_storage(tensor) for key, tensor in by_id.items()}
+    n_sharing = Counter(storages.values())
+    memo: dict[int, Any] = {}
+    copies: dict[int, torch.Tensor] = {}
+    for key, tensor in by_id.items():
+        is_in_graph = tensor.requires_grad and torch.is_grad_enabled()
+        if storages[key] and n_sharing[storages[key]] > 1 and not is_in_graph:
+            copies[key] = copy.deepcopy(tensor.detach(), memo)
+        else:
+            copies[key] = tensor.clone()
+    return _replace_tensors(tree, copies)
+
+
+def _replace_tensors(tree: Any, copies: dict[int, torch.Tensor]) -> Any:
+    """Return a nested structure with other tensors, by the id of those that stand there."""
+    if isinstance(tree, torch.Tensor):
+        return copies.get(id(tree), tree)
+    items = list(list_items(tree))
+    if not items or next(iterate_tensors(tree), None) is None:
+        return tree
+    replaced = {key: _replace_tensors(item, copies) for key, item in items}
+    if isinstance(tree, slice):
+        return slice(*replaced.values())
+    if type(tree) in (tuple, list):
+        return type(tree)(replaced.values())
+    if isinstance(tree, tuple):
+        return tree._make(replaced.values()) if hasattr(tree, "_make") else tree
+    try:
+        twin = copy.copy(tree)
+    except Exception:
+        return tree
+    is_container = isinstance(tree, (list, dict))
+    for key, item in replaced.items():
+        if is_container:
+            twin[key] = item
+        else:
+            object.__setattr__(twin, key, item)
+    return twin

@@ -14,6 +14,7 @@ from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op
+from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.dims import Axes, StimulusAxis, follow_axes, name_dims, name_input
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
 
@@ -133,9 +134,9 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     sites = make_sites()
     counts = Counts(len(few), len(more))
     with preserve_buffers(model):
-        small = record_forward(model, few, sites=sites)
+        small = record_forward(call_with_batch(model, few), sites=sites)
     with preserve_buffers(model):
-        large = record_forward(model, more, sites=sites)
+        large = record_forward(call_with_batch(model, more), sites=sites)
     graph = assemble_graph(large)
     reader = _LayoutReader(counts, name_input(more.shape))
     small_events = {event.name: event for event in small.events}

@@ -5,9 +5,11 @@ import os
 from collections.abc import Iterator, Sequence
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.forward import ModelCall
 from neurolens.stimuli import StimulusSet
 
 
@@ -39,3 +41,8 @@ def load_batches(
     )
     for rows, batch in zip(batches, loader, strict=True):
         yield rows, batch.to(device, non_blocking=pinned)
+
+
+def call_with_batch(model: nn.Module, batch: torch.Tensor) -> ModelCall:
+    """Return the call of a model with a batch of stimuli."""
+    return ModelCall(model, (batch,), {})

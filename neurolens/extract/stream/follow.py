@@ -6,16 +6,14 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from neurolens.errors import RecordingError
 from neurolens.extract.capture.call_sites import CallSites
 from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.forward import (
+    ModelCall,
     describe_failure,
     run_model,
-    split_inputs,
-    unwrap_model,
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
@@ -202,13 +200,13 @@ class FollowingRecorder(Interceptor):
 
 
 def follow_forward(
-    model: nn.Module, inputs: Any, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
+    call: ModelCall, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
 ) -> None:
     """Run the model as expected, up to the last op whose results are handed out.
 
     Parameters
     ----------
-    model, inputs
+    call : ModelCall
         As for `record_forward`.
     expected : ExpectedPass
     n_stimuli : int
@@ -222,13 +220,11 @@ def follow_forward(
     RecordingError
         When the model raises. What a handler raises comes through as it is.
     """
-    model = unwrap_model(model)
-    args, kwargs = split_inputs(inputs, None)
-    scopes = ScopeStack(model)
+    scopes = ScopeStack(call.model)
     recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers)
     try:
         with scopes, recorder:
-            run_model(model, args, kwargs, False)
+            run_model(call, gradients=False)
     except StopForward:
         if recorder.error is not None:
             raise recorder.error from None

@@ -12,7 +12,7 @@ from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.stream.axes import Layout
-from neurolens.extract.stream.batches import load_batches
+from neurolens.extract.stream.batches import call_with_batch, load_batches
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
@@ -117,7 +117,7 @@ def _run_batch(
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
     try:
         with preserve_buffers(plan.model):
-            follow_forward(plan.model, batch, expected, len(batch), handlers)
+            follow_forward(call_with_batch(plan.model, batch), expected, len(batch), handlers)
     except PassDeviated as change:
         results = _record_batch(plan, batch, by_op)
         for op, layouts in by_op.items():
@@ -158,7 +158,8 @@ def _record_batch(
     """
     sites = plan.layouts.expected.sites
     with preserve_buffers(plan.model):
-        recording = record_forward(plan.model, batch, keep=by_op.__contains__, sites=sites)
+        call = call_with_batch(plan.model, batch)
+        recording = record_forward(call, keep=by_op.__contains__, sites=sites)
     results = {}
     for event in recording.events:
         results[event.name] = [value.tensor for value in event.outputs]

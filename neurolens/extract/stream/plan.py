@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.forward import unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
@@ -153,6 +154,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
         For something that is no model or no stimulus set, too; see `make_plan`.
     """
     check_inputs(model, stimuli)
+    model = unwrap_model(model)
     with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
         yield make_plan(model, stimuli, settings)
 

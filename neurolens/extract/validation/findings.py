@@ -7,7 +7,7 @@ from torch import nn
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import UNSEEN
 from neurolens.extract.capture.events import Recording, read_storage
-from neurolens.extract.capture.forward import record_kernels
+from neurolens.extract.capture.forward import ModelCall, record_kernels
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.validation.replay import equal_bits
@@ -25,9 +25,9 @@ class Finding(NamedTuple):
     reason: str
 
 
-def refuse_unreadable(inputs: Any, kwargs: dict | None) -> None:
+def refuse_unreadable(call: ModelCall) -> None:
     """Raise InputError for inputs whose values cannot be compared bit for bit."""
-    for tensor in iterate_tensors((inputs, kwargs)):
+    for tensor in iterate_tensors((call.args, call.kwargs)):
         if tensor.is_meta:
             raise InputError(
                 "validation compares values, and a meta tensor has none. Pass inputs with values; "
@@ -58,11 +58,11 @@ def equal_results(a: Any, b: Any) -> bool:
     return all(map(equal_bits, tensors, other_tensors))
 
 
-def find_unrecorded_kernels(model: nn.Module, inputs: Any, kwargs: dict | None) -> list[Finding]:
+def find_unrecorded_kernels(call: ModelCall) -> list[Finding]:
     """Return a finding for each aten kernel that ran while no recorded function did."""
     try:
-        with preserve_buffers(model):
-            recording = record_kernels(model, inputs, kwargs, keep=None)
+        with preserve_buffers(call.model):
+            recording = record_kernels(call.copy_inputs(), keep=None)
     except RecordingError as error:
         reason = f"the kernels could not be watched: {error}"
         return [Finding("", "census", "unverified", reason)]

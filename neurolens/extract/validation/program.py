@@ -1,14 +1,13 @@
 """The recorded ops run as a program on new inputs, beside the model."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import nn
 
 from neurolens.errors import RecordingError
 from neurolens.extract.capture.events import Event, Recording
-from neurolens.extract.capture.forward import record_forward, split_inputs
+from neurolens.extract.capture.forward import ModelCall, record_forward
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.capture.trees import replace_leaves
 from neurolens.extract.validation.data_dependence import find_steering
@@ -24,13 +23,12 @@ _STEERS = "sizes read from values steer the pass unseen"
 class NewInputs(NamedTuple):
     """New inputs for the model, and the same tensors by name for the recorded program."""
 
-    inputs: Any
-    kwargs: dict
+    call: ModelCall
     by_name: dict[str, torch.Tensor]
 
 
 def compare_program(
-    recording: Recording, model: nn.Module, inputs: Any, kwargs: dict | None, *, blind: bool
+    recording: Recording, call: ModelCall, *, blind: bool
 ) -> tuple[list[Finding], set[int]]:
     """Return where the recorded ops and the model differ on new inputs, and resized events.
 
@@ -43,10 +41,10 @@ def compare_program(
         return [], resized
     differences: list[Finding | None] = []
     for way in range(_N_WAYS):
-        new = renew_inputs(recording, inputs, kwargs, way)
+        new = renew_inputs(recording, call, way)
         try:
-            with preserve_buffers(model):
-                expected = record_forward(model, new.inputs, new.kwargs)
+            with preserve_buffers(call.model):
+                expected = record_forward(new.call.copy_inputs())
         except RecordingError:
             continue
         differences.append(run_again(recording, expected, new.by_name, resized))
@@ -80,9 +78,8 @@ def _find_sizes_read(recording: Recording, resized: set[int]) -> list[Finding]:
     return [Finding(name, "program", "unverified", reason) for name in names]
 
 
-def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: int) -> NewInputs:
+def renew_inputs(recording: Recording, call: ModelCall, way: int) -> NewInputs:
     """Return new inputs of the same kind."""
-    args, kwargs = split_inputs(inputs, kwargs)
     renewed: dict[int, torch.Tensor] = {}
     reached: set[str] = set()
 
@@ -90,16 +87,18 @@ def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: in
         reached.add(name)
         return renewed.setdefault(id(tensor), renew_input(tensor, way))
 
-    given = args[0] if len(args) == 1 else args
-    new_given = replace_leaves(given, torch.Tensor, renew, "input")
-    new_kwargs = replace_leaves(kwargs, torch.Tensor, renew, "input")
+    if len(call.args) == 1:
+        args = (replace_leaves(call.args[0], torch.Tensor, renew, "input"),)
+    else:
+        args = replace_leaves(call.args, torch.Tensor, renew, "input")
+    kwargs = replace_leaves(call.kwargs, torch.Tensor, renew, "input")
     # What an object of the user's own holds stays as it is, in the model and in the program.
     by_name = {}
     for value in recording.inputs.values():
         if value.tensor is not None:
             is_new = value.source in reached
             by_name[value.source] = renew_input(value.tensor, way) if is_new else value.tensor
-    return NewInputs(new_given if args else None, new_kwargs, by_name)
+    return NewInputs(ModelCall(call.model, args, kwargs), by_name)
 
 
 def run_again(
@@ -170,16 +169,3 @@ def describe_place(event: Event) -> tuple:
     for value, position in event.parents:
         parents.append((value.kind, value.source, value.output, position))
     return event.scope.address, event.scope.call, parents
-
-
-def copy_inputs(inputs: Any) -> Any:
-    """Return the inputs with each tensor cloned, for models that write into them.
-
-    A tensor that is given twice stays one.
-    """
-    copies: dict[int, torch.Tensor] = {}
-
-    def copy(tensor: torch.Tensor, _: str) -> torch.Tensor:
-        return copies.setdefault(id(tensor), tensor.detach().clone())
-
-    return replace_leaves(inputs, torch.Tensor, copy)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from neurolens.extract.capture.events import Event, Recording, Value
-from neurolens.extract.capture.forward import record_forward, run_plain, unwrap_model
+from neurolens.extract.capture.forward import ModelCall, prepare_call, record_forward, run_plain
 from neurolens.extract.capture.restore import (
     open_attention,
     preserve_buffers,
@@ -33,7 +33,7 @@ from neurolens.extract.validation.findings import (
     refuse_unreadable,
 )
 from neurolens.extract.validation.perturb import perturb_event
-from neurolens.extract.validation.program import compare_program, copy_inputs
+from neurolens.extract.validation.program import compare_program
 from neurolens.extract.validation.replay import replay_event
 
 
@@ -112,37 +112,37 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     >>> validate(torch.nn.Linear(4, 3), torch.ones(2, 4)).status
     'verified'
     """
-    model = unwrap_model(model)
-    refuse_unreadable(inputs, kwargs)
+    call = prepare_call(model, inputs, kwargs)
+    refuse_unreadable(call)
     # Ops that are run again may draw from generators that the model holds.
-    with preserve_random_states(model):
-        return _check_model(model, inputs, kwargs)
+    with preserve_random_states(call.model):
+        return _check_model(call)
 
 
-def _check_model(model: nn.Module, inputs: Any, kwargs: dict | None) -> Verdict:
+def _check_model(call: ModelCall) -> Verdict:
     """Run the passes of all checks and judge them."""
-    with preserve_buffers(model):
-        earlier = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
+    with preserve_buffers(call.model):
+        earlier = record_forward(call.copy_inputs(), random_states=True)
     fixed = list_fixed(earlier)
     earlier_reads = find_steering(earlier, ())
     del earlier
-    with preserve_buffers(model):
-        plain = run_plain(model, copy_inputs(inputs), kwargs)
-    with preserve_buffers(model):
-        recording = record_forward(model, copy_inputs(inputs), kwargs, random_states=True)
+    with preserve_buffers(call.model):
+        plain = run_plain(call.copy_inputs())
+    with preserve_buffers(call.model):
+        recording = record_forward(call.copy_inputs(), random_states=True)
         findings = find_overwritten(recording)
-        keep_buffer_views(recording, model)
+        keep_buffer_views(recording, call.model)
     unseen = find_unseen(recording, fixed, earlier_reads)
     if not equal_results(recording.result, plain):
-        with preserve_buffers(model):
-            repeated = run_plain(model, copy_inputs(inputs), kwargs)
+        with preserve_buffers(call.model):
+            repeated = run_plain(call.copy_inputs())
         if not equal_results(repeated, plain):
             reason = "plain passes on one input differ: it cannot be compared"
             unseen.append(Finding("", "output", "unverified", reason))
             plain = recording.result
     unseen += find_draws(recording)
-    unseen += find_unrecorded_kernels(model, copy_inputs(inputs), kwargs)
-    program, resized = compare_program(recording, model, inputs, kwargs, blind=bool(unseen))
+    unseen += find_unrecorded_kernels(call)
+    program, resized = compare_program(recording, call, blind=bool(unseen))
     return judge_recording(recording, plain, findings + unseen + program, resized)
 
 

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from neurolens.extract.capture.forward import record_forward
+from neurolens.extract.capture.forward import prepare_call, record_forward
 from neurolens.extract.stream.axes import find_layouts
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 
@@ -20,7 +20,7 @@ def follow(model, few, more, batch):
         return lambda results: taken.setdefault(name, [t.clone() for t in results])
 
     handlers = {i: make_handler(name) for i, name in enumerate(expected.names)}
-    follow_forward(model, batch, expected, len(batch), handlers)
+    follow_forward(prepare_call(model, batch), expected, len(batch), handlers)
     return taken
 
 
@@ -46,7 +46,7 @@ def test_a_light_pass_sees_what_a_recorded_one_does(name, shape):
     model.eval()
     x = torch.randn(5, *shape)
     taken = follow(model, x[:1], x[:2], x)
-    recording = record_forward(model, x)
+    recording = record_forward(prepare_call(model, x))
     assert list(taken) == [event.name for event in recording.events]
     for event in recording.events:
         for value, got in zip(event.outputs, taken[event.name], strict=True):
@@ -60,10 +60,14 @@ def test_a_pass_ends_with_the_last_op_taken():
     expected = find_layouts(model, x[:1], x[:2]).expected
     model[2].register_forward_pre_hook(lambda *_: ran.append(True))
     taken = []
-    follow_forward(model, x, expected, 4, {expected.names.index("1/relu"): taken.append})
+    follow_forward(
+        prepare_call(model, x), expected, 4, {expected.names.index("1/relu"): taken.append}
+    )
     assert len(taken) == 1
     assert not ran
-    follow_forward(model, x, expected, 4, {expected.names.index("2/linear"): taken.append})
+    follow_forward(
+        prepare_call(model, x), expected, 4, {expected.names.index("2/linear"): taken.append}
+    )
     assert ran
 
 
@@ -149,5 +153,5 @@ def test_an_error_while_a_result_is_taken_comes_through_a_model_that_catches_err
     x = torch.ones(4, 3)
     expected = find_layouts(Catches(), x[:1], x[:2]).expected
     with pytest.raises(OSError, match="disk full"):
-        follow_forward(Catches(), x, expected, 4, {0: fail})
+        follow_forward(prepare_call(Catches(), x), expected, 4, {0: fail})
     assert torch.get_default_dtype() == torch.float32

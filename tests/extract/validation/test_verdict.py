@@ -7,7 +7,7 @@ from nets import NETS, Branching, make_net
 from torch import nn
 
 import neurolens as nl
-from neurolens.extract.capture.forward import record_forward, run_plain
+from neurolens.extract.capture.forward import prepare_call, record_forward, run_plain
 from neurolens.extract.validation.verdict import judge_recording
 
 
@@ -91,7 +91,7 @@ def test_a_tensor_made_by_something_unseen_leaves_the_verdict_open():
 
 def record_chain():
     net, x = make_net("chain")
-    return record_forward(net, x, random_states=True), run_plain(net, x)
+    return record_forward(prepare_call(net, x), random_states=True), run_plain(prepare_call(net, x))
 
 
 def test_judge_accepts_an_untouched_recording():
