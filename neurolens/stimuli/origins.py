@@ -1,4 +1,4 @@
-"""Where code comes from: an installed package, known by its version, or the user's own."""
+"""Origins of code: an installed package, identified by its version, or the user's own code."""
 
 import dis
 import importlib
@@ -62,7 +62,7 @@ def find_version(library: str) -> str:
 
 
 def list_names(code: types.CodeType) -> Names:
-    """Return what a function's code, and the functions defined in it, name."""
+    """Return the names that the code of a function, and of functions defined in it, refers to."""
     names = Names()
     _collect_names(code, names)
     return names

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def to_rsatoolbox_result(
     scores: xr.Dataset, model_rdms: xr.DataArray, *, region: str | None = None
 ) -> "Result":
-    """Hand the scores of one region over to rsatoolbox as a ``Result`` of its dual bootstrap.
+    """Convert the scores of one region to the ``Result`` of rsatoolbox's dual bootstrap.
 
     Parameters
     ----------
