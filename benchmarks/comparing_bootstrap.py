@@ -142,18 +142,13 @@ def main() -> None:
         describe_machine(),
         "",
         f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over "
-        f"those of "
-        "`bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round (median, "
-        "range). Dual: "
-        "`eval_dual_bootstrap`, which also resamples the noise ceiling. Stimuli, subjects: "
-        "`eval_bootstrap_pattern`, "
-        "`eval_bootstrap_rdm`, which resample one of them, and the ceiling. Least: "
-        "`eval_bootstrap_pattern` without "
-        "ceilings. Difference: the largest between all evaluations of both under identical draws. "
-        "Whitened comparators "
-        "of 100 conditions or more crash in rsatoolbox as released; here it had its own dense "
-        "indicator matrices, slow "
-        "at that size.",
+        "those of `bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round "
+        "(median, range). Dual: `eval_dual_bootstrap`, which also resamples the noise ceiling. "
+        "Stimuli, subjects: `eval_bootstrap_pattern`, `eval_bootstrap_rdm`, which resample one of "
+        "them, and the ceiling. Least: `eval_bootstrap_pattern` without ceilings. Difference: the "
+        "largest between all evaluations of both under identical draws. Whitened comparators of "
+        "100 conditions or more crash in rsatoolbox as released; here it had its own dense "
+        "indicator matrices, slow at that size.",
         "",
         "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
         "|",

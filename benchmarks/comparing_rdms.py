@@ -76,9 +76,8 @@ def main():
         f"{describe_machine()}",
         "",
         f"{len(N_FEATURES)} ops of {N_STIMULI} stimuli, {sum(N_FEATURES):,} features in all, "
-        f"float64. Ratio of times "
-        f"to rsatoolbox's `calc_rdm` in the same round: median (lowest to highest) of {ROUNDS}; "
-        f"below 1 is faster.",
+        "float64. Ratio of times to rsatoolbox's `calc_rdm` in the same round: median (lowest to "
+        f"highest) of {ROUNDS}; below 1 is faster.",
         "",
         "| metric | rsatoolbox | from activations | from Grams |",
         "|---|---|---|---|",

@@ -115,8 +115,8 @@ def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> lis
         seconds = sum(times[name])
         rows.append(
             f"| {n} x {p}, {v} voxels, {n_ops} ops | {name} | {scores[name]:.4f} | "
-            f"{seconds / rounds:.2f} | "
-            f"{sum(times[base]) / seconds:.2f} ({1 / high:.2f}-{1 / low:.2f}) |"
+            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} "
+            f"({1 / high:.2f}-{1 / low:.2f}) |"
         )
     return rows
 

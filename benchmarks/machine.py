@@ -31,8 +31,7 @@ def describe_machine(device: str = "cpu") -> str:
     card = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
     return (
         f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} "
-        f"threads; "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
+        f"threads; Python {platform.python_version()}, torch {torch.__version__}"
     )
 
 

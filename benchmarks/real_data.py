@@ -81,23 +81,17 @@ def measure_rsa(model: torch.nn.Module, control: torch.nn.Module) -> tuple[list[
         f"## {rdms.sizes['op']} ops of SqueezeNet 1.0 and human cortex",
         "",
         f"RDMs (correlation distance) of {rdms.sizes['stimulus']} photographs; human IT: 4 "
-        f"subjects; early visual: the "
-        "RDM of the group, which has no ceiling and no other subjects.",
+        "subjects; early visual: the RDM of the group, which has no ceiling and no other subjects.",
         "",
         "*All stimuli*: the naive score is the largest over ops, **biased upwards** because it was "
-        "chosen for being "
-        f"the largest. Its interval (t, over stimuli and, in IT, subjects; {N_BOOTSTRAP} draws, "
-        f"{list_slow()}) does "
-        "not know of the choice.",
+        "chosen for being the largest. Its interval (t, over stimuli and, in IT, subjects; "
+        f"{N_BOOTSTRAP} draws, {list_slow()}) does not know of the choice.",
         "",
         f"*Halves*: means over {N_SPLITS} random halves of the stimuli, both ways. Naive: the "
-        f"largest score on the "
-        "half that chose. Held out: the score, on the other half, of the op that the first half "
-        "chose; then the same "
-        "with the op chosen by the other subjects; and held out for random weights (one seed). The "
-        "op is the one that "
-        "half a of the first split chose, with the share of halves that agree. whitened-cosine and "
-        "bures depend on the "
+        "largest score on the half that chose. Held out: the score, on the other half, of the op "
+        "that the first half chose; then the same with the op chosen by the other subjects; and "
+        "held out for random weights (one seed). The op is the one that half a of the first split "
+        "chose, with the share of halves that agree. whitened-cosine and bures depend on the "
         "number of stimuli: compare their halves with halves only.",
     ]
     for region, name in REGIONS.items():
@@ -223,27 +217,22 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
         "",
         f"{len(good)} voxels, {len(ids)} figures of {images.shape[1]} x {images.shape[2]} pixels, "
         f"{responses.sizes['presentation']} presentations. Explainable, with a noise ceiling "
-        f"(ncsnr) of the mean over "
-        f"repeats above {EXPLAINABLE}: **{good.sum()}**; with 20 figures a ceiling near 0 is a "
-        f"rough estimate. Ridge, "
-        "one penalty per voxel (LOO), 5 folds of 4 figures, so that no figure is in both training "
-        "and test; r within a "
-        f"fold, mean over folds and over {N_FOLDINGS} random foldings, whose spread shows how "
-        f"little 4 figures can "
-        "tell. Share: r|r| over the ceiling, of the explainable voxels. The best op was chosen by "
-        "these very scores. "
-        f"Other figures: shuffled {N_CHANCE} times, mean and range of one folding each.",
+        f"(ncsnr) of the mean over repeats above {EXPLAINABLE}: **{good.sum()}**; with 20 figures "
+        "a ceiling near 0 is a rough estimate. Ridge, one penalty per voxel (LOO), 5 folds of 4 "
+        "figures, so that no figure is in both training and test; r within a fold, mean over folds "
+        f"and over {N_FOLDINGS} random foldings, whose spread shows how little 4 figures can tell. "
+        "Share: r|r| over the ceiling, of the explainable voxels. The best op was chosen by these "
+        f"very scores. Other figures: shuffled {N_CHANCE} times, mean and range of one folding "
+        "each.",
         "",
         *write_table(cells, rows),
         "",
         "Chosen on 10 figures (3 folds) and fitted to them, scored on the other 10, both ways, "
         f"{N_FOLDINGS} random halves: mean r of the chosen op **{other:.3f}**; of pixels, fitted "
-        f"and scored alike, "
-        f"{low:.3f}.",
+        f"and scored alike, {low:.3f}.",
         "",
         "Unbiased CKA with the explainable voxels, from Grams: best op "
-        f"`{cka.op.values[cka.values.argmax()]}` "
-        f"{cka.max():.3f} (chosen by it), pixels "
+        f"`{cka.op.values[cka.values.argmax()]}` {cka.max():.3f} (chosen by it), pixels "
         f"{nl.compare.compare_grams(ours, regional).score.item():.3f}, last op "
         f"`{cka.op.values[-1]}` {cka[-1]:.3f}.",
     ]
@@ -358,22 +347,17 @@ def measure_crossnobis() -> tuple[list[str], dict]:
         "## Crossnobis distances of eight categories",
         "",
         f"{responses.sizes['neuroid']} voxels of one subject, {n_runs} runs, squared units per "
-        f"voxel (of noise, where "
-        "it whitens). Where nothing differs the expected distance is 0: within a category "
-        f"({n_runs // 2} folds of two "
-        "runs, the category's block of one run against that of the other, 16 stimuli with half as "
-        "many repeats each), "
-        f"and between categories whose labels are shuffled within runs ({N_SHUFFLES} times, mean "
-        f"and SD of the mean "
-        "over pairs).",
+        "voxel (of noise, where it whitens). Where nothing differs the expected distance is 0: "
+        f"within a category ({n_runs // 2} folds of two runs, the category's block of one run "
+        "against that of the other, 16 stimuli with half as many repeats each), and between "
+        f"categories whose labels are shuffled within runs ({N_SHUFFLES} times, mean and SD of the "
+        "mean over pairs).",
         "",
         *write_table(cells, rows),
         "",
         "Noise of the same presentations (`ledoit-wolf`) leaves a distance where there is none, "
-        "the more so the fewer "
-        "repeats; noise per run, the default, does not. Without whitening (`identity`) there is no "
-        "bias either, and "
-        "the spread is wider.",
+        "the more so the fewer repeats; noise per run, the default, does not. Without whitening "
+        "(`identity`) there is no bias either, and the spread is wider.",
     ]
     return lines, found
 
@@ -411,9 +395,8 @@ def describe_run(weights: Path) -> list[str]:
         "## How it was made",
         "",
         f"Code `{commit.stdout.strip()}`; {describe_machine()}, {packages}; every seed from {SEED} "
-        f"on. Random "
-        "weights: torchvision's initialisation from the same seed. What to cite: `neurolens "
-        "datasets`.",
+        "on. Random weights: torchvision's initialisation from the same seed. What to cite: "
+        "`neurolens datasets`.",
         "",
         "| file | sha256 |",
         "|---|---|",

@@ -430,24 +430,17 @@ def main() -> None:
             "# Do the statistics keep their promises?",
             "",
             f"Written by `make simulate`: {times} simulations, half as many for intervals, in "
-            f"which stimuli and "
-            f"subjects are drawn anew. Null and choice: {N_STIMULI} stimuli, {N_SUBJECTS} "
-            f"subjects; {N_OPS} ops on a "
-            f"graph with a skip and a branch and {len(REGIONS)} regions, or 30 ops and one. "
-            f"Spearman; for the choice "
-            "Pearson. Bands of error rates and means are what chance allows in 99 % of tables. "
-            "With few stimuli and "
-            "subjects the intervals are too wide, which errs on the safe side. Encoding: the same "
-            "neuroids under new "
-            f"stimuli and noise; null and choice: {N_SHOWN} stimuli in 3 folds, {N_NEUROIDS} "
-            f"neuroids in two regions, "
-            f"{N_LAYERS} ops that share half their variance, or 6 unrelated ones (half as many "
-            f"simulations); intervals "
-            "from 20 halvings, 4 folds; those of R^2 are known to be too wide. Categories: six, "
-            "which shape features "
+            f"which stimuli and subjects are drawn anew. Null and choice: {N_STIMULI} stimuli, "
+            f"{N_SUBJECTS} subjects; {N_OPS} ops on a graph with a skip and a branch and "
+            f"{len(REGIONS)} regions, or 30 ops and one. Spearman; for the choice Pearson. Bands "
+            "of error rates and means are what chance allows in 99 % of tables. With few stimuli "
+            "and subjects the intervals are too wide, which errs on the safe side. Encoding: the "
+            f"same neuroids under new stimuli and noise; null and choice: {N_SHOWN} stimuli in 3 "
+            f"folds, {N_NEUROIDS} neuroids in two regions, {N_LAYERS} ops that share half their "
+            "variance, or 6 unrelated ones (half as many simulations); intervals from 20 halvings, "
+            "4 folds; those of R^2 are known to be too wide. Categories: six, which shape features "
             "and responses alike. Depth: ten ops, the sixth shares most with the brain. Ceilings "
-            "of neuroids: 200 "
-            "stimuli shown three times (a tenth as many simulations).",
+            "of neuroids: 200 stimuli shown three times (a tenth as many simulations).",
             "",
             "| what | found | should be | holds |",
             "|---|---:|---:|---|",

@@ -325,10 +325,9 @@ def main() -> None:
         parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
         lines.append(
             f"time {found['seconds'][0] / parts:.2f} of ({found['passes']} passes x bare forward + "
-            f"Gram arithmetic at "
-            f"the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak "
-            f"{found['peak'] / 2**20:.0f} MiB, "
-            f"forecast / seen {found['peak_forecast'] / found['peak']:.2f}"
+            f"Gram arithmetic at the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); "
+            f"peak {found['peak'] / 2**20:.0f} MiB, forecast / seen "
+            f"{found['peak_forecast'] / found['peak']:.2f}"
         )
     write_result("streaming-cpu", "\n".join(lines))
 

@@ -235,8 +235,7 @@ def write_table(rows: list[dict]) -> None:
         lines += ["|---|---|---|---:|---|---:|---|"]
         lines += [
             f"| {r['model']} | {r['family']} | {r['input']} | {r['ops']} | {r['verdict']} | "
-            f"{r['seconds']:.1f} | "
-            f"{r['reason'].replace('|', '/')} |"
+            f"{r['seconds']:.1f} | {r['reason'].replace('|', '/')} |"
             for r in part
         ]
     TABLE.parent.mkdir(exist_ok=True)

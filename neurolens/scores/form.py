@@ -151,7 +151,7 @@ def build_scores(
 
 
 def _gather_variables(score: xr.DataArray, variables: Mapping[str, Any]) -> xr.Dataset:
-    """Return the Dataset of ``score`` and ``variables``, with those that are always there."""
+    """Return the Dataset of ``score`` and ``variables``, with variables that every score has."""
     added = {dim: name for dim, name in UNNAMED.items() if dim not in score.dims}
     score = _add_dims(score, added)
     if OP not in score.dims:

@@ -91,7 +91,7 @@ def import_quietly(level: int, name: str, package: str | None) -> types.ModuleTy
 
 
 def is_static(function: Any) -> bool:
-    """Return whether a function is what its module holds under its name: the name says it all."""
+    """Return whether a function is what its module holds under its name, so the name suffices."""
     current: Any = sys.modules.get(function.__module__ or "")
     for name in function.__qualname__.split("."):
         current = getattr(current, name, None)

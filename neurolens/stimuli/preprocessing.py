@@ -88,7 +88,7 @@ class _Reader:
         self._opened: dict[int, str] = dict(opened or {})
 
     def read(self, part: str, item: Any) -> None:
-        """Describe an item under the name of a part, and all that it holds under theirs."""
+        """Describe an item under the name of a part, and all that it holds under their names."""
         self.parts[part] = self._describe(part, item)
 
     def _describe(self, part: str, item: Any) -> str:

@@ -238,8 +238,8 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
     if strange:
         raise LabelError(
             f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the "
-            f"model that was scored, or drop them with "
-            f"{what}.sel(op=[op.name for op in trace.graph])."
+            f"model that was scored, or drop them with {what}.sel(op=[op.name for op in "
+            "trace.graph])."
         )
 
 

@@ -357,8 +357,7 @@ def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Ten
     by_op = open_features(features)
     if len(by_op.ops) != 1:
         raise InputError(
-            f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. "
-            "Select one, e.g. "
-            "grams.sel(op='conv1/conv2d')."
+            f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. Select "
+            "one, e.g. grams.sel(op='conv1/conv2d')."
         )
     return torch.from_numpy(next(by_op.iterate_kernels(ids)))

@@ -77,8 +77,8 @@ def to_rsatoolbox_result(
     if "draws" not in scores:
         raise InputError(
             "a result of rsatoolbox needs draws of stimuli and subjects, got scores with "
-            f"{list(scores.data_vars)}. "
-            "Make them from RDMs with bootstrap_rdms(model_rdms, brain_rdms)."
+            f"{list(scores.data_vars)}. Make them from RDMs with bootstrap_rdms(model_rdms, "
+            "brain_rdms)."
         )
     here = _select_region(scores, region)
     ops = scores[OP].values.tolist()

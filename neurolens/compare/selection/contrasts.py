@@ -20,7 +20,7 @@ ROUNDING = 1e-13
 
 
 class Groups(NamedTuple):
-    """What is compared: its ``names``, and ``members``, the positions of the ops of each."""
+    """Groups that are compared: ``names``, and ``members``, the positions of each group's ops."""
 
     names: list[str]
     members: list[np.ndarray]

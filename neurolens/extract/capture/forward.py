@@ -1,4 +1,4 @@
-"""Running a model once, plainly or under the recorder, with everything put back afterwards."""
+"""One run of a model, plain or recorded, after which everything is restored."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -18,9 +18,9 @@ from neurolens.extract.capture.tensor_tracker import TensorTracker
 
 
 def run_plain(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> Any:
-    """Return the model's output without recording: no gradients.
+    """Return the model's output of a run without recording and without gradients.
 
-    Attention opened as the recorder sees it.
+    Attention is run op by op, as in a recorded pass.
     """
     args, kwargs = split_inputs(inputs, kwargs)
     return run_model(unwrap_model(model), args, kwargs, False)
@@ -49,7 +49,7 @@ def record_forward(
         A tuple is the positional arguments, anything else the single argument.
     kwargs : dict, optional
     keep : callable, optional
-        Op name -> bool: whether to keep its value; all by default.
+        Op name -> bool: whether to keep its value; by default all are kept.
     stop_after : str, optional
         Op after which the pass ends.
     random_states : bool
@@ -64,7 +64,7 @@ def record_forward(
     InputError
         For something that is not an eager nn.Module.
     RecordingError
-        When the model raises; says while recording which op.
+        When the model raises; the message says while recording which op.
     """
     model = unwrap_model(model)
     args, kwargs = split_inputs(inputs, kwargs)
@@ -92,9 +92,9 @@ def record_forward(
 
 
 def make_sites() -> CallSites:
-    """Return an empty book of places, to share between passes of one model.
+    """Return an empty `CallSites`, to be shared between passes of one model.
 
-    Its walks up the frames end here.
+    Its search through the frames ends at `run_model`.
     """
     return CallSites(Interceptor.__torch_function__.__code__, run_model.__code__)
 
@@ -152,7 +152,7 @@ def run_model(
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
     """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers.
 
-    The first address if tied.
+    A tied tensor has its first address.
     """
     sources: dict[int, tuple[str, str]] = {}
     for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
@@ -162,9 +162,9 @@ def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
 
 
 def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
-    """Return (args, kwargs): a tuple is the positional arguments.
+    """Return (args, kwargs) of a call with these inputs.
 
-    Anything else the single argument.
+    A tuple is the positional arguments; anything else is the single argument.
     """
     if kwargs is not None and not isinstance(kwargs, dict):
         raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
@@ -176,7 +176,7 @@ def split_inputs(inputs: Any, kwargs: dict | None) -> tuple[tuple, dict]:
 def unwrap_model(model: Any) -> nn.Module:
     """Return the model inside a compiled or data-parallel wrapper.
 
-    Raise InputError for what cannot be recorded.
+    Raises InputError for a model that cannot be recorded.
     """
     while isinstance(model, nn.Module):
         if isinstance(getattr(model, "_orig_mod", None), nn.Module):
@@ -188,8 +188,7 @@ def unwrap_model(model: Any) -> nn.Module:
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be "
-            f"recorded. "
-            "Pass the nn.Module it was made from."
+            "recorded. Pass the nn.Module it was made from."
         )
     if isinstance(model, torch.export.ExportedProgram):
         raise InputError(

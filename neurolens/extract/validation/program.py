@@ -1,4 +1,4 @@
-"""The recorded ops run as a program on new inputs, beside the model."""
+"""The recorded ops run as a program on new inputs, and compared with the model."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -93,7 +93,7 @@ def renew_inputs(recording: Recording, inputs: Any, kwargs: dict | None, way: in
     given = args[0] if len(args) == 1 else args
     new_given = replace_leaves(given, torch.Tensor, renew, "input")
     new_kwargs = replace_leaves(kwargs, torch.Tensor, renew, "input")
-    # What an object of the user's own holds stays as it is, in the model and in the program.
+    # Tensors in an object of the user's own class are kept, for the model and for the program.
     by_name = {}
     for value in recording.inputs.values():
         if value.tensor is not None:
@@ -175,7 +175,7 @@ def describe_place(event: Event) -> tuple:
 def copy_inputs(inputs: Any) -> Any:
     """Return the inputs with each tensor cloned, for models that write into them.
 
-    A tensor that is given twice stays one.
+    A tensor that occurs twice is cloned once.
     """
     copies: dict[int, torch.Tensor] = {}
 

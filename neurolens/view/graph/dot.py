@@ -325,7 +325,7 @@ def _write_corners(dot: graphviz.Digraph, n_columns: int) -> None:
 
 
 def _write_entries(dot: graphviz.Digraph, plan: Layout, k: int) -> None:
-    """Draw the wire of the column before from the top of column ``k`` to what reads it."""
+    """Draw the wire of the column before from the top of column ``k`` to the boxes that read it."""
     first = plan.spines[k][0]
     heads = []
     for edge in plan.edges:
