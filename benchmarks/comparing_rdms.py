@@ -1,4 +1,4 @@
-"""RDMs of many ops: ours from activations and from Grams beside rsatoolbox's calc_rdm, equal results asserted.
+"""RDMs of many ops from activations and from Grams beside rsatoolbox's calc_rdm, asserted equal.
 
 python benchmarks/comparing_rdms.py
 """
@@ -119,7 +119,7 @@ def main():
 
 
 def show_factor(factor):
-    """Return how many times as fast, with two digits at least."""
+    """Return a ratio of speeds with at least two digits."""
     return f"{factor:.1f}x" if factor < 10 else f"{factor:.0f}x"
 
 

@@ -1,4 +1,4 @@
-"""What real data say: a trained network beside human RDMs, voxels predicted, a cross-validated RDM: docs/real_data.md.
+"""Results on real data for docs/real_data.md: a trained network beside human RDMs and voxels.
 
 Files are taken from the folder that NEUROLENS_MIRROR names, which has <data set>/<file> and
 weights/squeezenet1_0.pth, ImageNet-trained weights of SqueezeNet 1.0 as torchvision's state dict.
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "real_data.md", ROOT / "docs" / "images" / "real_data.png"
 NETWORK, SEED = "squeezenet1_0", 0
 REGIONS = {"IT": "human IT", "EVA": "early visual"}
-# Draws of stimuli and subjects for an interval, and where they are slow fewer.
+# Draws of stimuli and subjects for an interval, and fewer where they are slow.
 N_BOOTSTRAP, SLOW = 1000, {"tau-a": 200, "bures": 100}
 N_SPLITS = 20
 WHOLE = ("op", "naive score", "95 % interval", "noise ceiling")
@@ -51,7 +51,7 @@ FAMILIES = ["ledoit-wolf-per-run", "ledoit-wolf", "identity"]
 
 
 def write_table(columns: list[str], rows: list[list[object]]) -> list[str]:
-    """Return the lines of a table, its numbers on the right."""
+    """Return the lines of a table, with numbers aligned on the right."""
     sides = ["---:" if isinstance(cell, float) else "---" for cell in rows[0]]
     cells = [[write_cell(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (columns, sides, *cells)]
@@ -165,7 +165,7 @@ def write_range(low: float, high: float) -> str:
 def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
     """Predict voxels of early visual cortex from pixels and from every op.
 
-    For figures never shown in training.
+    The predicted responses are to figures never shown in training.
     """
     brain = nl.load_dataset("miyawaki2008_figures", quiet=True)
     responses, ids = brain.responses, list(brain.stimuli.ids)
@@ -246,9 +246,9 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
 def write_voxels(
     name: str, scores: xr.Dataset, share: np.ndarray, good: np.ndarray
 ) -> list[object]:
-    """Return a row of the table of ``measure_encoding`` from ``r`` and ``normalized`` (folding.
+    """Return a row of the table of ``measure_encoding``.
 
-    Neuroid).
+    ``r`` and ``normalized`` are (folding, neuroid).
     """
     by_folding = scores.r.values[:, good].mean(axis=1)
     normalized = np.average(scores.normalized.values[:, good].mean(axis=0), weights=share[good])
@@ -263,7 +263,7 @@ def write_voxels(
 
 
 def measure_chance(pixels: xr.DataArray, responses: xr.DataArray) -> tuple[float, str]:
-    """Return mean r, and its range, where each figure is taken for another."""
+    """Return mean r, and its range, where responses are to shuffled figures."""
     found = []
     for seed in range(N_CHANCE):
         order = np.random.default_rng(seed).permutation(pixels.stimulus.values)
@@ -279,7 +279,7 @@ def choose_nested(
 ) -> list[float]:
     """Return mean r, on half the stimuli, of the op chosen on the other half.
 
-    And of pixels fitted alike.
+    The same is returned for pixels, which are fitted alike.
     """
     ids = grams.stimulus.values[np.random.default_rng(seed).permutation(grams.sizes["stimulus"])]
     found = []
@@ -302,7 +302,7 @@ def choose_nested(
 def measure_crossnobis() -> tuple[list[str], dict]:
     """Compare noise measured for each run on the others with noise of the same presentations.
 
-    Where nothing differs.
+    The comparison is made where nothing differs.
     """
     responses = nl.load_dataset("haxby2001_slice", quiet=True).responses
     n_runs = len(np.unique(responses.run))
@@ -378,7 +378,7 @@ def shuffle_labels(responses: xr.DataArray, rng: np.random.Generator) -> xr.Data
 
 
 def describe_run(weights: Path) -> list[str]:
-    """Return the lines that say with what the page was made."""
+    """Return the lines that describe the versions and machine with which the page was made."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     )
@@ -427,7 +427,7 @@ def main() -> None:
             f"--weights."
         )
         return
-    # With so few figures some ops predict best with next to no penalty.
+    # With so few figures some ops predict best with almost no penalty.
     warnings.filterwarnings("ignore", message="the best penalty ends the grid")
     model, _ = load_model(NETWORK, weights, SEED, trained=True)
     control, _ = load_model(NETWORK, None, SEED, trained=False)

@@ -147,7 +147,7 @@ TRANSFORMERS: dict[str, tuple[dict, dict]] = {
 class RecurrentArea(nn.Module):
     """One area of a CORnet-S-like network: a bottleneck run ``times`` times.
 
-    Batch norms of its own for each time.
+    Each time has batch norms of its own.
     """
 
     def __init__(self, n_in: int, n_out: int, times: int) -> None:
@@ -199,7 +199,7 @@ class RecurrentNet(nn.Module):
 class UnrolledNet(nn.Module):
     """Biological unrolling, as in CORnet-RT.
 
-    At each step every area reads what the one below gave the step before.
+    At each step every area reads the output of the one below at the step before.
     """
 
     def __init__(self, width: int = 16, steps: int = 5) -> None:
@@ -231,7 +231,7 @@ class UnrolledNet(nn.Module):
 class FeedbackNet(nn.Module):
     """Bottom-up, lateral and top-down connections (BLT).
 
-    A gated lateral update and a read-out at every step.
+    There are a gated lateral update and a read-out at every step.
     """
 
     def __init__(self, width: int = 16, steps: int = 4) -> None:
@@ -268,7 +268,7 @@ def list_names(group: str) -> list[str]:
 def build_model(group: str, name: str) -> tuple[nn.Module, Any, dict | None, str]:
     """Return (model, inputs, kwargs, family), in evaluation mode.
 
-    With random weights from one seed.
+    Weights are random, from one seed.
     """
     torch.manual_seed(0)
     if group == "recurrent":
