@@ -169,9 +169,9 @@ def run_peak(rng: np.random.Generator) -> dict[str, float]:
 
 
 def run_reliability(rng: np.random.Generator) -> dict[str, float]:
-    """Return the mean r^2 of the true responses with means of three presentations, as a share.
+    """Return the mean r^2 of true with measured responses over the mean of their ceilings.
 
-    The share is of the mean of their ceilings.
+    Measured responses are means of three presentations.
     """
     n, repeats, v = 200, 3, 40
     signal = rng.uniform(0.5, 1.5, v) * rng.normal(size=(n, v))

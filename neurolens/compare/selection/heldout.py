@@ -85,7 +85,7 @@ def _select_labels(
 ) -> xr.DataArray:
     """Return ``rdms`` at the labels ``wanted`` along ``dim``, in that order.
 
-    Without ``dim`` they have the one label ``default``.
+    RDMs without ``dim`` count as having the one label ``default``.
     """
     rdms = expand_leading(rdms, {dim: default})
     labels = set(get_ids(rdms, dim, name).tolist())

@@ -119,9 +119,9 @@ def test_orders_permute_within_groups(rng):
 
 @pytest.mark.parametrize("measure", ["r", "r2"])
 def test_score_is_that_of_fit_encoding(rng, measure):
-    """It is with the same seed, from Grams, activations and one array.
+    """Scores agree with the same seed, from Grams, activations and one array.
 
-    It is also with repeats in any order.
+    Repeats may be in any order.
     """
     ops, responses = build_problem(rng)
     repeated = xr.concat([responses, responses + rng.normal(size=responses.shape)], "presentation")
