@@ -1,4 +1,4 @@
-"""What recording every operation costs, beside forward hooks, torchvision's feature extraction and TorchLens.
+"""The cost of recording every operation, beside hooks, torchvision's extraction and TorchLens.
 
     python benchmarks/capture.py            # about five minutes
     python benchmarks/capture.py --quick    # fewer rounds, batch 1 only
@@ -38,7 +38,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
 
 
 class Chain(nn.Module):
-    """Tiny ops in a row: hardly any arithmetic, so that the cost of recording shows."""
+    """Tiny ops in a row with hardly any arithmetic, so that the cost of recording is visible."""
 
     def forward(self, x):
         for _ in range(CHAIN // 3):
@@ -58,8 +58,9 @@ class Hooks:
     """Forward hooks on all leaf modules that keep the outputs, the usual way to get activations.
 
     With ``total`` bytes to reach on ``example``, they keep what a trace keeps: outputs of batch
-    norms and inputs of in-place ReLUs are cloned, since what follows overwrites them, and each hook
-    takes fresh memory and touches its pages, in place of the results that hooks do not see."""
+    norms and inputs of in-place ReLUs are cloned, since later ops overwrite them, and each hook
+    allocates new memory and writes to its pages, in place of the results that hooks do not see.
+    """
 
     def __init__(
         self, model: nn.Module, total: int = 0, example: torch.Tensor | None = None
@@ -143,7 +144,7 @@ def measure_chain(rounds: int, device: str) -> str:
 def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: str) -> list[str]:
     """Return rows of a table: time of each method over the bare forward in the same round.
 
-    And the bytes it keeps.
+    Rows also hold the bytes that each method keeps.
     """
     torch.manual_seed(0)
     model = MODELS[name]().eval().to(device)
@@ -158,7 +159,7 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
             featured = count_bytes(iterate_tensors(extractor(x)))
         except RuntimeError as error:
             featured, failure = 0, str(error).splitlines()[0]
-        # A bare model without the hooks, which stay on theirs.
+        # A bare model without hooks, because hooks stay on the model they were put on.
         bare = MODELS[name]().eval().to(device)
         bare.load_state_dict(model.state_dict())
         same = MODELS[name]().eval().to(device)
@@ -199,7 +200,7 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
 def measure_peak(name: str, batch: int, device: str) -> str:
     """Return a row: peak memory of a trace over (bytes kept + the bare forward's own peak).
 
-    Each in its own process.
+    Each is measured in its own process.
     """
     found = {}
     for method in ("bare", "trace"):
@@ -210,9 +211,9 @@ def measure_peak(name: str, batch: int, device: str) -> str:
 
 
 def run_child(*arguments: str) -> Any:
-    """Return what this script prints as JSON when run with the arguments.
+    """Return the JSON that this script prints when run with the arguments.
 
-    The last being the device.
+    The last argument is the device.
     """
     command = [sys.executable, __file__, *arguments[:-1], "--device", arguments[-1]]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -221,7 +222,7 @@ def run_child(*arguments: str) -> Any:
 def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
     """Print TorchLens's times beside the bare forward's, as JSON.
 
-    Nothing where it is not installed.
+    It prints nothing where TorchLens is not installed.
     """
     found = {}
     if importlib.util.find_spec("torchlens"):
@@ -249,10 +250,7 @@ def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
 
 
 def print_peak(method: str, name: str, batch: int, device: str) -> None:
-    """Print how far memory rises above what the model and its inputs take, and the bytes kept.
-
-    As JSON.
-    """
+    """Print the rise of memory above that of model and inputs, and the bytes kept, as JSON."""
     torch.manual_seed(0)
     model = MODELS[name]().eval().to(device)
     x = torch.randn(batch, *EXAMPLE[1:], device=device)

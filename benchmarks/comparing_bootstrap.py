@@ -1,10 +1,10 @@
-"""How long the two-factor bootstrap takes beside rsatoolbox's, with identical draws and equal results.
+"""The time of the two-factor bootstrap beside rsatoolbox's, with identical draws and equal results.
 
 ``eval_dual_bootstrap`` resamples both, subjects and stimuli, and the noise ceiling with each, as
 ``bootstrap_rdms`` does less the ceiling. Its bootstraps over stimuli or over subjects alone are a
-third of that work; without ceilings, ``eval_bootstrap_pattern`` is the least it can do. Times are
-per draw, of one thread each: rsatoolbox makes few draws, NeuroLens as many as an analysis needs.
-Whitened comparators of 100 conditions or more crash in rsatoolbox's bootstrap; there it runs with
+third of that work; without ceilings, ``eval_bootstrap_pattern`` is its fastest. Times are per draw,
+of one thread each: rsatoolbox makes few draws, NeuroLens as many as an analysis needs. Whitened
+comparators of 100 conditions or more crash in rsatoolbox's bootstrap; there it runs with
 its own dense indicator matrices."""
 
 import argparse
@@ -59,7 +59,7 @@ def run_peer(function, models, data, method: str, n_draws: int, **options):
 def check_equal(model, brain, comparator: str, models, data) -> float:
     """Return the largest difference of all evaluations under rsatoolbox's own draws.
 
-    After asserting it small.
+    The difference is asserted to be small.
     """
     drawn = []
     sample = peer.bootstrap_sample
@@ -142,18 +142,13 @@ def main() -> None:
         describe_machine(),
         "",
         f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over "
-        f"those of "
-        "`bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round (median, "
-        "range). Dual: "
-        "`eval_dual_bootstrap`, which also resamples the noise ceiling. Stimuli, subjects: "
-        "`eval_bootstrap_pattern`, "
-        "`eval_bootstrap_rdm`, which resample one of them, and the ceiling. Least: "
-        "`eval_bootstrap_pattern` without "
-        "ceilings. Difference: the largest between all evaluations of both under identical draws. "
-        "Whitened comparators "
-        "of 100 conditions or more crash in rsatoolbox as released; here it had its own dense "
-        "indicator matrices, slow "
-        "at that size.",
+        "those of `bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round "
+        "(median, range). Dual: `eval_dual_bootstrap`, which also resamples the noise ceiling. "
+        "Stimuli, subjects: `eval_bootstrap_pattern`, `eval_bootstrap_rdm`, which resample one of "
+        "them, and the ceiling. Least: `eval_bootstrap_pattern` without ceilings. Difference: the "
+        "largest between all evaluations of both under identical draws. Whitened comparators of "
+        "100 conditions or more crash in rsatoolbox as released; here it had its own dense "
+        "indicator matrices, slow at that size.",
         "",
         "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
         "|",

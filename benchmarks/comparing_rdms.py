@@ -1,4 +1,4 @@
-"""RDMs of many ops: ours from activations and from Grams beside rsatoolbox's calc_rdm, equal results asserted.
+"""RDMs of many ops from activations and from Grams beside rsatoolbox's calc_rdm, asserted equal.
 
 python benchmarks/comparing_rdms.py
 """
@@ -76,9 +76,8 @@ def main():
         f"{describe_machine()}",
         "",
         f"{len(N_FEATURES)} ops of {N_STIMULI} stimuli, {sum(N_FEATURES):,} features in all, "
-        f"float64. Ratio of times "
-        f"to rsatoolbox's `calc_rdm` in the same round: median (lowest to highest) of {ROUNDS}; "
-        f"below 1 is faster.",
+        "float64. Ratio of times to rsatoolbox's `calc_rdm` in the same round: median (lowest to "
+        f"highest) of {ROUNDS}; below 1 is faster.",
         "",
         "| metric | rsatoolbox | from activations | from Grams |",
         "|---|---|---|---|",
@@ -120,7 +119,7 @@ def main():
 
 
 def show_factor(factor):
-    """Return how many times as fast, with two digits at least."""
+    """Return a ratio of speeds with at least two digits."""
     return f"{factor:.1f}x" if factor < 10 else f"{factor:.0f}x"
 
 

@@ -1,4 +1,4 @@
-"""What ridge with a penalty per voxel costs, beside scikit-learn and himalaya: ratios in one run, equal held-out r.
+"""The time of ridge with a penalty per voxel beside scikit-learn and himalaya, at equal held-out r.
 
     python benchmarks/comparing_ridge.py [--quick] [--device cuda]
 
@@ -29,9 +29,9 @@ TOLERANCE = 0.005
 def simulate(
     n: int, p: int, v: int, n_ops: int, seed: int = 0
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return features (n + N_TEST, p) of each op, and noisy responses (n + N_TEST.
+    """Return features (n + N_TEST, p) of each op, and noisy responses (n + N_TEST, v).
 
-    V) to the first.
+    The responses follow the first op.
     """
     rng = np.random.default_rng(seed)
     spread = 1 / np.sqrt(1 + np.arange(p))
@@ -115,8 +115,8 @@ def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> lis
         seconds = sum(times[name])
         rows.append(
             f"| {n} x {p}, {v} voxels, {n_ops} ops | {name} | {scores[name]:.4f} | "
-            f"{seconds / rounds:.2f} | "
-            f"{sum(times[base]) / seconds:.2f} ({1 / high:.2f}-{1 / low:.2f}) |"
+            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} "
+            f"({1 / high:.2f}-{1 / low:.2f}) |"
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""Are Grams those of all features at any budget? Runs beside one pass, and plans of many models.
+"""Check that Grams are those of all features at any budget: runs beside one pass, and plans.
 
     python benchmarks/gram_budgets.py            # about a quarter of an hour on two cores
     python benchmarks/gram_budgets.py --only "resnet*" --sizes 50:400:50 --budgets 3
@@ -43,7 +43,7 @@ RUN_MODELS = ("squeezenet1_0", "resnet50", "vit_b_16")
 RUN_STIMULI = 160
 RUN_SIDE = 64
 RUN_BATCH = 20
-# Budgets from about that many passes to one.
+# Budgets are drawn between that for about so many passes and that for one.
 MOST_PASSES = 8
 # The search for the smallest budget starts here and ends where 5 % more is accepted.
 SMALLEST = 2**20
@@ -51,10 +51,7 @@ SMALLEST = 2**20
 
 @dataclass
 class Tested:
-    """Plans of one model: how many, how many a budget refuses, ops short of features.
-
-    And passes.
-    """
+    """Plans of one model, those that a budget refuses, ops short of features, and passes."""
 
     plans: int = 0
     refused: int = 0
@@ -76,7 +73,7 @@ def list_classifiers(pattern: str) -> list[str]:
 
 
 def count_batch(n_stimuli: int, batch_size: int) -> int:
-    """Return the length of the longest batch: a last one of one joins the one before."""
+    """Return the length of the longest batch: a last batch of one is joined to the one before."""
     longest = min(n_stimuli, batch_size)
     return longest + 1 if n_stimuli > batch_size > 1 and n_stimuli % batch_size == 1 else longest
 
@@ -84,7 +81,7 @@ def count_batch(n_stimuli: int, batch_size: int) -> int:
 def check_slices(groups: list[list[FeatureSlice]], gram_plan: GramPlan) -> tuple[int, int]:
     """Return how many ops lack features or have some twice.
 
-    And how many share a pass with itself.
+    The second number is of slices that share a pass with another of the same op.
     """
     ends: dict[str, int] = {}
     wrong = set()

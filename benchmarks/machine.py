@@ -1,6 +1,6 @@
-"""What a benchmark ran on, and how it measures: rounds in which every method takes its turn.
+"""The machine of a benchmark, and measurements in rounds in which every method takes its turn.
 
-And peaks of memory.
+Peaks of memory are measured too.
 """
 
 import ctypes
@@ -31,8 +31,7 @@ def describe_machine(device: str = "cpu") -> str:
     card = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
     return (
         f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} "
-        f"threads; "
-        f"Python {platform.python_version()}, torch {torch.__version__}"
+        f"threads; Python {platform.python_version()}, torch {torch.__version__}"
     )
 
 
@@ -41,7 +40,7 @@ def time_call(
 ) -> float:
     """Return the seconds that one call takes, of ``repeats`` in a row.
 
-    What it made is dropped before the next.
+    The result of each call is deleted before the next.
     """
     gc.collect()
     synchronize()
@@ -67,7 +66,7 @@ def time_rounds(
 ) -> dict[str, list[float]]:
     """Return the seconds of each method in each round, all taking turns.
 
-    After one round that is not counted.
+    A first round is not counted.
     """
     times: dict[str, list[float]] = {name: [] for name in methods}
     for i in range(rounds + 1):
@@ -89,9 +88,9 @@ def compare_times(
 
 
 def read_peak(device: str, reset: bool = False) -> int:
-    """Return the highest memory use so far; with ``reset``, the use now.
+    """Return the highest memory use so far.
 
-    From which peaks count again.
+    With ``reset``, return the use now, from which peaks are counted again.
     """
     if device.startswith("cuda"):
         if reset:
@@ -102,7 +101,7 @@ def read_peak(device: str, reset: bool = False) -> int:
         if sys.platform == "linux":
             ctypes.CDLL(None).malloc_trim(
                 0
-            )  # what is free goes back first, so that the peak counts from there
+            )  # free memory is returned first, so that the peak counts from there
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
     with open("/proc/self/status") as file:
@@ -111,7 +110,7 @@ def read_peak(device: str, reset: bool = False) -> int:
 
 
 def write_result(name: str, text: str) -> None:
-    """Print a result and keep it beside the benchmarks."""
+    """Print a result and store it beside the benchmarks."""
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text + "\n")

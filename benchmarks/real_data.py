@@ -1,4 +1,4 @@
-"""What real data say: a trained network beside human RDMs, voxels predicted, a cross-validated RDM: docs/real_data.md.
+"""Results on real data for docs/real_data.md: a trained network beside human RDMs and voxels.
 
 Files are taken from the folder that NEUROLENS_MIRROR names, which has <data set>/<file> and
 weights/squeezenet1_0.pth, ImageNet-trained weights of SqueezeNet 1.0 as torchvision's state dict.
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, PICTURE = ROOT / "docs" / "real_data.md", ROOT / "docs" / "images" / "real_data.png"
 NETWORK, SEED = "squeezenet1_0", 0
 REGIONS = {"IT": "human IT", "EVA": "early visual"}
-# Draws of stimuli and subjects for an interval, and where they are slow fewer.
+# Draws of stimuli and subjects for an interval, and fewer where they are slow.
 N_BOOTSTRAP, SLOW = 1000, {"tau-a": 200, "bures": 100}
 N_SPLITS = 20
 WHOLE = ("op", "naive score", "95 % interval", "noise ceiling")
@@ -51,7 +51,7 @@ FAMILIES = ["ledoit-wolf-per-run", "ledoit-wolf", "identity"]
 
 
 def write_table(columns: list[str], rows: list[list[object]]) -> list[str]:
-    """Return the lines of a table, its numbers on the right."""
+    """Return the lines of a table, with numbers aligned on the right."""
     sides = ["---:" if isinstance(cell, float) else "---" for cell in rows[0]]
     cells = [[write_cell(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (columns, sides, *cells)]
@@ -81,23 +81,17 @@ def measure_rsa(model: torch.nn.Module, control: torch.nn.Module) -> tuple[list[
         f"## {rdms.sizes['op']} ops of SqueezeNet 1.0 and human cortex",
         "",
         f"RDMs (correlation distance) of {rdms.sizes['stimulus']} photographs; human IT: 4 "
-        f"subjects; early visual: the "
-        "RDM of the group, which has no ceiling and no other subjects.",
+        "subjects; early visual: the RDM of the group, which has no ceiling and no other subjects.",
         "",
         "*All stimuli*: the naive score is the largest over ops, **biased upwards** because it was "
-        "chosen for being "
-        f"the largest. Its interval (t, over stimuli and, in IT, subjects; {N_BOOTSTRAP} draws, "
-        f"{list_slow()}) does "
-        "not know of the choice.",
+        "chosen for being the largest. Its interval (t, over stimuli and, in IT, subjects; "
+        f"{N_BOOTSTRAP} draws, {list_slow()}) does not know of the choice.",
         "",
         f"*Halves*: means over {N_SPLITS} random halves of the stimuli, both ways. Naive: the "
-        f"largest score on the "
-        "half that chose. Held out: the score, on the other half, of the op that the first half "
-        "chose; then the same "
-        "with the op chosen by the other subjects; and held out for random weights (one seed). The "
-        "op is the one that "
-        "half a of the first split chose, with the share of halves that agree. whitened-cosine and "
-        "bures depend on the "
+        "largest score on the half that chose. Held out: the score, on the other half, of the op "
+        "that the first half chose; then the same with the op chosen by the other subjects; and "
+        "held out for random weights (one seed). The op is the one that half a of the first split "
+        "chose, with the share of halves that agree. whitened-cosine and bures depend on the "
         "number of stimuli: compare their halves with halves only.",
     ]
     for region, name in REGIONS.items():
@@ -171,7 +165,7 @@ def write_range(low: float, high: float) -> str:
 def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
     """Predict voxels of early visual cortex from pixels and from every op.
 
-    For figures never shown in training.
+    The predicted responses are to figures never shown in training.
     """
     brain = nl.load_dataset("miyawaki2008_figures", quiet=True)
     responses, ids = brain.responses, list(brain.stimuli.ids)
@@ -223,27 +217,22 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
         "",
         f"{len(good)} voxels, {len(ids)} figures of {images.shape[1]} x {images.shape[2]} pixels, "
         f"{responses.sizes['presentation']} presentations. Explainable, with a noise ceiling "
-        f"(ncsnr) of the mean over "
-        f"repeats above {EXPLAINABLE}: **{good.sum()}**; with 20 figures a ceiling near 0 is a "
-        f"rough estimate. Ridge, "
-        "one penalty per voxel (LOO), 5 folds of 4 figures, so that no figure is in both training "
-        "and test; r within a "
-        f"fold, mean over folds and over {N_FOLDINGS} random foldings, whose spread shows how "
-        f"little 4 figures can "
-        "tell. Share: r|r| over the ceiling, of the explainable voxels. The best op was chosen by "
-        "these very scores. "
-        f"Other figures: shuffled {N_CHANCE} times, mean and range of one folding each.",
+        f"(ncsnr) of the mean over repeats above {EXPLAINABLE}: **{good.sum()}**; with 20 figures "
+        "a ceiling near 0 is a rough estimate. Ridge, one penalty per voxel (LOO), 5 folds of 4 "
+        "figures, so that no figure is in both training and test; r within a fold, mean over folds "
+        f"and over {N_FOLDINGS} random foldings, whose spread shows how little 4 figures can tell. "
+        "Share: r|r| over the ceiling, of the explainable voxels. The best op was chosen by these "
+        f"very scores. Other figures: shuffled {N_CHANCE} times, mean and range of one folding "
+        "each.",
         "",
         *write_table(cells, rows),
         "",
         "Chosen on 10 figures (3 folds) and fitted to them, scored on the other 10, both ways, "
         f"{N_FOLDINGS} random halves: mean r of the chosen op **{other:.3f}**; of pixels, fitted "
-        f"and scored alike, "
-        f"{low:.3f}.",
+        f"and scored alike, {low:.3f}.",
         "",
         "Unbiased CKA with the explainable voxels, from Grams: best op "
-        f"`{cka.op.values[cka.values.argmax()]}` "
-        f"{cka.max():.3f} (chosen by it), pixels "
+        f"`{cka.op.values[cka.values.argmax()]}` {cka.max():.3f} (chosen by it), pixels "
         f"{nl.compare.compare_grams(ours, regional).score.item():.3f}, last op "
         f"`{cka.op.values[-1]}` {cka[-1]:.3f}.",
     ]
@@ -257,9 +246,9 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
 def write_voxels(
     name: str, scores: xr.Dataset, share: np.ndarray, good: np.ndarray
 ) -> list[object]:
-    """Return a row of the table of ``measure_encoding`` from ``r`` and ``normalized`` (folding.
+    """Return a row of the table of ``measure_encoding``.
 
-    Neuroid).
+    ``r`` and ``normalized`` are (folding, neuroid).
     """
     by_folding = scores.r.values[:, good].mean(axis=1)
     normalized = np.average(scores.normalized.values[:, good].mean(axis=0), weights=share[good])
@@ -274,7 +263,7 @@ def write_voxels(
 
 
 def measure_chance(pixels: xr.DataArray, responses: xr.DataArray) -> tuple[float, str]:
-    """Return mean r, and its range, where each figure is taken for another."""
+    """Return mean r, and its range, where responses are to shuffled figures."""
     found = []
     for seed in range(N_CHANCE):
         order = np.random.default_rng(seed).permutation(pixels.stimulus.values)
@@ -290,7 +279,7 @@ def choose_nested(
 ) -> list[float]:
     """Return mean r, on half the stimuli, of the op chosen on the other half.
 
-    And of pixels fitted alike.
+    The same is returned for pixels, which are fitted alike.
     """
     ids = grams.stimulus.values[np.random.default_rng(seed).permutation(grams.sizes["stimulus"])]
     found = []
@@ -313,7 +302,7 @@ def choose_nested(
 def measure_crossnobis() -> tuple[list[str], dict]:
     """Compare noise measured for each run on the others with noise of the same presentations.
 
-    Where nothing differs.
+    The comparison is made where nothing differs.
     """
     responses = nl.load_dataset("haxby2001_slice", quiet=True).responses
     n_runs = len(np.unique(responses.run))
@@ -358,22 +347,17 @@ def measure_crossnobis() -> tuple[list[str], dict]:
         "## Crossnobis distances of eight categories",
         "",
         f"{responses.sizes['neuroid']} voxels of one subject, {n_runs} runs, squared units per "
-        f"voxel (of noise, where "
-        "it whitens). Where nothing differs the expected distance is 0: within a category "
-        f"({n_runs // 2} folds of two "
-        "runs, the category's block of one run against that of the other, 16 stimuli with half as "
-        "many repeats each), "
-        f"and between categories whose labels are shuffled within runs ({N_SHUFFLES} times, mean "
-        f"and SD of the mean "
-        "over pairs).",
+        "voxel (of noise, where it whitens). Where nothing differs the expected distance is 0: "
+        f"within a category ({n_runs // 2} folds of two runs, the category's block of one run "
+        "against that of the other, 16 stimuli with half as many repeats each), and between "
+        f"categories whose labels are shuffled within runs ({N_SHUFFLES} times, mean and SD of the "
+        "mean over pairs).",
         "",
         *write_table(cells, rows),
         "",
         "Noise of the same presentations (`ledoit-wolf`) leaves a distance where there is none, "
-        "the more so the fewer "
-        "repeats; noise per run, the default, does not. Without whitening (`identity`) there is no "
-        "bias either, and "
-        "the spread is wider.",
+        "the more so the fewer repeats; noise per run, the default, does not. Without whitening "
+        "(`identity`) there is no bias either, and the spread is wider.",
     ]
     return lines, found
 
@@ -394,7 +378,7 @@ def shuffle_labels(responses: xr.DataArray, rng: np.random.Generator) -> xr.Data
 
 
 def describe_run(weights: Path) -> list[str]:
-    """Return the lines that say with what the page was made."""
+    """Return the lines that describe the versions and machine with which the page was made."""
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True
     )
@@ -411,9 +395,8 @@ def describe_run(weights: Path) -> list[str]:
         "## How it was made",
         "",
         f"Code `{commit.stdout.strip()}`; {describe_machine()}, {packages}; every seed from {SEED} "
-        f"on. Random "
-        "weights: torchvision's initialisation from the same seed. What to cite: `neurolens "
-        "datasets`.",
+        "on. Random weights: torchvision's initialisation from the same seed. What to cite: "
+        "`neurolens datasets`.",
         "",
         "| file | sha256 |",
         "|---|---|",
@@ -444,7 +427,7 @@ def main() -> None:
             f"--weights."
         )
         return
-    # With so few figures some ops predict best with next to no penalty.
+    # With so few figures some ops predict best with almost no penalty.
     warnings.filterwarnings("ignore", message="the best penalty ends the grid")
     model, _ = load_model(NETWORK, weights, SEED, trained=True)
     control, _ = load_model(NETWORK, None, SEED, trained=False)

@@ -8,10 +8,7 @@ from matplotlib.figure import Figure
 
 
 def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
-    """Draw side by side what ``measure_rsa``.
-
-    ``measure_encoding`` and ``measure_crossnobis`` found.
-    """
+    """Draw the results of ``measure_rsa``, ``measure_encoding`` and ``measure_crossnobis``."""
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     left, middle, right = figure.subplots(1, 3)
     draw_comparators(left, {name: row["IT"] for name, row in rsa.items()})
@@ -48,9 +45,9 @@ def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
 
 
 def draw_comparators(axes: Axes, rows: dict) -> None:
-    """Draw, for human IT, what each comparator finds on halves of the stimuli.
+    """Draw, for human IT, the result of each comparator on halves of the stimuli.
 
-    Beside random weights and ceilings.
+    Results for random weights and the ceilings are drawn beside it.
     """
     names = list(rows)
     for k, name in enumerate(names):

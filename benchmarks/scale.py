@@ -1,4 +1,4 @@
-"""What large runs cost, from the plans that NeuroLens itself makes: writes docs/scale.md.
+"""The cost of large runs, from the plans that NeuroLens itself makes; writes docs/scale.md.
 
 Arguments: images, FLOP, bytes per second; memory= of extract_grams; hours a run may take; seconds
 for the zoo."""
@@ -52,9 +52,9 @@ DEFAULTS = {
 
 
 class Size(NamedTuple):
-    """What one model does: its results, those with a Gram of their own, FLOP per image.
+    """The work of one model: its results, those with a Gram of their own, FLOP per image.
 
-    Bytes that a batch takes.
+    It also has the bytes that a batch takes.
     """
 
     raw: list[Rows]
@@ -68,9 +68,9 @@ class Size(NamedTuple):
         return sum(row.size * find_numpy_dtype(row.dtype).itemsize for row in rows)
 
     def find_hours(self, way: str | None, n: int, options: argparse.Namespace) -> float:
-        """Return the hours of one pass over n images: the slowest of reading.
+        """Return the hours of one pass over n images.
 
-        Computing and writing decides.
+        They are those of the slowest of reading, computing and writing.
         """
         chain, k = WAYS[way] if way else [], count_components(n, EPSILON)
         before = read_reducer([one for one in chain if one != "project"])
@@ -107,9 +107,9 @@ class Size(NamedTuple):
 
 
 def measure_model(name: str) -> Size:
-    """Return what a model does.
+    """Return the size of a model.
 
-    From the two small passes of a plan and one whose operations are counted.
+    It is measured by the two small passes of a plan and one whose operations are counted.
     """
     torch.manual_seed(0)
     images = list(torch.randn(4, 3, 224, 224).numpy()) * (
@@ -149,7 +149,7 @@ def show_run(hours: float, disk: float, options: argparse.Namespace) -> str:
 
 
 def list_runs(models: list[Size], n: int, options: argparse.Namespace) -> list[str]:
-    """Return what running these models over n images costs in each way, as cells."""
+    """Return the cost of running these models over n images in each way, as cells."""
     costs = {
         way: [(s.find_hours(way, n, options), n * s.count_kept(way, n)) for s in models]
         for way in WAYS
@@ -224,7 +224,7 @@ def list_rdms(size: Size, options: argparse.Namespace) -> str:
 def write_page(
     ten: dict[str, Size], zoo: dict[str, Size], left: list[str], options: argparse.Namespace
 ) -> str:
-    """Return the page; ``left`` are the models that no time was left for."""
+    """Return the page; ``left`` are the models for which no time was left."""
     told = (
         f"Left out, the largest, when {options.seconds:g} s were over: {', '.join(left)}."
         if left

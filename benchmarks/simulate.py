@@ -1,7 +1,7 @@
-"""Do the statistics keep their promises? Simulated networks and brains whose truth is known: docs/simulation.md.
+"""Simulations that check the statistics where the truth is known; writes docs/simulation.md.
 
 Stimuli are random points. A subject reads them through weights and noise of its own; an op reads
-them, or others, through weights that stay; neighbouring ops share most of what they know, as in a
+them, or others, through fixed weights; neighbouring ops share most of their variance, as in a
 network. Every run draws new stimuli and new subjects, so that error rates and coverage are those
 over both."""
 
@@ -76,7 +76,7 @@ def build_brain(
 
 
 def build_network(rng: np.random.Generator, n_ops: int = N_OPS) -> xr.DataArray:
-    """Return RDMs of ops that know nothing of any brain, each close to the one before."""
+    """Return RDMs of ops that are unrelated to any brain, each similar to the one before."""
     layer = rng.normal(size=(N_STIMULI, N_FEATURES))
     layers = []
     for _ in range(n_ops):
@@ -104,7 +104,10 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
 
 
 def run_signal(rng: np.random.Generator, n_stimuli: int, n_subjects: int) -> dict[str, float]:
-    """Return what bootstrap and ceilings say where two ops each read half of what the brain reads, equally well."""
+    """Return results of bootstrap and ceilings for two ops that fit the brain equally well.
+
+    Each reads half of what the brain reads.
+    """
     points = rng.normal(size=(n_stimuli, N_LATENT))
     brain = build_brain(rng, [points], n_subjects)
     half = N_LATENT // 2
@@ -150,7 +153,7 @@ def run_selection(rng: np.random.Generator) -> dict[str, float]:
 def run_peak(rng: np.random.Generator) -> dict[str, float]:
     """Return whether the interval on depth holds the sixth of ten ops.
 
-    Each of which shares less with the brain.
+    The others share the less with the brain the further they are from it.
     """
     points = rng.normal(size=(2, SIZES[0][0], N_LATENT))
     angle = np.abs(np.arange(10) - 5)[:, None, None] * np.pi / 16
@@ -166,9 +169,9 @@ def run_peak(rng: np.random.Generator) -> dict[str, float]:
 
 
 def run_reliability(rng: np.random.Generator) -> dict[str, float]:
-    """Return the mean r^2 of the true responses with means of three presentations.
+    """Return the mean r^2 of true with measured responses over the mean of their ceilings.
 
-    Over the mean of their ceilings.
+    Measured responses are means of three presentations.
     """
     n, repeats, v = 200, 3, 40
     signal = rng.uniform(0.5, 1.5, v) * rng.normal(size=(n, v))
@@ -191,9 +194,9 @@ def run_reliability(rng: np.random.Generator) -> dict[str, float]:
 def build_encoding(
     rng: np.random.Generator, layers: np.ndarray, signal: np.ndarray
 ) -> tuple[xr.Dataset, xr.DataArray]:
-    """Return Grams of ``layers`` (op, stimulus, feature) and noisy responses (stimulus, neuroid) in two regions.
+    """Return Grams of ``layers`` (op, stimulus, feature) and noisy responses (stimulus, neuroid).
 
-    Neuroids share some noise, as those of a region do.
+    Responses are of two regions. Neuroids share some noise, as those of a region do.
     """
     n, v = signal.shape
     ids, ops = [f"s{i}" for i in range(n)], [f"op{i}" for i in range(len(layers))]
@@ -210,10 +213,7 @@ def build_encoding(
 
 
 def run_encoding_null(rng: np.random.Generator) -> dict[str, float]:
-    """Return, for layers unrelated to the responses.
-
-    Whether each test of encoding finds something at 5 %.
-    """
+    """Return whether each test of encoding finds something at 5 %, for unrelated layers."""
     layer = rng.normal(size=(N_SHOWN, N_FEATURES))
     layers = np.array([layer + rng.normal(size=layer.shape) for _ in range(N_LAYERS)])
     grams, responses = build_encoding(rng, layers, np.zeros((N_SHOWN, N_NEUROIDS)))
@@ -228,7 +228,7 @@ def run_encoding_null(rng: np.random.Generator) -> dict[str, float]:
 def run_grouped_null(rng: np.random.Generator) -> dict[str, float]:
     """Return the same where categories shape layers and responses alike.
 
-    And nothing within a category does.
+    Within a category they are unrelated.
     """
     category = np.arange(N_SHOWN) % 6
     shared = rng.normal(size=(6, N_FEATURES))[category]
@@ -240,9 +240,9 @@ def run_grouped_null(rng: np.random.Generator) -> dict[str, float]:
 
 
 def run_encoding_signal(rng: np.random.Generator, metric: str, n_stimuli: int) -> dict[str, float]:
-    """Return intervals of two ops that each hold half of what the same neuroids follow.
+    """Return intervals of two ops that predict equally well.
 
-    Equally well.
+    Each holds half of what the same neuroids follow.
     """
     points = rng.normal(size=(n_stimuli, 2, N_FEATURES))
     weights = np.random.default_rng(0).normal(size=(N_FEATURES, N_NEUROIDS))
@@ -279,7 +279,7 @@ def repeat(
 ) -> dict[str, np.ndarray]:
     """Return each number of ``run`` over ``times`` independent simulations.
 
-    One process per core.
+    There is one process per core.
     """
     with ProcessPoolExecutor() as pool:
         found = list(pool.map(run, np.random.default_rng(seed).spawn(times), chunksize=10))
@@ -289,7 +289,7 @@ def repeat(
 def judge_rate(name: str, hits: np.ndarray, *, at_most: bool = False) -> tuple[str, bool]:
     """Return a row on an error rate that must lie in the binomial 99 % band about 5 %.
 
-    Or below its top.
+    With ``at_most`` it may also lie below the band.
     """
     low, high = binom.interval(0.99, len(hits), 0.05)
     low = 0 if at_most else low
@@ -302,9 +302,9 @@ def judge_rate(name: str, hits: np.ndarray, *, at_most: bool = False) -> tuple[s
 
 
 def cover_truth(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return whether each interval holds the truth: for the score its mean over all runs.
+    """Return whether each interval holds the truth.
 
-    For the difference 0.
+    For the score the truth is its mean over all runs, for the difference 0.
     """
     truth = found["score"].mean()
     return {
@@ -314,9 +314,9 @@ def cover_truth(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def judge_coverage(name: str, inside: np.ndarray, *, small: bool) -> tuple[str, bool]:
-    """Return a row on the coverage of a 95 % interval; of a ``small`` set it may be too wide.
+    """Return a row on the coverage of a 95 % interval.
 
-    Never too narrow.
+    For a ``small`` set it may be too wide, never too narrow.
     """
     low, high = 0.92, 1.0 if small else 0.98
     ok = low <= inside.mean() <= high
@@ -332,7 +332,7 @@ def judge_zero(name: str, values: np.ndarray, *, zero: bool) -> tuple[str, bool]
 
 
 def judge_one(name: str, values: np.ndarray) -> tuple[str, bool]:
-    """Return a row on a mean that must be 1 to two percent."""
+    """Return a row on a mean that must be 1 within two percent."""
     ok = abs(values.mean() - 1) <= 0.02
     return f"| {name} | {values.mean():.3f} | 0.98 to 1.02 | {say(ok)} |", ok
 
@@ -430,24 +430,17 @@ def main() -> None:
             "# Do the statistics keep their promises?",
             "",
             f"Written by `make simulate`: {times} simulations, half as many for intervals, in "
-            f"which stimuli and "
-            f"subjects are drawn anew. Null and choice: {N_STIMULI} stimuli, {N_SUBJECTS} "
-            f"subjects; {N_OPS} ops on a "
-            f"graph with a skip and a branch and {len(REGIONS)} regions, or 30 ops and one. "
-            f"Spearman; for the choice "
-            "Pearson. Bands of error rates and means are what chance allows in 99 % of tables. "
-            "With few stimuli and "
-            "subjects the intervals are too wide, which errs on the safe side. Encoding: the same "
-            "neuroids under new "
-            f"stimuli and noise; null and choice: {N_SHOWN} stimuli in 3 folds, {N_NEUROIDS} "
-            f"neuroids in two regions, "
-            f"{N_LAYERS} ops that share half their variance, or 6 unrelated ones (half as many "
-            f"simulations); intervals "
-            "from 20 halvings, 4 folds; those of R^2 are known to be too wide. Categories: six, "
-            "which shape features "
+            f"which stimuli and subjects are drawn anew. Null and choice: {N_STIMULI} stimuli, "
+            f"{N_SUBJECTS} subjects; {N_OPS} ops on a graph with a skip and a branch and "
+            f"{len(REGIONS)} regions, or 30 ops and one. Spearman; for the choice Pearson. Bands "
+            "of error rates and means are what chance allows in 99 % of tables. With few stimuli "
+            "and subjects the intervals are too wide, which errs on the safe side. Encoding: the "
+            f"same neuroids under new stimuli and noise; null and choice: {N_SHOWN} stimuli in 3 "
+            f"folds, {N_NEUROIDS} neuroids in two regions, {N_LAYERS} ops that share half their "
+            "variance, or 6 unrelated ones (half as many simulations); intervals from 20 halvings, "
+            "4 folds; those of R^2 are known to be too wide. Categories: six, which shape features "
             "and responses alike. Depth: ten ops, the sixth shares most with the brain. Ceilings "
-            "of neuroids: 200 "
-            "stimuli shown three times (a tenth as many simulations).",
+            "of neuroids: 200 stimuli shown three times (a tenth as many simulations).",
             "",
             "| what | found | should be | holds |",
             "|---|---:|---:|---|",

@@ -1,4 +1,4 @@
-"""What whole stimulus sets cost: one op, all ReLUs, everything to disk, Grams in a budget; beside peers.
+"""The cost of whole stimulus sets beside peers: one op, all ReLUs, all ops to disk, Grams.
 
     python benchmarks/streaming.py            # about fifteen minutes on two cores
     python benchmarks/streaming.py --quick    # fewer images
@@ -31,7 +31,7 @@ from torch import nn
 
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
-# Turns of what is nearly as fast as the bare forward, and of hooks; the rest takes one.
+# Turns of methods nearly as fast as the bare forward, and of hooks; the others take one turn.
 ROUNDS = 3
 
 
@@ -57,10 +57,11 @@ def measure_way(
     way: Callable[[np.ndarray], Any],
     rounds: int = 1,
 ) -> tuple[dict[str, Any], Any]:
-    """Return seconds of ``way`` in each round, those of the bare forward around them, and peak bytes; and what it made.
+    """Return seconds of ``way`` and of the bare forwards around it, peak bytes, and the result.
 
-    A few batches go first, of both: once large results were freed, the C library keeps memory, and
-    everything that runs later is faster for it."""
+    A few batches of both are run first: once large results were freed, the C library keeps memory,
+    and everything that runs later is faster for it.
+    """
     seconds, bare, peaks = [], [], []
     with torch.no_grad():
         few = images[: 6 * batch_size]
@@ -73,7 +74,7 @@ def measure_way(
             seconds.append(time.perf_counter() - start)
             peaks.append(read_peak("cpu") - start_bytes)
             bare.append(time_bare(model, images, batch_size))
-    # What an earlier turn made is still held while the next runs, so only the first tells.
+    # The result of an earlier turn is still held while the next runs, so only the first is valid.
     return {"seconds": seconds, "bare": bare, "peak": peaks[0]}, made
 
 
@@ -84,7 +85,7 @@ def time_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> float:
 
 
 def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return what one way of running NeuroLens costs, and what was forecast."""
+    """Return the cost of one way of running NeuroLens, and its forecast."""
     import neurolens as nl
 
     model, images = build_resnet(name), make_images(n)
@@ -136,7 +137,7 @@ def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, A
 def measure_hooks(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
     """Return the same for forward hooks written by hand: kept on all ReLUs, pooled.
 
-    And stacked at the end.
+    Results are stacked at the end.
     """
     model, images = build_resnet(name), make_images(n)
 
@@ -184,9 +185,9 @@ def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[s
 
 
 def measure_thingsvision(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for THINGSvision, which keeps modules: of a ReLU that runs three times.
+    """Return the same for THINGSvision, which keeps modules.
 
-    The last result.
+    Of a ReLU that runs three times it keeps the last result.
     """
     thingsvision = importlib.import_module("thingsvision")
     model, images = build_resnet(name), make_images(n)
@@ -224,9 +225,9 @@ def run_child(
 
 
 def measure_matmul(n: int) -> float:
-    """Return float32 (n, p) x (p, n) products per second of this machine.
+    """Return the operations per second of float32 (n, p) x (p, n) products on this machine.
 
-    As multiply-adds times two.
+    A multiply-add counts as two.
     """
     rows = torch.randn(n, 16384)
     rows @ rows.T
@@ -325,10 +326,9 @@ def main() -> None:
         parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
         lines.append(
             f"time {found['seconds'][0] / parts:.2f} of ({found['passes']} passes x bare forward + "
-            f"Gram arithmetic at "
-            f"the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); peak "
-            f"{found['peak'] / 2**20:.0f} MiB, "
-            f"forecast / seen {found['peak_forecast'] / found['peak']:.2f}"
+            f"Gram arithmetic at the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); "
+            f"peak {found['peak'] / 2**20:.0f} MiB, forecast / seen "
+            f"{found['peak_forecast'] / found['peak']:.2f}"
         )
     write_result("streaming-cpu", "\n".join(lines))
 

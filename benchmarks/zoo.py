@@ -1,4 +1,4 @@
-"""Trace and validate a zoo of models with random weights, offline: torchvision, timm, transformers, recurrent.
+"""Trace and validate models with random weights, offline: torchvision, timm, transformers and more.
 
     python benchmarks/zoo.py --group torchvision --only "resnet*" --results zoo_results.jsonl
     python benchmarks/zoo.py --write        # the table in docs/conformance.md, from all results so
@@ -32,9 +32,9 @@ TABLE = Path(__file__).resolve().parent.parent / "docs" / "conformance.md"
 
 
 def hash_engine() -> str:
-    """Return a short hash of the extraction engine's source.
+    """Return a short hash of the extraction package's source.
 
-    Results of two engines do not belong in one table.
+    Results of two versions of it must not be put into one table.
     """
     return hashlib.sha256(
         b"".join(p.read_bytes() for p in sorted(ENGINE.rglob("*.py")))
@@ -52,7 +52,7 @@ def describe_inputs(inputs: Any, kwargs: dict | None) -> str:
 
 
 def shorten_reasons(reasons: Any) -> str:
-    """Return the findings in a line, equal ones counted, file paths cut to their names."""
+    """Return the findings in a line: equal ones are counted, file paths are cut to their names."""
     texts = [f"{r.check}: {r.reason}" for r in reasons.itertuples() if r.status != "exempt"]
     texts = [re.sub(r"\S*/([^/\s]+\.py):\d+.*", r"\1", text) for text in texts]
     counts = Counter(texts)
@@ -77,9 +77,8 @@ def check_model(group: str, name: str) -> dict:
     row |= VERSIONS
     try:
         model, inputs, kwargs, row["family"] = build_model(group, name)
-        run_plain(
-            prepare_call(model, inputs, kwargs)
-        )  # what the model itself refuses is no finding
+        # An input that the model itself refuses is no finding.
+        run_plain(prepare_call(model, inputs, kwargs))
         row["input"] = describe_inputs(inputs, kwargs)
         row["parameters"] = sum(p.numel() for p in model.parameters())
     except Exception as error:
@@ -237,8 +236,7 @@ def write_table(rows: list[dict]) -> None:
         lines += ["|---|---|---|---:|---|---:|---|"]
         lines += [
             f"| {r['model']} | {r['family']} | {r['input']} | {r['ops']} | {r['verdict']} | "
-            f"{r['seconds']:.1f} | "
-            f"{r['reason'].replace('|', '/')} |"
+            f"{r['seconds']:.1f} | {r['reason'].replace('|', '/')} |"
             for r in part
         ]
     TABLE.parent.mkdir(exist_ok=True)

@@ -13,22 +13,16 @@ SIDES = (64, 128, 224, 256, 288, 320)
 TIMM = (
     "resnet18 resnetv2_50 vit_tiny_patch16_224 deit_tiny_patch16_224 beit_base_patch16_224 "
     "swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 convnext_atto convnextv2_atto "
-    "efficientnet_lite0 "
-    "mobilenetv3_small_050 mobilenetv4_conv_small ghostnet_050 regnety_002 densenet121 "
-    "mixer_s32_224 "
-    "resmlp_12_224 gmlp_ti16_224 cait_xxs24_224 coat_tiny crossvit_tiny_240 levit_128s pit_ti_224 "
-    "poolformer_s12 "
-    "pvt_v2_b0 twins_svt_small maxvit_nano_rw_256 coatnet_nano_rw_224 edgenext_xx_small "
-    "mobilevit_xxs fastvit_t8 "
+    "efficientnet_lite0 mobilenetv3_small_050 mobilenetv4_conv_small ghostnet_050 regnety_002 "
+    "densenet121 mixer_s32_224 resmlp_12_224 gmlp_ti16_224 cait_xxs24_224 coat_tiny "
+    "crossvit_tiny_240 levit_128s pit_ti_224 poolformer_s12 pvt_v2_b0 twins_svt_small "
+    "maxvit_nano_rw_256 coatnet_nano_rw_224 edgenext_xx_small mobilevit_xxs fastvit_t8 "
     "hrnet_w18_small dla34 ese_vovnet19b_dw res2net50_26w_4s resnest14d xcit_nano_12_p16_224 "
-    "volo_d1_224 "
-    "visformer_tiny nf_resnet26 inception_v4 xception41 repvgg_a0 hardcorenas_a cspresnet50 "
-    "sequencer2d_s "
-    "davit_tiny focalnet_tiny_srf efficientformer_l1 efficientvit_b0 tiny_vit_5m_224 "
-    "hiera_tiny_224 nextvit_small "
-    "eva02_tiny_patch14_224 mambaout_femto repvit_m1 starnet_s1 rdnet_tiny inception_next_atto "
-    "vgg11 nasnetalarge "
-    "selecsls42 gcvit_xxtiny shvit_s1 vitamin_small_224 convit_tiny naflexvit_base_patch16_gap"
+    "volo_d1_224 visformer_tiny nf_resnet26 inception_v4 xception41 repvgg_a0 hardcorenas_a "
+    "cspresnet50 sequencer2d_s davit_tiny focalnet_tiny_srf efficientformer_l1 efficientvit_b0 "
+    "tiny_vit_5m_224 hiera_tiny_224 nextvit_small eva02_tiny_patch14_224 mambaout_femto repvit_m1 "
+    "starnet_s1 rdnet_tiny inception_next_atto vgg11 nasnetalarge selecsls42 gcvit_xxtiny shvit_s1 "
+    "vitamin_small_224 convit_tiny naflexvit_base_patch16_gap"
 ).split()
 
 _TEXT = {"input_ids": "ids"}
@@ -153,7 +147,7 @@ TRANSFORMERS: dict[str, tuple[dict, dict]] = {
 class RecurrentArea(nn.Module):
     """One area of a CORnet-S-like network: a bottleneck run ``times`` times.
 
-    Batch norms of its own for each time.
+    Each time has batch norms of its own.
     """
 
     def __init__(self, n_in: int, n_out: int, times: int) -> None:
@@ -205,7 +199,7 @@ class RecurrentNet(nn.Module):
 class UnrolledNet(nn.Module):
     """Biological unrolling, as in CORnet-RT.
 
-    At each step every area reads what the one below gave the step before.
+    At each step every area reads the output of the one below at the step before.
     """
 
     def __init__(self, width: int = 16, steps: int = 5) -> None:
@@ -237,7 +231,7 @@ class UnrolledNet(nn.Module):
 class FeedbackNet(nn.Module):
     """Bottom-up, lateral and top-down connections (BLT).
 
-    A gated lateral update and a read-out at every step.
+    There are a gated lateral update and a read-out at every step.
     """
 
     def __init__(self, width: int = 16, steps: int = 4) -> None:
@@ -274,7 +268,7 @@ def list_names(group: str) -> list[str]:
 def build_model(group: str, name: str) -> tuple[nn.Module, Any, dict | None, str]:
     """Return (model, inputs, kwargs, family), in evaluation mode.
 
-    With random weights from one seed.
+    Weights are random, from one seed.
     """
     torch.manual_seed(0)
     if group == "recurrent":

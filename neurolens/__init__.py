@@ -1,19 +1,19 @@
 """NeuroLens: which operation inside a network represents stimuli the way a brain region does.
 
-The map, in the order a question travels:
+Its parts, in the order in which an analysis uses them:
 
 ``stimuli``    what was shown, by id
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set
 ``compare``    RDMs, alignments, encoding: scores with noise ceilings and intervals
-``scores``     the form of every answer: what makes scores builds it, what takes scores reads it
+``scores``     the form of scores, in which every method returns them
 ``view``       the annotated graph and the figures
-``report``     everything a run found, on one page
-``demo``       the main job, end to end; ``cli`` runs it from the shell
+``report``     the results of a run on one page
+``demo``       the main analysis, end to end; ``cli`` runs it from the shell
 ``labels``     names of dimensions, matching by id; ``errors`` what can be raised; ``parallel``
                tasks on dask workers
 
-`extract` and `compare` never import each other: they meet in labelled xarray objects. What is used
+`extract` and `compare` never import each other: they exchange labelled xarray objects. What is used
 most is here; the rest is in ``neurolens.extract`` and ``neurolens.compare``.
 """
 

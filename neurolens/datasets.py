@@ -1,4 +1,4 @@
-"""Finding recipes, fetching their files with sha256, and loading what they describe."""
+"""Data sets: recipes are found, their files fetched and checked by sha256, and loaded."""
 
 import os
 import runpy

@@ -1,4 +1,4 @@
-"""The main job, end to end: from a model and a brain to scores, pictures and a report."""
+"""The main analysis from end to end: from a model and a brain to scores, pictures and a report."""
 
 import os
 import textwrap
@@ -30,10 +30,10 @@ HEADS = ("region", "best op", "chosen at", "held-out", "ceiling", "same choice",
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run uses, and how to say so.
+    """The model and data of a run, and how to describe them.
 
-    ``brain`` is a Dataset that has both ``stimuli`` and ``rdms``; ``control`` the same model with
-    random weights.
+    ``brain`` is a Dataset that has both ``stimuli`` and ``rdms``; ``control`` is the same model
+    with random weights.
     """
 
     model: nn.Module
@@ -47,7 +47,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run findings."""
+    """The results of a run."""
 
     trace: Trace
     verdict: Verdict
@@ -62,14 +62,14 @@ class Findings:
 
 
 class Written(NamedTuple):
-    """A file that the demo wrote, and what it is."""
+    """A file that the demo wrote, with its description."""
 
     path: Path
     description: str
 
 
 class LoadedModel(NamedTuple):
-    """A classifier in evaluation mode, and where its weights are from."""
+    """A classifier in evaluation mode, and the origin of its weights."""
 
     model: nn.Module
     weights: str
@@ -131,7 +131,7 @@ def run_demo(
 
 
 def load_model(name: str, weights: str | Path | None, seed: int, *, trained: bool) -> LoadedModel:
-    """Return a torchvision classifier in evaluation mode, and where its weights are from.
+    """Return a torchvision classifier in evaluation mode, and the origin of its weights.
 
     The weights are a local state dict, opened with ``weights_only=True``; else torchvision's
     default ones if ``trained``; else random.

@@ -1,7 +1,7 @@
-"""Every error NeuroLens raises on purpose, and how it warns.
+"""Errors that NeuroLens raises on purpose, and its warnings.
 
-Each error is also the builtin a caller would expect to catch, so ``except ValueError`` keeps
-working. Warnings point at the line of the user's that led to them.
+Each error is also the builtin that a caller would expect to catch, so ``except ValueError`` keeps
+working. Warnings point at the line of the user's code that led to them.
 """
 
 import os
@@ -17,15 +17,15 @@ class NeuroLensError(Exception):
 
 
 class InputError(NeuroLensError, ValueError):
-    """An argument that cannot be used; the message says what to pass instead."""
+    """An argument cannot be used; the message says what to pass instead."""
 
 
 class LabelError(NeuroLensError, ValueError):
-    """Dimensions or labels that do not match: missing, repeated or different ids."""
+    """Dimensions or labels do not match: ids are missing, repeated or different."""
 
 
 class UnknownNameError(NeuroLensError, LookupError):
-    """A name that is not there; the message lists the closest ones."""
+    """A name is unknown; the message lists the closest ones."""
 
 
 class RecordingError(NeuroLensError, RuntimeError):
@@ -33,7 +33,7 @@ class RecordingError(NeuroLensError, RuntimeError):
 
 
 class DataError(NeuroLensError, RuntimeError):
-    """A file that is missing, damaged, cannot be fetched or cannot be written."""
+    """A file is missing, damaged, or cannot be fetched or written."""
 
 
 class MissingToolError(NeuroLensError, RuntimeError):

@@ -1,4 +1,4 @@
-"""Names of dimensions, and matching by label: exactly, never by order, never by an inner join."""
+"""Names of dimensions, and exact matching by label, never by position or inner join."""
 
 import difflib
 from collections import Counter
@@ -20,7 +20,7 @@ NEUROID = "neuroid"
 STIMULUS_ID = "stimulus_id"
 NEUROID_ID = "neuroid_id"
 TIME_BIN = "time_bin"
-# What a region, or a subject, is called where the data name none.
+# Labels of a region and of a subject where the data name none.
 UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 

@@ -13,7 +13,7 @@ _RETRIES = 3
 
 
 class Cluster(NamedTuple):
-    """A dask client and what each task takes of a worker, such as ``{"GPU": 1}``.
+    """A dask client, and the resources of a worker that each task uses, such as ``{"GPU": 1}``.
 
     Wherever ``client=`` takes a client, it also takes one of these.
     """
@@ -23,7 +23,7 @@ class Cluster(NamedTuple):
 
 
 def read_client(client: Any) -> Cluster:
-    """Return the cluster that ``client=`` means.
+    """Return the cluster that the argument ``client=`` stands for.
 
     Raises
     ------
@@ -75,9 +75,9 @@ def run_tasks(
     _check_workers(cluster)
 
     def send(value: Any) -> Any:
-        # As bytes: dask would take containers apart and hand modules plain dicts in place of their
-        # ordered ones. As the result of a task, which the scheduler can repeat: what is scattered
-        # is lost with the worker that holds it.
+        # Sent as bytes, because dask would unpack containers and replace the ordered dicts of
+        # modules by plain ones. Sent as the result of a task, which the scheduler can repeat:
+        # scattered data are lost with the worker that holds them.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")
             data = cloudpickle.dumps(value)

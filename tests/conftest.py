@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-# Before pytest imports the package's files one by one for their doctests: it would make modules
-# twice, and a test that changes a module would change the one that nobody uses.
+# Imported before pytest imports the package's files one by one for their doctests: pytest would
+# make modules twice, and a test that changes a module would change the unused one.
 import neurolens  # noqa: F401
 
 # The same examples on every run and on slow machines: a test that fails once fails again.
@@ -17,5 +17,5 @@ settings.load_profile("repeatable")
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """A fresh generator with a fixed seed, so that a failure can be repeated."""
+    """Return a new generator with a fixed seed, so that a failure can be repeated."""
     return np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: who imports whom, how large, how dense."""
+"""Rules of the code that a machine can check: imports, sizes, complexity."""
 
 import ast
 from collections import Counter
@@ -19,7 +19,7 @@ MAX_WIDTH = 100
 MAX_ENTRIES = 13
 MAX_COMPLEXITY = 15
 MAX_ARGUMENTS = 10
-# Public functions whose every argument is a decision that only the user can make.
+# Public functions all of whose arguments are decisions that only the user can make.
 MANY_ARGUMENTS = {"extract_activations", "fit_encoding"}
 
 # room -> rooms that it may import from

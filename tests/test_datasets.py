@@ -171,9 +171,9 @@ def test_haxby2001_slice_has_a_block_of_each_category_per_run():
 
 @has_mirror("haxby2001_slice")
 def test_categories_of_haxby2001_slice_differ():
-    """Crossnobis is 0 on average where nothing differs: with shuffled labels it is.
+    """Crossnobis is 0 on average without a difference, as with shuffled labels.
 
-    With the real ones it is not.
+    With the real labels it is not.
     """
     responses = nl.load_dataset("haxby2001_slice").responses
     pairs = np.triu_indices(8, 1)

@@ -1,4 +1,4 @@
-"""The main job, end to end, and every way it can be asked wrongly."""
+"""The main analysis from end to end, and every wrong way to call it."""
 
 import os
 from pathlib import Path

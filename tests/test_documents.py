@@ -1,4 +1,4 @@
-"""What README, docs and tables say agrees with the files that they speak of."""
+"""README, docs and tables agree with the files that they refer to."""
 
 import re
 from pathlib import Path

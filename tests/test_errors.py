@@ -1,4 +1,4 @@
-"""Warnings point at the line of the user's that led to them."""
+"""Warnings point at the line of the user's code that led to them."""
 
 import contextlib
 import warnings
@@ -80,7 +80,7 @@ def test_a_warning_points_at_the_line_of_the_user(rng, cause):
 
 
 def test_a_warning_of_code_without_a_user_is_still_told():
-    """As from a thread or a callback, where no frame but the caller's own is outside."""
+    """In a thread or a callback no frame but the caller's own is outside the package."""
     with pytest.warns(RuntimeWarning, match="^so$") as records, contextlib.ExitStack() as stack:
         stack.callback(warn_user, "so")
     assert records[0].filename == contextlib.__file__

@@ -1,4 +1,4 @@
-"""Matching by label: exactly, or an error that says what differs."""
+"""Matching by label is exact, or raises an error that says what differs."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_a_name_that_is_none_of_a_table_lists_all_of_them():
 
 
 def test_numbers_and_text_that_name_the_same_are_told_apart():
-    """Not "keep the common ones": there are none until both are of one type."""
+    """The message does not advise to keep the common ids: none are until both are of one type."""
     numbered = make_square([7, 11])
     with pytest.raises(LabelError, match=r"one type along 'stimulus', got int 7 in brain and str "):
         align_stimuli(numbered, ["7", "11"], name="brain")

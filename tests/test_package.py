@@ -1,6 +1,6 @@
-"""The package as its users get it: importing is harmless, the wheel is complete.
+"""The package as users get it: importing has no side effects, the wheel is complete.
 
-The README runs.
+The code of the README runs.
 """
 
 import email
@@ -94,7 +94,7 @@ def test_the_readmes_ten_lines_run(tmp_path, monkeypatch):
     trained = 'resnet18(weights="IMAGENET1K_V1")'
     assert trained in code
     monkeypatch.chdir(tmp_path)
-    # Trained weights would be fetched; a small random network walks the same path.
+    # Trained weights would be fetched; a small random network runs the same code.
     exec(compile(code.replace(trained, "alexnet(weights=None)"), "README.md", "exec"), {})
     assert (tmp_path / "report.html").stat().st_size > 10_000
 

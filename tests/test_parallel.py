@@ -1,4 +1,4 @@
-"""Work in parts: even, whole, and refused in a sentence where there is nobody to do it."""
+"""Division of work: parts are even and complete, and anything that is no client is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tutorials run from a clean kernel, and their two forms say the same."""
+"""Tutorials run from a new kernel, and their two forms agree."""
 
 import re
 import warnings
@@ -18,14 +18,14 @@ def list_cells(notebook):
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-# What a forecast measures differs between machines and runs.
+# Measurements of a forecast differ between machines and runs.
 MEASURED = re.compile(r"about \d+ s, \d+ MiB of memory")
 
 
 def list_printed(notebook):
     """Return what each cell printed or showed as text.
 
-    Pictures and objects with long texts aside.
+    Pictures and objects with long texts are left out.
     """
     found = []
     for cell in notebook.cells:
@@ -43,7 +43,7 @@ def list_printed(notebook):
 def compare_printed(stored, found):
     """Check that two runs printed the same words.
 
-    And numbers that differ by less than a reader would see.
+    Numbers may differ by less than a reader would notice.
     """
     assert len(stored) == len(found)
     for before, after in zip(stored, found, strict=True):

@@ -1,12 +1,12 @@
 """From labelled representations to scores: which op goes with which brain region.
 
-``inputs``     what users pass, read once into checked arrays
+``inputs``     the input of users, read into checked arrays
 ``stats``      bootstrap, intervals, null distributions: pure arrays
 ``rdms``       dissimilarity matrices of activations, Grams or brain responses
 ``rsa``        model RDMs against brain RDMs, with ceilings, intervals and tests
-``alignment``  Grams against Grams: CKA and kin
+``alignment``  Grams against Grams: CKA and related measures
 ``encoding``   held-out prediction of each neuroid from each op
-``selection``  which op for which region, how deep, better than which other, of what is possible
+``selection``  best op per region, its depth, contrasts between ops, shares of noise ceilings
 """
 
 from neurolens.compare.alignment.grams import compare_grams, compute_grams

@@ -1,14 +1,14 @@
-"""From a model and stimuli to labelled results of every operation.
+"""Labelled results of every operation of a model, for stimuli.
 
 One pass: ``tracing``. A whole set: ``activations``, ``grams``, what they will cost
 (``forecasting``), and a control with random weights (``controls``); ``assemblies`` exchanges
 results with BrainIO. Below them:
 
-``capture``     one forward pass as a stream of op events
-``graph``       what ran and what fed what, as plain records
-``validation``  is the recording what the model computes?
-``reducers``    ways to make a result smaller
-``stream``      a whole stimulus set through the model
+``capture``     records one forward pass as a stream of op events
+``graph``       which ops ran and what fed them, as plain records
+``validation``  checks that the recording is what the model computes
+``reducers``    make results smaller
+``stream``      runs a whole stimulus set through the model
 """
 
 from neurolens.extract.activations import extract_activations

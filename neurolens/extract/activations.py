@@ -1,7 +1,4 @@
-"""Labelled activations: one array per op, with its real dimensions and stimulus ids.
-
-In memory or in a store.
-"""
+"""Labelled activations, in memory or in a store: one array per op, with its dimensions and ids."""
 
 from pathlib import Path
 from typing import Any
@@ -33,7 +30,7 @@ def extract_activations(
     client: Any = None,
     quiet: bool = False,
 ) -> xr.DataTree:
-    """Return what the chosen ops computed for each stimulus.
+    """Return the results of the chosen ops for each stimulus.
 
     Parameters
     ----------
@@ -47,11 +44,11 @@ def extract_activations(
         without a result per stimulus (factories, weights, shapes) are left out of ``"all"`` and of
         patterns, and listed in the attributes.
     reducer : str, Reducer or list, optional
-        What makes results smaller before they are copied from the device: a key of
+        Makes results smaller before they are copied from the device: a key of
         ``neurolens.extract.REDUCERS`` (``"mean"``, ``"float16"`` ...), a reducer with settings
         (``Project(seed=1)``), or several, applied in order.
     store : path, optional
-        Write into a zarr store instead of memory. The same call goes on where an interrupted one
+        Write into a zarr store instead of memory. The same call continues where an interrupted one
         ended.
     batch_size : int, optional
         Stimuli per pass; by default the largest of 32, 16, 8, 4 and 2 with which the results alive

@@ -24,14 +24,14 @@ from neurolens.labels import (
 
 MAX_NEUROIDS = 2_000_000
 _VARIABLES = ("data", "__xarray_dataarray_variable__")
-# As Brain-Score names the axes of maps; other axes keep their names.
+# Brain-Score's names of the axes of maps; other axes keep their names.
 _COORDINATES = {"y": "channel_y", "x": "channel_x", "frame": "channel_temporal"}
 
 
 def to_assembly(
     activations: xr.DataTree, *, ops: str | Sequence[str] | None = None, model: str | None = None
 ) -> xr.DataArray:
-    """Return activations as a flat assembly, as BrainIO and Brain-Score keep recordings.
+    """Return activations as a flat assembly, the format of recordings in BrainIO and Brain-Score.
 
     Parameters
     ----------
@@ -65,10 +65,10 @@ def to_assembly(
 
     Notes
     -----
-    Labels are what costs: 0.2 kB and 0.7 us per neuroid here (measured: a million neuroids take 218
-    MB and 0.7 s), 1 kB and 15 us once Brain-Score makes a MultiIndex of them. All ops of ResNet-50,
-    37.5 million neuroids, would take 8 GB here and 38 GB there. So pool first (``reducer="mean"``)
-    or take few ops. Values come on top, read op by op.
+    The labels take most memory and time: 0.2 kB and 0.7 us per neuroid here (measured: a million
+    neuroids take 218 MB and 0.7 s), 1 kB and 15 us once Brain-Score makes a MultiIndex of them. All
+    ops of ResNet-50, 37.5 million neuroids, would take 8 GB here and 38 GB there. So pool first
+    (``reducer="mean"``) or take few ops. Values come on top, read op by op.
 
     Brain-Score names a map's row ``channel_x`` where it packages images and ``channel_y`` where it
     packages videos; here it is ``channel_y`` throughout. ``neuroid_num`` agrees with both.
@@ -294,7 +294,7 @@ def _match_names(arrays: dict[str, xr.DataArray], ops: str | Sequence[str]) -> s
 def _list_axes(array: xr.DataArray) -> list[str]:
     """Return the names of an op's own axes.
 
-    Where two nodes of the tree share a name, the axes of one have ``model_`` before theirs.
+    Where two nodes of the tree share a name, the axes of one are prefixed with ``model_``.
     """
     return [str(dim).removeprefix("model_") for dim in array.dims[1:]]
 

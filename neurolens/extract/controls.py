@@ -1,7 +1,4 @@
-"""The same architecture with random weights: the control that says what training, not wiring.
-
-Brings.
-"""
+"""Control with random weights: what training adds to the architecture alone."""
 
 import copy
 
@@ -13,11 +10,11 @@ from neurolens.extract.capture.restore import preserve_random_states
 
 
 def randomize_weights(model: nn.Module, *, rng: int = 0) -> nn.Module:
-    """Copy of a model with new random weights; the model itself is left as it is.
+    """Copy a model with new random weights; the model itself is not changed.
 
-    Modules that can, draw their weights anew as when they were built (``reset_parameters``, which
-    also forgets the running statistics of normalisation). Parameters of other modules are permuted:
-    the same numbers, in random places.
+    Modules with a method ``reset_parameters`` draw their weights anew as when they were built,
+    which also resets the running statistics of normalisation. Parameters of other modules are
+    permuted: the same numbers, in random places.
 
     Parameters
     ----------
@@ -39,7 +36,7 @@ def randomize_weights(model: nn.Module, *, rng: int = 0) -> nn.Module:
 
     Notes
     -----
-    Random numbers are drawn by torch's own generator of each device, which is put back afterwards.
+    Random numbers are drawn by torch's own generator of each device, whose state is restored.
     Weights tied between modules stay tied. ``reset_parameters`` is the default of the layer, not a
     paper's special initialisation: a model built anew by its own constructor may differ.
 

@@ -1,4 +1,4 @@
-"""What a run over a stimulus set will take, before it runs: bytes, passes, disk, memory, time."""
+"""Forecast of the cost of a run over a stimulus set: bytes, passes, disk, memory, time."""
 
 import math
 import time
@@ -44,7 +44,7 @@ from neurolens.stimuli import StimulusSet
 
 
 class Cost(NamedTuple):
-    """What one way of running takes: passes over the set, seconds, bytes of memory and disk."""
+    """The cost of one kind of run: passes over the set, seconds, bytes of memory and disk."""
 
     passes: int
     seconds: float
@@ -53,7 +53,7 @@ class Cost(NamedTuple):
 
 
 class Forecast(pd.DataFrame):
-    """One row per result, and what a whole run takes.
+    """One row per result, and the cost of a whole run.
 
     Columns: ``function``; ``shape`` and ``n_bytes`` per stimulus as the op gives them;
     ``kept_shape``, ``kept_dtype`` and ``kept_bytes`` (all stimuli) as they would be stored;
@@ -113,7 +113,7 @@ def forecast(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
 ) -> Forecast:
-    """Return what a run takes, before it runs; the run itself follows the same plan.
+    """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def forecast(
     Returns
     -------
     Forecast
-        A DataFrame with one row per result; ``print(costs.summarize())`` gives the whole.
+        A DataFrame with one row per result; ``print(costs.summarize())`` prints the total.
 
     Raises
     ------
@@ -134,10 +134,10 @@ def forecast(
     -----
     Costs three small passes, up to four batches, and a short matrix product. Bytes on disk are
     exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
-    result more. Memory is the larger of what the planning passes took and what the batch took,
-    workspace of torch's kernels included, as measured now, with what is kept beside it; where the
-    system does not report it, what the results alive at one moment take. Seconds leave out reading
-    the stimuli and writing to disk.
+    result more. Memory is the larger of that of the planning passes and that of the batch, as
+    measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
+    system does not report it, the memory of the results alive at one moment is used. Seconds leave
+    out reading the stimuli and writing to disk.
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
@@ -170,10 +170,10 @@ class BatchCost(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What was measured before a run.
+    """The measurements made before a run.
 
-    Bytes that planning takes; the cost of a batch; bytes of a batch whose slices for the first pass
-    of Grams are kept.
+    They are the bytes that planning takes; the cost of a batch; and the bytes of a batch whose
+    slices for the first pass of Grams are kept.
     """
 
     planning_bytes: int
@@ -209,7 +209,7 @@ def _describe_outputs(
 
 
 def _sum_activations(plan: Plan, measured: Measured) -> Cost:
-    """Return what `extract_activations` into a store takes."""
+    """Return the cost of `extract_activations` into a store."""
     n_stimuli = len(plan.stimuli)
     groups = group_outputs(plan)
     n_shown = n_stimuli + len(plan.fit_on or ())
@@ -225,7 +225,7 @@ def _sum_activations(plan: Plan, measured: Measured) -> Cost:
 
 
 def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) -> Cost:
-    """Return what `extract_grams` takes."""
+    """Return the cost of `extract_grams`."""
     plan = gram_plan.plan
     n = len(plan.stimuli)
     n_products = 0.0
@@ -294,7 +294,7 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
 def _measure_products(n_stimuli: int, device: torch.device) -> float:
     """Return multiplications and additions per second of this device's products of rows.
 
-    Half a square is counted.
+    The measured product counts half a square.
     """
     dtype = torch.float64 if n_stimuli <= EXACT_STIMULI else torch.float32
     width = max(64, 2**23 // n_stimuli)

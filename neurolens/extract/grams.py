@@ -1,4 +1,4 @@
-"""One stimulus-by-stimulus Gram matrix per op, for all ops, within a memory budget."""
+"""Stimulus-by-stimulus Gram matrices of all ops, computed within a memory budget."""
 
 from typing import Any
 
@@ -30,8 +30,8 @@ def extract_grams(
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
 
     For one op with activations A (stimulus, feature): ``G = A A'``, ``s = A 1`` and the number of
-    features p. Every stimulus must meet every other, so the set is run as many times as the budget
-    asks for, each time keeping a group of consecutive ops and ending after its last.
+    features p. A Gram needs the features of all stimuli at once, so the set is run as many times as
+    the budget requires, each time keeping a group of consecutive ops and ending after its last.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def extract_grams(
         Budget for the activations held at once, the Grams, the workspace of their products and one
         batch of the forward pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top, and
         what torch's kernels take as workspace; `forecast` measures both a pass and its planning. An
-        op that does not fit what is left of a pass is cut along its features and goes on in the
-        next.
+        op that does not fit into the rest of a pass is divided along its features and continued in
+        the next.
     sketch : int, optional
         Hash each op's features into this many sums first (`Sketch`): for many thousands of stimuli,
         whose activations would take too many passes. The attribute ``sketch_error`` states the

@@ -30,7 +30,7 @@ from neurolens.extract.graph.table import build_table, count_costs
 
 @dataclass(frozen=True, slots=True)
 class TracedOp:
-    """One op of a trace and what it computed.
+    """One op of a trace and its results.
 
     ``values`` holds all its results; ``value`` is the first (the only one, for most ops), as it was
     when the op returned, whatever was later written over it in place.
@@ -55,7 +55,7 @@ class TracedOp:
 
 
 class TraceSource(Protocol):
-    """Where a trace comes from: a recording of this process, or a file."""
+    """The origin of a trace: a recording of this process, or a file."""
 
     output: Any
 
@@ -94,7 +94,7 @@ class RecordedSource:
 
 
 class StoredSource:
-    """What was read from a file."""
+    """The content of a file."""
 
     output = None
 
@@ -252,7 +252,7 @@ class Trace:
 
 
 def load_trace(path: str | Path) -> Trace:
-    """Read a trace written by ``trace.save(path)``; the file is data only and cannot run anything.
+    """Read a trace written by ``trace.save(path)``; the file holds data only and no code.
 
     Raises
     ------

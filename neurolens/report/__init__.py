@@ -1,4 +1,4 @@
-"""Everything a run found, on one page.
+"""The report: the results of a run on one page.
 
 ``page`` writes it from ``report.html``; ``sections`` makes its tables and pictures, ``methods`` the
 methods paragraph.

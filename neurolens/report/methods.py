@@ -1,4 +1,4 @@
-"""The methods paragraph, from what the attributes of scores say."""
+"""The methods paragraph, written from the attributes of scores."""
 
 from neurolens.view.annotation import Annotation
 

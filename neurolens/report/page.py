@@ -1,4 +1,4 @@
-"""One self-contained HTML page with everything a run found: no network, no date.
+"""One self-contained HTML page with the results of a run, without network access or date.
 
 The same input gives the same bytes.
 """
@@ -50,7 +50,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     notes: Sequence[str] = (),
 ) -> Path:
-    """Write everything a run found into one HTML file that needs nothing else.
+    """Write the results of a run into one self-contained HTML file.
 
     Parameters
     ----------

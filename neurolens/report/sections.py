@@ -92,8 +92,8 @@ def list_cells(annotation: Annotation, op: str) -> list[ScoreCell]:
 def embed_drawing(drawing: Drawing) -> dict[str, str]:
     """Return the graph as SVG, or its DOT text and the reason why it could not be drawn."""
     try:
-        # Inside HTML the parser knows what svg means; the declarations would be the page's only
-        # addresses.
+        # Inside HTML an svg element needs no declarations, which would be the only addresses in the
+        # page.
         svg = drawing.render_svg().replace(' xmlns="http://www.w3.org/2000/svg"', "")
         return {"svg": svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")}
     except (MissingToolError, DataError) as error:
@@ -135,7 +135,7 @@ def find_categories(brain: Any, rdms: xr.DataArray) -> Sequence[str] | None:
 
 
 def list_versions() -> list[str]:
-    """Return what made the page: Python and packages, with their versions."""
+    """Return the versions of Python and of the packages that made the page."""
     return [f"python {platform.python_version()}", *map(_name_version, PACKAGES)]
 
 

@@ -1,10 +1,10 @@
-"""The form of every answer to "how well does each op fit each region".
+"""Scores, which say how well each op fits each region, in one form for every method.
 
-What makes scores calls `build_scores`; what takes scores calls `read_scores`.
+Functions that make scores call `build_scores`; functions that take scores call `read_scores`.
 
-``form``     variables and dimensions; scores are built
-``methods``  what the attributes say: methods, measures, intervals, ceilings, references
-``reading``  scores are read, or refused in a sentence
+``form``     variables and dimensions of scores, and how they are built
+``methods``  contents of the attributes: methods, measures, intervals, ceilings, references
+``reading``  how scores are read, or refused with an error that says what to do
 """
 
 from neurolens.scores.form import (

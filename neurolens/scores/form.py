@@ -1,4 +1,4 @@
-"""Scores are made here: their variables, their dimensions and their attributes."""
+"""The form of scores: their variables, dimensions and attributes, and how they are built."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -75,7 +75,7 @@ def build_scores(
     ceiling: Ceiling | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Return scores in the form that everything that takes scores reads.
+    """Return scores in the form that all functions that take scores read.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def build_scores(
         How RDMs were made ("correlation"), how responses were predicted ("ridge regression"); only
         where that was done.
     intervals, ceiling
-        What those of ``variables`` are. Of variables that hold no number nothing is said but why.
+        Descriptions of those among ``variables``. Where these hold no number, only the reason is
+        kept.
     details : mapping
         Further attributes: settings, seeds. They replace none of those below.
 
@@ -150,7 +151,7 @@ def build_scores(
 
 
 def _gather_variables(score: xr.DataArray, variables: Mapping[str, Any]) -> xr.Dataset:
-    """Return the Dataset of ``score`` and ``variables``, with those that are always there."""
+    """Return the Dataset of ``score`` and ``variables``, with variables that every score has."""
     added = {dim: name for dim, name in UNNAMED.items() if dim not in score.dims}
     score = _add_dims(score, added)
     if OP not in score.dims:
@@ -179,7 +180,7 @@ def _gather_variables(score: xr.DataArray, variables: Mapping[str, Any]) -> xr.D
 
 
 def _add_dims(array: xr.DataArray, names: Mapping[str, str]) -> xr.DataArray:
-    """Return ``array`` with each dimension of ``names`` that it lacks, of the one label there."""
+    """Return ``array`` with each dimension of ``names`` that it lacks, with the one label given."""
     for dim, name in names.items():
         if dim not in array.dims:
             label = str(array[dim].values) if dim in array.coords else name
@@ -226,13 +227,13 @@ def has_numbers(scores: xr.Dataset, names: Sequence[str]) -> bool:
 
 
 def _describe_intervals(intervals: Intervals | None, there: bool) -> Intervals:
-    """Return what is true of the intervals: no kind where there is none."""
+    """Return the description of the intervals, without a kind where there are none."""
     intervals = intervals or Intervals()
     return intervals if there else Intervals(level=intervals.level)
 
 
 def _describe_ceiling(ceiling: Ceiling | None, there: bool) -> Ceiling:
-    """Return what is true of the ceilings: no bound where there is none."""
+    """Return the description of the ceilings, without a bound where there are none."""
     ceiling = ceiling or Ceiling()
     if not there:
         return Ceiling(ceiling.note)

@@ -1,4 +1,4 @@
-"""What scores say of themselves: methods, measures, intervals, ceilings, and what to cite."""
+"""Descriptions of scores: methods, measures, intervals, ceilings, and what to cite."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -123,10 +123,10 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class Intervals:
-    """What the intervals of scores are.
+    """A description of the intervals of scores.
 
     ``kind`` names the procedure ("bootstrap percentile", "t interval of halves"), ``over`` what is
-    drawn anew ("stimuli", "stimuli and subjects"), ``level`` the confidence.
+    resampled ("stimuli", "stimuli and subjects"), ``level`` the confidence.
     """
 
     kind: str = "none"
@@ -136,7 +136,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What the ceilings of scores are.
+    """A description of the ceilings of scores.
 
     ``note`` says in a sentence what they are or why there is none; ``bound`` whether no model can
     exceed the upper one ("exact", "expected", "none").
@@ -147,7 +147,7 @@ class Ceiling:
 
 
 def write_methods(attrs: Mapping[str, Any]) -> str:
-    """Return what the attributes of scores say in sentences fit for a methods section."""
+    """Return the contents of the attributes of scores as sentences for a methods section."""
     method = METHODS[attrs["method"]]
     measure = attrs["measure"]
     dissimilarity = attrs.get("dissimilarity")
@@ -169,7 +169,7 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
 
 
 def list_references(attrs: Mapping[str, Any]) -> list[str]:
-    """Return the full citations of what the attributes of scores name as ``reference``."""
+    """Return the full citations of the keys in the attribute ``reference`` of scores."""
     keys = [key for key in str(attrs.get("reference", "")).split(",") if key]
     return [REFERENCES[key] for key in keys]
 
@@ -177,7 +177,7 @@ def list_references(attrs: Mapping[str, Any]) -> list[str]:
 def cite_sources(
     method: Method, intervals: Intervals, ceiling: Ceiling, has_ceiling: bool
 ) -> list[str]:
-    """Return the keys of `REFERENCES` of what was done, and of nothing else."""
+    """Return the keys of `REFERENCES` for the procedures that were used."""
     keys = list(method.references)
     if "bootstrap" in intervals.kind and "subjects" in intervals.over:
         keys.append("schuett2023")

@@ -1,4 +1,4 @@
-"""Scores are read here, or refused in a sentence that says what to do."""
+"""Reading of scores: they are checked, or refused with an error that says what to do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ from neurolens.labels import OP, REGION, SUBJECT, TIME_BIN, list_names
 from neurolens.scores.form import VARIABLES, has_numbers
 from neurolens.scores.methods import METHODS
 
-# What a user can select a single label of, and scores can still be read.
+# Dimensions along which a user can select a single label, and scores can still be read.
 SELECTABLE = (OP, REGION, SUBJECT)
-# How to get what scores can lack, by method; "" for the other methods.
+# Calls that make the variables that scores can lack, by method; "" for the other methods.
 REMEDIES: dict[str, dict[str, str]] = {
     "split_score": {
         "rsa": "compare_rdms(..., n_splits=40)",
@@ -35,7 +35,7 @@ REMEDIES: dict[str, dict[str, str]] = {
         "": "permute_rdms or permute_encoding",
     },
 }
-# Variables that come with another one, and are got in the same way.
+# Variables that are made together with another one, by the same call.
 MADE_WITH: dict[str, str] = {
     "split_subject_score": "split_score",
     "split_member": "split_score",
@@ -53,7 +53,7 @@ MADE_WITH: dict[str, str] = {
 def read_scores(
     scores: Any, consumer: str, *, needs: Sequence[str] = (), over_time: bool = False
 ) -> xr.Dataset:
-    """Return scores that a function can use, or raise saying in one sentence why it cannot.
+    """Return scores that a function can use, or raise an error that says why it cannot.
 
     Parameters
     ----------

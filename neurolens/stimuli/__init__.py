@@ -1,7 +1,7 @@
-"""What the model and the brain were shown, by id.
+"""The stimuli shown to the model and the brain, by id.
 
-``sets`` holds the set and reads it, ``images`` finds and opens files; ``preprocessing`` says what
-a transform computes from, reading code (``origins``), objects (``contents``) and plain values
+``sets`` holds the set and reads it, ``images`` finds and opens files; ``preprocessing`` says what a
+transform computes from, reading code (``origins``), objects (``contents``) and plain values
 (``plain``).
 """
 

@@ -1,4 +1,4 @@
-"""What objects hold: attributes, slots, and what they give to be pickled."""
+"""Contents of objects: attributes, slots, and what they return for pickling."""
 
 import functools
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _NOT_STATE = ("__doc__", "__annotations__")
 def list_state(item: Any) -> Iterable[tuple[str, Any]]:
     """Return an object's own attributes, sorted by name.
 
-    Those are in ``__dict__`` or slots; values cached from others are left out.
+    They are stored in ``__dict__`` or slots; values cached from others are left out.
     """
     attributes = dict(getattr(item, "__dict__", {}))
     for kind in type(item).__mro__:
@@ -46,14 +46,14 @@ def _list_slots(kind: type) -> list[str]:
 
 
 def read_content(item: Any) -> list[Any] | None:
-    """Return what an object of an installed package gives to be pickled.
+    """Return what an object of an installed package returns for pickling.
 
-    None where its attributes show all.
+    The result is None where its attributes show all.
 
     Raises
     ------
     Exception
-        Whatever pickling raises, where an object holds what only its code in C knows.
+        Whatever pickling raises, where an object holds content that only its code in C can read.
     """
     owner = next(kind for kind in type(item).__mro__ if not vars(kind).keys().isdisjoint(_REDUCING))
     if owner is not object and find_library(owner.__module__) is None:
@@ -76,7 +76,7 @@ def list_table(table: Any) -> list[Any]:
 
 
 def strip_class(item: Any) -> Any:
-    """Return a number or text of the user's own class as one of Python's."""
+    """Return a number or text of a user's class as one of the built-in type."""
     if isinstance(item, str):
         return str.__str__(item)
     if isinstance(item, bytes):

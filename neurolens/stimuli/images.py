@@ -11,7 +11,7 @@ from PIL import Image
 from neurolens.errors import InputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
-# What a whole file of these formats ends with, padding aside.
+# The last bytes of a complete file of these formats, padding aside.
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "GIF": b";"}
 
 
@@ -48,7 +48,7 @@ class ImageTransform:
 
 
 def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
-    """Return the image in a file, fully read; raise InputError naming the file when it is broken.
+    """Return the image in a file, fully read; raise InputError naming a file that is broken.
 
     With ``verify_only`` the file is checked without decoding it: a PNG by its checksums, a JPEG or
     GIF by its end (one that ends otherwise is decoded after all), other formats by their header
@@ -73,7 +73,7 @@ def open_image(path: Path, *, verify_only: bool = False) -> Image.Image:
 
 
 def _has_end(path: Path, image_format: str | None) -> bool:
-    """Return whether a file ends as whole files of its format do; True for those without an end."""
+    """Return whether a file ends as complete files of its format do; True for other formats."""
     end = _ENDS.get(image_format or "")
     if end is None:
         return True

@@ -1,4 +1,4 @@
-"""Where code comes from: an installed package, known by its version, or the user's own."""
+"""Origins of code: an installed package, identified by its version, or the user's own code."""
 
 import dis
 import importlib
@@ -62,7 +62,7 @@ def find_version(library: str) -> str:
 
 
 def list_names(code: types.CodeType) -> Names:
-    """Return what a function's code, and the functions defined in it, name."""
+    """Return the names that the code of a function, and of functions defined in it, refers to."""
     names = Names()
     _collect_names(code, names)
     return names
@@ -91,7 +91,7 @@ def import_quietly(level: int, name: str, package: str | None) -> types.ModuleTy
 
 
 def is_static(function: Any) -> bool:
-    """Return whether a function is what its module holds under its name: the name says it all."""
+    """Return whether a function is what its module holds under its name, so the name suffices."""
     current: Any = sys.modules.get(function.__module__ or "")
     for name in function.__qualname__.split("."):
         current = getattr(current, name, None)

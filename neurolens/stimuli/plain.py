@@ -1,4 +1,4 @@
-"""Values as text that is equal in every process: without addresses; long ones are hashed."""
+"""Values as text that is equal in every process: without memory addresses; long ones are hashed."""
 
 import datetime
 import enum
@@ -25,13 +25,13 @@ _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 
 
 def shorten_text(kind: str, text: str | bytes) -> str:
-    """Return what a long text is and its hash."""
+    """Return the kind of a long text and its hash."""
     data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     return f"{kind} of length {len(text)}, sha256 {hashlib.sha256(data).hexdigest()[:16]}"
 
 
 def describe_plain(item: Any, depth: int = 0) -> str | None:
-    """Return a value as text, None where it is no number, text, array or container of these."""
+    """Return a value as text, None if it is not a number, text, array or container of these."""
     if type(item) in (tuple, list, set, frozenset, dict):
         return _describe_container(item, depth) if depth < _DEEPEST else None
     if isinstance(item, enum.Enum):
@@ -83,7 +83,7 @@ def _describe_container(item: Any, depth: int) -> str | None:
     if len(text) <= _LONG:
         return text
     if isinstance(item, dict) and len(item) <= _MANY_KEYS and depth == 0:
-        return None  # described entry by entry, so that a difference can be named
+        return None  # described entry by entry, so that differences can be named
     return shorten_text(type(item).__name__, text)
 
 

@@ -1,4 +1,4 @@
-"""What a preprocessing computes from, part by part, in words that are equal in every process."""
+"""Description of a preprocessing, part by part, in text that is equal in every process."""
 
 import builtins
 import functools
@@ -31,8 +31,8 @@ _BUILTIN = (
     np.ufunc,
 )
 _OPERATORS = (torch._ops.OpOverload, torch._ops.OpOverloadPacket)
-# What a class holds beside what its instances compute with; other names in __...__ count where they
-# are methods.
+# Attributes of a class that its instances do not compute with; other names in __...__ count where
+# they are methods.
 _CLASS_MACHINERY = frozenset({"_abc_impl", "__repr__", "__str__"})
 _METHODS = (types.FunctionType, classmethod, staticmethod, property)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -40,7 +40,7 @@ _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 @dataclass(frozen=True)
 class Description:
-    """What a preprocessing computes from.
+    """A description of all that a preprocessing computes from.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Description:
 
 
 def describe_preprocessing(transform: Any) -> Description:
-    """Return what a preprocessing computes from, equal in every process for equal preprocessing.
+    """Describe what a preprocessing computes from, equally in every process.
 
     The user's own functions and classes are read: code, constants, defaults, closures, the globals
     and modules that the code names, and so on through what these call and hold. Installed packages
@@ -84,11 +84,11 @@ class _Reader:
         self.parts: dict[str, str] = {}
         self.unseen: list[str] = []
         self._named: dict[str, list[Any]] = {}
-        # What is being read now, for objects that hold themselves.
+        # Objects that are being read now, for those that contain themselves.
         self._opened: dict[int, str] = dict(opened or {})
 
     def read(self, part: str, item: Any) -> None:
-        """Describe an item under the name of a part, and all that it holds under theirs."""
+        """Describe an item under the name of a part, and all that it holds under their names."""
         self.parts[part] = self._describe(part, item)
 
     def _describe(self, part: str, item: Any) -> str:
@@ -118,7 +118,7 @@ class _Reader:
         return f"{what}, which cannot be compared"
 
     def _register(self, item: Any) -> tuple[str, bool]:
-        """Return the name of a function or class and whether it is met for the first time."""
+        """Return the name of a function or class, and whether it occurs for the first time."""
         name = f"{item.__module__}.{item.__qualname__}"
         namesakes = self._named.setdefault(name, [])
         position = next((i for i, other in enumerate(namesakes) if other is item), len(namesakes))
@@ -302,7 +302,7 @@ class _Reader:
     def _describe_file(self, module: str) -> str:
         """Note the version of the package of a module.
 
-        Return the hash of its file where it is the user's own.
+        For a module of the user's own, return the hash of its file.
         """
         library = origins.find_library(module)
         if library is not None:
@@ -380,7 +380,7 @@ class _Reader:
         return text
 
 
-# Kinds of items and what describes them; the first that fits counts.
+# Kinds of items and the methods that describe them; the first that fits is used.
 _BY_KIND: tuple[tuple[Any, Callable[[_Reader, str, Any], str]], ...] = (
     (types.FunctionType, _Reader._describe_any_function),
     (types.MethodType, _Reader._describe_method),

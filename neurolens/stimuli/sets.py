@@ -1,4 +1,4 @@
-"""StimulusSet: what the model and the brain were shown, by id."""
+"""StimulusSet: the stimuli shown to the model and the brain, by id."""
 
 import hashlib
 import itertools
@@ -33,9 +33,9 @@ class StimulusSet:
 
     Notes
     -----
-    Make one with `load_stimuli`, which looks at every file once. What is in a file is read with its
-    batch, and not kept: a file that is damaged in a way that `load_stimuli` does not see, or
-    afterwards, is an `InputError` then.
+    Make one with `load_stimuli`, which checks every file once. The content of a file is read with
+    its batch, and not kept: if a file is damaged later, or in a way that `load_stimuli` does not
+    see, reading the batch raises `InputError`.
     """
 
     def __init__(
@@ -96,7 +96,8 @@ class StimulusSet:
     def split_rows(self, batch_size: int) -> list[range]:
         """Return the rows of each batch, in order.
 
-        A last batch of one joins the one before: some models treat a batch of one differently.
+        A last batch of one stimulus is joined to the one before, because some models treat a batch
+        of one differently.
         """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise InputError(f"batch_size must be a whole number, at least 1, got {batch_size!r}")
@@ -126,14 +127,14 @@ class StimulusSet:
     def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
         """Yield (ids, tensor of shape (batch, ...)) in order.
 
-        Batches and errors as of `split_rows` and `read_rows`.
+        Batches are those of `split_rows`, errors those of `read_rows`.
         """
         for rows in self.split_rows(batch_size):
             yield self.ids[rows[0] : rows[-1] + 1], self.read_rows(rows)
 
     @property
     def preprocessing(self) -> Description:
-        """What the preprocessing computes from, part by part; see `describe_preprocessing`."""
+        """The parts that the preprocessing computes from; see `describe_preprocessing`."""
         return describe_preprocessing(self.transform)
 
     def hash_content(self) -> str:
@@ -280,7 +281,7 @@ def _read_source(source: Any, transform: Any) -> Sequence[Any]:
 
 
 def _list_paths(source: Any) -> list[Any]:
-    """Return what a source that is no list or array gives; InputError for what holds no paths."""
+    """Return the paths in a source that is no list or array; raise InputError if it holds none."""
     is_labelled = isinstance(source, (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame, dict))
     if is_labelled or isinstance(source, nn.Module) or not isinstance(source, Iterable):
         fix = " Type load_stimuli(array.values)." if isinstance(source, xr.DataArray) else ""

@@ -1,7 +1,7 @@
 """Pictures of scores.
 
-``graph``  the annotated graph; ``plots`` the figures; ``annotation`` what scores say about ops and
-regions; ``style`` colors, fonts and number formats.
+``graph`` draws the annotated graph, ``plots`` the figures; ``annotation`` holds what scores say
+about ops and regions, ``style`` colors, fonts and number formats.
 """
 
 from neurolens.view.graph.dot import Drawing, draw_graph

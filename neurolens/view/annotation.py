@@ -24,10 +24,10 @@ Marks = dict[str, tuple[int, ...]]
 
 
 class BestOps(NamedTuple):
-    """Positions of regions by op name, and what the best op of each region scores held out.
+    """Regions by best op, and the held-out score of each region's best op.
 
-    ``chosen`` holds the regions whose best op the key is, ``ties`` those whose best op cannot be
-    told apart from it; ``heldout`` has one entry per region.
+    ``chosen`` holds the positions of the regions whose best op the key is, ``ties`` those of
+    regions whose best op cannot be told apart from it; ``heldout`` has one entry per region.
     """
 
     chosen: Marks
@@ -83,15 +83,15 @@ class Annotation:
 
     @property
     def is_share(self) -> bool:
-        """Whether colors are shares of the ceiling; else raw scores of all regions.
+        """Whether colors are shares of the ceiling; otherwise they are raw scores.
 
-        They are raw as soon as one region has no ceiling, so that a color has one meaning.
+        They are raw for all regions as soon as one has no ceiling, so that a color has one meaning.
         """
         return bool(self.has_ceiling.any() and not np.isnan(self.ceiling_lower).any())
 
     @cached_property
     def scale(self) -> np.ndarray:
-        """What the full color stands for in each region; NaN where cells are not colored.
+        """The score that the full color stands for in each region; NaN where cells are not colored.
 
         That is the lower ceiling, or, for raw scores, the largest mean score of all colored
         regions.
@@ -238,8 +238,8 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
     if strange:
         raise LabelError(
             f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the "
-            f"model that was scored, or drop them with "
-            f"{what}.sel(op=[op.name for op in trace.graph])."
+            f"model that was scored, or drop them with {what}.sel(op=[op.name for op in "
+            "trace.graph])."
         )
 
 

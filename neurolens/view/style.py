@@ -1,4 +1,4 @@
-"""Colors, fonts and numbers as every picture shows them."""
+"""Colors, fonts and number formats of every picture."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ RAMP = (
     "#369DA6", "#3291AC", "#3985B0", "#4277B3", "#4B67B4", "#5456B2", "#5943AA", "#583099",
     "#511C83",
 )  # fmt: skip
-# So many that each color of the ramp is one of them.
+# Chosen so that each color of the ramp is one of them.
 N_COLORS = 1025
 
 KNOWN_REGIONS = {"V1": "#C8431B", "V2": "#946300", "V4": "#1F7A4D", "IT": "#B01E6E"}
@@ -121,7 +121,7 @@ def assign_region_colors(regions: Iterable[str]) -> dict[str, str]:
 
 
 def format_score(value: float, digits: int = 2) -> str:
-    """Write a score as short as it can be read.
+    """Format a score as briefly as it can be read.
 
     Examples
     --------

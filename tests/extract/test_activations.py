@@ -1,6 +1,6 @@
-"""A whole stimulus set: real dimensions, the stimulus axis found and not assumed.
+"""Runs over a whole stimulus set: real dimensions, the stimulus axis found and not assumed.
 
-Grams within a budget.
+Grams are computed within a budget.
 """
 
 import numpy as np
@@ -219,9 +219,9 @@ def test_a_device_that_cannot_be_used_is_a_sentence(device):
 
 
 class Mixed(nn.Module):
-    """Gives complex, whole and true-or-false results for stimuli with a positive sum.
+    """Gives complex, integer and boolean results for stimuli with a positive sum.
 
-    And a number for others.
+    For other stimuli it gives a number.
     """
 
     def forward(self, x):

@@ -1,7 +1,4 @@
-"""Assemblies: every neuroid knows its op and place.
-
-And the files are those that Brain-Score reads and writes.
-"""
+"""Assemblies: each neuroid has its op and position, and files are those of Brain-Score."""
 
 import h5py
 import numpy as np
@@ -37,7 +34,7 @@ def acts(rng):
 
 
 def make_tree(**nodes):
-    """A tree of one array per op, as extract_activations would give it."""
+    """Return a tree of one array per op, as extract_activations would."""
     held = {
         name: xr.Dataset({"activation": array.assign_attrs(op=name)})
         for name, array in nodes.items()

@@ -9,9 +9,9 @@ from neurolens.errors import InputError
 
 
 class Mixed(nn.Module):
-    """Layers that can start anew, a parameter of the module's own.
+    """A model of layers with ``reset_parameters`` and a parameter of its own.
 
-    And two layers with one weight.
+    Two layers share one weight.
     """
 
     def __init__(self):

@@ -1,4 +1,4 @@
-"""What a run will take, against what it took."""
+"""Forecasts of a run, compared with what the run took."""
 
 import contextlib
 import sys
@@ -64,7 +64,7 @@ class Wide(torch.nn.Module):
 def test_the_memory_a_run_takes_is_that_forecast():
     images = nl.load_stimuli(np.ones((40, 3, 512, 512), np.float32))
     batch, everything = 16 * 3 * 2**20, 9 * 40 * 3 * 2**20
-    # Resident memory comes and goes a batch at a time, as seen in a run and before it: three to
+    # Resident memory is taken and freed a batch at a time, during a run and before it: three to
     # eight are alive.
     runs = {
         "activations": ({"batch_size": 16}, 3 * batch, 8 * batch),
@@ -130,9 +130,9 @@ def test_a_folder_holds_the_values_and_what_is_said_of_metadata(
 
 
 def test_the_memory_of_grams_counts_the_grams(monkeypatch, rng):
-    """As many stimuli as make one Gram larger than all else.
+    """There are as many stimuli as make one Gram larger than everything else.
 
-    Whose measured parts are set to known numbers.
+    The measured parts are set to known numbers.
     """
     module = sys.modules["neurolens.extract.forecasting"]
     monkeypatch.setattr(module, "watch_memory", lambda device: contextlib.nullcontext(Peak(0)))

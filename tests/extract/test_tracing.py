@@ -1,4 +1,4 @@
-"""What a trace holds: names, values, parents, and a model left as it was."""
+"""Traces: names, values and parents are right, and the model is unchanged."""
 
 import threading
 

@@ -1,6 +1,6 @@
-"""One small model per behaviour, and what its trace must be.
+"""One small model per behaviour, with what its trace must be.
 
-The table that drives the conformance tests.
+This table drives the conformance tests.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Behaviour:
-    """A model small enough to know by hand what its ops are, what feeds them and what they give.
+    """A model so small that its ops, what feeds them and their results are known by hand.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ def make_linear(weight: list[list[float]], bias: list[float] | None = None) -> n
 def make_register(table: dict[str, Behaviour]) -> Callable:
     """Return a decorator that enters a module class, or a function as a model's forward.
 
-    Into ``table``.
+    They are entered into ``table``.
     """
 
     def behaves(name: str, inputs: tuple | Callable[[], tuple], **expected: Any) -> Callable:

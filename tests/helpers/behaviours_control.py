@@ -287,7 +287,8 @@ class RecurrentInterleaved(WithFc):
         return x
 
 
-# A module's own code is one place, whoever called it: before the loop and in it are passes alike.
+# A module's own code is one place, whoever called it: calls before the loop and in it are passes of
+# one layer.
 @behaves(
     "recurrent parameters inside and outside a loop",
     (X,),

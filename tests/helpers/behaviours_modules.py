@@ -123,7 +123,7 @@ def wrapper_object(holder):
 
 
 class Endless:
-    """Yields for ever: looking through it for tensors would never return."""
+    """Yields for ever, so that a search through it for tensors would never return."""
 
     def __init__(self, tensor):
         self.tensor = tensor
@@ -139,7 +139,7 @@ def endless_iterable(stream):
     return next(stream) + next(stream)
 
 
-# One tensor, two names: the first stands, as for parameters and modules.
+# One tensor has two names: the first is used, as for parameters and modules.
 @behaves(
     "the same input twice",
     (X, X),
@@ -189,7 +189,7 @@ def output_dataclass(x):
 class ModelOutput(OrderedDict):
     """Both a dataclass and a dict, as transformer libraries return.
 
-    Cannot be made again from its items.
+    It cannot be made again from its items.
     """
 
     logits: torch.Tensor

@@ -1,6 +1,6 @@
 """Behaviours of ops and their values: in-place changes, views, several results, dtypes.
 
-Composites, randomness.
+Composites and randomness are included.
 """
 
 import random
@@ -514,7 +514,7 @@ def data_read_and_set(x):
     return -y
 
 
-# No function mode sees this setter: what it wrote over cannot be kept, but must not pass for right.
+# No function mode sees this setter: what it overwrote cannot be kept, but must not count as right.
 @behaves(
     "real part set",
     (X,),
@@ -705,8 +705,7 @@ def factories(x):
     return torch.stack([zeros, ones, threes, fours, eye]) + ten
 
 
-# What numpy made was seen by nobody: the model's own arrays and those made in this pass look the
-# same.
+# What numpy made is not recorded: the model's own arrays and those made in this pass look the same.
 @behaves(
     "from_numpy",
     (X,),
@@ -756,8 +755,7 @@ class Attend(nn.Module):
         return y + x, weights
 
 
-# PyTorch decides which ops attention is made of; that all of them hang together is checked by the
-# verdict.
+# PyTorch decides which ops attention is made of; the verdict checks that all of them are connected.
 BEHAVIOURS["multi-head attention in training"] = Behaviour(
     Attend, (torch.ones(2, 3, 4),), train=True
 )
@@ -868,7 +866,7 @@ def autograd_function(x):
     return -Reversed.apply(Doubled.apply(x))
 
 
-# autograd hands back a view of the argument, not the argument.
+# autograd returns a view of the argument, not the argument.
 @behaves(
     "autograd.Function that returns its argument",
     (X,),
@@ -897,7 +895,7 @@ class Checkpointed(nn.Module):
         return checkpoint(self.fc, x * 2, use_reentrant=False) + 1
 
 
-# A gradient cannot be worked out again from saved values alone, so nothing vouches for it.
+# A gradient cannot be computed again from saved values alone, so it cannot be verified.
 @behaves(
     "autograd.grad inside forward",
     (X,),
@@ -919,7 +917,7 @@ def gradient_inside(x):
     return x - gradient
 
 
-# What a batched function returns is unwrapped unseen.
+# The result of a batched function is unwrapped without being recorded.
 @behaves("vmap", (X,), verdict="unverified", values={"/neg": [[-2, 4], [6, -8]]})
 def vmapped(x):
     return -torch.vmap(lambda row: row * 2)(x)
@@ -1055,7 +1053,7 @@ def draw_length_with_torch(x):
     return x
 
 
-# Python's generator is put back for every pass, so the passes agree.
+# Python's generator is restored for every pass, so the passes agree.
 @behaves("loop length drawn by Python", (X,))
 def draw_length_with_python(x):
     for _ in range(random.randint(2, 6)):

@@ -15,7 +15,7 @@ def label_features(values, prefix="s") -> xr.DataArray:
 def label_responses(values, *, ids=None, region=None, subject=None) -> xr.DataArray:
     """Return ``values`` (presentation, neuroid) with BrainIO's names.
 
-    Each row another stimulus unless ``ids`` say.
+    Each row is another stimulus unless ``ids`` are given.
     """
     n, v = np.shape(values)
     ids = [f"s{i}" for i in range(n)] if ids is None else ids

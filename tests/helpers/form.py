@@ -1,4 +1,4 @@
-"""The form of every answer, written down once more, beside the table that builds it."""
+"""The form of scores, written down a second time, independently of the table that builds it."""
 
 import numpy as np
 
@@ -31,12 +31,12 @@ ATTRIBUTES = {
     "n_stimuli": int | np.integer,
     "methods_text": str,
 }
-# Names that other answers had for the same.
+# Names that other results had for the same variables.
 RETIRED = {"comparator", "metric", "confidence", "ceiling_kind"}
 
 
 def check_form(scores, *extra, timed=False) -> None:
-    """Assert that scores hold what every answer holds, ``extra`` of the table, nothing renamed."""
+    """Assert that scores hold what every result holds, ``extra`` of the table, nothing renamed."""
     wanted = FORM | {name: SOMETIMES[name] for name in extra}
     for name, dims in wanted.items():
         has_time = timed and "region" in dims

@@ -11,7 +11,7 @@ HOSTILE = "a<b>&c:0/f\"oo'@2"
 
 
 class GraphBuilder:
-    """Adds ops one after another; each defaults to reading the op before it."""
+    """Adds ops one after another; by default each reads the op before it."""
 
     def __init__(self) -> None:
         self.ops: list[Op] = []
@@ -22,7 +22,7 @@ class GraphBuilder:
     ) -> str:
         """Append one op and return its name; ``parents`` are op names.
 
-        ``"input"`` or nothing at all.
+        ``parents`` may also be ``"input"`` or empty.
         """
         site = f"{address}/{function}"
         passes = 1 + sum(op.site == site for op in self.ops)
@@ -55,9 +55,9 @@ class GraphBuilder:
 
 
 def build_chain(n: int, per_module: int = 5) -> Graph:
-    """A plain chain of ``n`` ops, ``per_module`` of them in each block.
+    """Return a plain chain of ``n`` ops, ``per_module`` of them in each block.
 
-    Six blocks in each stage.
+    Each stage has six blocks.
     """
     builder = GraphBuilder()
     for i in range(n):
@@ -67,7 +67,7 @@ def build_chain(n: int, per_module: int = 5) -> Graph:
 
 
 def build_residual(stages: int = 4) -> Graph:
-    """ResNet-18 in shape: a stem, stages of two blocks with shortcuts, a head."""
+    """Return a graph like ResNet-18: a stem, stages of two blocks with shortcuts, a head."""
     b = GraphBuilder()
     b.add("conv1", "conv2d", shape=(1, 64, 112, 112))
     b.add("bn1", "batch_norm", shape=(1, 64, 112, 112))
@@ -95,7 +95,7 @@ def build_residual(stages: int = 4) -> Graph:
 
 
 def build_branches(n: int = 8) -> Graph:
-    """SqueezeNet in shape: modules that split in two and join again."""
+    """Return a graph like SqueezeNet: modules that split in two and join again."""
     b = GraphBuilder()
     last = b.add("features.0", "conv2d", shape=(1, 64, 111, 111))
     for i in range(1, n + 1):
@@ -115,7 +115,7 @@ def build_branches(n: int = 8) -> Graph:
 
 
 def build_hostile() -> Graph:
-    """Names and functions full of characters that DOT, HTML or SVG would read as their own."""
+    """Return a graph whose names and functions contain characters special in DOT, HTML or SVG."""
     b = GraphBuilder()
     b.add("a<b>.c&d:0", "f<o>")
     b.add("a<b>.c&d:0", "g", name=HOSTILE)
@@ -126,7 +126,7 @@ def build_hostile() -> Graph:
 def fake_scores(
     graph: Graph, rng, regions=("V1", "V2", "V4", "IT"), subjects=4, without_ceiling=()
 ) -> xr.Dataset:
-    """Scores with one bump per region along the network, intervals and ceilings."""
+    """Return scores with one peak per region along the network, intervals and ceilings."""
     names = [op.name for op in graph]
     place = np.linspace(0, 1, len(names))[:, None]
     peaks = np.linspace(0.2, 0.9, len(regions))
@@ -161,7 +161,7 @@ def fake_scores(
 
 
 def fake_best(scores: xr.Dataset) -> xr.Dataset:
-    """The naive best op per region, dressed as a chosen one."""
+    """Return the naive best op per region in the form of a chosen one."""
     mean = scores.score_mean.transpose("region", "op")
     at = mean.argmax("op").values
     top = mean.max("op").values

@@ -1,4 +1,4 @@
-"""Small models, one behaviour each, and the parents their ops must have."""
+"""Small models, one behaviour each, with the parents that their ops must have."""
 
 import torch
 from torch import nn

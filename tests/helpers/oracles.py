@@ -1,4 +1,4 @@
-"""Slow, obvious versions of what the package computes fast. Loops and textbook formulas only."""
+"""Slow, obvious versions of what the package computes fast, by loops and textbook formulas."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ def cosine(x, y):
 
 
 def mid_ranks(x):
-    """Return 1-based ranks; equal values share the mean of their places."""
+    """Return 1-based ranks; equal values share the mean of their ranks."""
     return [sum(b < a for b in x) + (sum(b == a for b in x) + 1) / 2 for a in x]
 
 
@@ -67,7 +67,7 @@ def tau_a(x, y):
 def whitened_cosine(x, y, pairs=None):
     """Return x'Vy / sqrt(x'Vx y'Vy).
 
-    V the inverse covariance of pairs that share a stimulus (white noise).
+    V is the inverse covariance of pairs that share a stimulus (white noise).
     """
     pairs = pairs or list(
         itertools.combinations(range(round((1 + math.sqrt(1 + 8 * len(x))) / 2)), 2)
@@ -165,7 +165,10 @@ def triangle(square):
 
 
 def resampled_score(model, brain, counts, comparator):
-    """Return the score after repeating stimulus i ``counts[i]`` times and dropping its pairs with its own copies."""
+    """Return the score after repeating stimulus i ``counts[i]`` times.
+
+    Pairs of a stimulus with its own copies are dropped.
+    """
     drawn = [i for i, times in enumerate(counts) for _ in range(times)]
     kept = [(i, j) for a, i in enumerate(drawn) for j in drawn[a + 1 :] if i != j]
     if comparator == "bures":
@@ -224,7 +227,7 @@ def ceilings(squares, comparator):
 
 
 def multiply_rows_slowly(features):
-    """Gram, row sums and feature count by one pair at a time."""
+    """Return Gram, row sums and feature count, one pair at a time."""
     flat = features.reshape(len(features), -1).astype(np.float64)
     n = len(flat)
     gram = np.array([[sum(flat[i] * flat[j]) for j in range(n)] for i in range(n)])
@@ -238,9 +241,9 @@ def sample_variance(values):
 
 
 def dual_variance(both, subjects, stimuli, n_subjects, n_stimuli):
-    """Return the variance over stimuli and subjects of Schuett et al.
+    """Return the variance over stimuli and subjects of Schuett et al. (2023).
 
-    2023, small-sample form, clipped.
+    It is the small-sample form, clipped.
     """
     a, b = n_subjects / (n_subjects - 1) * subjects, n_stimuli / (n_stimuli - 1) * stimuli
     corrected = (
@@ -252,12 +255,12 @@ def dual_variance(both, subjects, stimuli, n_subjects, n_stimuli):
 
 
 def discoveries(p):
-    """Return for each p the smallest false discovery rate at which Benjamini and Hochberg's rule admits it."""
+    """Return for each p the least false discovery rate at which Benjamini and Hochberg admit it."""
     return [min(q * len(p) / sum(other <= q for other in p) for q in p if q >= own) for own in p]
 
 
 def clusters(inside, edges):
-    """Return the sets of places that are inside and joined through others that are."""
+    """Return the sets of positions that are inside and joined through others that are."""
     left, found = {i for i, here in enumerate(inside) if here}, []
     while left:
         grown, front = set(), {min(left)}
@@ -273,7 +276,7 @@ def clusters(inside, edges):
 def ridge(x, y, alpha):
     """Return (weights, intercept) from the normal equations of features with a column of ones.
 
-    Not penalised.
+    The intercept is not penalised.
     """
     wide = np.column_stack([np.ones(len(x)), x])
     penalty = alpha * np.eye(wide.shape[1])
@@ -283,7 +286,7 @@ def ridge(x, y, alpha):
 
 
 def left_out_error(x, y, alpha, blocks):
-    """Return the squared error (v,) of predicting each block of rows from a ridge fitted to the others."""
+    """Return the squared error (v,) of predicting each block of rows from ridge on the others."""
     error = 0
     for block in blocks:
         rest = [i for i in range(len(x)) if i not in set(block)]
@@ -295,7 +298,7 @@ def left_out_error(x, y, alpha, blocks):
 def predictivity(x, y, alphas):
     """Return for each of ``alphas`` the R^2 over all columns of ``y``.
 
-    Each row predicted from ridge on the others.
+    Each row is predicted from ridge on the others.
     """
     rows = range(len(x))
     base = sum(((y[i] - y[[k for k in rows if k != i]].mean(axis=0)) ** 2).sum() for i in rows)
@@ -310,7 +313,7 @@ def concordance(x, y):
 def gcv(x, y, alpha):
     """Return |y - H y|^2 / (n - tr H)^2 (v,).
 
-    With the hat matrix H of ridge and its intercept written out.
+    The hat matrix H of ridge and its intercept is formed explicitly.
     """
     n = len(x)
     hat = np.column_stack([predict_all(x, unit, alpha) for unit in np.eye(n)])
@@ -324,9 +327,9 @@ def predict_all(x, y, alpha):
 
 
 def encode(x, y, fold, alphas, select):
-    """Return (r, r2, alpha) (v,), (v,), (fold, v).
+    """Return (r, r2, alpha), of shapes (v,), (v,) and (fold, v).
 
-    Each fold predicted with the penalty the others chose.
+    Each fold is predicted with the penalty that the others chose.
     """
     r, r2, chosen = [], [], []
     for number in sorted(set(fold) - {-1}):

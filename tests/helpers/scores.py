@@ -1,4 +1,4 @@
-"""Scores made by hand, in the form that everything that takes scores reads."""
+"""Scores made by hand, in the form that functions that take scores read."""
 
 import numpy as np
 import xarray as xr

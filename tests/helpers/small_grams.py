@@ -1,4 +1,4 @@
-"""Layouts, nets and chunks so small that their Grams are cut as those of large nets are."""
+"""Layouts, nets and chunks so small that their Grams are divided as those of large nets are."""
 
 from contextlib import contextmanager
 
@@ -17,7 +17,7 @@ def make_layout(name, n_features, dtype=torch.float32):
 
 @contextmanager
 def small_chunks(n_bytes, exact_stimuli=EXACT_STIMULI):
-    """Multiply few features at once, so that small nets are cut as large ones are."""
+    """Multiply few features at once, so that small nets are divided as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(products, "CHUNK_BYTES", n_bytes)
         patch.setattr(products, "EXACT_STIMULI", exact_stimuli)

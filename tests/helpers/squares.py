@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist, squareform
 def label_squares(squares, *, ids=None, **labels) -> xr.DataArray:
     """Return ``squares`` with stimuli "s0", "s1", ...
 
-    and one label list per leading dimension, in order.
+    There is one label list per leading dimension, in order.
     """
     ids = ids or [f"s{i}" for i in range(np.shape(squares)[-1])]
     coords = {**labels, "stimulus": ids, "stimulus_2": ids}
@@ -22,9 +22,9 @@ def draw_square(rng, n, *, ties=False) -> np.ndarray:
 
 
 def measure_square(rng, latent, readout, noise) -> np.ndarray:
-    """Return the squared euclidean RDM of ``latent`` (n, k) read out by units (k.
+    """Return the squared euclidean RDM of noisy units that read ``latent`` (n, k).
 
-    Unit) with noise.
+    The weights of the units are (k, unit).
     """
     signal = latent @ readout
     return (

@@ -1,4 +1,4 @@
-"""The page: self-contained, the same each time, and safe with any name."""
+"""The report page is self-contained, the same each time, and safe with any name."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Work that is done in blocks gives what it gives in one: for any size of block, of one, and of a rest of one.
+"""Work in blocks gives the same result for any size of block, and with any rest.
 
 Sizes of blocks follow from constants in the modules, or from a budget; here they are drawn at
 random instead."""
@@ -40,7 +40,7 @@ from neurolens.errors import InputError
 from neurolens.parallel import split_evenly
 
 SEEDS = st.integers(0, 2**32 - 1)
-# One entry, a few, or more than there are of anything here.
+# One entry, a few, or more than any array here has.
 WIDTHS = st.one_of(st.integers(1, 7), st.just(10**6))
 
 
@@ -82,7 +82,7 @@ class TestRidge:
         select=st.sampled_from(["gcv", "loo", "folds"]),
     )
     def test_blocks_of_neuroids(self, n, v, width, select):
-        """As each neuroid alone."""
+        """The result is that of each neuroid alone."""
         rng = np.random.default_rng(n * v)
         x, y = rng.normal(size=(n, 3)), torch.from_numpy(rng.normal(size=(n, v)))
         spectrum = ridge.split_kernel(torch.from_numpy(x @ x.T), torch.arange(n), torch.arange(0))
@@ -138,7 +138,7 @@ class TestPairs:
         comparator=st.sampled_from(sorted(COMPARATORS)),
     )
     def test_blocks_of_draws(self, seed, n_draws, step, comparator):
-        """As each draw alone, those of one or two stimuli too."""
+        """The result is that of each draw alone, also of draws of one or two stimuli."""
         rng = np.random.default_rng(seed)
         n, kernel = 5, COMPARATORS[comparator]
         x, y = (
@@ -163,7 +163,7 @@ class TestPairs:
         ties=st.booleans(),
     )
     def test_blocks_of_rows_that_are_ranked(self, seed, n_ops, n_brains, step, ties):
-        """As each pair of RDMs alone, whichever side has the longer last block."""
+        """The result is that of each pair of RDMs alone, whichever side has the longer rest."""
         rng = np.random.default_rng(seed)
         n = 5
         x, y = (
@@ -195,7 +195,7 @@ class TestScores:
         comparator=st.sampled_from(["spearman", "cosine", "whitened-pearson"]),
     )
     def test_blocks_of_ops(self, seed, n_ops, width, by_draws, comparator):
-        """As each op alone; an op with NaN leaves its block one shorter, or empty."""
+        """The result is that of each op alone; an op with NaN makes its block shorter, or empty."""
         model, brain = build_sides(seed, 6, n_ops)
         options = {"comparator": comparator, "n_bootstrap": 4, "rng": seed}
         pairs, draws = 15 * width, 10**9
@@ -240,7 +240,7 @@ class TestScores:
         width=WIDTHS,
     )
     def test_blocks_of_permutations_and_ops(self, seed, n_ops, n_permutations, step, width):
-        """As the route that compares anew under each permutation, which has no blocks."""
+        """The result is that of the method that compares anew each time, without blocks."""
         sides = build_sides(seed, 6, n_ops)
         model, brain = read_model_rdms(sides[0]), read_brain_rdms(sides[1])
         rng = np.random.default_rng(seed)
@@ -273,7 +273,7 @@ class TestScores:
 class TestSearchlight:
     @given(n_voxels=st.integers(1, 9), step=WIDTHS, chosen=st.data())
     def test_batches_of_centres(self, n_voxels, step, chosen):
-        """As each centre alone, of all or of some in any order."""
+        """The result is that of each centre alone, for all or for some in any order."""
         rng = np.random.default_rng(n_voxels)
         names = [f"v{k}" for k in range(n_voxels)]
         responses = label_responses(rng.normal(size=(5, n_voxels)))
@@ -319,7 +319,7 @@ class TestGrams:
 
     @pytest.mark.parametrize("p", [1, 511, 512, 513, 1024, 1025])
     def test_blocks_of_features_where_they_stand(self, rng, p):
-        """In double precision they are multiplied without a copy, 512 at a time or more."""
+        """In double precision features are multiplied without a copy, 512 at a time or more."""
         features = rng.normal(size=(300, p))
         gram, row_sum = compute_gram(features)
         np.testing.assert_allclose(gram, features @ features.T, atol=1e-9)
@@ -338,9 +338,9 @@ class TestShards:
     @settings(max_examples=12)
     @given(n_ops=st.integers(1, 7), n_parts=st.integers(1, 9))
     def test_groups_of_ops_are_all_ops_once(self, n_ops, n_parts):
-        """Of Grams, RDMs and activations, each with its own numbers.
+        """Groups of Grams, RDMs and activations hold each op with its own numbers.
 
-        In the order in which they ran.
+        Ops are in the order in which they ran.
         """
         rng = np.random.default_rng(n_ops)
         # Ten names, so that their order is not that of a folder of files.
@@ -369,7 +369,7 @@ class TestShards:
     @settings(max_examples=12)
     @given(n_ops=st.integers(1, 5), n_parts=st.integers(1, 6))
     def test_scores_of_groups_are_those_of_all(self, n_ops, n_parts):
-        """As a cluster of any size would divide and join them, without one."""
+        """Ops are divided and joined as on a cluster of any size, without one."""
         ops, responses = build_problem(n_ops, 12, 3, n_ops)
         model, brain = build_sides(n_ops, 6, n_ops)
         calls = {

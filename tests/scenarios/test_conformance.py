@@ -1,6 +1,6 @@
 """Every behaviour of the table: outputs, names, parents, values, modules, loops, verdict.
 
-And nothing left changed.
+The model must be left unchanged.
 """
 
 import copy
@@ -27,7 +27,7 @@ def make_inputs(behaviour):
     torch.manual_seed(1)
     inputs = behaviour.inputs() if callable(behaviour.inputs) else copy.deepcopy(behaviour.inputs)
     kwargs = copy.deepcopy(dict(behaviour.kwargs)) or None
-    # None is how a model is called that takes keyword arguments only.
+    # None stands for a call with keyword arguments only.
     return (inputs or None), kwargs
 
 

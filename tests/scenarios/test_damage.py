@@ -1,4 +1,4 @@
-"""One thing in a right recording is made wrong, and validation must say so."""
+"""Validation must report each single error that is put into a correct recording."""
 
 import pytest
 import torch
@@ -11,9 +11,9 @@ from neurolens.extract.validation.verdict import judge_recording
 
 
 class Positive(nn.Module):
-    """On positive inputs /mul and /mul_2, the input and fc/linear are equal.
+    """A model that has equal values in different ops on positive inputs.
 
-    /add and /exp lead to no output.
+    Equal are /mul and /mul_2, and the input and fc/linear. The ops /add and /exp lead to no output.
     """
 
     def __init__(self):

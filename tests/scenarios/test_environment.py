@@ -1,4 +1,4 @@
-"""What surrounds a pass: gradient modes, wrappers of models, unusual tensors, errors, threads."""
+"""The environment of a pass: gradient modes, model wrappers, unusual tensors, errors, threads."""
 
 import threading
 from importlib import import_module
@@ -67,14 +67,14 @@ PLACES = (
 
 
 def list_attributes():
-    """Return what each name of torch's main places stands for."""
+    """Return the object behind each name of torch's main namespaces."""
     return {
         (place, name): id(value) for place in PLACES for name, value in list(vars(place).items())
     }
 
 
 class Looks(nn.Module):
-    """Compares torch's names, as its forward sees them, with those before."""
+    """Compares torch's names during its forward with those before."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every function that makes scores, into every function that takes them.
+"""Every function that makes scores, combined with every function that takes them.
 
 One table says which pairs work. All others refuse, in a sentence that names the function that was
 called and what to do instead.
@@ -27,7 +27,7 @@ N_STIMULI = 24
 
 @dataclass(frozen=True)
 class Problem:
-    """A traced model, its Grams, and responses of two subjects in two regions to two showings."""
+    """A traced model, its Grams, and responses of two subjects in two regions, shown twice."""
 
     trace: nl.extract.Trace
     grams: xr.Dataset
@@ -115,14 +115,14 @@ CONSUMERS = {
     ),
 }
 TIMED = {"compare_rdms over time", "fit_encoding over time"}
-# Their one op is made of several, and so is in no graph.
+# Their one op is made of several, so it is not in any graph.
 JOINT = {"fit_banded", "fit_reweighted_rdms"}
 SPLIT = {"compare_rdms", "fit_encoding"}
 CEILED = {"bootstrap_rdms", "compare_rdms", "compare_rdms, plain", "compare_rdms over time"}
 CEILED |= {"fit_encoding", "fit_encoding, plain"}
 ON_GRAPHS = {"draw_graph", "write_report"}
 ONE_TIME = set(PRODUCERS) - TIMED
-# Which scores each function can use.
+# The scores that each function can use.
 WORKS = {
     "assign_regions": SPLIT,
     "locate_peaks": SPLIT | {"bootstrap_rdms", "compare_rdms, plain"},
@@ -203,7 +203,7 @@ def test_every_pair_is_in_the_table():
 
 @pytest.mark.parametrize("producer", sorted(CEILED - TIMED))
 def test_shares_of_ceilings_are_alike_by_both_ways(producer, scores_of):
-    """Of the whole Dataset, and of its parts: score over upper ceiling where that is above 0."""
+    """Scores over upper ceilings above 0 are equal from the whole Dataset and from its parts."""
     scores = scores_of(producer)
     whole = compare.normalize_scores(scores)
     parts = compare.normalize_scores(scores["score"], scores["ceiling_upper"])

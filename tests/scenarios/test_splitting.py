@@ -1,4 +1,4 @@
-"""Work that is split and put together again: the whole is what it would be in one piece."""
+"""Work that is divided and joined again gives the same result as undivided work."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ WIDTH = (3, 4)
 
 
 class Many(nn.Module):
-    """Results of many kinds, each value of one stimulus alone, so that batches cannot change a bit.
+    """Results of many kinds, each of one stimulus alone, so that batches cannot change them.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def make_stimuli(n, seed):
 
 
 def run(net, stimuli, **how):
-    """Return activations, with the warnings that some values are not finite left out."""
+    """Return activations, without the warnings that some values are not finite."""
     with warnings_left_out():
         return nl.extract_activations(net, stimuli, quiet=True, **how)
 
@@ -153,7 +153,7 @@ def test_batches_put_together_are_the_set_in_one_piece(n, batch_size, reducer, s
 @given(n=st.integers(2, 9), batch_size=st.integers(1, 10), seed=seeds)
 @settings(max_examples=6, phases=[Phase.generate])
 def test_every_row_is_the_stimulus_alone_beside_itself(n, batch_size, seed):
-    """The oracle knows nothing of batches: each stimulus goes through the model by itself."""
+    """The reference does not use batches: each stimulus goes through the model by itself."""
     stimuli = make_stimuli(n, seed)
     acts = run(Many(), stimuli, batch_size=batch_size)
     for row, name in enumerate(stimuli.ids):
@@ -198,7 +198,7 @@ def choose_reducer(kind, stimuli, n_fit):
 
 
 class Plain(Many):
-    """Real and finite results only, as PCA wants them."""
+    """Gives real and finite results only, as PCA requires."""
 
     def forward(self, x):
         self.calls += 1
@@ -224,7 +224,7 @@ kinds = st.sampled_from(["none", "subsample", "pca", "pca of some"])
 def test_a_run_that_was_cut_off_goes_on_to_the_bytes_of_one_that_was_not(
     n, batch_size, kind, seed, stop, budgets
 ):
-    """With another budget than before, so that reducers are fitted in other groups of ops."""
+    """The budget differs from before, so that reducers are fitted in other groups of ops."""
     stimuli = make_stimuli(n, seed)
     how = {"reducer": choose_reducer(kind, stimuli, 4), "batch_size": batch_size}
     with tempfile.TemporaryDirectory() as folder:
@@ -236,7 +236,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_bytes_of_one_that_was_not(
         ended = run(Plain(), stimuli, store=f"{folder}/cut.zarr", **how)
         assert_same(whole, ended)
         assert_same(whole, open_activations(f"{folder}/cut.zarr"))
-        # Of two networks the results agree; the files, too, where each was written once and for all.
+        # The results of two networks agree; the files too, where each was written only once.
         assert read_files(f"{folder}/cut.zarr") == read_files(f"{folder}/whole.zarr")
 
 
@@ -252,7 +252,10 @@ def test_reducers_fitted_in_groups_are_those_fitted_at_once(n, batch_size, seed,
 
 
 def fit_slowly(batches, k):
-    """Return mean and k axes by incremental PCA (Ross et al. 2008) in double precision, an SVD for each batch."""
+    """Return mean and k axes by incremental PCA (Ross et al. 2008), an SVD for each batch.
+
+    Computations are in double precision.
+    """
     seen = 0
     mean = np.zeros(batches[0].shape[1])
     kept = np.zeros((0, len(mean)))
@@ -271,7 +274,7 @@ def fit_slowly(batches, k):
 
 @given(batch_size=st.integers(1, 14), n_fit=st.integers(4, 12), seed=seeds)
 def test_components_fitted_in_batches_are_those_of_incremental_pca(batch_size, n_fit, seed):
-    """In one batch, these are the components of all stimuli to fit on."""
+    """With one batch, these are the components of all stimuli to fit on."""
     stimuli = make_stimuli(14, seed)
     fit_on = stimuli.select(stimuli.ids[:n_fit])
     acts = run(
@@ -314,7 +317,7 @@ def test_sums_over_units_change_with_the_batch_by_rounding_only(n, batch_size, s
 def test_stimuli_that_run_other_ops_are_told_batch_by_batch(n, batch_size, seed, reducer):
     stimuli = make_stimuli(n, seed)
     x = np.stack([stimuli[i].numpy() for i in stimuli.ids])
-    # The first three plan the run: let them agree.
+    # The first three are used to plan the run, so they must agree.
     x[:3, 0, 0] = np.abs(x[:3, 0, 0])
     stimuli = nl.load_stimuli(x)
     batches = stimuli.split_rows(batch_size)
@@ -346,7 +349,7 @@ def test_stimuli_that_run_other_ops_are_told_batch_by_batch(n, batch_size, seed,
 )
 @settings(max_examples=10)
 def test_what_is_counted_of_values_is_counted_of_all(n, batch_size, seed, reducer):
-    """Against numpy over the whole set."""
+    """The reference is numpy over the whole set."""
     stimuli = make_stimuli(n, seed)
     x = np.stack([stimuli[i].numpy() for i in stimuli.ids])
     acts = run(Many(), stimuli, ops=["/div", "/half"], reducer=reducer, batch_size=batch_size)

@@ -1,6 +1,6 @@
-"""What steers a pass without being in the graph must leave the verdict open.
+"""The verdict must be unverified if something outside the graph can steer a pass.
 
-What cannot steer it must not.
+It must not be if nothing can.
 """
 
 import copy
@@ -17,9 +17,9 @@ from neurolens.errors import InputError
 
 
 class Model(nn.Module):
-    """A function as a forward, with a parameter, buffers.
+    """A model with a function as its forward, a parameter, and buffers.
 
-    And a place to keep things between passes.
+    It can hold objects between passes.
     """
 
     def __init__(self, function):

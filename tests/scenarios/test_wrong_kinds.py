@@ -1,4 +1,4 @@
-"""What is given a wrong kind of thing says so in one sentence, with what to type instead."""
+"""Arguments of a wrong kind raise an error of one sentence that says what to pass instead."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ ARRAY = np.ones((4, 3), np.float32)
 STIMULI = nl.load_stimuli(ARRAY)
 RUNS = (nl.extract_activations, nl.extract_grams, nl.forecast)
 
-# (model, stimuli) -> what the sentence says
+# (model, stimuli) -> a part of the message
 WRONG_RUNS = [
     (MODEL, ARRAY, r"stimuli must be a StimulusSet, got ndarray. Make one with .*load_stimuli"),
     (MODEL, torch.ones(4, 3), "stimuli must be a StimulusSet, got Tensor. Make one with"),

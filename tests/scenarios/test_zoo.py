@@ -1,7 +1,4 @@
-"""Representatives of the torchvision families: the same outputs as a plain run.
-
-And a verdict that stands.
-"""
+"""Representatives of the torchvision families: outputs equal a plain run, and the verdict holds."""
 
 import pytest
 import torch
@@ -32,7 +29,7 @@ ZOO = {
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small inputs: with more threads, and other work on the machine, they wait for each other."""
+    """Use one thread: small inputs on several threads wait for each other on a busy machine."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -62,8 +59,7 @@ def test_a_representative_is_traced_and_verified(name):
     assert len(names) == len(set(names)) > 10
     verdict = nl.extract.validate(model, inputs, kwargs=kwargs)
     assert verdict.n_ops == len(names)
-    # A value that left torch may have steered the pass: then nothing more than "unverified" can be
-    # said.
+    # A value that left torch may have steered the pass: then the verdict can only be "unverified".
     unchecked = {row.check for row in verdict.reasons.itertuples()} - {"host read"}
     assert verdict.status in ("verified", "unverified"), verdict
     assert verdict.status == "verified" or not unchecked, verdict

@@ -1,6 +1,6 @@
-"""What a preprocessing computes from: every part is seen, named where it differs.
+"""Descriptions of a preprocessing: every part is included, and named where it differs.
 
-And the same in every process.
+They are the same in every process.
 """
 
 import os
@@ -21,7 +21,7 @@ from neurolens.errors import DataError
 from neurolens.extract.stream.provenance import compare_provenance
 from neurolens.stimuli import describe_preprocessing
 
-# What a row's source may use.
+# Names that the source in a row may use.
 HEADER = """
 import collections, dataclasses, enum, functools, math, operator
 import numpy as np
@@ -31,7 +31,7 @@ from torch import nn
 from torchvision import transforms
 """
 
-# kind -> (source that makes ``transform``, a piece of it, what takes its place, the sentence on the
+# kind -> (source that makes ``transform``, a piece of it, its replacement, the sentence on the
 # difference)
 KINDS = {
     "object of a bound method": (
@@ -535,7 +535,7 @@ KINDS = {
 
 
 def make_transform(source):
-    """Return what a source makes, as a module ``mine`` of the user's own would."""
+    """Return the transform that a source makes, as in a module ``mine`` of the user's own."""
     held = {"__name__": "mine"}
     exec(HEADER + textwrap.dedent(source), held)
     return held["transform"]
@@ -727,7 +727,7 @@ def test_a_store_made_with_another_preprocessing_is_refused_though_no_stimulus_t
 
 
 def wrap_tensor(transform):
-    """Return a transform that gives a tensor, with ``transform`` in its closure."""
+    """Return a transform that returns a tensor and has ``transform`` in its closure."""
     return lambda x: torch.as_tensor(transform(x))
 
 
@@ -755,7 +755,7 @@ class Unreadable:
 
 @pytest.mark.parametrize(("n", "row"), [(100, 99), (100, 42), (9, 5), (2, 1)])
 def test_stimuli_all_over_the_set_are_looked_at(n, row, tmp_path):
-    """A preprocessing that reads a file is told apart by what becomes of the stimuli."""
+    """A preprocessing that reads a file is recognized by its effect on the stimuli."""
     path = tmp_path / "factor.npy"
     np.save(path, 1.0)
     x = np.zeros((n, 3), np.float32)

@@ -1,4 +1,4 @@
-"""What a table of best ops says about each op, matched to the scores by label."""
+"""Annotations of ops from a table of best ops, matched to the scores by label."""
 
 import numpy as np
 import pytest

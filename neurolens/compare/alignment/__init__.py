@@ -1,4 +1,4 @@
-"""Grams of models against Grams of brains or of other models: CKA and kin.
+"""Alignment of Grams of models with Grams of brains or of other models: CKA and related measures.
 
-``measures`` are the formulas, ``grams`` compares with brains, ``models`` with other models.
+``measures`` holds the formulas, ``grams`` compares with brains, ``models`` with other models.
 """

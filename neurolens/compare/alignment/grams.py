@@ -34,7 +34,7 @@ from neurolens.scores import build_scores
 def compare_grams(
     grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str = "cka-unbiased"
 ) -> xr.Dataset:
-    """Similarity of each op to each region and subject, from Grams.
+    """Compare each op with each region and subject by the similarity of their Grams.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def compare_grams(
 
 
 def compute_grams(responses: xr.DataArray) -> xr.Dataset:
-    """Gram matrix of brain responses, for each region and subject.
+    """Compute the Gram matrix of the brain responses of each region and subject.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
     for position, neuroids in read.members.items():
         values = np.ascontiguousarray(means[:, neuroids])
         gram[position] = compute_gram(values)[0]
-        # NumPy sums contiguous rows pairwise; by a rougher sum a constant row could seem to vary.
+        # NumPy sums contiguous rows pairwise; with a less exact sum a constant row could seem to
+        # vary.
         row_sum[position] = values.sum(axis=1)
         n_features[position] = len(neuroids)
     lead = tuple(read.labels)
@@ -130,7 +131,7 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
 
 
 class Aligned(NamedTuple):
-    """``score`` (op, other) of each of ``ops`` with each of ``others``."""
+    """The alignment ``score`` (op, other) of each of ``ops`` with each of ``others``."""
 
     score: np.ndarray
     ops: np.ndarray
@@ -151,7 +152,7 @@ def score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> Aligned:
 def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataArray:
     """Return the Gram (op, stimulus, stimulus_2), float64, in the order of ``ids``.
 
-    0 where it is only rounding.
+    A Gram that is only rounding error is set to 0.
     """
     check_variables(grams, name, "gram")
     gram = read_gram(grams, name, ids, "a", least=4)

@@ -1,4 +1,4 @@
-"""How two Grams are compared: CKA, Procrustes, regression and canonical correlation.
+"""Measures that compare two Grams: CKA, Procrustes, regression and canonical correlation.
 
 Pure arrays, float64. Each row of ALIGNMENTS first prepares a Gram once, then scores a pair of
 prepared ones, so that a table of many ops costs one decomposition per op and one product per pair.
@@ -20,7 +20,7 @@ PENALTIES = np.logspace(-6, 6, 25)
 
 
 class Alignment(NamedTuple):
-    """One row of ALIGNMENTS: how to prepare a centered Gram (n, n), and to score two prepared."""
+    """One row of ALIGNMENTS: how a centered Gram (n, n) is prepared, and how a pair is scored."""
 
     prepare: Callable[[np.ndarray], Any]
     score: Callable[[Any, Any], float]
@@ -42,16 +42,16 @@ class Decomposition(NamedTuple):
 
 
 def scale_gram(gram: np.ndarray) -> np.ndarray:
-    """Return the Gram divided by its norm: products of two are biased CKA."""
+    """Return the Gram divided by its norm, so that the product of two is biased CKA."""
     return gram / np.linalg.norm(gram)
 
 
 def center_unbiased(gram: np.ndarray) -> np.ndarray:
-    """Return the U-centered Gram divided by its norm: products of two are CKA from unbiased HSIC.
+    """Return the U-centered Gram divided by its norm, so that the product of two is unbiased CKA.
 
-    Zero diagonal, then row and column sums off, with n - 2 and n - 1 in place of n (Szekely & Rizzo
-    2014), so that <K, L> / (n (n - 3)) = [tr(KL) + (1'K1)(1'L1)/((n-1)(n-2)) - 2/(n-2) 1'KL1] / (n
-    (n - 3)).
+    The diagonal is set to zero, then row and column sums are subtracted, with n - 2 and n - 1 in
+    place of n (Szekely & Rizzo 2014), so that the unbiased HSIC is <K, L> / (n (n - 3)) = [tr(KL) +
+    (1'K1)(1'L1)/((n-1)(n-2)) - 2/(n-2) 1'KL1] / (n (n - 3)).
     """
     n = len(gram)
     hollow = gram - np.diag(np.diag(gram))
@@ -67,14 +67,14 @@ def find_factor(gram: np.ndarray) -> np.ndarray:
 
 
 def overlap_factors(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the nuclear norm of A'B: of factors of trace 1, 1 - d^2 / 2 of Procrustes' d."""
+    """Return the nuclear norm of A'B: for factors of trace 1 it is 1 - d^2 / 2, d of Procrustes."""
     return sum_singular(a.T @ b)
 
 
 def find_basis(gram: np.ndarray, kept: float = 1.0) -> np.ndarray:
     """Return the basis (n, k) of the fewest principal components with ``kept`` of the variance.
 
-    1 keeps them all.
+    With ``kept`` = 1 all components are kept.
     """
     factor = factor_gram(gram)[:, ::-1]
     share = np.cumsum((factor**2).sum(axis=0))
@@ -102,7 +102,7 @@ def weigh_correlations(a: Components, b: Components) -> float:
 
 
 def decompose(gram: np.ndarray) -> Decomposition:
-    """Return the eigendecomposition of a Gram, no eigenvalue below 0."""
+    """Return the eigendecomposition of a Gram, with negative eigenvalues set to 0."""
     values, vectors = np.linalg.eigh(gram)
     return Decomposition(np.maximum(values, 0.0), vectors, gram)
 
@@ -141,7 +141,7 @@ ALIGNMENTS: dict[str, Alignment] = {
 def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarray:
     """Return scores (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
 
-    NaN where a Gram is NaN or does not vary.
+    A score is NaN where a Gram is NaN or does not vary.
     """
     prepared_a = [_prepare(gram, alignment) for gram in a]
     prepared_b = [_prepare(gram, alignment) for gram in b]
@@ -153,7 +153,7 @@ def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarra
 
 
 def _prepare(gram: np.ndarray, alignment: Alignment) -> Any:
-    """Return the prepared Gram, or None where nothing varies: centering leaves only rounding."""
+    """Return the prepared Gram, or None if centering leaves only rounding error."""
     centered = center_twice(gram[None])[0]
     centered = (centered + centered.T) / 2
     if not np.trace(centered) > 1e-12 * np.trace(gram):

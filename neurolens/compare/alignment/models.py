@@ -1,4 +1,4 @@
-"""Two models, or a model and a brain, op by op."""
+"""Comparison of two models, or of a model and a brain, op by op."""
 
 import xarray as xr
 
@@ -18,7 +18,7 @@ def compare_models(
     *,
     comparator: str = "cka-unbiased",
 ) -> xr.DataArray:
-    """Similarity of every op of one model to every op of another, or of the same.
+    """Compare every op of one model with every op of another model, or of the same.
 
     From Grams K, L, centered: ``cka`` = <K, L> / (|K| |L|), which drifts to 1 as features outnumber
     stimuli; ``cka-unbiased`` from unbiased HSIC, which does not and may be negative; ``procrustes``
@@ -26,8 +26,8 @@ def compare_models(
     ``linear-predictivity`` = R^2 of b from a by ridge over left-out stimuli, not symmetric, may be
     negative; ``cca``, ``svcca``, ``pwcca`` = mean canonical correlation.
 
-    This is a table of op against op: it is no score of regions, and functions that take scores do
-    not take it. For those see ``compare_grams`` and ``compare_rdms``.
+    The result is a table of op against op. It does not hold scores of regions, and functions that
+    take scores do not accept it. For scores see ``compare_grams`` and ``compare_rdms``.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ def compare_models(
     Notes
     -----
     CCA is 1 whenever features are as many as stimuli less 1, whatever they hold: read it only with
-    many more stimuli than features. SVCCA keeps the components with 99 % of the variance and shares
-    the trouble if those are many. PWCCA as published weighs by sums of absolute loadings, which a
-    Gram does not know; here the weights are variances, which makes it asymmetric too. The penalty
-    of linear-predictivity is the best of 25, one for all features: a slightly hopeful number. Time
-    O(ops n^3 + pairs n^2) for the CKAs, O(pairs n^3) for the others.
+    many more stimuli than features. SVCCA keeps the components with 99 % of the variance and has
+    the same problem if those are many. PWCCA as published weighs by sums of absolute loadings,
+    which a Gram does not know; here the weights are variances, which makes it asymmetric too. The
+    penalty of linear-predictivity is the best of 25, one for all features, which makes R^2 slightly
+    optimistic. Time O(ops n^3 + pairs n^2) for the CKAs, O(pairs n^3) for the others.
 
     References
     ----------

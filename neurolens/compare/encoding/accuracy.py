@@ -1,4 +1,4 @@
-"""How well predictions fit responses, neuroid by neuroid: pure tensors."""
+"""Accuracy of predicted responses, neuroid by neuroid: pure tensors."""
 
 from collections.abc import Callable
 

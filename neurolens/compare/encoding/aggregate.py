@@ -1,4 +1,4 @@
-"""From scores of each neuroid to scores of each region and subject, beside their ceilings."""
+"""Scores of each region and subject, with their ceilings, from the scores of each neuroid."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ BY_NEUROID = (OP, NEUROID)
 
 @dataclass(frozen=True)
 class NeuroidScores:
-    """Held-out scores of each neuroid, and what they are of.
+    """Held-out scores of each neuroid, with the responses, folds and ceilings they belong to.
 
     ``by_fold`` has (op, fold, neuroid) for each of `SCORES`; ``measure`` is the one that becomes
     the score. ``fold`` (stimulus,) says which fold held out each stimulus of ``targets``.
@@ -40,7 +40,7 @@ class NeuroidScores:
 def aggregate_scores(scores: NeuroidScores) -> xr.Dataset:
     """Return means over folds, and over the neuroids of each region and subject, with ceilings.
 
-    Warns once, naming the ops without a correlation for some neuroid.
+    One warning names the ops without a correlation for some neuroid.
     """
     targets = scores.targets
     _warn_undefined(scores)
@@ -49,7 +49,7 @@ def aggregate_scores(scores: NeuroidScores) -> xr.Dataset:
     n_neuroids = np.zeros(score.shape[1:], dtype=int)
     for position, group in targets.groups.items():
         n_neuroids[position] = targets.usable[group].sum()
-    # What normalize_scores asks of scores and of what bounds them.
+    # Attributes that normalize_scores needs of scores and of their ceilings.
     kinds = {name: {"kind": name, "n_repeats": targets.n_repeats} for name in SCORES}
     kind = kinds[scores.measure]
     result = xr.Dataset(
@@ -83,7 +83,7 @@ def build_encoding(
     intervals: Intervals | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> xr.Dataset:
-    """Return what was aggregated of ``scores`` in the form of every answer."""
+    """Return the aggregated ``result`` in the common form of scores."""
     return build_scores(
         result["score"],
         method="encoding",
@@ -125,11 +125,12 @@ def _add_ceiling(
 ) -> xr.Dataset:
     """Return ``result`` with the upper ceiling and scores as a share of what can be explained.
 
-    ``share`` (neuroid,) of the variance can be explained, NaN for none.
+    ``share`` (neuroid,) is the share of the variance that can be explained, NaN where there is
+    none.
     """
     targets = scores.targets
     if scores.measure == "r":
-        # What bounds a correlation is the square root of what bounds its square.
+        # The ceiling of a correlation is the square root of the ceiling of its square.
         bound = np.sqrt(share)
         explained = by_neuroid["r"] * np.abs(by_neuroid["r"])
     else:
@@ -143,7 +144,7 @@ def _add_ceiling(
     result["ceiling_upper"] = result["ceiling_upper"].copy(data=mean_defined(pooled))
     normalized = explained / share  # (op, neuroid)
     result["normalized"] = (BY_NEUROID, normalized)
-    # A mean of ratios would be ruled by the neuroids with the least to explain.
+    # A mean of ratios would be dominated by the neuroids with the least to explain.
     defined = np.where(np.isnan(normalized), np.nan, 1.0)
     result["score_normalized"] = (
         BY_SUBJECT,
@@ -155,7 +156,7 @@ def _add_ceiling(
 def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
     """Return the mean of those ``values`` (..., neuroid) that are not NaN, (..., region, subject).
 
-    NaN where a subject lacks the region.
+    It is NaN where a subject lacks the region.
     """
     pooled = np.full((*values.shape[:-1], len(targets.regions), len(targets.subjects)), np.nan)
     for (region, subject), group in targets.groups.items():
@@ -164,7 +165,7 @@ def pool_neuroids(values: np.ndarray, targets: Targets) -> np.ndarray:
 
 
 def mean_defined(values: np.ndarray) -> np.ndarray:
-    """Return the mean over the last axis of what is not NaN; NaN where nothing is."""
+    """Return the mean over the last axis, leaving NaN out; NaN where all values are."""
     defined = ~np.isnan(values)
     count = defined.sum(axis=-1)
     total = np.where(defined, values, 0.0).sum(axis=-1)

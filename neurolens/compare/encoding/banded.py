@@ -1,6 +1,6 @@
-"""Several feature spaces at once: banded ridge, and what each explains that the others do not.
+"""Banded ridge on several feature spaces, and the variance that each explains alone.
 
-The fits are himalaya's.
+The fits are computed by himalaya.
 """
 
 import importlib.util
@@ -43,13 +43,13 @@ def fit_banded(
     ceiling: xr.DataArray | None = None,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Held-out prediction of each neuroid from several feature spaces, each with its own penalty.
+    """Predict held-out responses from several feature spaces, each with its own penalty.
 
     Banded ridge minimizes ``|Y - 1 b' - sum_i A_i W_i|^2 + sum_i alpha_i |W_i|^2``, so that a large
-    space does not drown a small one. Penalties are those of a random search (Dirichlet weights of
-    the kernels times ``alphas``) with the least error over the other folds, each left out in turn
-    within the training stimuli. Each kernel is divided by its mean training eigenvalue first, so
-    that ``alphas`` are ratios of noise to signal.
+    space does not dominate a small one. Penalties are those of a random search (Dirichlet weights
+    of the kernels times ``alphas``) with the least error over the other folds, each left out in
+    turn within the training stimuli. Each kernel is divided by its mean training eigenvalue first,
+    so that ``alphas`` are ratios of noise to signal.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ def fit_banded(
     -------
     Dataset
         As from ``fit_encoding`` without ``n_splits``: no halves and no intervals. The one op has
-        the names of all spaces, "a + b". And ``r2_split`` (space,
-        neuroid): the part of R^2 that goes to each space, sum yhat_i (2 y - sum_j yhat_j) / sum
-        y^2, with y less its mean over the test stimuli and yhat_i what space i adds to the training
-        mean. ``r2_offset`` (neuroid): the part that goes to the means, (2 m h - m^2) / v, with m
-        the test mean less the training mean of the responses, h the mean over test stimuli of sum_j
-        yhat_j and v the variance of the test responses (divided by their number). All are means
-        over folds, and R^2 = sum of ``r2_split`` over spaces + ``r2_offset``, which can be large,
-        and of either sign, where folds are small. ``log_weight`` (space, fold, neuroid): log of
-        kernel weight / penalty.
+        the names of all spaces, "a + b". In addition, ``r2_split`` (space, neuroid): the part of
+        R^2 assigned to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2, with y less its mean
+        over the test stimuli and yhat_i what space i adds to the training mean. ``r2_offset``
+        (neuroid): the part assigned to the means, (2 m h - m^2) / v, with m the test mean less the
+        training mean of the responses, h the mean over test stimuli of sum_j yhat_j and v the
+        variance of the test responses (divided by their number). All are means over folds, and R^2
+        = sum of ``r2_split`` over spaces + ``r2_offset``, which can be large, and of either sign,
+        where folds are small. ``log_weight`` (space, fold, neuroid): log of kernel weight /
+        penalty.
 
     Raises
     ------
@@ -123,12 +123,12 @@ def partition_variance(
     alphas: Sequence[float] = tuple(RATIOS),
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Held-out variance that each feature space explains alone, and that they share.
+    """Compute the held-out variance that each feature space explains alone, and that they share.
 
     unique_i = R^2(all spaces) - R^2(all but i); shared = R^2(all) - sum_i unique_i, which for two
-    spaces is R^2(A) + R^2(B) - R^2(AB). On held-out data each can be negative, and is reported so.
-    This splits one score between spaces: it is no score of ops, and functions that take scores do
-    not take it.
+    spaces is R^2(A) + R^2(B) - R^2(AB). On held-out data each can be negative, and is reported as
+    it is. The result splits one score between spaces. It does not hold scores of ops, and functions
+    that take scores do not accept it.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def split_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def offset_variance(measured: np.ndarray, predicted: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return the part of R^2 (v,) of ``mean`` + the sum of ``predicted`` that no space has.
+    """Return the part of R^2 (v,) of ``mean`` + the sum of ``predicted`` that belongs to no space.
 
     ``measured`` (t, v) are the test responses, ``predicted`` (space, t, v) and ``mean`` (v,) that
     of the training responses.
@@ -214,7 +214,7 @@ class Problem(NamedTuple):
 
 
 class SpaceFits(NamedTuple):
-    """What the fits of some spaces together gave, NaN for neuroids that cannot be predicted.
+    """Results of fitting some spaces together, NaN for neuroids that cannot be predicted.
 
     ``scores`` (fold, neuroid) for each of `SCORES`; the parts of R^2: ``r2_split`` (space, fold,
     neuroid) and that of the means, ``r2_offset`` (fold, neuroid); ``log_weight`` (space, fold,
@@ -273,7 +273,7 @@ def _fit_spaces(problem: Problem, names: list[str]) -> SpaceFits:
         centered = measured - measured.mean(axis=0)
         fits.r2_split[:, k, usable] = split_variance(centered, predicted)
         fits.r2_offset[k, usable] = offset_variance(measured, predicted, mean)
-    # Of responses that are constant but for rounding there is no R^2, and no part of it.
+    # Responses that are constant up to rounding have no R^2, and no parts of it.
     without = np.isnan(fits.scores["r2"])
     fits.r2_split[:, without] = np.nan
     fits.r2_offset[without] = np.nan
@@ -357,8 +357,7 @@ def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Ten
     by_op = open_features(features)
     if len(by_op.ops) != 1:
         raise InputError(
-            f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. "
-            "Select one, e.g. "
-            "grams.sel(op='conv1/conv2d')."
+            f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. Select "
+            "one, e.g. grams.sel(op='conv1/conv2d')."
         )
     return torch.from_numpy(next(by_op.iterate_kernels(ids)))

@@ -1,4 +1,4 @@
-"""How reliable the responses of each neuroid are, from repeated presentations."""
+"""Reliability of the responses of each neuroid, from repeated presentations."""
 
 import numpy as np
 import torch
@@ -23,11 +23,11 @@ NO_REPEATS = (
 def compute_split_half(
     responses: xr.DataArray, *, n_splits: int = 100, rng: Seed = 0
 ) -> xr.DataArray:
-    """Reliability of each neuroid's mean response, from random halves of the repeats.
+    """Compute the reliability of each neuroid's mean response from random halves of the repeats.
 
-    Spearman-Brown corrected: rho = k r / (1 + (k - 1) r), r the correlation over stimuli between
-    the means of two halves, averaged over splits, and k how many times as many presentations all
-    are as a half: 2 where all numbers are even, 3 for three.
+    The Spearman-Brown correction gives rho = k r / (1 + (k - 1) r), where r is the correlation over
+    stimuli between the means of two halves, averaged over splits, and k is the number of all
+    presentations over that of a half: 2 where all numbers are even, 3 for three.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def compute_split_half(
     read = read_responses(responses)
     shape = read.values.shape[1:]
     repeats = np.bincount(read.codes)
-    # Random numbers go to stimuli in sorted order of their ids.
+    # Random numbers are assigned to stimuli in sorted order of their ids.
     by_id = np.argsort(rank_ids(read.ids))
     repeated = by_id[repeats[by_id] > 1]
     if len(repeated) < 3:
@@ -81,7 +81,7 @@ def compute_split_half(
     # (presentation, neuroid and time_bin)
     values = read.values.reshape(len(read.codes), -1).astype(np.float64)
     r = _correlate_halves(values, rows, n_splits, generator).reshape(shape)
-    # Noise goes with the mean of 1 / n over stimuli, in halves and in the whole.
+    # Noise is proportional to the mean of 1 / n over stimuli, in halves and in the whole.
     times = (1 / (repeats[repeated] // 2)).mean() / (1 / repeats[repeated]).mean()
     half = np.where(r > 0, r, np.nan)
     rho = times * half / (1 + (times - 1) * half)
@@ -93,7 +93,7 @@ def compute_split_half(
 
 
 def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataArray:
-    """Signal over noise of each neuroid: NSD's noise ceiling signal-to-noise ratio.
+    """Compute the noise ceiling signal-to-noise ratio (ncsnr, as in NSD) of each neuroid.
 
     noise^2 = mean over stimuli of the variance over their presentations (ddof 1), pooled by degrees
     of freedom; signal^2 = max(total variance of single presentations - noise^2, 0); ncsnr = signal
@@ -147,7 +147,7 @@ def compute_ncsnr(responses: xr.DataArray, *, min_repeats: int = 2) -> xr.DataAr
     noise = (deviation**2).sum(axis=0) / (len(codes) - used.sum())
     signal = np.maximum(values.var(axis=0, ddof=1) - noise, 0.0)
     constant = np.ptp(values, axis=0) == 0
-    # What averaging leaves of noise when there is none is rounding.
+    # Without any noise, the deviation from the mean is only rounding error.
     without_noise = noise <= FLAT**2 * (values**2).mean(axis=0)
     _warn_unreliable(
         read,
@@ -184,7 +184,7 @@ def _correlate_halves(
 
 
 def _order_presentations(responses: xr.DataArray) -> np.ndarray:
-    """Return the indices of the rows by ``repetition``, or as they stand where there is none."""
+    """Return the indices that sort the rows by ``repetition``, or keep their order without it."""
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     if "repetition" not in responses.coords or responses["repetition"].dims != (rows,):
         return np.arange(responses.sizes[rows])
@@ -212,7 +212,7 @@ def _label_ceiling(
 def _warn_unreliable(
     read: Responses, without: np.ndarray, constant: np.ndarray, otherwise: str
 ) -> None:
-    """Warn once, naming the neuroids, rows of ``without`` (neuroid, time_bin), with no ceiling."""
+    """Warn once, naming the neuroids that are ``without`` (neuroid, time_bin) a ceiling."""
     names = read.neuroids[without.any(axis=1)]
     if len(names):
         reason = "they do not vary" if constant[without].all() else otherwise

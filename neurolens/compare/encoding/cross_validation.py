@@ -1,6 +1,6 @@
-"""One kernel, many voxels: each fold predicted from the other stimuli and scored by itself.
+"""Cross-validation with one kernel for many voxels: each fold is predicted from the others.
 
-Pure tensors.
+Scores are computed within each fold. Pure tensors.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ RATIOS = np.logspace(-4, 5, 10)
 
 
 class Settings(NamedTuple):
-    """How to fit; ``alphas`` None for the default grid. The same for every op and fold."""
+    """Settings of the fits of every op and fold; ``alphas`` is None for the default grid."""
 
     method: str
     alphas: np.ndarray | None
@@ -33,9 +33,10 @@ class Settings(NamedTuple):
 class HeldOut(NamedTuple):
     """Scores of one op's predictions of held-out stimuli.
 
-    ``scores`` are (fold, v) by name, with "alpha", NaN for a method without. ``ends`` (2,) are the
-    shares of fits whose penalty is at the lowest and the highest end of the grid, where the fit
-    depends on it. ``prediction`` (n, v), where asked for, is NaN for stimuli in no fold.
+    ``scores`` are (fold, v) by name, including "alpha", which is NaN for a method without penalty.
+    ``ends`` (2,) are the shares of fits whose penalty is at the lowest and the highest end of the
+    grid, where the fit depends on it. ``prediction`` (n, v), where asked for, is NaN for stimuli in
+    no fold.
     """
 
     scores: dict[str, np.ndarray]
@@ -102,7 +103,7 @@ def fit_dual(
 def fit_penalties(
     spectrum: Spectrum, targets: torch.Tensor, fold: torch.Tensor, settings: Settings
 ) -> Fit:
-    """Return ridge for the training ``targets`` (n, v) of stimuli in ``fold`` (n,)."""
+    """Fit ridge to the training ``targets`` (n, v) of stimuli in ``fold`` (n,)."""
     values = spectrum.values
     alphas = torch.from_numpy(RATIOS if settings.alphas is None else settings.alphas).to(values)
     if settings.alphas is None and values.any():
@@ -112,7 +113,7 @@ def fit_penalties(
 
 
 def count_ends(spectrum: Spectrum, fit: Fit) -> np.ndarray:
-    """Return the shares (2,) of voxels at either end of the grid that a wider one would change."""
+    """Return the shares (2,) of voxels at either end of the grid that a wider grid would change."""
     last = len(fit.alphas) - 1
     if last == 0:
         return np.zeros(2)

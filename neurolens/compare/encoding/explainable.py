@@ -1,4 +1,4 @@
-"""The share of variance that a perfect model would explain, from a noise ceiling of any kind."""
+"""The share of variance that a perfect model would explain, from any kind of noise ceiling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +86,7 @@ def _read_kind(ceiling: Any, n_repeats: float) -> str:
 def fits_repeats(
     kind: str, ceiling_repeats: float | str | None, score_repeats: float | str
 ) -> bool:
-    """Return whether a ceiling of means of so many presentations bounds scores of such means."""
+    """Return whether a ceiling bounds scores, given the numbers of presentations behind each."""
     if isinstance(ceiling_repeats, str) or isinstance(score_repeats, str):
         return kind != "ncsnr" and ceiling_repeats == score_repeats
     if kind == "ncsnr":
@@ -95,7 +95,7 @@ def fits_repeats(
 
 
 def describe_ceiling(explainable: xr.DataArray | None, targets: Targets) -> Ceiling:
-    """Return what the ceilings of scores are, of what ``read_ceiling`` returned."""
+    """Return a description of the ceilings of scores, given what ``read_ceiling`` returned."""
     if explainable is None:
         return Ceiling("No noise ceiling was given.", "none")
     n_lost = int((np.isnan(explainable.values) & targets.usable).sum())

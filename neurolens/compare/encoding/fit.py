@@ -1,4 +1,4 @@
-"""How well each op's features predict each neuroid's responses to held-out stimuli."""
+"""Encoding models: prediction of each neuroid's responses to held-out stimuli from each op."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -66,7 +66,7 @@ def fit_encoding(
     device: str | torch.device = "cpu",
     client: Any = None,
 ) -> xr.Dataset:
-    """Held-out prediction of each neuroid from each op, with one penalty per neuroid.
+    """Predict the held-out responses of each neuroid from each op, with one penalty per neuroid.
 
     Ridge minimizes ``|Y - 1 b' - A W|^2 + alpha |W|^2`` over training stimuli, features A
     (stimulus, feature), with a free intercept b; only the kernel A A' is used, centered by training
@@ -174,13 +174,13 @@ def fit_encoding(
 
     Notes
     -----
-    Resampling the held-out predictions would not do, because other stimuli would also have been
-    other training stimuli. Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4) over halvings
-    into a and b, with degrees of freedom f, 1 / f = 1 / splits + 1 / (stimuli - folds): half the
-    stimuli have twice the variance, and everything is fitted anew. They are for new stimuli, the
-    same neuroids and subjects, and, with ``cv`` by groups, the same groups. Those of R^2 are too
-    wide; docs/simulation.md gives the coverage of both. ``bootstrap_mean`` are draws from the t
-    distribution that these intervals come from. For p use ``permute_encoding``.
+    Resampling the held-out predictions would not be enough, because with other stimuli the training
+    stimuli would have been others too. Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4)
+    over halvings into a and b, with degrees of freedom f, 1 / f = 1 / splits + 1 / (stimuli -
+    folds): half the stimuli have twice the variance, and everything is fitted anew. They are for
+    new stimuli, the same neuroids and subjects, and, with ``cv`` by groups, the same groups. Those
+    of R^2 are too wide; docs/simulation.md gives the coverage of both. ``bootstrap_mean`` are draws
+    from the t distribution that these intervals come from. For p use ``permute_encoding``.
 
     Time O(n^3 + n^2 v) per op and fold with "gcv"; a factor of the number of penalties on n^2 v
     with the others. Memory: the responses, a block of voxels and the result.
@@ -227,7 +227,7 @@ def fit_encoding(
     explainable = read_ceiling(ceiling, targets)
     n_splits = count_splits(n_splits, fold)
     split_rng, draw_rng = generator.spawn(2)
-    # Random numbers go to stimuli in sorted order of their ids.
+    # Random numbers are assigned to stimuli in sorted order of their ids.
     rank = rank_ids(targets.ids)
     member = halve_folds(fold[np.argsort(rank)], n_splits, split_rng)[:, rank]
 
@@ -255,9 +255,9 @@ def fit_encoding(
 
 
 class Problem(NamedTuple):
-    """Checked input of every op: how to fit, what to predict, which stimuli are held out.
+    """Checked input of every op: settings of the fits, responses, and the fold of each stimulus.
 
-    ``fold`` (stimulus,), ``member`` (split, stimulus); ``measure`` is what halves are scored by.
+    ``fold`` (stimulus,), ``member`` (split, stimulus); ``measure`` is that of the scores of halves.
     """
 
     settings: Settings
@@ -269,7 +269,7 @@ class Problem(NamedTuple):
 
 
 class Fits(NamedTuple):
-    """What the fits of all ops gave.
+    """Results of the fits of all ops.
 
     ``by_fold`` has (op, fold, neuroid) for each of `SCORES` and for "alpha", ``ends`` (op, 2) the
     shares of penalties at the ends of the grid, ``halves`` (split, half, op, region, subject) the
@@ -324,7 +324,7 @@ def _add_fits(result: xr.Dataset, fits: Fits, targets: Targets, estimator: str) 
         result["dual"] = ((OP, STIMULUS, NEUROID), fits.dual)
         result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
     if fits.prediction is not None:
-        # What compare_predicted says of the model behind them.
+        # The name by which compare_predicted describes the model behind the predictions.
         attrs = {"estimator": estimator}
         result["prediction"] = ((OP, STIMULUS, NEUROID), fits.prediction, attrs)
     return result

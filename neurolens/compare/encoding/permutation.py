@@ -1,4 +1,4 @@
-"""Does any op predict the responses at all? A permutation test with every fit repeated."""
+"""Permutation test of whether any op predicts the responses, with every fit repeated."""
 
 from collections.abc import Iterator, Sequence
 
@@ -49,7 +49,7 @@ def permute_encoding(
     rng: Seed = 0,
     device: str | torch.device = "cpu",
 ) -> xr.Dataset:
-    """Test of no relation between each op and each region, by permuting stimuli.
+    """Test whether each op predicts each region, by permuting stimuli.
 
     The stimuli of the responses are permuted. A permutation is the same for all neuroids, regions,
     subjects and ops, so what they share stays as it is; the whole cross-validated ridge, choice of
@@ -95,12 +95,12 @@ def permute_encoding(
 
     Notes
     -----
-    Exact if stimuli of the responses, or of the features, could be exchanged were there no
-    relation. Means of unlike numbers of presentations could not if the features know which were
-    shown more often. A neuroid counts in those folds in which its permuted responses vary;
-    ``fit_encoding`` leaves it out if it is constant in one. Time O(n^3 + permutations n^2 v) per op
-    and fold: one eigendecomposition serves all permutations. Memory: a block of permutations and,
-    per op, the score of each permutation, fold, region and subject.
+    The test is exact if, without a relation, the stimuli of the responses or of the features are
+    exchangeable. Means of different numbers of presentations are not if the features depend on
+    which stimuli were shown more often. A neuroid counts in those folds in which its permuted
+    responses vary; ``fit_encoding`` leaves it out if it is constant in one. Time O(n^3 +
+    permutations n^2 v) per op and fold: one eigendecomposition serves all permutations. Memory: a
+    block of permutations and, per op, the score of each permutation, fold, region and subject.
 
     References
     ----------
@@ -197,7 +197,7 @@ def _warn_undefined(
 def draw_orders(group: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
     """Return orders (1 + permutation, n) of stimuli: as they are, then permuted.
 
-    Every permutation is within each ``group`` (n,).
+    Stimuli are permuted only within each ``group`` (n,).
     """
     orders = np.tile(np.arange(len(group)), (1 + n_permutations, 1))
     for number in np.unique(group):
@@ -215,7 +215,7 @@ def score_orders(
     targets: Targets,
     measure: str,
 ) -> np.ndarray:
-    """Return ridge's scores (order, region, subject) with the responses in each of ``orders``.
+    """Return ridge scores (order, region, subject) with the responses in each of ``orders``.
 
     ``values`` (n, v) are those of usable neuroids, ``orders`` (order, n).
     """

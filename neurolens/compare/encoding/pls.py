@@ -14,8 +14,8 @@ def predict_pls(spectrum: Spectrum, targets: torch.Tensor, n_components: int) ->
 
     All columns of Y share their components. Each component t = X w has the w with the largest
     covariance to Y, the first eigenvector of X' Y Y' X; X then loses what t explains of it. Fewer
-    components where the features have fewer dimensions. Time O(n^2 v + n_components n^3). Wold,
-    Sjostrom & Eriksson (2001) Chemom. Intell. Lab. Syst. 58:109.
+    components are used where the features have fewer dimensions. Time O(n^2 v + n_components n^3).
+    Wold, Sjostrom & Eriksson (2001) Chemom. Intell. Lab. Syst. 58:109.
     """
     varies = spectrum.values > 0
     scale = spectrum.values[varies].sqrt()

@@ -1,4 +1,4 @@
-"""Encoding RSA: the geometry of responses that were predicted, beside that of the measured ones."""
+"""Encoding RSA: RDMs of predicted responses compared with those of measured responses."""
 
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from neurolens.labels import (
 )
 from neurolens.scores import build_scores
 
-# What the fold of each stimulus may be called, the second by fit_encoding.
+# Names that the fold of each stimulus may have; the second is that of fit_encoding.
 FOLDS = ("fold", "stimulus_fold")
 
 
@@ -41,9 +41,7 @@ def compare_predicted(
     metric: str = "correlation",
     comparator: str = "pearson",
 ) -> xr.Dataset:
-    """Similarity of the RDM of predicted responses to that of measured ones.
-
-    This is voxel-encoding RSA (veRSA).
+    """Compare the RDMs of predicted and of measured responses: voxel-encoding RSA (veRSA).
 
     Parameters
     ----------
@@ -118,7 +116,7 @@ def compare_predicted(
 
 
 class Predictions(NamedTuple):
-    """Predictions that take part, and where their neuroids are.
+    """The predictions that are compared, and the labels of their neuroids.
 
     ``held_out`` marks which of the stimuli ``ids`` are predicted, ``is_predicted`` which measured
     neuroids; ``values`` (op, stimulus, neuroid) and ``fold`` (stimulus,) are of those, as are
@@ -138,7 +136,7 @@ class Predictions(NamedTuple):
 
 
 def _check_types(predicted: Any, measured: Any) -> None:
-    """Raise InputError unless both sides are what this function takes."""
+    """Raise InputError unless both sides have the types that this function takes."""
     if not isinstance(predicted, xr.DataArray):
         raise InputError(
             f"predicted must be a DataArray, got {type(predicted).__name__}. Pass "
@@ -200,7 +198,7 @@ def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str
     rdms = compute_rdms(measured.isel({NEUROID: predictions.is_predicted}), metric=metric)
     rdms = align_stimuli(rdms, predictions.ids.tolist(), name="measured", other="predicted")
     rdms = rdms.isel({STIMULUS: predictions.held_out, STIMULUS_2: predictions.held_out})
-    # A region or subject of which no neuroid is predicted stays, as NaN.
+    # A region or subject without any predicted neuroid is kept, as NaN.
     return read_brain_rdms(expand_leading(rdms, UNNAMED).reindex(predictions.labels))
 
 
@@ -234,9 +232,9 @@ def score_geometry(
 ) -> float:
     """Return the similarity of the RDM of ``predicted`` (n, v) to the pairs ``target``.
 
-    NaN if it does not vary.
+    It is NaN if the predictions do not vary.
     """
-    # Of equal rows an RDM would be rounding.
+    # The RDM of equal rows would be only rounding error.
     if (np.ptp(predicted, axis=0) <= FLAT * np.abs(predicted).max(axis=0)).all():
         return np.nan
     pairs = compute_one(predicted, metric)[np.triu_indices(len(predicted), 1)]

@@ -3,7 +3,7 @@
 Pure tensors, float64. For training features A (n, p) and responses Y (n, v), with an unpenalized
 intercept, ridge minimizes ``|Y - 1 b' - A W|^2 + alpha |W|^2``. With K = A A' and its centered form
 Kc = U diag(d) U', all follows from (d, U): the fit is ``mean(Y) + U diag(d / (d + alpha)) U' Y``,
-so no feature is ever touched.
+so the features themselves are not needed.
 
 Axes: n training stimuli, t test stimuli, v voxels, a penalties.
 """
@@ -20,7 +20,7 @@ BLOCK = 2**24
 class CenteredKernel(NamedTuple):
     """Kernels of features minus their training means: ``train`` (n, n), ``test`` (t, n).
 
-    ``size`` (,) is the squared length of those means.
+    ``size`` (a scalar) is the squared length of those means.
     """
 
     train: torch.Tensor
@@ -79,7 +79,7 @@ def split_kernel(kernel: torch.Tensor, train: torch.Tensor, test: torch.Tensor) 
     """
     inner, cross, size = center_kernel(kernel, train, test)
     values, vectors = torch.linalg.eigh(inner)
-    # What rounding leaves of an eigenvalue is a direction that the features do not have.
+    # An eigenvalue at the level of rounding belongs to a direction that the features do not have.
     floor = len(values) * torch.finfo(values.dtype).eps * torch.maximum(values[-1], size.abs())
     return Spectrum(torch.where(values > floor, values, 0.0), vectors, cross @ vectors)
 
@@ -91,7 +91,7 @@ def fit_ridge(
     select: str = "gcv",
     blocks: Sequence = (),
 ) -> Fit:
-    """Return ridge for centered ``targets`` (n, v), with the best of ``alphas`` (a,) per voxel.
+    """Fit ridge to centered ``targets`` (n, v), with the best of ``alphas`` (a,) per voxel.
 
     ``alphas`` are above 0. ``select`` is a key of SELECTORS; ``blocks`` are the training indices
     that "folds" leaves out together. Time O(n^2 v), for "loo" and "folds" O(a n^2 v).
@@ -132,8 +132,8 @@ def score_loo(
 ) -> torch.Tensor:
     """Return the squared error (a, v) of leaving one stimulus out.
 
-    residual_i / (1 - H_ii) summed in squares, where H includes the intercept's 1/n. Allen (1974)
-    Technometrics 16:125 (PRESS).
+    It is the sum of the squares of residual_i / (1 - H_ii), where H includes the intercept's 1/n.
+    Allen (1974) Technometrics 16:125 (PRESS).
     """
     vectors = spectrum.vectors
     free = vectors**2 @ left.T - 1 / len(vectors)  # (n, a): 1 - H_ii
@@ -147,8 +147,9 @@ def score_folds(
 ) -> torch.Tensor:
     """Return the squared error (a, v) of leaving each of ``blocks`` out.
 
-    (I - H_BB)^-1 residual_B summed in squares: exact for any block, intercept included, without
-    fitting again; the identity behind PRESS, for several rows.
+    It is the sum of the squares of (I - H_BB)^-1 residual_B, which is exact for any block,
+    intercept included, without fitting again. This extends the identity behind PRESS to several
+    rows.
     """
     losses = []
     rows = [spectrum.vectors[block] for block in blocks]

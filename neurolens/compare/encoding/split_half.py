@@ -1,6 +1,7 @@
-"""Encoding within halves of the stimuli.
+"""Encoding fits within halves of the stimuli.
 
-To choose on one and score on the other, and to say how far scores vary.
+They serve to choose an op on one half and score it on the other, and to estimate the variance of
+scores.
 """
 
 from typing import NamedTuple
@@ -19,12 +20,12 @@ from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
 from neurolens.scores import BOOTSTRAP, HALF, SPLIT, Intervals
 
-# Splits where the user gives no number and every fold can be halved.
+# The default number of splits, where every fold can be halved.
 DEFAULT_SPLITS = 5
 
 
 class Halves(NamedTuple):
-    """Scores within halves of the stimuli, and what to make of them.
+    """Scores within halves of the stimuli, and settings of the intervals.
 
     ``member`` (split, stimulus) is True in half a; ``scores`` (split, half, op, region, subject).
     """
@@ -77,7 +78,7 @@ def score_halves(
 ) -> np.ndarray:
     """Return scores (split, half, region, subject) of the whole fit repeated within each half.
 
-    The predictions of a fit to all stimuli will not do: those of half a were trained on half b.
+    The predictions of a fit to all stimuli cannot be used: those of half a were trained on half b.
     """
     scores = np.empty((len(member), 2, len(targets.regions), len(targets.subjects)))
     mean = np.full(len(targets.usable), np.nan)
@@ -92,12 +93,12 @@ def score_halves(
 
 
 def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
-    """Return encoding scores with those of ``halves``, and the intervals that follow.
+    """Return encoding scores with those of ``halves``, and the intervals computed from them.
 
     Halves a and b are independent, and each varies twice as much as the whole: the mean of (a -
-    b)^2 / 4 over splits is the variance of the score. Its own variance is that over splits and that
-    over stimuli, which add up; fold means cancel. A half without a score, where the whole has one,
-    leaves no interval: warns, naming the op.
+    b)^2 / 4 over splits is the variance of the score. The variance of this estimate is the sum of
+    that over splits and that over stimuli; fold means cancel. A half without a score, where the
+    whole has one, leaves no interval: a warning names the op.
     """
     _warn_without_interval(result, halves.scores)
     n_splits = len(halves.scores)
@@ -122,7 +123,7 @@ def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
 
 
 def describe_intervals(n_splits: int, confidence: float) -> Intervals:
-    """Return what the intervals of ``add_halves`` are."""
+    """Return a description of the intervals of ``add_halves``."""
     if not n_splits:
         return Intervals()
     return Intervals("t interval of halves", "stimuli", float(confidence))
@@ -142,7 +143,7 @@ def _draw_means(result: xr.Dataset, freedom: float, halves: Halves) -> np.ndarra
 
 
 def _warn_without_interval(result: xr.Dataset, halves: np.ndarray) -> None:
-    """Warn, naming the ops with a score of the whole but none of some half."""
+    """Warn, naming the ops with a score on all stimuli but none on some half."""
     undefined = np.isnan(halves).any(axis=(0, 1))  # (op, region, subject)
     without = (undefined & result["score"].notnull()).any((REGION, SUBJECT))
     if without.any():

@@ -1,4 +1,4 @@
-"""From dual weights back to features: which units and channels the model of a neuroid reads."""
+"""Weights of features from dual weights: which units and channels the model of a neuroid uses."""
 
 import numpy as np
 import xarray as xr
@@ -11,10 +11,11 @@ from neurolens.labels import NEUROID, OP, STIMULUS, align_stimuli, get_ids, sugg
 def compute_encoding_weights(
     scores: xr.Dataset, activation: xr.DataArray, *, op: str | None = None
 ) -> xr.Dataset:
-    """Weight of each feature of one op for each neuroid, from ``fit_encoding(..., dual=True)``.
+    """Compute the weight of each feature of one op for each neuroid from dual weights.
 
-    With centered features Ac (stimulus, feature) and dual weights D (stimulus, neuroid): W = Ac' D;
-    the intercept is mean(Y) - mean(A) W, so that A W + intercept predicts.
+    Dual weights come from ``fit_encoding(..., dual=True)``. With centered features Ac (stimulus,
+    feature) and dual weights D (stimulus, neuroid): W = Ac' D; the intercept is mean(Y) - mean(A)
+    W, so that A W + intercept predicts.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
-"""Checks that stand at the top of public functions, and what scores say of how they were made.
+"""Checks of the arguments of public functions, and attributes that record settings of scores.
 
-What an argument is (`check_kind`), numbers in an array, settings, seeds and devices.
+Checked are the kind of an argument (`check_kind`), numbers in an array, settings, seeds and
+devices.
 """
 
 import os
@@ -147,7 +148,7 @@ def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> N
 
 
 def check_real(values: np.ndarray | xr.DataArray, name: str) -> None:
-    """Raise InputError for numbers that are not real; True and False are 1 and 0."""
+    """Raise InputError for numbers that are not real; True and False count as 1 and 0."""
     if values.dtype.kind not in "fiub":
         raise InputError(
             f"{name} must be real numbers, got dtype {values.dtype}. Take e.g. abs(x) or x.real "
@@ -163,7 +164,7 @@ def check_numbers(
 ) -> np.ndarray:
     """Return ``values`` (n, p, ...) if they are real and finite, True and False as 1 and 0.
 
-    The error names the stimuli (and ``columns``) that are not.
+    The error names the stimuli (and ``columns``) that hold other values.
     """
     check_real(values, name)
     if values.dtype.kind == "b":
@@ -245,7 +246,7 @@ def rank_ids(ids: np.ndarray) -> np.ndarray:
     try:
         order = sorted(range(len(names)), key=lambda k: _split_numbers(names[k]))
     except TypeError:
-        # Ids of several types have no order of their own.
+        # Ids of several types cannot be compared with each other.
         order = sorted(range(len(names)), key=lambda k: repr(names[k]))
     rank = np.empty(len(names), dtype=int)
     rank[order] = np.arange(len(names))
@@ -269,19 +270,19 @@ def warn_no_score(names: Iterable[Any], reason: str, fix: str) -> None:
 
 
 def describe_rng(rng: Seed) -> str | int:
-    """Return what attributes say of a seed."""
+    """Return a seed as an attribute can record it."""
     return "generator" if isinstance(rng, np.random.Generator) else int(rng)
 
 
 def put_on(dims: Any, **values: Any) -> dict[str, xr.Variable]:
-    """Return each of ``values`` as a variable on ``dims``."""
+    """Return each of ``values`` as a variable with dimensions ``dims``."""
     return {name: xr.Variable(dims, value) for name, value in values.items()}
 
 
 def find_ops(mapping: Mapping[str, Any] | None, ops: np.ndarray, name: str, what: str) -> list[Any]:
-    """Return what ``mapping`` has for each of ``ops``, None where it has nothing.
+    """Return the entry of ``mapping`` for each of ``ops``, None where there is none.
 
-    Raises LabelError for ops that are not there.
+    Raises LabelError if ``mapping`` is empty or names an op that is not among ``ops``.
     """
     if mapping is not None and not isinstance(mapping, Mapping):
         raise InputError(

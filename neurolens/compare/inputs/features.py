@@ -35,7 +35,7 @@ FeatureData = xr.Dataset | xr.DataTree | xr.DataArray
 class Activations(NamedTuple):
     """The activations of each of ``ops``: ``arrays`` (stimulus, ...), not loaded.
 
-    ``names`` are what errors call them; ``alone`` tells one array of the user's from a tree.
+    ``names`` are used in error messages; ``alone`` is True for a single array rather than a tree.
     """
 
     ops: list[str]
@@ -44,7 +44,7 @@ class Activations(NamedTuple):
     alone: bool
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the Gram (stimulus, stimulus) of each op about the mean, its stimuli as ``ids``."""
+        """Yield the Gram (stimulus, stimulus) of each op about the mean, in order of ``ids``."""
         for array, name in zip(self.arrays, self.names, strict=True):
             if STIMULUS in array.dims:
                 array = align_stimuli(
@@ -55,7 +55,7 @@ class Activations(NamedTuple):
 
 
 class Product(NamedTuple):
-    """What is left of the features of one op: ``gram`` (n, n), ``row_sum`` (n,), float64."""
+    """Products of the features of one op: ``gram`` (n, n), ``row_sum`` (n,), float64."""
 
     gram: np.ndarray
     row_sum: np.ndarray
@@ -65,8 +65,8 @@ class Product(NamedTuple):
 class Products(NamedTuple):
     """Grams whose labels are checked: ``gram`` (op, stimulus, stimulus_2), not loaded.
 
-    ``row_sum`` (op, stimulus) and ``n_features`` (op,) go with it, ``eps`` is its precision.
-    ``alone`` tells that the user's Gram had no dimension op.
+    ``row_sum`` (op, stimulus) and ``n_features`` (op,) belong to it, ``eps`` is its precision.
+    ``alone`` is True if the user's Gram had no dimension op.
     """
 
     gram: xr.DataArray
@@ -106,9 +106,9 @@ class Grams(NamedTuple):
         return Products(gram, sums, n_features, read_eps(self.grams), alone)
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the Gram (stimulus, stimulus) of each op, its stimuli as ``ids``.
+        """Yield the Gram (stimulus, stimulus) of each op, in the order of ``ids``.
 
-        All 0 where nothing but rounding is left of it once it is centred.
+        It is all 0 where centering leaves only rounding error.
         """
         gram = read_gram(self.grams, "gram", ids, "the responses")
         eps = read_eps(self.grams)
@@ -194,28 +194,28 @@ def list_arrays(tree: xr.DataTree) -> list[tuple[str, xr.DataArray]]:
         for node in tree.subtree
         if "activation" in node.data_vars
     ]
-    # A tree goes level by level; ops stand in the order in which they ran.
+    # A tree is walked level by level; ops are listed in the order in which they ran.
     arrays.sort(key=lambda pair: pair[1].attrs.get("position", 0))
     return [(str(array.attrs.get("op", path.strip("/"))), array) for path, array in arrays]
 
 
 def iterate_kernels(features: FeatureData, ids: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the Gram (stimulus, stimulus), float64, of each op, its stimuli as ``ids``.
+    """Yield the Gram (stimulus, stimulus), float64, of each op, in the order of ``ids``.
 
     Features are taken about their mean, which no kernel centred by training means depends on. The
-    Gram of an op that does not vary but for rounding is 0. One op is in memory at a time.
+    Gram of an op that is constant up to rounding is 0. One op is in memory at a time.
     """
     yield from open_features(features).iterate_kernels(ids)
 
 
 def read_eps(grams: xr.Dataset) -> float:
-    """Return the precision of the products behind ``gram``, perhaps less than its dtype's."""
+    """Return the precision of the products behind ``gram``, which can be less than its dtype's."""
     dtype = grams["gram"].dtype
     return float(grams.attrs.get("eps", np.finfo(dtype if dtype.kind == "f" else np.float64).eps))
 
 
 def blank_rounding(gram: np.ndarray, eps: float) -> np.ndarray:
-    """Return ``gram`` (n, n) as float64, all 0 where centering leaves nothing but rounding."""
+    """Return ``gram`` (n, n) as float64, all 0 where centering leaves only rounding error."""
     gram = gram.astype(np.float64)
     spread = np.trace(gram) - gram.mean(axis=0).sum()
     return gram if spread > max(1e-12, 16 * eps) * np.trace(gram) else np.zeros_like(gram)

@@ -1,4 +1,4 @@
-"""Which stimuli are held out together: one fold number per stimulus, in a labelled array."""
+"""Folds of stimuli that are held out together: one number per stimulus, in a labelled array."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from neurolens.compare.inputs.responses import Presented, number_labels, read_pr
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import STIMULUS, align_stimuli, list_names
 
-# Of two held-out stimuli every correlation is 1 or -1.
+# With two held-out stimuli every correlation is 1 or -1.
 MIN_TEST = 3
 
 
@@ -22,9 +22,9 @@ def split_stimuli(
     by: str | None = None,
     rng: Seed = 0,
 ) -> xr.DataArray:
-    """Fold of each stimulus, so that whatever belongs together is held out together.
+    """Assign stimuli to folds, so that what belongs together is held out together.
 
-    All presentations of a stimulus are in one fold, always. With ``by`` all stimuli of a group
+    All presentations of a stimulus are always in one fold. With ``by`` all stimuli of a group
     (category, run, subject) are too; where a stimulus was presented in several groups, those groups
     are joined.
 
@@ -80,7 +80,7 @@ def split_stimuli(
 def _make_folds(
     presented: Presented, n_folds: int | None, by: str | None, rng: Seed
 ) -> xr.DataArray:
-    """Return the folds of what was ``presented``, as `split_stimuli` does."""
+    """Return the folds of the stimuli in ``presented``, as `split_stimuli` does."""
     generator = make_generator(rng)
     if n_folds is None and by is None:
         raise InputError(
@@ -127,7 +127,7 @@ def read_folds(
 
 
 def check_folds(folds: xr.DataArray) -> None:
-    """Raise InputError unless folds are two or more whole numbers that each hold out enough."""
+    """Raise InputError unless folds are two or more whole numbers, each with enough stimuli."""
     if folds.dims != (STIMULUS,) or folds.dtype.kind not in "iu":
         raise InputError(
             f"folds must be whole numbers (stimulus), got {folds.dtype} {tuple(folds.dims)}. Make "

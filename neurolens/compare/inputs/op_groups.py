@@ -1,4 +1,4 @@
-"""Comparisons spread over the workers of a dask cluster, a group of ops each.
+"""Comparisons divided among the workers of a dask cluster, a group of ops each.
 
 `over_ops` gives a public function its argument ``client``.
 """
@@ -25,9 +25,10 @@ Settings = ParamSpec("Settings")
 def over_ops(data: str) -> Callable[[Callable[Settings, Result]], Callable[Settings, Result]]:
     """Divide the ops of the argument called ``data`` among the workers of ``client``, if given.
 
-    The function decorated takes ``client``, which it need not look at: here and on each worker it
-    is called without. Its result has the dimension op or does not depend on the ops. Equal to the
-    whole up to rounding; an argument ``rng`` must then be a number. See `map_ops`.
+    The decorated function has a parameter ``client`` that it need not use: here and on each worker
+    it is called without one. Its result has the dimension op or does not depend on the ops, and
+    equals that of an undivided call up to rounding. With a client an argument ``rng`` must be a
+    number. See `map_ops`.
 
     Parameters
     ----------
@@ -64,8 +65,9 @@ def map_ops(
     """Return ``function(features, **common)``, the ops of ``features`` divided among workers.
 
     ``features`` are passed as ``argument``, by default the first. Results that have no dimension op
-    must not depend on the ops, and are taken from the first group. What workers warn of, the user
-    is warned of. Equal to the whole up to rounding. Activations in a store are read by the workers.
+    must not depend on the ops, and are taken from the first group. Warnings of workers are passed
+    on to the user. The result equals that of an undivided call up to rounding. Activations in a
+    store are read by the workers.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def _call(
 def _split_ops(features: FeatureData, n_parts: int) -> list[Any]:
     """Return groups of consecutive ops, as the same kind of data.
 
-    All of it where there is no more than one op.
+    Data with no more than one op are one group.
     """
     if isinstance(features, xr.DataTree):
         nodes = [
@@ -131,7 +133,7 @@ def _join_nodes(nodes: list[xr.Dataset], part: Any) -> xr.DataTree:
 
 
 def _join_ops(results: list[Result]) -> Result:
-    """Return the results of groups of ops as one, stimuli in the order of the first."""
+    """Return the results of groups of ops joined into one, stimuli in the order of the first."""
     first = results[0]
     if isinstance(first, xr.DataArray) and STIMULUS in first.dims:
         ids = first[STIMULUS].values.tolist()
@@ -153,7 +155,7 @@ def _join_ops(results: list[Result]) -> Result:
 def _compare_part(
     common: tuple[Callable[..., Any], str | None, dict[str, Any]], part: FeatureData
 ) -> tuple[Any, list[str]]:
-    """Return the result of a group of ops, and what was warned of."""
+    """Return the result of a group of ops, and the warnings that were raised."""
     function, argument, settings = common
     with warnings.catch_warnings(record=True) as records:
         warnings.simplefilter("always")

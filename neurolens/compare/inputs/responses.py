@@ -43,11 +43,11 @@ class Presented(NamedTuple):
 
 
 class Responses(NamedTuple):
-    """``values`` (presentation, neuroid, time_bin) and what its axes mean.
+    """``values`` (presentation, neuroid, time_bin) and the labels of its axes.
 
-    ``presented`` says what the presentations showed. ``labels`` has those of each of region and
-    subject that is known, ``members`` the neuroids of each place among them that has any; ``time``
-    the coordinates of time bins, or none.
+    ``presented`` says what the presentations showed. ``labels`` holds the labels of region and of
+    subject, where known, ``members`` the neuroids of each combination of these that exists,
+    ``time`` the coordinates of time bins, or none.
     """
 
     values: np.ndarray
@@ -101,10 +101,10 @@ class Targets(NamedTuple):
 
 
 def number_labels(column: Any, name: str = "labels") -> tuple[np.ndarray, np.ndarray]:
-    """Return the position of each label of ``column`` among the different ones, and those.
+    """Return the position of each label of ``column`` among the distinct labels, and those labels.
 
-    They stand in order of appearance. Raises LabelError where a label is missing: it would make one
-    group of all that have none.
+    Distinct labels are in order of appearance. A missing label raises LabelError, because all
+    entries without one would form one group.
     """
     codes, names = pd.factorize(np.asarray(column).astype(object))
     if (codes < 0).any():
@@ -239,7 +239,7 @@ def _find_usable(values: np.ndarray, presented: Presented, neuroids: np.ndarray)
 def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.ndarray:
     """Return the position in ``array`` of each neuroid of ``other``, by neuroid_id.
 
-    And by subject where both have one.
+    Neuroids are matched by subject too where both sides have one.
     """
     keys = [
         key for key in (labels.NEUROID_ID, SUBJECT) if key in array.coords and key in other.coords
@@ -298,7 +298,7 @@ def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str,
     names = {dim: different.tolist() for dim, (_, different) in numbered.items()}
     places = np.array([codes for codes, _ in numbered.values()], dtype=int)
     places = places.reshape(-1, n_neuroids)  # (label, neuroid), also without any label
-    # One row more, all alike, for neuroids without any label.
+    # One more row, all 0, for neuroids without any label.
     order = np.lexsort([np.zeros(n_neuroids), *places[::-1]])
     is_new = (np.diff(places[:, order]) != 0).any(axis=0)
     groups = np.split(order, np.flatnonzero(is_new) + 1)

@@ -1,7 +1,7 @@
-"""Time bins: a region or neuroid at each is one of its own to the functions that compare.
+"""Time bins: functions that compare treat each region or neuroid at each time bin as its own.
 
 `over_time_bins` lets a function of one time bin take several: it merges them, calls the function
-once and parts its result again.
+once and splits its result again.
 """
 
 import functools
@@ -29,19 +29,20 @@ from neurolens.labels import (
 
 Scores = TypeVar("Scores", xr.Dataset, xr.DataArray)
 Settings = ParamSpec("Settings")
-# What a bin is called once time is merged into another dimension, before it gets its labels back.
+# The dimension that is merged with time, until its labels are restored.
 PLACE = "place"
 
 
 def over_time_bins(
     data: str, *matched: str
 ) -> Callable[[Callable[Settings, Scores]], Callable[Settings, Scores]]:
-    """Let a function that knows no time take the argument called ``data`` with time bins.
+    """Let a function without time bins take time bins in the argument called ``data``.
 
-    RDMs (..., time_bin, ...): to the function each region at each time is a region. Responses (...,
-    neuroid, time_bin): to it each neuroid at each time is a neuroid, in a region of that time. It
-    is called once, so whatever it does over regions or neuroids, such as the largest of all scores,
-    it does over time too. All of its result that has region or neuroid has time_bin besides.
+    For RDMs (..., time_bin, ...) the function gets each region at each time as a region. For
+    responses (..., neuroid, time_bin) it gets each neuroid at each time as a neuroid, in a region
+    of that time. It is called once, so whatever it computes over regions or neuroids, such as the
+    largest of all scores, it computes over time too. All of its result that has region or neuroid
+    gets time_bin too.
 
     Parameters
     ----------
@@ -95,9 +96,9 @@ def _match_bins(other: xr.DataArray, data: xr.DataArray, name: str, data_name: s
 
 
 def compare_bins(compare: Callable[[xr.DataArray], Scores], rdms: xr.DataArray) -> Scores:
-    """Return what ``compare`` makes of ``rdms`` (..., time_bin), over time.
+    """Return the result of ``compare`` for ``rdms`` (..., time_bin), with the dimension time_bin.
 
-    To it each region at each time is a region.
+    ``compare`` gets each region at each time as a region.
     """
     rdms = expand_leading(rdms, {REGION: UNNAMED[REGION]})
     if TIME_BIN not in rdms.coords:
@@ -113,9 +114,9 @@ def compare_bins(compare: Callable[[xr.DataArray], Scores], rdms: xr.DataArray) 
 
 
 def fit_bins(fit: Callable[[xr.DataArray], Scores], responses: xr.DataArray) -> Scores:
-    """Return what ``fit`` makes of ``responses`` (..., neuroid, time_bin), over time.
+    """Return the result of ``fit`` for ``responses`` (..., time_bin), with the dimension time_bin.
 
-    To it each neuroid at each time is one.
+    ``fit`` gets each neuroid at each time as a neuroid.
     """
     responses = _open_levels(responses)
     if TIME_BIN in responses.coords:
@@ -179,7 +180,7 @@ def _drop_along(scores: Scores, *dims: str) -> Scores:
 
 
 def _part(scores: Scores, dim: str, n_times: int) -> Scores:
-    """Return ``scores`` with ``dim``, which has no labels, taken apart into itself and time_bin."""
+    """Return ``scores`` with the unlabelled ``dim`` split into itself and time_bin."""
     return (
         scores.coarsen({dim: n_times})
         .construct({dim: (PLACE, TIME_BIN)})
@@ -191,7 +192,7 @@ def _part(scores: Scores, dim: str, n_times: int) -> Scores:
 def expand_leading(array: xr.DataArray, defaults: dict[str, str]) -> xr.DataArray:
     """Return ``array`` with the dimensions of ``defaults`` that it lacks.
 
-    Labelled by its coordinate of that name, or by the default.
+    Each is labelled by its coordinate of that name, or by the default.
     """
     for dim, label in defaults.items():
         if dim not in array.dims:

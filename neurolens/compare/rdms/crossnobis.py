@@ -1,9 +1,9 @@
-"""Distances that know the noise, from the Gram of single presentations: Mahalanobis and crossnobis.
+"""Distances corrected for noise, from the Gram of single presentations: Mahalanobis and crossnobis.
 
 For features A (presentation, feature) with G = A A', the residuals about the mean of each stimulus
 are E = Q A, so the noise covariance enters only through G: A inv(a I + b E'E) A' = (G - G Q inv(a/b
 I + Q G Q) Q G) / a (Woodbury). No matrix of features by features is ever formed, and a Gram of
-presentations is as good as the features themselves.
+presentations gives the same result as the features themselves.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +19,9 @@ from neurolens.labels import PRESENTATION, STIMULUS, check_name, list_names, sug
 
 
 class Design(NamedTuple):
-    """Which of ``n_stimuli`` each presentation showed, ``codes``, and in which run, ``runs``.
+    """The stimulus, ``codes``, that each presentation showed, and its run, ``runs``.
 
-    Both are whole numbers (presentation,).
+    Both are whole numbers (presentation,); stimuli are numbered below ``n_stimuli``.
     """
 
     codes: np.ndarray
@@ -32,7 +32,7 @@ class Design(NamedTuple):
 def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
     """Return the matrix (stimulus, presentation) that averages the presentations of each stimulus.
 
-    A stimulus without any has a row of 0.
+    A stimulus without presentations has a row of 0.
     """
     hits = codes == np.arange(n_stimuli)[:, None]
     return hits / np.maximum(hits.sum(axis=1, keepdims=True), 1)
@@ -41,10 +41,10 @@ def average_rows(codes: np.ndarray, n_stimuli: int) -> np.ndarray:
 def whiten_gram(
     gram: np.ndarray, n_features: int, codes: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    """Return A inv(S) A', S the noise covariance of Ledoit & Wolf (2004).
+    """Return A inv(S) A' with the noise covariance S of Ledoit & Wolf (2004).
 
-    It is shrunk towards a multiple of the identity. Residuals are of the presentations ``rows``
-    about each stimulus' mean over them; degrees of freedom: rows - stimuli.
+    S is shrunk towards a multiple of the identity. Residuals are those of the presentations
+    ``rows`` about each stimulus' mean over them, with rows - stimuli degrees of freedom.
     """
     used = codes[rows]
     n = len(rows)
@@ -73,11 +73,10 @@ def whiten_gram(
 
 
 class Noise(NamedTuple):
-    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether for each run anew.
+    """One row of NOISES: ``whiten(gram, n_features, codes, rows)``, and whether it is done per run.
 
     ``per_run`` measures the noise about the means of the other runs. For normal noise that is
-    independent of those means and of the run itself, so nothing of the noise is left in the
-    distance.
+    independent of those means and of the run itself, so that noise leaves no bias in the distance.
     """
 
     whiten: Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
@@ -98,8 +97,8 @@ def crossnobis_distance(
 ) -> np.ndarray:
     """Return the mean over runs of (x_i - x_j)'(y_i - y_j) per feature.
 
-    x is from that run and y from all others. NaN for a pair that no run has together with another
-    run; 0 is expected where two stimuli do not differ.
+    x is from that run and y from all others. The distance is NaN for a pair that no run has
+    together with another run; its expectation is 0 where two stimuli do not differ.
     """
     total = np.zeros((design.n_stimuli, design.n_stimuli))
     folds = np.zeros_like(total)
@@ -158,7 +157,7 @@ def measure_noisy(
 def read_design(
     data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None
 ) -> Design | None:
-    """Return which presentation of ``data`` showed which stimulus in which run, if needed."""
+    """Return the stimulus and run of each presentation of ``data``, None if not needed."""
     rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
     columns = {str(name): c.values for name, c in data.coords.items() if c.dims == (rows,)}
     return choose_design(codes, columns, metric, runs)
@@ -174,7 +173,7 @@ def choose_design(
 def make_design(
     codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
 ) -> Design:
-    """Return which presentation showed which stimulus in which run.
+    """Return the stimulus and the run of each presentation.
 
     ``codes`` and the coordinates ``columns`` are along presentations.
     """

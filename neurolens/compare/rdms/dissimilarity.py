@@ -66,17 +66,16 @@ def compute_rdms(
     noise: str | None = None,
     client: Any = None,
 ) -> xr.DataArray:
-    """Dissimilarity of every pair of stimuli, for each op or for each (region, subject, time_bin).
+    """Compute the dissimilarity of every pair of stimuli, per op or (region, subject, time_bin).
 
-    With features A (stimulus, feature), G = A A', s = A 1 and p features:
-    ``correlation`` = 1 - C_ij / sqrt(C_ii C_jj) with C = G - s s'/p; ``cosine`` = 1 - G_ij /
-    sqrt(G_ii G_jj); ``euclidean`` = (G_ii + G_jj - 2 G_ij) / p, which is the SQUARED euclidean
-    distance DIVIDED BY the number of features (as rsatoolbox's method ``euclidean``), not the
-    distance of a ruler. With single presentations and S their noise covariance: ``mahalanobis`` =
-    (x_i - x_j)' inv(S) (x_i - x_j) / p for stimulus means x, biased upwards by noise;
-    ``crossnobis`` = mean over runs of (x_i - x_j)' inv(S) (y_i - y_j) / p, x from that run and y
-    from all others: unbiased, so it may be negative, and is 0 on average where two stimuli do not
-    differ.
+    With features A (stimulus, feature), G = A A', s = A 1 and p features: ``correlation`` = 1 -
+    C_ij / sqrt(C_ii C_jj) with C = G - s s'/p; ``cosine`` = 1 - G_ij / sqrt(G_ii G_jj);
+    ``euclidean`` = (G_ii + G_jj - 2 G_ij) / p, which is the SQUARED euclidean distance DIVIDED BY
+    the number of features (as rsatoolbox's method ``euclidean``), not the euclidean distance
+    itself. With single presentations and S their noise covariance: ``mahalanobis`` = (x_i - x_j)'
+    inv(S) (x_i - x_j) / p for stimulus means x, biased upwards by noise; ``crossnobis`` = mean over
+    runs of (x_i - x_j)' inv(S) (y_i - y_j) / p, x from that run and y from all others: unbiased, so
+    it may be negative, and is 0 on average where two stimuli do not differ.
 
     Parameters
     ----------
@@ -102,8 +101,8 @@ def compute_rdms(
         shrunk towards a multiple of the identity (Ledoit & Wolf 2004, as rsatoolbox's
         "shrinkage_eye" with ``cov_from_unbalanced``); the default for mahalanobis.
         "ledoit-wolf-per-run": the same for each run anew, on all other runs, which must repeat
-        stimuli: 3 runs will do; the default for crossnobis (mahalanobis has no runs, so for it the
-        same as "ledoit-wolf"). "identity": no whitening, for data that are whitened already.
+        stimuli: 3 runs are enough; the default for crossnobis (mahalanobis has no runs, so for it
+        the same as "ledoit-wolf"). "identity": no whitening, for data that are whitened already.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread. Activations in a store are read
         there.
@@ -190,7 +189,7 @@ def compute_one(
 
 
 def _refuse_noise(metric: str, what: str) -> None:
-    """Raise InputError for a metric that needs repeats of data that have none."""
+    """Raise InputError because ``metric`` needs repeats and the data have none."""
     if metric in NOISE_METRICS:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and {what} holds each stimulus once. "
@@ -222,7 +221,7 @@ def _compute_from_responses(
 
 
 def _compute_from_activations(features: Activations, metric: str) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) of an array that is alone.
+    """Return RDMs (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for a single array.
 
     Few ops are loaded at a time.
     """
@@ -267,7 +266,7 @@ def _align_square(square: Square, ids: np.ndarray, name: str) -> np.ndarray:
 def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Square:
     """Return the RDM of one array (stimulus, ...)."""
     ids, values = flatten_features(array, name)
-    # The square of NaN or inf is NaN or inf, so the diagonal tells of them: large arrays are read
+    # The square of NaN or inf is NaN or inf, so the diagonal shows them, and large arrays are read
     # only once.
     with np.errstate(all="ignore"):
         gram, row_sum = compute_gram_for(values, metric)
@@ -283,7 +282,7 @@ def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Squar
 def _compute_from_grams(
     products: Products, metric: str, runs: str | None, noise: str
 ) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
+    """Return RDMs (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
     gram = products.gram
     if metric in NOISE_METRICS:
         rdms = _compute_from_presentations(products, metric, runs, noise)
@@ -298,7 +297,7 @@ def _compute_from_grams(
 def _compute_from_presentations(
     products: Products, metric: str, runs: str | None, noise: str
 ) -> xr.DataArray:
-    """Return (op, stimulus, stimulus_2) from Grams whose 'stimulus' entries are presentations."""
+    """Return RDMs (op, stimulus, stimulus_2) from Grams of presentations along 'stimulus'."""
     gram = products.gram
     columns = {str(name): c.values for name, c in gram.coords.items() if c.dims == (STIMULUS,)}
     if STIMULUS_ID not in columns:

@@ -13,10 +13,10 @@ from neurolens.compare.stats.linalg import can_view, compute_gram, multiply_view
 
 
 def compute_gram_for(features: np.ndarray, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return G and s of ``features`` (n, p), shifted where ``metric`` would lose digits otherwise.
+    """Return G and s of ``features`` (n, p), shifted if ``metric`` would lose digits otherwise.
 
-    A shift needs a copy, so features that are central as they are go without. A few of them tell
-    whether to try.
+    Shifting needs a copy, so features that are already central are not shifted. A subset of the
+    features shows first whether that is likely.
     """
     kernel = METRICS[metric]
     p = features.shape[1]
@@ -72,10 +72,10 @@ class Metric(NamedTuple):
     """One row of METRICS.
 
     ``distance(gram, row_sum, n_features, eps)`` gives the matrix; ``eps`` is the precision of the
-    Gram. ``shift(features)`` is something the metric does not depend on; removing it keeps a large
-    common offset from eating the digits of the Gram. ``is_central(power, row_sum, n_features)``,
-    with the diagonal of the Gram of features that are not shifted, says that it has those digits
-    already; never for NaN.
+    Gram. ``shift(features)`` is an offset that the metric does not depend on; it is subtracted so
+    that a large common offset does not cost the Gram its precision. ``is_central(power, row_sum,
+    n_features)``, with the diagonal of the Gram of unshifted features, says whether that Gram is
+    already precise enough; it is False for NaN.
     """
 
     distance: Callable[[np.ndarray, np.ndarray, int, float], np.ndarray]

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
 LEADING = (OP, REGION, SUBJECT, TIME_BIN)
-# Written into a file whose names rsatoolbox could not read: it knows ASCII only.
+# Marks a file whose names are escaped, because rsatoolbox reads ASCII only.
 ESCAPED = "neurolens_escaped_names"
 GROUPS = ("rdm_descriptors", "pattern_descriptors")
 
 
 def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
-    """Hand RDMs over to rsatoolbox, its pattern and RDM descriptors filled from the labels.
+    """Convert RDMs to those of rsatoolbox, with pattern and RDM descriptors from the labels.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def _list_descriptors(flat: xr.DataArray, dim: str) -> dict[str, list]:
 
 
 def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArray:
-    """Take RDMs over from rsatoolbox, labelled by its descriptors.
+    """Convert RDMs of rsatoolbox to a DataArray labelled by their descriptors.
 
     Parameters
     ----------
@@ -198,7 +198,7 @@ def _follow_column(
 def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     r"""Write RDMs to an HDF5 file that rsatoolbox can open.
 
-    There: ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
+    Open it there with ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
     Notes
     -----
     Names beyond ASCII, which rsatoolbox refuses, are written with escapes (``\xe9``): ``read_rdms``
-    gives them back as they were, rsatoolbox shows the escapes.
+    restores them, rsatoolbox shows the escapes.
     """
     check_path(path)
     content = to_rsatoolbox(rdms).to_dict()

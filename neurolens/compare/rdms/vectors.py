@@ -1,6 +1,6 @@
-"""RDMs of users, read once into checked vectors of their upper triangles.
+"""RDMs of users, read into checked vectors of their upper triangles.
 
-Those are all that comparators see.
+Comparators use only these vectors.
 """
 
 import math
@@ -27,14 +27,14 @@ from neurolens.labels import (
 # RDMs are published in single precision: triangles and diagonals may differ by its rounding, not by
 # more.
 TOLERANCE = 1e-5
-# Numbers in the squares that are looked at together.
+# Numbers in the squares that are checked together.
 BLOCK_NUMBERS = 2**20
 
 
 class ModelRDMs(NamedTuple):
     """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``; ops with NaN are kept.
 
-    ``metric`` is the dissimilarity that the RDMs say they hold.
+    ``metric`` is the dissimilarity that the attributes of the RDMs name.
     """
 
     pairs: np.ndarray
@@ -100,7 +100,7 @@ def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str, fix: str) -> No
 def mean_subjects(score: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Return the mean over the subjects ``present`` (region, subject).
 
-    NaN if the score of any of them is undefined, or none is present.
+    It is NaN if the score of any of them is undefined, or none is present.
     """
     count = present.sum(axis=-1)
     return np.where(present, score, 0.0).sum(axis=-1) / np.where(count > 0, count, np.nan)
@@ -170,7 +170,8 @@ def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other:
 def _refuse_similarities(largest: np.ndarray, name: str) -> None:
     """Raise InputError where the triangles differ or a diagonal is not 0, but for rounding.
 
-    ``largest`` (3,): dissimilarity, difference between the triangles, number on the diagonal.
+    ``largest`` (3,) holds the largest dissimilarity, the largest difference between the triangles
+    and the largest number on the diagonal.
     """
     size, gap, diagonal = largest
     slack = TOLERANCE * size

@@ -51,7 +51,7 @@ def bootstrap_rdms(
     confidence: float = 0.95,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Similarity of each op's RDM to each region's, for new stimuli and new subjects.
+    """Compare each op's RDM with each region's, with inference to new stimuli and new subjects.
 
     Stimuli (V_c), subjects (V_s) and both (V_b) are resampled with the same draws. The variance of
     the mean over S subjects and C stimuli is V = S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1)) (V_b

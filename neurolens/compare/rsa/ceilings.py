@@ -1,4 +1,4 @@
-"""Noise ceilings: how similar to the subjects the best possible model would be."""
+"""Noise ceilings: how similar to the subjects the best possible model RDM would be."""
 
 from typing import NamedTuple
 
@@ -12,20 +12,20 @@ from neurolens.errors import warn_user
 from neurolens.labels import REGION, SUBJECT, list_names
 from neurolens.scores import Ceiling
 
-# Regions that a note lists.
+# The largest number of regions that a note lists.
 MAX_LISTED = 20
 
 
 @over_time_bins("brain_rdms")
 def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
-    """Bounds on the mean similarity over subjects that a model RDM can reach in each region.
+    """Compute bounds on the mean similarity over subjects that a model RDM can reach per region.
 
     lower = mean_s sim(d_s, pool(others)), upper = mean_s sim(d_s, pool(all)), where d_s is the RDM
     of subject s and pool averages RDMs as the comparator sees them: ranked (spearman, rho-a,
     tau-a), z-scored (pearson), divided by the root mean square (cosine), by the whitened norm
     (whitened ones) or the mean (bures). Averaging raw RDMs under a rank comparator would give an
     "upper" that is no bound. No model can exceed upper (``ceiling_bound`` "exact") with pearson,
-    cosine, rho-a and the whitened ones. With spearman none without ties can, but a model RDM with
+    cosine, rho-a and the whitened ones. With spearman no model RDM without ties can, but one with
     ties can; for tau-a and bures no pool in closed form is best: there ``ceiling_bound`` is "none",
     and ``ceiling_note`` says why.
 
@@ -41,12 +41,12 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     -------
     Dataset
         ``ceiling_lower``, ``ceiling_upper`` (region), in units of the comparator, for the mean over
-        subjects; NaN where a region has fewer than two subjects, of whom nothing can be said, or a
-        similarity is undefined: a mean over the others would be no bound on scores that are means
-        over all. ``left_out`` (region, subject): the similarity of each subject to the pool of the
-        others, whose mean is the lower bound. ``n_subjects`` (region). Attributes: ``measure``,
-        ``ceiling_note``, ``ceiling_bound``; on each bound ``kind`` "r" (it bounds the score itself)
-        and ``measure``, for ``normalize_scores``.
+        subjects; NaN where a region has fewer than two subjects or a similarity is undefined: a
+        mean over the other subjects would not bound scores that are means over all. ``left_out``
+        (region, subject): the similarity of each subject to the pool of the others, whose mean is
+        the lower bound. ``n_subjects`` (region). Attributes: ``measure``, ``ceiling_note``,
+        ``ceiling_bound``; on each bound ``kind`` "r" (it bounds the score itself) and ``measure``,
+        for ``normalize_scores``.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def bound_scores(brain: BrainRDMs, comparator: Comparator) -> xr.Dataset:
 
 
 def read_ceiling(ceilings: xr.Dataset) -> Ceiling:
-    """Return what the attributes of ``bound_scores`` say."""
+    """Return the description of ceilings that ``bound_scores`` wrote into the attributes."""
     return Ceiling(note=ceilings.attrs["ceiling_note"], bound=ceilings.attrs["ceiling_bound"])
 
 

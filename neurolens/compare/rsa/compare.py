@@ -1,4 +1,4 @@
-"""Model RDMs against brain RDMs: scores, intervals and halves, one comparator for all."""
+"""Model RDMs against brain RDMs: scores, intervals and halves, for every comparator."""
 
 from typing import Any, NamedTuple
 
@@ -41,7 +41,7 @@ from neurolens.scores import (
     build_scores,
 )
 
-# Fewer have no halves of three stimuli.
+# Fewer stimuli have no halves of three.
 MIN_SPLIT_STIMULI = 6
 
 
@@ -58,15 +58,15 @@ def compare_rdms(
     rng: Seed = 0,
     client: Any = None,
 ) -> xr.Dataset:
-    """Similarity of each op's RDM to each region's, per subject, with intervals and noise ceilings.
+    """Compare each op's RDM with each region's, per subject, with intervals and noise ceilings.
 
     Over the pairs p of stimuli, x = model and y = brain dissimilarities: ``pearson`` r(x, y);
     ``spearman`` r of their mid-ranks; ``cosine`` sum x y / sqrt(sum x^2 sum y^2); ``rho-a`` = 12 /
     (N^3 - N) sum (R_x - mean)(R_y - mean) for N pairs and mid-ranks R, the mean Spearman under
-    random tie breaking: fair to models that predict ties; ``tau-a`` = (concordant - discordant) /
-    all comparisons of pairs, for the same need, slowly; ``whitened-pearson``, ``whitened-cosine``:
-    without the covariance of pairs that share a stimulus; ``bures``: fidelity of the Grams
-    behind squared distances, which is the Procrustes similarity of the points.
+    random tie breaking, which does not penalize models that predict ties; ``tau-a`` = (concordant -
+    discordant) / all comparisons of pairs, for the same purpose, but slow; ``whitened-pearson``,
+    ``whitened-cosine``: without the covariance of pairs that share a stimulus; ``bures``: fidelity
+    of the Grams behind squared distances, which is the Procrustes similarity of the points.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def _allocate_estimates(sides: Sides, n_draws: int, n_splits: int) -> Estimates:
 def _label_estimates(
     sides: Sides, resampling: Resampling, estimates: Estimates, ceilings: xr.Dataset
 ) -> xr.Dataset:
-    """Return what was estimated, on labelled dimensions."""
+    """Return the estimates on labelled dimensions."""
     brain = sides.brain
     kind = ceilings["ceiling_lower"].attrs
     split_mean = mean_subjects(estimates.split_score, brain.present)
@@ -308,7 +308,7 @@ def _label_estimates(
 
 
 def _name_intervals(n_bootstrap: int, confidence: float) -> Intervals:
-    """Return what the intervals are; without draws there are none, whatever their level."""
+    """Return a description of the intervals; without draws it holds only their level."""
     if n_bootstrap:
         return Intervals("bootstrap percentile", "stimuli", float(confidence))
     return Intervals(level=float(confidence))

@@ -1,4 +1,4 @@
-"""Is there any similarity at all? Permutation of the stimuli, over ops, regions and the graph."""
+"""Permutation tests of similarity between RDMs, over ops, regions and the graph."""
 
 from collections.abc import Callable, Iterable
 
@@ -31,8 +31,8 @@ from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, SUBJECT, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
 
-# Numbers in the squares that one block holds: permuted ones of regions, and those of ops that meet
-# them.
+# Numbers in the squares that one block holds: permuted squares of regions, and squares of the ops
+# that are compared with them.
 BLOCK_NUMBERS = 2**23
 BLOCK_OPS = 2**25
 
@@ -48,7 +48,7 @@ def permute_rdms(
     n_permutations: int = 1000,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Test of no relation between each op and each region, by permuting the brain's stimuli.
+    """Test whether each op is related to each region, by permuting the brain's stimuli.
 
     A permutation moves rows and columns together, the same in all regions, times and subjects, so
     pairs that share a stimulus and the dependence among regions stay as they are. p = (1 + hits) /
@@ -152,7 +152,7 @@ def follow_ids(orders: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def _score_orders(sides: Sides, orders: np.ndarray) -> np.ndarray:
-    """Return the mean over subjects (order, op, region), by the faster route that there is."""
+    """Return the mean over subjects (order, op, region), by the fastest method that applies."""
     comparator, model, brain = sides
     if comparator.embed:
         return score_embedded(model, brain, orders, comparator.embed)
@@ -168,7 +168,7 @@ def score_embedded(
     """Return the mean over subjects (order, op, region), the brain's stimuli in each of ``orders``.
 
     ``orders`` is (order, n). Scores are sums of products of RDMs that ``embed`` turns into squares,
-    so the mean over subjects is that with the mean of their squares.
+    so the mean over subjects is the score of the mean of their squares.
     """
     n_ops = len(model.ops)
     n_regions = len(brain.regions)

@@ -30,7 +30,7 @@ from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
 
 PENALTIES = np.logspace(-4, 4, 9)
-# The op of a weighted sum.
+# The name of a weighted sum as an op.
 REWEIGHTED = "reweighted"
 MIN_FOLD = 3
 MIN_STIMULI = 8
@@ -46,11 +46,11 @@ def fit_reweighted_rdms(
     n_folds: int = 4,
     rng: Seed = 0,
 ) -> xr.Dataset:
-    """Similarity to brain RDMs of a weighted sum of feature RDMs, on held-out stimuli.
+    """Compare brain RDMs with a fitted weighted sum of feature RDMs, on held-out stimuli.
 
     d_ij = sum_k w_k (f_ik - f_jk)^2 for features f, or sum_k w_k D^k_ij for the RDMs of ops, with w
     >= 0. Weights minimize the squared error plus alpha |w|^2 on pairs of training stimuli; a pair
-    with any test stimulus is in none of them, and scores are of pairs of two test stimuli.
+    with any test stimulus is not used for fitting, and scores are of pairs of two test stimuli.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def fit_reweighted_rdms(
 
 
 class Components(NamedTuple):
-    """What is weighted: ``pairs`` (pair, k) scaled to unit deviation, the ``names`` (k,) of each.
+    """What is weighted: ``pairs`` (pair, k) scaled to unit deviation, and their ``names`` (k,).
 
     ``ids`` are those of the stimuli; ``dissimilarity`` says how ``pairs`` were made.
     """
@@ -173,7 +173,7 @@ def _check_folds(n_folds: int, n_stimuli: int) -> None:
 
 
 def _read_components(model: xr.DataArray) -> Components:
-    """Return what is weighted, checked."""
+    """Return the checked components that are to be weighted."""
     if STIMULUS_2 in model.dims:
         rdms = read_model_rdms(model)
         if np.isnan(rdms.pairs).any():
@@ -266,7 +266,7 @@ def _choose_penalty(components: np.ndarray, target: np.ndarray, halves: list[np.
 def _cross_validate(
     components: np.ndarray, target: np.ndarray, halves: list[np.ndarray], penalty: float
 ) -> float:
-    """Return the mean squared error of predicting each half of the pairs from the other, added."""
+    """Return the sum over halves of the mean squared error of predicting one from the other."""
     error = 0.0
     for train, test in (halves, halves[::-1]):
         weight = fit_weights(components[train], target[train], penalty)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def to_rsatoolbox_result(
     scores: xr.Dataset, model_rdms: xr.DataArray, *, region: str | None = None
 ) -> "Result":
-    """Hand the scores of one region over to rsatoolbox as a ``Result`` of its dual bootstrap.
+    """Convert the scores of one region to the ``Result`` of rsatoolbox's dual bootstrap.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def to_rsatoolbox_result(
     if "draws" not in scores:
         raise InputError(
             "a result of rsatoolbox needs draws of stimuli and subjects, got scores with "
-            f"{list(scores.data_vars)}. "
-            "Make them from RDMs with bootstrap_rdms(model_rdms, brain_rdms)."
+            f"{list(scores.data_vars)}. Make them from RDMs with bootstrap_rdms(model_rdms, "
+            "brain_rdms)."
         )
     here = _select_region(scores, region)
     ops = scores[OP].values.tolist()

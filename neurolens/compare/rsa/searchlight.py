@@ -1,4 +1,4 @@
-"""One RDM around each voxel: the neighbors within a radius."""
+"""Searchlight: one RDM around each voxel, of the voxels within a radius."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -40,7 +40,7 @@ def compute_searchlight_rdms(
     runs: str | None = None,
     noise: str | None = None,
 ) -> xr.DataArray:
-    """RDM of the voxels around each voxel of one subject.
+    """Compute the RDM of the voxels around each voxel of one subject.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def compare_searchlight(
     runs: str | None = None,
     noise: str | None = None,
 ) -> xr.Dataset:
-    """Map of how similar each op's RDM is to the RDM around each voxel.
+    """Map the similarity of each op's RDM to the RDM around each voxel.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ class Search(NamedTuple):
 def _read_search(
     responses: xr.DataArray, radius: float, centers: Sequence | None, metric: str, runs: str | None
 ) -> Search:
-    """Return what a searchlight needs, checked."""
+    """Return the checked input of a searchlight."""
     from scipy.spatial import cKDTree
 
     read = read_responses(responses)
@@ -276,7 +276,7 @@ def _list_subjects(responses: xr.DataArray) -> list[str]:
 def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
     """Raise for responses or a radius that a searchlight cannot use.
 
-    Such as responses without voxel coordinates, of several subjects, or with time.
+    Such responses lack voxel coordinates, are of several subjects, or have time bins.
     """
     missing = [name for name in (NEUROID_ID, *AXES) if name not in responses.coords]
     if missing:

@@ -1,4 +1,4 @@
-"""Both sides of a comparison as pairs, and scores of them, a block of ops at a time."""
+"""Both sides of a comparison as pairs, and their scores, computed in blocks of ops."""
 
 from typing import NamedTuple
 
@@ -14,14 +14,14 @@ from neurolens.compare.rdms.vectors import (
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
 
-# Pairs times ops that one block may hold, of which comparators make several copies; draws times ops
+# Limits of a block: pairs times ops, of which comparators make several copies; and draws times ops
 # times brain RDMs.
 BLOCK_PAIRS = 2**22
 BLOCK_DRAWS = 2**23
 
 
 class Sides(NamedTuple):
-    """What compares, and both sides as pairs with their stimuli in one order."""
+    """The comparator, and both sides as pairs, their stimuli in the same order."""
 
     comparator: Comparator
     model: ModelRDMs
@@ -36,7 +36,7 @@ def read_sides(model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: s
 
 
 def name_dissimilarity(rdms: xr.DataArray) -> str:
-    """Return how RDMs were made; empty where they do not say."""
+    """Return how RDMs were made according to their attributes, empty where these do not say."""
     return str(rdms.attrs.get("metric", ""))
 
 
@@ -57,8 +57,8 @@ def compare_draws(
 ) -> np.ndarray:
     """Return the similarity (d, m, region, subject) of ``x`` (m, p) to each brain RDM.
 
-    Stimuli occur ``counts`` (d, n) times. NaN for those of ``x`` with NaN, for a subject without
-    the region, and for draws of fewer than three stimuli.
+    Stimuli occur ``counts`` (d, n) times. The similarity is NaN for those of ``x`` with NaN, for a
+    subject without the region, and for draws of fewer than three stimuli.
     """
     usable = ~np.isnan(x).any(axis=1)
     enough = (counts > 0).sum(axis=1) >= 3

@@ -16,15 +16,15 @@ def find_peaks(scores: np.ndarray, eligible: np.ndarray) -> np.ndarray:
 def nest_subjects(halves: np.ndarray) -> float:
     """Return the mean score in the subject and the half that did not choose.
 
-    Of ``halves`` (split, half, op, subject): the other subjects choose, on the other half. NaN for
-    fewer than two subjects.
+    ``halves`` is (split, half, op, subject): the op for a subject is chosen by the other subjects
+    on the other half. The mean is NaN for fewer than two subjects.
     """
     halves = halves[..., ~np.isnan(halves).all(axis=(0, 1, 2))]
     n_subjects = halves.shape[-1]
     if n_subjects < 2:
         return np.nan
     others = (halves.sum(axis=-1, keepdims=True) - halves) / (n_subjects - 1)
-    # Only an op that every subject has a score of can be chosen.
+    # Only an op with a score in every subject can be chosen.
     if np.isnan(others).all(axis=2).any():
         return np.nan
     # (split, half, op, subject) to (split, other half, 1, subject)

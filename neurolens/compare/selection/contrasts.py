@@ -1,4 +1,4 @@
-"""Which op, layer or model is better than which other, with intervals and p values."""
+"""Differences between the scores of ops, layers or models, with intervals and p values."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -15,19 +15,19 @@ from neurolens.labels import OP, REGION
 from neurolens.scores import read_scores
 
 OP_2 = "op_2"
-# Ops that differ by a constant leave rounding, which is not a variance.
+# Differences between ops that differ by a constant vary only by rounding error.
 ROUNDING = 1e-13
 
 
 class Groups(NamedTuple):
-    """What is compared: its ``names``, and ``members``, the positions of the ops of each."""
+    """Groups that are compared: ``names``, and ``members``, the positions of each group's ops."""
 
     names: list[str]
     members: list[np.ndarray]
 
 
 def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) -> xr.Dataset:
-    """Differences between the scores of ops, layers or models, for new stimuli and subjects.
+    """Compare the scores of ops, layers or models, for new stimuli and subjects.
 
     For ops i and j the variance of score_i - score_j comes from the draws that both share, V_ii +
     V_jj - 2 V_ij under each kind of resampling, and is combined as in ``bootstrap_rdms``.
@@ -58,8 +58,8 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
 
     Notes
     -----
-    The test holds for ops and groups fixed in advance. The best of many ops is not one: see
-    ``assign_regions``. Time O(draws ops^2 regions), memory O(ops^2 regions).
+    The test holds for ops and groups fixed in advance. The best of many ops is not fixed in
+    advance: see ``assign_regions``. Time O(draws ops^2 regions), memory O(ops^2 regions).
 
     References
     ----------
@@ -116,7 +116,7 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
 def _vary_differences(drawn: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:
     """Return the variance (group, group) of differences, NaN on the diagonal.
 
-    Of means ``drawn`` (resampled, draw, group).
+    Differences are between the means ``drawn`` (resampled, draw, group).
     """
     covariance = covary_means(drawn)  # (resampled, group, group)
     power = np.diagonal(covariance, axis1=1, axis2=2)  # (resampled, group)
@@ -137,7 +137,7 @@ def _control_pairs(p: np.ndarray) -> np.ndarray:
 
 
 def _find_groups(ops: np.ndarray, groups: Mapping[str, str] | None) -> Groups:
-    """Return what is compared: the groups, or each op by itself."""
+    """Return the groups that are compared, by default each op by itself."""
     if groups is None:
         return Groups(ops.tolist(), list(np.arange(len(ops))[:, None]))
     group_of = find_ops(groups, ops, "groups", "names")

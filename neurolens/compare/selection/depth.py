@@ -1,4 +1,4 @@
-"""How deep in the network each region's best op lies, and whether depth follows the regions."""
+"""Depth of each region's best op in the network, and whether depth follows the regions."""
 
 from collections.abc import Mapping
 
@@ -18,7 +18,7 @@ from neurolens.scores import read_scores
 
 
 def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None) -> xr.Dataset:
-    """Depth of the op with the largest score in each region, and how it follows the regions.
+    """Locate the op with the largest score in each region, and relate its depth to the regions.
 
     Parameters
     ----------
@@ -49,9 +49,9 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
 
     Notes
     -----
-    Taking the largest makes its score too large, but does not move its depth one way: the depth
-    needs no held-out data. Resampled data are noisier than the data, so the interval errs on the
-    wide side. Time O(draws ops regions).
+    Taking the largest score biases that score upwards, but does not bias the depth in one
+    direction, so the depth needs no held-out data. Resampled data are noisier than the data, so the
+    interval errs on the wide side. Time O(draws ops regions).
 
     Examples
     --------
@@ -97,7 +97,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
 def order_depths(depths: np.ndarray) -> np.ndarray:
     """Return Spearman's r (draw,) of the order of regions with ``depths`` (draw, region).
 
-    NaN where undefined.
+    It is NaN where undefined.
     """
     n_draws, n_regions = depths.shape
     if n_regions < 3 or not n_draws:

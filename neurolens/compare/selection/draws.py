@@ -1,4 +1,4 @@
-"""Scores of resampled data, whatever made them."""
+"""Scores of resampled data, from any method."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, SUBJECT
 from neurolens.scores import BOOTSTRAP, find_remedy
 
-# Of scores that do not say the confidence of their intervals.
+# Used for scores that do not state the confidence of their intervals.
 DEFAULT_LEVEL = 0.95
 
 
@@ -27,9 +27,9 @@ class Draws(NamedTuple):
 
 
 def read_draws(scores: xr.Dataset, consumer: str, *, least: int) -> Draws:
-    """Return the draws that scores hold: ``least`` or more, and not a single one.
+    """Return the draws that scores hold, which must be ``least`` or more, and not a single one.
 
-    Raises InputError, naming the function that needs them, where they hold none.
+    Raises InputError, naming the function that needs them, where scores hold too few or none.
     """
     names = [name for name in ("draws", "bootstrap_mean") if name in scores]
     n_draws = scores[names[0]].sizes[BOOTSTRAP] if names else 0

@@ -1,4 +1,4 @@
-"""Intervals of the score that a chosen op has on the stimuli that did not choose it."""
+"""Intervals of the score of a chosen op on stimuli that were not used for the choice."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ def bound_rdms(
 ) -> dict[str, xr.Variable]:
     """Return the interval and p of the score that ``best_op`` (region) has on half b of ``split``.
 
-    As ``bootstrap_rdms`` gives them, over stimuli and subjects.
+    They are those of ``bootstrap_rdms``, over stimuli and subjects.
     """
     model, brain = rdms
     member = scores["split_member"].isel(split=split)
@@ -66,13 +66,13 @@ def bound_encoding(
 ) -> dict[str, xr.Variable]:
     """Return the interval and p of the held-out score of each region, for new stimuli.
 
-    From ``halves`` (split, half, op, region): two halves are independent, so half their mean
+    ``halves`` is (split, half, op, region). The two halves are independent, so half their mean
     squared difference is the variance of one.
     """
     positions = {op: k for k, op in enumerate(scores[OP].values.tolist())}
     chosen = np.array([positions.get(op, 0) for op in best["best_op"].values.tolist()])
     gap = (halves[:, 0] - halves[:, 1])[:, chosen, np.arange(len(chosen))]  # (split, region)
-    # Of the stimuli of a half, each fold has a mean of its own.
+    # Each fold takes one degree of freedom of a half for its mean.
     n_free = int(scores.attrs["n_stimuli"]) // 2 - int(scores.attrs.get("n_folds", 0))
     freedom = 1 / (1 / len(gap) + 1 / max(1, n_free))
     variance = (gap**2).mean(axis=0) / 2
@@ -85,7 +85,7 @@ def _select_labels(
 ) -> xr.DataArray:
     """Return ``rdms`` at the labels ``wanted`` along ``dim``, in that order.
 
-    Without ``dim`` they are ``default``.
+    RDMs without ``dim`` count as having the one label ``default``.
     """
     rdms = expand_leading(rdms, {dim: default})
     labels = set(get_ids(rdms, dim, name).tolist())

@@ -1,4 +1,4 @@
-"""Scores divided by what reliability allows."""
+"""Scores divided by their noise ceilings."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,12 @@ from neurolens.errors import InputError, LabelError
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT
 from neurolens.scores import read_scores
 
-# Measures that a kind of ceiling says all about, so that the ceiling need not name them.
+# Measures that follow from the kind of a ceiling, which therefore need not name them.
 PREDICTION = (None, "r", "r2")
 
 
 class Kind(NamedTuple):
-    """What a score or a ceiling is.
+    """The kind of a score or a ceiling.
 
     ``name`` is a kind ("r", "reliability" ...), ``n_repeats`` the number of presentations behind a
     response, or a sentence on it, ``measure`` that of the score, None where nothing names it.
@@ -29,7 +29,7 @@ class Kind(NamedTuple):
 def normalize_scores(
     scores: xr.Dataset | xr.DataArray, ceilings: xr.DataArray | None = None
 ) -> xr.DataArray:
-    """Scores as a share of their ceilings, if the two belong together; an error if they do not.
+    """Divide scores by their ceilings, or raise an error if the two do not belong together.
 
     A score r is divided by the root of a ceiling on r^2 ("reliability", "r2", "ncsnr" turned into
     NC(n)) or by one on r ("r"); a score r2 by a ceiling on r^2, or by the square of one on r.
@@ -103,7 +103,7 @@ def _divide(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArray:
 
 
 def _check_kinds(scores: Kind, ceilings: Kind) -> None:
-    """Raise InputError unless such ceilings bound such scores."""
+    """Raise InputError unless a ceiling of this kind bounds a score of this kind."""
     is_prediction = ceilings.measure is None and scores.measure in PREDICTION
     if not is_prediction and scores.measure != ceilings.measure:
         raise InputError(
@@ -153,7 +153,7 @@ def _format_repeats(n_repeats: float | str) -> str:
 
 
 def _read_kind(array: xr.DataArray, name: str, kinds: tuple[str, ...]) -> Kind:
-    """Return what ``array`` says that it is."""
+    """Return the kind that the attributes of ``array`` state."""
     kind = array.attrs.get("kind")
     if kind not in kinds or "n_repeats" not in array.attrs:
         raise InputError(

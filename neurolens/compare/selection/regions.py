@@ -1,4 +1,4 @@
-"""Which op for which region: chosen on one half of the stimuli, scored on the other."""
+"""Best op for each region, chosen on one half of the stimuli and scored on the other."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ from neurolens.labels import OP, REGION, SUBJECT, align_stimuli, list_names
 from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
 
 CONTROL = "control"
-# What the result keeps of how the scores were made.
+# Attributes of the scores that the result keeps.
 KEPT = ("method", "measure", "dissimilarity")
 
 
@@ -28,10 +28,11 @@ def assign_regions(
     depth: Mapping[str, float] | None = None,
     split: int = 0,
 ) -> xr.Dataset:
-    """Best op for each region, with the score it has on stimuli that did not choose it.
+    """Choose the best op for each region, and score it on stimuli not used for the choice.
 
-    The largest of many noisy scores is too large: that it was chosen for its score is why. Here the
-    op with the largest subject mean on half a of the stimuli is reported with its score on half b.
+    The largest of many noisy scores is biased upwards, because it was chosen for being the largest.
+    Here the op with the largest subject mean on half a of the stimuli is reported with its score on
+    half b.
 
     Parameters
     ----------
@@ -53,8 +54,8 @@ def assign_regions(
     -------
     Dataset over region (and op)
         ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
-        ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, the
-        honest number. ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and
+        ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, without
+        that bias. ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and
         subjects, as ``bootstrap_rdms`` on half b, with as many draws as the scores have or, where
         they have none, 1000; only with ``rdms``; of encoding over stimuli, from the halves as in
         ``fit_encoding``. ``naive_op``, ``naive_score``: largest score on all stimuli, biased up;
@@ -62,12 +63,12 @@ def assign_regions(
         ``best_op``; in [0, 1]. ``heldout_mean``: mean over splits and both directions of the score
         on the half that did not choose. It belongs to the procedure, not to ``best_op``: each half
         may choose another op. ``nested_score``: the same with the op chosen by the other subjects
-        and scored in the subject left out, mean over subjects; NaN for fewer than two. Honest about
-        subjects too. ``control_score`` (control, region): ``heldout_mean`` of each control; only
-        with ``control``. ``peak_depth``, ``hierarchy`` and their intervals: as ``locate_peaks``.
-        ``indistinguishable`` (region, op): True where the bootstrap interval of (best_op - op)
-        includes 0, and for best_op itself. Without bootstrap draws nothing can be told apart, so
-        every op with a score is True.
+        and scored in the subject left out, mean over subjects; NaN for fewer than two. It is not
+        biased by a choice on the same subjects either. ``control_score`` (control, region):
+        ``heldout_mean`` of each control; only with ``control``. ``peak_depth``, ``hierarchy`` and
+        their intervals: as ``locate_peaks``. ``indistinguishable`` (region, op): True where the
+        bootstrap interval of (best_op - op) includes 0, and for best_op itself. Without bootstrap
+        draws nothing can be told apart, so every op with a score is True.
 
     Raises
     ------
@@ -88,8 +89,8 @@ def assign_regions(
     -----
     Halves hold half the stimuli, so scores on them are noisier than ``score_mean``, but neither
     larger nor smaller in expectation for an op fixed in advance; of encoding they are smaller, for
-    half the stimuli train each fit. ``heldout_score`` is honest about stimuli, not about subjects:
-    both halves have the same ones.
+    half the stimuli train each fit. ``heldout_score`` generalizes to other stimuli, not to other
+    subjects: both halves have the same subjects.
 
     References
     ----------
@@ -166,13 +167,13 @@ def _list_halves(scores: xr.Dataset) -> np.ndarray:
 def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
     """Return ``halves`` with NaN where the other half has none.
 
-    What it cannot be scored on must not choose.
+    An op that cannot be scored on the other half must not be chosen.
     """
     return halves.where(halves.notnull().all(HALF))
 
 
 def _choose_ops(scores: xr.Dataset, split: int) -> xr.Dataset:
-    """Return the choice in each region and its scores: on the half that chose and on the other."""
+    """Return the choice in each region, and its scores on the half that chose and on the other."""
     ops = scores[OP].values.astype(str)
     halves = _list_halves(scores)
     overall = scores["score_mean"].transpose(OP, REGION).values
@@ -184,7 +185,7 @@ def _choose_ops(scores: xr.Dataset, split: int) -> xr.Dataset:
     naive = find_peaks(overall[None], eligible)[0]
     best = chosen[split, 0]
     is_known = (chosen >= 0).all(axis=(0, 1)) & (naive >= 0)
-    # Half a is scored with what half b chose, and the other way round.
+    # Half a scores the op that half b chose, and the other way round.
     crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=2)
     numbers = {
         "selection_score": halves[split, 0, best, every],

@@ -1,7 +1,7 @@
 """The two-factor bootstrap of Schuett et al. (2023): pure arrays.
 
 Stimuli, subjects, and both are resampled with the same draws; the three variances combine into one
-that is right for new stimuli and new subjects at once. Axes: d draws, m ops, s subjects.
+that holds for new stimuli and new subjects at once. Axes: d draws, m ops, s subjects.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ RESAMPLED = ("both", "subjects", "stimuli")
 def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return how often each stimulus occurs in each of ``size`` draws with replacement, (d, n).
 
-    Of three stimuli, all draws with three different ones are the same.
+    Fewer than 4 stimuli are refused: with three, all draws of three different ones are the same.
     """
     if size and n_stimuli < 4:
         raise InputError(
@@ -68,7 +68,7 @@ def covary_means(means: np.ndarray) -> np.ndarray:
 def vary_draws(drawn: np.ndarray) -> np.ndarray:
     """Return the variance over the first axis of ``drawn``, leaving undefined draws out.
 
-    NaN where fewer than two are left.
+    It is NaN where fewer than two are left.
     """
     is_defined = ~np.isnan(drawn)
     n_defined = is_defined.sum(axis=0)
@@ -81,9 +81,10 @@ def vary_draws(drawn: np.ndarray) -> np.ndarray:
 def combine_variances(variances: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:
     """Return the variance over new stimuli and subjects from ``variances`` (3, ...).
 
-    Those are bootstrapped as RESAMPLED, and combine as S/(S-1) V_s + C/(C-1) V_c - S C/((S-1)(C-1))
-    (V_b - V_s - V_c), the small-sample form of 2 (V_s + V_c) - V_b, not below the larger of its
-    first two terms and not above V_b. With one subject it is C/(C-1) V_c: for new stimuli only.
+    ``variances`` are those of the bootstraps, in the order of RESAMPLED. They combine as S/(S-1)
+    V_s + C/(C-1) V_c - S C/((S-1)(C-1)) (V_b - V_s - V_c), the small-sample form of 2 (V_s + V_c) -
+    V_b, not below the larger of its first two terms and not above V_b. With one subject it is
+    C/(C-1) V_c: for new stimuli only.
     """
     both, subjects, stimuli = variances
     by_stimuli = n_stimuli / (n_stimuli - 1) * stimuli

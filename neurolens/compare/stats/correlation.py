@@ -2,7 +2,7 @@
 
 import torch
 
-# A column whose spread is below this share of its size is constant but for rounding.
+# A column whose spread is below this share of its size is constant up to rounding.
 FLAT = 1e-12
 
 
@@ -16,7 +16,7 @@ def correlate_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.
 def explain_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
     """Return R^2 (v,) = 1 - sum (y - yhat)^2 / sum (y - mean y)^2 of two (t, v).
 
-    NaN where y does not vary.
+    It is NaN where y does not vary.
     """
     return 1 - (measured - predicted).square().sum(0) / _center(measured).square().sum(0)
 

@@ -6,7 +6,7 @@ import numpy as np
 def label_clusters(inside: np.ndarray, links: np.ndarray) -> np.ndarray:
     """Return the number of each op's cluster, from 1 within each draw and region.
 
-    0 for ops that are not ``inside``. Ops belong together if a chain of ``links`` (edge, 2) between
+    Ops that are not ``inside`` get 0. Ops belong together if a chain of ``links`` (edge, 2) between
     ops that are inside joins them. Clusters are numbered by their first op. Time and memory
     O(inside.size + draws regions edges).
     """

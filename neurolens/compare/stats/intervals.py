@@ -23,7 +23,7 @@ class Inference(NamedTuple):
 def percentile_interval(draws: np.ndarray, confidence: float) -> Interval:
     """Return the percentiles over axis 0 of ``draws``, leaving undefined draws out.
 
-    NaN where every draw is undefined.
+    They are NaN where every draw is undefined.
     """
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     bounds = np.full((2, *draws.shape[1:]), np.nan)
@@ -40,7 +40,7 @@ def percentile_interval(draws: np.ndarray, confidence: float) -> Interval:
 def count_freedom(n_subjects: int, n_stimuli: int) -> int:
     """Return the degrees of freedom, min(S, C) - 1.
 
-    C - 1 for one subject, over whom nothing is generalized.
+    For one subject they are C - 1, because nothing is generalized over subjects.
     """
     return (min(n_subjects, n_stimuli) if n_subjects > 1 else n_stimuli) - 1
 
@@ -53,7 +53,7 @@ def infer_mean(
     *,
     two_sided: bool = False,
 ) -> Inference:
-    """Return the symmetric t interval, and p that ``estimate`` is above 0, or ``two_sided`` not 0.
+    """Return the symmetric t interval, and the p of ``estimate`` above 0, or ``two_sided`` not 0.
 
     p is NaN where the variance is 0, or no more than rounding of ``estimate``.
     """

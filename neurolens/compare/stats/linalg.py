@@ -10,7 +10,7 @@ def compute_gram(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return G (n, n) and s (n,) of ``features`` (n, p) minus ``shift``, in float64.
 
-    One block of features at a time. ``shift`` broadcasts to (n, p). Memory beyond the input:
+    Features are read one block at a time. ``shift`` broadcasts to (n, p). Memory beyond the input:
     ``block_bytes`` and two (n, n) results.
     """
     if shift is None and can_view(features):
@@ -36,12 +36,12 @@ def compute_gram(
 
 
 def can_view(features: np.ndarray) -> bool:
-    """Return whether a block of ``features`` can be multiplied where it stands."""
+    """Return whether a block of ``features`` can be multiplied without a copy."""
     return features.dtype == np.float64 and features.itemsize in features.strides
 
 
 def multiply_views(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return G and s of ``features`` as they are, no block copied."""
+    """Return G and s of ``features`` without copying any block."""
     n, p = features.shape
     gram = np.zeros((n, n))
     product = np.empty((n, n))

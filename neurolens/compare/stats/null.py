@@ -17,11 +17,11 @@ class StandardNull(NamedTuple):
 
 
 class RankedNull(NamedTuple):
-    """What a permutation test says.
+    """The result of a permutation test.
 
     ``variables`` (op, region) are of the observed scores, by name. ``deviations`` and ``p_draws``
     (1 + permutation, op, region) are of all scores: their deviations from the mean in units of the
-    sd, and the p that each would have, were it observed.
+    sd, and the p that each would have if it were the observed one.
     """
 
     variables: dict[str, np.ndarray]
@@ -32,7 +32,7 @@ class RankedNull(NamedTuple):
 def control_discoveries(p: np.ndarray) -> np.ndarray:
     """Return the q of Benjamini & Hochberg (1995) over the ``p`` that are not NaN.
 
-    The smallest false discovery rate that admits it.
+    q is the smallest false discovery rate at which a test counts as a discovery.
     """
     from scipy.stats import false_discovery_control
 
@@ -73,8 +73,8 @@ def standardize_null(scores: np.ndarray) -> StandardNull:
 def rank_draws(scores: np.ndarray) -> np.ndarray:
     """Return the share of draws that reach each of ``scores`` (1 + permutation, m, r).
 
-    That is its p, were it observed. Permutations that change nothing, of which small sets have
-    many, count whatever the rounding. NaN stays NaN.
+    This is the p that each would have if it were the observed one. Permutations that change
+    nothing, of which small sets have many, count whatever the rounding. NaN stays NaN.
     """
     p = np.empty_like(scores)
     for place in np.ndindex(scores.shape[1:]):

@@ -1,7 +1,8 @@
-"""One forward pass as a stream of op events.
+"""Recording of one forward pass as a stream of op events.
 
-``torch_calls`` describes torch's functions, ``call_sites`` and ``module_calls`` name where they are
-called, ``tensor_tracker`` follows tensors and keeps values before they are overwritten, ``events``
-and ``trees`` are the records; ``interceptor`` meets each call, ``recorder`` records functions,
-``aten`` kernels; ``forward`` runs a model once, ``restore`` puts back what a pass changes.
+``torch_calls`` describes torch's functions, ``call_sites`` and ``module_calls`` name the places
+that call them, ``tensor_tracker`` follows tensors and keeps values before they are overwritten,
+``events`` and ``trees`` are the records; ``interceptor`` intercepts each call, ``recorder`` records
+functions, ``aten`` kernels; ``forward`` runs a model once, ``restore`` puts back what a pass
+changes.
 """

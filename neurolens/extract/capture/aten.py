@@ -1,6 +1,6 @@
-"""One level down: the aten kernels that run, through TorchDispatchMode.
+"""Recording of the aten kernels below torch's functions, through TorchDispatchMode.
 
-Each linked to the op that ran it.
+Each kernel is linked to the op that ran it.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ UNSEEN = "?"
 
 
 class KernelRecorder(TorchDispatchMode):
-    """Records every aten kernel, below C++ composites too, while another records the functions.
+    """Records every aten kernel, below C++ composites too, while another one records functions.
 
-    A kernel is named ``<op name>/<kernel>[_<n>]``. One that ran while no recorded function did has
-    ``?`` in place of the op: nobody saw who called it. Without ``keep`` no values are kept.
+    A kernel is named ``<op name>/<kernel>[_<n>]``. One that ran outside every recorded function has
+    ``?`` in place of the op, because its caller is unknown. Without ``keep`` no values are kept.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class KernelRecorder(TorchDispatchMode):
 
 
 def describe_kernel(func: Any) -> Call:
-    """Return the description of a kernel; what it overwrites, its schema says."""
+    """Return the description of a kernel; its schema says what it overwrites."""
     kernel = func._schema.name.split("::")[-1]
     flag = BATCH_STATISTICS.get(kernel, 0)
     return Call(

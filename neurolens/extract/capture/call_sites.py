@@ -1,4 +1,4 @@
-"""Stable names: where in the model's source an op was called."""
+"""Stable names of ops, from the place in the model's source that called them."""
 
 import os
 import sys
@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 _MODULE_CALL = nn.Module._call_impl.__code__
-# Code of torch and of this engine: the places that call torch are outside of it.
-# Frames of torch, and of all rooms of ``extract``, are not the caller that an op is named for.
+# Code of torch and of this package: the places that call torch are outside of it. Frames of torch,
+# and of all folders of ``extract``, are not the caller that an op is named for.
 _ENGINE = (torch.__path__[0] + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
 
 
@@ -53,16 +53,16 @@ class CallSites:
         self._sites: dict[Any, Site] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._places: dict[tuple, int] = {}
-        # What was found for frames as they were read, so that each place is worked out once.
+        # Results for sequences of frames, so that each place is determined once.
         self._seen: dict[tuple, Any] = {}
         self._codes: dict[int, CodeType] = {}
         self._foreign: dict[int, bool] = {}
         self._firsts: dict[int, list[int]] = {}
 
     def restart(self) -> "CallSites":
-        """Count every place's executions from the beginning again, for another pass.
+        """Count the executions of every place from the beginning again, for another pass.
 
-        Names stay what they are.
+        Names are kept.
         """
         for site in self._sites.values():
             site.count = 0
@@ -85,7 +85,7 @@ class CallSites:
     def find_site(self, address: str, function: str, outer: int) -> Site:
         """Return the site for a function called now in the module at ``address``.
 
-        In a composite at ``outer`` or 0.
+        ``outer`` is the place of the composite that it runs in, or 0.
         """
         key = self._read_frames([address, function, outer], 5)
         site = self._seen.get(key)
@@ -129,7 +129,7 @@ class CallSites:
     def _merge_spots(self, key: tuple, start: int) -> tuple:
         """Return the frames from ``start`` on, each instruction as the first of its source text.
 
-        A while loop's condition is compiled twice.
+        This merges the condition of a while loop, which is compiled twice.
         """
         merged = list(key)
         for i in range(start, len(key), 2):
@@ -146,7 +146,7 @@ class CallSites:
     def _find_caller(self) -> tuple[CodeType | None, int]:
         """Return the innermost frame outside torch.
 
-        Keeping every code object up to there so that no id is reused.
+        Every code object up to there is kept, so that no id is reused.
         """
         frame: FrameType | None = sys._getframe(2)
         found: tuple[CodeType | None, int] = (None, 0)

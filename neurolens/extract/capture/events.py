@@ -1,7 +1,4 @@
-"""What one pass leaves behind: tensors at a moment, executed ops.
-
-And where everything came from.
-"""
+"""Records of one pass: tensors at a moment, executed ops, and where their values came from."""
 
 import hashlib
 import weakref
@@ -21,7 +18,7 @@ _Tensor = torch.Tensor
 class StopForward(BaseException):
     """Raised inside a forward pass to end it after the last wanted op.
 
-    Never leaves this package.
+    It is never raised to callers outside this package.
     """
 
 
@@ -110,7 +107,7 @@ class Event:
 
 @dataclass(slots=True)
 class Recording:
-    """Everything one pass left: events, sources, host reads, and what modules and model returned.
+    """The record of one pass: events, sources, host reads, and what modules and model returned.
 
     ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and
     by address those that modules hold.
@@ -153,7 +150,7 @@ def hash_tensors(tensors: Iterable[torch.Tensor]) -> str:
 def read_storage(tensor: torch.Tensor) -> int:
     """Return an identity of the memory behind ``tensor``.
 
-    0 where there is none to speak of (sparse, meta views).
+    It is 0 for tensors without memory of their own (sparse, meta views).
     """
     try:
         return tensor.untyped_storage()._cdata

@@ -1,4 +1,4 @@
-"""Running a model once, plainly or under the recorder, with everything put back afterwards."""
+"""One run of a model, plain or recorded, after which everything is restored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def record_forward(
         included, are as before when this returns or raises; the pass itself has the effects a plain
         call has (batch norm statistics in training mode, say).
     keep : callable, optional
-        Op name -> bool: whether to keep its value; all by default.
+        Op name -> bool: whether to keep its value; by default all are kept.
     stop_after : str, optional
         Op after which the pass ends.
     random_states : bool
@@ -103,7 +103,7 @@ def record_forward(
     Raises
     ------
     RecordingError
-        When the model raises; says while recording which op.
+        When the model raises; the message says while recording which op.
     """
     scopes = ScopeStack(call.model)
     tracker = TensorTracker(list_sources(call.model), gradients)
@@ -129,9 +129,9 @@ def record_forward(
 
 
 def make_sites() -> CallSites:
-    """Return an empty book of places, to share between passes of one model.
+    """Return an empty `CallSites`, to be shared between passes of one model.
 
-    Its walks up the frames end here.
+    Its search through the frames ends at `run_model`.
     """
     return CallSites(Interceptor.__torch_function__.__code__, run_model.__code__)
 
@@ -177,7 +177,7 @@ def run_model(call: ModelCall, gradients: bool, drawn: list[str] | None = None) 
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
     """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers.
 
-    The first address if tied.
+    A tied tensor has its first address.
     """
     sources: dict[int, tuple[str, str]] = {}
     for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
@@ -189,7 +189,7 @@ def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
 def unwrap_model(model: Any) -> nn.Module:
     """Return the model inside a compiled or data-parallel wrapper.
 
-    Raise InputError for what cannot be recorded.
+    Raises InputError for a model that cannot be recorded.
     """
     while isinstance(model, nn.Module):
         if isinstance(getattr(model, "_orig_mod", None), nn.Module):
@@ -201,8 +201,7 @@ def unwrap_model(model: Any) -> nn.Module:
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be "
-            f"recorded. "
-            "Pass the nn.Module it was made from."
+            "recorded. Pass the nn.Module it was made from."
         )
     if isinstance(model, torch.export.ExportedProgram):
         raise InputError(

@@ -1,7 +1,4 @@
-"""What all passes have in common: each torch call arrives here.
-
-And torch's own Python functions are opened.
-"""
+"""Interception of torch calls, common to all passes; torch's own Python functions are opened."""
 
 from typing import Any
 
@@ -12,15 +9,14 @@ from neurolens.extract.capture.call_sites import CallSites, Site
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.torch_calls import SIZE_READS, Call, FunctionCloner, describe_call
 
-# Anything else among the types is a tensor subclass with an answer of its own: its calls are
-# leaves.
+# Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
 
 
 class Interceptor(TorchFunctionMode):
-    """Hands each torch call to `run_call` while it is the active function mode.
+    """Passes each torch call to `run_call` while it is the active function mode.
 
-    No torch name is patched.
+    No function of torch is patched.
 
     Parameters
     ----------
@@ -52,8 +48,8 @@ class Interceptor(TorchFunctionMode):
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_call(func, self._clones)
-        # Inside vmap and its kin, tensors stand for batches that only the transform knows: what
-        # comes out is unseen.
+        # Inside vmap and similar transforms, tensors stand for batches that only the transform
+        # knows, so results are not recorded.
         if call.quiet or torch._C._are_functorch_transforms_active():
             if self.size_reads is not None and args:
                 self._note_size_read(call, args[0])
@@ -65,7 +61,7 @@ class Interceptor(TorchFunctionMode):
         return self.run_call(call, func, args, kwargs)
 
     def _note_size_read(self, call: Call, tensor: torch.Tensor) -> None:
-        """Remember a tensor whose size the model itself reads, not a function of torch's."""
+        """Note a tensor whose size the model itself reads, rather than a function of torch's."""
         if call.function in SIZE_READS and not self._composites and self.size_reads is not None:
             self.size_reads.append(tensor)
 
@@ -88,7 +84,7 @@ class Interceptor(TorchFunctionMode):
         raise NotImplementedError
 
     def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
-        """Look at what an opened function returned."""
+        """Process what an opened function returned."""
         raise NotImplementedError
 
     def find_site(self, function: str) -> Site:
@@ -97,6 +93,6 @@ class Interceptor(TorchFunctionMode):
         return self._sites.find_site(self._scopes.current.address, function, outer)
 
     def note_failure(self, call: Call, error: BaseException) -> None:
-        """Remember in which op an error was raised first."""
+        """Note in which op an error was raised first."""
         if self.failure is None or self.failure[0] is not error:
             self.failure = (error, f"{self._scopes.current.address}/{call.function}")

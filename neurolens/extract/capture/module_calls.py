@@ -1,4 +1,4 @@
-"""Which nn.Module call is running now."""
+"""The nn.Module call that is running now."""
 
 import sys
 import threading
@@ -22,7 +22,7 @@ class Scope:
 class _Hook:
     """A hook that a model may copy along with its modules.
 
-    The copies' calls are not counted as the model's.
+    Calls of the copies are not counted as calls of the model.
     """
 
     __slots__ = ("call",)
@@ -57,8 +57,8 @@ class ScopeStack:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        # What torch.compile wraps keeps the wrapper's place in the model: the wrapper itself runs
-        # nothing.
+        # A module wrapped by torch.compile gets the wrapper's address, because the wrapper itself
+        # runs nothing.
         self._modules = {}
         for address, module in model.named_modules():
             if not isinstance(getattr(module, "_orig_mod", None), nn.Module):

@@ -1,4 +1,4 @@
-"""One forward pass as a stream of op events."""
+"""Recorder of the torch functions of one forward pass."""
 
 from collections.abc import Callable
 from time import perf_counter
@@ -51,7 +51,7 @@ class Recorder(Interceptor):
     ----------
     recording : Recording
     watched : bool
-        Whether someone looks at ``running``.
+        Whether another recorder reads ``running``.
     running : list or None
         While a torch function runs: a list that gets the name of its op once it is recorded. None
         between functions.

@@ -1,4 +1,4 @@
-"""Contexts that lend a model or the process's settings to a pass and put everything back."""
+"""Contexts that change a model or settings of the process for a pass, and restore them."""
 
 import copy
 import ctypes
@@ -63,12 +63,13 @@ class RandomStates:
             _write_generator(self.held[address], state)
 
     def list_drawn(self) -> list[str]:
-        """Return the generators that have moved on: ``"torch"``, ``"numpy"``, ``"python"``.
+        """Return the names of the generators whose state has changed.
 
-        Addresses of held ones.
+        These are ``"torch"``, ``"numpy"``, ``"python"``, and the addresses of generators that the
+        model holds.
         """
         cuda = torch.cuda.get_rng_state_all() if self._cuda else []
-        # Not part of the model, should this be asked while a pass is recorded.
+        # Not part of the model, if this runs while a pass is recorded.
         with torch._C.DisableTorchFunction():
             moved = {
                 "torch": not _equal_states(
@@ -84,9 +85,10 @@ class RandomStates:
 
 @contextmanager
 def preserve_random_states(model: nn.Module | None = None) -> Iterator[RandomStates]:
-    """Put the generators of torch (all devices), numpy.
+    """Restore the states of random generators afterwards.
 
-    Python and a model's modules back to where they were.
+    These are the generators of torch (all devices), numpy and Python, and those of a model's
+    modules.
     """
     states = RandomStates(model)
     try:
@@ -96,9 +98,9 @@ def preserve_random_states(model: nn.Module | None = None) -> Iterator[RandomSta
 
 
 def find_generators(model: nn.Module) -> dict[str, Any]:
-    """Return the random generators that a model's modules hold as attributes.
+    """Return the random generators that a model's modules hold, by address.
 
-    Or in containers there, by address.
+    They are attributes of modules, or in containers there.
     """
     found: dict[str, Any] = {}
     for address, module in model.named_modules():
@@ -148,10 +150,10 @@ def _equal_states(a: Any, b: Any) -> bool:
 
 
 class _EagerKernels:
-    """Fused attention off and compiled code eager, while any thread is inside.
+    """Turns fused attention off and runs compiled code eagerly, while any thread is inside.
 
-    Both are settings of the whole process: the first pass in saves them, the last one out puts them
-    back.
+    Both are settings of the whole process: the first pass to enter saves them, the last one to
+    leave restores them.
     """
 
     def __init__(self) -> None:
@@ -182,7 +184,7 @@ _EAGER_KERNELS = _EagerKernels()
 
 
 def open_attention() -> _EagerKernels:
-    """Run attention op by op, as a function mode does, and compiled modules as their Python.
+    """Run attention op by op, as a function mode does, and compiled modules as their Python code.
 
     A plain run needs the same, so that it equals a recorded one bit for bit.
     """
@@ -190,9 +192,9 @@ def open_attention() -> _EagerKernels:
 
 
 def release_memory() -> None:
-    """Give memory that is free back to the system.
+    """Return free memory to the system.
 
-    Where the C library keeps it otherwise (glibc).
+    This is needed where the C library (glibc) would keep it.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
@@ -218,7 +220,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def preserve_buffers(model: nn.Module) -> Iterator[None]:
-    """Put every module's buffers back: the same tensors, with the content they had."""
+    """Restore every module's buffers afterwards: the same tensors, with the content they had."""
     before = [
         (
             module,
@@ -243,9 +245,9 @@ def preserve_buffers(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Multiply matrices in the dtype they have, whatever the caller allows the model.
+    """Multiply matrices in the dtype they have, whatever reduced precision the caller allows.
 
-    Global settings of torch are put back at the end.
+    Global settings of torch are restored at the end.
     """
     precision = torch.get_float32_matmul_precision()
     try:

@@ -1,4 +1,4 @@
-"""Which value each live tensor holds, and the values that are about to be overwritten."""
+"""Tracking of the value that each live tensor holds, and of values about to be overwritten."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -13,8 +13,8 @@ from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
-# In-place calls that change what a tensor object says of itself and no element: other views are as
-# they were.
+# In-place calls that change the description of a tensor and no element, so that other views do not
+# change.
 METADATA_ONLY = frozenset(
     (
         "unsqueeze_ squeeze_ t_ transpose_ swapaxes_ swapdims_ as_strided_ rename_ "
@@ -41,7 +41,7 @@ class TensorTracker:
     gradients : bool
         Whether kept clones stay in the autograd graph and each value's place in it is noted.
     copies : bool
-        Whether to keep what is about to be overwritten; without, only what feeds what is followed.
+        Whether to keep what is about to be overwritten; otherwise only connections are tracked.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class TensorTracker:
     def _find_twin(self, tensor: torch.Tensor) -> Value | None:
         """Return the current value of another object with the very same elements.
 
-        Such as a tensor made a subclass.
+        An example is a tensor that was converted to a subclass.
         """
         storage = read_storage(tensor)
         for value in reversed(self._storages.get(storage, ()) if storage else ()):
@@ -117,10 +117,7 @@ class TensorTracker:
         return value
 
     def note_arguments(self, args: tuple, kwargs: dict) -> NotedArguments:
-        """Return a call's arguments with each tensor replaced by its Value.
-
-        And where each one stood.
-        """
+        """Return a call's arguments with each tensor replaced by its Value, and their positions."""
         noted: list[Any] = []
         found: list[tuple[Value, str]] = []
         for i, arg in enumerate(args):
@@ -136,10 +133,7 @@ class TensorTracker:
         return NotedArguments(tuple(noted), named, found)
 
     def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
-        """Return ``arg`` with each tensor replaced by its Value.
-
-        Noting each one's position in the call.
-        """
+        """Return ``arg`` with each tensor replaced by its Value, noting positions in the call."""
         if isinstance(arg, _Tensor):
             value = self.get_value(arg)
             found.append((value, position))
@@ -171,7 +165,7 @@ class TensorTracker:
     def renew_aliases(self, written: list[torch.Tensor], index: int, keep: bool) -> None:
         """Give live tensors that share memory with ``written`` a new value, of event ``index``.
 
-        What was written into the model's own tensors or its inputs is kept as a clone: those
+        Values written into the model's own tensors or its inputs are cloned, because those tensors
         outlive the pass.
         """
         for storage in {read_storage(t) for t in written}:
@@ -203,9 +197,9 @@ class TensorTracker:
                 value.tensor = self._copy(value.tensor)
 
     def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
-        """Register the tensors that the model is called with, and look at what modules return.
+        """Register the tensors that the model is called with, and watch what modules return.
 
-        Inputs are named by where they stand.
+        Inputs are named by their position.
         """
         recording.modules = dict(scopes.classes)
         scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)

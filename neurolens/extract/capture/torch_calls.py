@@ -1,7 +1,4 @@
-"""What kind of thing a torch function is: its plain name, whether it writes in place.
-
-Whether it can be opened.
-"""
+"""Descriptions of torch functions: plain name, whether they write in place or can be opened."""
 
 import types
 from dataclasses import dataclass, field
@@ -31,22 +28,19 @@ BATCH_STATISTICS = {
 HOST_READS = frozenset(
     (
         "item tolist numpy __bool__ __int__ __float__ __complex__ __index__ __array__ __contains__ "
-        "equal "
-        "allclose is_nonzero __dlpack__ __repr__ __str__ __format__ data_ptr _nnz"
+        "equal allclose is_nonzero __dlpack__ __repr__ __str__ __format__ data_ptr _nnz"
     ).split()
 )
 SIZE_READS = frozenset("shape size numel nelement __len__ len stride nbytes".split())
-# Opening these would record what printing or copying does, not what the model does.
+# Opening these would record operations of printing or copying, not of the model.
 _LEAVES = frozenset(("__deepcopy__ __reduce_ex__ backward register_hook _assert").split())
-# These never make a tensor and never show a value: not worth looking at their arguments.
+# These never make a tensor and never show a value, so their arguments are not examined.
 _QUIET = frozenset(
     (
         "shape dtype device layout ndim is_cuda is_meta is_sparse is_quantized requires_grad "
-        "is_leaf grad_fn "
-        "size dim stride numel nelement element_size storage_offset is_contiguous "
-        "is_floating_point "
-        "is_complex is_inference _version untyped_storage get_device ndimension __len__ __hash__ "
-        "names itemsize nbytes"
+        "is_leaf grad_fn size dim stride numel nelement element_size storage_offset is_contiguous "
+        "is_floating_point is_complex is_inference _version untyped_storage get_device ndimension "
+        "__len__ __hash__ names itemsize nbytes"
     ).split()
 )
 _ANSWERS_NO = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
@@ -54,12 +48,12 @@ _ANSWERS_NO = ("has_torch_function", "has_torch_function_unary", "has_torch_func
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What the recorder needs to know of one torch function, worked out once per recording.
+    """The description of one torch function that the recorder needs, made once per recording.
 
     ``function`` is the plain name, ``exact`` the name that ran; ``body`` is a clone of a Python
-    function that runs straight through instead of asking the mode again, or None for a leaf.
+    function that runs straight through instead of calling the mode again, or None for a leaf.
     ``writes`` are positions and names of arguments that a registered operator says it writes to;
-    ``harmless`` calls write to nothing, ``out=`` aside. ``quiet`` calls are not looked at.
+    ``harmless`` calls write to nothing, ``out=`` aside. ``quiet`` calls are not examined.
     """
 
     function: str
@@ -133,7 +127,7 @@ def _is_in_place(exact: str) -> bool:
 
 
 def _find_plain_name(exact: str) -> str:
-    """Return the name under which all forms of a function go."""
+    """Return the plain name that all forms of a function share."""
     if exact in _SPECIAL:
         return _SPECIAL[exact]
     if exact.startswith("__"):
@@ -158,9 +152,9 @@ class FunctionCloner:
     """Makes clones of torch's Python functions in which ``has_torch_function`` answers False.
 
     Re-entering a function mode around such a function would recurse for ever, because the function
-    asks whether a mode is active and hands itself back to it. The clone does its work instead, and
-    the calls *it* makes arrive at the mode. Nothing of torch is changed: a clone has its own copy
-    of the module's globals.
+    asks whether a mode is active and passes itself back to it. The clone does the work instead, and
+    the calls *it* makes are intercepted. Nothing in torch is changed: a clone has its own copy of
+    the module's globals.
     """
 
     def __init__(self) -> None:

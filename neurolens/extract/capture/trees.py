@@ -1,4 +1,4 @@
-"""Tensors within tuples, lists, dicts and objects: found, named by where they stand, replaced."""
+"""Tensors within tuples, lists, dicts and objects: found, named by their position, replaced."""
 
 import copy
 from collections import Counter
@@ -13,9 +13,9 @@ Leaf = TypeVar("Leaf")
 
 
 def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors in a result: a tensor, or (nested) tuples, lists.
+    """Yield the tensors in a result.
 
-    Dicts and dataclass-like objects of them.
+    A result is a tensor, or (nested) tuples, lists, dicts and dataclass-like objects of tensors.
     """
     if isinstance(result, torch.Tensor):
         yield result
@@ -25,9 +25,9 @@ def iterate_tensors(result: Any) -> Iterator[torch.Tensor]:
 
 
 def name_tensors(tree: Any, path: str) -> Iterator[tuple[torch.Tensor, str]]:
-    """Yield (tensor, path) for every tensor in a nested structure: ``input``, ``input.1``.
+    """Yield (tensor, path) for every tensor in a nested structure.
 
-    ``input.mask``.
+    Paths are ``input``, ``input.1``, ``input.mask``.
     """
     if isinstance(tree, torch.Tensor):
         yield tree, path
@@ -37,9 +37,9 @@ def name_tensors(tree: Any, path: str) -> Iterator[tuple[torch.Tensor, str]]:
 
 
 def list_items(tree: Any) -> Iterable[tuple[Any, Any]]:
-    """Return what a tuple, list, slice or dict holds, by key.
+    """Return the items of a tuple, list, slice or dict, by key.
 
-    And the tensors and containers of a plain object.
+    For a plain object these are the tensors and containers that it holds.
     """
     if isinstance(tree, (tuple, list)):
         return () if isinstance(tree, torch.Size) else enumerate(tree)
@@ -66,7 +66,7 @@ def replace_leaves(
 ) -> Any:
     """Return a nested structure with each object of a kind replaced by ``make(leaf, path)``.
 
-    Others are kept.
+    Other objects are kept.
     """
     if isinstance(tree, kind):
         return make(tree, path)

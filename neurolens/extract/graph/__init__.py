@@ -1,6 +1,6 @@
-"""What ran and what fed what: plain records, no tensors.
+"""Which ops ran and what fed them: plain records, no tensors.
 
 ``ops`` are the records, ``graph`` holds and finds them, ``layers`` is the rolled view; ``build``
-makes a graph of a recording, ``select`` chooses ops, ``table`` and ``flops`` tell all there is,
-``files`` keeps a trace.
+makes a graph of a recording, ``select`` chooses ops, ``table`` and ``flops`` describe each op,
+``files`` stores a trace.
 """

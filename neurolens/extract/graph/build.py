@@ -1,4 +1,4 @@
-"""From the events of one recording to plain records."""
+"""Plain records made from the events of one recording."""
 
 import math
 from functools import cache
@@ -15,7 +15,7 @@ from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
 def assemble_graph(recording: Recording) -> Graph:
     """Return the graph of a recording: ops in execution order, with names in place of events.
 
-    Equal parts are made once.
+    Records that are equal are made once.
     """
     names = recording.list_names()
     describe_tensor = cache(_describe_tensor)
@@ -102,7 +102,7 @@ def describe_settings(event: Event) -> str:
 
 
 def describe_read(result: object) -> str:
-    """Return what a host read gave, shortened."""
+    """Return the value of a host read, shortened."""
     text = f"array {result.shape}" if hasattr(result, "shape") else repr(result)
     return text if len(text) <= 60 else text[:57] + "..."
 

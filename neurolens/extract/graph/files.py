@@ -1,4 +1,4 @@
-"""Traces as files: one safetensors file, its header the graph as JSON; nothing in it can run."""
+"""Files of traces: one safetensors file each, with the graph as JSON in its header and no code."""
 
 import dataclasses
 import json
@@ -18,7 +18,7 @@ FORMAT = "neurolens-trace-1"
 
 
 class StoredTrace(NamedTuple):
-    """What a file of a trace holds; ``costs`` are empty in a file written before it held them."""
+    """The content of a file of a trace; ``costs`` are empty in older files, which lack them."""
 
     graph: Graph
     values: dict[str, tuple[torch.Tensor, ...]]
@@ -27,7 +27,7 @@ class StoredTrace(NamedTuple):
 
 
 def write_trace(path: Path, trace: StoredTrace) -> None:
-    """Write a trace to one file, which takes the place of another only once it is whole.
+    """Write a trace to one file, which replaces an existing one only once it is complete.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def write_trace(path: Path, trace: StoredTrace) -> None:
         "graph": json.dumps(_describe_graph(trace.graph)),
         "costs": json.dumps(trace.costs),
     }
-    # Values read from a file stay in it, so one that is there must not be written over.
+    # Values read from a file are still mapped to it, so an existing file must not be written over.
     partial = Path(f"{path}.partial")
     try:
         save_file(tensors, partial, metadata=header)
@@ -61,7 +61,7 @@ def write_trace(path: Path, trace: StoredTrace) -> None:
 
 
 def read_trace(path: Path) -> StoredTrace:
-    """Return what a file of `write_trace` holds.
+    """Return the content of a file of `write_trace`.
 
     Raises
     ------
@@ -118,8 +118,7 @@ def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
     if not plain or tensor.dtype == torch.complex128:
         raise DataError(
             f"the value of {name!r} cannot be stored: {tensor.layout}, {tensor.dtype}, on "
-            f"{tensor.device}. "
-            "Trace with ops= that leave it out."
+            f"{tensor.device}. Trace with ops= that leave it out."
         )
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 

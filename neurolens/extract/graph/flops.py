@@ -31,7 +31,7 @@ def count_flops(event: Event, recording: Recording) -> int | None:
     """Return the floating-point operations of one op, by torch's formulas.
 
     They count matrix products, convolutions and attention. The op runs once more on tensors without
-    data. None where it cannot (its shape depends on values).
+    data. The result is None where it cannot (its shape depends on values).
     """
 
     def make_empty(value: Value, _: str) -> torch.Tensor:

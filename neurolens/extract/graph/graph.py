@@ -42,9 +42,9 @@ class Graph:
 
     @cached_property
     def by_composite(self) -> dict[str, tuple[str, ...]]:
-        """Names of the ops made by each composite; at the level of kernels.
+        """Names of the ops made by each composite.
 
-        Those each function-level op ran.
+        At the level of kernels, these are the kernels that each function-level op ran.
         """
         made: dict[str, list[str]] = {}
         for op in self.ops:
@@ -72,7 +72,7 @@ class Graph:
 
     @cached_property
     def layer_edges(self) -> tuple[LayerEdge, ...]:
-        """What feeds what in the rolled view, and which edges recur."""
+        """The edges of the rolled view, and which of them recur."""
         return link_layers(self.ops, self.layers)
 
     def find_op(self, key: str | int) -> Op:

@@ -1,4 +1,4 @@
-"""Which executions are passes of one layer: the rolled view of a recurrent network."""
+"""The rolled view of a recurrent network: executions that are passes of one layer."""
 
 import itertools
 import operator
@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from neurolens.extract.graph.ops import Op
 
-# Neighbours of an op, and which of several passes of one layer among them counts.
+# A function that gives the neighbours of an op, and which of several passes of one layer among them
+# counts.
 View = tuple[Callable[[int], list[int]], Callable]
 
 
@@ -29,9 +30,9 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class LayerEdge:
-    """``source`` feeds ``target`` in ``times`` of their passes.
+    """An edge: ``source`` feeds ``target`` in ``times`` of their passes.
 
-    ``recurrent`` when later passes read earlier ones.
+    It is ``recurrent`` if later passes read earlier ones.
     """
 
     source: str
@@ -43,12 +44,13 @@ class LayerEdge:
 def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
     """Group executions into layers.
 
-    With parameters: the same call with the same parameters and settings at the same place of the
-    same module. Without: the same place, and the same nearest parametrised layers upstream, or the
-    same downstream: a loop's first pass reads a value from before it, its last feeds what comes
-    after. Passes follow each other in the data: parallel branches that share weights are not a
-    loop. What a loop takes in or gives out at each step follows through the loop: executions at one
-    place that feed, or are fed by, successive passes of a layer are passes too.
+    Ops with parameters are one layer if they are the same call with the same parameters and
+    settings at the same place of the same module. Ops without parameters are one layer if they have
+    the same place, and the same nearest parametrised layers upstream, or the same downstream: a
+    loop's first pass reads a value from before it, its last feeds what comes after. Passes follow
+    each other in the data, so parallel branches that share weights are not a loop. Inputs and
+    outputs of a loop at each step are found through the loop: executions at one place that feed, or
+    are fed by, successive passes of a layer are passes too.
 
     Returns
     -------
@@ -84,10 +86,10 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
 
 
 class _Flow(NamedTuple):
-    """What feeds what, by position of the ops.
+    """The connections between ops, by position.
 
-    ``parents`` and ``children`` are the neighbours of each op, ``siblings`` what reads the same as
-    it does; ``ancestors`` of each op, itself included, are the bits of an integer.
+    ``parents`` and ``children`` are the neighbours of each op, ``siblings`` the ops that read the
+    same; ``ancestors`` of each op, itself included, are the bits of an integer.
     """
 
     parents: list[list[int]]

@@ -1,4 +1,4 @@
-"""What ran and what fed what: plain records, no tensors."""
+"""Plain records of ops and of what fed them, without tensors."""
 
 from dataclasses import dataclass
 

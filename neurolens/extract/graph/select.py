@@ -1,4 +1,4 @@
-"""Which ops: names, module addresses, glob patterns, regular expressions, slices, predicates."""
+"""Selection of ops: names, module addresses, glob patterns, regular expressions, predicates."""
 
 import fnmatch
 import re
@@ -16,7 +16,7 @@ _WHOLE_SETS = ("all", "modules")
 
 
 def select_ops(graph: Graph, ops: OpSelection) -> list[str]:
-    """Return op names, in execution order.
+    """Return the names of the selected ops, in execution order.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def select_ops(graph: Graph, ops: OpSelection) -> list[str]:
 
 
 def is_named(ops: OpSelection) -> bool:
-    """Return whether every op was asked for by name, rather than by pattern.
+    """Return whether every op was asked for by name.
 
-    Predicate or as part of a whole.
+    It is False for a pattern, a predicate or part of a whole.
     """
     wanted = list(ops) if isinstance(ops, (list, tuple)) else [ops]
     return bool(wanted) and all(

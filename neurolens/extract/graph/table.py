@@ -1,4 +1,4 @@
-"""Everything known about each op, as a table."""
+"""A table of everything known about each op."""
 
 from typing import Any, NamedTuple
 
@@ -38,7 +38,7 @@ def count_costs(recording: Recording) -> Costs:
 
 
 def build_table(graph: Graph, costs: Costs) -> pd.DataFrame:
-    """Return one row per op, in execution order, indexed by its name; NA where it has no costs."""
+    """Return one row per op, in execution order, indexed by its name; NA for unknown costs."""
     distances = measure_distances(graph)
     layer_of = {}
     for layer in graph.layers:
@@ -79,7 +79,7 @@ def _describe_connections(graph: Graph, op: Op) -> dict[str, Any]:
 
 
 def _describe_results(op: Op) -> dict[str, Any]:
-    """Return what an op's results look like, as columns."""
+    """Return the shape, type and size of an op's results, as columns."""
     return {
         "shape": op.shape,
         "dtype": op.outputs[0].dtype,

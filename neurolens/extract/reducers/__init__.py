@@ -1,4 +1,4 @@
-"""Ways to make a result smaller before it is kept, one file each.
+"""Reducers, which make a result smaller before it is kept, one file each.
 
 ``base`` is what they have in common, ``chain`` applies several, ``table`` lists them by name.
 """

@@ -1,4 +1,4 @@
-"""What makes each stimulus's result of one op smaller, on the device, before it is copied."""
+"""Base of reducers, which make one op's results smaller on the device before they are copied."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Function = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What each stimulus's result looks like: ``shape`` and ``dims`` without the stimulus axis."""
+    """The form of each stimulus's result: ``shape`` and ``dims`` without the stimulus axis."""
 
     shape: tuple[int, ...]
     dims: tuple[str, ...]
@@ -48,23 +48,23 @@ class Reducer:
         return Step(self, rows, after, "")
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
-        """Return what comes out, or why the op stays whole."""
+        """Return the form of the reduced result, or why the op stays whole."""
         raise NotImplementedError
 
     def _make(self, rows: Rows, after: Rows, device: torch.device, shared: dict) -> Function:
-        """Return the function that reduces (batch, *shape) where something is to be done."""
+        """Return the function that reduces (batch, *shape), for an op that can be reduced."""
         raise NotImplementedError
 
     def _add_details(self, rows: Rows) -> dict[str, Any]:
-        """Return what there is to say of an op that was reduced, beside settings and shapes."""
+        """Return details of an op that was reduced, beside settings and shapes."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one reducer does to the results of one op.
+    """The effect of one reducer on the results of one op.
 
-    ``stayed_whole`` is the reason where it does nothing.
+    ``stayed_whole`` is the reason where it has none.
     """
 
     reducer: Reducer
@@ -75,7 +75,7 @@ class Step:
     def explain(self) -> dict[str, Any]:
         """Return kind, settings, shapes and dtypes before and after, in JSON's types.
 
-        Only ``kept_units``, where there are such, is an array.
+        Only ``kept_units``, where present, is an array.
         """
         reducer = self.reducer
         details = {"stayed_whole": self.stayed_whole}
@@ -94,7 +94,7 @@ class Step:
     def open(self, device: torch.device, shared: dict) -> Function:
         """Return the function that reduces (batch, *shape).
 
-        ``shared`` keeps what the ops of one run have in common.
+        ``shared`` holds objects that the ops of one run have in common.
         """
         if self.stayed_whole:
             return return_whole

@@ -12,9 +12,9 @@ DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch
 
 @dataclass(frozen=True)
 class Cast(Reducer):
-    """Make floating-point results ``"float16"``, ``"bfloat16"`` or ``"float32"``.
+    """Convert floating-point results to ``"float16"``, ``"bfloat16"`` or ``"float32"``.
 
-    float16 ends at 65504: `count_overflow`.
+    The largest float16 is 65504; `count_overflow` counts larger values.
     """
 
     dtype: str

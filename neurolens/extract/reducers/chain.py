@@ -1,4 +1,4 @@
-"""Reducers one after another: read from what was asked for, planned, opened for each op."""
+"""Several reducers in a row: read from the argument, planned, and opened for each op."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -31,7 +31,7 @@ class Chain:
     overflow: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
     def fit(self, tensor: torch.Tensor) -> None:
-        """Let the `PrincipalAxes` among the steps learn from a batch of the stimuli to fit on."""
+        """Fit the `PrincipalAxes` among the steps to a batch of the stimuli to fit on."""
         with full_precision(tensor.device):
             for step in self.steps:
                 if isinstance(step, PrincipalAxes):
@@ -42,8 +42,7 @@ class Chain:
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
         """Return (batch, *new shape) of (batch, *shape).
 
-        Results come while the model runs, perhaps inside an autocast of its own, which is not for
-        reducers.
+        Results may arrive inside an autocast of the model, which must not apply to reducers.
         """
         self.overflow = torch.zeros(len(tensor), dtype=torch.int64, device=tensor.device)
         with full_precision(tensor.device):
@@ -58,14 +57,14 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class ChainPlan:
-    """What several reducers, one after another, do to the results of one op."""
+    """The effect of several reducers in a row on the results of one op."""
 
     raw: Rows
     steps: tuple[Step, ...]
 
     @property
     def kept(self) -> Rows:
-        """What each stimulus's result looks like after all of them."""
+        """The form of each stimulus's result after all of them."""
         return self.steps[-1].after if self.steps else self.raw
 
     def explain(self) -> list[dict[str, Any]]:

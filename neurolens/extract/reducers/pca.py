@@ -88,9 +88,9 @@ class PrincipalAxes:
         self._n_seen = 0
 
     def fit(self, tensor: torch.Tensor) -> None:
-        """Learn from a batch (b, *shape) of the stimuli to fit on.
+        """Fit to a batch (b, *shape) of the stimuli to fit on.
 
-        InputError when a value is not finite.
+        Raises InputError when a value is not finite.
         """
         rows = flatten_rows(tensor).float()
         k = self._n_components

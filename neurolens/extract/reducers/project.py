@@ -63,11 +63,11 @@ class Project(Reducer):
 def draw_projection(p: int, k: int, seed: int) -> torch.Tensor:
     """Return R (k, p) of `Project`: CSR, float32, on the CPU.
 
-    Nonzeros by their geometric gaps: time k sqrt(p).
+    Positions of nonzeros are drawn by their geometric gaps, in time k sqrt(p).
     """
     generator = torch.Generator().manual_seed(seed)
     expected = k * math.sqrt(p)
-    n_draws = int(expected + 10 * math.sqrt(expected) + 100)  # enough, but for one matrix in 10^23
+    n_draws = int(expected + 10 * math.sqrt(expected) + 100)  # too few in one matrix of 10^23
     gaps = torch.empty(n_draws, dtype=torch.float64).geometric_(
         1 / math.sqrt(p), generator=generator
     )
@@ -86,6 +86,6 @@ def draw_projection(p: int, k: int, seed: int) -> torch.Tensor:
 def count_components(n_stimuli: int, epsilon: float) -> int:
     """Return the least k >= 4 ln n / (e^2 / 2 - e^3 / 3) (Dasgupta & Gupta 2003, theorem 2.1).
 
-    5921 for 1000, 0.1.
+    For n = 1000 and e = 0.1 it is 5921.
     """
     return max(1, math.ceil(4 * math.log(n_stimuli) / (epsilon**2 / 2 - epsilon**3 / 3)))

@@ -19,7 +19,7 @@ from neurolens.extract.reducers.base import (
 class Subsample(Reducer):
     """Keep ``n_units`` units drawn without replacement, in their order.
 
-    The same ones for ops of equal size.
+    Ops of equal size keep the same units.
     """
 
     n_units: int

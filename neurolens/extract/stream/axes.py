@@ -1,4 +1,4 @@
-"""Which axis of each result holds the stimuli, and what the others are called."""
+"""The axis of each result that holds the stimuli, and the names of the others."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.dims import Axes, StimulusAxis, follow_axes, name_dims, name_input
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
 
-# Only these may share a Gram with what they view, and only when the values say so too.
+# Only these may share a Gram with what they view, and only when the values agree too.
 _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
     "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
@@ -31,7 +31,7 @@ _OTHER = 10
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the stimuli are in one result.
+    """The position of the stimuli in one result.
 
     The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds
     ``group`` of them per stimulus, stimulus by stimulus when ``major``, else interleaved; they
@@ -128,8 +128,8 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     -----
     An axis counts as the stimuli's when it alone grows, in proportion. When it holds more than the
     stimuli, the values tell whether they come stimulus by stimulus or interleaved; where both fit,
-    what fed the op decides, else it is left out. Nothing is assumed from position: attention in
-    PyTorch puts tokens first.
+    the results that fed the op decide, else it is left out. Nothing is assumed from position:
+    attention in PyTorch puts tokens first.
     """
     sites = make_sites()
     counts = Counts(len(few), len(more))
@@ -256,9 +256,9 @@ def measure_live_bytes(recording: Recording) -> int:
 
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:
-    """Return what reordering each stimulus's values does not change.
+    """Return a fingerprint of each stimulus that does not change when its values are reordered.
 
-    Those are dtype, count, and exact sums over the bits of (stimulus, ...).
+    It consists of dtype, count, and exact sums over the bits of (stimulus, ...).
     """
     flat = rows.resolve_conj().resolve_neg().reshape(len(rows), -1).contiguous()
     if flat.is_complex():
@@ -272,7 +272,7 @@ def fingerprint_rows(rows: torch.Tensor) -> tuple:
 
 
 class AxisMatch(NamedTuple):
-    """Where the stimuli of a result are, its shape per stimulus, whether its values repeat."""
+    """The stimulus axis of a result, its shape per stimulus, and whether its values repeat."""
 
     stimuli: StimulusAxis
     shape: tuple[int, ...]
@@ -282,7 +282,7 @@ class AxisMatch(NamedTuple):
 def match_axes(
     few: torch.Tensor, more: torch.Tensor, counts: Counts, parents: list[Layout]
 ) -> AxisMatch | str:
-    """Return where the stimuli of an op's result are, or why they cannot be told.
+    """Return the stimulus axis of an op's result, or why it cannot be determined.
 
     Parameters
     ----------
@@ -316,7 +316,7 @@ def match_axes(
 def _match_shared(
     few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, parents: list[Layout]
 ) -> AxisMatch | str:
-    """Return how the stimuli share ``axis`` with other things, or why it cannot be told."""
+    """Return how the stimuli share ``axis`` with other things, or why this is unknown."""
     length = few.shape[axis]
     group = length // counts.few
     shape = list(few.shape)
@@ -347,7 +347,7 @@ def _measure_interleaved(few: torch.Tensor, more: torch.Tensor, axis: int, count
 def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:
     """Return the largest difference in units of what rounding in another batch may change.
 
-    Up to 1 counts as equal.
+    A difference of up to 1 counts as equal.
     """
     if a.numel() == 0:
         return 0.0
@@ -357,7 +357,7 @@ def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:
         a = a.float()
         b = b.float()
     if a.is_floating_point():
-        # As a rule all differ by far less than is allowed, and the extremes tell; NaN and infinity
+        # Usually all differ by far less than is allowed, and the extremes suffice; NaN and infinity
         # never pass.
         largest = _find_largest(a - b)
         scale = _find_largest(b)

@@ -29,8 +29,8 @@ def load_batches(
         raise InputError(f"workers must be a number of processes, 0 or more, got {workers!r}")
     if multiprocessing.current_process().daemon:
         workers = 0  # the worker of a cluster may have no processes of its own
-    # Each item is the rows of a batch. With a generator of its own the loader leaves the global one
-    # alone.
+    # Each item is the rows of a batch. With a generator of its own the loader does not use the
+    # global one.
     loader: DataLoader = DataLoader(
         batches,  # type: ignore[arg-type]
         batch_size=None,

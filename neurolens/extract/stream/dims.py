@@ -1,6 +1,6 @@
-"""What the axes of results are called, followed from op to op.
+"""Names of the axes of results, followed from op to op.
 
-Through reshapes, permutations, products and indexing.
+They are followed through reshapes, permutations, products and indexing.
 """
 
 import itertools
@@ -15,14 +15,14 @@ from neurolens.labels import STIMULUS
 
 
 class Factor(NamedTuple):
-    """One of the things that make up an axis, and how many of it there are."""
+    """One of the factors that make up an axis, and its size."""
 
     name: str
     size: int
 
 
 class StimulusAxis(NamedTuple):
-    """Where the values of a result say that the stimuli are.
+    """The position of the stimuli in a result, according to its values.
 
     ``axis`` holds ``group`` entries per stimulus, one stimulus after the other when ``major``, else
     interleaved.
@@ -54,7 +54,7 @@ _REDUCING = frozenset(
     "var_mean std_mean norm linalg_vector_norm select unbind".split()
 )
 _MULTIPLYING = frozenset("matmul bmm scaled_dot_product_attention einsum".split())
-# Only these give an axis another size and leave it what it was, beside broadcasting.
+# Besides broadcasting, only these change the size of an axis and keep its meaning.
 _RESIZING = frozenset(
     "cat concat pad chunk split tensor_split narrow index_select getitem take_along_dim gather "
     "repeat tile topk repeat_interleave lstm gru rnn_tanh rnn_relu cumsum diff".split()
@@ -74,7 +74,7 @@ _POSITIONS = frozenset(("token", "frame", "y", "x", "window", "key"))
 
 
 def name_input(shape: Sequence[int]) -> Axes | None:
-    """Return the axes of a batch of stimuli (stimulus, ...), where their number tells them."""
+    """Return the axes of a batch of stimuli (stimulus, ...), if their number determines them."""
     names = _INPUT_BY_NDIM.get(len(shape) - 1)
     return None if names is None else _pair_names((STIMULUS, *names), shape)
 
@@ -86,7 +86,7 @@ def follow_axes(
     shape: Sequence[int],
     stimuli: StimulusAxis,
 ) -> Axes | None:
-    """Return the axes of a result, or None where they cannot be told.
+    """Return the axes of a result, or None where they cannot be determined.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def follow_axes(
 
 
 def _fits_values(axes: Axes, shape: Sequence[int], stimuli: StimulusAxis) -> bool:
-    """Return whether axes have the sizes of a result, and its stimuli where the values say."""
+    """Return whether axes agree with the sizes of a result, and with its stimuli where known."""
     if _measure_axes(axes) != list(shape):
         return False
     shared = axes[stimuli.axis]
@@ -158,7 +158,7 @@ def name_dims(axes: Axes | None, n_dims: int) -> tuple[str, ...]:
 
 
 def _merge_names(factors: Iterable[Factor]) -> str:
-    """Return one name for an axis that several things make up."""
+    """Return one name for an axis of several factors."""
     factors = list(factors)
     names = {name for name, size in factors if size > 1} or {name for name, _ in factors}
     if len(names) > 1:
@@ -169,7 +169,7 @@ def _merge_names(factors: Iterable[Factor]) -> str:
 
 
 def _merge_factors(axis: Axis) -> Axis:
-    """Return what makes up an axis, taking what is on one side of the stimuli as one factor."""
+    """Return the factors of an axis, those on one side of the stimuli merged into one."""
     merged = []
     for _, factors in itertools.groupby(axis, lambda factor: factor.name == STIMULUS):
         side = tuple(factors)
@@ -332,7 +332,7 @@ def _pick(by_argument: dict[str, Axes], names: Sequence[str]) -> Axes | None:
 def _name_keys(axes: list[Axis]) -> Axes:
     """Return axes of a product in which a second axis of positions is called the keys.
 
-    Those are what the positions of the first are compared with.
+    Keys are the positions that those of the first axis are compared with.
     """
     named = list(axes)
     names = [_merge_names(axis) for axis in axes]
@@ -347,7 +347,7 @@ def _name_keys(axes: list[Axis]) -> Axes:
 def _index(axes: Axes, index: Any, shape: Sequence[int]) -> Axes | None:
     """Return the axes of ``x[index]``.
 
-    For whole numbers, slices, None, one ellipsis and one list or tensor.
+    The index consists of whole numbers, slices, None, one ellipsis and one list or tensor.
     """
     entries = list(index) if isinstance(index, tuple) else [index]
     lists = [entry for entry in entries if isinstance(entry, (list, Value))]

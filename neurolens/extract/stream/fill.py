@@ -1,4 +1,4 @@
-"""One run over the set into a writer: reducers fitted, results reduced, counted and written."""
+"""One run over the set into a writer: reducers are fitted, results reduced, counted and written."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -56,7 +56,7 @@ def run_groups(
     numbers: Sequence[int] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run what is not done yet of all batches, or of those with ``numbers``, into the writer."""
+    """Run those batches, all or those with ``numbers``, that are not done yet, into the writer."""
     wanted = range(len(plan.batches)) if numbers is None else numbers
     for i, group in enumerate(groups):
         todo = [number for number in wanted if not writer.is_done(i, number)]
@@ -108,7 +108,7 @@ class _GroupRun:
         seen: set[tuple[str, int]] = set()
 
         def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
-            # A batch whose graph turns out to be another is handed out again, whole.
+            # The results of a batch with a different graph are passed on again, from the first.
             if tensor is not None and (layout.name, rows.start) not in seen:
                 self._chains[layout.name].fit(tensor)
                 seen.add((layout.name, rows.start))

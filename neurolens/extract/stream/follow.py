@@ -1,4 +1,4 @@
-"""Light passes: each op is checked against a recorded pass, wanted results are handed out."""
+"""Light passes: each op is checked against a recorded pass, and wanted results are passed on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ from neurolens.extract.capture.trees import iterate_tensors
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
-# Position in the expected pass -> what is called with that op's live results once it has run.
+# Position in the expected pass -> the function that gets that op's live results once it has run.
 Handlers = Mapping[int, Callable[[list[torch.Tensor]], None]]
 
 
 class PassDeviated(BaseException):
     """Ends a light pass that did something else than the recorded one.
 
-    Never leaves this package.
+    It is never raised to callers outside this package.
     """
 
 
@@ -50,7 +50,7 @@ class KnownShapes(NamedTuple):
 
 @dataclass(frozen=True)
 class ExpectedPass:
-    """What a pass is expected to do, from the recordings of two batches.
+    """The expected ops of a pass, from the recordings of two batches.
 
     ``names`` are the ops in order; ``composites`` those that are a function of torch's own as a
     whole, with its name; ``sizes`` holds, per op, the shapes of its results at both ``counts`` of
@@ -72,7 +72,7 @@ class ExpectedPass:
     def predict_shapes(self, n_stimuli: int) -> list[Shapes | None]:
         """Return the shapes of each op's results for a batch; None where unknown.
 
-        They grow along straight lines through the two known shapes.
+        Sizes are linear in the number of stimuli, through the two known shapes.
         """
         return [
             None if shapes is None else self._predict_op(shapes, n_stimuli) for shapes in self.sizes
@@ -91,7 +91,7 @@ class ExpectedPass:
 
 
 def expect_pass(few: Recording, more: Recording, counts: Counts, sites: CallSites) -> ExpectedPass:
-    """Return what a pass like ``more`` does; ``few`` is the same model on a smaller batch."""
+    """Return the expected ops of a pass like ``more``; ``few`` is the model on a smaller batch."""
     small = _read_shapes(few)
     large = _read_shapes(more)
     return ExpectedPass(
@@ -119,7 +119,7 @@ def _read_shapes(recording: Recording) -> dict[str, Shapes]:
 
 
 class FollowingRecorder(Interceptor):
-    """Checks a pass op by op while it is the active function mode; hands the wanted results out.
+    """Checks a pass op by op while it is the active function mode, and passes on wanted results.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class FollowingRecorder(Interceptor):
 def follow_forward(
     call: ModelCall, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
 ) -> None:
-    """Run the model as expected, up to the last op whose results are handed out.
+    """Run the model as expected, up to the last op whose results are wanted.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def follow_forward(
     PassDeviated
         When the model does something else.
     RecordingError
-        When the model raises. What a handler raises comes through as it is.
+        When the model raises. Errors of a handler are raised unchanged.
     """
     scopes = ScopeStack(call.model)
     recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers)

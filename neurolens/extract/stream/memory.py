@@ -1,4 +1,4 @@
-"""How much memory a stretch of work takes at most."""
+"""Measurement of the largest memory that a stretch of work takes."""
 
 import os
 import threading

@@ -1,4 +1,4 @@
-"""Repeated passes over a stimulus set, batch by batch, keeping only what was asked for."""
+"""Repeated passes over a stimulus set, batch by batch, keeping only the wanted results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ ResultHandler = Callable[[Layout, slice, torch.Tensor | None], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchDeviation:
-    """What a batch did otherwise than the recorded pass.
+    """How a batch deviated from the recorded pass.
 
-    ``changed`` says where it began, "" where nothing did; ``unlisted`` are the ops that only this
-    batch has.
+    ``changed`` says where this began, "" where nothing deviated; ``unlisted`` are the ops that only
+    this batch has.
     """
 
     changed: str = ""
@@ -36,7 +36,7 @@ class BatchDeviation:
 def describe_deviations(
     ids: Sequence[str], deviations: Mapping[int, BatchDeviation], ran: Mapping[str, np.ndarray]
 ) -> dict[str, list[str]]:
-    """Return the attributes that say where a set's batches did not do the same.
+    """Return the attributes that say which batches of a set deviated.
 
     ``deviations`` are by first row of a batch; ``ran`` (stimulus) says of each op which stimuli ran
     it.
@@ -67,7 +67,7 @@ def run_set(
     progress: tqdm | None = None,
     close: Callable[[range, BatchDeviation], None] = lambda rows, deviation: None,
 ) -> None:
-    """Run some batches once, handing out each wanted result as soon as it exists.
+    """Run some batches once, passing on each wanted result as soon as it exists.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def _run_batch(
     by_op: Mapping[str, Sequence[Layout]],
     hand_out: Callable[[Sequence[Layout], Sequence[torch.Tensor] | None], None],
 ) -> BatchDeviation:
-    """Run one batch; hand out the wanted results, by op, and None where an op did not run."""
+    """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
     try:
@@ -134,7 +134,7 @@ def _hand_out(
     layouts: Sequence[Layout],
     results: Sequence[torch.Tensor] | None,
 ) -> None:
-    """Hand out the results of one op for the stimuli of a batch, or None for each."""
+    """Pass on the results of one op for the stimuli of a batch, or None for each."""
     block = slice(rows.start, rows.stop)
     for layout in layouts:
         if results is None:
@@ -152,7 +152,7 @@ def _hand_out(
 def _record_batch(
     plan: Plan, batch: torch.Tensor, by_op: Mapping[str, Sequence[Layout]]
 ) -> dict[str, list[torch.Tensor]]:
-    """Record a batch that left the expected pass; return what its ops gave, by name.
+    """Record a batch that deviated from the expected pass; return the results of its ops, by name.
 
     Only the results of the wanted ops are tensors.
     """

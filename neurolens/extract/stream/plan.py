@@ -1,6 +1,6 @@
-"""What a run over a stimulus set will do, settled before it starts.
+"""Plan of a run over a stimulus set, made before it starts.
 
-Which results, what is kept of each, in which batches.
+It says which results are kept, in which form, and in which batches.
 """
 
 import itertools
@@ -42,7 +42,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a user chooses of a run; see `extract_activations`."""
+    """The settings of a run that a user chooses; see `extract_activations`."""
 
     ops: OpSelection = "all"
     reducer: Any = None
@@ -54,9 +54,9 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Output:
-    """One result and what is kept of it per stimulus.
+    """One result and the form in which it is kept per stimulus.
 
-    ``attributes`` and ``arrays`` say where the op stands and what the reducers did.
+    ``attributes`` and ``arrays`` describe the position of the op and the effect of the reducers.
     """
 
     layout: Layout
@@ -71,12 +71,12 @@ class Output:
 
     @property
     def raw(self) -> Rows:
-        """What the op gives per stimulus."""
+        """The form of the op's result per stimulus."""
         return self.chain.raw
 
     @property
     def kept(self) -> Rows:
-        """What is kept of it."""
+        """The form of what is kept of it."""
         return self.chain.kept
 
     @property
@@ -87,7 +87,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run follows.
+    """The complete plan of a run.
 
     ``batches`` are rows of the set; ``fit_on`` names the stimuli that reducers are fitted on;
     ``named`` says whether every op was asked for by name.
@@ -151,7 +151,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     Raises
     ------
     InputError
-        For something that is no model or no stimulus set, too; see `make_plan`.
+        Also for something that is no model or no stimulus set; see `make_plan`.
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
@@ -228,14 +228,14 @@ def _explain_device(device: Any, error: Exception) -> str:
 def plan_outputs(
     layouts: Layouts, ops: OpSelection, reducers: Sequence[Reducer], n_stimuli: int
 ) -> tuple[Output, ...]:
-    """Return what is kept of each selected op.
+    """Return the outputs that are kept of each selected op.
 
-    An op that cannot be reduced so is added to ``layouts.skipped``.
+    An op that the reducers cannot reduce is added to ``layouts.skipped``.
 
     Raises
     ------
     InputError
-        When no op is left, or one that was asked for by name cannot be reduced so.
+        When no op is left, or one that was asked for by name cannot be reduced.
     """
     outputs = []
     for layout in choose_layouts(layouts, ops):
@@ -303,9 +303,9 @@ def choose_batch_size(layouts: Layouts, budget: int) -> int:
 def pack_items(
     items: Iterable[Item], measure: Callable[[Item], int], budget: int
 ) -> list[list[Item]]:
-    """Split items, in order, into groups within the budget, each as full as can be.
+    """Split items, in order, into groups within the budget, each as full as possible.
 
-    What exceeds it stands alone.
+    An item that exceeds the budget is a group by itself.
     """
     groups: list[list[Item]] = []
     free = 0

@@ -1,4 +1,4 @@
-"""How a result was made: what its numbers follow from, and what differs between two ways."""
+"""Provenance of results: what their numbers depend on, and how two runs differ in it."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ _LONGEST = 1000
 
 
 def describe_provenance(plan: Plan) -> dict[str, Any]:
-    """Return everything a stored number follows from.
+    """Return everything that a stored number depends on.
 
     Two runs that agree in it give the same store.
     """
@@ -121,12 +121,12 @@ def list_differences(key: str, before: Any, after: Any) -> list[str]:
 
 
 def _rank_part(part: str) -> tuple[bool, bool, str]:
-    """Return what parts of a preprocessing are sorted by."""
+    """Return the sort key of a part of a preprocessing."""
     return part != WHOLE, part.startswith(("code of", "version of")), part
 
 
 def hash_weights(model: nn.Module) -> str:
-    """Return the sha256, as hex, of a model's parameters and buffers and what else its state holds.
+    """Return the sha256, as hex, of a model's parameters, buffers and the rest of its state.
 
     The order in which modules were added does not matter.
     """

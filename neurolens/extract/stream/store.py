@@ -1,4 +1,4 @@
-"""Activations on disk: a zarr store that survives any interruption and says how it was made."""
+"""Activations on disk: a zarr store that survives interruptions and says how it was made."""
 
 import json
 import shutil
@@ -29,12 +29,12 @@ from neurolens.extract.stream.writer import (
 from neurolens.labels import OP, STIMULUS
 
 FORMAT = "neurolens-activations-1"
-# Where a store keeps, per batch, what it did otherwise than the recorded pass.
+# The place in a store of the deviations of each batch from the recorded pass.
 DEVIATIONS = "checks/note"
 
 
 def read_store_path(store: Any) -> Path:
-    """Return the absolute path that ``store=`` means; InputError for what is no path."""
+    """Return the absolute path given as ``store=``; raise InputError for anything else."""
     if not isinstance(store, (str, Path)) or not str(store):
         raise InputError(
             f"store must be a path, got {type(store).__name__}. Type e.g. store='acts.zarr'."
@@ -43,12 +43,12 @@ def read_store_path(store: Any) -> Path:
 
 
 class ActivationStore(Writer):
-    """A store being written: batch by batch, each either done or as if it had not been begun.
+    """A store being written batch by batch, each of which is either complete or not begun.
 
-    Laid out as ``ops/<op>/activation`` (stimulus, ...) in chunks of one batch, with the coordinate
-    ``stimulus`` beside the ops; ``checks/`` holds per op and stimulus how many values are not
-    finite, how many a cast made infinite, and whether the op ran; ``checks/done`` which batches are
-    complete.
+    It is laid out as ``ops/<op>/activation`` (stimulus, ...) in chunks of one batch, with the
+    coordinate ``stimulus`` beside the ops; ``checks/`` holds per op and stimulus how many values
+    are not finite, how many a cast made infinite, and whether the op ran; ``checks/done`` which
+    batches are complete.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class ActivationStore(Writer):
 
     @contextmanager
     def hold(self, provenance: dict[str, Any]) -> Iterator["ActivationStore"]:
-        """Make the store, or open one made in the same way, and keep other processes out of it.
+        """Make the store, or open one made in the same way, and lock it against other processes.
 
         Raises
         ------
@@ -126,14 +126,14 @@ class ActivationStore(Writer):
         return lock
 
     def open(self) -> "ActivationStore":
-        """Open a store that was made; for workers, whose client holds it."""
+        """Open an existing store; for workers, whose client holds its lock."""
         import zarr
 
         self._root = zarr.open_group(self.path, mode="r+", use_consolidated=False)
         return self
 
     def _check(self, provenance: dict[str, Any]) -> None:
-        """Raise unless the store was made in the same way; remove one whose making was cut off."""
+        """Raise unless the store was made in the same way; remove one that was not fully made."""
         try:
             attrs = json.loads((self.path / "zarr.json").read_text()).get("attributes", {})
         except (OSError, ValueError):
@@ -157,7 +157,7 @@ class ActivationStore(Writer):
             ) from None
 
     def _remove(self) -> None:
-        # What is in the way of a store goes first: while it is there, the root says whose it is.
+        # Remains of a store are removed first: while they exist, the root says whose they are.
         for folder in [entry for entry in self.path.iterdir() if entry.is_dir()]:
             shutil.rmtree(folder)
         shutil.rmtree(self.path)
@@ -218,7 +218,7 @@ class ActivationStore(Writer):
     def close_batch(
         self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
     ) -> None:
-        """Write what was counted of a batch, by check and output, and then that it is done."""
+        """Write the counts of a batch, by check and output, and then that it is done."""
         with explain_disk_errors(self):
             self._check_run()
             op_rows = [self._row[name] for name in checks["ran"]]
@@ -260,7 +260,7 @@ class ActivationStore(Writer):
             array[:] = has_run
 
     def _read_deviations(self) -> dict[int, BatchDeviation]:
-        """Return what batches did otherwise than the recorded pass, by first row."""
+        """Return how batches deviated from the recorded pass, by first row."""
         deviations = {}
         for number, rows in enumerate(self.plan.batches):
             text = str(self._root[DEVIATIONS][number])
@@ -281,7 +281,7 @@ def _unpack_deviation(text: str) -> BatchDeviation:
 
 
 def open_activations(path: str | Path) -> xr.DataTree:
-    """Open a store of ``extract_activations(store=...)``, labelled and read only where it is used.
+    """Open a store of ``extract_activations(store=...)``, labelled; arrays are read when used.
 
     Parameters
     ----------
@@ -329,7 +329,7 @@ def open_activations(path: str | Path) -> xr.DataTree:
             f"{str(path)!r} was not finished ({error}). Run the same extract_activations call "
             "again."
         ) from error
-    # zarr lists groups by name; ops stand in the order in which they ran.
+    # zarr lists groups by name; ops are put in the order in which they ran.
     names = [str(name) for name in root["checks/op"][:]]
     datasets = {node.path[1:]: node.to_dataset(inherit=False) for node in stored.subtree}
     nodes = {node_path: datasets[node_path] for node_path in name_paths(names).values()}
@@ -339,7 +339,7 @@ def open_activations(path: str | Path) -> xr.DataTree:
 
 
 def _read_provenance(path: Path) -> dict[str, Any] | None:
-    """Return how a store was made, None where its making was cut off; DataError for no store."""
+    """Return how a store was made, None for an interrupted one; raise DataError for no store."""
     try:
         attrs = json.loads((path / "zarr.json").read_text())["attributes"]
         if attrs["format"] != FORMAT:
@@ -355,7 +355,7 @@ def _read_provenance(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
-    """Turn an error of the file system into one that says what is safe and how to go on."""
+    """Turn an error of the file system into one that says what is safe and how to continue."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A run divided: batches into one store, passes of Grams, here or on the workers of a cluster."""
+"""Division of a run: batches into one store, or passes of Grams, here or on a cluster."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from neurolens.stimuli import StimulusSet
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to make the same plan again."""
+    """Everything that a worker needs to make the same plan again."""
 
     source: ModelSource
     stimuli: StimulusSet
@@ -38,14 +38,14 @@ class Job:
 
     @contextmanager
     def open(self) -> Iterator[Plan]:
-        """Make the plan on a worker; DataError where it turns out to be another one."""
+        """Make the plan on a worker; raise DataError if it differs."""
         with open_plan(materialize_model(self.source), self.stimuli, self.settings) as plan:
             compare_provenance(describe_provenance(plan), self.provenance)
             yield plan
 
 
 def make_job(source: ModelSource, plan: Plan, settings: RunSettings) -> Job:
-    """Return the job of a plan; every worker takes the batch size that was settled here."""
+    """Return the job of a plan; every worker takes the batch size of the plan."""
     settings = replace(settings, batch_size=plan.batch_size)
     return Job(source, plan.stimuli, settings, describe_provenance(plan))
 
@@ -58,7 +58,7 @@ def fill_store(
     client: Any,
     quiet: bool,
 ) -> None:
-    """Write the results of a run into a store, or what is left to do of one.
+    """Write the results of a run into a store, or those that it still lacks.
 
     Parameters
     ----------

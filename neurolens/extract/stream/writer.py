@@ -1,4 +1,4 @@
-"""Where the results of a run go: the interface, the labels of results, results in memory."""
+"""Writers of the results of a run: the interface, the labels of results, results in memory."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,14 +13,14 @@ from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
 from neurolens.labels import STIMULUS, list_names
 
 KEPT_UNIT = "kept_unit"
-# What is counted per op and stimulus: values that are not finite, finite values that a cast made
-# infinite, whether the op ran.
+# Counts per op and stimulus: values that are not finite, finite values that a cast made infinite,
+# whether the op ran.
 CHECKS = {"n_nonfinite": "int32", "n_overflowed": "int32", "ran": "bool"}
 Checks = dict[str, dict[str, np.ndarray]]
 
 
 class Writer:
-    """Where results go; this one keeps nothing."""
+    """The interface of writers; this one keeps nothing."""
 
     def is_done(self, group: int, number: int) -> bool:
         """Return whether a batch is complete already."""
@@ -32,7 +32,7 @@ class Writer:
     def close_batch(
         self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
     ) -> None:
-        """Take what was counted of a batch that is complete, by check and output."""
+        """Take the counts of a batch that is complete, by check and output."""
 
 
 class ArrayWriter(Writer):
@@ -64,7 +64,7 @@ class ArrayWriter(Writer):
     def close_batch(
         self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
     ) -> None:
-        """Keep what was counted of a batch."""
+        """Keep the counts of a batch."""
         self._deviations[rows.start] = deviation
         for key, by_output in checks.items():
             for name, values in by_output.items():
@@ -156,8 +156,8 @@ class Node(NamedTuple):
 def describe_nodes(plan: Plan) -> Iterator[Node]:
     """Yield the node of each result."""
     paths = name_paths([output.name for output in plan.outputs])
-    # Where an op of the model itself has a module's branch as its node, xarray wants one size per
-    # dimension.
+    # Where an op of the model itself has a module's branch as its node, xarray requires one size
+    # per dimension.
     branches = {name.split("/")[0] for name in paths}
     for output in plan.outputs:
         is_branch = output.name.startswith("/") and output.name[1:] in branches
@@ -175,6 +175,6 @@ def name_paths(names: Iterable[str]) -> dict[str, str]:
     paths = {}
     for name in names:
         path = name.removeprefix("/")
-        # The coordinate of that name stands beside the ops.
+        # The coordinate of that name is stored beside the ops.
         paths[name] = f"module_{path}" if path.split("/")[0] == STIMULUS else path
     return paths

@@ -1,4 +1,4 @@
-"""What steers a pass that the graph does not hold: values and sizes that Python read."""
+"""Values and sizes that Python read, which steer a pass and which the graph does not hold."""
 
 from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
@@ -36,7 +36,7 @@ def find_fixed(recording: Recording, resized: Collection[int]) -> Callable[[Valu
     fixed: set[int] = set()
 
     def is_fixed(value: Value | None) -> bool:
-        # What a write left of the value before is still in it.
+        # A write may leave parts of the earlier value.
         while value is not None and _is_fixed_itself(value, fixed):
             value = value.previous
         return value is None
@@ -49,7 +49,7 @@ def find_fixed(recording: Recording, resized: Collection[int]) -> Callable[[Valu
 
 
 def _is_fixed_itself(value: Value, fixed: Collection[int]) -> bool:
-    """Return whether what made a value is the same in every pass, what was there before aside."""
+    """Return whether what made a value is the same in every pass, its earlier content aside."""
     if value.kind == "input":
         return False
     return value.kind != "op" or value.source in fixed
@@ -64,7 +64,7 @@ def _has_fixed_parents(event: Event, is_fixed: Callable[[Value], bool], is_resiz
 
 
 def _draws_nothing(event: Event) -> bool:
-    """Return whether an op gives its saved value again and leaves the generators as they were."""
+    """Return whether an op gives its saved value again and leaves the generators unchanged."""
     if replay_event(event) is not None:
         return False
     before = event.random_state
@@ -87,7 +87,7 @@ def find_steering(recording: Recording, resized: Collection[int]) -> set[ReadSit
 def list_fixed(recording: Recording) -> dict[int, torch.Tensor]:
     """Return the tensors, by id, that are the same in every pass.
 
-    Those are the model's own and those made from no input.
+    These are the model's own and those made from no input.
     """
     is_fixed = find_fixed(recording, ())
     tensors = {}
@@ -110,10 +110,10 @@ def find_unseen(
 ) -> list[Finding]:
     """Return a finding for each op fed by a tensor that no recorded op made.
 
-    Something unseen made it during the pass, or an earlier pass left it. ``fixed`` are the fixed
-    tensors of an earlier pass, ``earlier_reads`` the host reads that steered that: a tensor that
-    the model holds (an attribute, a closure), or made once from no input, was there in the earlier
-    pass. A host read that was not repeated may have been kept, too.
+    Such a tensor was made by unrecorded code during the pass, or in an earlier pass. ``fixed`` are
+    the fixed tensors of an earlier pass, ``earlier_reads`` the host reads that steered that: a
+    tensor that the model holds (an attribute, a closure), or made once from no input, existed in
+    the earlier pass. A host read that was not repeated may have been kept, too.
     """
     text = "was made during the pass by something unseen, or kept from an earlier pass"
     findings = []

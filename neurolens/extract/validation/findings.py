@@ -1,4 +1,4 @@
-"""What a check says, and how results are compared."""
+"""Results of checks, and how results of ops are compared."""
 
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from neurolens.extract.validation.replay import equal_bits
 
 
 class Finding(NamedTuple):
-    """What one check says of one op, or of the whole pass where ``op`` is empty.
+    """The result of one check of one op, or of the whole pass where ``op`` is empty.
 
     ``status`` is ``"failed"``, ``"unverified"`` or ``"exempt"``.
     """

@@ -1,4 +1,4 @@
-"""Does an op read what the recording says it reads? Run again with other values in a parent."""
+"""Check that an op reads its recorded parents: it is run again with other values in a parent."""
 
 from typing import NamedTuple
 
@@ -26,10 +26,10 @@ _WRITERS = frozenset(
 
 
 class Perturbation(NamedTuple):
-    """What other values in the arguments of an op did.
+    """The effect of other values in the arguments of an op.
 
-    ``ignored`` are the positions whose other values left the result as it was; ``exempt`` those for
-    which that is excused, each with why.
+    ``ignored`` are the positions whose other values left the result unchanged; ``exempt`` those for
+    which that is excused, each with the reason.
     """
 
     ignored: list[str]
@@ -137,8 +137,8 @@ def _make_other_integers(tensor: torch.Tensor) -> list[torch.Tensor]:
         shifted = (tensor - low + 1) % reach + low
         rolled = flat.roll(1).reshape(tensor.shape)
         others = [rolled, torch.full_like(tensor, low), torch.full_like(tensor, high)]
-    # An index out of range is an error on the CPU; on other devices it would end the process's
-    # use of them.
+    # An index out of range is an error on the CPU; on other devices it would make the device
+    # unusable for the process.
     far = [tensor + reach, tensor - reach] if tensor.device.type == "cpu" else []
     nearest = shifted.to(tensor.dtype)
     return [nearest, *others, (tensor - 1).abs(), torch.zeros_like(tensor), *far]
@@ -166,9 +166,9 @@ def _make_other_numbers(tensor: torch.Tensor) -> list[torch.Tensor]:
 def renew_input(tensor: torch.Tensor, way: int) -> torch.Tensor:
     """Return a new input in place of ``tensor``.
 
-    By ``way``, 0: the same values drawn unevenly and permuted; 1: other signs, and other sets of
-    zero, positive and negative numbers; 2: a little less, for models that accept neither, with all
-    but floating-point numbers kept.
+    With ``way`` 0 the same values are drawn unevenly and permuted; with 1 signs and sets of zero,
+    positive and negative numbers differ; with 2 values are a little smaller, for models that accept
+    neither, and all but floating-point numbers are kept.
     """
     if not tensor.numel() or tensor.layout != torch.strided:
         return tensor.clone()

@@ -1,4 +1,4 @@
-"""The recorded ops run as a program on new inputs, beside the model."""
+"""The recorded ops run as a program on new inputs, and compared with the model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

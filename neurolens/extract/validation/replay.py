@@ -46,7 +46,7 @@ def replay_event(event: Event) -> Obstacle | None:
 
 def find_obstacle(event: Event) -> str:
     """Return why an op cannot be run again by itself, or an empty string."""
-    # It walks the autograd graph rather than its arguments.
+    # It reads the autograd graph rather than its arguments.
     if getattr(event.func, "__module__", "") == "torch.autograd" or event.call.exact == "backward":
         return "it differentiates what was recorded, which a replay of single ops cannot"
     if any(isinstance(arg, torch.Generator) for arg in (*event.args, *event.kwargs.values())):
@@ -112,7 +112,7 @@ def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
 def run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Tensor]:
     """Run an event on its parents' saved values, those in ``replaced`` by id of the value replaced.
 
-    What it writes to are copies.
+    Values that it writes to are copied first.
     """
     call = event.call
     writes = call.mutates or call.writes or call.updates_statistics or "out" in event.kwargs

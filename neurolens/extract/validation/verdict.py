@@ -1,4 +1,4 @@
-"""Is what was recorded what the model computes? Verified, failed or unverified, with reasons."""
+"""Validation of a recording: verified, failed or unverified, with reasons."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ from neurolens.extract.validation.replay import replay_event
 
 @dataclass(frozen=True)
 class Verdict:
-    """What validation found.
+    """The result of validation.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     5. *Program*: the recorded ops, run in order on two new inputs, give what each op of the model
        gives on them.
     6. *Host reads*: a value that left torch (``item``, ``bool``, numpy), a size that follows from
-       values and was read, or a tensor made by something unseen, means that the graph does not hold
+       values and was read, or a tensor made by unrecorded code, means that the graph does not hold
        the whole computation: *unverified* rather than true. A value that no input and no random
        number feeds is the same in every pass, and exempt.
 

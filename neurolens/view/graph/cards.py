@@ -1,7 +1,7 @@
 """Graphviz's HTML-like labels: the cards of ops and folded modules, and the legend.
 
-Traps that shape this file: an empty cell or font makes Graphviz drop the whole label; ``FIXEDSIZE``
-cells leave gaps in older releases; every name must be escaped.
+Graphviz restricts how this file writes them: an empty cell or font makes it drop the whole label;
+``FIXEDSIZE`` cells leave gaps in older releases; every name must be escaped.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ MOST_NUMBERS = 5
 MOST_HEAT_CELLS = 24
 STRIP_WIDTH = 128
 KEY_FILL = "#E9EDF2"
-# A multiple of 3, so that three marks stand below it.
+# A multiple of 3, so that three tick marks fit below the bar.
 N_BAR_CELLS = 33
 
 
@@ -41,7 +41,7 @@ def build_card(node: Node, annotation: Annotation | None) -> str:
 
 
 def build_tooltip(node: Node, annotation: Annotation | None) -> str:
-    """Return plain lines for hovering: full name, class, shape, every score with its interval."""
+    """Return the lines of a tooltip: full name, class, shape, every score with its interval."""
     if node.kind == "module":
         return f"{node.address}\n{len(node.ops)} ops, {node.ops[0].name} to {node.ops[-1].name}"
     if node.kind != "op":
@@ -152,7 +152,7 @@ def _build_op_card(node: Node, annotation: Annotation | None) -> str:
 
 
 def _add_scores(head: str, node: Node, rows: list[list[str]], annotation: Annotation) -> str:
-    """Put colored cells under the head of a card, and a tag for each region whose best op is here.
+    """Add colored cells below the head of a card, and a tag for each region whose best op this is.
 
     The tag shows the held-out score, as the table of best ops does.
     """
@@ -199,7 +199,7 @@ def _build_number_rows(name: str, annotation: Annotation) -> list[list[str]]:
 
 
 def _build_heat_rows(node: Node, annotation: Annotation) -> list[list[str]]:
-    """Return a row per region of its ops in order of execution; a cell has the best of its ops."""
+    """Return one row per region over its ops in order of execution; a cell shows its best op."""
     n_cells = min(len(node.ops), MOST_HEAT_CELLS)
     width = max(5, STRIP_WIDTH // n_cells)
     shares = np.array([annotation.get_shares(op.name) for op in node.ops])  # (op, region)
@@ -214,7 +214,7 @@ def _build_heat_row(shares: np.ndarray, width: int) -> list[str]:
 
 
 def _build_bar(annotation: Annotation) -> str:
-    """Return what colors mean: their scale, and the regions without a ceiling."""
+    """Return the key of colors: their scale, and the regions without a ceiling."""
     lines = [write_font(annotation.describe_colors(), 9, style.INK, True)]
     colored = np.isfinite(annotation.scale)
     if colored.any():

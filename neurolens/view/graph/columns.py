@@ -1,4 +1,4 @@
-"""Columns as in a newspaper: where to cut a chain of boxes, and what leads from each to the next.
+"""Columns of boxes: where a chain of boxes is cut, and what leads from each column to the next.
 
 Boxes are numbered in order of execution, so every arrow, a pair (tail, head), goes from a lower to
 a higher number.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-# A page of about 1.6 : 1, from the usual width and height of a card.
+# Gives a page of about 1.6 : 1, for the usual width and height of a card.
 COLUMNS_PER_ROW = 0.41
 FEWEST_ROWS = 11
 MOST_JUMPS = 0.1
@@ -21,12 +21,12 @@ Arrow = tuple[int, int]
 
 
 class Arrangement(NamedTuple):
-    """Where boxes stand.
+    """The positions of boxes.
 
     ``columns`` are the boxes of each column; ``spines`` per column the longest path down to the box
     its wire leaves from, to be drawn as one straight line; ``wires`` per border the box in the
-    column before it whose output is read most often right after it; ``wired`` the arrows those
-    outputs stand for.
+    column before it whose output is read most often right after it; ``wired`` the arrows that are
+    drawn as these wires.
     """
 
     columns: list[list[int]]
@@ -97,7 +97,8 @@ def _measure_tops(
     for above in parents:
         tops.append(max((tops[p] + heights[p] for p in above), default=0.0))
     for i, heads in enumerate(readers):
-        # What nothing feeds (a mask, positions) stands just above its first reader, not at the top.
+        # A box without inputs (a mask, positions) is placed just above its first reader, not at the
+        # top.
         if heads and not parents[i]:
             tops[i] = max(0.0, min(tops[head] for head in heads) - heights[i])
     return tops

@@ -1,4 +1,4 @@
-"""The graph of a model as DOT text with scores on its ops, and what saves and shows it."""
+"""The graph of a model as DOT text with scores on its ops, which can be saved and displayed."""
 
 import re
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ SHORTCUT_STYLE = {"weight": "0", "style": "dashed", "color": style.SHORTCUT}
 WIRE_STYLE = {"arrowhead": "none", "penwidth": "1.6"}
 HIDDEN = {"style": "invis"}
 CORNER_STYLE = {"shape": "point", "width": "0.01", "style": "invis", "label": ""}
-# Inches: without it the colored cells would cover the inner half of a frame.
+# In inches; without it the colored cells would cover the inner half of a frame.
 FRAME_MARGIN = "0.012"
 
 
@@ -90,7 +90,7 @@ class Drawing:
 
     @property
     def n_boxes(self) -> int:
-        """How many boxes the drawing has."""
+        """The number of boxes in the drawing."""
         return len(re.findall(r'class="\w+ box"', self.source))
 
     def __repr__(self) -> str:
@@ -161,7 +161,7 @@ def draw_graph(
         level that branches (wrappers that hold everything do not count). By default nothing is
         folded up to 160 boxes, and above that the deepest level giving at most 160.
     layout : str
-        ``"columns"`` cuts the chain at module borders, ``"flow"`` leaves placing to Graphviz,
+        ``"columns"`` cuts the chain at module borders, ``"flow"`` leaves the placement to Graphviz,
         ``"auto"`` takes columns unless more than a tenth of the arrows would jump over a border.
 
     Returns
@@ -212,7 +212,7 @@ def _write_boxes(
     boxes: list[int],
     level: int = 0,
 ) -> None:
-    """Write boxes of column ``k`` that share ``level`` clusters; the others in areas inside."""
+    """Write the boxes of column ``k``, those that share a cluster at ``level`` inside its area."""
     for cluster, run in groupby(boxes, key=lambda i: (*plan.nodes[i].clusters, None)[level]):
         if cluster is not None:
             with dot.subgraph(name=f"cluster_{cluster}_{k}") as inner:
@@ -291,7 +291,7 @@ def _write_edges(dot: graphviz.Digraph, plan: Layout) -> None:
 
 
 def _write_wires(dot: graphviz.Digraph, plan: Layout) -> None:
-    """Draw each column's output down, through the gap and up into the next, by invisible points.
+    """Draw each column's output down, through the gap and up to the next, by invisible points.
 
     ``b`` and ``t`` are the points below and above a column, ``gb`` and ``gt`` the ends of the gap
     after it.
@@ -299,8 +299,8 @@ def _write_wires(dot: graphviz.Digraph, plan: Layout) -> None:
     _write_corners(dot, len(plan.columns))
     for k, spine in enumerate(plan.spines):
         _write_entries(dot, plan, k)
-        # Anchored by their longest path even where no tensor crosses, so that columns keep their
-        # order.
+        # Columns are anchored by their longest path even where no tensor crosses, so that they keep
+        # their order.
         is_last = k == len(plan.columns) - 1
         wire = HIDDEN if is_last or plan.wires[k] is None else WIRE_STYLE
         dot.edge(f"n{spine[-1]}", f"b{k}", weight="1", **wire)
@@ -325,7 +325,7 @@ def _write_corners(dot: graphviz.Digraph, n_columns: int) -> None:
 
 
 def _write_entries(dot: graphviz.Digraph, plan: Layout, k: int) -> None:
-    """Draw the wire of the column before from the top of column ``k`` to what reads it."""
+    """Draw the wire of the column before from the top of column ``k`` to the boxes that read it."""
     first = plan.spines[k][0]
     heads = []
     for edge in plan.edges:

@@ -17,7 +17,7 @@ NO_ENGINE = (
     "Install the system package graphviz, or run: pip install pygraphviz. Without either, "
     '.save("graph.gv") always works and any Graphviz can draw that file later.'
 )
-# A child process, so that a crash in C or an endless layout does not take this one along; given as
+# Run in a child process, so that a crash in C or an endless layout does not end this one; given as
 # text, so that the child need not import anything else.
 CHILD = (
     "import sys, pygraphviz\n"
@@ -61,11 +61,11 @@ def render_dot(source: str, fmt: str) -> bytes:
 
 
 def fit_svg(svg: str) -> str:
-    """Let an SVG shrink with the page it is put into, and name fonts that other machines have.
+    """Let an SVG shrink with its page, and name fonts that other machines have.
 
     The fonts are named only now because Graphviz measures text by the first family it is given.
-    Spaces at the start of a text are made hard: browsers drop them, and the words before and after
-    would touch.
+    Spaces at the start of a text are made non-breaking, because browsers drop leading spaces, and
+    the words before and after would touch.
     """
     svg = svg[svg.index("<svg") :]
     size = r'<svg width="([\d.]+)pt" height="[\d.]+pt"'

@@ -1,4 +1,4 @@
-"""What is visible: which ops have a box of their own, which modules are folded, what feeds what."""
+"""Layout: which ops have a box of their own, which modules are folded, and how boxes are linked."""
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -73,7 +73,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``shortcut``: a longer path also leads there; ``wired``: drawn by a column wire."""
+    """An arrow between nodes.
+
+    ``shortcut``: a longer path also leads there; ``wired``: it is drawn by a column wire.
+    """
 
     tail: int
     head: int
@@ -291,7 +294,7 @@ def _open_clusters(graph: Graph, boxes: list[Box], root: str) -> tuple[list[Node
 
 
 def _label_folded(boxes: list[Box]) -> list[str]:
-    """Return what the name of each folded box needs: ``@2``, `` 1 of 2``, ``""`` for the others."""
+    """Return what the label of each folded box adds: ``@2``, `` 1 of 2``, ``""`` for the others."""
     folded = []
     for box in boxes:
         if box.is_folded:

@@ -1,4 +1,4 @@
-"""The figures: ``profile`` scores along the network, ``rdms`` dissimilarity matrices.
+"""The figures: ``profile`` for scores along the network, ``rdms`` for dissimilarity matrices.
 
-``panels`` what they share; ``figure`` the figure that shows itself in a notebook.
+``panels`` holds what they share, ``figure`` the figure that is displayed in a notebook.
 """

@@ -1,6 +1,6 @@
-"""A Matplotlib figure that shows itself as the last line of a notebook cell.
+"""A Matplotlib figure that is displayed as the last line of a notebook cell.
 
-Imported where a figure is made, since Matplotlib takes long to import.
+This module is imported only where a figure is made, because importing Matplotlib takes long.
 """
 
 import io
@@ -13,7 +13,7 @@ NOTEBOOK_DPI = 120
 
 
 class NotebookFigure(Figure):
-    """A Figure with a picture of its own, whatever backend a notebook uses."""
+    """A Figure that a notebook displays whatever Matplotlib backend it uses."""
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

@@ -1,6 +1,6 @@
-"""What figures share: grids of panels, their widths, the color map.
+"""Parts that figures share: grids of panels, their widths, the color map.
 
-Matplotlib is imported inside functions, since it takes long.
+Matplotlib is imported inside functions, because importing it takes long.
 """
 
 from collections.abc import Sequence

@@ -37,7 +37,7 @@ MOST_COLUMNS = 4
 
 
 class OpAxis(NamedTuple):
-    """The x axis: ops in order of execution, and the module that each stands in."""
+    """The x axis: ops in order of execution, and the module of each."""
 
     ops: list[str]
     modules: list[str]

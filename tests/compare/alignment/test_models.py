@@ -105,13 +105,13 @@ class TestOracles:
 
     @pytest.mark.parametrize(("case", "place"), [("hidden", 0), ("noisy", 13), ("against", 24)])
     def test_predictivity_takes_the_best_of_25_penalties(self, rng, case, place):
-        """From 1e-6 to 1e6 times the mean eigenvalue by halves of tens.
+        """Penalties go from 1e-6 to 1e6 times the mean eigenvalue in half powers of ten.
 
-        At either end and between two tens.
+        Tested are both ends and a penalty between two powers of ten.
         """
         x, noise = rng.normal(size=(24, 2)), rng.normal(size=(24, 3))
-        # What y follows has a variance of 1e-6, or is less than the noise; or y does the contrary
-        # of what x says.
+        # What y follows has a variance of 1e-6, or is less than the noise; or y is the opposite of
+        # what x predicts.
         if case == "hidden":
             y = x[:, 1:] @ np.ones((1, 3))
             x = x * [1, 1e-3]
@@ -140,7 +140,7 @@ class TestOracles:
 def predict_centred(x, y, train, i, alpha):
     """Return ridge's prediction for stimulus i with an unpenalised intercept.
 
-    Features centred on all stimuli.
+    Features are centred on all stimuli.
     """
     x = x - x.mean(axis=0)
     # An unpenalised intercept is a column of ones with a penalty of (almost) nothing.
@@ -231,7 +231,7 @@ def test_what_is_rounding_beside_its_mean(rng, name):
 
 
 def test_a_gram_of_rounding_has_no_score(rng, pair):
-    """Products in single precision leave of an op that never varies more than double precision would."""
+    """Rounding of an op that never varies is larger in single than in double precision."""
     x, _ = pair
     grams = build_grams({"a": x, "b": np.full_like(x, 30)})
     left = rng.normal(size=(len(x), 3))

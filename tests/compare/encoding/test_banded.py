@@ -19,7 +19,7 @@ from neurolens.errors import InputError, LabelError, MissingToolError, UnknownNa
 def build_problem(rng, n=160):
     """Return spaces a (4 features), b (40), and responses that follow a, b, both and neither.
 
-    Two neuroids each.
+    There are two neuroids of each kind.
     """
     a, b = rng.normal(size=(n, 4)), rng.normal(size=(n, 40))
     from_a, from_b = (x @ rng.normal(size=(x.shape[1], 8)) for x in (a, b))
@@ -31,9 +31,9 @@ def build_problem(rng, n=160):
 
 
 def solve_banded(inputs, y, fold, penalties, number):
-    """Return the measured and, per space, the predicted responses (space.
+    """Return the measured and the predicted responses of a ridge with a penalty per space.
 
-    T) of a ridge with a penalty per space.
+    The predicted responses are (space, t).
     """
     train, test = fold != number, fold == number
     scaled = np.column_stack(
@@ -118,7 +118,7 @@ class TestOracles:
         seed=st.integers(0, 2**32 - 1),
     )
     def test_parts_and_offset_add_up_to_r2(self, n, n_spaces, shift, scale, seed):
-        """For any predictions, and however far the test mean is from the training mean."""
+        """They do for any predictions, and however far the test mean is from the training mean."""
         rng = np.random.default_rng(seed)
         measured = scale * rng.normal(size=(n, 3))
         predicted = rng.normal(size=(n_spaces, n, 3)) + rng.normal(size=(n_spaces, 1, 3))
@@ -143,7 +143,7 @@ class TestOracles:
         np.testing.assert_allclose(scores.r2_offset, gap, atol=1e-12)
 
     def test_parts_of_what_does_not_vary(self, rng):
-        """Responses constant in a fold, but for rounding, have no R^2, and no part of one."""
+        """Responses constant in a fold, up to rounding, have no R^2, and no parts of it."""
         spaces, responses = build_problem(rng, n=24)
         folds = split_stimuli(responses, n_folds=3)
         responses[folds.values == 1, 0] = np.array([0.3, 0.1 + 0.2] * 4)
@@ -179,9 +179,9 @@ class TestTruth:
         assert scores.score.dims == ("op", "region", "subject")
 
     def test_a_penalty_per_space_beats_one_for_all(self, rng):
-        """Two features among two hundred useless ones.
+        """Two informative features are among two hundred useless ones.
 
-        One penalty for all has to choose between them.
+        A single penalty has to compromise between them.
         """
         n = 100
         few, many = rng.normal(size=(n, 2)), 10 * rng.normal(size=(n, 200))

@@ -17,10 +17,7 @@ SIGNAL = np.array([0.0, 0.5, 1.0, 2.0])
 
 
 def simulate(rng, n=400, repeats=3, signal=SIGNAL) -> xr.DataArray:
-    """Return responses of 4 neuroids with noise of variance 1.
-
-    And signal of the given deviation.
-    """
+    """Return responses of 4 neuroids with noise of variance 1 and signal of the given deviation."""
     truth = signal * rng.normal(size=(n, 4))
     counts = np.broadcast_to(repeats, n)
     codes = np.repeat(np.arange(n), counts)
@@ -100,9 +97,9 @@ class TestNcsnr:
         ).all()
 
     def test_differences_between_sessions_are_signal_where_each_has_its_stimuli(self, rng):
-        """Pure noise, and an offset that goes with the stimulus.
+        """An offset that follows the stimulus is added to pure noise.
 
-        Neither 0 nor to be told from a response.
+        The result is not 0, and cannot be told from a response.
         """
         responses = simulate(rng, signal=np.zeros(4))
         session = np.array([int(i[1:]) % 2 for i in responses.stimulus_id.values])
@@ -191,7 +188,7 @@ class TestNormalize:
         assert share.item() == pytest.approx(expected)
 
     def test_true_model_reaches_one(self, rng):
-        """Dividing by the reliability itself would give more than 1, by the raw ncsnr anything."""
+        """Dividing by the reliability itself would give more than 1, by the raw ncsnr any value."""
         responses = simulate(rng, n=2000, repeats=4).isel(neuroid=slice(1, 4))
         truth = responses.groupby("stimulus_id").mean()
         model_rng = np.random.default_rng(0)
@@ -245,9 +242,9 @@ class TestNormalize:
     @pytest.mark.parametrize("measure", ["r", "r2"])
     @pytest.mark.parametrize("timed", [False, True])
     def test_scores_of_encoding_with_their_ceilings(self, rng, measure, timed):
-        """As they come, over regions and over neuroids.
+        """Scores are normalized as returned, over regions and over neuroids.
 
-        Which the fit has normalized itself as well.
+        The fit has normalized the latter itself as well.
         """
         responses = simulate(rng, n=30, signal=np.full(4, 2.0)).isel(neuroid=slice(1, 4))
         ids = [f"s{k}" for k in range(30)]

@@ -24,10 +24,7 @@ MIRROR = os.environ.get("NEUROLENS_MIRROR")
 
 
 def build_problem(rng, n=30, p=12, v=6, noise=1.0):
-    """Return features (stimulus, p) and responses (presentation.
-
-    Neuroid) of which each follows some of them.
-    """
+    """Return features (stimulus, p) and responses (presentation, neuroid) that follow them."""
     x = rng.normal(size=(n, p))
     y = x @ rng.normal(size=(p, v)) / np.sqrt(p) + noise * rng.normal(size=(n, v)) + 5
     regions, subjects = ["V1", "V1", "IT", "IT", "V1", "IT"][:v], ["A", "A", "A", "B", "B", "A"][:v]
@@ -59,7 +56,7 @@ class TestOracles:
         assert scores.attrs["select"] == select
 
     def test_default_penalties_are_ratios_from_1e_minus_4_to_1e5_by_tens(self, rng):
-        """Each is chosen by some of many neuroids, whose noise goes from none to nothing else."""
+        """Each is chosen by some of many neuroids, which go from no noise to nothing but noise."""
         features = label_features(3 * rng.normal(size=(60, 40)))
         signal = features.values @ rng.normal(size=(40, 4000)) / np.sqrt(40)
         noise = np.logspace(-4, 5, 4000) * rng.normal(size=(60, 4000))
@@ -129,7 +126,7 @@ class TestOracles:
     def test_mean_of_fold_correlations_is_not_biased_as_a_pooled_one_is(self, rng):
         """On noise, correlations per fold average to zero.
 
-        Of predictions pooled over folds they fall below.
+        Correlations of predictions pooled over folds fall below zero.
         """
         features, _ = build_problem(rng, n=40, p=60)
         responses = label_responses(rng.normal(size=(40, 400)))
@@ -457,7 +454,7 @@ class TestBadFeatures:
                 call(gram.isel(op=0))
 
     def test_a_gram_of_rounding_predicts_nothing(self, rng):
-        """Products in single precision leave of an op that never varies more than double precision would."""
+        """Rounding of an op that never varies is larger in single than in double precision."""
         features, responses = build_problem(rng)
         grams = build_grams({"a": features, "b": features * 0 + 30})
         left = rng.normal(size=(30, 3))
@@ -589,8 +586,8 @@ class TestCeilings:
         assert np.isnan(scores.normalized.values[0]).tolist() == [True] * 3 + [False] * 3
         assert np.isnan(scores.score_normalized.sel(region="V1", subject="A")).all()
         assert "3 neuroids have nothing that could be explained" in scores.attrs["ceiling_note"]
-        # The score counts a neuroid without anything to explain, so the bound on it does too;
-        # subject A has no other in V1, which leaves B's, and one of two in IT.
+        # The score counts a neuroid without anything to explain, so its ceiling does too; subject A
+        # has no other in V1, which leaves B's, and one of two in IT.
         np.testing.assert_allclose(
             scores.ceiling_upper.sel(region=["V1", "IT"]), np.sqrt(0.5) * np.array([1, 0.75])
         )
@@ -699,7 +696,7 @@ class TestForm:
 
 @pytest.mark.skipif(not MIRROR, reason="needs NEUROLENS_MIRROR with miyawaki2008_figures")
 def test_pixels_predict_reliable_voxels_of_early_visual_cortex():
-    """Voxels whose responses repeat are predicted from the pixels of figures that were never shown in training."""
+    """Voxels whose responses repeat are predicted from the pixels of held-out figures."""
     data = loadmat(Path(MIRROR) / "miyawaki2008_figures" / "miyawaki_structured_28x28.mat")
     images, bold = (
         np.concatenate([data[f"{name}Trn"], data[f"{name}Test"]]) for name in ("stim", "fmri")

@@ -19,9 +19,9 @@ PLACES = {("V1", "A"): [0, 1], ("V1", "B"): [2], ("IT", "A"): [3]}
 
 
 def build_problem(rng, n=18, noise=1.0):
-    """Return three ops (stimulus, 4) and responses (presentation, neuroid): V1 follows "a".
+    """Return three ops (stimulus, 4) and responses (presentation, neuroid).
 
-    IT none; B has no IT.
+    V1 follows "a", IT follows none; subject B has no IT.
     """
     ops = {f"{name}/relu": label_features(rng.normal(size=(n, 4))) for name in "abc"}
     values = noise * rng.normal(size=(n, 4)) + 5
@@ -110,7 +110,7 @@ def test_orders_permute_within_groups(rng):
     np.testing.assert_array_equal(orders[0], np.arange(13))
     assert (np.sort(orders, axis=1) == np.arange(13)).all()
     assert (group[orders] == group).all()
-    # Of a group of 3 each of the 6 orders occurs, about as often.
+    # Each of the 6 orders of a group of 3 occurs, about equally often.
     inside = orders[1:, group == 1]
     counts = np.unique(inside, axis=0, return_counts=True)[1]
     assert len(counts) == 6
@@ -119,9 +119,9 @@ def test_orders_permute_within_groups(rng):
 
 @pytest.mark.parametrize("measure", ["r", "r2"])
 def test_score_is_that_of_fit_encoding(rng, measure):
-    """With the same seed, from Grams, activations and one array.
+    """Scores agree with the same seed, from Grams, activations and one array.
 
-    With repeats and in any order of them.
+    Repeats may be in any order.
     """
     ops, responses = build_problem(rng)
     repeated = xr.concat([responses, responses + rng.normal(size=responses.shape)], "presentation")
@@ -170,7 +170,7 @@ def test_the_planted_op_is_found_and_no_other(rng):
 def test_groups_that_differ_on_both_sides_are_no_relation(rng):
     """Categories shift features and responses alike; within them nothing is shared.
 
-    And p must not be small.
+    So p must not be small.
     """
     category = np.repeat(np.arange(6), 8)
     features = label_features(rng.normal(size=(48, 4)) + 3 * rng.normal(size=(6, 4))[category])

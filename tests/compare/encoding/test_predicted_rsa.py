@@ -133,8 +133,8 @@ class TestPredicted:
     def test_pairs_within_folds(self, rng):
         measured = self.build_measured(rng)
         fold = np.repeat([0, 1], 6)
-        # Each fold's predictions are turned and shifted on their own: between folds no distance is
-        # right.
+        # Each fold's predictions are rotated and shifted separately, so distances between folds are
+        # wrong.
         turned = measured + 10 * np.outer(fold, rng.normal(size=8))
         with_folds = compare_predicted(
             turned.assign_coords(fold=("stimulus", fold)), measured, metric="euclidean"
@@ -145,7 +145,7 @@ class TestPredicted:
     def test_planted_ops_of_encoding(self, rng):
         """Neuroids are numbered anew in each subject; one is constant.
 
-        And some stimuli are always trained on.
+        Some stimuli are always trained on.
         """
         ops = {
             name: label_features(rng.normal(size=(60, 6)))

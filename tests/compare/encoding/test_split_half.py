@@ -1,7 +1,4 @@
-"""Encoding within halves of the stimuli, the intervals that follow.
-
-And what else is made of them.
-"""
+"""Encoding within halves of the stimuli, the intervals that follow, and other uses of halves."""
 
 import numpy as np
 import oracles
@@ -20,9 +17,9 @@ PLACES = {("V1", "A"): [0, 1], ("V1", "B"): [2], ("IT", "A"): [3, 4], ("IT", "B"
 
 
 def build_problem(rng, n=30, noise=1.0):
-    """Return two ops (stimulus, 6) and responses (presentation, neuroid): V1 follows the first.
+    """Return two ops (stimulus, 6) and responses (presentation, neuroid).
 
-    IT the second.
+    V1 follows the first op, IT the second.
     """
     early, late = rng.normal(size=(2, n, 6))
     signal = np.hstack([side @ rng.normal(size=(6, 3)) / np.sqrt(6) for side in (early, late)])
@@ -42,7 +39,7 @@ def pool(r):
 
 
 def take(member, split, half):
-    """Return the places of the stimuli in half 0, a, or 1, b."""
+    """Return the positions of the stimuli in half 0, a, or 1, b."""
     return np.flatnonzero(member[split] == (half == 0))
 
 
@@ -73,7 +70,7 @@ class TestHalves:
     def test_score_of_a_half_is_that_of_the_whole_function_given_the_half(self, rng, settings):
         """Default penalties too are chosen anew; from Grams, activations and one array.
 
-        With repeats held together.
+        Repeats are held together.
         """
         ops, responses = build_problem(rng)
         repeated = xr.concat(
@@ -124,7 +121,7 @@ class TestHalves:
         for number in set(fold):
             inside = member[:, fold == number].sum(axis=1)
             assert set(inside) <= {(fold == number).sum() // 2, -(-(fold == number).sum() // 2)}
-        # At random: each stimulus is in each half about as often.
+        # Halves are random: each stimulus is in each half about equally often.
         assert (abs(member.mean(axis=0) - 0.5) < 0.3).all()
         assert len({row.tobytes() for row in member}) == 50
 
@@ -192,7 +189,7 @@ class TestIntervals:
             scores = fit_encoding(build_tree(ops), responses, cv=3, n_splits=20)
             return float((scores.mean_ci_high - scores.mean_ci_low).mean())
 
-        # A root: 16 times the stimuli, about a quarter of the width.
+        # The width goes with the root of n: 16 times the stimuli give about a quarter of it.
         assert 0.1 < measure(480) / measure(30) < 0.4
 
     def test_halves_change_nothing_else_and_a_seed_repeats(self, rng):
@@ -294,7 +291,7 @@ class TestAfter:
         ops, responses = build_problem(rng, 60)
         scores = fit_encoding(build_tree(ops), responses, cv=3, n_splits=4, confidence=0.9)
         best = assign_regions(scores, split=2)
-        # Halves of 30 stimuli, of which three folds take a mean each.
+        # Halves have 30 stimuli, and each of three folds takes one degree of freedom for its mean.
         freedom = 1 / (1 / 4 + 1 / (30 - 3))
         for region in ("V1", "IT"):
             here = best.sel(region=region)

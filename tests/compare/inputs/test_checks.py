@@ -1,6 +1,6 @@
-"""What every public function of compare takes alike: arrays, seeds, devices, numbers of draws.
+"""Checks common to the public functions of compare: arrays, seeds, devices, numbers of draws.
 
-And whose the draws are.
+Draws belong to the ids of stimuli.
 """
 
 import inspect
@@ -33,7 +33,7 @@ def list_takers(setting):
 def build_responses(rng):
     """Return responses to N stimuli of three categories, each shown twice.
 
-    Which follow the first features.
+    The responses follow the first features.
     """
     ids = [f"s{i}" for i in range(N)] * 2
     signal = build_features(rng).values[:, :4]
@@ -54,7 +54,7 @@ def build_sides(rng):
     return model, brain
 
 
-# What each function that takes a seed is called with: how its data are made, and its settings.
+# Arguments of each function that takes a seed: how its data are made, and its settings.
 QUICK = {"n_bootstrap": 8, "n_splits": 2}
 SEEDED = {
     "split_stimuli": (lambda rng: (build_responses(rng),), {"n_folds": 3}),
@@ -86,7 +86,7 @@ SEEDED = {
 
 
 def call(name, source, **settings):
-    """Return what the function called ``name`` makes of its data, drawn from ``source``."""
+    """Return the result of the function called ``name`` for its data, drawn from ``source``."""
     build, own = SEEDED[name]
     return getattr(compare, name)(*build(source), **own | settings)
 
@@ -135,10 +135,7 @@ class TestSeeds:
         "ignore:(no ceiling for|no score for|the best penalty):RuntimeWarning"
     )
     def test_draws_belong_to_ids_and_not_to_places(self, name):
-        """Stimuli of each side, and presentations, in other orders: the same folds, halves.
-
-        Draws and scores.
-        """
+        """Stimuli and presentations in any order give the same folds, halves, draws and scores."""
         build, settings = SEEDED[name]
         data = build(np.random.default_rng(0))
         function = getattr(compare, name)
@@ -187,7 +184,7 @@ class TestSeeds:
     st.lists(st.one_of(st.integers(), st.text(max_size=3)), unique=True, max_size=12), st.randoms()
 )
 def test_ranks_follow_ids(ids, random):
-    """Numbers, names, or both."""
+    """Ids are numbers, names, or both."""
     moved = random.sample(ids, len(ids))
     array = np.empty(len(ids), dtype=object)
     array[:] = ids
@@ -251,7 +248,7 @@ class TestDraws:
         assert np.isnan(none.peak_depth_low).all()
 
     def test_a_heldout_interval_of_scores_without_draws(self, rng):
-        """Is made of the default number, as if the scores had asked for that."""
+        """It is made with the default number of draws, as if the scores had been made with it."""
         sides = build_sides(rng)
         bare, full = (compare.compare_rdms(*sides, n_bootstrap=n, n_splits=2) for n in (0, 1000))
         names = ["heldout_ci_low", "heldout_ci_high", "heldout_p"]
@@ -262,7 +259,7 @@ class TestDraws:
 
 
 def build_inputs():
-    """Return one of everything that functions of compare take, by what it is."""
+    """Return one of each kind of input of the functions of compare, by kind."""
     rng = np.random.default_rng(2)
     features = build_features(rng)
     places = {f"voxel_{axis}": ("neuroid", rng.normal(size=4)) for axis in "xyz"}
@@ -287,7 +284,7 @@ def build_inputs():
     }
 
 
-# What each public function is called with: kinds of data, and settings. A path stands for a file.
+# Arguments of each public function: kinds of data, and settings. A path stands for a file.
 DOORS = {
     "assign_regions": (["scores"], {}),
     "bootstrap_rdms": (["models", "brains"], {"n_bootstrap": 4}),
@@ -373,7 +370,7 @@ class TestDoors:
     @pytest.mark.parametrize("kind", sorted(WRONG))
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     def test_what_it_does_not_expect_is_refused_in_a_sentence(self, inputs, name, kind):
-        """What was expected, what came, and what to type next."""
+        """The error says what was expected, what came, and what to type next."""
         for replaced in range(len(DOORS[name][0])):
             if (name, kind) in TAKEN:
                 continue
@@ -386,7 +383,7 @@ class TestDoors:
 
     @pytest.mark.parametrize("name", sorted(DOORS))
     def test_an_array_is_told_how_to_be_labelled(self, inputs, name):
-        """Those that may be labelled: the very code of the message makes an array with labels."""
+        """The code in the message makes an array with labels."""
         for replaced, kind in enumerate(DOORS[name][0]):
             if kind not in ("features", "responses", "models", "brains"):
                 continue
@@ -414,7 +411,7 @@ class TestDoors:
             getattr(compare, name)(*data, **settings)
 
 
-# What takes measured numbers, which may be spikes recorded as True and False.
+# Functions that take measured numbers, which may be spikes recorded as True and False.
 COUNTED = {
     "compute_rdms": lambda features, responses: compare.compute_rdms(responses),
     "compute_rdms of features": lambda features, responses: compare.compute_rdms(features),

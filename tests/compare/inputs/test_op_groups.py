@@ -16,7 +16,7 @@ from neurolens.errors import InputError, LabelError
 from neurolens.parallel import run_tasks
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
-# dask's own warnings come and go with the load of the machine
+# dask's own warnings depend on the load of the machine
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::distributed")]
 
 
@@ -195,7 +195,7 @@ def test_a_worker_killed_on_the_way_costs_only_its_ops(client, net, stimuli):
 
 @pytest.fixture
 def two_workers(monkeypatch):
-    """Two groups of ops, each after the other and in this process."""
+    """Run two groups of ops one after the other in this process."""
 
     def run(client, function, common, tasks, resources):
         return [function(common, task) for task in tasks]

@@ -1,4 +1,4 @@
-"""Responses over time: each time bin as if it were alone."""
+"""Responses over time: each time bin gives the same result as it would alone."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,9 @@ def features(rng):
 
 @pytest.fixture
 def responses(rng, features):
-    """Six neuroids at three times, each stimulus twice.
+    """Return responses of six neuroids at three times, each stimulus shown twice.
 
-    The second time bin holds what the features say.
+    The second time bin holds what the features predict.
     """
     weights = xr.DataArray(rng.normal(size=(4, 6)), dims=("feature", "neuroid"))
     once = (features @ weights).expand_dims(time_bin=3, axis=2).copy()
@@ -86,7 +86,7 @@ def test_tests_know_of_all_time_bins(features, responses):
 
 
 def test_groups_are_the_places_of_their_neuroids(rng):
-    """Against a loop over neuroids; two of them never vary."""
+    """The reference is a loop over neuroids; two of them never vary."""
     values, regions, subjects = (
         rng.normal(size=(5, 40)),
         rng.choice([*"VIM"], 40),
@@ -110,7 +110,7 @@ def test_groups_are_the_places_of_their_neuroids(rng):
 def test_geometry_of_predictions_at_each_time_as_if_alone(features, responses):
     """The first neuroid of V1 cannot be predicted at the first time.
 
-    The whole of IT at the second.
+    The whole of IT cannot be predicted at the second.
     """
     settings = {"metric": "euclidean", "comparator": "spearman"}
     responses[:, 0, 0] = responses[:, 2:5, 1] = 1.0
@@ -231,7 +231,7 @@ def test_a_ceiling_is_matched_by_its_times(features, responses):
 
 
 class TestDecorator:
-    """Functions that know one time only, decorated: each time as if it were alone."""
+    """Decorated functions of one time give the same for each time as they would for it alone."""
 
     @pytest.fixture
     def brains(self, responses):

@@ -115,7 +115,7 @@ def test_unbalanced_runs(rng):
 
 
 def test_crossnobis_is_zero_on_average_without_a_difference(rng):
-    """Peers' biased distances are far above zero here."""
+    """Biased distances are far above zero here."""
     crossed, whitened, plain, per_run = [], [], [], []
     for _ in range(200):
         noise = build_runs(rng, n_runs=4, p=8)
@@ -145,7 +145,7 @@ def test_default_is_told(rng):
 
 
 def test_run_is_a_coordinate_of_presentations(rng):
-    """As many neuroids as presentations; a coordinate of neuroids says nothing of runs."""
+    """There are as many neuroids as presentations; a coordinate of neuroids is not one of runs."""
     responses = build_runs(rng).assign_coords(session=("neuroid", np.repeat([0, 1], 6)))
     expected = compute_rdms(responses, metric="crossnobis")
     renamed = responses.rename(run="fold", session="run")
@@ -290,7 +290,7 @@ class TestErrors:
 
 @pytest.mark.parametrize("missing", [np.nan, None])
 def test_presentations_without_a_run_are_no_run_of_their_own(rng, missing):
-    """Three runs of four stimuli; which run the last presentations were in is not known."""
+    """There are three runs of four stimuli; the run of the last presentations is unknown."""
     ids = ["a", "b", "c", "d"] * 3
     runs = np.array([0.0] * 4 + [1.0] * 4 + [missing] * 4, dtype=float if missing else object)
     responses = label_responses(rng.normal(size=(12, 5)), ids=ids)

@@ -201,7 +201,7 @@ def correlate_exactly(values):
 
 
 class TestDigits:
-    """An offset costs no digits, wherever it stands."""
+    """A common offset does not reduce precision, wherever it occurs."""
 
     @pytest.mark.parametrize("offset", [0, 0.1, 1, 2, 1e3, 1e6])
     def test_of_one_stimulus(self, rng, offset):

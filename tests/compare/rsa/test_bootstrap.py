@@ -48,9 +48,9 @@ def build_sides(rng, n=9, regions=("V1", "IT"), signal=1.0) -> tuple[xr.DataArra
 
 
 def run_rsatoolbox(model, brain, comparator, n_draws, monkeypatch):
-    """Return rsatoolbox's dual bootstrap and the draws it made.
+    """Return rsatoolbox's dual bootstrap and its draws.
 
-    As counts of stimuli and shares of subjects.
+    Draws are counts of stimuli and shares of subjects.
     """
     drawn = []
     original = rsatoolbox.inference.evaluate.bootstrap_sample
@@ -75,7 +75,7 @@ def run_rsatoolbox(model, brain, comparator, n_draws, monkeypatch):
 
 @pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"bures", "tau-a"}))
 def test_rsatoolbox_with_identical_draws(rng, comparator, monkeypatch):
-    """Evaluations, variances, tests of ops and of pairs.
+    """Evaluations, variances, and tests of ops and of pairs agree.
 
     Bures fails in rsatoolbox's own bootstrap.
     """
@@ -111,7 +111,7 @@ def test_rsatoolbox_with_identical_draws(rng, comparator, monkeypatch):
 
 @pytest.mark.parametrize("comparator", ["spearman", "cosine"])
 def test_slow_loop(rng, comparator):
-    """Drawn rows, textbook variances, the formula of the paper, per region and per subject."""
+    """The loop draws rows and uses textbook variances and the formula of the paper."""
     model, brain = build_sides(rng, 8)
     scores = bootstrap_rdms(model, brain, comparator=comparator, n_bootstrap=25, rng=4)
     stimulus_rng, subject_rng = np.random.default_rng(4).spawn(2)
@@ -161,8 +161,8 @@ def test_slow_loop(rng, comparator):
 
 
 def test_variance_is_clipped():
-    # Below: the corrected sum falls under the larger single term; above: it exceeds the variance of
-    # both.
+    # Below: the corrected sum is less than the larger single term; above: it exceeds the variance
+    # of both.
     assert combine_variances(np.array([10.0, 1.0, 4.0]), 5, 9) == pytest.approx(4 * 9 / 8)
     assert combine_variances(np.array([4.0, 3.0, 3.0]), 5, 9) == 4
     assert combine_variances(np.array([6.5, 2.0, 4.0]), 5, 9) == pytest.approx(
@@ -297,9 +297,9 @@ def test_ops_that_never_differ_have_no_p(rng):
 
 @pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"rho-a", "tau-a"}))
 def test_a_score_that_never_varies_has_no_p(rng, comparator):
-    """The best score there is, in every draw the same up to rounding.
+    """The score is the best possible, and in every draw the same up to rounding.
 
-    Rho-a and tau-a fall with pairs drawn twice.
+    Rho-a and tau-a are lower with pairs drawn twice.
     """
     square = measure_square(rng, rng.normal(size=(9, 3)), rng.normal(size=(3, 5)), 0.1)
     scores = bootstrap_rdms(

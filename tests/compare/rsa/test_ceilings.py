@@ -51,8 +51,7 @@ class TestOracles:
             lower, upper = boot_noise_ceiling(
                 to_rsatoolbox(brain), method=RSATOOLBOX_NAMES[comparator]
             )
-        # Its solver for whitening stops early: our upper bound, which is a maximum, is the larger
-        # one.
+        # Its solver for whitening stops early, so our upper bound, which is a maximum, is larger.
         atol = 5e-4 if comparator.startswith("whitened") else 1e-12
         np.testing.assert_allclose(
             [found.ceiling_lower.item(), found.ceiling_upper.item()], [lower, upper], atol=atol
@@ -60,7 +59,7 @@ class TestOracles:
         assert found.ceiling_upper.item() >= upper - 1e-12
 
     def test_no_model_beats_the_upper_bound(self, rng, comparator):
-        # No rival has ties, without which the bound of Spearman is strict too.
+        # No competing RDM has ties; without ties the bound of Spearman is exact too.
         slack = 0.05 if comparator in ("tau-a", "bures") else 1e-12
         brain = build_brain(rng, n=6, noise=2)
         upper = compute_rdm_ceilings(brain, comparator=comparator).ceiling_upper.item()
@@ -73,9 +72,9 @@ class TestOracles:
         assert scores.ceiling_upper.item() == upper
 
     def test_planted_truth_lies_between(self, rng, comparator):
-        """The noiseless RDM scores below the upper bound always.
+        """The noiseless RDM always scores below the upper bound.
 
-        And above the lower one on average.
+        On average it scores above the lower one.
         """
         lower, score, upper = [], [], []
         for _ in range(20):
@@ -103,7 +102,7 @@ def test_ceilings_that_are_no_strict_bound_say_so(rng, comparator):
 
 
 def test_a_model_with_ties_can_exceed_the_upper_ceiling_of_spearman_only():
-    """Mean ranks 1, 2.4, 2.6 of five subjects: a tie of the last two fits better than an order."""
+    """With mean ranks 1, 2.4, 2.6 of five subjects, a tie of the last two fits best."""
     pairs = [[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 3, 2], [1, 3, 2]]
     squares = np.zeros((5, 3, 3))
     squares[:, *np.triu_indices(3, 1)] = pairs

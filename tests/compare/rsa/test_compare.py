@@ -168,7 +168,7 @@ def test_blocks_do_not_change_numbers(rng, comparator, monkeypatch):
 
 
 def test_pairs_are_taken_op_by_op(rng, monkeypatch):
-    """Of whole numbers too, in any order.
+    """They are for whole numbers too, in any order.
 
     Beside the RDMs and their pairs only a few squares are in memory.
     """
@@ -315,8 +315,7 @@ def test_without_draws(rng):
 
 
 def test_draws_without_a_score_are_left_out(rng):
-    # Among draws of 4 stimuli many hold only two different ones: one pair, of which nothing can be
-    # correlated.
+    # Many draws of 4 stimuli hold only two different ones: one pair, which has no correlation.
     model, brain = build_sides(rng, 4)
     scores = compare_rdms(model, brain, n_bootstrap=60, n_splits=0)
     assert np.isnan(scores.bootstrap_mean.sel(region="V1").values).any()
@@ -369,7 +368,10 @@ def test_rank_comparators_see_only_order(seed):
 
 @pytest.mark.parametrize("comparator", ["pearson", "spearman"])
 def test_intervals_cover_the_planted_truth(rng, comparator):
-    """The score over endless stimuli lies in about 95 of 100 intervals, each from 24 stimuli."""
+    """The score over infinitely many stimuli lies in about 95 of 100 intervals.
+
+    Each interval is from 24 stimuli.
+    """
     region = rng.normal(size=(4, 30))
     op = np.array([[1.0], [0.7], [0.3], [0.0]]) * rng.normal(size=(4, 60))
 

@@ -46,10 +46,7 @@ def score_slowly(model, brain, comparator, orders):
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("comparator", sorted(set(COMPARATORS) - {"bures"}))
 def test_slow_loop(rng, comparator, ties):
-    """Scores of squares whose rows and columns were permuted by hand.
-
-    And how many reach the observed one.
-    """
+    """The loop permutes rows and columns by hand, and counts scores that reach the observed one."""
     model, brain = build_sides(rng, 6, ties=ties)
     found = permute_rdms(model, brain, comparator=comparator, n_permutations=19)
     scores = score_slowly(model, brain, comparator, draw_orders(6, 19))
@@ -78,7 +75,7 @@ def test_both_routes_agree(rng, comparator, monkeypatch):
 
 
 def test_clusters_of_a_slow_loop(rng):
-    """Sets found by growing, the mass of each, the largest of every permutation and region."""
+    """The loop grows clusters, and takes the largest mass over regions in each permutation."""
     model, brain = build_sides(rng, 7)
     edges = [("a", "b"), ("d", "b")]
     found = permute_rdms(model, brain, edges=edges, cluster_p=0.5, n_permutations=39)
@@ -112,9 +109,9 @@ def test_clusters_of_a_slow_loop(rng):
 
 
 def test_one_maximum_over_regions_and_times(rng):
-    """Each time bin as if alone, but for q, p_max and p_cluster.
+    """Each time bin has the results that it has alone, but for q, p_max and p_cluster.
 
-    Which slow loops find over all of them.
+    Loops compute these over all regions and times.
     """
     (model, first), (_, second) = build_sides(rng, 6), build_sides(rng, 6)
     settings = {"n_permutations": 19, "edges": CHAIN, "cluster_p": 0.4, "rng": 0}
@@ -169,7 +166,7 @@ def test_labels_are_connected_sets(seed, n_edges):
 
 
 def test_an_op_at_the_threshold_is_inside(rng):
-    """One in twenty is 0.05 and not a rounding error more."""
+    """One in twenty is exactly 0.05, without a rounding error."""
     square = draw_square(rng, 12)
     model = label_squares([square, square], op=["a", "b"])
     found = permute_rdms(model, label_squares(square), edges=[("a", "b")], n_permutations=19)

@@ -66,7 +66,7 @@ class TestReweighting:
     def test_no_test_stimulus_in_any_training_pair(self, rng):
         """Changing every pair with a test stimulus changes no prediction of that fold.
 
-        So its score follows by hand.
+        So its score can be computed by hand.
         """
         features = build_features(rng, 16, 8)
         brain = label_squares(draw_square(rng, 16))
@@ -114,9 +114,9 @@ class TestReweighting:
         assert found.weight.sel(region="V1", subject="B").item() == 0
 
     def test_penalty_of_alternating_categories(self, rng):
-        """Were every other stimulus a half, no half would know of the categories.
+        """Halves of every other stimulus would each hold a single category.
 
-        Which are all that there is.
+        The categories are the only structure in these data.
         """
         values = rng.normal(size=(24, 4))
         values[:, 0] = np.arange(24) % 2

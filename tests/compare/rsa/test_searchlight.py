@@ -28,7 +28,7 @@ def build_volume(rng, shape=(4, 4, 3)) -> xr.DataArray:
 
 def test_rsatoolbox(rng):
     responses = build_volume(rng)
-    # It counts neighbours nearer than the radius, we also those at the radius.
+    # rsatoolbox counts neighbours nearer than the radius, NeuroLens also those at the radius.
     centers, neighbours = get_volume_searchlight(np.ones((4, 4, 3)), radius=1.99, threshold=0.0)
     expected = get_searchlight_RDMs(
         responses.values, centers, neighbours, np.arange(4), verbose=False

@@ -56,7 +56,7 @@ def test_hierarchy_is_spearman(rng):
 
 
 def test_planted_hierarchy(rng):
-    """Each region is made from one op, ever deeper; both kinds of draws find them."""
+    """Each region is made from one op, at increasing depth; both kinds of draws find them."""
     squares = [draw_square(rng, 16) for _ in OPS]
     model = label_squares(squares, op=OPS)
     sides = [[squares[k] + 0.3 * draw_square(rng, 16) for _ in "ABC"] for k in (0, 1, 3)]

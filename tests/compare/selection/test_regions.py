@@ -103,9 +103,9 @@ def test_order_of_ops_changes_no_choice(seed):
 
 
 def test_choosing_among_noise_inflates_only_the_naive_score(rng):
-    """Thirty unrelated ops: the truth is 0 for each; the largest score is not.
+    """Thirty ops are unrelated: the true score of each is 0, the largest score is above it.
 
-    The held-out one is.
+    The held-out score is not.
     """
     naive, selected, heldout = [], [], []
     for k in range(15):
@@ -137,9 +137,9 @@ def test_planted_op_is_found(rng):
 
 
 def build_sides(rng) -> tuple[xr.DataArray, xr.DataArray]:
-    """Return six ops of which the second makes V1 and the fifth IT, in three subjects.
+    """Return six ops, of which the second makes V1 and the fifth IT, in three subjects.
 
-    C has no IT.
+    Subject C has no IT.
     """
     squares = [draw_square(rng, 16) for _ in range(6)]
     model = label_squares(squares, op=[f"op{k}" for k in range(6)])
@@ -185,7 +185,7 @@ def test_heldout_interval_in_another_order_or_of_some_regions(rng):
     again = (model.isel(op=slice(None, None, -1)), brain)
     moved = assign_regions(scores.sel(region=["IT", "V1"]), rdms=again)
     xr.testing.assert_identical(moved[names], whole[names].sel(region=["IT", "V1"]))
-    # Products of fewer ops may be rounded otherwise.
+    # Products of fewer ops may be rounded differently.
     one = assign_regions(scores.sel(region=["IT"]), rdms=again)
     xr.testing.assert_allclose(one[names], whole[names].sel(region=["IT"]), rtol=1e-13)
     with pytest.raises(
@@ -318,7 +318,7 @@ def test_scores_without_draws_of_any_kind(scores):
 
 
 def test_draws_of_subjects_too_tell_ops_apart(scores):
-    """Ops are compared under draws of stimuli and subjects, which come first."""
+    """Ops are compared under draws of both stimuli and subjects, the first on the axis."""
     same = np.broadcast_to(scores.score_mean.values, (21, 3, 2))
     draws = np.stack([scores.bootstrap_mean.values, same, same])
     dims = ("resampled", "bootstrap", "op", "region")

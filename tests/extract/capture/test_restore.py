@@ -1,7 +1,4 @@
-"""Random generators that a model holds: put back after every pass.
-
-And named where the model draws from them.
-"""
+"""Random generators that a model holds are restored after every pass and named where used."""
 
 import random
 

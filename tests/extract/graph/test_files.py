@@ -1,7 +1,4 @@
-"""Traces as files: everything comes back, nothing runs.
-
-And what is not a whole trace is refused.
-"""
+"""Files of traces: everything is read back, nothing is executed, incomplete files are refused."""
 
 import json
 import pickle
@@ -25,7 +22,7 @@ from neurolens.extract.validation.replay import equal_bits
 
 
 class Zoo(nn.Module):
-    """One value each of many kinds: dtypes, layouts in memory, no elements, no axes."""
+    """A model with values of many kinds: dtypes, layouts in memory, no elements, no axes."""
 
     def forward(self, x):
         spectrum = torch.fft.fft(x)
@@ -47,7 +44,7 @@ class Zoo(nn.Module):
 
 
 class Makes(nn.Module):
-    """Gives what ``make`` gives; the values of some kinds cannot be stored."""
+    """A model that returns what ``make`` returns; the values of some kinds cannot be stored."""
 
     def __init__(self, make):
         super().__init__()
@@ -69,7 +66,7 @@ def assert_equal_traces(one, other):
 
 @pytest.fixture
 def saved(tmp_path):
-    """A trace, and the file it was saved to."""
+    """Return a trace, and the file it was saved to."""
     made = nl.trace(*make_net("multi-output"))
     return made, made.save(tmp_path / "trace.safetensors")
 
@@ -298,7 +295,7 @@ def test_safetensors_of_another_format_or_version_are_refused(metadata, tmp_path
 
 
 class Bomb:
-    """Leaves a mark when it is unpickled."""
+    """An object that leaves a file when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark

@@ -1,4 +1,4 @@
-"""Which ops: every way of asking, and misses that list what is near."""
+"""Selection of ops: every form of selection, and errors that list similar names."""
 
 import re
 

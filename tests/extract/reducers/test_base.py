@@ -1,7 +1,4 @@
-"""Reducers: each against numpy or scikit-learn, the laws of a random projection.
-
-And what each refuses.
-"""
+"""Reducers against numpy or scikit-learn, properties of random projections, and errors."""
 
 import json
 import subprocess

@@ -12,9 +12,9 @@ from neurolens.extract.stream.axes import find_layouts, measure_difference
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64, torch.complex64])
 def test_what_counts_as_equal_in_another_batch(dtype):
-    """Up to 1 is equal.
+    """Differences up to 1 count as equal.
 
-    Within a thousandth of each number plus a hundred-thousandth of the largest.
+    They are within a thousandth of each number plus a hundred-thousandth of the largest.
     """
     b = torch.tensor([1.0, -100.0, 3.0], dtype=dtype)
     for change, equal in (
@@ -57,7 +57,7 @@ def test_every_layout_gives_each_stimulus_its_own_values(rng):
 
 
 class Merged(nn.Module):
-    """Puts tokens and stimuli into one axis, tokens first, after a ReLU that may leave nothing."""
+    """Puts tokens and stimuli into one axis, tokens first, after a ReLU that may give zeros."""
 
     def forward(self, x):
         return torch.relu(x.transpose(0, 1).reshape(-1, x.shape[2]))

@@ -1,4 +1,4 @@
-"""Names of axes, followed through attention, windows and whatever else moves axes about."""
+"""Names of axes, followed through attention, windows and other operations that move axes."""
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_axes_keep_their_names(function, expected):
 def test_where_names_cannot_be_told_none_are_made_up():
     sliding = name_all(Wrap(lambda x: x.flatten(2).unfold(2, 5, 5)))
     assert list(sliding.values())[-1] == ("dim_1", "dim_2", "dim_3")
-    # 4 channels of 8 rows do not come apart into threes
+    # 4 channels of 8 rows cannot be divided into threes
     assert list(name_all(Wrap(lambda x: x[..., :6].reshape(-1, 3, 64))).values())[-1] == (
         "dim_1",
         "dim_2",

@@ -1,4 +1,4 @@
-"""Light passes: checked against the recorded one, whatever the model decides to do."""
+"""Light passes are checked against the recorded one, whichever ops the model runs."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from neurolens.extract.stream.follow import PassDeviated, follow_forward
 
 
 def follow(model, few, more, batch):
-    """Return what a light pass hands out, op by op, as clones."""
+    """Return the results that a light pass passes on, op by op, as clones."""
     with torch.no_grad():
         expected = find_layouts(model, few, more).expected
     taken = {}
@@ -72,9 +72,9 @@ def test_a_pass_ends_with_the_last_op_taken():
 
 
 class Branches(nn.Module):
-    """Two ways with the same functions and shapes: other weights, another module, another line.
+    """Two branches with the same functions and shapes, and one difference.
 
-    Or another helper.
+    They differ in weights, in the module, in the line, or in a helper.
     """
 
     def __init__(self, how):

@@ -1,4 +1,4 @@
-"""Light passes: checked against the recorded one, whatever the model decides to do."""
+"""Light passes are checked against the recorded one, whichever ops the model runs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a run is planned to do: sizes, batches."""
+"""The plan of a run: sizes and batches."""
 
 import pytest
 

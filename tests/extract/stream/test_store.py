@@ -1,7 +1,4 @@
-"""Stores: the same bytes whatever interrupts, the same values as in memory.
-
-And no mixing of two runs.
-"""
+"""Stores: the same bytes after any interruption, the same values as in memory, no mixed runs."""
 
 import contextlib
 import json
@@ -29,10 +26,7 @@ from neurolens.extract.stream.store import ActivationStore
 
 
 class Net(nn.Module):
-    """A convolution, an in-place ReLU, a functional op of the model itself, tokens.
-
-    A branch of a module's name.
-    """
+    """A convolution, an in-place ReLU, functional ops of the model itself, a linear layer."""
 
     def __init__(self, seed=0):
         super().__init__()
@@ -406,9 +400,10 @@ def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
 
 
 class Held(nn.Module):
-    """A tensor that is registered nowhere, a number of numpy's.
+    """A model that holds numbers outside parameters and buffers.
 
-    And one held by nothing but the call.
+    They are a tensor that is registered nowhere, a numpy number, and a tensor held by the call
+    only.
     """
 
     def __init__(self, offset=1.0, factor=2):
@@ -463,7 +458,7 @@ SCRIPT = textwrap.dedent(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
 def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
-    """A process that imported everything once forks for each run, so that twenty runs are quick."""
+    """A process that imported everything once forks for each run, so that twenty runs are fast."""
     with subprocess.Popen(
         [sys.executable, "-c", SCRIPT], stdin=-1, stdout=-1, text=True, bufsize=1
     ) as parent:
@@ -488,7 +483,7 @@ def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
             states.append(len(list(done.glob("[0-9]*"))) if done.exists() else 0)
         assert ends.count(-signal.SIGKILL) >= 10
         assert set(ends) <= {0, -signal.SIGKILL}
-        assert len(set(states)) > 4  # killed at different places, and each run went on from there
+        assert len(set(states)) > 4  # killed at different places, and each run continued from there
         assert states == sorted(states)
         assert run(path) == 0
         parent.stdin.close()
@@ -504,7 +499,7 @@ def write_provenance(path, change):
 
 
 def write_as_first_version(provenance):
-    """The record as NeuroLens 0.1.0 wrote it."""
+    """Write the record as NeuroLens 0.1.0 wrote it."""
     provenance["versions"]["neurolens"] = "0.1.0"
     provenance["preprocessing"] = "None"
     provenance["stimuli_sha256"] = "another"

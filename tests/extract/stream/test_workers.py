@@ -1,4 +1,4 @@
-"""Several workers: the same result as one, also when one of them dies."""
+"""Several workers give the same result as one, also when one of them dies."""
 
 import os
 import signal

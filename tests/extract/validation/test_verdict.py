@@ -1,4 +1,4 @@
-"""A verdict that is earned: right recordings pass, wrong ones do not."""
+"""Verdicts: correct recordings pass, incorrect ones do not."""
 
 import pytest
 import torch

@@ -1,7 +1,4 @@
-"""The drawing: valid DOT whatever the names, colours that follow scores.
-
-Messages when nothing can draw.
-"""
+"""The drawing: valid DOT for any names, colours that follow scores, errors without Graphviz."""
 
 import importlib.util
 import re

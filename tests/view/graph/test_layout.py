@@ -1,4 +1,4 @@
-"""What is visible and where: roles of arrows, folding, clusters, columns."""
+"""Layout of a graph: kinds of arrows, folding, clusters, columns."""
 
 import itertools
 

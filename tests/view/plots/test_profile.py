@@ -1,4 +1,4 @@
-"""Profiles: what is drawn is what was given, and nothing global changes."""
+"""Profiles show the values that were given, and drawing changes no global setting."""
 
 import base64
 import sys

@@ -1,4 +1,4 @@
-"""Matrices: what is drawn is what was given, ranked, in the order of the model's stimuli."""
+"""Matrices show the values that were given, ranked, in the order of the model's stimuli."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,5 @@
-"""How two RDMs are compared: one row of ``table`` each.
+"""Comparators of RDMs, one row of ``table`` each.
 
-``moments`` of pairs when stimuli are counted several times, of their ``ranks``, ``whitened``;
-``kendall`` and ``bures``; ``quadratic`` forms for permutations.
+``moments`` of pairs when stimuli are counted several times, moments of ``ranks``, ``whitened``
+products; ``kendall`` and ``bures``; ``quadratic`` forms for permutations.
 """

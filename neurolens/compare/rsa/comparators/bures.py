@@ -1,4 +1,4 @@
-"""Shapes of point clouds from their Grams: how far rotation can align one with another.
+"""Similarity of point clouds after the best rotation, from their Grams.
 
 Pure arrays. For mean-centered features X, Y the largest tr(X R Y') over rotations R is the nuclear
 norm of X'Y, which is the fidelity tr (K^1/2 L K^1/2)^1/2 of their Grams K, L: the Procrustes and
@@ -32,11 +32,12 @@ def divide_mean(pairs: np.ndarray) -> np.ndarray:
 
 
 def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
-    """Return fidelities as ``cross`` and traces as powers.
+    """Return the moments of RDMs: fidelities as ``cross`` and traces as powers.
 
-    For RDMs ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n). RDMs are taken as squared distances,
-    G = -H D H / 2; negative eigenvalues of G are set to zero. A stimulus drawn c times weighs c:
-    here its copies are points at distance 0, for a Gram cannot lack entries. Time O(d m b n^3).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n). RDMs are taken as squared
+    distances, G = -H D H / 2; negative eigenvalues of G are set to zero. A stimulus drawn c times
+    weighs c: here its copies are points at distance 0, for a Gram cannot lack entries. Time O(d m b
+    n^3).
     """
     squares_x = expand_pairs(x)  # (m, n, n)
     squares_y = expand_pairs(y)

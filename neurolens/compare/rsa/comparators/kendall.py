@@ -9,9 +9,9 @@ from neurolens.compare.stats.linalg import keep_positive
 def count_concordance(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return concordant less discordant comparisons of drawn pairs as ``cross``.
 
-    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n). A drawn pair and its own copy are tied.
-    Time O(d m b p log p): with draws of stimuli by far the slowest comparator; rho-a answers the
-    same need in closed form.
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n). A drawn pair and its own copy are
+    tied. Time O(d m b p log p): with draws of stimuli by far the slowest comparator; rho-a serves
+    the same purpose in closed form.
     """
     difference = np.zeros((len(counts), len(x), len(y)))
     total = np.zeros(len(counts))
@@ -33,9 +33,9 @@ def average_concordance(moments: Moments) -> np.ndarray:
 
 
 def subtract_discordant(x: np.ndarray, y: np.ndarray) -> float:
-    """Return concordant less discordant pairs of entries.
+    """Return the number of concordant less that of discordant pairs of entries.
 
-    From scipy's tau-b without its correction for ties.
+    It is computed from scipy's tau-b by undoing the correction for ties.
     """
     from scipy.stats import kendalltau
 

@@ -76,7 +76,7 @@ def standardize_rows(pairs: np.ndarray) -> np.ndarray:
 def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted means of x y, x^2 and y^2 about zero.
 
-    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
     """
     return _product_moments(x, y, counts, centered=False)
 
@@ -84,7 +84,7 @@ def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
 def centered_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return weighted covariances and variances.
 
-    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
     """
     return _product_moments(center_rows(x), center_rows(y), counts, centered=True)
 

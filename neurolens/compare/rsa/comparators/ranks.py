@@ -30,9 +30,10 @@ def average_ties(moments: Moments) -> np.ndarray:
 class SortedPairs(NamedTuple):
     """The order of each row's values, and where the ties of each value lie.
 
-    ``order`` (k, p) sorts each row. ``below`` and ``upto`` (k, p) are flat positions in the running
-    sum of weights along that order, (k, p + 1): after the values below, and after the values up to,
-    each value. ``upto`` is None where no row has ties.
+    ``order`` (k, p) sorts each row. ``below`` and ``upto`` (k, p) are, for each value, flat
+    positions in the running sum of weights along that order, (k, p + 1): ``below`` is that after
+    all smaller values, ``upto`` that after all values no larger. ``upto`` is None where no row has
+    ties.
     """
 
     order: np.ndarray
@@ -54,9 +55,9 @@ class RankBuffers(NamedTuple):
 def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return covariances and variances of the mid-ranks within each draw.
 
-    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n). Ranks are those of the drawn pairs, each
-    as often as its weight, so they differ between draws. Sorting is done once: a draw only adds
-    weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n). Ranks are those of the drawn
+    pairs, each as often as its weight, so they differ between draws. Sorting is done once: a draw
+    only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
     result = empty_moments(len(x), len(y), len(counts))
     step = max(1, BLOCK_RANKS // max(1, x.shape[1]))
@@ -125,7 +126,7 @@ def _center_ranks(
     picked = buffers.picked[:n_rows]
     running = buffers.running[:n_rows]
     ranks = buffers.ranks[:n_rows]
-    # Out of range cannot occur; any other mode would take the values to a copy first.
+    # Indices are never out of range; any other mode would copy the values first.
     weight.take(pairs.order, out=picked, mode="clip")
     # torch adds up several times as fast as numpy.
     torch.cumsum(torch.from_numpy(picked), 1, out=torch.from_numpy(running)[:, 1:])

@@ -1,4 +1,4 @@
-"""How two RDMs are compared: the table of comparators, each a formula over weighted moments."""
+"""The table of comparators of RDMs, each a formula over weighted moments."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -141,7 +141,7 @@ def compare_pairs(
 def compare_whole(x: np.ndarray, y: np.ndarray, comparator: Comparator) -> np.ndarray:
     """Return the similarity (m, b) of ``x`` (m, p) and ``y`` (b, p), all stimuli once.
 
-    NaN where either holds NaN.
+    It is NaN where either holds NaN.
     """
     whole_x = ~np.isnan(x).any(axis=1)
     whole_y = ~np.isnan(y).any(axis=1)

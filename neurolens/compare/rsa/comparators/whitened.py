@@ -30,7 +30,7 @@ def whiten_raw(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
 def whiten_centered(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return whitened products after removing each RDM's weighted mean.
 
-    For ``x`` (m, p), ``y`` (b, p) and ``counts`` (d, n).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
     """
     # A common offset changes nothing here, and without it a constant RDM is exactly zero.
     x = center_rows(x)

@@ -1,5 +1,5 @@
 """Grams of all ops within a memory budget.
 
-``plan`` decides which results get a Gram, ``slices`` cuts them into passes, ``products``
+``plan`` decides which results get a Gram, ``slices`` divides them among passes, ``products``
 multiplies, ``sums`` adds up and checks that nothing is missing, ``results`` labels.
 """

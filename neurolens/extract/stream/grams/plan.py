@@ -1,4 +1,4 @@
-"""Which results get a Gram, which share one, which are left out and why."""
+"""Plan of Grams: which results get one, which share one, which are left out and why."""
 
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ class GramPlan:
         return available >= 8 * n_stimuli
 
     def split_passes(self) -> list[list[FeatureSlice]]:
-        """Return what each pass over the set holds; InputError where the budget is too small."""
+        """Return what each pass over the set holds; raise InputError if the budget is too small."""
         n_stimuli = len(self.plan.stimuli)
         return split_passes(self.own, n_stimuli, self.plan.budget, self.overhead, self.sketch)
 

@@ -17,7 +17,7 @@ _BAND = 64
 def count_chunk_features(n_stimuli: int) -> int:
     """Return how many features are multiplied at once.
 
-    It depends on nothing else, so that the order of sums does not either.
+    It depends on the number of stimuli only, so that the order of sums does too.
     """
     return max(1, CHUNK_BYTES // (8 * n_stimuli))
 
@@ -83,10 +83,7 @@ def mirror_triangle(gram: np.ndarray) -> None:
 
 
 class Sketch:
-    """Features hashed into ``k`` sums with random signs; products between stimuli stay on average.
-
-    An entry of the Gram of sketches differs from the exact one by at most ``sqrt(2 / k)`` times the
-    two rows' norms, as a standard deviation over hashes.
+    """Features hashed into ``k`` sums with random signs, which keep products on average.
 
     References
     ----------

@@ -16,7 +16,7 @@ from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 
 
 def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Dataset:
-    """Return the labelled Grams; ``sums`` is emptied on the way.
+    """Return the labelled Grams; ``sums`` is emptied meanwhile.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
 
 
 def find_unusable(gram_plan: GramPlan, sums: GramSums) -> dict[str, str]:
-    """Return the results without a Gram and why, those that the run itself showed included."""
+    """Return the results without a Gram and why, including those found during the run."""
     stimuli = gram_plan.plan.stimuli
     skipped = dict(gram_plan.skipped)
     for layout in gram_plan.own:
@@ -110,7 +110,7 @@ def _copy_sums(
     grams: np.ndarray,
     totals: np.ndarray,
 ) -> None:
-    """Copy the sums of each result into place; those that nothing more needs are deleted."""
+    """Copy the sums of each result to their positions, deleting those no longer needed."""
     sources = [gram_plan.find_source(layout.name) for layout in kept]
     last = {source: i for i, source in enumerate(sources)}
     for i, source in enumerate(sources):

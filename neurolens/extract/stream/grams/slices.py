@@ -1,4 +1,4 @@
-"""Which features of which results each pass over the set holds, within a budget."""
+"""The features of each result that each pass over the set holds, within a budget."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,8 @@ Pass = Sequence[FeatureSlice]
 def predict_overhead(plan: Plan) -> int:
     """Return the bytes that a batch of the forward pass takes at most: results, inputs, copies.
 
-    Kernels lay out anew what they read and write; for that, twice the largest result is set aside.
+    Kernels copy what they read and write into other layouts; for that, twice the largest result is
+    reserved.
     """
     longest = max(len(rows) for rows in plan.batches)
     n_recorded = plan.layouts.expected.counts.more
@@ -57,15 +58,15 @@ def count_gram_bytes(n_results: int, n_stimuli: int) -> int:
 
 
 def count_workspace_bytes(budget: int) -> int:
-    """Return the bytes set aside for products: two chunks."""
+    """Return the bytes reserved for products: two chunks."""
     return 2 * min(products.CHUNK_BYTES, budget // 8)
 
 
 def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead: int) -> int:
     """Return the bytes that a budget leaves for activations; negative where it is too small.
 
-    The Grams and row sums of all results take their part, the forward pass ``overhead``, and the
-    workspace of the products two chunks.
+    Subtracted are the Grams and row sums of all results, the ``overhead`` of the forward pass, and
+    two chunks as workspace of the products.
     """
     grams = count_gram_bytes(n_results, n_stimuli)
     return budget - grams - overhead - count_workspace_bytes(budget)
@@ -80,16 +81,16 @@ def split_passes(
 ) -> list[list[FeatureSlice]]:
     """Split results, in execution order, into passes whose activations of all stimuli fit.
 
-    Each pass is filled in turn. A result that does not fit what is left of one is cut there and
-    goes on in the next, so that a pass holds at most one slice of a result. Cuts are at multiples
-    of the chunks in which features are multiplied, so that sums are added up in the same order
-    whatever the budget.
+    Each pass is filled in turn. A result that does not fit into the rest of one is divided there
+    and continued in the next, so that a pass holds at most one slice of a result. Divisions are at
+    multiples of the chunks in which features are multiplied, so that sums are added up in the same
+    order whatever the budget.
 
     Raises
     ------
     InputError
-        When the Grams and the pass itself, ``overhead`` bytes, take the budget, or when what is
-        left does not hold one sketch.
+        When the Grams and the pass itself, ``overhead`` bytes, use up the budget, or when the rest
+        does not hold one sketch.
     """
     available = count_activation_bytes(len(layouts), n_stimuli, budget, overhead)
     if available < 8 * n_stimuli:

@@ -1,4 +1,4 @@
-"""Gram matrices as they are added up, pass by pass, with the account of what went into them."""
+"""Gram matrices that are summed pass by pass, with a record of the features in each sum."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from neurolens.extract.stream.plan import Plan, count_elements
 
 @dataclass
 class GramSums:
-    """What some passes gave, by result.
+    """The sums of some passes, by result.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class GramSums:
     ran : dict of str
         Which stimuli (stimulus,) ran the op, in all passes.
     deviations : dict of int
-        What batches did otherwise than the recorded pass, by first row.
+        How batches deviated from the recorded pass, by first row.
     """
 
     grams: dict[str, np.ndarray] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class GramSums:
     deviations: dict[int, BatchDeviation] = field(default_factory=dict)
 
     def open_result(self, name: str, n_stimuli: int) -> None:
-        """Make the zero sums of a result, unless they are there."""
+        """Make the zero sums of a result, unless they exist."""
         if name not in self.grams:
             self.grams[name] = np.zeros((n_stimuli, n_stimuli))
             self.totals[name] = np.zeros(n_stimuli)
@@ -49,7 +49,7 @@ class GramSums:
             self.ran[name] = np.ones(n_stimuli, bool)
 
     def add(self, other: "GramSums") -> None:
-        """Add what other passes gave; sums of results that both have are added up."""
+        """Add the sums of other passes; sums of results that both have are added up."""
         for name, gram in other.grams.items():
             if name not in self.grams:
                 self.grams[name] = gram
@@ -101,7 +101,7 @@ class SliceRows:
     def keep(
         self, rows: slice, tensor: torch.Tensor | None, sketches: dict[int, products.Sketch]
     ) -> None:
-        """Keep what a batch gave, (stimulus, *shape), or that the op did not run for it."""
+        """Keep the result of a batch, (stimulus, *shape), or that the op did not run for it."""
         self._is_filled[rows] = True
         self.ran[rows] = tensor is not None
         if tensor is None:
@@ -143,7 +143,7 @@ class SliceRows:
         if not self.part.sketch:
             products.add_products(values, sums.grams[name], sums.totals[name])
             return
-        # A sketch is of rows without their means, which are put back exactly.
+        # A sketch is of rows without their means, which are added again exactly.
         products.add_products(values, sums.grams[name], np.zeros(len(self.ran)))
         sums.grams[name] += np.outer(self.totals, self.totals) / self.part.width
         sums.totals[name] += self.totals

@@ -1,4 +1,4 @@
-"""Concordant less discordant pairs, against two loops."""
+"""Concordant less discordant pairs, checked against two loops."""
 
 import numpy as np
 import oracles
@@ -16,13 +16,13 @@ SMALL = st.integers(-2, 2)
 
 @given(st.lists(st.tuples(SMALL, SMALL), max_size=9))
 def test_two_loops(entries):
-    """Ties on either side, and from no entry at all to more than three."""
+    """Ties occur on either side, with no entry at all up to more than three."""
     x, y = (np.array([pair[side] for pair in entries], dtype=float) for side in (0, 1))
     assert subtract_discordant(x, y) == oracles.concordance(x, y)
 
 
 def test_the_smallest_sets():
-    """None, one, two and three entries, in every order of what they hold."""
+    """Sets have none, one, two and three entries, in every order of their values."""
     for n in range(4):
         for places in np.ndindex(*[3] * (2 * n)):
             x, y = (np.array(part, dtype=float) for part in (places[:n], places[n:]))
@@ -30,7 +30,7 @@ def test_the_smallest_sets():
 
 
 def test_draws_of_few_pairs(rng):
-    """Of four stimuli one, two (a single pair, several times) or all, some twice."""
+    """Of four stimuli one, two (a single pair, several times) or all are drawn, some twice."""
     x, y = rng.integers(0, 3, (2, 6)).astype(float), rng.integers(0, 3, (3, 6)).astype(float)
     counts = np.array([[4, 0, 0, 0], [1, 1, 0, 0], [3, 1, 0, 0], [2, 1, 1, 0], [1, 1, 1, 1]])
     moments = count_concordance(x, y, counts)

@@ -1,4 +1,4 @@
-"""Whatever the budget, a Gram is that of all features of its op, each once."""
+"""A Gram is that of all features of its op, each counted once, whatever the budget."""
 
 import itertools
 from importlib import metadata
@@ -66,7 +66,7 @@ def test_a_plan_takes_each_feature_once_and_stays_within_its_budget(
         assert features == list(range(layout.shape[0]))
         if sketch is not None and layout.shape[0] > sketch:
             assert len(found) == 1
-    # No pass is left while the next result, or a chunk of it, would still fit.
+    # No pass ends while the next result, or a chunk of it, would still fit.
     step = max(1, chunk_bytes // (8 * n_stimuli))
     for group, after in itertools.pairwise(groups):
         free = left - sum(count_slice_bytes(part, n_stimuli) for part in group)

@@ -67,7 +67,7 @@ def test_a_slice_that_gets_lost_ends_the_extraction(monkeypatch, rng):
 
 
 def test_two_slices_of_a_result_in_one_pass_are_both_added(rng):
-    """The plan never asks for it; if it did, nothing would be lost."""
+    """The plan never asks for this; if it did, nothing would be lost."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 7))
     stimuli = nl.load_stimuli(rng.standard_normal((5, 12)).astype(np.float32))
     whole = nl.extract_grams(net, stimuli, ops="1", quiet=True)
