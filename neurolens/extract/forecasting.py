@@ -20,12 +20,13 @@ from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
-from neurolens.extract.stream.grams.products import CHUNK_BYTES, EXACT_STIMULI, add_products
+from neurolens.extract.stream.grams.products import EXACT_STIMULI, add_products
 from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     Pass,
     count_gram_bytes,
     count_slice_bytes,
+    count_workspace_bytes,
     predict_overhead,
 )
 from neurolens.extract.stream.memory import watch_memory
@@ -237,7 +238,7 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
         )
     forward_seconds = len(passes) * n * measured.batch.seconds_per_stimulus
     seconds = forward_seconds + n_products / _measure_products(n, plan.device)
-    workspace = 2 * min(CHUNK_BYTES, plan.budget // 8)
+    workspace = count_workspace_bytes(plan.budget)
     # While the last batch runs, all others are kept.
     share = (n - len(plan.batches[0])) / n
     during_pass = max(

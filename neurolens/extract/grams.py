@@ -72,8 +72,10 @@ def extract_grams(
     -----
     Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget.
     The result is the same, bit for bit, whatever the budget, when ``batch_size`` is the same and
-    the budget leaves 64 MiB for activations; with less it differs by rounding (float64 up to 512
-    stimuli, float32 above: the attribute ``eps``).
+    the budget is 128 MiB or more and leaves 16 MiB for activations; with less it differs by
+    rounding (float64 up to 512 stimuli, float32 above: the attribute ``eps``). An op that shares a
+    Gram is compared with its source in every batch, and gets a Gram of its own, in one more pass,
+    where it is no view of it.
 
     Examples
     --------
@@ -90,4 +92,9 @@ def extract_grams(
         gram_plan = plan_grams(plan, sketch, named=plan.named)
         passes = gram_plan.split_passes()
         sums = sum_products(model, plan, settings, passes, client, quiet)
+        if sums.unlike:
+            gram_plan = gram_plan.unshare(sums.unlike)
+            more = gram_plan.select(sums.unlike).split_passes()
+            sums.add(sum_products(model, plan, settings, more, client, quiet))
+            passes += more
     return label_grams(gram_plan, sums, len(passes))

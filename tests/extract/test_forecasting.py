@@ -138,7 +138,7 @@ def test_the_memory_of_grams_counts_the_grams(monkeypatch, rng):
     monkeypatch.setattr(module, "watch_memory", lambda device: contextlib.nullcontext(Peak(0)))
     monkeypatch.setattr(module, "_run_batch", lambda plan: module.BatchCost(0.01, 5000))
     monkeypatch.setattr(module, "_hold_batch", lambda plan, slices: 7000)
-    monkeypatch.setattr(module, "CHUNK_BYTES", 0)
+    monkeypatch.setattr(module, "count_workspace_bytes", lambda budget: 0)
     n, width = 300, 6
     stimuli = nl.load_stimuli(rng.standard_normal((n, width)).astype(np.float32))
     found = nl.forecast(torch.nn.ReLU(), stimuli, batch_size=30)

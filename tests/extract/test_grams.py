@@ -120,9 +120,9 @@ def test_a_dead_op_gives_nan_and_a_warning_that_names_it(rng):
 def test_the_budget_does_not_change_a_bit_of_the_result(rng):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 8, 3), nn.Flatten())
-    stimuli = nl.load_stimuli(rng.standard_normal((240, 3, 30, 30)).astype(np.float32))
+    stimuli = nl.load_stimuli(rng.standard_normal((480, 3, 44, 44)).astype(np.float32))
     one = nl.extract_grams(net, stimuli, memory="2GiB", batch_size=16, quiet=True)
-    many = nl.extract_grams(net, stimuli, memory="80MiB", batch_size=16, quiet=True)
+    many = nl.extract_grams(net, stimuli, memory="128MiB", batch_size=16, quiet=True)
     assert one.attrs["n_passes"] == 1
     assert many.attrs["n_passes"] > 3
     np.testing.assert_array_equal(one.gram, many.gram)

@@ -8,14 +8,21 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.capture.events import Event, Recording, hash_tensors
+from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import Op
+from neurolens.extract.graph.ops import Op, Parent
 from neurolens.extract.stream.batches import call_with_batch
-from neurolens.extract.stream.dims import Axes, StimulusAxis, follow_axes, name_dims, name_input
+from neurolens.extract.stream.dims import (
+    Axes,
+    StimulusAxis,
+    follow_axes,
+    measure_axes,
+    name_dims,
+    name_input,
+)
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
 
 # Only these may share a Gram with what they view, and only when the values agree too.
@@ -193,8 +200,7 @@ class _LayoutReader:
     def _add(self, op: Op, event: Event, k: int, match: "AxisMatch", tensor: torch.Tensor) -> None:
         """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
         parents = [
-            self._input_axes if p.kind == "input" else self._axes.get((p.source, p.output))
-            for p in op.parents
+            self._find_axes(p, v) for p, (v, _) in zip(op.parents, event.parents, strict=True)
         ]
         axes = follow_axes(op, event, parents, tensor.shape, match.stimuli)
         self._axes[op.name, k] = axes
@@ -215,6 +221,20 @@ class _LayoutReader:
             self._rows[op.name] = rows
             layout = replace(layout, shares=self._find_source(op, event, rows))
         self.layouts[layout.name] = layout
+
+    def _find_axes(self, parent: Parent, value: Value) -> Axes | None:
+        """Return the axes of an argument; None where they are unknown or those of another shape.
+
+        The latter are those of a view whose base was written to: it counts as a result of the op
+        that wrote, whose own result has the shape of the base.
+        """
+        if parent.kind == "input":
+            axes = self._input_axes
+        else:
+            axes = self._axes.get((parent.source, parent.output))
+        if axes is None or value.tensor is None:
+            return axes
+        return axes if measure_axes(axes) == list(value.tensor.shape) else None
 
     def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
         """Return the label of the result that an op only views, or ""."""

@@ -117,7 +117,7 @@ def follow_axes(
 
 def _fits_values(axes: Axes, shape: Sequence[int], stimuli: StimulusAxis) -> bool:
     """Return whether axes agree with the sizes of a result, and with its stimuli where known."""
-    if _measure_axes(axes) != list(shape):
+    if measure_axes(axes) != list(shape):
         return False
     shared = axes[stimuli.axis]
     names = [name for name, _ in shared]
@@ -136,7 +136,7 @@ def _measure_axis(axis: Axis) -> int:
     return math.prod(size for _, size in axis)
 
 
-def _measure_axes(axes: Axes) -> list[int]:
+def measure_axes(axes: Axes) -> list[int]:
     """Return the shape of a result with these axes."""
     return [_measure_axis(axis) for axis in axes]
 
@@ -381,7 +381,7 @@ def _match(parents: Iterable[Axes], shape: Sequence[int], resize: bool) -> Axes 
     alike = [axes for axes in parents if len(axes) == len(shape)]
     if not alike:
         return None
-    shapes = [_measure_axes(axes) for axes in alike]
+    shapes = [measure_axes(axes) for axes in alike]
     n_equal = [_count_equal(other, shape) for other in shapes]
     best = n_equal.index(max(n_equal))
     matched = []

@@ -148,6 +148,7 @@ class SentSlice(NamedTuple):
     start: int
     stop: int
     sketch: int | None
+    views: tuple[str, ...]
 
 
 def chain_passes(passes: Sequence[Pass]) -> list[list[list[SentSlice]]]:
@@ -159,7 +160,7 @@ def chain_passes(passes: Sequence[Pass]) -> list[list[list[SentSlice]]]:
     chains: list[list[list[SentSlice]]] = []
     last_names: set[str] = set()
     for slices in passes:
-        sent = [SentSlice(one.name, one.start, one.stop, one.sketch) for one in slices]
+        sent = [_send_slice(one) for one in slices]
         names = {one.name for one in slices}
         if last_names & names:
             chains[-1].append(sent)
@@ -178,5 +179,12 @@ def _run_chain(common: tuple[Job], chain: list[list[SentSlice]]) -> GramSums:
         return run_passes(plan, passes)
 
 
+def _send_slice(part: FeatureSlice) -> SentSlice:
+    views = tuple(layout.name for layout in part.views)
+    return SentSlice(part.name, part.start, part.stop, part.sketch, views)
+
+
 def _read_slice(plan: Plan, sent: SentSlice) -> FeatureSlice:
-    return FeatureSlice(plan.layouts.by_name[sent.name], sent.start, sent.stop, sent.sketch)
+    layouts = plan.layouts.by_name
+    views = tuple(layouts[name] for name in sent.views)
+    return FeatureSlice(layouts[sent.name], sent.start, sent.stop, sent.sketch, views)

@@ -1,6 +1,7 @@
 """Plan of Grams: which results get one, which share one, which are left out and why."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
 from neurolens.extract.stream.axes import Layout
@@ -56,11 +57,39 @@ class GramPlan:
     def split_passes(self) -> list[list[FeatureSlice]]:
         """Return what each pass over the set holds; raise InputError if the budget is too small."""
         n_stimuli = len(self.plan.stimuli)
-        return split_passes(self.own, n_stimuli, self.plan.budget, self.overhead, self.sketch)
+        budget = self.plan.budget
+        passes = split_passes(self.own, n_stimuli, budget, self.overhead, self.sketch)
+        views = self._list_views()
+        return [[_watch_views(part, views) for part in slices] for slices in passes]
+
+    def _list_views(self) -> dict[str, tuple[Layout, ...]]:
+        """Return the results that share the Gram of each, by its label."""
+        views: dict[str, tuple[Layout, ...]] = {}
+        for layout in self.chosen:
+            if layout.name in self.shared:
+                source = self.shared[layout.name]
+                views[source] = (*views.get(source, ()), layout)
+        return views
+
+    def unshare(self, names: Collection[str]) -> "GramPlan":
+        """Return the plan in which these results have Grams of their own."""
+        shared = {name: source for name, source in self.shared.items() if name not in names}
+        own = tuple(layout for layout in self.chosen if layout.name not in shared)
+        return replace(self, own=own, shared=shared)
+
+    def select(self, names: Collection[str]) -> "GramPlan":
+        """Return the plan of these results only, of those that have Grams of their own."""
+        own = tuple(layout for layout in self.own if layout.name in names)
+        return replace(self, chosen=own, own=own, shared={})
 
     def find_source(self, name: str) -> str:
         """Return the label of the result whose Gram is that of ``name``."""
         return self.shared.get(name, name)
+
+
+def _watch_views(part: FeatureSlice, views: dict[str, tuple[Layout, ...]]) -> FeatureSlice:
+    """Return the slice with the views of its result, if it is the first of that result."""
+    return replace(part, views=views.get(part.name, ())) if part.start == 0 else part
 
 
 def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> GramPlan:

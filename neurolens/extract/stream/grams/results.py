@@ -30,9 +30,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     for layout in gram_plan.own:
         if layout.name not in skipped:
             sums.check_features(layout)
-    kept = [
-        layout for layout in gram_plan.chosen if gram_plan.find_source(layout.name) not in skipped
-    ]
+    kept = [layout for layout in gram_plan.chosen if layout.name not in skipped]
     if not kept:
         raise InputError(
             f"none of the {len(gram_plan.chosen)} selected ops has a Gram: "
@@ -80,9 +78,10 @@ def find_unusable(gram_plan: GramPlan, sums: GramSums) -> dict[str, str]:
     """Return the results without a Gram and why, including those found during the run."""
     stimuli = gram_plan.plan.stimuli
     skipped = dict(gram_plan.skipped)
-    for layout in gram_plan.own:
+    for layout in gram_plan.chosen:
+        diagonal = np.diag(sums.grams[gram_plan.find_source(layout.name)])  # (stimulus,)
         lacking = ~sums.ran[layout.name]  # (stimulus,)
-        not_finite = ~np.isfinite(np.diag(sums.grams[layout.name]))  # (stimulus,)
+        not_finite = ~np.isfinite(diagonal)  # (stimulus,)
         if lacking.any():
             which = lacking
             what = "does not run for"

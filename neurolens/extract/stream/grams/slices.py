@@ -11,12 +11,16 @@ from neurolens.extract.stream.plan import Plan, count_elements
 
 @dataclass(frozen=True, slots=True)
 class FeatureSlice:
-    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given."""
+    """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given.
+
+    ``views`` are the results that share the Gram of this one; the pass looks at them too.
+    """
 
     layout: Layout
     start: int
     stop: int
     sketch: int | None = None
+    views: tuple[Layout, ...] = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +63,7 @@ def count_gram_bytes(n_results: int, n_stimuli: int) -> int:
 
 def count_workspace_bytes(budget: int) -> int:
     """Return the bytes reserved for products: two chunks."""
-    return 2 * min(products.CHUNK_BYTES, budget // 8)
+    return 2 * products.count_chunk_bytes(budget)
 
 
 def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead: int) -> int:
@@ -103,6 +107,7 @@ def split_passes(
         )
     passes: list[list[FeatureSlice]] = [[]]
     free = available
+    step = products.count_chunk_features(n_stimuli, budget)
     for layout in layouts:
         n_features = count_elements(layout.shape)
         hashed = sketch if sketch is not None and n_features > sketch else None
@@ -113,7 +118,7 @@ def split_passes(
             )
         rest = FeatureSlice(layout, 0, n_features, hashed)
         while True:
-            part = _cut_slice(rest, n_stimuli, free, is_first=not passes[-1])
+            part = _cut_slice(rest, n_stimuli, free, step, is_first=not passes[-1])
             if part is not None:
                 passes[-1].append(part)
                 free -= count_slice_bytes(part, n_stimuli)
@@ -126,10 +131,11 @@ def split_passes(
 
 
 def _cut_slice(
-    rest: FeatureSlice, n_stimuli: int, free: int, is_first: bool
+    rest: FeatureSlice, n_stimuli: int, free: int, step: int, is_first: bool
 ) -> FeatureSlice | None:
     """Return the widest slice at the start of ``rest`` that fits ``free`` bytes, or None.
 
+    It ends at a multiple of ``step`` features.
     The first slice of a pass has all the memory there can be, and is narrower than a chunk where
     that does not hold one.
     """
@@ -138,7 +144,6 @@ def _cut_slice(
     if rest.sketch:
         return None
     n_fitting = free // (n_stimuli * rest.layout.dtype.itemsize)
-    step = products.count_chunk_features(n_stimuli)
     width = n_fitting // step * step
     if width == 0 and is_first:
         width = n_fitting

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from neurolens.errors import RecordingError
+from neurolens.extract.capture.events import read_storage
 from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
@@ -29,7 +31,9 @@ class GramSums:
     added : dict of str
         The ranges of features that the two are sums of.
     ran : dict of str
-        Which stimuli (stimulus,) ran the op, in all passes.
+        Which stimuli (stimulus,) ran the op, in all passes; of views too.
+    unlike : set of str
+        Results that for some stimuli were no view of the result whose Gram they were to share.
     deviations : dict of int
         How batches deviated from the recorded pass, by first row.
     """
@@ -38,6 +42,7 @@ class GramSums:
     totals: dict[str, np.ndarray] = field(default_factory=dict)
     added: dict[str, list[range]] = field(default_factory=dict)
     ran: dict[str, np.ndarray] = field(default_factory=dict)
+    unlike: set[str] = field(default_factory=set)
     deviations: dict[int, BatchDeviation] = field(default_factory=dict)
 
     def open_result(self, name: str, n_stimuli: int) -> None:
@@ -55,12 +60,13 @@ class GramSums:
                 self.grams[name] = gram
                 self.totals[name] = other.totals[name]
                 self.added[name] = other.added[name]
-                self.ran[name] = other.ran[name]
                 continue
             self.grams[name] += gram
             self.totals[name] += other.totals[name]
             self.added[name] += other.added[name]
-            self.ran[name] &= other.ran[name]
+        for name, ran in other.ran.items():
+            self.ran[name] = self.ran[name] & ran if name in self.ran else ran
+        self.unlike |= other.unlike
         self.deviations |= other.deviations
 
     def check_features(self, layout: Layout) -> None:
@@ -106,6 +112,13 @@ class SliceRows:
         self.ran[rows] = tensor is not None
         if tensor is None:
             return
+        # The model may be under inference mode or gradients here.
+        with torch.inference_mode(False), torch.no_grad():
+            self._take(rows, tensor.detach(), sketches)
+
+    def _take(
+        self, rows: slice, tensor: torch.Tensor, sketches: dict[int, products.Sketch]
+    ) -> None:
         part = self.part
         values = tensor.reshape(len(tensor), -1)[:, part.start : part.stop]  # (stimulus, feature)
         if part.sketch:
@@ -117,8 +130,8 @@ class SliceRows:
             self._rows = values.new_empty((len(self._is_filled), values.shape[1]))
         self._rows[rows] = values
 
-    def add_to(self, sums: GramSums) -> None:
-        """Add the products between stimuli to the sums, and free the activations.
+    def add_to(self, sums: GramSums, step: int) -> None:
+        """Add the products between stimuli, ``step`` features at once, and free the activations.
 
         Where the op did not run for some stimuli, there is no Gram, and ``sums.ran`` says so.
 
@@ -141,12 +154,59 @@ class SliceRows:
             return
         sums.added[name].append(range(self.part.start, self.part.stop))
         if not self.part.sketch:
-            products.add_products(values, sums.grams[name], sums.totals[name])
+            products.add_products(values, sums.grams[name], sums.totals[name], step)
             return
         # A sketch is of rows without their means, which are added again exactly.
-        products.add_products(values, sums.grams[name], np.zeros(len(self.ran)))
+        products.add_products(values, sums.grams[name], np.zeros(len(self.ran)), step)
         sums.grams[name] += np.outer(self.totals, self.totals) / self.part.width
         sums.totals[name] += self.totals
+
+
+class Memory(NamedTuple):
+    """Which elements of which memory a tensor has, and how often that memory was written to."""
+
+    storage: int
+    version: int
+    offset: int
+    span: int
+    n_elements: int
+
+
+def read_memory(tensor: torch.Tensor) -> Memory | None:
+    """Return the memory behind a strided tensor; None where that cannot be told."""
+    storage = read_storage(tensor)
+    if not storage or tensor.layout != torch.strided or tensor.is_inference():
+        return None
+    steps = zip(tensor.shape, tensor.stride(), strict=True)
+    span = sum((size - 1) * stride for size, stride in steps) * tensor.element_size()
+    offset = int(tensor.storage_offset()) * tensor.element_size()
+    return Memory(storage, tensor._version, offset, span, tensor.numel())
+
+
+class ViewCheck:
+    """Checks in every batch that a result is a view of the one whose Gram it shares.
+
+    Both must then have the same elements of one memory, which was not written to in between.
+    """
+
+    def __init__(self, sums: GramSums, n_stimuli: int) -> None:
+        self._sums = sums
+        self._n_stimuli = n_stimuli
+        self._memory: dict[str, Memory | None] = {}
+
+    def note_source(self, layout: Layout, tensor: torch.Tensor | None) -> None:
+        """Take the result that is shared, as it is in this batch."""
+        self._memory[layout.name] = None if tensor is None else read_memory(tensor)
+
+    def compare(self, layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        """Take a view, as it is in this batch."""
+        ran = self._sums.ran.setdefault(layout.name, np.ones(self._n_stimuli, bool))
+        ran[rows] &= tensor is not None
+        if tensor is None:
+            return
+        memory = read_memory(tensor)
+        if memory is None or memory != self._memory.get(layout.shares):
+            self._sums.unlike.add(layout.name)
 
 
 def run_passes(plan: Plan, passes: Sequence[Pass], progress: tqdm | None = None) -> GramSums:
@@ -169,12 +229,20 @@ def _run_pass(
     progress: tqdm | None,
 ) -> None:
     n_stimuli = len(plan.stimuli)
+    step = products.count_chunk_features(n_stimuli, plan.budget)
     by_result: dict[str, list[SliceRows]] = {}
+    layouts: dict[str, Layout] = {}
     for part in slices:
         sums.open_result(part.name, n_stimuli)
         by_result.setdefault(part.name, []).append(SliceRows(part, n_stimuli))
+        layouts |= {layout.name: layout for layout in (part.layout, *part.views)}
+    views = ViewCheck(sums, n_stimuli)
 
     def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        if layout.name not in by_result:
+            views.compare(layout, rows, tensor)
+            return
+        views.note_source(layout, tensor)
         for one in by_result[layout.name]:
             one.keep(rows, tensor, sketches)
 
@@ -182,9 +250,9 @@ def _run_pass(
         if deviation.changed:
             sums.deviations[rows.start] = deviation
 
-    layouts = list({part.name: part.layout for part in slices}.values())
-    run_set(plan, layouts, handle, batches=plan.batches, progress=progress, close=close)
+    wanted = list(layouts.values())
+    run_set(plan, wanted, handle, batches=plan.batches, progress=progress, close=close)
     release_memory()
     for name in list(by_result):
         for one in by_result.pop(name):
-            one.add_to(sums)
+            one.add_to(sums, step)
