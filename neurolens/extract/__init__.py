@@ -25,7 +25,7 @@ from neurolens.extract.reducers.pool import Pool
 from neurolens.extract.reducers.project import Project
 from neurolens.extract.reducers.subsample import Subsample
 from neurolens.extract.reducers.table import REDUCERS
-from neurolens.extract.stream.store import open_activations
+from neurolens.extract.stream.stores.opening import open_activations
 from neurolens.extract.tracing import Trace, TracedOp, load_trace, trace
 from neurolens.extract.validation.verdict import Verdict, validate
 

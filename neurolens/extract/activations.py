@@ -11,7 +11,8 @@ from neurolens.errors import InputError
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.fill import fill_arrays
 from neurolens.extract.stream.plan import RunSettings
-from neurolens.extract.stream.store import open_activations, read_store_path
+from neurolens.extract.stream.stores.opening import open_activations
+from neurolens.extract.stream.stores.store import read_store_path
 from neurolens.extract.stream.workers import fill_store
 from neurolens.stimuli import StimulusSet
 

@@ -16,7 +16,6 @@ from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
@@ -29,6 +28,7 @@ from neurolens.extract.stream.grams.slices import (
     count_workspace_bytes,
     predict_overhead,
 )
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.memory import watch_memory
 from neurolens.extract.stream.passes import run_set
 from neurolens.extract.stream.plan import (
@@ -40,7 +40,7 @@ from neurolens.extract.stream.plan import (
     find_numpy_dtype,
     make_plan,
 )
-from neurolens.extract.stream.writer import Writer
+from neurolens.extract.stream.stores.writer import Writer
 from neurolens.stimuli import StimulusSet
 
 

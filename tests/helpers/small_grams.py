@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
 from neurolens.extract.stream.grams.products import EXACT_STIMULI
+from neurolens.extract.stream.layouts.layout import Layout
 
 
 def make_layout(name, n_features, dtype=torch.float32):

@@ -18,7 +18,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import DataError
-from neurolens.extract.stream.provenance import compare_provenance
+from neurolens.extract.stream.stores.provenance import compare_provenance
 from neurolens.stimuli import describe_preprocessing
 
 # Names that the source in a row may use.

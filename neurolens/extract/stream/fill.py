@@ -10,7 +10,7 @@ import xarray as xr
 from torch import nn
 
 from neurolens.extract.reducers.chain import Chain
-from neurolens.extract.stream.axes import Layout
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
 from neurolens.extract.stream.plan import (
     Output,
@@ -20,7 +20,7 @@ from neurolens.extract.stream.plan import (
     open_plan,
     pack_items,
 )
-from neurolens.extract.stream.writer import ArrayWriter, Checks, Writer
+from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
 
 

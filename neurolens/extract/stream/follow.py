@@ -63,11 +63,16 @@ class ExpectedPass:
     sizes: tuple[KnownShapes | None, ...]
     counts: Counts
     sites: CallSites
+    n_results: tuple[int, ...]
 
     @cached_property
     def positions(self) -> dict[str, int]:
         """Position of each op, by name."""
         return {name: i for i, name in enumerate(self.names)}
+
+    def count_results(self, name: str) -> int:
+        """Return the number of results of an op in the recorded pass."""
+        return self.n_results[self.positions[name]]
 
     def predict_shapes(self, n_stimuli: int) -> list[Shapes | None]:
         """Return the shapes of each op's results for a batch; None where unknown.
@@ -107,6 +112,7 @@ def expect_pass(few: Recording, more: Recording, counts: Counts, sites: CallSite
         ),
         counts=counts,
         sites=sites,
+        n_results=tuple(len(shapes) for shapes in large.values()),
     )
 
 

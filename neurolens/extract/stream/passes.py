@@ -1,6 +1,6 @@
 """Repeated passes over a stimulus set, batch by batch, keeping only the wanted results."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,9 +11,9 @@ from tqdm import tqdm
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import preserve_buffers
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.batches import call_with_batch, load_batches
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
 
@@ -23,14 +23,25 @@ ResultHandler = Callable[[Layout, slice, torch.Tensor | None], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchDeviation:
-    """How a batch deviated from the recorded pass.
+    """The differences between a batch and the recorded pass.
 
-    ``changed`` says where this began, "" where nothing deviated; ``unlisted`` are the ops that only
-    this batch has.
+    ``changed`` says where they began, "" where there are none; ``unlisted`` are the ops that only
+    this batch has. ``unplaced`` are the results, by label, whose values could not be assigned to
+    stimuli, each with the reason.
     """
 
     changed: str = ""
     unlisted: tuple[str, ...] = ()
+    unplaced: tuple[tuple[str, str], ...] = ()
+
+
+def list_unplaced(deviations: Iterable[BatchDeviation]) -> dict[str, str]:
+    """Return the results that could not be assigned to stimuli in some batch, and the reason."""
+    reasons: dict[str, str] = {}
+    for deviation in deviations:
+        for name, reason in deviation.unplaced:
+            reasons.setdefault(name, reason)
+    return reasons
 
 
 def describe_deviations(
@@ -42,8 +53,9 @@ def describe_deviations(
     it.
     """
     lacking = {}
+    unplaced = list_unplaced(deviations.values())
     for op, has_run in ran.items():
-        if not has_run.all():
+        if not has_run.all() and op not in unplaced:
             lacking[op] = [ids[i] for i in np.flatnonzero(~has_run).tolist()]
     unlisted = {op for deviation in deviations.values() for op in deviation.unlisted}
     attributes = {
@@ -96,7 +108,8 @@ def run_set(
         by_op.setdefault(layout.op, []).append(layout)
     for rows, batch in load_batches(plan.stimuli, batches, plan.device, plan.workers):
         try:
-            deviation = _run_batch(plan, batch, by_op, partial(_hand_out, handle, ids, rows))
+            hand_out = _HandOut(plan, handle, rows)
+            deviation = _run_batch(plan, batch, by_op, hand_out)
         except RecordingError as error:
             raise RecordingError(
                 f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
@@ -110,7 +123,7 @@ def _run_batch(
     plan: Plan,
     batch: torch.Tensor,
     by_op: Mapping[str, Sequence[Layout]],
-    hand_out: Callable[[Sequence[Layout], Sequence[torch.Tensor] | None], None],
+    hand_out: "_HandOut",
 ) -> BatchDeviation:
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
@@ -123,30 +136,53 @@ def _run_batch(
         for op, layouts in by_op.items():
             hand_out(layouts, results.get(op))
         unlisted = sorted(set(results) - set(expected.names))
-        return BatchDeviation(str(change), tuple(unlisted))
-    return BatchDeviation()
+        return BatchDeviation(str(change), tuple(unlisted), hand_out.list_unplaced())
+    return BatchDeviation(unplaced=hand_out.list_unplaced())
 
 
-def _hand_out(
-    handle: ResultHandler,
-    ids: Sequence[str],
-    rows: range,
-    layouts: Sequence[Layout],
-    results: Sequence[torch.Tensor] | None,
-) -> None:
-    """Pass on the results of one op for the stimuli of a batch, or None for each."""
-    block = slice(rows.start, rows.stop)
-    for layout in layouts:
-        if results is None:
-            handle(layout, block, None)
-            continue
-        k = max(layout.output, 0)
-        if k >= len(results):
+class _HandOut:
+    """Assigns the results of one batch to its stimuli and hands them out.
+
+    A result that cannot be assigned counts as one of an op that did not run; where every op was
+    asked for by name it is an error instead.
+    """
+
+    def __init__(self, plan: Plan, handle: ResultHandler, rows: range) -> None:
+        self._plan = plan
+        self._handle = handle
+        self._rows = rows
+        self._unplaced: dict[str, str] = {}
+
+    def __call__(self, layouts: Sequence[Layout], results: Sequence[torch.Tensor] | None) -> None:
+        """Take the results of one op, or None where it did not run."""
+        block = slice(self._rows.start, self._rows.stop)
+        for layout in layouts:
+            self._unplaced.pop(layout.name, None)
+            placed = None
+            if results is not None:
+                try:
+                    placed = self._place(layout, results)
+                except InputError as error:
+                    if self._plan.named:
+                        raise
+                    self._unplaced[layout.name] = str(error)
+            self._handle(layout, block, placed)
+
+    def list_unplaced(self) -> tuple[tuple[str, str], ...]:
+        """Return the results that could not be assigned, each with the reason."""
+        return tuple(self._unplaced.items())
+
+    def _place(self, layout: Layout, results: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return one of an op's results, stimuli first."""
+        plan = self._plan
+        n_expected = plan.layouts.expected.count_results(layout.op)
+        if len(results) != n_expected:
+            ids = plan.stimuli.ids[self._rows.start : self._rows.stop]
             raise InputError(
-                f"{layout.op!r} gave {len(results)} results for {list_names(ids[block])}, more for "
-                "the first stimuli: their number depends on the stimuli. Leave it out of ops=."
+                f"{layout.op!r} gave {len(results)} results for {list_names(ids)}, {n_expected} "
+                "for the first stimuli: their number depends on the stimuli. Leave it out of ops=."
             )
-        handle(layout, block, layout.put_stimuli_first(results[k], len(rows)))
+        return layout.put_stimuli_first(results[max(layout.output, 0)], len(self._rows))
 
 
 def _record_batch(

@@ -21,7 +21,8 @@ from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers,
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
-from neurolens.extract.stream.axes import Layout, Layouts, find_layouts
+from neurolens.extract.stream.layouts.finding import Layouts, find_layouts
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 

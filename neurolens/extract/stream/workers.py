@@ -17,12 +17,12 @@ from neurolens.extract.stream.plan import (
     materialize_model,
     open_plan,
 )
-from neurolens.extract.stream.provenance import (
+from neurolens.extract.stream.stores.provenance import (
     compare_provenance,
     describe_provenance,
     warn_of_unseen,
 )
-from neurolens.extract.stream.store import ActivationStore
+from neurolens.extract.stream.stores.store import ActivationStore
 from neurolens.parallel import count_shards, run_tasks, split_evenly
 from neurolens.stimuli import StimulusSet
 

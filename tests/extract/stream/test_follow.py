@@ -6,8 +6,8 @@ import torchvision
 from torch import nn
 
 from neurolens.extract.capture.forward import prepare_call, record_forward
-from neurolens.extract.stream.axes import find_layouts
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
+from neurolens.extract.stream.layouts.finding import find_layouts
 
 
 def follow(model, few, more, batch):

@@ -4,13 +4,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     count_activation_bytes,
     predict_overhead,
     split_passes,
 )
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan
 
 
@@ -60,7 +60,9 @@ class GramPlan:
         budget = self.plan.budget
         passes = split_passes(self.own, n_stimuli, budget, self.overhead, self.sketch)
         views = self._list_views()
-        return [[_watch_views(part, views) for part in slices] for slices in passes]
+        for slices in passes:
+            slices[:] = [_watch_views(part, views) for part in slices]
+        return passes
 
     def _list_views(self) -> dict[str, tuple[Layout, ...]]:
         """Return the results that share the Gram of each, by its label."""

@@ -6,11 +6,11 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
 from neurolens.extract.stream.grams.plan import GramPlan, leave_out
 from neurolens.extract.stream.grams.sums import GramSums
-from neurolens.extract.stream.passes import describe_deviations
+from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.passes import describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import count_elements
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 
@@ -78,7 +78,11 @@ def find_unusable(gram_plan: GramPlan, sums: GramSums) -> dict[str, str]:
     """Return the results without a Gram and why, including those found during the run."""
     stimuli = gram_plan.plan.stimuli
     skipped = dict(gram_plan.skipped)
+    unplaced = list_unplaced(sums.deviations.values())
     for layout in gram_plan.chosen:
+        if layout.name in unplaced:
+            skipped[layout.name] = unplaced[layout.name]
+            continue
         diagonal = np.diag(sums.grams[gram_plan.find_source(layout.name)])  # (stimulus,)
         lacking = ~sums.ran[layout.name]  # (stimulus,)
         not_finite = ~np.isfinite(diagonal)  # (stimulus,)

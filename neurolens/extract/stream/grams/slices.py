@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan, count_elements
 
 

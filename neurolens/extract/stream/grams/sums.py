@@ -11,9 +11,9 @@ from tqdm import tqdm
 from neurolens.errors import RecordingError
 from neurolens.extract.capture.events import read_storage
 from neurolens.extract.capture.restore import release_memory
-from neurolens.extract.stream.axes import Layout
 from neurolens.extract.stream.grams import products
 from neurolens.extract.stream.grams.slices import FeatureSlice, Pass
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set
 from neurolens.extract.stream.plan import Plan, count_elements
 
@@ -247,7 +247,7 @@ def _run_pass(
             one.keep(rows, tensor, sketches)
 
     def close(rows: range, deviation: BatchDeviation) -> None:
-        if deviation.changed:
+        if deviation.changed or deviation.unplaced:
             sums.deviations[rows.start] = deviation
 
     wanted = list(layouts.values())

@@ -13,7 +13,6 @@ from small_grams import Widths, make_layout, small_chunks
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.stream.axes import find_layouts
 from neurolens.extract.stream.grams.products import EXACT_STIMULI
 from neurolens.extract.stream.grams.slices import (
     count_activation_bytes,
@@ -21,6 +20,7 @@ from neurolens.extract.stream.grams.slices import (
     predict_overhead,
     split_passes,
 )
+from neurolens.extract.stream.layouts.finding import find_layouts
 from neurolens.extract.stream.plan import RunSettings, make_plan
 
 DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool)

@@ -4,20 +4,20 @@ import json
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import filelock
 import numpy as np
-import xarray as xr
 
 from neurolens.errors import DataError, InputError
-from neurolens.extract.stream.passes import BatchDeviation
+from neurolens.extract.stream.passes import BatchDeviation, list_unplaced
 from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
-from neurolens.extract.stream.provenance import compare_provenance
-from neurolens.extract.stream.writer import (
+from neurolens.extract.stream.stores.provenance import compare_provenance
+from neurolens.extract.stream.stores.writer import (
     CHECKS,
     KEPT_UNIT,
     Checks,
@@ -31,6 +31,7 @@ from neurolens.labels import OP, STIMULUS
 FORMAT = "neurolens-activations-1"
 # The place in a store of the deviations of each batch from the recorded pass.
 DEVIATIONS = "checks/note"
+LEFT_OUT = "left_out"
 
 
 def read_store_path(store: Any) -> Path:
@@ -242,11 +243,18 @@ class ActivationStore(Writer):
                 )
             checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
             self._write_ran(checks["ran"])
-            attributes = describe_result(self.plan, self._read_deviations(), checks)
+            deviations = self._read_deviations()
+            attributes = describe_result(self.plan, deviations, checks)
+            self._leave_out(list_unplaced(deviations.values()))
             self._root["ops"].attrs.update(attributes | {"complete": True})
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Consolidated metadata")
                 zarr.consolidate_metadata(self.path)
+
+    def _leave_out(self, names: Iterable[str]) -> None:
+        """Mark the nodes of results that could not be assigned to stimuli, which are not opened."""
+        for name in names:
+            self._root[f"ops/{self._paths[name]}"].attrs[LEFT_OUT] = True
 
     def _write_ran(self, ran: np.ndarray) -> None:
         """Write which stimuli ran an op beside its activations, where some did not."""
@@ -270,87 +278,16 @@ class ActivationStore(Writer):
 
 
 def _pack_deviation(deviation: BatchDeviation) -> str:
-    if not deviation.changed and not deviation.unlisted:
-        return ""
-    return json.dumps([deviation.changed, *deviation.unlisted])
+    return "" if deviation == BatchDeviation() else json.dumps(asdict(deviation))
 
 
 def _unpack_deviation(text: str) -> BatchDeviation:
-    changed, *unlisted = json.loads(text)
-    return BatchDeviation(changed, tuple(unlisted))
-
-
-def open_activations(path: str | Path) -> xr.DataTree:
-    """Open a store of ``extract_activations(store=...)``, labelled; arrays are read when used.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    DataTree
-        As `extract_activations` returns it. ``.load()`` reads all of it; ``.attrs["provenance"]``
-        says how it was made.
-
-    Raises
-    ------
-    InputError
-        When it is no path.
-    DataError
-        When there is no such store, or it is not complete.
-    """
-    import zarr
-
-    if isinstance(path, xr.DataTree):
-        raise InputError(
-            "path must be that of a store, got a DataTree. Use it as it is: its arrays are read "
-            "when they are used."
-        )
-    if not isinstance(path, (str, Path)):
-        raise InputError(
-            f"path must be that of a store, got {type(path).__name__}. Type e.g. "
-            "open_activations('acts.zarr')."
-        )
-    path = Path(path)
-    provenance = _read_provenance(path)
-    root: Any = zarr.open_group(path, mode="r")
-    if "ops" not in root or not root["ops"].attrs.get("complete"):
-        has_checks = "checks/done" in root
-        done = np.asarray(root["checks/done"][:]).all(0) if has_checks else np.zeros(1, bool)
-        raise DataError(
-            f"{str(path)!r} is not complete: {int(done.sum())} of {done.size} batches are done. "
-            "Run the same extract_activations call again: it goes on from there."
-        )
-    try:
-        stored = xr.open_datatree(path, engine="zarr", group="ops", consolidated=True)
-    except ValueError as error:
-        raise DataError(
-            f"{str(path)!r} was not finished ({error}). Run the same extract_activations call "
-            "again."
-        ) from error
-    # zarr lists groups by name; ops are put in the order in which they ran.
-    names = [str(name) for name in root["checks/op"][:]]
-    datasets = {node.path[1:]: node.to_dataset(inherit=False) for node in stored.subtree}
-    nodes = {node_path: datasets[node_path] for node_path in name_paths(names).values()}
-    tree = xr.DataTree.from_dict({"/": stored.to_dataset(), **nodes}, name="activations")
-    tree.attrs["provenance"] = provenance
-    return tree
-
-
-def _read_provenance(path: Path) -> dict[str, Any] | None:
-    """Return how a store was made, None for an interrupted one; raise DataError for no store."""
-    try:
-        attrs = json.loads((path / "zarr.json").read_text())["attributes"]
-        if attrs["format"] != FORMAT:
-            raise KeyError(attrs["format"])
-        return attrs.get("provenance")
-    except FileNotFoundError:
-        raise DataError(
-            f"no store {str(path)!r}; make one with extract_activations(..., store=path)"
-        ) from None
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{str(path)!r} is damaged or not a NeuroLens store: {error}") from error
+    fields = json.loads(text)
+    return BatchDeviation(
+        changed=fields["changed"],
+        unlisted=tuple(fields["unlisted"]),
+        unplaced=tuple((name, reason) for name, reason in fields["unplaced"]),
+    )
 
 
 @contextmanager

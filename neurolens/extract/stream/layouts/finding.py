@@ -1,13 +1,11 @@
-"""The axis of each result that holds the stimuli, and the names of the others."""
+"""The layouts of all results of a model, found from two recordings."""
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from neurolens.errors import InputError
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.capture.restore import preserve_buffers
@@ -15,80 +13,22 @@ from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent
 from neurolens.extract.stream.batches import call_with_batch
-from neurolens.extract.stream.dims import (
+from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
+from neurolens.extract.stream.layouts.dims import (
     Axes,
-    StimulusAxis,
     follow_axes,
     measure_axes,
     name_dims,
     name_input,
 )
-from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
+from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 
 # Only these may share a Gram with what they view, and only when the values agree too.
 _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
     "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
 )
-# A stimulus's values in two batches: equal up to 1 (see `measure_difference`), clearly other
-# above 10.
-_EQUAL = 1
-_OTHER = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The position of the stimuli in one result.
-
-    The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds
-    ``group`` of them per stimulus, stimulus by stimulus when ``major``, else interleaved; they
-    become an axis of their own. ``repeatable`` is False when a stimulus's values differed between
-    two batches. ``shares`` names the result that this one only views or passes on: the same values
-    per stimulus, perhaps in another order.
-    """
-
-    op: str
-    output: int
-    axis: int
-    group: int
-    major: bool
-    shape: tuple[int, ...]
-    dims: tuple[str, ...]
-    repeatable: bool
-    dtype: torch.dtype
-    shares: str
-
-    @property
-    def name(self) -> str:
-        """Label of this result: the op's name, with ``.k`` for the k-th of several."""
-        return self.op if self.output < 0 else f"{self.op}.{self.output}"
-
-    def put_stimuli_first(self, tensor: torch.Tensor, n_stimuli: int) -> torch.Tensor:
-        """Return the result with shape (stimulus, *shape).
-
-        Raises
-        ------
-        InputError
-            When the result's shape is not the one found for the first stimuli.
-        """
-        if self.group > 1:
-            split = [n_stimuli, self.group] if self.major else [self.group, n_stimuli]
-            axis = self.axis if self.major else self.axis + 1
-        else:
-            split = [n_stimuli]
-            axis = self.axis
-        expected = list(self.shape)
-        expected.insert(axis, n_stimuli)
-        sizes = list(tensor.shape)
-        if 0 <= self.axis < len(sizes) and sizes[self.axis] == n_stimuli * self.group:
-            sizes[self.axis : self.axis + 1] = split
-        if sizes != expected:
-            raise InputError(
-                f"{self.name!r} has shape {tuple(tensor.shape)} for {n_stimuli} stimuli, expected "
-                f"{self.shape} per stimulus as for the first ones: its shape depends on the "
-                "stimuli. Leave it out of ops=."
-            )
-        return tensor.reshape(sizes).movedim(axis, 0)  # (stimulus, *shape)
 
 
 @dataclass(frozen=True)
@@ -197,7 +137,7 @@ class _LayoutReader:
             else:
                 self._add(op, large, k, match, more)
 
-    def _add(self, op: Op, event: Event, k: int, match: "AxisMatch", tensor: torch.Tensor) -> None:
+    def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> None:
         """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
         parents = [
             self._find_axes(p, v) for p, (v, _) in zip(op.parents, event.parents, strict=True)
@@ -289,108 +229,3 @@ def fingerprint_rows(rows: torch.Tensor) -> tuple:
     bits = flat.view(width).to(torch.int64)
     sums = [bits.sum(1), (bits * bits).sum(1), (bits * bits * bits).sum(1)]
     return rows.dtype, bits.shape[1], tuple(tuple(s.tolist()) for s in sums)
-
-
-class AxisMatch(NamedTuple):
-    """The stimulus axis of a result, its shape per stimulus, and whether its values repeat."""
-
-    stimuli: StimulusAxis
-    shape: tuple[int, ...]
-    repeatable: bool
-
-
-def match_axes(
-    few: torch.Tensor, more: torch.Tensor, counts: Counts, parents: list[Layout]
-) -> AxisMatch | str:
-    """Return the stimulus axis of an op's result, or why it cannot be determined.
-
-    Parameters
-    ----------
-    few, more : Tensor
-        The result for the smaller and for the larger batch.
-    counts : Counts
-    parents : list of Layout
-        Of the results that fed the op.
-    """
-    if {few.layout, more.layout} != {torch.strided}:
-        return "is not a dense tensor"
-    if few.ndim != more.ndim:
-        return "its number of axes depends on the batch size"
-    grown = [i for i, (m, n) in enumerate(zip(few.shape, more.shape, strict=True)) if n != m]
-    if not grown:
-        return "does not grow with the number of stimuli"
-    axis = grown[0]
-    length = few.shape[axis]
-    in_proportion = length * counts.more == more.shape[axis] * counts.few
-    is_whole = length % counts.few == 0
-    if not (len(grown) == 1 and in_proportion and is_whole):
-        return "mixes the stimuli: it does not grow along one axis in proportion to their number"
-    if length > counts.few:
-        return _match_shared(few, more, axis, counts, parents)
-    shape = list(few.shape)
-    del shape[axis]
-    repeatable = measure_difference(more.narrow(axis, 0, length), few) <= _EQUAL
-    return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), repeatable)
-
-
-def _match_shared(
-    few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, parents: list[Layout]
-) -> AxisMatch | str:
-    """Return how the stimuli share ``axis`` with other things, or why this is unknown."""
-    length = few.shape[axis]
-    group = length // counts.few
-    shape = list(few.shape)
-    shape[axis] = group
-    by_stimulus = measure_difference(more.narrow(axis, 0, length), few)
-    interleaved = _measure_interleaved(few, more, axis, counts)
-    if min(by_stimulus, interleaved) > _EQUAL:
-        return "its stimuli share an axis with other things in an order that cannot be told"
-    if max(by_stimulus, interleaved) > _OTHER:
-        major = by_stimulus < interleaved
-        return AxisMatch(StimulusAxis(axis, group, major), tuple(shape), True)
-    alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
-    if not alike:
-        return (
-            "its stimuli share an axis with other things, and those looked at do not tell in "
-            "which order"
-        )
-    return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape), True)
-
-
-def _measure_interleaved(few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts) -> float:
-    """Return how far two batches differ if the stimuli along ``axis`` are interleaved."""
-    order = torch.arange(more.shape[axis], device=more.device)
-    index = order.reshape(-1, counts.more)[:, : counts.few].reshape(-1)
-    return measure_difference(more.index_select(axis, index), few)
-
-
-def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:
-    """Return the largest difference in units of what rounding in another batch may change.
-
-    A difference of up to 1 counts as equal.
-    """
-    if a.numel() == 0:
-        return 0.0
-    if not (a.is_floating_point() or a.is_complex()):
-        return 0.0 if bool((a == b).all()) else float("inf")
-    if a.dtype.itemsize == 1:
-        a = a.float()
-        b = b.float()
-    if a.is_floating_point():
-        # Usually all differ by far less than is allowed, and the extremes suffice; NaN and infinity
-        # never pass.
-        largest = _find_largest(a - b)
-        scale = _find_largest(b)
-        if largest <= 1e-5 * scale < float("inf"):
-            return largest / (1e-5 * scale + 1e-30)
-    scale = float(b.abs().nan_to_num(0, 0, 0).max())
-    allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
-    is_same = (a == b) | (a.isnan() & b.isnan())
-    ratio = torch.where(is_same, torch.zeros_like(allowed), (a - b).abs() / allowed)
-    return float(ratio.nan_to_num(float("inf"), float("inf")).max())
-
-
-def _find_largest(tensor: torch.Tensor) -> float:
-    """Return the largest magnitude in a real tensor."""
-    low, high = torch.aminmax(tensor)
-    return max(abs(float(low)), abs(float(high)))

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, warn_user
-from neurolens.extract.stream.passes import BatchDeviation, describe_deviations
+from neurolens.extract.stream.passes import BatchDeviation, describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
 from neurolens.labels import STIMULUS, list_names
 
@@ -74,7 +74,10 @@ class ArrayWriter(Writer):
         """Return the labelled tree, as `open_activations` would."""
         ids = np.array(self._plan.stimuli.ids, dtype=object)
         nodes = {"/": xr.Dataset(coords={STIMULUS: ids})}
+        unplaced = list_unplaced(self._deviations.values())
         for node, ran in zip(describe_nodes(self._plan), self._checks["ran"], strict=True):
+            if node.output.name in unplaced:
+                continue
             values = self._arrays[node.output.name]
             variables = {"activation": xr.DataArray(values, dims=node.dims, attrs=node.attributes)}
             for key, value in node.output.arrays.items():
@@ -117,11 +120,18 @@ def describe_result(
         Check -> (op, stimulus).
     """
     names = [output.name for output in plan.outputs]
+    unplaced = list_unplaced(deviations.values())
+    if len(unplaced) == len(names):
+        raise InputError(
+            f"none of the {len(names)} selected ops has a result per stimulus: "
+            f"{list_names(unplaced.values())}"
+        )
+    skipped = {**plan.layouts.skipped, **unplaced}
     ran = dict(zip(names, checks["ran"], strict=True))
     attributes = {
         "model": plan.layouts.graph.modules[""],
         "stimulus_hash": plan.stimuli.hash_content(),
-        "skipped_ops": [f"{name}: {reason}" for name, reason in plan.layouts.skipped.items()],
+        "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
         "batch_size": plan.batch_size,
         **describe_deviations(plan.stimuli.ids, deviations, ran),
     }

@@ -22,7 +22,7 @@ import neurolens as nl
 from neurolens.errors import DataError, InputError
 from neurolens.extract import PCA, Project, Subsample, open_activations
 from neurolens.extract.stream.plan import RunSettings, make_plan
-from neurolens.extract.stream.store import ActivationStore
+from neurolens.extract.stream.stores.store import ActivationStore
 
 
 class Net(nn.Module):

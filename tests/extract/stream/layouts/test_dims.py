@@ -7,7 +7,7 @@ import torchvision
 from torch import nn
 
 import neurolens as nl
-from neurolens.extract.stream.axes import find_layouts
+from neurolens.extract.stream.layouts.finding import find_layouts
 
 
 def name_all(model, shape=(3, 4, 8, 8)):

@@ -1,0 +1,67 @@
+"""The position of the stimuli in one result."""
+
+from dataclasses import dataclass
+
+import torch
+
+from neurolens.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The position of the stimuli in one result.
+
+    The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds
+    ``group`` of them per stimulus, stimulus by stimulus when ``major``, else interleaved; they
+    become an axis of their own. ``repeatable`` is False when a stimulus's values differed between
+    two batches. ``shares`` names the result that this one only views or passes on: the same values
+    per stimulus, perhaps in another order.
+    """
+
+    op: str
+    output: int
+    axis: int
+    group: int
+    major: bool
+    shape: tuple[int, ...]
+    dims: tuple[str, ...]
+    repeatable: bool
+    dtype: torch.dtype
+    shares: str
+
+    @property
+    def name(self) -> str:
+        """Label of this result: the op's name, with ``.k`` for the k-th of several."""
+        return self.op if self.output < 0 else f"{self.op}.{self.output}"
+
+    def put_stimuli_first(self, tensor: torch.Tensor, n_stimuli: int) -> torch.Tensor:
+        """Return the result with shape (stimulus, *shape).
+
+        Raises
+        ------
+        InputError
+            When the result's shape is not the one found for the first stimuli.
+        """
+        if self.group > 1:
+            split = [n_stimuli, self.group] if self.major else [self.group, n_stimuli]
+            axis = self.axis if self.major else self.axis + 1
+        else:
+            split = [n_stimuli]
+            axis = self.axis
+        expected = list(self.shape)
+        expected.insert(axis, n_stimuli)
+        sizes = list(tensor.shape)
+        if 0 <= self.axis < len(sizes) and sizes[self.axis] == n_stimuli * self.group:
+            sizes[self.axis : self.axis + 1] = split
+        if sizes != expected:
+            raise InputError(
+                f"{self.name!r} has shape {tuple(tensor.shape)} for {n_stimuli} stimuli, expected "
+                f"{self.shape} per stimulus as for the first ones: its shape depends on the "
+                "stimuli. Leave it out of ops=."
+            )
+        if tensor.dtype != self.dtype:
+            raise InputError(
+                f"{self.name!r} has dtype {tensor.dtype} for these stimuli, expected {self.dtype} "
+                "as for the first ones: its dtype depends on the stimuli. Leave it out of ops=."
+            )
+        return tensor.reshape(sizes).movedim(axis, 0)  # (stimulus, *shape)

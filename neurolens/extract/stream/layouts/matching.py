@@ -1,0 +1,119 @@
+"""The axis of a result that holds the stimuli, found by comparing two batches."""
+
+from typing import NamedTuple
+
+import torch
+
+from neurolens.extract.stream.follow import Counts
+from neurolens.extract.stream.layouts.dims import StimulusAxis
+from neurolens.extract.stream.layouts.layout import Layout
+
+# A stimulus's values in two batches: equal up to 1 (see `measure_difference`), clearly other
+# above 10.
+_EQUAL = 1
+_OTHER = 10
+
+
+class AxisMatch(NamedTuple):
+    """The stimulus axis of a result, its shape per stimulus, and whether its values repeat."""
+
+    stimuli: StimulusAxis
+    shape: tuple[int, ...]
+    repeatable: bool
+
+
+def match_axes(
+    few: torch.Tensor, more: torch.Tensor, counts: Counts, parents: list[Layout]
+) -> AxisMatch | str:
+    """Return the stimulus axis of an op's result, or why it cannot be determined.
+
+    Parameters
+    ----------
+    few, more : Tensor
+        The result for the smaller and for the larger batch.
+    counts : Counts
+    parents : list of Layout
+        Of the results that fed the op.
+    """
+    if {few.layout, more.layout} != {torch.strided}:
+        return "is not a dense tensor"
+    if few.ndim != more.ndim:
+        return "its number of axes depends on the batch size"
+    grown = [i for i, (m, n) in enumerate(zip(few.shape, more.shape, strict=True)) if n != m]
+    if not grown:
+        return "does not grow with the number of stimuli"
+    axis = grown[0]
+    length = few.shape[axis]
+    in_proportion = length * counts.more == more.shape[axis] * counts.few
+    is_whole = length % counts.few == 0
+    if not (len(grown) == 1 and in_proportion and is_whole):
+        return "mixes the stimuli: it does not grow along one axis in proportion to their number"
+    if length > counts.few:
+        return _match_shared(few, more, axis, counts, parents)
+    shape = list(few.shape)
+    del shape[axis]
+    repeatable = measure_difference(more.narrow(axis, 0, length), few) <= _EQUAL
+    return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape), repeatable)
+
+
+def _match_shared(
+    few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, parents: list[Layout]
+) -> AxisMatch | str:
+    """Return how the stimuli share ``axis`` with other things, or why this is unknown."""
+    length = few.shape[axis]
+    group = length // counts.few
+    shape = list(few.shape)
+    shape[axis] = group
+    by_stimulus = measure_difference(more.narrow(axis, 0, length), few)
+    interleaved = _measure_interleaved(few, more, axis, counts)
+    if min(by_stimulus, interleaved) > _EQUAL:
+        return "its stimuli share an axis with other things in an order that cannot be told"
+    if max(by_stimulus, interleaved) > _OTHER:
+        major = by_stimulus < interleaved
+        return AxisMatch(StimulusAxis(axis, group, major), tuple(shape), True)
+    alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
+    if not alike:
+        return (
+            "its stimuli share an axis with other things, and those looked at do not tell in "
+            "which order"
+        )
+    return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape), True)
+
+
+def _measure_interleaved(few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts) -> float:
+    """Return how far two batches differ if the stimuli along ``axis`` are interleaved."""
+    order = torch.arange(more.shape[axis], device=more.device)
+    index = order.reshape(-1, counts.more)[:, : counts.few].reshape(-1)
+    return measure_difference(more.index_select(axis, index), few)
+
+
+def measure_difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Return the largest difference in units of what rounding in another batch may change.
+
+    A difference of up to 1 counts as equal.
+    """
+    if a.numel() == 0:
+        return 0.0
+    if not (a.is_floating_point() or a.is_complex()):
+        return 0.0 if bool((a == b).all()) else float("inf")
+    if a.dtype.itemsize == 1:
+        a = a.float()
+        b = b.float()
+    if a.is_floating_point():
+        # Usually all differ by far less than is allowed, and the extremes suffice; NaN and infinity
+        # never pass.
+        largest = _find_largest(a - b)
+        scale = _find_largest(b)
+        if largest <= 1e-5 * scale < float("inf"):
+            return largest / (1e-5 * scale + 1e-30)
+    scale = float(b.abs().nan_to_num(0, 0, 0).max())
+    allowed = 1e-3 * b.abs() + 1e-5 * scale + 1e-30
+    is_same = (a == b) | (a.isnan() & b.isnan())
+    ratio = torch.where(is_same, torch.zeros_like(allowed), (a - b).abs() / allowed)
+    return float(ratio.nan_to_num(float("inf"), float("inf")).max())
+
+
+def _find_largest(tensor: torch.Tensor) -> float:
+    """Return the largest magnitude in a real tensor."""
+    low, high = torch.aminmax(tensor)
+    return max(abs(float(low)), abs(float(high)))
