@@ -28,6 +28,8 @@ def extract_activations(
     memory: str | int = "4GiB",
     device: str | torch.device | None = None,
     workers: int | None = None,
+    rng: int = 0,
+    batch_dependent: bool = False,
     client: Any = None,
     quiet: bool = False,
 ) -> xr.DataTree:
@@ -61,6 +63,15 @@ def extract_activations(
         Where to run; default: where the model is. The model is not moved.
     workers : int, optional
         Processes that read stimuli ahead; by default none on a CPU and up to four for a GPU.
+    rng : int
+        Seed of the random numbers that the model draws. Each stimulus gets numbers of its own,
+        which follow from the seed and its id, not from batch size, workers or budget; those of
+        generators outside torch follow from the seed and the batch.
+    batch_dependent : bool
+        Keep results whose values for a stimulus depend on the other stimuli of the batch (batch
+        statistics, sorting, capacity), which are left out otherwise, or refused where they are
+        asked for by name. They are marked by the attribute ``batch_dependent``. With
+        ``batch_size=1`` each stimulus is alone, and nothing is left out.
     client : dask.distributed.Client or neurolens.parallel.Cluster, optional
         Spread the batches over its workers; needs a store that all of them can write. ``model`` may
         then be a function that makes the model, which is cheaper to send. With
@@ -77,9 +88,9 @@ def extract_activations(
         ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32). Where the graph
         depends on the stimuli, an op that did not run for some has NaN there (``nan+0j`` where
         values are complex, 0 for integers, False for booleans) and a variable ``ran`` (stimulus);
-        the root's attributes list such ops and batches, ops with values that are not finite, and,
-        as ``random_numbers_from``, the generators that the model drew from. From a store, arrays
-        are read when they are used.
+        the root's attributes list such ops and batches, ops with values that are not finite, as
+        ``random_ops`` those that random numbers feed, and as ``random_numbers_from`` the generators
+        whose numbers follow the batch. From a store, arrays are read when they are used.
 
     Raises
     ------
@@ -96,14 +107,15 @@ def extract_activations(
 
     Notes
     -----
-    Two small passes find the stimulus axis of each op, then one pass over the set, ended after the
+    Three small passes, over stimuli from all parts of the set, find the stimulus axis of each op
+    and test that each row follows its stimulus in another batch; values of these stimuli are
+    compared again when the set is run. Then comes one pass over the set, ended after the
     last chosen op (two, and more where they do not fit ``memory`` together, with a reducer that is
     fitted first). At a given ``batch_size`` results do not depend on ``memory`` or ``workers``:
     give it to compare two runs bit for bit, since by default it follows from ``memory``. On
     ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6 of the op's
     largest value, so that single values near zero may differ altogether; with `PCA` fitted in
-    several batches by much more. Every batch begins with the random generators where they were
-    before the call, those of the process and those that the model's modules hold.
+    several batches by much more.
 
     Examples
     --------
@@ -115,7 +127,7 @@ def extract_activations(
     >>> acts["1/relu"]["activation"].sizes
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
-    settings = RunSettings(ops, reducer, batch_size, memory, device, workers)
+    settings = RunSettings(ops, reducer, batch_size, memory, device, workers, rng, batch_dependent)
     if store is None:
         if client is not None:
             raise InputError(

@@ -133,7 +133,7 @@ def forecast(
 
     Notes
     -----
-    Costs three small passes, up to four batches, and a short matrix product. Bytes on disk are
+    Costs four small passes, up to four batches, and a short matrix product. Bytes on disk are
     exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
     result more. Memory is the larger of that of the planning passes and that of the batch, as
     measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the

@@ -24,6 +24,8 @@ def extract_grams(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     workers: int | None = None,
+    rng: int = 0,
+    batch_dependent: bool = False,
     client: Any = None,
     quiet: bool = False,
 ) -> xr.Dataset:
@@ -35,7 +37,7 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, workers, client, quiet
+    model, stimuli, ops, batch_size, device, workers, rng, batch_dependent, client, quiet
         As for `extract_activations`; a client's workers take groups of ops. Ops whose results are
         complex or not finite are left out of ``"all"`` and of patterns and listed in the
         attributes.
@@ -56,8 +58,8 @@ def extract_grams(
         ``gram`` (op, stimulus, stimulus_2) and ``row_sum`` (op, stimulus), float64; ``n_features``
         (op); coordinate ``alias_of`` (op): the op whose Gram this one shares because it is a view
         of it or did nothing. The attribute ``neurolens_version`` says what made them (Grams of
-        0.1.0, which could lack features, have none), ``random_numbers_from`` which generators the
-        model drew from, where it did.
+        0.1.0, which could lack features, have none); ``random_ops``, ``random_numbers_from`` and
+        ``batch_dependent_ops`` are as for `extract_activations`.
 
     Raises
     ------
@@ -86,7 +88,7 @@ def extract_grams(
     >>> grams.gram.sizes
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
-    settings = RunSettings(ops, None, batch_size, memory, device, workers)
+    settings = RunSettings(ops, None, batch_size, memory, device, workers, rng, batch_dependent)
     first_model = model if client is None else materialize_model(model)
     with open_plan(first_model, stimuli, settings) as plan:
         gram_plan = plan_grams(plan, sketch, named=plan.named)

@@ -106,7 +106,7 @@ class StimulusSet:
             del edges[-2]
         return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
-    def read_rows(self, rows: range) -> torch.Tensor:
+    def read_rows(self, rows: Sequence[int]) -> torch.Tensor:
         """Return the stimuli of some rows, as the model sees them: (row, ...).
 
         Raises

@@ -132,7 +132,8 @@ def test_an_op_of_the_model_beside_a_module_of_its_name():
 def test_a_stochastic_op_is_marked(rng):
     net, x = make_net("noisy")
     acts = nl.extract_activations(net, nl.load_stimuli(x.numpy()), quiet=True)
-    assert acts["/dropout"]["activation"].attrs["repeatable"] == 0
+    assert acts["/dropout"]["activation"].attrs["random"] == 1
+    assert acts.attrs["random_ops"][0] == "/dropout"
 
 
 def test_selection_by_predicate(resnet, images):

@@ -12,7 +12,7 @@ from neurolens.extract.stream.layouts.layout import Layout
 
 
 def make_layout(name, n_features, dtype=torch.float32):
-    return Layout(name, -1, 0, 1, True, (n_features,), ("feature",), True, dtype, "")
+    return Layout(name, -1, 0, 1, True, (n_features,), ("feature",), dtype, "")
 
 
 @contextmanager

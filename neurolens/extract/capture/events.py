@@ -110,7 +110,8 @@ class Recording:
     """The record of one pass: events, sources, host reads, and what modules and model returned.
 
     ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and
-    by address those that modules hold.
+    by address those that modules hold. ``random`` are the ops whose random numbers were drawn for
+    each stimulus, from none of these.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -121,6 +122,7 @@ class Recording:
     modules: dict[str, str] = field(default_factory=dict)
     outputs: list[tuple[Value, str]] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
+    random: list[str] = field(default_factory=list)
     result: Any = None
 
     def list_names(self) -> list[str]:

@@ -14,8 +14,9 @@ from neurolens.extract.capture.call_sites import CallSites
 from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.recorder import Recorder
-from neurolens.extract.capture.restore import open_attention, preserve_random_states
+from neurolens.extract.capture.restore import RandomStates, open_attention, preserve_random_states
 from neurolens.extract.capture.tensor_tracker import TensorTracker
 from neurolens.extract.capture.trees import copy_tensors
 
@@ -80,6 +81,7 @@ def record_forward(
     random_states: bool = False,
     gradients: bool = False,
     sites: CallSites | None = None,
+    noise: StimulusNoise | None = None,
 ) -> Recording:
     """Run the model once and return every torch function that ran.
 
@@ -99,6 +101,8 @@ def record_forward(
         Run with gradients, and keep the values in the autograd graph.
     sites : CallSites, optional
         Of an earlier pass, so that the same places get the same names.
+    noise : StimulusNoise, optional
+        Draws the random numbers.
 
     Raises
     ------
@@ -109,14 +113,20 @@ def record_forward(
     tracker = TensorTracker(list_sources(call.model), gradients)
     book = make_sites() if sites is None else sites.restart()
     recorder = Recorder(
-        scopes, book, tracker, keep=keep, stop_after=stop_after, random_states=random_states
+        scopes,
+        book,
+        tracker,
+        keep=keep,
+        stop_after=stop_after,
+        random_states=random_states,
+        noise=noise,
     )
     recorder.size_reads = [] if random_states else None
     recording = recorder.recording
     tracker.begin(recording, scopes, call.args, call.kwargs)
     try:
         with scopes, recorder:
-            result = run_model(call, gradients, recording.drawn)
+            result = run_model(call, gradients, recording.drawn, noise)
         tracker.note_result(recording, result)
         recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
     except StopForward:
@@ -160,13 +170,25 @@ def record_kernels(
     return kernels.finish(result)
 
 
-def run_model(call: ModelCall, gradients: bool, drawn: list[str] | None = None) -> Any:
-    """Run the model, adding to ``drawn`` the random generators that it drew from."""
+def run_model(
+    call: ModelCall,
+    gradients: bool,
+    drawn: list[str] | None = None,
+    noise: StimulusNoise | None = None,
+) -> Any:
+    """Run the model, adding to ``drawn`` the random generators that it drew from.
+
+    With ``noise``, these begin from a seed of the batch.
+    """
     with (
-        preserve_random_states(call.model) as states,
+        preserve_random_states(call.model) as before,
         open_attention(),
         torch.set_grad_enabled(gradients),
     ):
+        states = before
+        if noise is not None:
+            before.seed(noise.hash_batch())
+            states = RandomStates(call.model)
         try:
             return call.model(*call.args, **call.kwargs)
         finally:

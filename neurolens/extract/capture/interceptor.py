@@ -7,6 +7,7 @@ from torch.overrides import TorchFunctionMode
 
 from neurolens.extract.capture.call_sites import CallSites, Site
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.torch_calls import SIZE_READS, Call, FunctionCloner, describe_call
 
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
@@ -24,6 +25,8 @@ class Interceptor(TorchFunctionMode):
         Tells which module is running.
     sites : CallSites
         Names the places that call torch.
+    noise : StimulusNoise, optional
+        Draws the random numbers; by default the functions draw them themselves.
 
     Attributes
     ----------
@@ -33,12 +36,15 @@ class Interceptor(TorchFunctionMode):
         Collects the tensors whose size the model asks for, when it is a list.
     """
 
-    def __init__(self, scopes: ScopeStack, sites: CallSites) -> None:
+    def __init__(
+        self, scopes: ScopeStack, sites: CallSites, noise: StimulusNoise | None = None
+    ) -> None:
         super().__init__()
         self.failure: tuple[BaseException, str] | None = None
         self.size_reads: list[torch.Tensor] | None = None
         self._scopes = scopes
         self._sites = sites
+        self._noise = noise
         self._clones = FunctionCloner()
         self._calls: dict[Any, Call] = {}
         self._composites: list[tuple[Call, int]] = []
@@ -78,6 +84,16 @@ class Interceptor(TorchFunctionMode):
         if result is not NotImplemented:
             self.close_composite(call, args, kwargs, result)
         return result
+
+    def call_function(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Call a torch function, with random numbers from the noise if there is one."""
+        if self._noise is None or not self._noise.may_draw(call):
+            return func(*args, **kwargs)
+        return self._noise.run(call, self._scopes.current.address, func, args, kwargs)
+
+    def draws(self, call: Call) -> bool:
+        """Return whether the call that just ran got its random numbers from the noise."""
+        return self._noise is not None and self._noise.may_draw(call) and self._noise.drew
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and return its result."""

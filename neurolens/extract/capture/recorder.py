@@ -17,6 +17,7 @@ from neurolens.extract.capture.events import (
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.tensor_tracker import (
     METADATA_ONLY,
     NotedArguments,
@@ -35,7 +36,7 @@ class Recorder(Interceptor):
 
     Parameters
     ----------
-    scopes, sites
+    scopes, sites, noise
         As for `Interceptor`.
     tracker : TensorTracker
         Follows the tensors.
@@ -66,8 +67,9 @@ class Recorder(Interceptor):
         keep: Callable[[str], bool] | None = None,
         stop_after: str | None = None,
         random_states: bool = False,
+        noise: StimulusNoise | None = None,
     ) -> None:
-        super().__init__(scopes, sites)
+        super().__init__(scopes, sites, noise)
         self.recording = Recording()
         self.watched = False
         self.running: list[str] | None = None
@@ -86,7 +88,7 @@ class Recorder(Interceptor):
         running = self.running = [] if self.watched else None
         start = perf_counter()
         try:
-            result = func(*args, **kwargs)
+            result = self.call_function(call, func, args, kwargs)
         except Exception as error:
             self.note_failure(call, error)
             raise
@@ -159,6 +161,8 @@ class Recorder(Interceptor):
             random_state,
         )
         events.append(event)
+        if self.draws(call):
+            self.recording.random.append(name)
         if written and call.exact not in METADATA_ONLY:
             tracker.renew_aliases(written, index, keep)
         return name

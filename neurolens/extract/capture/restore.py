@@ -5,6 +5,7 @@ import ctypes
 import random
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -61,6 +62,14 @@ class RandomStates:
             torch.cuda.set_rng_state_all(self._cuda)
         for address, state in self._held.items():
             _write_generator(self.held[address], state)
+
+    def seed(self, number: int) -> None:
+        """Seed all generators: those of the process, and those that the model holds."""
+        torch.manual_seed(number)
+        np.random.seed(number % 2**32)
+        random.seed(number)
+        for address, generator in self.held.items():
+            _seed_generator(generator, (number + zlib.crc32(address.encode())) % 2**63)
 
     def list_drawn(self) -> list[str]:
         """Return the names of the generators whose state has changed.
@@ -135,6 +144,18 @@ def _write_generator(generator: Any, state: Any) -> None:
         generator.setstate(state)
     else:
         getattr(generator, "bit_generator", generator).state = state
+
+
+def _seed_generator(generator: Any, number: int) -> None:
+    if isinstance(generator, torch.Generator):
+        generator.manual_seed(number)
+    elif isinstance(generator, np.random.RandomState):
+        generator.seed(number % 2**32)
+    elif isinstance(generator, random.Random):
+        generator.seed(number)
+    else:
+        bits = getattr(generator, "bit_generator", generator)
+        bits.state = type(bits)(number).state
 
 
 def _equal_states(a: Any, b: Any) -> bool:

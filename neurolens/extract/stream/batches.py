@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import ModelCall
+from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.stimuli import StimulusSet
 
 
@@ -34,7 +35,7 @@ def load_batches(
     loader: DataLoader = DataLoader(
         batches,  # type: ignore[arg-type]
         batch_size=None,
-        collate_fn=stimuli.read_rows,  # type: ignore[arg-type]
+        collate_fn=stimuli.read_rows,
         num_workers=min(workers, len(batches)),
         pin_memory=pinned,
         generator=torch.Generator(),
@@ -46,3 +47,8 @@ def load_batches(
 def call_with_batch(model: nn.Module, batch: torch.Tensor) -> ModelCall:
     """Return the call of a model with a batch of stimuli."""
     return ModelCall(model, (batch,), {})
+
+
+def list_versions(call: ModelCall) -> list[int]:
+    """Return how often each input of a call was written to, as far as torch counts it."""
+    return [t._version for t in iterate_tensors((call.args, call.kwargs)) if not t.is_inference()]

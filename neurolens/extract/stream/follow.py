@@ -17,6 +17,7 @@ from neurolens.extract.capture.forward import (
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.tensor_tracker import find_written
 from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors
@@ -146,9 +147,14 @@ class FollowingRecorder(Interceptor):
     """
 
     def __init__(
-        self, scopes: ScopeStack, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
+        self,
+        scopes: ScopeStack,
+        expected: ExpectedPass,
+        n_stimuli: int,
+        handlers: Handlers,
+        noise: StimulusNoise | None = None,
     ) -> None:
-        super().__init__(scopes, expected.sites.restart())
+        super().__init__(scopes, expected.sites.restart(), noise)
         self.position = 0
         self.last = max(handlers)
         self.error: Exception | None = None
@@ -159,7 +165,7 @@ class FollowingRecorder(Interceptor):
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op, and check it against the expected pass."""
         try:
-            result = func(*args, **kwargs)
+            result = self.call_function(call, func, args, kwargs)
         except Exception as error:
             self.note_failure(call, error)
             raise
@@ -206,7 +212,11 @@ class FollowingRecorder(Interceptor):
 
 
 def follow_forward(
-    call: ModelCall, expected: ExpectedPass, n_stimuli: int, handlers: Handlers
+    call: ModelCall,
+    expected: ExpectedPass,
+    n_stimuli: int,
+    handlers: Handlers,
+    noise: StimulusNoise | None = None,
 ) -> None:
     """Run the model as expected, up to the last op whose results are wanted.
 
@@ -218,6 +228,8 @@ def follow_forward(
     n_stimuli : int
         In this batch.
     handlers : Handlers
+    noise : StimulusNoise, optional
+        Draws the random numbers.
 
     Raises
     ------
@@ -227,10 +239,10 @@ def follow_forward(
         When the model raises. Errors of a handler are raised unchanged.
     """
     scopes = ScopeStack(call.model)
-    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers)
+    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise)
     try:
         with scopes, recorder:
-            run_model(call, gradients=False)
+            run_model(call, gradients=False, noise=noise)
     except StopForward:
         if recorder.error is not None:
             raise recorder.error from None

@@ -11,10 +11,11 @@ from tqdm import tqdm
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import preserve_buffers
-from neurolens.extract.stream.batches import call_with_batch, load_batches
+from neurolens.extract.stream.batches import call_with_batch, list_versions, load_batches
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.layout import Layout
-from neurolens.extract.stream.plan import Plan
+from neurolens.extract.stream.layouts.rows import MIXES
+from neurolens.extract.stream.plan import Plan, refuse_mixing
 from neurolens.labels import list_names
 
 # Called with (layout, rows of the set, result with stimuli first or None where the op did not run).
@@ -128,10 +129,16 @@ def _run_batch(
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
+    call = call_with_batch(plan.model, batch)
+    versions = list_versions(call)
+    plan.noise.begin(hand_out.ids)
     try:
         with preserve_buffers(plan.model):
-            follow_forward(call_with_batch(plan.model, batch), expected, len(batch), handlers)
+            follow_forward(call, expected, len(batch), handlers, plan.noise)
     except PassDeviated as change:
+        if list_versions(call) != versions:
+            batch = plan.stimuli.read_rows(hand_out.rows).to(plan.device)
+        plan.noise.begin(hand_out.ids)
         results = _record_batch(plan, batch, by_op)
         for op, layouts in by_op.items():
             hand_out(layouts, results.get(op))
@@ -145,17 +152,25 @@ class _HandOut:
 
     A result that cannot be assigned counts as one of an op that did not run; where every op was
     asked for by name it is an error instead.
+
+    Attributes
+    ----------
+    rows : range
+        Of the batch.
+    ids : tuple of str
+        Of its stimuli.
     """
 
     def __init__(self, plan: Plan, handle: ResultHandler, rows: range) -> None:
+        self.rows = rows
+        self.ids = plan.stimuli.ids[rows.start : rows.stop]
         self._plan = plan
         self._handle = handle
-        self._rows = rows
         self._unplaced: dict[str, str] = {}
 
     def __call__(self, layouts: Sequence[Layout], results: Sequence[torch.Tensor] | None) -> None:
         """Take the results of one op, or None where it did not run."""
-        block = slice(self._rows.start, self._rows.stop)
+        block = slice(self.rows.start, self.rows.stop)
         for layout in layouts:
             self._unplaced.pop(layout.name, None)
             placed = None
@@ -177,12 +192,16 @@ class _HandOut:
         plan = self._plan
         n_expected = plan.layouts.expected.count_results(layout.op)
         if len(results) != n_expected:
-            ids = plan.stimuli.ids[self._rows.start : self._rows.stop]
             raise InputError(
-                f"{layout.op!r} gave {len(results)} results for {list_names(ids)}, {n_expected} "
-                "for the first stimuli: their number depends on the stimuli. Leave it out of ops=."
+                f"{layout.op!r} gave {len(results)} results for {list_names(self.ids)}, "
+                f"{n_expected} for the first stimuli: their number depends on the stimuli. Leave "
+                "it out of ops=."
             )
-        return layout.put_stimuli_first(results[max(layout.output, 0)], len(self._rows))
+        rows = layout.put_stimuli_first(results[max(layout.output, 0)], len(self.rows))
+        known = plan.layouts.known
+        if known is not None and not plan.batch_dependent and known.differ(layout, rows, self.ids):
+            raise InputError(refuse_mixing(layout.name, MIXES))
+        return rows
 
 
 def _record_batch(
@@ -195,7 +214,7 @@ def _record_batch(
     sites = plan.layouts.expected.sites
     with preserve_buffers(plan.model):
         call = call_with_batch(plan.model, batch)
-        recording = record_forward(call, keep=by_op.__contains__, sites=sites)
+        recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
     results = {}
     for event in recording.events:
         results[event.name] = [value.tensor for value in event.outputs]

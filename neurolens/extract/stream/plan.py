@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,12 +17,14 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import unwrap_model
-from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
+from neurolens.extract.capture.noise import StimulusNoise
+from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
-from neurolens.extract.stream.layouts.finding import Layouts, find_layouts
+from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.reading import read_layouts
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 
@@ -51,6 +53,8 @@ class RunSettings:
     memory: str | int = "4GiB"
     device: str | torch.device | None = None
     workers: int | None = None
+    rng: int = 0
+    batch_dependent: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Plan:
     """The complete plan of a run.
 
     ``batches`` are rows of the set; ``fit_on`` names the stimuli that reducers are fitted on;
-    ``named`` says whether every op was asked for by name.
+    ``named`` says whether every op was asked for by name; ``noise`` draws random numbers;
+    ``batch_dependent`` says whether results are kept whose rows do not follow their stimuli.
     """
 
     model: nn.Module
@@ -106,6 +111,8 @@ class Plan:
     fit_on: tuple[str, ...] | None
     workers: int | None = None
     named: bool = False
+    noise: StimulusNoise = field(default_factory=StimulusNoise)
+    batch_dependent: bool = False
 
 
 def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
@@ -121,9 +128,12 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
     budget = read_bytes(settings.memory)
     device = find_device(model, settings.device)
     reducers = read_reducer(settings.reducer)
-    layouts = read_layouts(model, stimuli, device)
-    outputs = plan_outputs(layouts, settings.ops, reducers, len(stimuli))
+    noise = StimulusNoise(check_seed(settings.rng))
     batch_size = settings.batch_size
+    if batch_size is not None:
+        stimuli.split_rows(batch_size)
+    layouts = read_layouts(model, stimuli, device, noise, batch_size)
+    outputs = plan_outputs(layouts, settings, reducers, len(stimuli))
     if batch_size is None:
         batch_size = choose_batch_size(layouts, budget)
     fit_on = next((reducer.fit_on for reducer in reducers if reducer.fit_on), None)
@@ -142,6 +152,8 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
         fit_on=fit_on,
         workers=settings.workers,
         named=is_named(settings.ops),
+        noise=noise,
+        batch_dependent=settings.batch_dependent,
     )
 
 
@@ -190,16 +202,6 @@ def materialize_model(source: Any) -> Any:
     return source if isinstance(source, nn.Module) or not callable(source) else source()
 
 
-def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -> Layouts:
-    """Return the layouts of all results, from the first two or three stimuli of the set."""
-    if len(stimuli) < 2:
-        raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
-    more = stimuli.read_rows(range(min(3, len(stimuli)))).to(device)
-    layouts = find_layouts(model, more[:-1], more)
-    release_memory()
-    return layouts
-
-
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
     """Return the device to run on: the one asked for, else where the model's parameters are."""
     if device is None:
@@ -227,7 +229,7 @@ def _explain_device(device: Any, error: Exception) -> str:
 
 
 def plan_outputs(
-    layouts: Layouts, ops: OpSelection, reducers: Sequence[Reducer], n_stimuli: int
+    layouts: Layouts, settings: RunSettings, reducers: Sequence[Reducer], n_stimuli: int
 ) -> tuple[Output, ...]:
     """Return the outputs that are kept of each selected op.
 
@@ -238,8 +240,14 @@ def plan_outputs(
     InputError
         When no op is left, or one that was asked for by name cannot be reduced.
     """
+    ops = settings.ops
     outputs = []
     for layout in choose_layouts(layouts, ops):
+        if layout.name in layouts.mixing and not settings.batch_dependent:
+            if is_named(ops):
+                raise InputError(refuse_mixing(layout.name, layouts.mixing[layout.name]))
+            layouts.skipped[layout.name] = layouts.mixing[layout.name]
+            continue
         position = layouts.graph.by_name[layout.op].index
         try:
             outputs.append(_plan_output(layout, position, reducers, n_stimuli))
@@ -249,9 +257,24 @@ def plan_outputs(
             layouts.skipped[layout.name] = str(error)
     if not outputs:
         raise InputError(
-            f"none of the selected ops can be reduced so: {list_names(layouts.skipped.values())}"
+            f"none of the selected ops can be kept: {list_names(set(layouts.skipped.values()))}"
         )
     return tuple(outputs)
+
+
+def refuse_mixing(name: str, reason: str) -> str:
+    """Return the sentence that refuses a result whose rows do not follow their stimuli."""
+    return (
+        f"{name!r} has no values of single stimuli: {reason}. Run with batch_size=1, which shows "
+        "the model each stimulus alone, or pass batch_dependent=True to keep such results, marked."
+    )
+
+
+def check_seed(rng: Any) -> int:
+    """Return a seed; raise InputError for anything but a whole number of 0 or more."""
+    if isinstance(rng, bool) or not isinstance(rng, int) or rng < 0:
+        raise InputError(f"rng must be a whole number of 0 or more, got {rng!r}. Type e.g. rng=0.")
+    return rng
 
 
 def _plan_output(

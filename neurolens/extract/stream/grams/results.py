@@ -12,6 +12,7 @@ from neurolens.extract.stream.grams.sums import GramSums
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import count_elements
+from neurolens.extract.stream.stores.writer import describe_rows
 from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
 
 
@@ -55,8 +56,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     if gram_plan.sketch is not None:
         attributes["sketch"] = gram_plan.sketch
         attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)
-    if gram_plan.plan.layouts.drawn:
-        attributes["random_numbers_from"] = list(gram_plan.plan.layouts.drawn)
+    attributes |= describe_rows(gram_plan.plan, names)
     attributes |= describe_deviations(stimuli.ids, sums.deviations, sums.ran)
     return xr.Dataset(
         {

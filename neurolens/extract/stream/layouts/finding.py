@@ -1,13 +1,17 @@
 """The layouts of all results of a model, found from two recordings."""
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from neurolens.extract.capture.call_sites import CallSites
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
+from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
@@ -23,7 +27,10 @@ from neurolens.extract.stream.layouts.dims import (
 )
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
+from neurolens.extract.stream.layouts.rows import KnownRows
 
+# These hand out memory that may then be written to unseen.
+_HANDING_OUT = frozenset(("numpy", "__array__", "__dlpack__", "data_ptr"))
 # Only these may share a Gram with what they view, and only when the values agree too.
 _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
@@ -39,7 +46,9 @@ class Layouts:
     ``expected`` is what later passes are checked against. ``live_bytes`` is the most that results
     alive at one moment took, for each of its two counts of stimuli. ``constants`` is a hash of the
     tensors that the model uses and has not registered. ``drawn`` names the random generators that
-    it drew from.
+    it drew from and whose numbers could not be drawn for each stimulus; ``random`` are the ops that
+    random numbers feed. ``mixing`` maps results whose rows do not follow their stimuli to the
+    reason; ``known`` are values that batches of the run are compared with.
     """
 
     graph: Graph
@@ -49,6 +58,9 @@ class Layouts:
     live_bytes: Counts
     constants: str = ""
     drawn: tuple[str, ...] = ()
+    random: tuple[str, ...] = ()
+    mixing: Mapping[str, str] = field(default_factory=dict)
+    known: KnownRows | None = None
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -58,7 +70,26 @@ class Layouts:
         return low + (high - low) * (n_stimuli - counts.few) // (counts.more - counts.few)
 
 
+class Recorded(NamedTuple):
+    """The layouts of all results, and the results of the larger batch, stimuli first."""
+
+    layouts: Layouts
+    rows: dict[str, torch.Tensor]
+
+
 def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
+    """Return the layouts of all results, as `record_layouts` finds them."""
+    ids = [str(i) for i in range(len(more))]
+    return record_layouts(model, few, more, ids, StimulusNoise()).layouts
+
+
+def record_layouts(
+    model: nn.Module,
+    few: torch.Tensor,
+    more: torch.Tensor,
+    ids: Sequence[str],
+    noise: StimulusNoise,
+) -> Recorded:
     """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
     Parameters
@@ -66,10 +97,14 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     model : Module
     few, more : Tensor (m, ...), (n, ...)
         ``more`` starts with the stimuli of ``few``.
+    ids : sequence of str
+        Of the stimuli of ``more``.
+    noise : StimulusNoise
+        Draws the random numbers, and learns where the stimuli are among them.
 
     Returns
     -------
-    Layouts
+    Recorded
 
     Notes
     -----
@@ -80,17 +115,18 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     """
     sites = make_sites()
     counts = Counts(len(few), len(more))
-    with preserve_buffers(model):
-        small = record_forward(call_with_batch(model, few), sites=sites)
-    with preserve_buffers(model):
-        large = record_forward(call_with_batch(model, more), sites=sites)
+    small = _record(model, few, ids[: len(few)], sites, noise)
+    large = _record(model, more, ids, sites, noise)
+    if noise.forget_guesses():
+        small = _record(model, few, ids[: len(few)], sites, noise)
+        large = _record(model, more, ids, sites, noise)
     graph = assemble_graph(large)
-    reader = _LayoutReader(counts, name_input(more.shape))
+    reader = _LayoutReader(counts, name_input(more.shape), _may_share(large))
     small_events = {event.name: event for event in small.events}
     for op, event in zip(graph, large.events, strict=True):
         reader.read(op, small_events.get(op.name), event)
     with_layout = {layout.op for layout in reader.layouts.values()}
-    return Layouts(
+    layouts = Layouts(
         graph=graph,
         by_name=reader.layouts,
         skipped={name: why for name, why in reader.skipped.items() if name not in with_layout},
@@ -98,7 +134,37 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
         live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
         constants=hash_tensors(_list_constants(large)),
         drawn=tuple(dict.fromkeys(small.drawn + large.drawn)),
+        random=_list_fed(graph, {*small.random, *large.random}),
     )
+    return Recorded(layouts, reader.rows)
+
+
+def _record(
+    model: nn.Module,
+    batch: torch.Tensor,
+    ids: Sequence[str],
+    sites: CallSites,
+    noise: StimulusNoise,
+) -> Recording:
+    noise.begin(ids)
+    with preserve_buffers(model):
+        return record_forward(call_with_batch(model, batch).copy_inputs(), sites=sites, noise=noise)
+
+
+def _may_share(recording: Recording) -> bool:
+    """Return whether views surely have their source's values: no memory was handed out of torch."""
+    return not any(read.function in _HANDING_OUT for read in recording.host_reads)
+
+
+def _list_fed(graph: Graph, random: Collection[str]) -> tuple[str, ...]:
+    """Return the ops that random numbers feed, in order; ``random`` are those that drew some."""
+    fed = []
+    reached = set(random)
+    for op in graph:
+        if op.name in reached or reached.intersection(op.parent_ops):
+            reached.add(op.name)
+            fed.append(op.name)
+    return tuple(fed)
 
 
 class _LayoutReader:
@@ -110,15 +176,19 @@ class _LayoutReader:
         By label of the result.
     skipped : dict of str
         Op -> why a result of it has no layout.
+    rows : dict of str
+        Result -> its values in the larger batch, (stimulus, *shape).
     """
 
-    def __init__(self, counts: Counts, input_axes: Axes | None) -> None:
+    def __init__(self, counts: Counts, input_axes: Axes | None, may_share: bool) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
+        self.rows: dict[str, torch.Tensor] = {}
         self._counts = counts
         self._input_axes = input_axes
+        self._may_share = may_share
+        self._precision = 0.0
         self._axes: dict[tuple[str, int], Axes | None] = {}
-        self._rows: dict[str, torch.Tensor] = {}  # label -> (stimulus, *shape)
 
     def read(self, op: Op, small: Event | None, large: Event) -> None:
         """Find the layouts of an op's results from its events in the two recordings."""
@@ -127,11 +197,13 @@ class _LayoutReader:
             return
         before = [self.layouts[name] for name in op.parent_ops if name in self.layouts]
         for k, (a, b) in enumerate(zip(small.outputs, large.outputs, strict=True)):
-            few = a.tensor
-            more = b.tensor
-            assert few is not None, "recordings without keep= hold all values"
-            assert more is not None, "recordings without keep= hold all values"
-            match = match_axes(few, more, self._counts, before)
+            assert a.tensor is not None, "recordings without keep= hold all values"
+            assert b.tensor is not None, "recordings without keep= hold all values"
+            few = a.tensor.detach()
+            more = b.tensor.detach()
+            if more.is_floating_point() or more.is_complex():
+                self._precision = max(self._precision, torch.finfo(more.dtype).eps)
+            match = match_axes(few, more, self._counts, before, self._precision)
             if isinstance(match, str):
                 self.skipped.setdefault(op.name, match)
             else:
@@ -152,13 +224,12 @@ class _LayoutReader:
             major=match.stimuli.major,
             shape=match.shape,
             dims=name_dims(axes, len(match.shape)),
-            repeatable=match.repeatable,
             dtype=tensor.dtype,
             shares="",
         )
-        if layout.output < 0:
-            rows = layout.put_stimuli_first(tensor, self._counts.more)
-            self._rows[op.name] = rows
+        rows = layout.put_stimuli_first(tensor, self._counts.more)
+        self.rows[layout.name] = rows
+        if layout.output < 0 and self._may_share:
             layout = replace(layout, shares=self._find_source(op, event, rows))
         self.layouts[layout.name] = layout
 
@@ -181,7 +252,7 @@ class _LayoutReader:
         if op.function not in _VIEWS or event.call.mutates:
             return ""
         source = self.layouts.get(op.alias_of)
-        if source is None or fingerprint_rows(rows) != fingerprint_rows(self._rows[source.name]):
+        if source is None or fingerprint_rows(rows) != fingerprint_rows(self.rows[source.name]):
             return ""
         return source.shares or source.name
 

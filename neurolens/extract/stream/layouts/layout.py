@@ -13,9 +13,8 @@ class Layout:
 
     The stimulus axis is ``axis``. Where it is shared with other things (windows, heads), it holds
     ``group`` of them per stimulus, stimulus by stimulus when ``major``, else interleaved; they
-    become an axis of their own. ``repeatable`` is False when a stimulus's values differed between
-    two batches. ``shares`` names the result that this one only views or passes on: the same values
-    per stimulus, perhaps in another order.
+    become an axis of their own. ``shares`` names the result that this one only views or passes on:
+    the same values per stimulus, perhaps in another order.
     """
 
     op: str
@@ -25,7 +24,6 @@ class Layout:
     major: bool
     shape: tuple[int, ...]
     dims: tuple[str, ...]
-    repeatable: bool
     dtype: torch.dtype
     shares: str
 

@@ -39,6 +39,8 @@ def describe_provenance(plan: Plan) -> dict[str, Any]:
         "n_ops": len(plan.outputs),
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
+        "rng": plan.noise.seed,
+        "batch_dependent": plan.batch_dependent,
         "device": plan.device.type,
         "constants_sha256": plan.layouts.constants,
         "sampled_stimuli_sha256": hash_sample(stimuli),

@@ -135,8 +135,7 @@ def describe_result(
         "batch_size": plan.batch_size,
         **describe_deviations(plan.stimuli.ids, deviations, ran),
     }
-    if plan.layouts.drawn:
-        attributes["random_numbers_from"] = list(plan.layouts.drawn)
+    attributes |= describe_rows(plan, names)
     for key, counts, what in (
         ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
         (
@@ -154,6 +153,31 @@ def describe_result(
     return attributes
 
 
+def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
+    """Return the attributes that say which results are random or follow the batch.
+
+    ``random_ops`` are the ops that random numbers feed, drawn for each stimulus from ``rng``;
+    ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
+    too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli.
+    """
+    layouts = plan.layouts
+    kept = set(names)
+    mixing = [name for name in layouts.mixing if name in kept]
+    attributes: dict[str, Any] = {}
+    if layouts.random:
+        attributes["random_ops"] = list(layouts.random)
+        attributes["rng"] = plan.noise.seed
+    if layouts.drawn:
+        attributes["random_numbers_from"] = list(layouts.drawn)
+    if mixing:
+        attributes["batch_dependent_ops"] = mixing
+        warn_user(
+            f"{len(mixing)} results depend on the other stimuli of their batch: "
+            f"{list_names(mixing)}; see .attrs['batch_dependent_ops']"
+        )
+    return attributes
+
+
 class Node(NamedTuple):
     """One result in the tree: its path there, its dimensions and its attributes."""
 
@@ -165,6 +189,7 @@ class Node(NamedTuple):
 
 def describe_nodes(plan: Plan) -> Iterator[Node]:
     """Yield the node of each result."""
+    layouts = plan.layouts
     paths = name_paths([output.name for output in plan.outputs])
     # Where an op of the model itself has a module's branch as its node, xarray requires one size
     # per dimension.
@@ -174,7 +199,8 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
         dims = [f"model_{dim}" if is_branch else dim for dim in output.kept.dims]
         attributes = {
             "op": output.name,
-            "repeatable": int(output.layout.repeatable),
+            "batch_dependent": int(output.name in layouts.mixing),
+            "random": int(output.layout.op in layouts.random),
             **output.attributes,
         }
         yield Node(output, paths[output.name], (STIMULUS, *dims), attributes)

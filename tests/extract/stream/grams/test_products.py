@@ -105,3 +105,58 @@ def test_sketches_keep_grams_within_their_stated_error(rng):
     spread = spread[spread != 0]
     assert 0.5 * find_sketch_error(256) < spread.std() < find_sketch_error(256)
     assert abs(spread.mean()) < 0.01
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-22, 1e-10, 1.0, 1e10, 1e19])
+def test_products_of_many_stimuli_do_not_depend_on_the_unit(scale, rng):
+    rows = torch.as_tensor(rng.standard_normal((EXACT_STIMULI + 8, 60)) * scale).float()
+    gram = np.zeros((len(rows), len(rows)))
+    add_products(rows, gram, np.zeros(len(rows)))
+    mirror_triangle(gram)
+    exact = (rows.double() @ rows.double().T).numpy()
+    np.testing.assert_allclose(gram, exact, rtol=0, atol=1e-6 * exact.max())
+
+
+@pytest.mark.parametrize("size", [10.0, 1e3, 1e4])
+def test_a_pattern_that_all_stimuli_share_costs_no_digits(size, rng):
+    noise = rng.standard_normal((EXACT_STIMULI + 8, 64))
+    rows = torch.as_tensor(noise + size * rng.standard_normal(64)).float()
+    gram = np.zeros((len(rows), len(rows)))
+    add_products(rows, gram, np.zeros(len(rows)))
+    mirror_triangle(gram)
+    power = np.diag(gram)
+    distances = power[:, None] + power - 2 * gram
+    exact = torch.cdist(rows.double(), rows.double()).numpy() ** 2
+    np.testing.assert_allclose(distances, exact, rtol=0, atol=1e-5 * exact.max())
+
+
+def test_values_that_are_not_finite_spoil_their_own_rows_only(rng):
+    rows = torch.as_tensor(rng.standard_normal((EXACT_STIMULI + 8, 30))).float()
+    rows[3, 5] = float("inf")
+    rows[7, 0] = float("nan")
+    gram = np.zeros((len(rows), len(rows)))
+    add_products(rows, gram, np.zeros(len(rows)))
+    mirror_triangle(gram)
+    assert np.flatnonzero(~np.isfinite(np.diag(gram))).tolist() == [3, 7]
+    others = np.delete(np.arange(len(rows)), [3, 7])
+    exact = (rows[others].double() @ rows[others].double().T).numpy()
+    np.testing.assert_allclose(gram[np.ix_(others, others)], exact, atol=1e-4)
+
+
+def test_rows_are_left_as_they_were(rng):
+    rows = torch.as_tensor(rng.standard_normal((EXACT_STIMULI + 8, 30)))
+    before = rows.clone()
+    add_products(rows, np.zeros((len(rows), len(rows))), np.zeros(len(rows)))
+    assert torch.equal(rows, before)
+
+
+def test_a_sketch_does_not_follow_the_default_dtype(rng):
+    rows = torch.as_tensor(rng.standard_normal((4, 90))).float()
+    sketch = Sketch(90, 8, torch.device("cpu")).reduce(rows)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        again = Sketch(90, 8, torch.device("cpu")).reduce(rows)
+    finally:
+        torch.set_default_dtype(before)
+    assert torch.equal(sketch, again)

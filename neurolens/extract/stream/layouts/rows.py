@@ -1,0 +1,133 @@
+"""Whether each row of a result follows its stimulus, whatever else is in the batch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.matching import measure_difference
+
+MIXES = (
+    "its values for a stimulus depend on the other stimuli of the batch, on their order or on the "
+    "batch size"
+)
+_N_SAMPLED = 64
+
+
+class RowComparison:
+    """Compares the results of a batch with those of another that shares stimuli with it.
+
+    Parameters
+    ----------
+    reference : dict of str
+        Result -> its values (stimulus, ...) in the other batch.
+    reference_ids, ids : sequence of str
+        The stimuli of the other batch, and of this one.
+    precisions : dict of str
+        Result -> the coarsest machine precision of the results up to it.
+
+    Attributes
+    ----------
+    shared_ids : list of str
+        The stimuli of both.
+    mixing : list of str
+        The results whose values differ between the two batches for a stimulus of both.
+    values : dict of str
+        Result -> its values here for the stimuli of both, of those that differ.
+    samples : dict of str
+        Result -> some of its values (stimulus, k) for all stimuli of this batch.
+    """
+
+    def __init__(
+        self,
+        reference: Mapping[str, torch.Tensor],
+        reference_ids: Sequence[str],
+        ids: Sequence[str],
+        precisions: Mapping[str, float],
+    ) -> None:
+        self.mixing: list[str] = []
+        self.values: dict[str, torch.Tensor] = {}
+        self.samples: dict[str, torch.Tensor] = {}
+        self._reference = reference
+        self._rows = [i for i, stimulus in enumerate(ids) if stimulus in reference_ids]
+        self.shared_ids = [ids[i] for i in self._rows]
+        self._reference_rows = [reference_ids.index(stimulus) for stimulus in self.shared_ids]
+        self._precisions = precisions
+
+    def compare(self, layout: Layout, rows: torch.Tensor) -> None:
+        """Take a result of this batch, (stimulus, ...)."""
+        name = layout.name
+        rows = rows.detach()
+        here = rows[self._rows]
+        there = self._reference[name][self._reference_rows].detach()
+        if measure_difference(here, there, self._precisions[name]) > 1:
+            self.mixing.append(name)
+            self.values[name] = here.clone()
+        self.samples[name] = torch.stack([sample_row(row) for row in rows])
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """Some values of every result for some stimuli, with which batches of a run are compared.
+
+    ``samples`` holds them by result, (stimulus, k), for the stimuli ``ids``.
+    """
+
+    samples: Mapping[str, torch.Tensor]
+    ids: Sequence[str]
+    precisions: Mapping[str, float]
+
+    def differ(self, layout: Layout, rows: torch.Tensor, ids: Sequence[str]) -> bool:
+        """Return whether a result (stimulus, ...) has other values for a known stimulus."""
+        samples = self.samples.get(layout.name)
+        if samples is None:
+            return False
+        precision = self.precisions[layout.name]
+        for i, stimulus in enumerate(ids):
+            if stimulus in self.ids:
+                known = samples[self.ids.index(stimulus)]
+                if measure_difference(sample_row(rows[i].detach()), known, precision) > 1:
+                    return True
+        return False
+
+
+def sample_row(row: torch.Tensor) -> torch.Tensor:
+    """Return up to 64 evenly spread values of one stimulus."""
+    flat = row.reshape(-1)
+    features = torch.linspace(0, max(len(flat) - 1, 0), min(len(flat), _N_SAMPLED))
+    return flat[features.long().to(row.device)]
+
+
+def follow_precision(layouts: Mapping[str, Layout]) -> dict[str, float]:
+    """Return, for each result, the coarsest machine precision of the results up to it."""
+    coarsest = 0.0
+    precisions = {}
+    for name, layout in layouts.items():
+        if layout.dtype.is_floating_point or layout.dtype.is_complex:
+            coarsest = max(coarsest, torch.finfo(layout.dtype).eps)
+        precisions[name] = coarsest
+    return precisions
+
+
+def spread_rows(n_stimuli: int, n_rows: int) -> list[int]:
+    """Return up to so many rows, spread evenly over a set, in order."""
+    n_rows = min(n_rows, n_stimuli)
+    return [round(i * (n_stimuli - 1) / (n_rows - 1)) for i in range(n_rows)]
+
+
+def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
+    """Return rows of a batch that ends with ``rows`` in reverse order, others before them.
+
+    Parameters
+    ----------
+    n_stimuli : int
+        In the set.
+    rows : sequence of int
+    n_rows : int
+        Of the batch, where the set has so many.
+    """
+    others = [row for row in spread_rows(n_stimuli, n_rows + len(rows)) if row not in rows]
+    n_others = max(n_rows - len(rows), 0)
+    mixed = [*others[:n_others], *reversed(rows)]
+    return mixed[-n_rows:]
