@@ -53,7 +53,7 @@ def _check_background(background: Any) -> None:
 
 
 def _is_byte(level: Any) -> bool:
-    return isinstance(level, (int, np.integer)) and 0 <= level <= 255
+    return isinstance(level, (int, np.integer)) and bool(0 <= level <= 255)
 
 
 def _check_range(value_range: Any) -> None:
@@ -69,7 +69,7 @@ def _check_range(value_range: Any) -> None:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and math.isfinite(float(value))
+    return isinstance(value, (int, float, np.integer, np.floating)) and math.isfinite(value)
 
 
 def _check_limit(max_pixels: Any) -> None:

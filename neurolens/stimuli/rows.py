@@ -37,7 +37,8 @@ class ArrayRows:
         self._source = source
         self._n_rows = int(shape[0])
         package = type(source).__module__.partition(".")[0]
-        self._is_sliced = isinstance(source, (np.ndarray, torch.Tensor)) or package in _SLICED
+        is_sparse = isinstance(source, torch.Tensor) and source.layout != torch.strided
+        self._is_sliced = package in _SLICED and not is_sparse
         self._is_hdf5 = package == "h5py"
 
     def __len__(self) -> int:
@@ -69,8 +70,9 @@ class ArrayRows:
         try:
             entry = self._source[where]
         except Exception as error:
+            reason = str(error).partition("\n")[0]
             raise InputError(
-                f"the array of stimuli cannot be read any more ({error}). Keep its file open and "
+                f"the array of stimuli cannot be read any more ({reason}). Keep its file open and "
                 "in place until the run has ended."
             ) from error
         return copy_array(entry)
