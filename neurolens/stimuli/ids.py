@@ -29,7 +29,10 @@ def write_id(value: Any) -> str:
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
-    text = "".join(_read_escape(letter) for letter in str(value))
+    text = str(value)
+    if text.isascii():
+        return text
+    text = "".join(_read_escape(letter) for letter in text)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -128,8 +128,8 @@ def _check_range(items: Any, display: Display) -> None:
         )
     if len(kinds) > 1:
         raise InputError(
-            f"value_range={display.value_range} cannot hold for pictures of {list_names(sorted(kinds))}. "
-            "Load them separately."
+            f"value_range={display.value_range} cannot hold for pictures of "
+            f"{list_names(sorted(kinds))}. Load them separately."
         )
 
 

@@ -236,6 +236,8 @@ class MemoryPicture(Picture):
             check_size(image, name, display)
             refuse_animation(image)
             self._kind = find_kind(image)
+            if self._kind.is_deep and self._kind.mode not in ("F", "I"):
+                raise ValueError("Pillow keeps 8 of the 16 bits of its colours; pass the file")
             image.load()  # a file that two processes share cannot be read by both
         except InputError:
             raise

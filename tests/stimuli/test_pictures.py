@@ -189,6 +189,16 @@ def test_pictures_of_16_bits_in_memory_ask_for_their_range():
         nl.load_stimuli([Image.fromarray(np.full((4, 4), 4000, np.uint16))])
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colours_of_16_bits_in_memory_are_refused(channels, tmp_path):
+    (tmp_path / "a.png").write_bytes(write_png(np.full((4, 4, channels), 65535)))
+    with (
+        Image.open(tmp_path / "a.png") as image,
+        pytest.raises(InputError, match="Pillow keeps 8 of the 16 bits of its colours; pass"),
+    ):
+        nl.load_stimuli([image])
+
+
 def test_animated_and_large_pictures_in_memory_are_refused(colors, tmp_path):
     frames = [Image.fromarray(colors + np.uint8(i)) for i in range(3)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
