@@ -1,13 +1,16 @@
 """The stimuli shown to the model and the brain, by id.
 
-``sets`` holds the set and reads it, ``images`` finds and opens files; ``preprocessing`` says what a
-transform computes from, reading code (``origins``), objects (``contents``) and plain values
-(``plain``).
+``loading`` makes a set from any source: ``sources`` tells sources apart, ``files`` opens those of
+pictures, ``rows`` reads arrays and Datasets, ``ids`` writes ids as text. ``sets`` holds the set and
+reads it. ``pictures`` shows pictures in RGB, ``levels`` those of more than 8 bits, and ``images``
+holds the usual transform. ``preprocessing`` says what a transform computes from, reading code
+(``origins``), objects (``contents``) and plain values (``plain``).
 """
 
-from neurolens.stimuli.images import ImageTransform, open_image
+from neurolens.stimuli.images import ImageTransform
+from neurolens.stimuli.loading import load_stimuli
 from neurolens.stimuli.preprocessing import WHOLE, Description, describe_preprocessing
-from neurolens.stimuli.sets import StimulusSet, load_stimuli
+from neurolens.stimuli.sets import StimulusSet
 
 __all__ = [
     "WHOLE",
@@ -16,5 +19,4 @@ __all__ = [
     "StimulusSet",
     "describe_preprocessing",
     "load_stimuli",
-    "open_image",
 ]

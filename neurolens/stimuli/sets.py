@@ -2,22 +2,20 @@
 
 import hashlib
 import itertools
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 from PIL import Image
-from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.labels import check_unique, list_names, suggest_name
-from neurolens.stimuli.images import ImageTransform, is_picture, list_images, open_image
+from neurolens.labels import list_names
+from neurolens.stimuli.ids import order_metadata, refuse_id, write_id, write_ids
+from neurolens.stimuli.images import ImageTransform, is_picture
+from neurolens.stimuli.pictures import Picture, describe_display, describe_pictures
 from neurolens.stimuli.preprocessing import Description, describe_preprocessing
+from neurolens.stimuli.rows import choose_rows, iterate_items, read_block, wrap_items
 
 
 class StimulusSet:
@@ -45,49 +43,43 @@ class StimulusSet:
         transform: Callable[[Any], torch.Tensor] | None,
         metadata: pd.DataFrame | None = None,
     ) -> None:
-        self.ids = tuple(str(i) for i in ids)
+        self.ids = write_ids(ids)
         if len(self.ids) != len(items):
             raise InputError(
                 f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus"
             )
         if not self.ids:
             raise InputError("the stimulus set is empty; pass at least one stimulus")
-        check_unique(self.ids, "stimulus ids")
         self.transform = transform
-        self._items = items
-        self.metadata = (
-            pd.DataFrame(index=pd.Index(self.ids, name="stimulus"))
-            if metadata is None
-            else metadata
-        )
-        if list(self.metadata.index) != list(self.ids):
+        self._items = wrap_items(items)
+        self._rows = {name: row for row, name in enumerate(self.ids)}
+        table = metadata
+        if table is None:
+            table = pd.DataFrame(index=pd.Index(self.ids, name="stimulus"))
+        if [write_id(i) for i in table.index] != list(self.ids):
             raise InputError(
                 "metadata must have one row per stimulus, indexed by stimulus id in the same order"
             )
+        self.metadata = order_metadata(table, self.ids)
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        columns = ", ".join(self.metadata.columns) or "none"
+        columns = ", ".join(map(str, self.metadata.columns)) or "none"
         return f"<StimulusSet: {len(self)} stimuli, metadata: {columns}>"
 
-    def __getitem__(self, stimulus: str) -> torch.Tensor:
-        """Return one stimulus, by id, as the model sees it."""
-        if stimulus not in self.ids:
-            raise suggest_name(str(stimulus), self.ids, "stimulus")
-        return self._read(self.ids.index(stimulus))
+    def __getitem__(self, stimulus: Any) -> torch.Tensor:
+        """Return one stimulus, by id (a number or its text), as the model sees it."""
+        row = self._find_row(stimulus)
+        return self._prepare(self._items[row], row)
 
-    def select(self, ids: Sequence[str]) -> "StimulusSet":
+    def select(self, ids: Sequence[Any]) -> "StimulusSet":
         """Return the stimuli with these ids, in this order."""
-        position = {name: i for i, name in enumerate(self.ids)}
-        unknown = [i for i in ids if i not in position]
-        if unknown:
-            raise suggest_name(str(unknown[0]), self.ids, "stimulus")
-        rows = [position[i] for i in ids]
-        return StimulusSet(
-            [self._items[r] for r in rows], list(ids), self.transform, self.metadata.iloc[rows]
-        )
+        rows = [self._find_row(i) for i in ids]
+        chosen = choose_rows(self._items, rows)
+        names = [self.ids[row] for row in rows]
+        return StimulusSet(chosen, names, self.transform, self.metadata.iloc[rows])
 
     def use_transform(self, transform: Callable[[Any], torch.Tensor] | None) -> "StimulusSet":
         """Return the same stimuli with another preprocessing."""
@@ -114,13 +106,20 @@ class StimulusSet:
         InputError
             When a file cannot be read as an image, or the stimuli differ in shape.
         """
-        tensors = [self._read(r) for r in rows]
+        items = read_block(self._items, rows)
+        tensors = [self._prepare(item, r) for item, r in zip(items, rows, strict=True)]
         shapes = {tuple(t.shape) for t in tensors}
         if len(shapes) > 1:
             raise InputError(
                 f"stimuli of one set must have one shape, got {sorted(shapes)} between "
                 f"{self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize "
                 "them."
+            )
+        dtypes = {str(t.dtype) for t in tensors}
+        if len(dtypes) > 1:
+            raise InputError(
+                f"stimuli of one set must have one dtype, got {list_names(sorted(dtypes))} between "
+                f"{self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to cast them."
             )
         return torch.stack(tensors)
 
@@ -134,8 +133,19 @@ class StimulusSet:
 
     @property
     def preprocessing(self) -> Description:
-        """The parts that the preprocessing computes from; see `describe_preprocessing`."""
-        return describe_preprocessing(self.transform)
+        """What the stimuli go through: how pictures are shown, and parts of the transform.
+
+        See `describe_preprocessing` for the latter.
+        """
+        described = describe_preprocessing(self.transform)
+        return Description(described.parts | self._describe_pictures(), described.unseen)
+
+    def _describe_pictures(self) -> dict[str, str]:
+        if not isinstance(self._items, list):
+            display = getattr(self._items, "display", None)
+            return {} if display is None else {"pictures": describe_display(display)}
+        kinds = {item.kind for item in self._items}
+        return describe_pictures(kinds, self._items[0].display, self.transform)
 
     def hash_content(self) -> str:
         """Return the sha256 of ids, raw content and preprocessing, as hex."""
@@ -146,181 +156,35 @@ class StimulusSet:
     def hash_items(self) -> str:
         """Return the sha256 of ids and raw content, as hex."""
         digest = hashlib.sha256()
-        for name, item in zip(self.ids, self._items, strict=True):
+        for name, item in zip(self.ids, iterate_items(self._items), strict=True):
             digest.update(name.encode() + b"\0")
-            if isinstance(item, Path):
-                digest.update(item.read_bytes())
+            if isinstance(item, Picture):
+                item.update_hash(digest)
             else:
-                array = np.ascontiguousarray(item)
-                digest.update(f"{array.shape}{array.dtype}".encode() + array.tobytes())
+                digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())
         return digest.hexdigest()
 
-    def _read(self, row: int) -> torch.Tensor:
-        item = self._items[row]
-        if isinstance(item, Path):
-            item = open_image(item)
-        elif is_picture(item) and self.transform is not None:
-            item = Image.fromarray(np.asarray(item))  # (height, width, 3)
-        tensor = torch.as_tensor(np.array(item)) if self.transform is None else self.transform(item)
+    def _find_row(self, stimulus: Any) -> int:
+        row = self._rows.get(write_id(stimulus))
+        if row is None:
+            raise refuse_id(stimulus, self._rows)
+        return row
+
+    def _prepare(self, item: Any, row: int) -> torch.Tensor:
+        """Return an item as the model sees it."""
+        name = self.ids[row]
+        if isinstance(item, Picture):
+            item = item.prepare(self.transform)
+        elif self.transform is not None and is_picture(item):
+            item = Image.fromarray(item)  # (height, width, 3)
+        elif type(self.transform) is ImageTransform:
+            raise InputError(
+                f"ImageTransform takes pictures, and {name!r} is an array of {item.dtype} of shape "
+                f"{item.shape}. Pass transform=None, or pictures (n, height, width, 3) of uint8."
+            )
+        tensor = torch.as_tensor(item) if self.transform is None else self.transform(item)
         if not isinstance(tensor, torch.Tensor):
             raise InputError(
-                f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}"
+                f"transform must return a tensor, got {type(tensor).__name__} for {name!r}"
             )
         return tensor
-
-
-def load_stimuli(
-    source: Any,
-    *,
-    ids: Sequence[str] | None = None,
-    transform: Callable[[Any], torch.Tensor] | str | None = "auto",
-    metadata: pd.DataFrame | None = None,
-) -> StimulusSet:
-    """Return stimuli with ids, from a folder, a list of files, or an array.
-
-    Parameters
-    ----------
-    source : path, sequence of paths, array or tensor
-        A folder of images (read in sorted order of their names), image files, or an array with
-        stimuli along its first axis. Arrays of type uint8 and shape (n, height, width, 3) are
-        pictures; other arrays go to the model as they are, float64 and bfloat16 as float32.
-    ids : sequence of str, optional
-        Default: file names without suffix; ``stim000``, ``stim001`` ... for arrays.
-    transform : callable, None or "auto"
-        Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for
-        pictures, nothing for other arrays. Pass the one your model was trained with, e.g.
-        ``weights.transforms()``.
-    metadata : DataFrame, optional
-        One row per stimulus, indexed by id; rows are put into the stimuli's order by id.
-
-    Returns
-    -------
-    StimulusSet
-
-    Raises
-    ------
-    InputError
-        When the source does not exist, is empty, or holds a broken image: every file is opened
-        here. A PNG, JPEG or GIF that was cut short is found; other damage inside a picture (and any
-        in formats such as WebP or TIFF) only when the picture is read, which may be late in a long
-        run.
-    LabelError
-        When ids repeat.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> stimuli = load_stimuli(np.zeros((2, 3, 8, 8), np.float32), ids=["cat", "dog"])
-    >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
-    [(('cat', 'dog'), (2, 3, 8, 8))]
-    """
-    _check_settings(ids, transform, metadata)
-    items = _read_source(source, transform)
-    from_files = len(items) > 0 and isinstance(items[0], Path)
-    if from_files:
-        for path in items:
-            open_image(path, verify_only=True)
-    if ids is None and from_files:
-        ids = [path.stem for path in items]
-    elif ids is None:
-        ids = [f"stim{i:03d}" for i in range(len(items))]
-    chosen: Any = transform
-    if isinstance(transform, str):
-        of_pictures = from_files or (len(items) > 0 and is_picture(items[0]))
-        chosen = ImageTransform() if of_pictures else None
-    if metadata is not None:
-        metadata = _order_metadata(metadata, [str(i) for i in ids])
-    return StimulusSet(items, ids, chosen, metadata)
-
-
-def _check_settings(ids: Any, transform: Any, metadata: Any) -> None:
-    """Raise InputError for settings of another kind than `load_stimuli` takes."""
-    if ids is not None and (isinstance(ids, str) or not isinstance(ids, Iterable)):
-        raise InputError(
-            f"ids must be a list with one id per stimulus, got {ids!r}. Type e.g. "
-            "ids=['cat', 'dog']."
-        )
-    is_known = transform == "auto" if isinstance(transform, str) else callable(transform)
-    if transform is not None and not is_known:
-        raise InputError(
-            f"transform must be a function of one stimulus, None or 'auto', got {transform!r}. "
-            "Type e.g. transform=weights.transforms()."
-        )
-    if metadata is not None and not isinstance(metadata, pd.DataFrame):
-        raise InputError(
-            f"metadata must be a DataFrame indexed by stimulus id, got {type(metadata).__name__}. "
-            "Type metadata=pandas.DataFrame(columns, index=ids)."
-        )
-
-
-def _read_source(source: Any, transform: Any) -> Sequence[Any]:
-    """Return the stimuli of a source: paths of files, or array entries."""
-    if isinstance(source, StimulusSet):
-        raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
-    if isinstance(source, (str, Path)):
-        return list_images(Path(source))
-    if isinstance(source, (np.ndarray, torch.Tensor)):
-        return _split_array(source, transform)
-    if not isinstance(source, (list, tuple)):
-        source = _list_paths(source)
-    if source and isinstance(source[0], (np.ndarray, torch.Tensor)):
-        raise InputError(
-            "a list of arrays was passed; stack them into one with numpy.stack or torch.stack"
-        )
-    wrong = [item for item in source if not isinstance(item, (str, os.PathLike))]
-    if wrong:
-        raise InputError(
-            f"a list of stimuli must hold paths of image files, got {type(wrong[0]).__name__}. "
-            "Stack arrays into one with numpy.stack."
-        )
-    paths = [Path(item) for item in source]
-    missing = [str(path) for path in paths if not path.is_file()]
-    if missing:
-        raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
-    return paths
-
-
-def _list_paths(source: Any) -> list[Any]:
-    """Return the paths in a source that is no list or array; raise InputError if it holds none."""
-    is_labelled = isinstance(source, (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame, dict))
-    if is_labelled or isinstance(source, nn.Module) or not isinstance(source, Iterable):
-        fix = " Type load_stimuli(array.values)." if isinstance(source, xr.DataArray) else ""
-        raise InputError(
-            "stimuli are loaded from a folder of images, a list of image files or an array, got "
-            f"{type(source).__name__}.{fix or ' Type e.g. load_stimuli(numpy.stack(images)).'}"
-        )
-    return list(source)
-
-
-def _order_metadata(metadata: pd.DataFrame, ids: list[str]) -> pd.DataFrame:
-    """Return metadata with its rows in the order of the stimuli."""
-    unknown = [i for i in ids if i not in metadata.index]
-    if unknown or len(metadata) != len(ids):
-        raise InputError(
-            f"metadata needs exactly one row per stimulus id; without a row: {list_names(unknown)}"
-        )
-    return metadata.loc[ids]
-
-
-def _split_array(source: np.ndarray | torch.Tensor, transform: Any) -> list[np.ndarray]:
-    """Return an array's entries along its first axis, float64 and bfloat16 as float32."""
-    if isinstance(source, torch.Tensor):
-        source = source.detach().cpu()
-        source = source.float().numpy() if source.dtype == torch.bfloat16 else source.numpy()
-    if source.dtype.kind not in "biufc":
-        raise InputError(
-            f"an array of stimuli must hold numbers, got {source.dtype}. Pass files as a list of "
-            "paths, and stack arrays with numpy.stack."
-        )
-    if source.ndim < 2:
-        raise InputError(
-            f"an array of stimuli needs them along its first axis, got shape {source.shape}"
-        )
-    is_picture_like = source.dtype == np.uint8 and source.ndim > 2
-    if is_picture_like and source.shape[-1] != 3 and isinstance(transform, str):
-        raise InputError(
-            "uint8 arrays are read as pictures of shape (n, height, width, 3), got "
-            f"{source.shape}. Move the axes, or pass transform=None to give the numbers to the "
-            "model as they are."
-        )
-    return list(source.astype(np.float32) if source.dtype == np.float64 else source)

@@ -102,7 +102,7 @@ LOADED_FROM = "stimuli are loaded from a folder of images, a list of image files
         ({"cat": ARRAY}, {}, LOADED_FROM + "dict. Type"),
         (pd.DataFrame(ARRAY), {}, LOADED_FROM + "DataFrame. Type"),
         (xr.DataArray(ARRAY), {}, LOADED_FROM + r"DataArray. Type load_stimuli\(array.values\)"),
-        ([ARRAY, ARRAY], {}, "a list of arrays was passed; stack them"),
+        ([ARRAY, "a.png"], {}, "begins with arrays must hold arrays only, got str. Load the two"),
         ([[1.0, 2.0]], {}, "must hold paths of image files, got list. Stack arrays"),
         ([3, 4], {}, "must hold paths of image files, got int. Stack arrays"),
         (np.array(["a.png", "b.png"]), {}, "must hold numbers, got <U5. Pass files as a list"),

@@ -1,0 +1,153 @@
+"""Loading stimuli: ids, preprocessing and metadata of a set, from any source."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from neurolens.errors import InputError
+from neurolens.labels import list_names
+from neurolens.stimuli.files import PictureFile
+from neurolens.stimuli.ids import order_metadata, write_ids
+from neurolens.stimuli.images import ImageTransform, is_picture
+from neurolens.stimuli.pictures import MAX_PIXELS, Display, Picture
+from neurolens.stimuli.rows import ItemRows, check_pictures
+from neurolens.stimuli.sets import StimulusSet
+from neurolens.stimuli.sources import read_source
+
+
+def load_stimuli(
+    source: Any,
+    *,
+    ids: Sequence[Any] | None = None,
+    transform: Callable[[Any], torch.Tensor] | str | None = "auto",
+    metadata: pd.DataFrame | None = None,
+    value_range: tuple[float, float] | None = None,
+    background: tuple[int, int, int] = (255, 255, 255),
+    max_pixels: int = MAX_PIXELS,
+) -> StimulusSet:
+    """Return stimuli with ids, from a folder, a list of files, or an array.
+
+    Parameters
+    ----------
+    source : path, sequence, array or Dataset
+        A folder of images (read in sorted order of their names); a list of image files, of pictures
+        of Pillow or of arrays; an array with stimuli along its first axis (NumPy, torch, HDF5,
+        Zarr, a memory map); or anything with ``len`` and items, such as a torch ``Dataset``, whose
+        items are stimuli or pairs of one and a label, which is left out. Arrays and Datasets are
+        read when they are used. Entries of type uint8 and shape (height, width, 3) are pictures;
+        others go to the model as they are, float64 and bfloat16 as float32.
+    ids : sequence, optional
+        Text, numbers or bytes, which become text. Default: file names without suffix (bytes that
+        are not UTF-8 read as Latin-1); ``stim000``, ``stim001`` ... for others.
+    transform : callable, None or "auto"
+        Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for
+        pictures, nothing for other arrays. Pass the one your model was trained with, e.g.
+        ``weights.transforms()``. It takes pictures in RGB of 8 bits; `ImageTransform` takes those
+        of more bits without rounding. With None, the numbers of a picture are handed on: gray of
+        shape (height, width), others in RGB.
+    metadata : DataFrame, optional
+        One row per stimulus, indexed by id; rows are put into the stimuli's order by id.
+    value_range : tuple of float, optional
+        Values of black and white in pictures of more than 8 bits, e.g. (0, 4095). Default: 0 and
+        65535 for 16 bits, 0 and 1 for floats; where the values do not tell, an error asks for it.
+    background : tuple of int
+        RGB, 0 to 255, that is seen through transparent pixels. Default: white.
+    max_pixels : int
+        Width times height of the largest picture to decode.
+
+    Returns
+    -------
+    StimulusSet
+
+    Raises
+    ------
+    InputError
+        When the source does not exist, is empty, or holds a broken image: every file is opened
+        here, in the format of its suffix. A PNG, JPEG or GIF that was cut short is found; other
+        damage inside a picture (and any in formats such as WebP or TIFF) only when the picture is
+        read, which may be late in a long run. Also where a file is animated or too large, where the
+        range of a picture cannot be told or its values are beyond ``value_range``, and where a
+        Dataset gives another first item each time.
+    LabelError
+        When ids repeat, or differ by type only, such as 7 and "7".
+
+    Notes
+    -----
+    Pictures are turned as their EXIF data says. What is done to each kind of picture is in
+    ``.preprocessing.parts``, and so in the provenance of results.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stimuli = load_stimuli(np.zeros((2, 3, 8, 8), np.float32), ids=["cat", "dog"])
+    >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
+    [(('cat', 'dog'), (2, 3, 8, 8))]
+    """
+    _check_settings(ids, transform, metadata)
+    display = Display(_make_tuple(background), _make_tuple(value_range), max_pixels)
+    items = read_source(source, display, decode=transform is not None)
+    _check_range(items, display)
+    first = items[0] if len(items) > 0 else None
+    check_pictures(first, transform)
+    chosen: Any = transform
+    if isinstance(transform, str):
+        chosen = ImageTransform() if isinstance(first, Picture) or is_picture(first) else None
+    if ids is None:
+        ids = _name_items(items)
+    texts = write_ids(ids)
+    if metadata is not None:
+        metadata = order_metadata(metadata, texts)
+    return StimulusSet(items, texts, chosen, metadata)
+
+
+def _name_items(items: Any) -> list[str]:
+    """Return the ids of stimuli by default."""
+    if len(items) > 0 and isinstance(items, list) and isinstance(items[0], PictureFile):
+        return [item.path.stem for item in items]
+    return [f"stim{i:03d}" for i in range(len(items))]
+
+
+def _make_tuple(value: Any) -> Any:
+    """Return a list or array as a tuple, others as they are."""
+    return tuple(value) if isinstance(value, (list, np.ndarray)) else value
+
+
+def _check_range(items: Any, display: Display) -> None:
+    """Raise InputError for a range that holds for no picture, or for pictures of several kinds."""
+    if display.value_range is None or isinstance(items, ItemRows):
+        return
+    pictures = items if isinstance(items, list) else []
+    kinds = {item.kind.depth for item in pictures if item.kind.is_deep}
+    if len(kinds) == 0:
+        raise InputError(
+            f"value_range={display.value_range} is for pictures of more than 8 bits, and there are "
+            "none here. Leave it out."
+        )
+    if len(kinds) > 1:
+        raise InputError(
+            f"value_range={display.value_range} cannot hold for pictures of "
+            f"{list_names(sorted(kinds))}. Load them separately."
+        )
+
+
+def _check_settings(ids: Any, transform: Any, metadata: Any) -> None:
+    """Raise InputError for settings of another kind than `load_stimuli` takes."""
+    if ids is not None and (isinstance(ids, str) or not isinstance(ids, Iterable)):
+        raise InputError(
+            f"ids must be a list with one id per stimulus, got {ids!r}. Type e.g. "
+            "ids=['cat', 'dog']."
+        )
+    is_known = transform == "auto" if isinstance(transform, str) else callable(transform)
+    if transform is not None and not is_known:
+        raise InputError(
+            f"transform must be a function of one stimulus, None or 'auto', got {transform!r}. "
+            "Type e.g. transform=weights.transforms()."
+        )
+    if metadata is not None and not isinstance(metadata, pd.DataFrame):
+        raise InputError(
+            f"metadata must be a DataFrame indexed by stimulus id, got {type(metadata).__name__}. "
+            "Type metadata=pandas.DataFrame(columns, index=ids)."
+        )

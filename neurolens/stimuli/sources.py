@@ -1,0 +1,152 @@
+"""Sources of stimuli: folders, files, pictures, arrays, Datasets; told apart and checked."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from PIL import Image
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset
+
+from neurolens.errors import InputError
+from neurolens.labels import list_names
+from neurolens.stimuli.files import check_file, list_images
+from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
+from neurolens.stimuli.rows import ArrayRows, ItemRows, describe_item
+from neurolens.stimuli.sets import StimulusSet
+
+_LABELLED = (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame, Mapping)
+_PATHS = (str, bytes, os.PathLike)
+_ARRAYS = (np.ndarray, torch.Tensor)
+# Hints for sources of which a part can be loaded.
+_HINTS: tuple[tuple[Any, str], ...] = (
+    (xr.DataArray, "Type load_stimuli(array.values)."),
+    (DataLoader, "Type load_stimuli(loader.dataset)."),
+    (IterableDataset, "Pass a Dataset whose items have numbers, or an array."),
+    (Mapping, "Type load_stimuli(...) of one array in it, by its name."),
+)
+
+
+def read_source(source: Any, display: Display, *, decode: bool) -> Any:
+    """Return the stimuli of a source: a list of pictures, or rows that are read when used.
+
+    Every file is checked; see `check_file`, also for ``decode``.
+
+    Raises
+    ------
+    InputError
+        When the source is of another kind, does not exist, or holds something that cannot be read.
+    """
+    if isinstance(source, StimulusSet):
+        raise InputError("this is a StimulusSet already; use it as it is, or .select(ids)")
+    if isinstance(source, _PATHS):
+        return _check_files(list_images(_make_path(source)), display, decode)
+    _refuse_source(source)
+    if _is_array(source):
+        return ArrayRows(source)
+    if isinstance(source, Iterable) and not _has_rows(source):
+        source = list(source)
+    if len(source) == 0:
+        return []
+    first = source[0]
+    if isinstance(first, _PATHS):
+        return _check_files(_list_paths(list(source)), display, decode)
+    if isinstance(source, (list, tuple)):
+        return _read_list(list(source), display, decode)
+    rows = ItemRows(source, display)
+    _check_repeatable(rows, type(source).__name__)
+    return rows
+
+
+def _is_array(source: Any) -> bool:
+    """Return whether a source is an array, in memory or in a file."""
+    if isinstance(source, _ARRAYS):
+        return True
+    is_sized = hasattr(source, "__getitem__") and isinstance(getattr(source, "shape", None), tuple)
+    return is_sized and hasattr(source, "dtype") and not isinstance(source, (pd.Series, pd.Index))
+
+
+def _has_rows(source: Any) -> bool:
+    has_items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    return has_items and not isinstance(source, (pd.Series, pd.Index))
+
+
+def _refuse_source(source: Any) -> None:
+    """Raise InputError for something that holds no stimuli, or holds them under names."""
+    if type(source).__module__.partition(".")[0] == "h5py" and not source:
+        raise InputError("the file of the HDF5 array is closed; open it and pass the array again")
+    is_named = isinstance(source, (*_LABELLED, DataLoader, IterableDataset, nn.Module, type))
+    is_group = hasattr(source, "keys") and not isinstance(source, (pd.Series, pd.Index))
+    is_empty = not (isinstance(source, Iterable) or _has_rows(source) or _is_array(source))
+    if is_named or is_group or is_empty:
+        fix = next((hint for kind, hint in _HINTS if isinstance(source, kind)), None)
+        raise InputError(
+            "stimuli are loaded from a folder of images, a list of image files or an array, got "
+            f"{type(source).__name__}. {fix or 'Type e.g. load_stimuli(numpy.stack(images)).'}"
+        )
+
+
+def _make_path(item: Any) -> Path:
+    return Path(os.fsdecode(item))
+
+
+def _list_paths(items: list[Any]) -> list[Path]:
+    """Return a list as paths of files that exist."""
+    _refuse_others(items, _PATHS, "paths of image files")
+    paths = [_make_path(item) for item in items]
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
+    return paths
+
+
+def _check_files(paths: list[Path], display: Display, decode: bool) -> list[Picture]:
+    return [check_file(path, display, decode=decode) for path in paths]
+
+
+def _read_list(items: list[Any], display: Display, decode: bool) -> Any:
+    """Return the pictures, or the rows of arrays, of a list."""
+    if isinstance(items[0], Image.Image):
+        _refuse_others(items, Image.Image, "pictures")
+        pictures = [MemoryPicture(item, f"picture {i}", display) for i, item in enumerate(items)]
+        for picture in pictures:
+            if decode and picture.kind.is_deep:
+                picture.decode().read_levels(display)
+        return pictures
+    kind = _ARRAYS if isinstance(items[0], _ARRAYS) else tuple
+    if isinstance(items[0], kind):
+        _refuse_others(items, kind, "pairs" if kind is tuple else "arrays")
+        return ItemRows(items, display)
+    raise InputError(
+        "a list of stimuli must hold paths of image files, got "
+        f"{type(items[0]).__name__}. Stack arrays into one with numpy.stack."
+    )
+
+
+def _refuse_others(items: list[Any], kinds: Any, what: str) -> None:
+    """Raise InputError where a list holds something else than its first item is."""
+    wrong = [item for item in items if not isinstance(item, kinds)]
+    if wrong:
+        raise InputError(
+            f"a list of stimuli that begins with {what} must hold {what} only, got "
+            f"{describe_item(wrong[0])}. Load the two kinds separately."
+        )
+
+
+def _check_repeatable(rows: ItemRows, what: str) -> None:
+    """Raise InputError where the first item of a Dataset is another one each time."""
+    first = rows[0]
+    again = rows[0]
+    if isinstance(first, Picture):
+        first = first.decode().image
+        again = again.decode().image
+    if not np.array_equal(np.asarray(first), np.asarray(again), equal_nan=True):
+        raise InputError(
+            f"the {what} gives another first stimulus each time it is asked. Turn its random "
+            "transforms off: stimuli are read more than once."
+        )
