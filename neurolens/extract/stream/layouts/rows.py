@@ -127,7 +127,8 @@ def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
     n_rows : int
         Of the batch, where the set has so many.
     """
-    others = [row for row in spread_rows(n_stimuli, n_rows + len(rows)) if row not in rows]
-    n_others = max(n_rows - len(rows), 0)
-    mixed = [*others[:n_others], *reversed(rows)]
+    others = [row for row in range(n_stimuli) if row not in rows]
+    n_others = min(n_rows - len(rows), len(others))
+    picked = spread_rows(len(others), n_others) if n_others > 1 else range(n_others)
+    mixed = [*[others[i] for i in picked], *reversed(rows)]
     return mixed[-n_rows:]

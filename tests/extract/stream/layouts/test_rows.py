@@ -1,0 +1,205 @@
+"""Rows that follow their stimuli, and results whose rows do not."""
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import neurolens as nl
+from neurolens.errors import InputError
+from neurolens.extract.stream.layouts.rows import shuffle_rows, spread_rows
+
+REASON = "its values for a stimulus depend on the other stimuli of the batch"
+
+
+class Between(nn.Module):
+    """Two linear layers with anything between them."""
+
+    def __init__(self, middle, width=6):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first = nn.Linear(width, width)
+        self.middle = middle
+        self.last = nn.Linear(width, width)
+
+    def forward(self, x):
+        return self.last(self.middle(self.first(x)))
+
+
+def sort_rows(h):
+    order = h[:, 0].argsort()
+    return h[order].tanh()[order.argsort()]
+
+
+def route_best_first(h):
+    rows = h[:, 0].topk(len(h)).indices
+    return torch.zeros_like(h).index_copy(0, rows, h[rows].relu())
+
+
+def stand_out(h):
+    """Contrast each row with its nearest neighbour in the batch."""
+    distance = torch.cdist(h, h) + 1e9 * torch.eye(len(h))
+    return h - h[distance.argmin(1)]
+
+
+# name -> (what stands between, ops whose rows do not follow their stimuli)
+MIXING = {
+    "reversed": (lambda h: h.flip(0), {"/flip", "last/linear"}),
+    "rolled": (lambda h: h.roll(1, 0), {"/roll", "last/linear"}),
+    "sorted and put back": (sort_rows, {"/getitem_2", "/tanh"}),
+    "routed and put back": (route_best_first, {"/getitem_2", "/relu"}),
+    "batch statistics": (
+        nn.BatchNorm1d(6, track_running_stats=False).train(),
+        {"middle/batch_norm", "last/linear"},
+    ),
+    "softmax over the batch": (lambda h: h.softmax(0), {"/softmax", "last/linear"}),
+    "running sum": (lambda h: h.cumsum(0), {"/cumsum", "last/linear"}),
+    "mean of the batch": (lambda h: h - h.mean(0), {"/sub", "last/linear"}),
+    "capacity": (
+        lambda h: h * (torch.arange(len(h)) < 4).float()[:, None],
+        {"/mul", "last/linear"},
+    ),
+    "large capacity": (
+        lambda h: h * (torch.arange(len(h)) < 12).float()[:, None],
+        {"/mul", "last/linear"},
+    ),
+    "nearest neighbour": (stand_out, {"/sub", "last/linear"}),
+    "largest of the batch": (lambda h: h / h.abs().max(), {"/div", "last/linear"}),
+}
+
+
+def make_stimuli(n=30, width=6, blank=0):
+    x = np.random.default_rng(0).standard_normal((n, width)).astype(np.float32)
+    x[:blank] = 0
+    return nl.load_stimuli(x)
+
+
+def extract(kind, model, stimuli, **settings):
+    run = nl.extract_grams if kind == "grams" else nl.extract_activations
+    result = run(model, stimuli, quiet=True, **settings)
+    if kind == "grams":
+        return result, set(result.op.values.tolist())
+    return result, {str(leaf["activation"].attrs["op"]) for leaf in result.leaves}
+
+
+@pytest.mark.parametrize("kind", ["grams", "activations"])
+@pytest.mark.parametrize("name", MIXING)
+def test_results_that_do_not_follow_their_stimuli_are_left_out_and_told(name, kind):
+    middle, ops = MIXING[name]
+    model = Between(middle).eval()
+    result, kept = extract(kind, model, make_stimuli(), batch_size=15)
+    assert not kept & ops
+    assert "first/linear" in kept
+    for op in ops:
+        assert any(
+            text.startswith(f"{op}: ") and REASON in text for text in result.attrs["skipped_ops"]
+        )
+    with pytest.raises(InputError, match=r"Run with batch_size=1, .* batch_dependent=True"):
+        extract(kind, model, make_stimuli(), batch_size=15, ops=sorted(ops))
+
+
+@pytest.mark.parametrize("name", MIXING)
+def test_what_comes_after_rows_were_put_back_is_kept(name):
+    middle, ops = MIXING[name]
+    model = Between(middle).eval()
+    stimuli = make_stimuli()
+    _, kept = extract("activations", model, stimuli, batch_size=15)
+    if "last/linear" not in ops:
+        assert "last/linear" in kept
+
+
+@pytest.mark.parametrize("kind", ["grams", "activations"])
+def test_the_first_stimuli_may_be_blank(kind):
+    _, kept = extract(
+        kind, Between(lambda h: h.flip(0)).eval(), make_stimuli(blank=3), batch_size=8
+    )
+    assert kept == {"first/linear"}
+
+
+def test_they_are_kept_on_request_and_marked(tmp_path):
+    model = Between(MIXING["mean of the batch"][0]).eval()
+    settings = {"batch_size": 15, "batch_dependent": True}
+    for run in ("activations", "grams", "store"):
+        store = {"store": tmp_path / "a.zarr"} if run == "store" else {}
+        with pytest.warns(RuntimeWarning, match="2 results depend on the other stimuli"):
+            result, kept = extract(run, model, make_stimuli(), **settings, **store)
+        assert {"/sub", "last/linear"} <= kept
+        assert result.attrs["batch_dependent_ops"] == ["/sub", "last/linear"]
+        if run != "grams":
+            assert result["sub/activation"].attrs["batch_dependent"] == 1
+            assert result["first/linear"]["activation"].attrs["batch_dependent"] == 0
+
+
+def test_alone_each_stimulus_follows_itself():
+    model = Between(MIXING["running sum"][0]).eval()
+    result, kept = extract("activations", model, make_stimuli(5), batch_size=1)
+    assert "last/linear" in kept
+    assert result.attrs["skipped_ops"] == []
+
+
+def fold_windows(h):
+    """Cut images into windows along the batch axis, work, and put them together again."""
+    n, c, y, x = h.shape
+    windows = h.reshape(n, c, 2, y // 2, 2, x // 2).permute(0, 2, 4, 1, 3, 5)
+    windows = windows.reshape(n * 4, c, y // 2, x // 2).relu()
+    windows = windows.reshape(n, 2, 2, c, y // 2, x // 2).permute(0, 3, 1, 4, 2, 5)
+    return windows.reshape(n, c, y, x)
+
+
+UNMIXED = {
+    "flip by concatenation": lambda h: torch.cat([h, h.flip(-1)]).relu().chunk(2)[0],
+    "windows": fold_windows,
+    "channels into the batch": lambda h: h.flatten(0, 1).relu().unflatten(0, h.shape[:2]),
+    "batch into the channels": lambda h: h.transpose(0, 1).flatten(0, 1).exp(),
+    "bfloat16": lambda h: h.bfloat16().exp().softmax(1),
+    "float16": lambda h: h.half().exp().mean((2, 3)),
+    "codes": lambda h: (h * 50).round().long(),
+    "tokens first": lambda h: h.flatten(2).permute(2, 0, 1).relu(),
+    "constant": lambda h: h * 0,
+}
+
+
+@pytest.mark.parametrize("name", UNMIXED)
+def test_no_false_alarm(name, rng):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x):
+            return UNMIXED[name](self.conv(x))
+
+    stimuli = nl.load_stimuli(rng.standard_normal((20, 3, 8, 8)).astype(np.float32))
+    acts = nl.extract_activations(Net().eval(), stimuli, batch_size=9, quiet=True)
+    assert not [text for text in acts.attrs["skipped_ops"] if REASON in text]
+
+
+@pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "swin_t", "vit_b_16"])
+def test_no_false_alarm_on_models_of_torchvision(name, rng):
+    torch.manual_seed(0)
+    size = 224 if name == "vit_b_16" else 64
+    model = torchvision.models.get_model(name, weights=None).eval()
+    stimuli = nl.load_stimuli(rng.standard_normal((10, 3, size, size)).astype(np.float32))
+    grams = nl.extract_grams(model, stimuli, batch_size=10, quiet=True)
+    assert not [text for text in grams.attrs["skipped_ops"] if REASON in text]
+
+
+@given(n_stimuli=st.integers(2, 300), n_rows=st.integers(2, 12))
+def test_rows_of_a_second_batch(n_stimuli, n_rows):
+    first = list(range(min(3, n_stimuli)))
+    rows = shuffle_rows(n_stimuli, first, n_rows)
+    assert len(rows) == len(set(rows)) == min(n_rows, n_stimuli)
+    assert set(rows) <= set(range(n_stimuli))
+    shared = [row for row in rows if row in first]
+    assert len(shared) == min(n_rows, len(first))
+    assert shared == sorted(shared, reverse=True)
+    if n_rows > 4:
+        assert max(rows) == n_stimuli - 1
+    spread = spread_rows(n_stimuli, n_rows)
+    assert spread == sorted(set(spread))
+    assert spread[0] == 0
+    assert spread[-1] == n_stimuli - 1
