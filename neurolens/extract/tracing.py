@@ -19,7 +19,7 @@ from neurolens.extract.capture.forward import (
     record_forward,
     record_kernels,
 )
-from neurolens.extract.capture.restore import preserve_buffers
+from neurolens.extract.capture.restore import hold_model
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph
@@ -354,12 +354,11 @@ def trace(
 
 
 def _list_ops(call: ModelCall, level: str) -> Graph:
-    """Return the graph of a pass that keeps no values, putting back what the pass changes."""
-    with preserve_buffers(call.model):
-        if level == "aten":
-            recording = record_kernels(call.copy_inputs(), keep=None)
-        else:
-            recording = record_forward(call.copy_inputs(), keep=_keep_none)
+    """Return the graph of a pass that keeps no values."""
+    if level == "aten":
+        recording = record_kernels(call.copy_inputs(), keep=None)
+    else:
+        recording = record_forward(call.copy_inputs(), keep=_keep_none)
     return assemble_graph(recording)
 
 

@@ -297,10 +297,12 @@ def test_table_and_summary():
 
 
 @pytest.mark.parametrize("level", ["function", "aten"])
-def test_choosing_ops_runs_no_pass_whose_effects_stay(level):
+@pytest.mark.parametrize("ops", ["all", "0/*"])
+def test_running_statistics_are_put_back(level, ops):
     net = nn.Sequential(nn.BatchNorm1d(3)).train()
-    nl.trace(net, torch.ones(4, 3), ops="0/*", level=level)
-    assert net[0].num_batches_tracked == 1
+    nl.trace(net, torch.ones(4, 3), ops=ops, level=level)
+    assert net[0].num_batches_tracked == 0
+    assert net[0].running_mean.tolist() == [0, 0, 0]
 
 
 class Loop(nn.Module):

@@ -6,8 +6,15 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from neurolens.extract.capture.call_sites import CallSites, Site
+from neurolens.extract.capture.events import read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.torch_calls import SIZE_READS, Call, FunctionCloner, describe_call
+from neurolens.extract.capture.torch_calls import (
+    SIZE_READS,
+    Call,
+    FunctionCloner,
+    describe_call,
+    may_draw,
+)
 
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
@@ -31,23 +38,49 @@ class Interceptor(TorchFunctionMode):
         The last error raised inside an op.
     size_reads : list of Tensor or None
         Collects the tensors whose size the model asks for, when it is a list.
+    drew : bool or None
+        Whether a call has drawn from torch's own random generators; None where parts of the model
+        run unseen.
     """
 
     def __init__(self, scopes: ScopeStack, sites: CallSites) -> None:
         super().__init__()
         self.failure: tuple[BaseException, str] | None = None
         self.size_reads: list[torch.Tensor] | None = None
+        self.drew: bool | None = None if scopes.has_script else False
+        self._end: BaseException | None = None
         self._scopes = scopes
         self._sites = sites
         self._clones = FunctionCloner()
         self._calls: dict[Any, Call] = {}
+        self._drawing: set[Any] = set()
         self._composites: list[tuple[Call, int]] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
+        if self._end is not None:
+            return func(*args, **kwargs)
         call = self._calls.get(func)
         if call is None:
             call = self._calls[func] = describe_call(func, self._clones)
+            if may_draw(func, call.exact):
+                self._drawing.add(func)
+        if self.drew is False and func in self._drawing:
+            return self._watch_draw(call, func, types, args, kwargs)
+        return self._dispatch(call, func, types, args, kwargs)
+
+    def _watch_draw(self, call: Call, func: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        """Run a call, and find out whether it has drawn from torch's own generators."""
+        before = read_random_state()
+        try:
+            return self._dispatch(call, func, types, args, kwargs)
+        finally:
+            after = read_random_state()
+            self.drew = not all(
+                map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda))
+            )
+
+    def _dispatch(self, call: Call, func: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         # Inside vmap and similar transforms, tensors stand for batches that only the transform
         # knows, so results are not recorded.
         if call.quiet or torch._C._are_functorch_transforms_active():
@@ -75,9 +108,28 @@ class Interceptor(TorchFunctionMode):
                 result = body(*args, **kwargs)
         finally:
             self._composites.pop()
-        if result is not NotImplemented:
+        if result is not NotImplemented and self._end is None:
             self.close_composite(call, args, kwargs, result)
         return result
+
+    def end_pass(self, reason: BaseException) -> None:
+        """End the pass: raise the reason, or, once the model has returned, in `raise_end`.
+
+        The latter where users' hooks would otherwise not be called in pairs; the rest of the model
+        then runs without being recorded.
+        """
+        if self._scopes.may_end_early:
+            try:
+                raise reason
+            finally:
+                # The error holds this frame: without a circle, what it holds is freed at once.
+                del reason
+        self._end = reason
+
+    def raise_end(self) -> None:
+        """Raise the reason for which the pass has ended, if it has not been raised."""
+        if self._end is not None:
+            raise self._end
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and return its result."""

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.stream.batches import call_with_batch, load_batches
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.layout import Layout
@@ -129,8 +128,7 @@ def _run_batch(
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
     try:
-        with preserve_buffers(plan.model):
-            follow_forward(call_with_batch(plan.model, batch), expected, len(batch), handlers)
+        follow_forward(call_with_batch(plan.model, batch), expected, len(batch), handlers)
     except PassDeviated as change:
         results = _record_batch(plan, batch, by_op)
         for op, layouts in by_op.items():
@@ -193,9 +191,8 @@ def _record_batch(
     Only the results of the wanted ops are tensors.
     """
     sites = plan.layouts.expected.sites
-    with preserve_buffers(plan.model):
-        call = call_with_batch(plan.model, batch)
-        recording = record_forward(call, keep=by_op.__contains__, sites=sites)
+    call = call_with_batch(plan.model, batch)
+    recording = record_forward(call, keep=by_op.__contains__, sites=sites)
     results = {}
     for event in recording.events:
         results[event.name] = [value.tensor for value in event.outputs]

@@ -17,7 +17,7 @@ from torch import nn
 
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import unwrap_model
-from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
+from neurolens.extract.capture.restore import evaluation_mode, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
@@ -156,7 +156,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         yield make_plan(model, stimuli, settings)
 
 

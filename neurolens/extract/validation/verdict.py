@@ -12,8 +12,8 @@ from torch import nn
 from neurolens.extract.capture.events import Event, Recording, Value
 from neurolens.extract.capture.forward import ModelCall, prepare_call, record_forward, run_plain
 from neurolens.extract.capture.restore import (
+    hold_model,
     open_attention,
-    preserve_buffers,
     preserve_random_states,
 )
 from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
@@ -29,7 +29,6 @@ from neurolens.extract.validation.findings import (
     Finding,
     equal_results,
     find_unrecorded_kernels,
-    keep_buffer_views,
     refuse_unreadable,
 )
 from neurolens.extract.validation.perturb import perturb_event
@@ -115,27 +114,22 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     call = prepare_call(model, inputs, kwargs)
     refuse_unreadable(call)
     # Ops that are run again may draw from generators that the model holds.
-    with preserve_random_states(call.model):
+    with hold_model(call.model), preserve_random_states(call.model):
         return _check_model(call)
 
 
 def _check_model(call: ModelCall) -> Verdict:
     """Run the passes of all checks and judge them."""
-    with preserve_buffers(call.model):
-        earlier = record_forward(call.copy_inputs(), random_states=True)
+    earlier = record_forward(call.copy_inputs(), random_states=True)
     fixed = list_fixed(earlier)
     earlier_reads = find_steering(earlier, ())
     del earlier
-    with preserve_buffers(call.model):
-        plain = run_plain(call.copy_inputs())
-    with preserve_buffers(call.model):
-        recording = record_forward(call.copy_inputs(), random_states=True)
-        findings = find_overwritten(recording)
-        keep_buffer_views(recording, call.model)
+    plain = run_plain(call.copy_inputs())
+    recording = record_forward(call.copy_inputs(), random_states=True)
+    findings = find_overwritten(recording)
     unseen = find_unseen(recording, fixed, earlier_reads)
     if not equal_results(recording.result, plain):
-        with preserve_buffers(call.model):
-            repeated = run_plain(call.copy_inputs())
+        repeated = run_plain(call.copy_inputs())
         if not equal_results(repeated, plain):
             reason = "plain passes on one input differ: it cannot be compared"
             unseen.append(Finding("", "output", "unverified", reason))

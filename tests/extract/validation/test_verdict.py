@@ -43,10 +43,12 @@ class Counts(torch.nn.Module):
 
     def __init__(self, net):
         super().__init__()
-        self.net, self.calls = net, 0
+        calls = []  # not an attribute, which every pass puts back
+        self.net = net
+        self.note, self.count = calls.append, lambda: len(calls)
 
     def forward(self, *args):
-        self.calls += 1
+        self.note(1)
         return self.net(*args)
 
 
@@ -62,13 +64,13 @@ def test_the_passes_it_costs(name, passes):
     net, x = make_net(name)
     counted = Counts(net).eval()
     assert nl.validate(counted, x).status == "verified"
-    assert counted.calls == passes
+    assert counted.count() == passes
 
 
 def test_the_passes_it_costs_where_python_steers():
     counted = Counts(Steered())
     assert nl.validate(counted, torch.ones(2, 3)).status == "unverified"
-    assert counted.calls == 4
+    assert counted.count() == 4
 
 
 def test_a_value_read_by_python_leaves_the_verdict_open():

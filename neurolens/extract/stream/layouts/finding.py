@@ -8,7 +8,6 @@ from torch import nn
 
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent
@@ -80,10 +79,8 @@ def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Lay
     """
     sites = make_sites()
     counts = Counts(len(few), len(more))
-    with preserve_buffers(model):
-        small = record_forward(call_with_batch(model, few), sites=sites)
-    with preserve_buffers(model):
-        large = record_forward(call_with_batch(model, more), sites=sites)
+    small = record_forward(call_with_batch(model, few), sites=sites)
+    large = record_forward(call_with_batch(model, more), sites=sites)
     graph = assemble_graph(large)
     reader = _LayoutReader(counts, name_input(more.shape))
     small_events = {event.name: event for event in small.events}
