@@ -19,7 +19,6 @@ from neurolens.extract.capture.forward import (
     record_forward,
     record_kernels,
 )
-from neurolens.extract.capture.restore import hold_model
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph

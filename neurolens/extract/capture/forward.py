@@ -116,7 +116,7 @@ class OpenPass:
         recording.depends_on_history = self._state.lost  # filled when the state is put back
         overwritten = self._state.list_overwritten()
         for event in recording.events if overwritten else ():
-            for value in event.outputs:
+            for value in (*event.outputs, *[parent for parent, _ in event.parents]):
                 if value.storage in overwritten:
                     value.detach_memory()
 

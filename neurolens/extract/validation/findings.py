@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import UNSEEN
-from neurolens.extract.capture.events import Recording
 from neurolens.extract.capture.forward import ModelCall, record_kernels
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.validation.replay import equal_bits

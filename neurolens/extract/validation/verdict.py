@@ -20,8 +20,10 @@ from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
 from neurolens.extract.graph.build import name_parent
 from neurolens.extract.validation.data_dependence import (
     find_draws,
+    find_history,
     find_steering,
     find_unseen,
+    find_unseen_inputs,
     judge_host_reads,
     list_fixed,
 )
@@ -82,6 +84,9 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
        values and was read, or a tensor made by unrecorded code, means that the graph does not hold
        the whole computation: *unverified* rather than true. A value that no input and no random
        number feeds is the same in every pass, and exempt.
+    7. *Inputs*: a call in which no input tensor was seen, or in which an input holds a tensor where
+       it is not followed, is *unverified*: not everything that the model is shown was changed. So
+       is a model that a pass changes for good, such as its parameters.
 
     Parameters
     ----------
@@ -101,9 +106,9 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     -----
     Costs six passes (one more where plain passes differ, and for each new input that the model
     refuses; four where a value read by Python steers the pass), two or three runs of each op, and
-    the memory of all values twice. Buffers, mode and random states are put back, those of
-    generators that the model's modules hold included; a model that draws from such a generator is
-    unverified.
+    the memory of all values twice. Buffers, plain attributes, mode and random states are put back,
+    those of generators that the model's modules hold included; a model that draws from such a
+    generator is unverified.
 
     Examples
     --------
@@ -134,7 +139,8 @@ def _check_model(call: ModelCall) -> Verdict:
             reason = "plain passes on one input differ: it cannot be compared"
             unseen.append(Finding("", "output", "unverified", reason))
             plain = recording.result
-    unseen += find_draws(recording)
+    unseen += find_draws(recording) + find_history(recording)
+    unseen += find_unseen_inputs(recording, call)
     unseen += find_unrecorded_kernels(call)
     program, resized = compare_program(recording, call, blind=bool(unseen))
     return judge_recording(recording, plain, findings + unseen + program, resized)

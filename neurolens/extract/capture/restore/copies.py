@@ -230,7 +230,8 @@ def open_entries(value: Any, n_most: int, packages: set[str]) -> EntriesCopy | N
 
     def fill(entries: Any) -> None:
         value.clear()
-        getattr(value, "update", getattr(value, "extend", None))(entries)
+        add = value.extend if isinstance(value, (list, deque)) else value.update
+        add(entries)
 
     if isinstance(value, dict):
         return EntriesCopy(lambda: dict(value.items()), fill, n_most)
@@ -312,11 +313,9 @@ def _is_same_place(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
     if a.layout != torch.strided:
         return True
-    return (
-        read_storage(a) == read_storage(b)
-        and a.stride() == b.stride()
-        and a.storage_offset() == b.storage_offset()
-    )
+    if read_storage(a) != read_storage(b) or a.stride() != b.stride():
+        return False
+    return int(a.storage_offset()) == int(b.storage_offset())
 
 
 def read_version(tensor: torch.Tensor) -> int:
