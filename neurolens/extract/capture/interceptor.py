@@ -13,6 +13,7 @@ from neurolens.extract.capture.torch_calls import (
     Call,
     FunctionCloner,
     describe_call,
+    is_idle,
     may_draw,
 )
 
@@ -39,8 +40,8 @@ class Interceptor(TorchFunctionMode):
     size_reads : list of Tensor or None
         Collects the tensors whose size the model asks for, when it is a list.
     drew : bool or None
-        Whether a call has drawn from torch's own random generators; None where parts of the model
-        run unseen.
+        Whether a call has drawn from torch's own random generators; None where that is not known,
+        because parts of the model run unseen.
     """
 
     def __init__(self, scopes: ScopeStack, sites: CallSites) -> None:
@@ -60,43 +61,44 @@ class Interceptor(TorchFunctionMode):
         kwargs = kwargs or {}
         if self._end is not None:
             return func(*args, **kwargs)
-        call = self._calls.get(func)
-        if call is None:
-            call = self._calls[func] = describe_call(func, self._clones)
-            if may_draw(func, call.exact):
-                self._drawing.add(func)
-        if self.drew is False and func in self._drawing:
-            return self._watch_draw(call, func, types, args, kwargs)
-        return self._dispatch(call, func, types, args, kwargs)
-
-    def _watch_draw(self, call: Call, func: Any, types: Any, args: tuple, kwargs: dict) -> Any:
-        """Run a call, and find out whether it has drawn from torch's own generators."""
-        before = read_random_state()
-        try:
-            return self._dispatch(call, func, types, args, kwargs)
-        finally:
-            after = read_random_state()
-            self.drew = not all(
-                map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda))
-            )
-
-    def _dispatch(self, call: Call, func: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        call = self._calls.get(func) or self._describe(func)
         # Inside vmap and similar transforms, tensors stand for batches that only the transform
         # knows, so results are not recorded.
         if call.quiet or torch._C._are_functorch_transforms_active():
-            if self.size_reads is not None and args:
-                self._note_size_read(call, args[0])
+            self._note_unrecorded(call, func, args)
             return func(*args, **kwargs)
         if call.body is not None and types in _PLAIN_TYPES:
             outer = self._composites[-1] if self._composites else None
             if outer is None or outer[0] is not call:
                 return self._open_composite(call, outer[1] if outer else 0, args, kwargs)
+        if self.drew is False and func in self._drawing and not is_idle(call, args, kwargs):
+            return self._watch_draw(call, func, args, kwargs)
         return self.run_call(call, func, args, kwargs)
 
-    def _note_size_read(self, call: Call, tensor: torch.Tensor) -> None:
-        """Note a tensor whose size the model itself reads, rather than a function of torch's."""
-        if call.function in SIZE_READS and not self._composites and self.size_reads is not None:
-            self.size_reads.append(tensor)
+    def _watch_draw(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run a call, and find out whether it has drawn from torch's own generators."""
+        before = read_random_state()
+        try:
+            return self.run_call(call, func, args, kwargs)
+        finally:
+            after = read_random_state()
+            same = map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda))
+            self.drew = not all(same)
+
+    def _describe(self, func: Any) -> Call:
+        """Return the description of a function that is called for the first time."""
+        call = self._calls[func] = describe_call(func, self._clones)
+        if may_draw(func, call.exact):
+            self._drawing.add(func)
+        return call
+
+    def _note_unrecorded(self, call: Call, func: Any, args: tuple) -> None:
+        """Note a tensor whose size the model itself reads, and a draw that is not watched."""
+        is_size_read = call.function in SIZE_READS and not self._composites
+        if is_size_read and self.size_reads is not None and args:
+            self.size_reads.append(args[0])
+        if self.drew is False and func in self._drawing:
+            self.drew = None
 
     def _open_composite(self, call: Call, outer_site: int, args: tuple, kwargs: dict) -> Any:
         """Run a Python function of torch's own so that the calls it makes arrive one by one."""

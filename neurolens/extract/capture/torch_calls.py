@@ -164,6 +164,15 @@ def may_draw(func: Any, exact: str) -> bool:
     return any(tag in getattr(operator, name).tags for name in operator.overloads())
 
 
+def is_idle(call: Call, args: tuple, kwargs: dict) -> bool:
+    """Return whether a function that may draw random numbers surely draws none: dropout at rest."""
+    if call.function.endswith("dropout"):
+        return not kwargs.get("train", args[2] if len(args) > 2 else True)
+    if call.function == "scaled_dot_product_attention":
+        return not kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+    return False
+
+
 class FunctionCloner:
     """Makes clones of torch's Python functions in which ``has_torch_function`` answers False.
 

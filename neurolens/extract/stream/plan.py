@@ -203,8 +203,15 @@ def read_layouts(model: nn.Module, stimuli: StimulusSet, device: torch.device) -
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
     """Return the device to run on: the one asked for, else where the model's parameters are."""
     if device is None:
-        tensor = next(itertools.chain(model.parameters(), model.buffers()), None)
-        return torch.device("cpu") if tensor is None else tensor.device
+        devices = [one.device for one in itertools.chain(model.parameters(), model.buffers())]
+        found = next((one for one in devices if one.type != "meta"), None)
+        if devices and found is None:
+            raise InputError(
+                "the model's weights are on device 'meta', which holds no values. Load them first, "
+                "or, where they are loaded for each call, type the device that they are loaded "
+                "to, e.g. device='cpu'."
+            )
+        return found or torch.device("cpu")
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
@@ -338,5 +345,10 @@ def count_elements(shape: Sequence[int]) -> int:
 
 
 def find_numpy_dtype(dtype: torch.dtype) -> Any:
-    """Return the numpy dtype that holds a tensor's values: float32 for bfloat16."""
-    return torch.empty(0, dtype=torch.float32 if dtype == torch.bfloat16 else dtype).numpy().dtype
+    """Return the numpy dtype that holds a tensor's values: float32 where numpy has none."""
+    return torch.empty(0, dtype=torch.float32 if is_foreign(dtype) else dtype).numpy().dtype
+
+
+def is_foreign(dtype: torch.dtype) -> bool:
+    """Return whether numpy lacks a floating-point dtype: bfloat16, and those of eight bits."""
+    return dtype == torch.bfloat16 or (dtype.is_floating_point and dtype.itemsize == 1)

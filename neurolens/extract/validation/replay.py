@@ -103,6 +103,8 @@ def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
     if a.layout != torch.strided or b.layout != torch.strided:
         return a.layout == b.layout and equal_bits(a.to_dense(), b.to_dense())
+    if a.is_meta or b.is_meta:
+        return a.is_meta and b.is_meta
     if is_small_float(a):
         return bool(torch.equal(_read_bytes(a), _read_bytes(b)))
     if torch.equal(a, b):

@@ -158,7 +158,9 @@ class ModelState:
         for held in self._held:
             for name, part in held.module._parameters.items():
                 before = held.parts.get(name)
-                if before is not None and part is not None and part is not before:
+                if before is None or part is None or (before.is_meta and part.is_meta):
+                    continue
+                if part is not before:
                     changed.append(f"{held.address}.{name}".removeprefix("."))
         return changed
 
