@@ -153,12 +153,23 @@ def find_draws(recording: Recording) -> list[Finding]:
 
 
 def find_history(recording: Recording) -> list[Finding]:
-    """Return a finding for each thing that the pass changed and that could not be put back."""
-    reason = "the pass changed {!r} and it could not be put back: later passes follow from this one"
-    return [
-        Finding("", "history", "unverified", reason.format(address))
-        for address in recording.depends_on_history
-    ]
+    """Return a finding for each thing of the model that the pass changed.
+
+    It is exempt where it was put back.
+    """
+    findings = []
+    for address in recording.changed:
+        if address in recording.depends_on_history:
+            reason = "and it could not be put back: later passes follow from this one"
+            findings.append(
+                Finding("", "history", "unverified", f"the pass changed {address!r} {reason}")
+            )
+        else:
+            reason = "which was put back: every pass here begins with the same state"
+            findings.append(
+                Finding("", "history", "exempt", f"the pass changed {address!r}, {reason}")
+            )
+    return findings
 
 
 def find_unseen_inputs(recording: Recording, call: ModelCall) -> list[Finding]:
