@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from neurolens.extract.capture.forward import record_forward, unwrap_model
-from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
+from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
@@ -143,7 +143,7 @@ def forecast(
     check_inputs(model, stimuli)
     model = unwrap_model(model)
     settings = RunSettings(ops, reducer, batch_size, memory, device)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
         gram_plan = plan_grams(plan, sketch)
@@ -286,8 +286,7 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n_stimuli = plan.layouts.expected.counts.more
     batch = plan.stimuli.read_rows(range(n_stimuli)).to(plan.device)
-    with preserve_buffers(plan.model):
-        recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
+    recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
 

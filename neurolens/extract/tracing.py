@@ -19,7 +19,6 @@ from neurolens.extract.capture.forward import (
     record_forward,
     record_kernels,
 )
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph
@@ -275,12 +274,13 @@ def trace(
 ) -> Trace:
     """Run a model once and record the result of every operation.
 
-    The model runs as it is: in the mode (train or eval) it is in, unmodified. Its hooks and the
-    random states (torch's, numpy's, Python's, and those of generators that its modules hold) are as
-    before when this returns or raises; the inputs are as before too, since the model runs on copies
-    of their tensors. A PyTorch transformer layer runs op by op rather than
-    through its fused path, whose result differs in the last bits. Compiled and data-parallel models
-    are unwrapped and run eagerly.
+    The model runs as it is: in the mode (train or eval) it is in, unmodified. When this returns or
+    raises, its hooks, its buffers, the plain attributes of its modules (hidden states, counters)
+    and the random states (torch's, numpy's, Python's, and those of generators that its modules
+    hold) are as before; the inputs are as before too, since the model runs on copies of their
+    tensors. Lazy modules get their sizes and weights first, as in a plain call. A PyTorch
+    transformer layer runs op by op rather than through its fused path, whose result differs in the
+    last bits. Compiled and data-parallel models are unwrapped and run eagerly.
 
     Parameters
     ----------
@@ -319,7 +319,10 @@ def trace(
     -----
     Costs some microseconds per op over a plain pass, and the memory of the values kept. With
     ``ops`` other than ``"all"``, or ``stop_after``, the model runs twice: the names are known only
-    after a first pass.
+    after a first pass. With ``stop_after``, a model that has users' hooks before and after modules,
+    which may belong together, runs to its end all the same. Threads that run one model take turns.
+    Random numbers that another thread draws from torch meanwhile do not come again unless the
+    model draws too; those from numpy's and Python's global generators do.
 
     Examples
     --------
@@ -354,12 +357,11 @@ def trace(
 
 
 def _list_ops(call: ModelCall, level: str) -> Graph:
-    """Return the graph of a pass that keeps no values, putting back what the pass changes."""
-    with preserve_buffers(call.model):
-        if level == "aten":
-            recording = record_kernels(call.copy_inputs(), keep=None)
-        else:
-            recording = record_forward(call.copy_inputs(), keep=_keep_none)
+    """Return the graph of a pass that keeps no values."""
+    if level == "aten":
+        recording = record_kernels(call.copy_inputs(), keep=None)
+    else:
+        recording = record_forward(call.copy_inputs(), keep=_keep_none)
     return assemble_graph(recording)
 
 

@@ -297,10 +297,12 @@ def test_table_and_summary():
 
 
 @pytest.mark.parametrize("level", ["function", "aten"])
-def test_choosing_ops_runs_no_pass_whose_effects_stay(level):
+@pytest.mark.parametrize("ops", ["all", "0/*"])
+def test_running_statistics_are_put_back(level, ops):
     net = nn.Sequential(nn.BatchNorm1d(3)).train()
-    nl.trace(net, torch.ones(4, 3), ops="0/*", level=level)
-    assert net[0].num_batches_tracked == 1
+    nl.trace(net, torch.ones(4, 3), ops=ops, level=level)
+    assert net[0].num_batches_tracked == 0
+    assert net[0].running_mean.tolist() == [0, 0, 0]
 
 
 class Loop(nn.Module):
@@ -329,3 +331,17 @@ def test_kernels_say_which_function_ran_them():
     graph = nl.trace(Loop().eval(), torch.ones(2, 4), level="aten").graph
     assert graph.by_composite["fc/linear@2"] == ("fc/linear@2/t", "fc/linear@2/addmm")
     assert sum(map(len, graph.by_composite.values())) == len(graph)
+
+
+@pytest.mark.filterwarnings("ignore:Full backward hook is firing when gradients are computed")
+@pytest.mark.parametrize("needs_grad", [False, True])
+def test_gradients_beside_hooks_on_gradients(needs_grad):
+    net, seen = nn.Sequential(nn.Linear(3, 4), nn.ReLU()), []
+    for module in net.modules():
+        module.register_full_backward_hook(lambda one, *_: seen.append(type(one).__name__))
+    x = torch.ones(2, 3, requires_grad=needs_grad)
+    trace = nl.trace(net, x, grad=True)
+    gradients = trace.gradients(trace.output.sum())
+    assert torch.equal(gradients["0/linear"], (trace["0/linear"].value > 0).float())
+    assert {"Linear", "ReLU"} <= set(seen)
+    assert all(gradient is not None for gradient in gradients.values())

@@ -79,10 +79,11 @@ class Looks(nn.Module):
     def __init__(self):
         super().__init__()
         self.fc = nn.Linear(2, 2)
-        self.before, self.found = list_attributes(), []
+        found = []  # not an attribute, which every pass puts back
+        self.before, self.note, self.list_found = list_attributes(), found.append, lambda: found
 
     def forward(self, x):
-        self.found.append(list_attributes() == self.before)
+        self.note(list_attributes() == self.before)
         return F.relu(self.fc(x)) + x.sin()
 
 
@@ -107,8 +108,8 @@ def test_no_name_of_torch_is_patched(run):
     net = Looks()
     assert len(net.before) > 3000
     LOOKING[run](net)
-    assert len(net.found) >= 1
-    assert all(net.found)
+    assert len(net.list_found()) >= 1
+    assert all(net.list_found())
     assert list_attributes() == net.before
 
 

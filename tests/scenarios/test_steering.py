@@ -19,7 +19,8 @@ from neurolens.errors import InputError
 class Model(nn.Module):
     """A model with a function as its forward, a parameter, and buffers.
 
-    It can hold objects between passes.
+    It can keep objects between passes where they are not found, and hold them as an attribute,
+    which every pass puts back.
     """
 
     def __init__(self, function):
@@ -27,7 +28,9 @@ class Model(nn.Module):
         self.function = function
         self.weight = nn.Parameter(torch.linspace(-1, 1, 16).reshape(4, 4))
         self.register_buffer("stored", torch.tensor([1.0, 2.0]))
-        self.kept = []
+        kept = []
+        self.list_kept = lambda: kept
+        self.held = []
 
     def forward(self, x):
         return self.function(self, x)
@@ -150,28 +153,40 @@ def address_handed_out(model, x):
 
 @expects("unverified", "kept from an earlier pass")
 def tensor_kept_between_passes(model, x):
-    model.kept.append(x.mean())
-    return x + model.kept[0]
+    model.list_kept().append(x.mean())
+    return x + model.list_kept()[0]
 
 
 @expects("verified")
 def constant_made_once(model, x):
-    if not model.kept:
-        model.kept.append(torch.arange(4) * 2)
-    return x + model.kept[0]
+    if not model.list_kept():
+        model.list_kept().append(torch.arange(4) * 2)
+    return x + model.list_kept()[0]
 
 
 @expects("unverified", "in an earlier pass only")
 def number_kept_between_passes(model, x):
-    if not model.kept:
-        model.kept.append(x.mean().item())
-    return x + model.kept[0]
+    if not model.list_kept():
+        model.list_kept().append(x.mean().item())
+    return x + model.list_kept()[0]
 
 
 @expects("unverified", "plain passes on one input differ")
 def counter(model, x):
-    model.kept.append(1)
-    return x * len(model.kept)
+    model.list_kept().append(1)
+    return x * len(model.list_kept())
+
+
+@expects("verified", "changed 'held', which was put back")
+def counter_in_an_attribute(model, x):
+    model.held.append(1)
+    return x * len(model.held)
+
+
+@expects("verified", "changed 'held', which was put back")
+def tensor_in_an_attribute(model, x):
+    model.held.append(x.mean())
+    return x + model.held[0]
 
 
 @expects("unverified", "the model runs other ops")

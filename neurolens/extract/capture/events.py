@@ -12,7 +12,7 @@ from neurolens.extract.capture.call_sites import Site
 from neurolens.extract.capture.module_calls import Scope
 from neurolens.extract.capture.torch_calls import Call
 
-_Tensor = torch.Tensor
+_CHUNK_BYTES = 2**24
 
 
 class StopForward(BaseException):
@@ -57,6 +57,17 @@ class Value:
         self.version = -1
         self.previous: Value | None = None
         self.edge: Any = None
+
+    def detach_memory(self) -> None:
+        """Keep a clone of the value, since its memory is about to be written to.
+
+        A value that has been overwritten unseen is left, so that this can be found.
+        """
+        tensor = self.tensor
+        if tensor is None or 0 <= self.version != tensor._version:
+            return
+        with torch.set_grad_enabled(tensor.requires_grad):
+            self.tensor = tensor.clone()
 
 
 class TensorForm(NamedTuple):
@@ -111,7 +122,9 @@ class Recording:
 
     ``drawn`` names the random generators it drew from: ``"torch"``, ``"numpy"``, ``"python"``, and
     by address those that modules hold. ``random`` are the ops whose random numbers were drawn for
-    each stimulus, from none of these.
+    each stimulus, from none of these. ``changed`` are addresses of buffers and plain attributes of
+    modules that it changed; ``depends_on_history`` of those, and of parameters, that could not be
+    put back, so that later passes follow from this one.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -123,6 +136,8 @@ class Recording:
     outputs: list[tuple[Value, str]] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)
     random: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    depends_on_history: list[str] = field(default_factory=list)
     result: Any = None
 
     def list_names(self) -> list[str]:
@@ -131,21 +146,20 @@ class Recording:
 
 
 def hash_tensors(tensors: Iterable[torch.Tensor]) -> str:
-    """Return the sha256 of tensors' shapes, dtypes and values, as hex."""
+    """Return the sha256 of tensors' shapes, dtypes and values, as hex.
+
+    Values are read from copies: memory that numpy has seen can never be resized again.
+    """
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
         value = tensor.detach()
-        if value.is_meta or value.layout != torch.strided:
+        if value.is_meta or value.layout != torch.strided or not value.numel():
             continue
-        value = (
-            (value.dequantize() if value.is_quantized else value)
-            .resolve_conj()
-            .resolve_neg()
-            .cpu()
-            .contiguous()
-        )
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data if value.numel() else b"")
+        value = value.dequantize() if value.is_quantized else value
+        flat = value.resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+        for chunk in flat.split(_CHUNK_BYTES):
+            digest.update(chunk.to("cpu", copy=True).numpy().data)
     return digest.hexdigest()
 
 

@@ -1,24 +1,34 @@
 """One run of a model, plain or recorded, after which everything is restored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import _get_current_function_mode_stack
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import KernelRecorder
 from neurolens.extract.capture.call_sites import CallSites
-from neurolens.extract.capture.events import Recording, StopForward
+from neurolens.extract.capture.events import Recording, StopForward, read_storage
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.recorder import Recorder
-from neurolens.extract.capture.restore import RandomStates, open_attention, preserve_random_states
+from neurolens.extract.capture.restore import (
+    ModelState,
+    RandomStates,
+    evaluation_mode,
+    hold_model,
+    open_attention,
+    preserve_random_states,
+    preserve_state,
+)
 from neurolens.extract.capture.tensor_tracker import TensorTracker
-from neurolens.extract.capture.trees import copy_tensors
+from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +75,102 @@ def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> M
     return ModelCall(model, args, kwargs or {})
 
 
+class OpenPass:
+    """A pass that is under way, after which everything is put back.
+
+    Parameters
+    ----------
+    random : RandomStates
+    state : ModelState
+        As they were when it began.
+    """
+
+    def __init__(self, random: RandomStates, state: ModelState) -> None:
+        self._random = random
+        self._state = state
+
+    def list_storages(self) -> set[int]:
+        """Return the memories of the model's buffers and plain attributes."""
+        return self._state.list_storages()
+
+    def keep_result(self, result: Any) -> Any:
+        """Return what the model returned, with what shares memory that is put back cloned."""
+        self._state.compare()
+        overwritten = self._state.list_overwritten()
+        copies = {}
+        for tensor in iterate_tensors(result) if overwritten else ():
+            if read_storage(tensor) in overwritten:
+                with torch.set_grad_enabled(tensor.requires_grad):
+                    copies[id(tensor)] = tensor.clone()
+        return replace_tensors(result, copies) if copies else result
+
+    def note_draws(self, recorder: Interceptor) -> None:
+        """Leave torch's own generators to other threads where the pass drew nothing from them."""
+        if recorder.drew is False:
+            self._random.leave_torch()
+
+    def finish(self, recording: Recording, recorder: Interceptor) -> None:
+        """Note what the pass drew and changed, and clone values whose memory is put back."""
+        self.note_draws(recorder)
+        recording.drawn += self._random.list_drawn()
+        recording.changed = self._state.compare()
+        recording.depends_on_history = self._state.lost  # filled when the state is put back
+        overwritten = self._state.list_overwritten()
+        for event in recording.events if overwritten else ():
+            for value in (*event.outputs, *[parent for parent, _ in event.parents]):
+                if value.storage in overwritten:
+                    value.detach_memory()
+
+
+@contextmanager
+def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[OpenPass]:
+    """Hold the model for a pass, and put back everything that the pass changes when it ends.
+
+    These are random states, buffers, and plain attributes of its modules. Modules that are made in
+    their first call are made before. Random generators begin from a seed of the batch where the
+    noise says so.
+    """
+    with hold_model(call.model), preserve_random_states(call.model) as random, open_attention():
+        make_lazy_modules(call)
+        if noise is not None and noise.seeds_generators:
+            random.seed(noise.hash_batch())
+            random = RandomStates(call.model)
+        with preserve_state(call.model) as state:
+            yield OpenPass(random, state)
+
+
+def make_lazy_modules(call: ModelCall) -> None:
+    """Run a model that has lazy modules once, so that these get their sizes and weights.
+
+    That pass is in evaluation mode, in which statistics are not updated.
+
+    Raises
+    ------
+    RecordingError
+        When the model raises.
+    """
+    tensors = (*call.model.parameters(), *call.model.buffers())
+    if not any(map(is_lazy, tensors)):
+        return
+    copied = call.copy_inputs()
+    try:
+        with evaluation_mode(call.model), preserve_state(call.model), torch.no_grad():
+            call.model(*copied.args, **copied.kwargs)
+    except Exception as error:
+        raise RecordingError(
+            f"the model has lazy modules, and the call that gives them their sizes raised "
+            f"{type(error).__name__}: {error}. Check that model(*inputs) runs without NeuroLens on "
+            "the same inputs."
+        ) from error
+
+
 def run_plain(call: ModelCall) -> Any:
     """Return the model's output without recording and without gradients.
 
     Attention runs op by op, as it does under the recorder.
     """
-    return run_model(call, gradients=False)
+    with open_pass(call) as opened:
+        return opened.keep_result(run_model(call, gradients=False))
 
 
 def record_forward(
@@ -88,9 +188,8 @@ def record_forward(
     Parameters
     ----------
     call : ModelCall
-        The model's mode, hooks and random states, those of generators that its modules hold
-        included, are as before when this returns or raises; the pass itself has the effects a plain
-        call has (batch norm statistics in training mode, say).
+        The model's mode, hooks, buffers and plain attributes, and random states, those of
+        generators that its modules hold included, are as before when this returns or raises.
     keep : callable, optional
         Op name -> bool: whether to keep its value; by default all are kept.
     stop_after : str, optional
@@ -109,33 +208,54 @@ def record_forward(
     RecordingError
         When the model raises; the message says while recording which op.
     """
-    scopes = ScopeStack(call.model)
-    tracker = TensorTracker(list_sources(call.model), gradients)
-    book = make_sites() if sites is None else sites.restart()
-    recorder = Recorder(
-        scopes,
-        book,
-        tracker,
-        keep=keep,
-        stop_after=stop_after,
-        random_states=random_states,
-        noise=noise,
-    )
-    recorder.size_reads = [] if random_states else None
-    recording = recorder.recording
-    tracker.begin(recording, scopes, call.args, call.kwargs)
-    try:
-        with scopes, recorder:
-            result = run_model(call, gradients, recording.drawn, noise)
-        tracker.note_result(recording, result)
-        recording.size_reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
-    except StopForward:
-        pass
-    except Exception as error:
-        raise RecordingError(
-            describe_failure(recorder, scopes, recording.list_names(), error)
-        ) from error
+    with open_pass(call, noise) as opened:
+        scopes = ScopeStack(call.model)
+        tracker = TensorTracker(list_sources(call.model), gradients)
+        book = make_sites() if sites is None else sites.restart()
+        recorder = Recorder(
+            scopes,
+            book,
+            tracker,
+            keep=keep,
+            stop_after=stop_after,
+            random_states=random_states,
+            noise=noise,
+        )
+        recorder.size_reads = [] if random_states else None
+        recording = recorder.recording
+        tracker.begin(recording, scopes, call.args, call.kwargs)
+        try:
+            with keep_saved(opened, gradients), scopes, recorder:
+                result = run_model(call, gradients)
+            recorder.raise_end()
+            tracker.note_result(recording, result)
+            reads = [tracker.get_value(tensor) for tensor in recorder.size_reads or ()]
+            recording.size_reads = reads
+            recording.result = opened.keep_result(result)
+        except StopForward:
+            pass
+        except Exception as error:
+            raise RecordingError(
+                describe_failure(recorder, scopes, recording.list_names(), error)
+            ) from error
+        finally:
+            opened.finish(recording, recorder)
     return recording
+
+
+@contextmanager
+def keep_saved(opened: OpenPass, gradients: bool) -> Iterator[None]:
+    """Clone what autograd saves of the model's buffers and plain attributes, which are put back."""
+    storages = opened.list_storages() if gradients else set()
+    if not storages:
+        yield
+        return
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.clone() if read_storage(tensor) in storages else tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        yield
 
 
 def make_sites() -> CallSites:
@@ -153,47 +273,31 @@ def record_kernels(
 
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
-    sources = list_sources(call.model)
-    scopes = ScopeStack(call.model)
-    tracker = TensorTracker(sources)
-    functions = TensorTracker(sources, copies=False)
-    recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
-    kernels = KernelRecorder(recorder, scopes, tracker, keep)
-    tracker.begin(kernels.recording, scopes, call.args, call.kwargs)
-    try:
-        with scopes, recorder, kernels:
-            result = run_model(call, gradients=False)
-    except Exception as error:
-        raise RecordingError(
-            describe_failure(recorder, scopes, recorder.recording.list_names(), error)
-        ) from error
-    return kernels.finish(result)
-
-
-def run_model(
-    call: ModelCall,
-    gradients: bool,
-    drawn: list[str] | None = None,
-    noise: StimulusNoise | None = None,
-) -> Any:
-    """Run the model, adding to ``drawn`` the random generators that it drew from.
-
-    With ``noise``, these begin from a seed of the batch.
-    """
-    with (
-        preserve_random_states(call.model) as before,
-        open_attention(),
-        torch.set_grad_enabled(gradients),
-    ):
-        states = before
-        if noise is not None:
-            before.seed(noise.hash_batch())
-            states = RandomStates(call.model)
+    with open_pass(call) as opened:
+        sources = list_sources(call.model)
+        scopes = ScopeStack(call.model)
+        tracker = TensorTracker(sources)
+        functions = TensorTracker(sources, copies=False)
+        recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
+        kernels = KernelRecorder(recorder, scopes, tracker, keep)
+        tracker.begin(kernels.recording, scopes, call.args, call.kwargs)
         try:
-            return call.model(*call.args, **call.kwargs)
-        finally:
-            if drawn is not None:
-                drawn += states.list_drawn()
+            with scopes, recorder, kernels:
+                result = run_model(call, gradients=False)
+        except Exception as error:
+            raise RecordingError(
+                describe_failure(recorder, scopes, recorder.recording.list_names(), error)
+            ) from error
+        recording = kernels.finish(result)
+        recording.result = opened.keep_result(result)
+        opened.finish(recording, recorder)
+    return recording
+
+
+def run_model(call: ModelCall, gradients: bool) -> Any:
+    """Run the model; a pass begins and ends with `open_pass`."""
+    with torch.set_grad_enabled(gradients):
+        return call.model(*call.args, **call.kwargs)
 
 
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:

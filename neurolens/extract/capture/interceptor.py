@@ -6,9 +6,17 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from neurolens.extract.capture.call_sites import CallSites, Site
+from neurolens.extract.capture.events import read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.noise import StimulusNoise
-from neurolens.extract.capture.torch_calls import SIZE_READS, Call, FunctionCloner, describe_call
+from neurolens.extract.capture.torch_calls import (
+    SIZE_READS,
+    Call,
+    FunctionCloner,
+    describe_call,
+    is_idle,
+    may_draw,
+)
 
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
@@ -34,6 +42,9 @@ class Interceptor(TorchFunctionMode):
         The last error raised inside an op.
     size_reads : list of Tensor or None
         Collects the tensors whose size the model asks for, when it is a list.
+    drew : bool or None
+        Whether a call has drawn from torch's own random generators; None where that is not known,
+        because parts of the model run unseen.
     """
 
     def __init__(
@@ -42,34 +53,58 @@ class Interceptor(TorchFunctionMode):
         super().__init__()
         self.failure: tuple[BaseException, str] | None = None
         self.size_reads: list[torch.Tensor] | None = None
+        self.drew: bool | None = None if scopes.has_script else False
+        self._end: BaseException | None = None
         self._scopes = scopes
         self._sites = sites
         self._noise = noise
         self._clones = FunctionCloner()
         self._calls: dict[Any, Call] = {}
+        self._drawing: set[Any] = set()
         self._composites: list[tuple[Call, int]] = []
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        call = self._calls.get(func)
-        if call is None:
-            call = self._calls[func] = describe_call(func, self._clones)
+        if self._end is not None:
+            return func(*args, **kwargs)
+        call = self._calls.get(func) or self._describe(func)
         # Inside vmap and similar transforms, tensors stand for batches that only the transform
         # knows, so results are not recorded.
         if call.quiet or torch._C._are_functorch_transforms_active():
-            if self.size_reads is not None and args:
-                self._note_size_read(call, args[0])
+            self._note_unrecorded(call, func, args)
             return func(*args, **kwargs)
         if call.body is not None and types in _PLAIN_TYPES:
             outer = self._composites[-1] if self._composites else None
             if outer is None or outer[0] is not call:
                 return self._open_composite(call, outer[1] if outer else 0, args, kwargs)
+        if self.drew is False and func in self._drawing and not is_idle(call, args, kwargs):
+            return self._watch_draw(call, func, args, kwargs)
         return self.run_call(call, func, args, kwargs)
 
-    def _note_size_read(self, call: Call, tensor: torch.Tensor) -> None:
-        """Note a tensor whose size the model itself reads, rather than a function of torch's."""
-        if call.function in SIZE_READS and not self._composites and self.size_reads is not None:
-            self.size_reads.append(tensor)
+    def _watch_draw(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run a call, and find out whether it has drawn from torch's own generators."""
+        before = read_random_state()
+        try:
+            return self.run_call(call, func, args, kwargs)
+        finally:
+            after = read_random_state()
+            same = map(torch.equal, (before.cpu, *before.cuda), (after.cpu, *after.cuda))
+            self.drew = not all(same)
+
+    def _describe(self, func: Any) -> Call:
+        """Return the description of a function that is called for the first time."""
+        call = self._calls[func] = describe_call(func, self._clones)
+        if may_draw(func, call.exact):
+            self._drawing.add(func)
+        return call
+
+    def _note_unrecorded(self, call: Call, func: Any, args: tuple) -> None:
+        """Note a tensor whose size the model itself reads, and a draw that is not watched."""
+        is_size_read = call.function in SIZE_READS and not self._composites
+        if is_size_read and self.size_reads is not None and args:
+            self.size_reads.append(args[0])
+        if self.drew is False and func in self._drawing:
+            self.drew = None
 
     def _open_composite(self, call: Call, outer_site: int, args: tuple, kwargs: dict) -> Any:
         """Run a Python function of torch's own so that the calls it makes arrive one by one."""
@@ -81,7 +116,7 @@ class Interceptor(TorchFunctionMode):
                 result = body(*args, **kwargs)
         finally:
             self._composites.pop()
-        if result is not NotImplemented:
+        if result is not NotImplemented and self._end is None:
             self.close_composite(call, args, kwargs, result)
         return result
 
@@ -94,6 +129,25 @@ class Interceptor(TorchFunctionMode):
     def draws(self, call: Call) -> bool:
         """Return whether the call that just ran got its random numbers from the noise."""
         return self._noise is not None and self._noise.may_draw(call) and self._noise.drew
+
+    def end_pass(self, reason: BaseException) -> None:
+        """End the pass: raise the reason, or, once the model has returned, in `raise_end`.
+
+        The latter where users' hooks would otherwise not be called in pairs; the rest of the model
+        then runs without being recorded.
+        """
+        if self._scopes.may_end_early:
+            try:
+                raise reason
+            finally:
+                # The error holds this frame: without a circle, what it holds is freed at once.
+                del reason
+        self._end = reason
+
+    def raise_end(self) -> None:
+        """Raise the reason for which the pass has ended, if it has not been raised."""
+        if self._end is not None:
+            raise self._end
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and return its result."""

@@ -2,12 +2,13 @@
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules import module as torch_modules
 
 
 @dataclass(eq=False, slots=True)
@@ -54,6 +55,10 @@ class ScopeStack:
         Called with (scope, output) when a module returns, and with None as output when it raises.
     failure : (exception, address) or None
         The last error that left a module, and the innermost module it left.
+    has_script : bool
+        Whether parts of the model are TorchScript, whose calls are not seen.
+    may_end_early : bool
+        Whether an error raised inside the forward leaves users' hooks in balance.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -67,6 +72,9 @@ class ScopeStack:
         self.addresses = {id(module): address for address, module in self._modules.items()}
         self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
         self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None
+        modules = list(self._modules.values())
+        self.has_script = any(isinstance(one, torch.jit.ScriptModule) for one in modules)
+        self.may_end_early = not has_paired_hooks(modules)
         self._calls: dict[str, int] = {}
         self._open: list[Scope] = []
         self._handles: list[Any] = []
@@ -110,3 +118,21 @@ class ScopeStack:
         self.on_return(self.current, output)
         if self._open:
             self.current = self._open.pop()
+
+
+def has_paired_hooks(modules: Iterable[nn.Module]) -> bool:
+    """Return whether users' hooks before and after modules may belong together.
+
+    One that has run before a module waits for the one after it, which an error in the forward would
+    skip. A wrapper in place of ``forward``, which offloads weights for example, counts as both.
+    """
+    has_before = bool(torch_modules._global_forward_pre_hooks)
+    has_after = bool(torch_modules._global_forward_hooks)
+    for module in modules:
+        if "forward" in vars(module) and not isinstance(module, torch.jit.ScriptModule):
+            return True
+        before = module._forward_pre_hooks.values()
+        has_before = has_before or not all(isinstance(hook, _Hook) for hook in before)
+        after = module._forward_hooks.values()
+        has_after = has_after or not all(isinstance(hook, _Hook) for hook in after)
+    return has_before and has_after

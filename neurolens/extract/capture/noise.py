@@ -56,6 +56,9 @@ class StimulusNoise:
     ----------
     drew : bool
         Whether the last function that was run here drew random numbers.
+    seeds_generators : bool
+        Whether the generators of the process and of the model begin each pass from a seed of the
+        batch, because the model draws from some of them in ways that are not replaced here.
     round : int
         Counts repetitions with other numbers from the generators that are not replaced here.
     generators : list
@@ -66,6 +69,7 @@ class StimulusNoise:
         self.seed = seed
         self.drew = False
         self.round = 0
+        self.seeds_generators = False
         self.generators: list[torch.Generator | None] = []
         self._ids: Sequence[str] = ("",)
         self._counts: Counter[str] = Counter()

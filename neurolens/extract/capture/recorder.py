@@ -104,7 +104,7 @@ class Recorder(Interceptor):
             if running is not None:
                 running.append(name)
             if name == self._stop_after:
-                raise StopForward
+                self.end_pass(StopForward())
         elif call.host_read and (parents := noted[2]):
             source = self.find_site(call.exact).source
             read = ReadEvent(call.exact, parents[0][0], source, len(self.recording.events), result)

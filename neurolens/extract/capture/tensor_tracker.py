@@ -105,7 +105,7 @@ class TensorTracker:
         if storage:
             self._storages.setdefault(storage, []).append(value)
         if self._gradients and tensor.requires_grad:
-            value.edge = torch.autograd.graph.get_gradient_edge(tensor)
+            value.edge = find_edge(tensor)
         return value
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
@@ -213,6 +213,8 @@ class TensorTracker:
     def note_result(self, recording: Recording, result: Any) -> None:
         """Register what the model returned."""
         recording.result = result
+        for event in recording.events if self._gradients else ():
+            _note_late_edge(event.outputs[0])
         recording.outputs = [
             (self.get_value(tensor), name) for tensor, name in name_tensors(result, "output")
         ]
@@ -230,6 +232,24 @@ class TensorTracker:
             return tensor.clone()
         with torch.no_grad():
             return tensor.detach().clone()
+
+
+def find_edge(tensor: torch.Tensor) -> Any:
+    """Return a tensor's place in the autograd graph, or None where it has none yet.
+
+    A view that torch makes for a hook on the gradient gets its place after it was made.
+    """
+    try:
+        return torch.autograd.graph.get_gradient_edge(tensor)
+    except AssertionError:
+        return None
+
+
+def _note_late_edge(value: Value) -> None:
+    """Note the place in the autograd graph that a value got after it was made."""
+    tensor = value.tensor
+    if value.edge is None and tensor is not None and tensor is value.ref() and tensor.requires_grad:
+        value.edge = find_edge(tensor)
 
 
 def _list_live(values: list[Value]) -> list[torch.Tensor]:

@@ -148,6 +148,31 @@ def list_writes(func: Any) -> tuple[int | str, ...]:
     return tuple(found)
 
 
+def may_draw(func: Any, exact: str) -> bool:
+    """Return whether a torch function may draw random numbers, as its operators' tags say.
+
+    A function that is no operator may, methods and attributes of tensors aside.
+    """
+    tag = torch.Tag.nondeterministic_seeded
+    if isinstance(func, torch._ops.OpOverload):
+        return tag in func.tags
+    operator = func
+    if not isinstance(func, torch._ops.OpOverloadPacket):
+        operator = getattr(torch.ops.aten, exact, None)
+    if not isinstance(operator, torch._ops.OpOverloadPacket):
+        return not hasattr(torch.Tensor, exact.removesuffix(".__get__").removesuffix(".__set__"))
+    return any(tag in getattr(operator, name).tags for name in operator.overloads())
+
+
+def is_idle(call: Call, args: tuple, kwargs: dict) -> bool:
+    """Return whether a function that may draw random numbers surely draws none: dropout at rest."""
+    if call.function.endswith("dropout"):
+        return not kwargs.get("train", args[2] if len(args) > 2 else True)
+    if call.function == "scaled_dot_product_attention":
+        return not kwargs.get("dropout_p", args[4] if len(args) > 4 else 0.0)
+    return False
+
+
 class FunctionCloner:
     """Makes clones of torch's Python functions in which ``has_torch_function`` answers False.
 

@@ -101,17 +101,17 @@ def copy_tensors(tree: Any) -> Any:
             copies[key] = copy.deepcopy(tensor.detach(), memo)
         else:
             copies[key] = tensor.clone()
-    return _replace_tensors(tree, copies)
+    return replace_tensors(tree, copies)
 
 
-def _replace_tensors(tree: Any, copies: dict[int, torch.Tensor]) -> Any:
+def replace_tensors(tree: Any, copies: dict[int, torch.Tensor]) -> Any:
     """Return a nested structure with other tensors, by the id of those that stand there."""
     if isinstance(tree, torch.Tensor):
         return copies.get(id(tree), tree)
     items = list(list_items(tree))
     if not items or next(iterate_tensors(tree), None) is None:
         return tree
-    replaced = {key: _replace_tensors(item, copies) for key, item in items}
+    replaced = {key: replace_tensors(item, copies) for key, item in items}
     if isinstance(tree, slice):
         return slice(*replaced.values())
     if type(tree) in (tuple, list):

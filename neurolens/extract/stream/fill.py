@@ -17,6 +17,7 @@ from neurolens.extract.stream.plan import (
     Plan,
     RunSettings,
     find_numpy_dtype,
+    is_foreign,
     open_plan,
     pack_items,
 )
@@ -143,12 +144,16 @@ class _GroupRun:
 
 def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
     """Return per stimulus how many values are NaN or infinite; a finite sum tells that none is."""
-    if not (tensor.is_floating_point() or tensor.is_complex()) or bool(tensor.sum().isfinite()):
+    if not (tensor.is_floating_point() or tensor.is_complex()):
+        return np.zeros(len(tensor), np.int32)
+    if is_foreign(tensor.dtype):
+        tensor = tensor.float()
+    if bool(tensor.sum().isfinite()):
         return np.zeros(len(tensor), np.int32)
     return (~tensor.isfinite()).reshape(len(tensor), -1).sum(1).cpu().numpy()
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor as numpy, bfloat16 as float32 (numpy has none)."""
+    """Return a tensor as numpy, as float32 where numpy has no such dtype."""
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.float() if is_foreign(tensor.dtype) else tensor).numpy()

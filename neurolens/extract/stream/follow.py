@@ -13,6 +13,7 @@ from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.forward import (
     ModelCall,
     describe_failure,
+    open_pass,
     run_model,
 )
 from neurolens.extract.capture.interceptor import Interceptor
@@ -191,24 +192,25 @@ class FollowingRecorder(Interceptor):
         name = self.find_site(call.function).next_name()
         expected = self._expected.names[i] if i < len(self._expected.names) else "nothing"
         if name != expected:
-            raise PassDeviated(f"ran {name!r} where {expected!r} was expected")
+            self.end_pass(PassDeviated(f"ran {name!r} where {expected!r} was expected"))
+            return
         shapes = self._shapes[i]
         if shapes is not None and (
             len(shapes) != len(tensors)
             or any(t.shape != s for t, s in zip(tensors, shapes, strict=True))
         ):
-            raise PassDeviated(
-                f"{name!r} has shapes {[tuple(t.shape) for t in tensors]}, expected {list(shapes)}"
-            )
+            found = [tuple(t.shape) for t in tensors]
+            text = f"{name!r} has shapes {found}, expected {list(shapes)}"
+            self.end_pass(PassDeviated(text))
+            return
         self.position = i + 1
         if i in self._handlers:
             try:
                 self._handlers[i](tensors)
             except Exception as error:
                 self.error = error
-                raise StopForward from error
-        if i == self.last:
-            raise StopForward
+        if i == self.last or self.error is not None:
+            self.end_pass(StopForward())
 
 
 def follow_forward(
@@ -241,8 +243,13 @@ def follow_forward(
     scopes = ScopeStack(call.model)
     recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise)
     try:
-        with scopes, recorder:
-            run_model(call, gradients=False, noise=noise)
+        with open_pass(call, noise) as opened:
+            try:
+                with scopes, recorder:
+                    run_model(call, gradients=False)
+            finally:
+                opened.note_draws(recorder)
+        recorder.raise_end()
     except StopForward:
         if recorder.error is not None:
             raise recorder.error from None

@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.stream.batches import call_with_batch, list_versions, load_batches
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.layout import Layout
@@ -133,8 +132,7 @@ def _run_batch(
     versions = list_versions(call)
     plan.noise.begin(hand_out.ids)
     try:
-        with preserve_buffers(plan.model):
-            follow_forward(call, expected, len(batch), handlers, plan.noise)
+        follow_forward(call, expected, len(batch), handlers, plan.noise)
     except PassDeviated as change:
         if list_versions(call) != versions:
             batch = plan.stimuli.read_rows(hand_out.rows).to(plan.device)
@@ -212,9 +210,8 @@ def _record_batch(
     Only the results of the wanted ops are tensors.
     """
     sites = plan.layouts.expected.sites
-    with preserve_buffers(plan.model):
-        call = call_with_batch(plan.model, batch)
-        recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
+    call = call_with_batch(plan.model, batch)
+    recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
     results = {}
     for event in recording.events:
         results[event.name] = [value.tensor for value in event.outputs]

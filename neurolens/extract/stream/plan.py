@@ -18,7 +18,7 @@ from torch import nn
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import unwrap_model
 from neurolens.extract.capture.noise import StimulusNoise
-from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
+from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
@@ -168,7 +168,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+    with evaluation_mode(model), torch.no_grad():
         yield make_plan(model, stimuli, settings)
 
 
@@ -205,8 +205,15 @@ def materialize_model(source: Any) -> Any:
 def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
     """Return the device to run on: the one asked for, else where the model's parameters are."""
     if device is None:
-        tensor = next(itertools.chain(model.parameters(), model.buffers()), None)
-        return torch.device("cpu") if tensor is None else tensor.device
+        devices = [one.device for one in itertools.chain(model.parameters(), model.buffers())]
+        found = next((one for one in devices if one.type != "meta"), None)
+        if devices and found is None:
+            raise InputError(
+                "the model's weights are on device 'meta', which holds no values. Load them first, "
+                "or, where they are loaded for each call, type the device that they are loaded "
+                "to, e.g. device='cpu'."
+            )
+        return found or torch.device("cpu")
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
@@ -361,5 +368,10 @@ def count_elements(shape: Sequence[int]) -> int:
 
 
 def find_numpy_dtype(dtype: torch.dtype) -> Any:
-    """Return the numpy dtype that holds a tensor's values: float32 for bfloat16."""
-    return torch.empty(0, dtype=torch.float32 if dtype == torch.bfloat16 else dtype).numpy().dtype
+    """Return the numpy dtype that holds a tensor's values: float32 where numpy has none."""
+    return torch.empty(0, dtype=torch.float32 if is_foreign(dtype) else dtype).numpy().dtype
+
+
+def is_foreign(dtype: torch.dtype) -> bool:
+    """Return whether numpy lacks a floating-point dtype: bfloat16, and those of eight bits."""
+    return dtype == torch.bfloat16 or (dtype.is_floating_point and dtype.itemsize == 1)

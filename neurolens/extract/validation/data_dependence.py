@@ -1,16 +1,26 @@
 """Values and sizes that Python read, which steer a pass and which the graph does not hold."""
 
+import gc
+import types
 from collections.abc import Callable, Collection, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from neurolens.extract.capture.events import Event, Recording, Value, read_random_state
+from neurolens.extract.capture.events import (
+    Event,
+    Recording,
+    Value,
+    read_random_state,
+    read_storage,
+)
+from neurolens.extract.capture.forward import ModelCall
 from neurolens.extract.capture.restore import (
     PROCESS_GENERATORS,
     open_attention,
     preserve_random_states,
 )
+from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.validation.findings import Finding
 from neurolens.extract.validation.replay import UNINITIALISED, replay_event
 
@@ -18,6 +28,9 @@ from neurolens.extract.validation.replay import UNINITIALISED, replay_event
 _COMPARISONS = frozenset("equal allclose __contains__".split())
 # New tensors whose values do not follow from those of their first argument.
 _FACTORIES = frozenset("zeros_like ones_like full_like new_zeros new_ones new_full".split())
+# What an input refers to without being made of it.
+_NOT_SEARCHED = (type, types.ModuleType, types.FrameType, torch.nn.Module)
+_MOST_OBJECTS = 10_000
 
 
 class ReadSite(NamedTuple):
@@ -137,6 +150,63 @@ def find_draws(recording: Recording) -> list[Finding]:
             reason = f"random numbers come from {address!r}, which the model holds: not recorded"
             findings.append(Finding("", "random", "unverified", reason))
     return findings
+
+
+def find_history(recording: Recording) -> list[Finding]:
+    """Return a finding for each thing of the model that the pass changed.
+
+    It is exempt where it was put back.
+    """
+    findings = []
+    for address in recording.changed:
+        if address in recording.depends_on_history:
+            reason = "and it could not be put back: later passes follow from this one"
+            findings.append(
+                Finding("", "history", "unverified", f"the pass changed {address!r} {reason}")
+            )
+        else:
+            reason = "which was put back: every pass here begins with the same state"
+            findings.append(
+                Finding("", "history", "exempt", f"the pass changed {address!r}, {reason}")
+            )
+    return findings
+
+
+def find_unseen_inputs(recording: Recording, call: ModelCall) -> list[Finding]:
+    """Return a finding where the model's arguments hold tensors that are not followed, or none.
+
+    What objects hold is searched wherever it is: in slots, sets and closures too.
+    """
+    if not recording.inputs:
+        reason = "no tensor was found in what the model was called with: no input was changed"
+        return [Finding("", "inputs", "unverified", reason)]
+    followed = {read_storage(tensor) for tensor in iterate_tensors((call.args, call.kwargs))}
+    n_hidden = 0
+    for tensor in find_held_tensors((call.args, call.kwargs)):
+        n_hidden += read_storage(tensor) not in followed
+    if not n_hidden:
+        return []
+    reason = f"{n_hidden} tensors within the inputs are not followed; pass them as arguments"
+    return [Finding("", "inputs", "unverified", reason)]
+
+
+def find_held_tensors(tree: Any) -> list[torch.Tensor]:
+    """Return the tensors that an object refers to, over any number of others, up to a limit."""
+    seen: set[int] = set()
+    tensors = []
+    waiting = [tree]
+    while waiting and len(seen) < _MOST_OBJECTS:
+        one = waiting.pop()
+        if id(one) in seen or isinstance(one, _NOT_SEARCHED):
+            continue
+        seen.add(id(one))
+        if isinstance(one, torch.Tensor):
+            tensors.append(one)
+        elif isinstance(one, types.FunctionType):
+            waiting += one.__closure__ or ()
+        else:
+            waiting += gc.get_referents(one)
+    return tensors
 
 
 def judge_host_reads(recording: Recording, resized: Collection[int]) -> list[Finding]:

@@ -2,13 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from torch import nn
-
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import UNSEEN
-from neurolens.extract.capture.events import Recording, read_storage
 from neurolens.extract.capture.forward import ModelCall, record_kernels
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.validation.replay import equal_bits
 
@@ -40,15 +36,6 @@ def refuse_unreadable(call: ModelCall) -> None:
             )
 
 
-def keep_buffer_views(recording: Recording, model: nn.Module) -> None:
-    """Clone kept values that are views of the model's buffers, which are about to be put back."""
-    storages = {read_storage(buffer) for buffer in model.buffers()}
-    for event in recording.events:
-        for value in event.outputs:
-            if value.tensor is not None and value.storage in storages:
-                value.tensor = value.tensor.detach().clone()
-
-
 def equal_results(a: Any, b: Any) -> bool:
     """Return whether two results hold the same tensors, bit for bit."""
     tensors = list(iterate_tensors(a))
@@ -61,8 +48,7 @@ def equal_results(a: Any, b: Any) -> bool:
 def find_unrecorded_kernels(call: ModelCall) -> list[Finding]:
     """Return a finding for each aten kernel that ran while no recorded function did."""
     try:
-        with preserve_buffers(call.model):
-            recording = record_kernels(call.copy_inputs(), keep=None)
+        recording = record_kernels(call.copy_inputs(), keep=None)
     except RecordingError as error:
         reason = f"the kernels could not be watched: {error}"
         return [Finding("", "census", "unverified", reason)]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from neurolens.extract.capture.events import Event, Value
-from neurolens.extract.validation.replay import equal_bits, run_event
+from neurolens.extract.validation.replay import equal_bits, is_small_float, run_event
 
 SHAPE_OF_SECOND = frozenset({"type_as", "expand_as", "view_as", "reshape_as", "resize_as", "to"})
 # Functions of a tensor's shape, dtype or device alone: no other value can change their result.
@@ -59,10 +59,15 @@ def perturb_event(event: Event) -> Perturbation:
             reason = f"other values are not made for layout {value.tensor.layout}"
             result.exempt.append(f"{position}: {reason}")
             continue
-        attempt = _try_others(event, value, value.tensor, saved)
+        try:
+            attempt = _try_others(event, value, value.tensor, saved)
+            reason = "" if attempt.changed else _explain_attempt(event, value, position, attempt)
+        except NotImplementedError as error:
+            dtype = value.tensor.dtype
+            result.exempt.append(f"{position}: other values are not made for {dtype} ({error})")
+            continue
         if attempt.changed:
             continue
-        reason = _explain_attempt(event, value, position, attempt)
         if reason:
             result.exempt.append(f"{position}: {reason}")
         else:
@@ -119,6 +124,8 @@ def make_others(tensor: torch.Tensor) -> list[torch.Tensor]:
         zero = tensor.q_zero_point()
         others = make_others(tensor.dequantize())
         return [torch.quantize_per_tensor(one, scale, zero, tensor.dtype) for one in others]
+    if is_small_float(tensor):
+        return [other.to(tensor.dtype) for other in make_others(tensor.float())]
     if tensor.dtype == torch.bool:
         return [~tensor, torch.ones_like(tensor), torch.zeros_like(tensor)]
     if tensor.is_floating_point() or tensor.is_complex():
@@ -176,6 +183,8 @@ def renew_input(tensor: torch.Tensor, way: int) -> torch.Tensor:
         plain = renew_input(tensor.dequantize(), way)
         scale = tensor.q_scale()
         return torch.quantize_per_tensor(plain, scale, tensor.q_zero_point(), tensor.dtype)
+    if is_small_float(tensor):
+        return renew_input(tensor.float(), way).to(tensor.dtype)
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return tensor.clone() if way == 2 else make_others(tensor)[1 - way].clone()
     if way == 2:

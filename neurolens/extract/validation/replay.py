@@ -92,7 +92,8 @@ def _begin_value(
     if value.kind == "input":
         state[id(value)] = inputs[value.source].clone()
     elif value.tensor is not None:
-        is_copied = value.kind == "buffer" or value.ref() is None
+        # What was overwritten during the pass is overwritten by the program too.
+        is_copied = value.kind == "buffer" or value.tensor is not value.ref()
         state[id(value)] = value.tensor.clone() if is_copied else value.tensor
 
 
@@ -102,11 +103,24 @@ def equal_bits(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
     if a.layout != torch.strided or b.layout != torch.strided:
         return a.layout == b.layout and equal_bits(a.to_dense(), b.to_dense())
+    if a.is_meta or b.is_meta:
+        return a.is_meta and b.is_meta
+    if is_small_float(a):
+        return bool(torch.equal(_read_bytes(a), _read_bytes(b)))
     if torch.equal(a, b):
         return True
     if not (a.is_floating_point() or a.is_complex()):
         return False
     return bool(((a == b) | (a.isnan() & b.isnan())).all())
+
+
+def is_small_float(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor holds numbers of eight bits or fewer, which few kernels accept."""
+    return tensor.is_floating_point() and tensor.element_size() == 1
+
+
+def _read_bytes(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().contiguous().view(torch.uint8)
 
 
 def run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Tensor]:

@@ -12,16 +12,18 @@ from torch import nn
 from neurolens.extract.capture.events import Event, Recording, Value
 from neurolens.extract.capture.forward import ModelCall, prepare_call, record_forward, run_plain
 from neurolens.extract.capture.restore import (
+    hold_model,
     open_attention,
-    preserve_buffers,
     preserve_random_states,
 )
 from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
 from neurolens.extract.graph.build import name_parent
 from neurolens.extract.validation.data_dependence import (
     find_draws,
+    find_history,
     find_steering,
     find_unseen,
+    find_unseen_inputs,
     judge_host_reads,
     list_fixed,
 )
@@ -29,7 +31,6 @@ from neurolens.extract.validation.findings import (
     Finding,
     equal_results,
     find_unrecorded_kernels,
-    keep_buffer_views,
     refuse_unreadable,
 )
 from neurolens.extract.validation.perturb import perturb_event
@@ -83,6 +84,9 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
        values and was read, or a tensor made by unrecorded code, means that the graph does not hold
        the whole computation: *unverified* rather than true. A value that no input and no random
        number feeds is the same in every pass, and exempt.
+    7. *Inputs*: a call in which no input tensor was seen, or in which an input holds a tensor where
+       it is not followed, is *unverified*: not everything that the model is shown was changed. So
+       is a model that a pass changes for good, such as its parameters.
 
     Parameters
     ----------
@@ -102,9 +106,9 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     -----
     Costs six passes (one more where plain passes differ, and for each new input that the model
     refuses; four where a value read by Python steers the pass), two or three runs of each op, and
-    the memory of all values twice. Buffers, mode and random states are put back, those of
-    generators that the model's modules hold included; a model that draws from such a generator is
-    unverified.
+    the memory of all values twice. Buffers, plain attributes, mode and random states are put back,
+    those of generators that the model's modules hold included; a model that draws from such a
+    generator is unverified.
 
     Examples
     --------
@@ -115,32 +119,28 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     call = prepare_call(model, inputs, kwargs)
     refuse_unreadable(call)
     # Ops that are run again may draw from generators that the model holds.
-    with preserve_random_states(call.model):
+    with hold_model(call.model), preserve_random_states(call.model):
         return _check_model(call)
 
 
 def _check_model(call: ModelCall) -> Verdict:
     """Run the passes of all checks and judge them."""
-    with preserve_buffers(call.model):
-        earlier = record_forward(call.copy_inputs(), random_states=True)
+    earlier = record_forward(call.copy_inputs(), random_states=True)
     fixed = list_fixed(earlier)
     earlier_reads = find_steering(earlier, ())
     del earlier
-    with preserve_buffers(call.model):
-        plain = run_plain(call.copy_inputs())
-    with preserve_buffers(call.model):
-        recording = record_forward(call.copy_inputs(), random_states=True)
-        findings = find_overwritten(recording)
-        keep_buffer_views(recording, call.model)
+    plain = run_plain(call.copy_inputs())
+    recording = record_forward(call.copy_inputs(), random_states=True)
+    findings = find_overwritten(recording)
     unseen = find_unseen(recording, fixed, earlier_reads)
     if not equal_results(recording.result, plain):
-        with preserve_buffers(call.model):
-            repeated = run_plain(call.copy_inputs())
+        repeated = run_plain(call.copy_inputs())
         if not equal_results(repeated, plain):
             reason = "plain passes on one input differ: it cannot be compared"
             unseen.append(Finding("", "output", "unverified", reason))
             plain = recording.result
-    unseen += find_draws(recording)
+    unseen += find_draws(recording) + find_history(recording)
+    unseen += find_unseen_inputs(recording, call)
     unseen += find_unrecorded_kernels(call)
     program, resized = compare_program(recording, call, blind=bool(unseen))
     return judge_recording(recording, plain, findings + unseen + program, resized)

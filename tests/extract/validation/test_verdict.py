@@ -1,5 +1,6 @@
 """Verdicts: correct recordings pass, incorrect ones do not."""
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -43,10 +44,12 @@ class Counts(torch.nn.Module):
 
     def __init__(self, net):
         super().__init__()
-        self.net, self.calls = net, 0
+        calls = []  # not an attribute, which every pass puts back
+        self.net = net
+        self.note, self.count = calls.append, lambda: len(calls)
 
     def forward(self, *args):
-        self.calls += 1
+        self.note(1)
         return self.net(*args)
 
 
@@ -62,13 +65,13 @@ def test_the_passes_it_costs(name, passes):
     net, x = make_net(name)
     counted = Counts(net).eval()
     assert nl.validate(counted, x).status == "verified"
-    assert counted.calls == passes
+    assert counted.count() == passes
 
 
 def test_the_passes_it_costs_where_python_steers():
     counted = Counts(Steered())
     assert nl.validate(counted, torch.ones(2, 3)).status == "unverified"
-    assert counted.calls == 4
+    assert counted.count() == 4
 
 
 def test_a_value_read_by_python_leaves_the_verdict_open():
@@ -213,3 +216,68 @@ def test_custom_ops_that_write_are_seen():
     assert trace["/bump"].value.tolist() == [3, 3]
     assert trace["/add"].op.parent_ops == ("/bump",)
     assert nl.validate(Bumps(), torch.ones(2)).status == "verified"
+
+
+class Parcel:
+    """An input that holds its tensor where `trace` does not look."""
+
+    __slots__ = ("x",)
+
+    def __init__(self, x):
+        self.x = x
+
+
+class Unpacks(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(3, 2)
+
+    def forward(self, parcel, mask=None):
+        y = self.layer(next(iter(parcel)).x if isinstance(parcel, set) else parcel.x)
+        return y if mask is None else y * mask
+
+
+@pytest.mark.parametrize("wrap", [lambda parcel: parcel, lambda parcel: {parcel}])
+def test_without_an_input_tensor_nothing_is_verified(wrap):
+    verdict = nl.validate(Unpacks(), wrap(Parcel(torch.ones(2, 3))))
+    assert verdict.status == "unverified"
+    assert verdict.reasons.reason.str.contains("no tensor was found in what the model was").any()
+
+
+def test_inputs_of_which_some_tensors_are_not_followed_are_not_verified():
+    kwargs = {"mask": torch.tensor([[1.0, 2.0]])}
+    verdict = nl.validate(Unpacks(), (Parcel(torch.ones(2, 3)),), kwargs=kwargs)
+    assert verdict.status == "unverified"
+    assert verdict.reasons.reason.str.contains("1 tensors within the inputs").any()
+
+
+class Narrow(torch.nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.a, self.b, self.dtype = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2), dtype
+
+    def forward(self, x):
+        return self.b(self.a(x.float()).to(self.dtype).float())
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+@pytest.mark.parametrize("is_input", [False, True])
+def test_numbers_of_eight_bits_are_checked(dtype, is_input, rng):
+    x = torch.as_tensor(rng.standard_normal((4, 3), np.float32))
+    verdict = nl.validate(Narrow(dtype), x.to(dtype) if is_input else x)
+    assert verdict.status == "verified"
+    assert verdict.n_replayed == verdict.n_ops
+
+
+class Accumulates(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.total = torch.zeros(3)
+
+    def forward(self, x):
+        self.total.add_(x.mean(0))
+        return x + self.total
+
+
+def test_state_that_is_written_to_is_verified():
+    assert nl.validate(Accumulates(), torch.ones(2, 3)).status == "verified"

@@ -12,7 +12,6 @@ from neurolens.extract.capture.call_sites import CallSites
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.capture.noise import StimulusNoise
-from neurolens.extract.capture.restore import preserve_buffers
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent
@@ -48,7 +47,8 @@ class Layouts:
     tensors that the model uses and has not registered. ``drawn`` names the random generators that
     it drew from and whose numbers could not be drawn for each stimulus; ``random`` are the ops that
     random numbers feed. ``mixing`` maps results whose rows do not follow their stimuli to the
-    reason; ``known`` are values that batches of the run are compared with.
+    reason; ``known`` are values that batches of the run are compared with. ``history`` are the
+    addresses of what a pass changes in the model and that cannot be put back.
     """
 
     graph: Graph
@@ -61,6 +61,7 @@ class Layouts:
     random: tuple[str, ...] = ()
     mixing: Mapping[str, str] = field(default_factory=dict)
     known: KnownRows | None = None
+    history: tuple[str, ...] = ()
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -120,6 +121,7 @@ def record_layouts(
     if noise.forget_guesses():
         small = _record(model, few, ids[: len(few)], sites, noise)
         large = _record(model, more, ids, sites, noise)
+    noise.seeds_generators = bool(small.drawn or large.drawn)
     graph = assemble_graph(large)
     reader = _LayoutReader(counts, name_input(more.shape), _may_share(large))
     small_events = {event.name: event for event in small.events}
@@ -135,6 +137,7 @@ def record_layouts(
         constants=hash_tensors(_list_constants(large)),
         drawn=tuple(dict.fromkeys(small.drawn + large.drawn)),
         random=_list_fed(graph, {*small.random, *large.random}),
+        history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
     )
     return Recorded(layouts, reader.rows)
 
@@ -147,8 +150,7 @@ def _record(
     noise: StimulusNoise,
 ) -> Recording:
     noise.begin(ids)
-    with preserve_buffers(model):
-        return record_forward(call_with_batch(model, batch).copy_inputs(), sites=sites, noise=noise)
+    return record_forward(call_with_batch(model, batch).copy_inputs(), sites=sites, noise=noise)
 
 
 def _may_share(recording: Recording) -> bool:

@@ -10,7 +10,7 @@ from torch import nn
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.noise import StimulusNoise
-from neurolens.extract.capture.restore import preserve_buffers, release_memory
+from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.finding import Layouts, Recorded, record_layouts
@@ -131,18 +131,16 @@ class _BatchTest:
         call = call_with_batch(self._model, batch)
         self._noise.begin(ids)
         try:
-            with preserve_buffers(self._model):
-                follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
+            follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
         except PassDeviated:
             comparison = RowComparison(reference, reference_ids, ids, self._precisions)
             self._noise.begin(ids)
-            with preserve_buffers(self._model):
-                recording = record_forward(
-                    call.copy_inputs(),
-                    keep=by_op.__contains__,
-                    sites=expected.sites,
-                    noise=self._noise,
-                )
+            recording = record_forward(
+                call.copy_inputs(),
+                keep=by_op.__contains__,
+                sites=expected.sites,
+                noise=self._noise,
+            )
             for event in recording.events:
                 if event.name in by_op:
                     tensors = [value.tensor for value in event.outputs]

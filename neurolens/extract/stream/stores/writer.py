@@ -158,7 +158,8 @@ def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
 
     ``random_ops`` are the ops that random numbers feed, drawn for each stimulus from ``rng``;
     ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
-    too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli.
+    too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli;
+    ``depends_on_history`` what passes change in the model for good.
     """
     layouts = plan.layouts
     kept = set(names)
@@ -169,6 +170,12 @@ def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
         attributes["rng"] = plan.noise.seed
     if layouts.drawn:
         attributes["random_numbers_from"] = list(layouts.drawn)
+    if layouts.history:
+        attributes["depends_on_history"] = list(layouts.history)
+        warn_user(
+            f"each pass changes {list_names(layouts.history)} of the model, which cannot be put "
+            "back: results depend on the batches before; see .attrs['depends_on_history']"
+        )
     if mixing:
         attributes["batch_dependent_ops"] = mixing
         warn_user(

@@ -1,6 +1,7 @@
 """Random generators that a model holds are restored after every pass and named where used."""
 
 import random
+import threading
 
 import numpy as np
 import pytest
@@ -203,3 +204,31 @@ def test_states_are_put_back_as_they_were():
         assert states.list_drawn() == ["torch", "python"]
     assert RandomStates().list_drawn() == []
     assert states.list_drawn() == []
+
+
+class Draws(nn.Module):
+    """Another thread draws from torch's generator while this runs."""
+
+    def __init__(self, draws_itself):
+        super().__init__()
+        self.drop = nn.Dropout(0.5).train(draws_itself)
+
+    def forward(self, x):
+        thread = threading.Thread(target=torch.rand, args=(4,))
+        thread.start()
+        thread.join()
+        return self.drop(x)
+
+
+def test_numbers_that_another_thread_drew_do_not_come_again():
+    net, x = Draws(False), torch.ones(3)
+    before = torch.get_rng_state()
+    trace = nl.trace(net, x)
+    assert not torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(trace.output, x)
+
+
+def test_numbers_that_the_pass_drew_come_again():
+    before = torch.get_rng_state()
+    nl.trace(Draws(True), torch.ones(3))
+    assert torch.equal(torch.get_rng_state(), before)

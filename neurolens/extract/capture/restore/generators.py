@@ -1,20 +1,17 @@
-"""Contexts that change a model or settings of the process for a pass, and restore them."""
+"""Random generators of the process and of a model, which are as before after every pass."""
 
 import copy
-import ctypes
 import random
-import sys
-import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from neurolens.errors import InputError
+from neurolens.extract.capture.restore.owners import hold_generators
 
 _GENERATORS = (
     torch.Generator,
@@ -45,6 +42,7 @@ class RandomStates:
 
     def __init__(self, model: nn.Module | None = None) -> None:
         self.held = {} if model is None else find_generators(model)
+        self._is_torch_left = False
         self._torch = torch.get_rng_state()
         self._numpy = np.random.get_state()
         self._python = random.getstate()
@@ -54,12 +52,13 @@ class RandomStates:
         }
 
     def restore(self) -> None:
-        """Put all generators back."""
-        torch.set_rng_state(self._torch)
+        """Put all generators back, those of torch only where `leave_torch` was not called."""
+        if not self._is_torch_left:
+            torch.set_rng_state(self._torch)
+            if self._cuda:
+                torch.cuda.set_rng_state_all(self._cuda)
         np.random.set_state(self._numpy)
         random.setstate(self._python)
-        if self._cuda:
-            torch.cuda.set_rng_state_all(self._cuda)
         for address, state in self._held.items():
             _write_generator(self.held[address], state)
 
@@ -71,6 +70,13 @@ class RandomStates:
         for address, generator in self.held.items():
             _seed_generator(generator, (number + zlib.crc32(address.encode())) % 2**63)
 
+    def leave_torch(self) -> None:
+        """Leave torch's own generators as they are: what was run drew nothing from them.
+
+        If their states have changed, another thread has drawn, whose numbers must not come again.
+        """
+        self._is_torch_left = True
+
     def list_drawn(self) -> list[str]:
         """Return the names of the generators whose state has changed.
 
@@ -81,9 +87,8 @@ class RandomStates:
         # Not part of the model, if this runs while a pass is recorded.
         with torch._C.DisableTorchFunction():
             moved = {
-                "torch": not _equal_states(
-                    (self._torch, self._cuda), (torch.get_rng_state(), cuda)
-                ),
+                "torch": not self._is_torch_left
+                and not _equal_states((self._torch, self._cuda), (torch.get_rng_state(), cuda)),
                 "numpy": not _equal_states(self._numpy, np.random.get_state()),
                 "python": self._python != random.getstate(),
             }
@@ -97,13 +102,14 @@ def preserve_random_states(model: nn.Module | None = None) -> Iterator[RandomSta
     """Restore the states of random generators afterwards.
 
     These are the generators of torch (all devices), numpy and Python, and those of a model's
-    modules.
+    modules. Other threads wait before they do so too.
     """
-    states = RandomStates(model)
-    try:
-        yield states
-    finally:
-        states.restore()
+    with hold_generators():
+        states = RandomStates(model)
+        try:
+            yield states
+        finally:
+            states.restore()
 
 
 def find_generators(model: nn.Module) -> dict[str, Any]:
@@ -168,114 +174,3 @@ def _equal_states(a: Any, b: Any) -> bool:
     if isinstance(a, (tuple, list)):
         return all(map(_equal_states, a, b))
     return a == b
-
-
-class _EagerKernels:
-    """Turns fused attention off and runs compiled code eagerly, while any thread is inside.
-
-    Both are settings of the whole process: the first pass to enter saves them, the last one to
-    leave restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._undo = ExitStack()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                before = torch.backends.mha.get_fastpath_enabled()
-                self._undo.callback(torch.backends.mha.set_fastpath_enabled, before)
-                torch.backends.mha.set_fastpath_enabled(False)
-                # Where the compiler was never imported nothing is compiled, and importing it takes
-                # a second.
-                if "torch._dynamo" in sys.modules:
-                    self._undo.enter_context(torch.compiler.set_stance("force_eager"))
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._undo.close()
-
-
-_EAGER_KERNELS = _EagerKernels()
-
-
-def open_attention() -> _EagerKernels:
-    """Run attention op by op, as a function mode does, and compiled modules as their Python code.
-
-    A plain run needs the same, so that it equals a recorded one bit for bit.
-    """
-    return _EAGER_KERNELS
-
-
-def release_memory() -> None:
-    """Return free memory to the system.
-
-    This is needed where the C library (glibc) would keep it.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode, and each back into its own mode afterwards."""
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's "
-            f"forward."
-        )
-    before = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        yield
-    finally:
-        for module, training in before:
-            module.training = training
-
-
-@contextmanager
-def preserve_buffers(model: nn.Module) -> Iterator[None]:
-    """Restore every module's buffers afterwards: the same tensors, with the content they had."""
-    before = [
-        (
-            module,
-            name,
-            buffer,
-            None if buffer is None or buffer.is_meta else buffer.detach().clone(),
-        )
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-    ]
-    try:
-        yield
-    finally:
-        for module in model.modules():
-            module._buffers.clear()
-        with torch.no_grad():
-            for module, name, buffer, content in before:
-                module._buffers[name] = buffer
-                if buffer is not None and content is not None and not torch.equal(buffer, content):
-                    buffer.copy_(content)
-
-
-@contextmanager
-def full_precision(device: torch.device) -> Iterator[None]:
-    """Multiply matrices in the dtype they have, whatever reduced precision the caller allows.
-
-    Global settings of torch are restored at the end.
-    """
-    precision = torch.get_float32_matmul_precision()
-    try:
-        if precision != "highest":
-            torch.set_float32_matmul_precision("highest")
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        if torch.get_float32_matmul_precision() != precision:
-            torch.set_float32_matmul_precision(precision)

@@ -1,0 +1,239 @@
+"""State of a model beside its parameters, which every pass begins with and leaves as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from neurolens.extract.capture.events import read_storage
+from neurolens.extract.capture.restore.copies import (
+    ATOMS,
+    Copier,
+    Copy,
+    TensorCopy,
+    is_same,
+    read_version,
+)
+
+# What every Module has, its mode aside.
+MODULE_ATTRIBUTES = frozenset(vars(nn.Module())) - {"training"}
+
+
+class _Held(NamedTuple):
+    """What one module held: plain attributes, buffers, parameters and child modules by name.
+
+    ``copies`` are of what can change, each with its address.
+    """
+
+    address: str
+    module: nn.Module
+    copies: list[tuple[str, Copy]]
+    attributes: dict[str, Any]
+    buffers: dict[str, torch.Tensor | None]
+    parts: dict[str, Any]
+
+
+class ModelState:
+    """Buffers and plain attributes of a model's modules at one moment.
+
+    Attributes are tensors, numbers, numpy arrays, and containers and objects of these. What cannot
+    be copied is left alone: locks, files, objects of installed packages, more than 256 MiB of plain
+    tensors, containers of more than 10,000 entries. A module that makes parameters or child modules
+    of its own in a pass keeps what it made.
+
+    Parameters
+    ----------
+    model : Module
+
+    Attributes
+    ----------
+    changed : list of str
+        Once `compare` has run: addresses of what differs, such as ``"core.h"``.
+    lost : list of str
+        Once `restore` has run: addresses of what differs and could not be put back, parameters
+        among them.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.changed: list[str] = []
+        self.lost: list[str] = []
+        self._is_compared = False
+        self._moved: list[_Held] = []
+        self._changed_parameters: list[str] = []
+        with torch._C.DisableTorchFunction():
+            modules = dict(model.named_modules())
+            self._parameters = {
+                name: (parameter, read_version(parameter))
+                for name, parameter in model.named_parameters()
+                if not is_lazy(parameter)
+            }
+            self._copier = _make_copier(modules, [one for one, _ in self._parameters.values()])
+            self._held = [
+                self._hold_module(address, module)
+                for address, module in modules.items()
+                if not _is_lazy(module)
+            ]
+
+    def _hold_module(self, address: str, module: nn.Module) -> _Held:
+        """Return what a module holds, and copy what of it can change."""
+        prefix = f"{address}." if address else ""
+        copies: list[tuple[str, Copy]] = []
+        buffers = dict(module._buffers.items())
+        for name, buffer in buffers.items():
+            if buffer is not None:
+                found = self._copier.copy_tensor(buffer, limited=False)
+                copies += [(prefix + name, one) for one in found]
+        attributes = {}
+        if not isinstance(module, torch.jit.ScriptModule):
+            attributes = _read_attributes(module)
+            for name, value in attributes.items():
+                if type(value) not in ATOMS:
+                    copies += [(prefix + name, one) for one in self._copier.copy_value(value)]
+        parts = {**dict(module._parameters.items()), **dict(module._modules.items())}
+        return _Held(address, module, copies, attributes, buffers, parts)
+
+    def compare(self) -> list[str]:
+        """Return the addresses of everything that differs now from what was copied.
+
+        This is found once, when the pass has ended.
+        """
+        if self._is_compared:
+            return self.changed
+        self._is_compared = True
+        found = []
+        with torch._C.DisableTorchFunction():
+            # A module that has built parts of itself keeps everything that it made.
+            self._held = [held for held in self._held if not _is_built(held)]
+            for held in self._held:
+                names = _find_moved(held)
+                self._moved += [held] if names else []
+                found += [f"{held.address}.{name}".removeprefix(".") for name in names]
+                found += [address for address, one in held.copies if one.compare()]
+            self._changed_parameters = self._list_changed_parameters()
+        found += self._changed_parameters
+        self.changed = list(dict.fromkeys(found))
+        return self.changed
+
+    def list_overwritten(self) -> set[int]:
+        """Return the memories into which `restore` will write other values; `compare` goes first.
+
+        Whatever else is to keep its values has to be cloned.
+        """
+        storages = set()
+        for one in self._list_copies():
+            if one.changed and isinstance(one, TensorCopy):
+                storages |= {read_storage(one.tensor), read_storage(one.place)}
+        return storages
+
+    def list_storages(self) -> set[int]:
+        """Return the memories of all tensors that were copied."""
+        tensors = [one.place for one in self._list_copies() if isinstance(one, TensorCopy)]
+        return {read_storage(tensor) for tensor in tensors} - {0}
+
+    def _list_copies(self) -> list[Copy]:
+        return [one for held in self._held for _, one in held.copies]
+
+    def restore(self) -> None:
+        """Put everything back that differs."""
+        self.compare()
+        lost = []
+        with torch._C.DisableTorchFunction():
+            for held in self._moved:
+                _put_back(held)
+            for held in self._held:
+                for address, one in held.copies:
+                    if one.changed and not one.restore():
+                        lost.append(address)
+        self.lost += dict.fromkeys(lost + self._changed_parameters)
+
+    def _list_changed_parameters(self) -> list[str]:
+        """Return the addresses of parameters that were changed in place or replaced."""
+        changed = []
+        for name, (parameter, version) in self._parameters.items():
+            if read_version(parameter) != version:
+                changed.append(name)
+        for held in self._held:
+            for name, part in held.module._parameters.items():
+                before = held.parts.get(name)
+                if before is None or part is None or (before.is_meta and part.is_meta):
+                    continue
+                if part is not before:
+                    changed.append(f"{held.address}.{name}".removeprefix("."))
+        return changed
+
+
+def _make_copier(modules: dict[str, nn.Module], parameters: list[nn.Parameter]) -> Copier:
+    """Return a copier that leaves registered modules and parameters as they are."""
+    shared = {id(module) for module in modules.values()}
+    packages = {type(module).__module__.partition(".")[0] for module in modules.values()}
+    return Copier(shared, parameters, packages - {"torch"})
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    """Return whether a module is made in its first call: what that leaves is no state."""
+    own = (*module._parameters.values(), *module._buffers.values())
+    return any(tensor is not None and is_lazy(tensor) for tensor in own)
+
+
+def _read_attributes(module: nn.Module) -> dict[str, Any]:
+    """Return the plain attributes of a module."""
+    own = vars(module)
+    return {name: own[name] for name in own.keys() - MODULE_ATTRIBUTES}
+
+
+def _is_built(held: _Held) -> bool:
+    """Return whether a module has made parameters or child modules of its own since."""
+    module = held.module
+    for parts in (module._parameters, module._modules):
+        for name, part in parts.items():
+            if part is not None and held.parts.get(name) is None:
+                return True
+    return False
+
+
+def _find_moved(held: _Held) -> list[str]:
+    """Return the names of attributes and buffers that now are other objects, or no more there."""
+    module = held.module
+    now = dict(module._buffers.items())
+    before = dict(held.buffers)
+    if not isinstance(module, torch.jit.ScriptModule):
+        now |= _read_attributes(module)
+        before |= held.attributes
+    gone = [name for name in before if name not in now]
+    return gone + [
+        name
+        for name, value in now.items()
+        if name not in before or not is_same(value, before[name])
+    ]
+
+
+def _put_back(held: _Held) -> None:
+    """Give a module the attributes and buffers that it had, and no others."""
+    module = held.module
+    if isinstance(module, torch.jit.ScriptModule):
+        for name, buffer in held.buffers.items():
+            if getattr(module, name) is not buffer:
+                setattr(module, name, buffer)
+        return
+    own = vars(module)
+    for name in _read_attributes(module).keys() - held.attributes.keys():
+        del own[name]
+    own.update(held.attributes)
+    now = module._buffers
+    names_differ = list(now) != list(held.buffers)
+    if names_differ or any(now[name] is not buffer for name, buffer in held.buffers.items()):
+        module._buffers.clear()
+        module._buffers.update(held.buffers)
+
+
+@contextmanager
+def preserve_state(model: nn.Module) -> Iterator[ModelState]:
+    """Put back, afterwards, everything of a model that `ModelState` holds."""
+    state = ModelState(model)
+    try:
+        yield state
+    finally:
+        state.restore()
