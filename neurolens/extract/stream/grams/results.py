@@ -44,8 +44,12 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     totals = np.empty((len(kept), n_stimuli))
     _copy_sums(gram_plan, sums, kept, grams, totals)
     ids = np.array(stimuli.ids, dtype=object)
+    graph = gram_plan.plan.layouts.graph
+    ops = [graph.by_name[layout.op] for layout in kept]
+    time_steps = [np.nan if op.time_step is None else op.time_step for op in ops]
     attributes = {
-        "model": gram_plan.plan.layouts.graph.modules[""],
+        "model": graph.modules[""],
+        "executions": graph.executions.describe({op.name for op in ops}),
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
         "neurolens_version": metadata.version("neurolens-brain"),
@@ -69,6 +73,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             STIMULUS: ids,
             STIMULUS_2: ids,
             "alias_of": (OP, np.array(aliases, dtype=object)),
+            "time_step": (OP, np.array(time_steps, dtype=float)),
         },
         attrs=attributes,
     )

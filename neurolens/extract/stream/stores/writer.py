@@ -128,8 +128,12 @@ def describe_result(
         )
     skipped = {**plan.layouts.skipped, **unplaced}
     ran = dict(zip(names, checks["ran"], strict=True))
+    graph = plan.layouts.graph
+    kept = [output for output in plan.outputs if output.name not in unplaced]
     attributes = {
-        "model": plan.layouts.graph.modules[""],
+        "model": graph.modules[""],
+        "ops": [output.name for output in kept],
+        "executions": graph.executions.describe({output.layout.op for output in kept}),
         "stimulus_hash": plan.stimuli.hash_content(),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
         "batch_size": plan.batch_size,
@@ -177,6 +181,9 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
             "repeatable": int(output.layout.repeatable),
             **output.attributes,
         }
+        time_step = plan.layouts.graph.by_name[output.layout.op].time_step
+        if time_step is not None:
+            attributes["time_step"] = time_step
         yield Node(output, paths[output.name], (STIMULUS, *dims), attributes)
 
 

@@ -1,0 +1,145 @@
+"""Executions of places and calls of modules, and the words by which they are asked for."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from neurolens.errors import UnknownNameError
+
+_GLOB = "*?["
+_NUMBER = r"-?\d+"
+_CHOICE = re.compile(rf"\*|last|{_NUMBER}|(?:{_NUMBER})?:(?:{_NUMBER})?(?::\d*)?")
+
+
+@dataclass(frozen=True)
+class Executions:
+    """The executions of each place and the calls of each module, in order.
+
+    ``sites`` maps a place (``"V1/conv2d"``) to the names of its executions. ``modules`` maps an
+    address (``"V1"``) to the op that made the output of each call, None where no op did; it is
+    empty for a module that was not called.
+    """
+
+    sites: Mapping[str, Sequence[str]]
+    modules: Mapping[str, Sequence[str | None]]
+
+    def find(self, text: str) -> dict[int, str | None] | None:
+        """Return by number, from 1, the executions that a text stands for.
+
+        The text is a place or the address of a module, alone or followed by ``@`` and the choice:
+        ``@2``, ``@-2`` (counted from the last), ``@last``, ``@*``, or a slice, ``@2:4``, which
+        leaves out its end as in Python. An address alone stands for every call, a place alone for
+        its first execution, whose name it is.
+
+        Returns
+        -------
+        dict of int, or None
+            None where the text is neither. Empty for a module that was not called.
+
+        Raises
+        ------
+        UnknownNameError
+            For a choice that cannot be read, or executions that there were not.
+        """
+        whole = self._find_place(text)
+        if whole is not None:
+            return _number(whole if text in self.modules else whole[:1])
+        base, choice = split_choice(text)
+        place = self._find_place(base)
+        if place is None:
+            return None
+        if not choice:
+            if is_glob(text):
+                return None
+            raise UnknownNameError(
+                f"{text!r} cannot be read: after '@' comes a number from 1, 'last', '*' or a slice."
+                f" Type e.g. '{base}@2', '{base}@last', '{base}@*' or '{base}@2:4'."
+            )
+        numbered = _number(place)
+        return {number: numbered[number] for number in _choose(base, choice, len(place))}
+
+    def _find_place(self, base: str) -> Sequence[str | None] | None:
+        for name in (base, base.removesuffix("_1")):
+            if name in self.sites:
+                return self.sites[name]
+        return self.modules.get(base)
+
+    def describe(self, kept: Set[str]) -> str:
+        """Return, as JSON text, the executions of what is kept, which `read_executions` reads.
+
+        ``kept`` are names of ops. Places that ran once, and modules none of whose outputs is kept,
+        are left out.
+        """
+        sites = {}
+        for site, names in self.sites.items():
+            if len(names) > 1 and not kept.isdisjoint(names):
+                sites[site] = names
+        modules = {}
+        for address, outputs in self.modules.items():
+            if not kept.isdisjoint(outputs):
+                modules[address] = outputs
+        return json.dumps({"sites": sites, "modules": modules})
+
+
+def read_executions(described: Any, names: Sequence[str]) -> Executions:
+    """Return the executions from the JSON text of `Executions.describe` and the names of ops.
+
+    Without a text, only the names themselves are known.
+    """
+    content = json.loads(described) if described else {"sites": {}, "modules": {}}
+    sites: dict[str, Sequence[str]] = {name: [name] for name in names}
+    for repeats in content["sites"].values():
+        for name in repeats:
+            sites.pop(name, None)
+    return Executions(sites | content["sites"], content["modules"])
+
+
+def split_choice(text: str) -> tuple[str, str]:
+    """Return the place of a text and the choice after ``@``, which is empty where there is none."""
+    base, mark, choice = text.rpartition("@")
+    if not mark:
+        return text, ""
+    return base, choice if _CHOICE.fullmatch(choice) else ""
+
+
+def is_glob(text: str) -> bool:
+    """Return whether a text holds a character of glob patterns."""
+    return any(character in text for character in _GLOB)
+
+
+def _number(executions: Sequence[str | None]) -> dict[int, str | None]:
+    return dict(enumerate(executions, 1))
+
+
+def _choose(base: str, choice: str, n: int) -> list[int]:
+    """Return the numbers, from 1, that a choice takes of ``n`` executions."""
+    if n == 0 or choice == "*":
+        return list(range(1, n + 1))
+    if choice == "last":
+        return [n]
+    first, *rest = [int(part) if part else None for part in choice.split(":")]
+    if first == 0 or 0 in rest:
+        raise UnknownNameError(
+            f"'{base}@{choice}' asks for number 0, but executions are numbered from 1: the first "
+            f"is '{base}@1', the last '{base}@last'"
+        )
+    if rest:
+        bounds = [None if bound is None else _find_position(bound, n) for bound in (first, rest[0])]
+        chosen = list(range(1, n + 1))[slice(*bounds, *rest[1:])]
+    else:
+        assert first is not None, "a choice that is no slice is a number"
+        chosen = [n + 1 + first if first < 0 else first]
+    if not chosen or not 1 <= chosen[0] <= n:
+        times = "once" if n == 1 else f"{n} times"
+        raise UnknownNameError(
+            f"'{base}@{choice}' takes none of the executions: {base!r} ran {times}. Type "
+            f"'{base}@{n}' or '{base}@last' for the last, '{base}@*' for all."
+        )
+    return chosen
+
+
+def _find_position(number: int, n: int) -> int:
+    """Return the position, from 0, of a number from 1, or of one counted from the end."""
+    return max(number + n, 0) if number < 0 else number - 1
