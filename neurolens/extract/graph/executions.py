@@ -115,23 +115,19 @@ def _number(executions: Sequence[str | None]) -> dict[int, str | None]:
 
 def _choose(base: str, choice: str, n: int) -> list[int]:
     """Return the numbers, from 1, that a choice takes of ``n`` executions."""
+    numbers = list(range(1, n + 1))
     if n == 0 or choice == "*":
-        return list(range(1, n + 1))
+        return numbers
     if choice == "last":
-        return [n]
-    first, *rest = [int(part) if part else None for part in choice.split(":")]
-    if first == 0 or 0 in rest:
+        return numbers[-1:]
+    parts = [int(part) if part else None for part in choice.split(":")]
+    if 0 in parts:
         raise UnknownNameError(
             f"'{base}@{choice}' asks for number 0, but executions are numbered from 1: the first "
             f"is '{base}@1', the last '{base}@last'"
         )
-    if rest:
-        bounds = [None if bound is None else _find_position(bound, n) for bound in (first, rest[0])]
-        chosen = list(range(1, n + 1))[slice(*bounds, *rest[1:])]
-    else:
-        assert first is not None, "a choice that is no slice is a number"
-        chosen = [n + 1 + first if first < 0 else first]
-    if not chosen or not 1 <= chosen[0] <= n:
+    chosen = _slice(numbers, parts) if len(parts) > 1 else _pick(numbers, parts[0])
+    if not chosen:
         times = "once" if n == 1 else f"{n} times"
         raise UnknownNameError(
             f"'{base}@{choice}' takes none of the executions: {base!r} ran {times}. Type "
@@ -140,6 +136,15 @@ def _choose(base: str, choice: str, n: int) -> list[int]:
     return chosen
 
 
-def _find_position(number: int, n: int) -> int:
-    """Return the position, from 0, of a number from 1, or of one counted from the end."""
-    return max(number + n, 0) if number < 0 else number - 1
+def _pick(numbers: list[int], number: int | None) -> list[int]:
+    """Return the one with a number, or with a negative one counted from the last."""
+    return [one for one in numbers if number in (one, one - len(numbers) - 1)]
+
+
+def _slice(numbers: list[int], parts: list[int | None]) -> list[int]:
+    """Return the numbers from a start to before a stop, with a step."""
+    bounds = []
+    for number in parts[:2]:
+        # A positive bound is a number from 1, a negative one counts from the end as Python's do.
+        bounds.append(number - 1 if number is not None and number > 0 else number)
+    return numbers[slice(*bounds, *parts[2:])]

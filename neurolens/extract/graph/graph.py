@@ -134,11 +134,14 @@ class Graph:
         found = self.executions.find(text)
         if found is None:
             raise suggest_name(text, [*self.by_name, *_list_called(self)], "op or module")
-        names = [name for name in found.values() if name is not None]
-        if len(names) == 0 or len(names) < len(found):
-            address = text if text in self.modules else split_choice(text)[0]
-            call = next((number for number, name in found.items() if name is None), None)
-            raise UnknownNameError(explain_output(self, address, call))
+        address = text if text in self.modules else split_choice(text)[0]
+        if not found:
+            raise UnknownNameError(_explain_uncalled(self, address))
+        names = []
+        for number, name in found.items():
+            if name is None:
+                raise UnknownNameError(_explain_output(self, address, number))
+            names.append(name)
         return names
 
     def _find_position(self, position: int) -> Op:
@@ -149,24 +152,24 @@ class Graph:
             raise UnknownNameError(message) from None
 
 
-def explain_output(graph: Graph, address: str, call: int | None) -> str:
-    """Return why no op made the output of a module's call, and what to ask for instead.
-
-    ``call`` is None for a module that was not called.
-    """
-    module = f"module {address!r} ({graph.modules.get(address, 'Module')})"
-    within = [op for op in graph if f"{op.module}.".startswith(f"{address}.")]
-    if call is None and within:
+def _explain_uncalled(graph: Graph, address: str) -> str:
+    """Return why a module has no call, and what to ask for instead."""
+    module = _describe_module(graph, address)
+    within = _list_within(graph, address)
+    if within:
         children = dict.fromkeys(op.module for op in within)
         return (
             f"{module} was not called itself, only what it contains. Ask for that: "
             f"{list_names(children, 3)}, or the pattern '{address}.*'."
         )
-    if call is None:
-        return (
-            f"{module} did not run in this pass, or not as a module whose calls can be seen. "
-            f"Ask for one that ran: {list_names(_list_called(graph), 3)}."
-        )
+    return (
+        f"{module} did not run in this pass, or not as a module whose calls can be seen. "
+        f"Ask for one that ran: {list_names(_list_called(graph), 3)}."
+    )
+
+
+def _explain_output(graph: Graph, address: str, call: int) -> str:
+    """Return why no op made the output of a module's call, and what to ask for instead."""
     returned = graph.other_outputs.get((address, call))
     if returned is None:
         what = "returned no tensor, or had not returned when the pass ended"
@@ -177,13 +180,25 @@ def explain_output(graph: Graph, address: str, call: int | None) -> str:
     else:
         what = f"returned the {returned.kind} {returned.source!r} itself, which is no op's result"
     calls = [f"{address}@{c}" for a, c in graph.module_outputs if a == address]
-    instead = f"the calls whose output an op made: {list_names(calls, 3)}"
-    if not calls and within:
-        instead = f"ops within it: {list_names([op.name for op in within], 3)}"
-    elif not calls:
-        readers = [op.name for op in graph if _reads(op, returned)]
-        instead = f"what reads it: {list_names(readers, 3)}" if readers else "another module"
-    return f"call {call} of {module} {what}. Ask for {instead}."
+    within = [op.name for op in _list_within(graph, address)]
+    readers = [op.name for op in graph if _reads(op, returned)]
+    instead = "another module"
+    if calls:
+        instead = f"the calls whose output an op made: {list_names(calls, 3)}"
+    elif within:
+        instead = f"ops within it: {list_names(within, 3)}"
+    elif readers:
+        instead = f"what reads it: {list_names(readers, 3)}"
+    return f"call {call} of {_describe_module(graph, address)} {what}. Ask for {instead}."
+
+
+def _describe_module(graph: Graph, address: str) -> str:
+    return f"module {address!r} ({graph.modules.get(address, 'Module')})"
+
+
+def _list_within(graph: Graph, address: str) -> list[Op]:
+    """Return the ops that ran in a module, what it contains included."""
+    return [op for op in graph if f"{op.module}.".startswith(f"{address}.")]
 
 
 def _reads(op: Op, source: Parent | None) -> bool:

@@ -122,20 +122,26 @@ def _join_rest(ops: Sequence[Op], members: Members) -> Members:
         sites.setdefault(op.site, []).append(i)
     kept = _measure_loops(members)
     for number, positions in enumerate(sites.values()):
-        rest = [i for i in positions if members[i] is None]
         known = {members[i] for i in positions} - {None}
-        if not rest or len(positions) == 1 or len(known) > 1:
+        if len(positions) == 1 or len(known) > 1:
             continue
         member = known.pop() if known else -1 - number
-        after = [i for i in rest if any(members[j] is not None for j in positions if j < i)]
-        for joined in (rest, after):
+        for rest in _list_rests(positions, members):
             tried = members.copy()
-            for i in joined:
+            for i in rest:
                 tried[i] = member
-            if joined and _measure_loops(tried) == kept:
+            if _measure_loops(tried) == kept:
                 members = tried
                 break
     return members
+
+
+def _list_rests(positions: Sequence[int], members: Members) -> list[list[int]]:
+    """Return the executions at a site that are no members, and those after its members."""
+    rest = [i for i in positions if members[i] is None]
+    ends = [i for i in positions if members[i] is not None]
+    after = [i for i in rest if ends and i > ends[0]]
+    return [some for some in (rest, after) if some]
 
 
 def _measure_loops(members: Members) -> list[int]:

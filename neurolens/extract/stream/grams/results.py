@@ -46,10 +46,11 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     ids = np.array(stimuli.ids, dtype=object)
     graph = gram_plan.plan.layouts.graph
     ops = [graph.by_name[layout.op] for layout in kept]
-    time_steps = [np.nan if op.time_step is None else op.time_step for op in ops]
+    # Outside of loops, None becomes NaN.
+    time_steps = np.array([op.time_step for op in ops], dtype=float)
     attributes = {
         "model": graph.modules[""],
-        "executions": graph.executions.describe({op.name for op in ops}),
+        "executions": graph.executions.describe({layout.op for layout in kept}),
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
         "neurolens_version": metadata.version("neurolens-brain"),
@@ -73,7 +74,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             STIMULUS: ids,
             STIMULUS_2: ids,
             "alias_of": (OP, np.array(aliases, dtype=object)),
-            "time_step": (OP, np.array(time_steps, dtype=float)),
+            "time_step": (OP, time_steps),
         },
         attrs=attributes,
     )
