@@ -153,21 +153,24 @@ class _Found:
     @classmethod
     def read(cls, results: Any) -> "_Found":
         """Read what results hold; raise InputError where they are not by op."""
+        texts: dict[str, str] = {}
         if isinstance(results, xr.DataTree):
-            labels = list(_list_nodes(results))
+            for label, node in _list_nodes(results).items():
+                texts[label] = node["activation"].attrs.get("executions", "")
         elif isinstance(results, (xr.Dataset, xr.DataArray)) and OP in results.indexes:
             labels = [str(label) for label in results[OP].values]
-        else:
-            labels = []
-        if not labels:
+            known = results.coords.get("executions", [""] * len(labels))
+            texts = dict(zip(labels, np.asarray(known).tolist(), strict=True))
+        if not texts:
             raise InputError(
                 f"results must be a DataTree of extract_activations or labelled along 'op', got "
                 f"{type(results).__name__} without results of ops"
             )
         of_op: dict[str, list[str]] = {}
-        for label in labels:
+        for label in texts:
             of_op.setdefault(_name_op(label), []).append(label)
-        return cls(labels, of_op, read_executions(results.attrs.get("executions"), list(of_op)))
+        executions = read_executions({op: texts[labels[0]] for op, labels in of_op.items()})
+        return cls(list(texts), of_op, executions)
 
     def select(self, ops: ResultSelection) -> list[str]:
         """Return the labels of the chosen results, in execution order."""
@@ -200,17 +203,17 @@ class _Found:
         if not found:
             known = [*self.labels, *filter(None, self.executions.modules)]
             raise suggest_name(text, known, "result, or module with results,")
-        present = {number: op for number, op in found.items() if op in self.of_op}
+        missing = [str(number) for number, op in found.items() if op is None]
         takes_all = text in self.executions.modules or split_choice(text)[1] == "*"
-        if not present or not (takes_all or len(present) == len(found)):
-            missing = [f"{n} ({op or 'no op'})" for n, op in found.items() if n not in present]
+        if missing and not takes_all:
             raise UnknownNameError(
-                f"{text!r} asks for executions that are not in these results: "
+                f"{text!r} asks for executions that are not in these results: number "
                 f"{', '.join(missing)}. Choose others, or extract them with ops={text!r}."
             )
         numbered = []
-        for number, op in present.items():
-            numbered += [(number, label) for label in self.of_op[str(op)]]
+        for number, op in found.items():
+            if op is not None:
+                numbered += [(number, label) for label in self.of_op[op]]
         return numbered
 
     def number_steps(self, ops: ResultSelection) -> dict[int, str]:
@@ -237,7 +240,7 @@ class _Found:
         return by_number
 
     def _number_in_place(self, labels: Sequence[str]) -> list[tuple[int, str]]:
-        places = {}
+        places: dict[str | None, tuple[int, str]] = {}
         for site, names in self.executions.sites.items():
             places.update({name: (number, site) for number, name in enumerate(names, 1)})
         found = [places[_name_op(label)] for label in labels]

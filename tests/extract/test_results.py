@@ -146,14 +146,24 @@ def test_modules_and_all_are_words_for_results_too(model, images):
 def test_what_was_not_extracted_is_missed(model, images):
     acts = nl.extract_activations(model, images, ops="V1@1:3", quiet=True)
     assert stack_steps(acts, "V1").step.values.tolist() == [1, 2]
-    with pytest.raises(UnknownNameError, match=r"'V1@last' asks .* not in these results: 3 \(V1.1"):
+    with pytest.raises(UnknownNameError, match=r"'V1@last' asks .* not in these results: number 3"):
         select_results(acts, "V1@last")
-    with pytest.raises(UnknownNameError, match="not in these results: 3"):
+    with pytest.raises(UnknownNameError, match="not in these results: number 3"):
         select_results(acts, "V1@2:")
     with pytest.raises(UnknownNameError, match="no result, or module with results, named 'V2'"):
         select_results(acts, "V2")
     with pytest.raises(UnknownNameError, match="none of 2 results matches"):
         select_results(acts, re.compile("V2"))
+
+
+def test_what_is_made_of_results_is_found_too(model, images):
+    grams = nl.extract_grams(model, images, ops=AREAS, quiet=True)
+    rdms = nl.compute_rdms(grams)
+    assert select_results(rdms, "V2@last").op.values.tolist() == ["V2.1/relu@3"]
+    bare = rdms.drop_vars("executions")
+    assert select_results(bare, "V2.1/relu@3").op.values.tolist() == ["V2.1/relu@3"]
+    with pytest.raises(UnknownNameError, match="no result, or module with results, named 'V2@l"):
+        select_results(bare, "V2@last")
 
 
 def test_an_op_with_several_results_has_each_of_them(rng):

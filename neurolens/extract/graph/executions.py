@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from neurolens.errors import UnknownNameError
 
@@ -22,7 +21,7 @@ class Executions:
     empty for a module that was not called.
     """
 
-    sites: Mapping[str, Sequence[str]]
+    sites: Mapping[str, Sequence[str | None]]
     modules: Mapping[str, Sequence[str | None]]
 
     def find(self, text: str) -> dict[int, str | None] | None:
@@ -66,34 +65,35 @@ class Executions:
                 return self.sites[name]
         return self.modules.get(base)
 
-    def describe(self, kept: Set[str]) -> str:
-        """Return, as JSON text, the executions of what is kept, which `read_executions` reads.
+    def describe(self) -> dict[str, str]:
+        """Return for each op, as JSON text, which execution of which places it is.
 
-        ``kept`` are names of ops. Places that ran once, and modules none of whose outputs is kept,
-        are left out.
+        The text lists place, number and how many there were, the op's own place first; by it
+        `read_executions` finds ops again among those that were kept.
         """
-        sites = {}
-        for site, names in self.sites.items():
-            if len(names) > 1 and not kept.isdisjoint(names):
-                sites[site] = names
-        modules = {}
-        for address, outputs in self.modules.items():
-            if not kept.isdisjoint(outputs):
-                modules[address] = outputs
-        return json.dumps({"sites": sites, "modules": modules})
+        described: dict[str, list[tuple[str, int, int]]] = {}
+        for places in (self.sites, self.modules):
+            for place, names in places.items():
+                for number, name in enumerate(names, 1):
+                    if name is not None:
+                        described.setdefault(name, []).append((place, number, len(names)))
+        return {name: json.dumps(entries) for name, entries in described.items()}
 
 
-def read_executions(described: Any, names: Sequence[str]) -> Executions:
-    """Return the executions from the JSON text of `Executions.describe` and the names of ops.
+def read_executions(described: Mapping[str, str]) -> Executions:
+    """Return the executions from the texts of `Executions.describe` by op, of some of the ops.
 
-    Without a text, only the names themselves are known.
+    Executions that are not among these are None. An op without a text is the first and only one of
+    a place of its name.
     """
-    content = json.loads(described) if described else {"sites": {}, "modules": {}}
-    sites: dict[str, Sequence[str]] = {name: [name] for name in names}
-    for repeats in content["sites"].values():
-        for name in repeats:
-            sites.pop(name, None)
-    return Executions(sites | content["sites"], content["modules"])
+    sites: dict[str, list[str | None]] = {}
+    modules: dict[str, list[str | None]] = {}
+    for name, text in described.items():
+        entries = json.loads(text) if text else [(name, 1, 1)]
+        for position, (place, number, total) in enumerate(entries):
+            places = modules if position else sites
+            places.setdefault(place, [None] * total)[number - 1] = name
+    return Executions(sites, modules)
 
 
 def split_choice(text: str) -> tuple[str, str]:

@@ -101,10 +101,18 @@ def test_a_text_is_a_place_and_a_choice(text, parts):
     assert split_choice(text) == parts
 
 
-def test_a_description_is_read_back_for_what_was_kept(executions):
-    kept = {"V1/conv2d@2"}
-    read = read_executions(executions.describe(kept), list(kept))
+def test_what_was_kept_is_found_by_its_number_among_all(executions):
+    described = executions.describe()
+    kept = {name: described[name] for name in ("V1/conv2d@2", "V1/conv2d@4")}
+    read = read_executions(kept)
     assert read.find("V1@last") == {4: "V1/conv2d@4"}
+    assert read.find("V1") == {1: None, 2: "V1/conv2d@2", 3: None, 4: "V1/conv2d@4"}
     assert read.find("V1/conv2d@2") == {2: "V1/conv2d@2"}
     assert read.find("half") is None
-    assert read_executions(None, ["fc/linear"]).find("fc/linear@last") == {1: "fc/linear"}
+    assert read_executions(described) == Executions(
+        {"V1/conv2d": list(CONV)}, {"V1": list(CONV), "half": [None, "V1/conv2d"]}
+    )
+
+
+def test_an_op_without_a_description_is_known_by_its_name():
+    assert read_executions({"fc/linear": ""}).find("fc/linear@last") == {1: "fc/linear"}

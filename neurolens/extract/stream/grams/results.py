@@ -47,10 +47,10 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     graph = gram_plan.plan.layouts.graph
     ops = [graph.by_name[layout.op] for layout in kept]
     # Outside of loops, None becomes NaN.
+    executions = graph.executions.describe()
     time_steps = np.array([op.time_step for op in ops], dtype=float)
     attributes = {
         "model": graph.modules[""],
-        "executions": graph.executions.describe({layout.op for layout in kept}),
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
         "neurolens_version": metadata.version("neurolens-brain"),
@@ -75,6 +75,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             STIMULUS_2: ids,
             "alias_of": (OP, np.array(aliases, dtype=object)),
             "time_step": (OP, time_steps),
+            "executions": (OP, np.array([executions[op.name] for op in ops], dtype=object)),
         },
         attrs=attributes,
     )

@@ -128,12 +128,9 @@ def describe_result(
         )
     skipped = {**plan.layouts.skipped, **unplaced}
     ran = dict(zip(names, checks["ran"], strict=True))
-    graph = plan.layouts.graph
-    kept = [output for output in plan.outputs if output.name not in unplaced]
     attributes = {
-        "model": graph.modules[""],
-        "ops": [output.name for output in kept],
-        "executions": graph.executions.describe({output.layout.op for output in kept}),
+        "model": plan.layouts.graph.modules[""],
+        "ops": [name for name in names if name not in unplaced],
         "stimulus_hash": plan.stimuli.hash_content(),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
         "batch_size": plan.batch_size,
@@ -173,12 +170,14 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
     # Where an op of the model itself has a module's branch as its node, xarray requires one size
     # per dimension.
     branches = {name.split("/")[0] for name in paths}
+    executions = plan.layouts.graph.executions.describe()
     for output in plan.outputs:
         is_branch = output.name.startswith("/") and output.name[1:] in branches
         dims = [f"model_{dim}" if is_branch else dim for dim in output.kept.dims]
         attributes = {
             "op": output.name,
             "repeatable": int(output.layout.repeatable),
+            "executions": executions[output.layout.op],
             **output.attributes,
         }
         time_step = plan.layouts.graph.by_name[output.layout.op].time_step
