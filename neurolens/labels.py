@@ -138,6 +138,13 @@ def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -
     return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
 
 
+class LabelList(list):
+    """Many labels in an attribute, of which a representation tells only the number."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} labels>"
+
+
 def list_names(names: Iterable, limit: int = 5) -> str:
     """Return up to ``limit`` names for a message, with a count of the rest."""
     quoted = [repr(n.item() if isinstance(n, np.generic) else n) for n in names]

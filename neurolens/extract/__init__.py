@@ -2,7 +2,7 @@
 
 One pass: ``tracing``. A whole set: ``activations``, ``grams``, what they will cost
 (``forecasting``), and a control with random weights (``controls``); ``assemblies`` exchanges
-results with BrainIO. Below them:
+results with BrainIO, ``results`` finds results again and stacks the steps of a layer. Below them:
 
 ``capture``     records one forward pass as a stream of op events
 ``graph``       which ops ran and what fed them, as plain records
@@ -25,6 +25,7 @@ from neurolens.extract.reducers.pool import Pool
 from neurolens.extract.reducers.project import Project
 from neurolens.extract.reducers.subsample import Subsample
 from neurolens.extract.reducers.table import REDUCERS
+from neurolens.extract.results import select_results, stack_steps
 from neurolens.extract.stream.stores.opening import open_activations
 from neurolens.extract.tracing import Trace, TracedOp, load_trace, trace
 from neurolens.extract.validation.verdict import Verdict, validate
@@ -54,6 +55,8 @@ __all__ = [
     "open_activations",
     "randomize_weights",
     "read_assembly",
+    "select_results",
+    "stack_steps",
     "to_assembly",
     "trace",
     "validate",

@@ -43,7 +43,9 @@ def extract_activations(
         At least 2, of one shape.
     ops : str, list or other
         ``"all"``, ``"modules"``, names, module addresses, glob patterns, ``re.compile(...)``,
-        slices (every fifth op: ``slice(None, None, 5)``), or predicates over `Op` records. Ops
+        slices (every fifth op: ``slice(None, None, 5)``), or predicates over `Op` records. An
+        address stands for the module's output in every call, as in each step of a recurrent model;
+        ``"V1@2"``, ``"V1@last"`` and ``"V1@1:3"`` for some, numbered from 1, the end left out. Ops
         without a result per stimulus (factories, weights, shapes) are left out of ``"all"`` and of
         patterns, and listed in the attributes.
     reducer : str, Reducer or list, optional
@@ -85,10 +87,12 @@ def extract_activations(
         One node per op, at the op's name, with the variable ``activation`` of dimensions
         ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``;
         ``dim_k`` where the meaning of an axis is unknown. Several results of one op are nodes
-        ``<op>.0``, ``<op>.1``. Values keep the model's dtype (bfloat16 as float32). Where the graph
-        depends on the stimuli, an op that did not run for some has NaN there (``nan+0j`` where
-        values are complex, 0 for integers, False for booleans) and a variable ``ran`` (stimulus);
-        the root's attributes list such ops and batches, ops with values that are not finite, as
+        ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result is the step, from 1, of the
+        loop that its op belongs to; what is outside of loops has none. Values keep the model's
+        dtype (bfloat16 as float32). Where the graph depends on the stimuli, an op that did not run
+        for some has NaN there (``nan+0j`` where values are complex, 0 for integers, False for
+        booleans) and a variable ``ran`` (stimulus); the root's attributes list all results in
+        execution order as ``ops``, such ops and batches, ops with values that are not finite, as
         ``random_ops`` those that random numbers feed, and as ``random_numbers_from`` the generators
         whose numbers follow the batch. From a store, arrays are read when they are used.
 

@@ -56,10 +56,11 @@ def extract_grams(
     -------
     Dataset
         ``gram`` (op, stimulus, stimulus_2) and ``row_sum`` (op, stimulus), float64; ``n_features``
-        (op); coordinate ``alias_of`` (op): the op whose Gram this one shares because it is a view
-        of it or did nothing. The attribute ``neurolens_version`` says what made them (Grams of
-        0.1.0, which could lack features, have none); ``random_ops``, ``random_numbers_from`` and
-        ``batch_dependent_ops`` are as for `extract_activations`.
+        (op), in execution order; coordinates ``alias_of`` (op): the op whose Gram this one shares
+        because it is a view of it or did nothing; ``time_step`` (op): the step, from 1, of the loop
+        that it belongs to, NaN outside of loops. The attribute ``neurolens_version`` says what made
+        them (Grams of 0.1.0, which could lack features, have none); ``random_ops``,
+        ``random_numbers_from`` and ``batch_dependent_ops`` are as for `extract_activations`.
 
     Raises
     ------

@@ -168,7 +168,8 @@ class Trace:
         -------
         DataFrame
             Indexed by op name, in execution order: function and exact call, composite, module and
-            its call, layer and pass, parents with their positions, children, ``shape`` (batch axis
+            its call, layer and pass, ``time_step`` (the step, from 1, of the loop that it belongs
+            to; NA outside of loops), parents with their positions, children, ``shape`` (batch axis
             included), dtype, device, ``n_bytes`` of all outputs, parameters and buffers used,
             ``alias_of``, shortest and longest path in ops from an input and to an output,
             ``seconds``, ``source`` line; ``n_parameters`` and ``flops`` (torch's formulas, counted
@@ -291,10 +292,12 @@ def trace(
     kwargs : dict, optional
         Keyword arguments of the model's forward.
     ops : str, list or other
-        Whose values to keep: ``"all"``, ``"modules"``, names, module addresses, glob patterns,
+        Whose values to keep: ``"all"``, ``"modules"``, names, module addresses (a module's output
+        in every call; ``"V1@2"``, ``"V1@last"``, ``"V1@1:3"``: in some), glob patterns,
         ``re.compile(...)``, slices, or predicates over `Op` records. All ops are in the graph.
     stop_after : str, optional
-        Op or module after which to end the pass.
+        Op or module after which to end the pass: after the first call of a module, unless another
+        is named, as ``"V1@last"``.
     grad : bool
         Keep the values in the autograd graph, for losses on ``trace[...].value`` and for
         ``trace.gradients(loss)``.

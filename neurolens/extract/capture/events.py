@@ -131,7 +131,7 @@ class Recording:
     inputs: dict[str, Value] = field(default_factory=dict)
     host_reads: list[ReadEvent] = field(default_factory=list)
     size_reads: list[Value] = field(default_factory=list)
-    module_outputs: dict[tuple[str, int], Value] = field(default_factory=dict)
+    module_outputs: dict[tuple[str, int], Value | None] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
     outputs: list[tuple[Value, str]] = field(default_factory=list)
     drawn: list[str] = field(default_factory=list)

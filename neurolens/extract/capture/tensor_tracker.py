@@ -220,12 +220,13 @@ class TensorTracker:
         ]
 
     def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
-        """Remember which value a module returned first."""
-        for tensor in iterate_tensors(output):
-            value = self.look_up(tensor)
-            if value is not None:
-                recording.module_outputs[scope.address, scope.call] = value
-            return
+        """Remember which value a module returned first: None where it returned no tensor."""
+        tensor = next(iterate_tensors(output), None)
+        value = None if tensor is None else self.look_up(tensor)
+        if tensor is not None and value is None:
+            kind, address = self._sources.get(id(tensor), ("constant", "constant"))
+            value = Value(kind, address, 0, tensor, 0, False)
+        recording.module_outputs[scope.address, scope.call] = value
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         if self._gradients:

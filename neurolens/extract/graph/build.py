@@ -10,6 +10,7 @@ import torch
 from neurolens.extract.capture.events import Event, Recording, Value
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+from neurolens.extract.graph.steps import number_steps
 
 
 def assemble_graph(recording: Recording) -> Graph:
@@ -56,16 +57,24 @@ def assemble_graph(recording: Recording) -> Graph:
         if value.tensor is not None:
             tensor = value.tensor
             inputs[name] = describe_tensor((tensor.shape, tensor.dtype, tensor.device))
+    module_outputs = {}
+    other_outputs: dict[tuple[str, int], Parent | None] = {}
+    for call, returned in recording.module_outputs.items():
+        if returned is None:
+            other_outputs[call] = None
+        elif returned.kind == "op":
+            module_outputs[call] = names[returned.source]
+        else:
+            other_outputs[call] = name_parent(returned, "0", names)
     return Graph(
-        ops=tuple([assemble_op(i, event) for i, event in enumerate(recording.events)]),
+        ops=number_steps([assemble_op(i, event) for i, event in enumerate(recording.events)]),
         inputs=inputs,
         outputs=tuple(
             [name_parent(value, position, names) for value, position in recording.outputs]
         ),
         modules=recording.modules,
-        module_outputs={
-            key: names[v.source] for key, v in recording.module_outputs.items() if v.kind == "op"
-        },
+        module_outputs=module_outputs,
+        other_outputs=other_outputs,
         host_reads=tuple(
             HostRead(
                 function,

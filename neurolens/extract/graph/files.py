@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from neurolens.errors import DataError
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Costs, HostRead, Op, Parent, TensorSpec
+from neurolens.extract.graph.steps import number_steps
 
 FORMAT = "neurolens-trace-1"
 
@@ -128,6 +129,10 @@ def _describe_graph(graph: Graph) -> dict[str, Any]:
     described["module_outputs"] = [
         [address, call, op] for (address, call), op in graph.module_outputs.items()
     ]
+    described["other_outputs"] = [
+        [address, call, described["other_outputs"][address, call]]
+        for address, call in graph.other_outputs
+    ]
     return described
 
 
@@ -137,12 +142,16 @@ def _read_graph(described: dict[str, Any]) -> Graph:
         fields["parents"] = tuple(Parent(**p) for p in fields["parents"])
         fields["outputs"] = tuple(_read_spec(o) for o in fields["outputs"])
         ops.append(Op(**fields))
+    other_outputs = {}
+    for address, call, returned in described.get("other_outputs", []):
+        other_outputs[address, call] = returned and Parent(**returned)
     return Graph(
-        ops=tuple(ops),
+        ops=number_steps(ops),
         inputs={name: _read_spec(spec) for name, spec in described["inputs"].items()},
         outputs=tuple(Parent(**p) for p in described["outputs"]),
         modules=described["modules"],
         module_outputs={(address, call): op for address, call, op in described["module_outputs"]},
+        other_outputs=other_outputs,
         host_reads=tuple(HostRead(**r) for r in described["host_reads"]),
     )
 

@@ -65,6 +65,10 @@ class Op:
         ``file:line`` of the caller outside torch.
     seconds : float
         Wall time of this execution.
+    time_step : int or None
+        Which iteration of its loop this belongs to, from 1, in an unrolled recurrent model; None
+        outside of loops. It differs from ``pass_number`` where a layer does not run in the first
+        iterations; see `number_steps`.
     """
 
     index: int
@@ -83,6 +87,7 @@ class Op:
     alias_of: str
     source: str
     seconds: float
+    time_step: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,12 +14,14 @@ Path = tuple[int, int] | None
 _AS_THEY_ARE = tuple("function call settings composite module module_class module_call".split())
 COLUMNS = (
     *_AS_THEY_ARE,
-    *"layer pass parents parent_positions children shape dtype device n_outputs n_bytes".split(),
+    *"layer pass time_step parents parent_positions children".split(),
+    *"shape dtype device n_outputs n_bytes".split(),
     *"parameters buffers alias_of is_input is_output is_generated".split(),
     *"min_from_input max_from_input min_to_output max_to_output seconds source".split(),
     *"n_parameters flops".split(),
 )
 _INTEGERS = (
+    "time_step",
     *"min_from_input max_from_input min_to_output max_to_output".split(),
     *"n_parameters flops".split(),
 )
@@ -50,6 +52,7 @@ def build_table(graph: Graph, costs: Costs) -> pd.DataFrame:
             **{key: getattr(op, key) for key in _AS_THEY_ARE},
             "layer": layer_of[op.name],
             "pass": op.pass_number,
+            "time_step": op.time_step,
             **_describe_connections(graph, op),
             **_describe_results(op),
             **distances[op.name]._asdict(),

@@ -20,14 +20,22 @@ def graph():
 @pytest.mark.parametrize(
     ("ops", "expected"),
     [
-        ("fc", ["fc/linear"]),
+        ("fc", ["fc/linear", "fc/linear@2"]),
+        ("fc@*", ["fc/linear", "fc/linear@2"]),
         ("fc@2", ["fc/linear@2"]),
+        ("fc@last", ["fc/linear@2"]),
+        ("fc@1:2", ["fc/linear"]),
+        ("fc/linear", ["fc/linear"]),
+        ("/tanh@*", ["/tanh", "/tanh@2", "/tanh@3"]),
+        ("/tanh@2:", ["/tanh@2", "/tanh@3"]),
+        ("*@2", ["fc/linear@2", "relu/relu@2", "/tanh@2"]),
+        ("/tanh@[23]", ["/tanh@2", "/tanh@3"]),
         ("*relu*", ["relu/relu", "relu/relu@2"]),
         (re.compile(r"^/(tanh|add)"), ["/tanh", "/tanh@2", "/tanh@3", "/add"]),
         (slice(None, None, 3), ["fc/linear", "relu/relu@2", "/tanh@3", "/add"]),
         (lambda op: op.function == "exp", ["/exp", "/exp_2"]),
         ("modules", ["fc/linear", "relu/relu", "fc/linear@2", "relu/relu@2", "/add"]),
-        (["/add", "fc", re.compile("exp_2")], ["fc/linear", "/exp_2", "/add"]),
+        (["/add", "fc@1", re.compile("exp_2")], ["fc/linear", "/exp_2", "/add"]),
     ],
     ids=str,
 )
@@ -43,6 +51,7 @@ def test_all_is_every_op(graph):
     ("ops", "message"),
     [
         ("relo/relu", "no op or module named 'relo/relu'. Closest: 'relu/relu'"),
+        ("fc@3", "'fc@3' takes none of the executions: 'fc' ran 2 times"),
         ("*conv*", "no op matching the pattern named"),
         ([], "an empty list of ops"),
         (re.compile("conv"), r"no op of 10 matches re.compile\('conv'\)"),
@@ -64,9 +73,20 @@ def test_a_class_of_modules_is_told_what_to_type(graph):
 def test_only_names_count_as_named():
     assert is_named("fc")
     assert is_named(["fc", "/add"])
+    assert is_named(["fc@*", "fc@last", "/tanh@1:3"])
     assert not any(
         is_named(ops)
-        for ops in ("all", "modules", "*x", ["fc", "*x"], slice(2), re.compile("x"), callable)
+        for ops in (
+            "all",
+            "modules",
+            "*x",
+            "*x@*",
+            "fc@[2]",
+            ["fc", "*x"],
+            slice(2),
+            re.compile("x"),
+            callable,
+        )
     )
 
 

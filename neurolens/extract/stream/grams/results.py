@@ -45,8 +45,13 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     totals = np.empty((len(kept), n_stimuli))
     _copy_sums(gram_plan, sums, kept, grams, totals)
     ids = np.array(stimuli.ids, dtype=object)
+    graph = gram_plan.plan.layouts.graph
+    ops = [graph.by_name[layout.op] for layout in kept]
+    # Outside of loops, None becomes NaN.
+    executions = graph.executions.describe()
+    time_steps = np.array([op.time_step for op in ops], dtype=float)
     attributes = {
-        "model": gram_plan.plan.layouts.graph.modules[""],
+        "model": graph.modules[""],
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
         "neurolens_version": metadata.version("neurolens-brain"),
@@ -69,6 +74,8 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             STIMULUS: ids,
             STIMULUS_2: ids,
             "alias_of": (OP, np.array(aliases, dtype=object)),
+            "time_step": (OP, time_steps),
+            "executions": (OP, np.array([executions[op.name] for op in ops], dtype=object)),
         },
         attrs=attributes,
     )

@@ -10,6 +10,7 @@ import xarray as xr
 from neurolens.errors import DataError, InputError
 from neurolens.extract.stream.stores.store import FORMAT, LEFT_OUT
 from neurolens.extract.stream.stores.writer import name_paths
+from neurolens.labels import LabelList
 
 
 def open_activations(path: str | Path) -> xr.DataTree:
@@ -69,6 +70,7 @@ def open_activations(path: str | Path) -> xr.DataTree:
         if not datasets[node_path].attrs.get(LEFT_OUT):
             nodes[node_path] = datasets[node_path]
     tree = xr.DataTree.from_dict({"/": stored.to_dataset(), **nodes}, name="activations")
+    tree.attrs["ops"] = LabelList(tree.attrs.get("ops", names))
     tree.attrs["provenance"] = provenance
     return tree
 

@@ -10,7 +10,7 @@ import xarray as xr
 from neurolens.errors import InputError, warn_user
 from neurolens.extract.stream.passes import BatchDeviation, describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
-from neurolens.labels import STIMULUS, list_names
+from neurolens.labels import STIMULUS, LabelList, list_names
 
 KEPT_UNIT = "kept_unit"
 # Counts per op and stimulus: values that are not finite, finite values that a cast made infinite,
@@ -130,6 +130,7 @@ def describe_result(
     ran = dict(zip(names, checks["ran"], strict=True))
     attributes = {
         "model": plan.layouts.graph.modules[""],
+        "ops": LabelList(name for name in names if name not in unplaced),
         "stimulus_hash": plan.stimuli.hash_content(),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
         "batch_size": plan.batch_size,
@@ -201,6 +202,7 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
     # Where an op of the model itself has a module's branch as its node, xarray requires one size
     # per dimension.
     branches = {name.split("/")[0] for name in paths}
+    executions = plan.layouts.graph.executions.describe()
     for output in plan.outputs:
         is_branch = output.name.startswith("/") and output.name[1:] in branches
         dims = [f"model_{dim}" if is_branch else dim for dim in output.kept.dims]
@@ -208,8 +210,12 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
             "op": output.name,
             "batch_dependent": int(output.name in layouts.mixing),
             "random": int(output.layout.op in layouts.random),
+            "executions": executions[output.layout.op],
             **output.attributes,
         }
+        time_step = plan.layouts.graph.by_name[output.layout.op].time_step
+        if time_step is not None:
+            attributes["time_step"] = time_step
         yield Node(output, paths[output.name], (STIMULUS, *dims), attributes)
 
 
