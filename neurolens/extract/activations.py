@@ -49,8 +49,9 @@ def extract_activations(
         ``neurolens.extract.REDUCERS`` (``"mean"``, ``"float16"`` ...), a reducer with settings
         (``Project(seed=1)``), or several, applied in order.
     store : path, optional
-        Write into a zarr store instead of memory. The same call continues where an interrupted one
-        ended.
+        Write into a zarr store instead of memory: a folder on this machine. The same call continues
+        where an interrupted one ended; of a finished store it reads every file, and computes again
+        what is damaged, with a warning. ``open_activations`` opens one without that.
     batch_size : int, optional
         Stimuli per pass; by default the largest of 32, 16, 8, 4 and 2 with which the results alive
         at one moment take a quarter of ``memory`` at most (2 where none does). The root's
@@ -92,7 +93,8 @@ def extract_activations(
         When the model raises.
     DataError
         When the store cannot be written, is being written by another process, or was made
-        differently: what differs is named.
+        differently: what differs is named. Also later, when an array of a store is read and a file
+        turns out to be damaged.
 
     Notes
     -----

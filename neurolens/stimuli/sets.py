@@ -147,13 +147,12 @@ class StimulusSet:
         """Return the sha256 of ids and raw content, as hex."""
         digest = hashlib.sha256()
         for name, item in zip(self.ids, self._items, strict=True):
-            digest.update(name.encode() + b"\0")
-            if isinstance(item, Path):
-                digest.update(item.read_bytes())
-            else:
-                array = np.ascontiguousarray(item)
-                digest.update(f"{array.shape}{array.dtype}".encode() + array.tobytes())
+            digest.update(name.encode() + b"\0" + _read_raw(item))
         return digest.hexdigest()
+
+    def hash_each(self) -> list[str]:
+        """Return the sha256 of the raw content of each stimulus, as hex."""
+        return [hashlib.sha256(_read_raw(item)).hexdigest() for item in self._items]
 
     def _read(self, row: int) -> torch.Tensor:
         item = self._items[row]
@@ -167,6 +166,14 @@ class StimulusSet:
                 f"transform must return a tensor, got {type(tensor).__name__} for {self.ids[row]!r}"
             )
         return tensor
+
+
+def _read_raw(item: Any) -> bytes:
+    """Return the raw content of a stimulus: of its file, or of an array with its shape and type."""
+    if isinstance(item, Path):
+        return item.read_bytes()
+    array = np.ascontiguousarray(item)
+    return f"{array.shape}{array.dtype}".encode() + array.tobytes()
 
 
 def load_stimuli(
