@@ -103,9 +103,10 @@ def extract_activations(
     fitted first). At a given ``batch_size`` results do not depend on ``memory`` or ``workers``:
     give it to compare two runs bit for bit, since by default it follows from ``memory``. On
     ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6 of the op's
-    largest value, so that single values near zero may differ altogether; with `PCA` fitted in
-    several batches by much more. Every batch begins with the random generators where they were
-    before the call, those of the process and those that the model's modules hold.
+    largest value, so that single values near zero may differ altogether. With `PCA`, an op whose
+    fitted stimuli exceed ``memory`` alone depends on it as far as rounding does. Every batch begins
+    with the random generators where they were before the call, those of the process and those that
+    the model's modules hold.
 
     Examples
     --------

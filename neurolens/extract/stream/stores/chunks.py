@@ -9,7 +9,7 @@ from typing import Any
 import google_crc32c
 import numpy as np
 
-_N_CHECKSUM = 4  # bytes of the crc32c at the end of a chunk
+N_CHECKSUM = 4  # bytes of the crc32c at the end of a chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class ArrayForm:
 
 def _is_sound(data: np.ndarray) -> bool:
     """Return whether bytes end with the checksum of those before."""
-    if data.size < _N_CHECKSUM:
+    if data.size < N_CHECKSUM:
         return False
-    checksum = google_crc32c.value(data[:-_N_CHECKSUM])
-    return checksum == int.from_bytes(data[-_N_CHECKSUM:].tobytes(), "little")
+    checksum = google_crc32c.value(data[:-N_CHECKSUM])
+    return checksum == int.from_bytes(data[-N_CHECKSUM:].tobytes(), "little")
 
 
 def read_form(path: str, header: Mapping[str, Any]) -> ArrayForm:
@@ -90,7 +90,7 @@ def read_form(path: str, header: Mapping[str, Any]) -> ArrayForm:
     n_bytes = None
     if header["data_type"] != "string":
         item = np.dtype(header["data_type"]).itemsize
-        n_bytes = math.prod(chunk_shape) * item + _N_CHECKSUM * has_checksum
+        n_bytes = math.prod(chunk_shape) * item + N_CHECKSUM * has_checksum
     return ArrayForm(
         path=path,
         dims=tuple(header["dimension_names"]),
@@ -103,10 +103,10 @@ def read_form(path: str, header: Mapping[str, Any]) -> ArrayForm:
 
 def read_values(form: ArrayForm, dtype: Any, content: bytes) -> np.ndarray:
     """Return the values of a sound chunk that has a checksum, in the chunk's shape."""
-    return np.frombuffer(content[:-_N_CHECKSUM], dtype).reshape(form.chunk_shape)
+    return np.frombuffer(content[:-N_CHECKSUM], dtype).reshape(form.chunk_shape)
 
 
 def pack_values(values: np.ndarray) -> bytes:
     """Return the content of a chunk with these values and its checksum."""
     content = np.ascontiguousarray(values).tobytes()
-    return content + google_crc32c.value(content).to_bytes(_N_CHECKSUM, "little")
+    return content + google_crc32c.value(content).to_bytes(N_CHECKSUM, "little")
