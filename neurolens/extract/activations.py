@@ -8,6 +8,7 @@ import xarray as xr
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.attention import FUSED
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.fill import fill_arrays
 from neurolens.extract.stream.plan import RunSettings
@@ -29,6 +30,7 @@ def extract_activations(
     device: str | torch.device | None = None,
     workers: int | None = None,
     client: Any = None,
+    attention: str = FUSED,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return the results of the chosen ops for each stimulus.
@@ -66,6 +68,10 @@ def extract_activations(
         Spread the batches over its workers; needs a store that all of them can write. ``model`` may
         then be a function that makes the model, which is cheaper to send. With
         ``Cluster(client, {"GPU": 1})`` each task takes one GPU of a worker.
+    attention : str
+        ``"fused"``: ``scaled_dot_product_attention`` is one op, as PyTorch runs it. ``"open"``: it
+        runs as the ops that it stands for (scores, scale, mask, softmax, weighted sum), which equal
+        it up to rounding.
     quiet : bool
         Show no progress.
 
@@ -118,7 +124,7 @@ def extract_activations(
     >>> acts["1/relu"]["activation"].sizes
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
-    settings = RunSettings(ops, reducer, batch_size, memory, device, workers)
+    settings = RunSettings(ops, reducer, batch_size, memory, device, workers, attention)
     if store is None:
         if client is not None:
             raise InputError(

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from neurolens.extract.capture.attention import FUSED, use_attention
 from neurolens.extract.capture.forward import record_forward, unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers
 from neurolens.extract.graph.flops import count_flops
@@ -119,12 +120,13 @@ def forecast(
     sketch: int | None = None,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
+    attention: str = FUSED,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size, device
+    model, stimuli, ops, reducer, memory, sketch, batch_size, device, attention
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -148,8 +150,13 @@ def forecast(
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    settings = RunSettings(ops, reducer, batch_size, memory, device)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+    settings = RunSettings(ops, reducer, batch_size, memory, device, attention=attention)
+    with (
+        use_attention(attention),
+        evaluation_mode(model),
+        preserve_buffers(model),
+        torch.no_grad(),
+    ):
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
         gram_plan = plan_grams(plan, sketch)

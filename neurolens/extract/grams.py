@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from neurolens.extract.capture.attention import FUSED
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.grams.plan import plan_grams
 from neurolens.extract.stream.grams.results import label_grams
@@ -25,6 +26,7 @@ def extract_grams(
     device: str | torch.device | None = None,
     workers: int | None = None,
     client: Any = None,
+    attention: str = FUSED,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -35,7 +37,7 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, workers, client, quiet
+    model, stimuli, ops, batch_size, device, workers, client, attention, quiet
         As for `extract_activations`; a client's workers take groups of ops. Ops whose results are
         complex or not finite are left out of ``"all"`` and of patterns and listed in the
         attributes.
@@ -86,7 +88,7 @@ def extract_grams(
     >>> grams.gram.sizes
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
-    settings = RunSettings(ops, None, batch_size, memory, device, workers)
+    settings = RunSettings(ops, None, batch_size, memory, device, workers, attention)
     first_model = model if client is None else materialize_model(model)
     with open_plan(first_model, stimuli, settings) as plan:
         gram_plan = plan_grams(plan, sketch, named=plan.named)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from neurolens.extract.capture.attention import list_opened
 from neurolens.extract.capture.call_sites import CallSites, Site
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.torch_calls import SIZE_READS, Call, FunctionCloner, describe_call
@@ -40,6 +41,7 @@ class Interceptor(TorchFunctionMode):
         self._scopes = scopes
         self._sites = sites
         self._clones = FunctionCloner()
+        self._opened = list_opened()
         self._calls: dict[Any, Call] = {}
         self._composites: list[tuple[Call, int]] = []
 
@@ -47,7 +49,7 @@ class Interceptor(TorchFunctionMode):
         kwargs = kwargs or {}
         call = self._calls.get(func)
         if call is None:
-            call = self._calls[func] = describe_call(func, self._clones)
+            call = self._calls[func] = describe_call(func, self._clones, self._opened)
         # Inside vmap and similar transforms, tensors stand for batches that only the transform
         # knows, so results are not recorded.
         if call.quiet or torch._C._are_functorch_transforms_active():

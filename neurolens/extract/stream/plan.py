@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.attention import FUSED, use_attention
 from neurolens.extract.capture.forward import unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode, preserve_buffers, release_memory
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
@@ -51,6 +52,7 @@ class RunSettings:
     memory: str | int = "4GiB"
     device: str | torch.device | None = None
     workers: int | None = None
+    attention: str = FUSED
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,12 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    with evaluation_mode(model), preserve_buffers(model), torch.no_grad():
+    with (
+        use_attention(settings.attention),
+        evaluation_mode(model),
+        preserve_buffers(model),
+        torch.no_grad(),
+    ):
         yield make_plan(model, stimuli, settings)
 
 
