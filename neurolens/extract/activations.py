@@ -8,6 +8,7 @@ import xarray as xr
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.calls.attention import FUSED
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.fill import fill_arrays
 from neurolens.extract.stream.plan import RunSettings
@@ -31,6 +32,7 @@ def extract_activations(
     rng: int = 0,
     batch_dependent: bool = False,
     client: Any = None,
+    attention: str = FUSED,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return the results of the chosen ops for each stimulus.
@@ -53,8 +55,9 @@ def extract_activations(
         ``neurolens.extract.REDUCERS`` (``"mean"``, ``"float16"`` ...), a reducer with settings
         (``Project(seed=1)``), or several, applied in order.
     store : path, optional
-        Write into a zarr store instead of memory. The same call continues where an interrupted one
-        ended.
+        Write into a zarr store instead of memory: a folder on this machine. The same call continues
+        where an interrupted one ended; of a finished store it reads every file, and computes again
+        what is damaged, with a warning. ``open_activations`` opens one without that.
     batch_size : int, optional
         Stimuli per pass; by default the largest of 32, 16, 8, 4 and 2 with which the results alive
         at one moment take a quarter of ``memory`` at most (2 where none does). The root's
@@ -78,6 +81,10 @@ def extract_activations(
         Spread the batches over its workers; needs a store that all of them can write. ``model`` may
         then be a function that makes the model, which is cheaper to send. With
         ``Cluster(client, {"GPU": 1})`` each task takes one GPU of a worker.
+    attention : str
+        ``"fused"``: ``scaled_dot_product_attention`` is one op, as PyTorch runs it. ``"open"``: it
+        runs as the ops that it stands for (scores, scale, mask, softmax, weighted sum), which equal
+        it up to rounding.
     quiet : bool
         Show no progress.
 
@@ -107,7 +114,8 @@ def extract_activations(
         When the model raises.
     DataError
         When the store cannot be written, is being written by another process, or was made
-        differently: what differs is named.
+        differently: what differs is named. Also later, when an array of a store is read and a file
+        turns out to be damaged.
 
     Notes
     -----
@@ -118,8 +126,8 @@ def extract_activations(
     fitted first). At a given ``batch_size`` results do not depend on ``memory`` or ``workers``:
     give it to compare two runs bit for bit, since by default it follows from ``memory``. On
     ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6 of the op's
-    largest value, so that single values near zero may differ altogether; with `PCA` fitted in
-    several batches by much more.
+    largest value, so that single values near zero may differ altogether. With `PCA`, an op whose
+    fitted stimuli exceed ``memory`` alone depends on it as far as rounding does.
 
     Examples
     --------
@@ -131,7 +139,9 @@ def extract_activations(
     >>> acts["1/relu"]["activation"].sizes
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
-    settings = RunSettings(ops, reducer, batch_size, memory, device, workers, rng, batch_dependent)
+    settings = RunSettings(
+        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention
+    )
     if store is None:
         if client is not None:
             raise InputError(

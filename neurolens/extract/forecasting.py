@@ -11,13 +11,19 @@ import pandas as pd
 import torch
 from torch import nn
 
+from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.forward import record_forward, unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.batches import call_with_batch
-from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs, run_groups
+from neurolens.extract.stream.fill import (
+    count_fit_passes,
+    count_fitted_bytes,
+    group_outputs,
+    run_groups,
+)
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
 from neurolens.extract.stream.grams.products import EXACT_STIMULI, add_products
 from neurolens.extract.stream.grams.slices import (
@@ -40,6 +46,7 @@ from neurolens.extract.stream.plan import (
     find_numpy_dtype,
     make_plan,
 )
+from neurolens.extract.stream.stores.chunks import N_CHECKSUM
 from neurolens.extract.stream.stores.writer import Writer
 from neurolens.stimuli import StimulusSet
 
@@ -113,12 +120,13 @@ def forecast(
     sketch: int | None = None,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
+    attention: str = FUSED,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size, device
+    model, stimuli, ops, reducer, memory, sketch, batch_size, device, attention
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -142,8 +150,8 @@ def forecast(
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    settings = RunSettings(ops, reducer, batch_size, memory, device)
-    with evaluation_mode(model), torch.no_grad():
+    settings = RunSettings(ops, reducer, batch_size, memory, device, attention=attention)
+    with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
         gram_plan = plan_grams(plan, sketch)
@@ -213,16 +221,16 @@ def _sum_activations(plan: Plan, measured: Measured) -> Cost:
     """Return the cost of `extract_activations` into a store."""
     n_stimuli = len(plan.stimuli)
     groups = group_outputs(plan)
-    n_shown = n_stimuli + len(plan.fit_on or ())
-    seconds = len(groups) * n_shown * measured.batch.seconds_per_stimulus
+    fit_passes = sum(count_fit_passes(plan, group) for group in groups)
+    n_shown = len(groups) * n_stimuli + fit_passes * len(plan.fit_on or ())
+    seconds = n_shown * measured.batch.seconds_per_stimulus
     fitted_bytes = max(count_fitted_bytes(plan, group) for group in groups)
     peak = max(measured.planning_bytes, measured.batch.n_bytes + fitted_bytes)
-    # Every chunk of a store is a whole batch.
+    # Every chunk of a store is a whole batch and its checksum.
     chunk = min(plan.batch_size, n_stimuli)
-    n_stored = math.ceil(n_stimuli / chunk) * chunk
-    disk = n_stored * sum(output.n_bytes for output in plan.outputs)
-    passes_per_group = 1 if plan.fit_on is None else 2
-    return Cost(len(groups) * passes_per_group, seconds, peak, disk)
+    n_chunks = math.ceil(n_stimuli / chunk)
+    disk = n_chunks * sum(chunk * output.n_bytes + N_CHECKSUM for output in plan.outputs)
+    return Cost(len(groups) + fit_passes, seconds, peak, disk)
 
 
 def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) -> Cost:

@@ -6,6 +6,7 @@ import torch
 import xarray as xr
 from torch import nn
 
+from neurolens.extract.capture.calls.attention import FUSED
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.grams.plan import plan_grams
 from neurolens.extract.stream.grams.results import label_grams
@@ -27,6 +28,7 @@ def extract_grams(
     rng: int = 0,
     batch_dependent: bool = False,
     client: Any = None,
+    attention: str = FUSED,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -37,7 +39,7 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, workers, rng, batch_dependent, client, quiet
+    model, stimuli, ops, batch_size, device, workers, rng, batch_dependent, client, attention, quiet
         As for `extract_activations`; a client's workers take groups of ops. Ops whose results are
         complex or not finite are left out of ``"all"`` and of patterns and listed in the
         attributes.
@@ -89,7 +91,9 @@ def extract_grams(
     >>> grams.gram.sizes
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
-    settings = RunSettings(ops, None, batch_size, memory, device, workers, rng, batch_dependent)
+    settings = RunSettings(
+        ops, None, batch_size, memory, device, workers, rng, batch_dependent, attention
+    )
     first_model = model if client is None else materialize_model(model)
     with open_plan(first_model, stimuli, settings) as plan:
         gram_plan = plan_grams(plan, sketch, named=plan.named)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError, UnknownNameError
+from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.events import Recording
 from neurolens.extract.capture.forward import (
     ModelCall,
@@ -272,6 +273,7 @@ def trace(
     stop_after: str | None = None,
     grad: bool = False,
     level: str = "function",
+    attention: str = FUSED,
 ) -> Trace:
     """Run a model once and record the result of every operation.
 
@@ -304,6 +306,10 @@ def trace(
     level : str
         ``"function"``: the torch calls that Python makes. ``"aten"``: the kernels below, each named
         after the function that ran it (its ``composite``).
+    attention : str
+        ``"fused"``: ``scaled_dot_product_attention`` is one op, as PyTorch runs it. ``"open"``: it
+        runs as the ops that it stands for (scores, scale, mask, softmax, weighted sum), which equal
+        it up to rounding.
 
     Returns
     -------
@@ -343,19 +349,20 @@ def trace(
         raise InputError(
             "level='aten' records whole passes without gradients; leave out grad= and stop_after="
         )
-    call = prepare_call(model, inputs, kwargs)
-    keep: Callable[[str], bool] = _keep_all
-    if ops != "all" or stop_after is not None:
-        graph = _list_ops(call, level)
-        if ops != "all":
-            keep = set(select_ops(graph, ops)).__contains__
-        if stop_after is not None:
-            stop_after = graph.find_op(stop_after).name
-    call = call.copy_inputs()
-    if level == "aten":
-        recording = record_kernels(call, keep=keep)
-    else:
-        recording = record_forward(call, keep=keep, stop_after=stop_after, gradients=grad)
+    with use_attention(attention):
+        call = prepare_call(model, inputs, kwargs)
+        keep: Callable[[str], bool] = _keep_all
+        if ops != "all" or stop_after is not None:
+            graph = _list_ops(call, level)
+            if ops != "all":
+                keep = set(select_ops(graph, ops)).__contains__
+            if stop_after is not None:
+                stop_after = graph.find_op(stop_after).name
+        call = call.copy_inputs()
+        if level == "aten":
+            recording = record_kernels(call, keep=keep)
+        else:
+            recording = record_forward(call, keep=keep, stop_after=stop_after, gradients=grad)
     return Trace(RecordedSource(recording), _collect_values(recording), type(call.model).__name__)
 
 

@@ -158,11 +158,17 @@ class StimulusSet:
         digest = hashlib.sha256()
         for name, item in zip(self.ids, iterate_items(self._items), strict=True):
             digest.update(name.encode() + b"\0")
-            if isinstance(item, Picture):
-                item.update_hash(digest)
-            else:
-                digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())
+            _update_hash(digest, item)
         return digest.hexdigest()
+
+    def hash_each(self) -> list[str]:
+        """Return the sha256 of the raw content of each stimulus, as hex."""
+        hashes = []
+        for item in iterate_items(self._items):
+            digest = hashlib.sha256()
+            _update_hash(digest, item)
+            hashes.append(digest.hexdigest())
+        return hashes
 
     def _find_row(self, stimulus: Any) -> int:
         row = self._rows.get(write_id(stimulus))
@@ -188,3 +194,11 @@ class StimulusSet:
                 f"transform must return a tensor, got {type(tensor).__name__} for {name!r}"
             )
         return tensor
+
+
+def _update_hash(digest: Any, item: Any) -> None:
+    """Add the raw content of a stimulus to a hash: its file's, or an array's shape and values."""
+    if isinstance(item, Picture):
+        item.update_hash(digest)
+    else:
+        digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())

@@ -765,5 +765,7 @@ def test_stimuli_all_over_the_set_are_looked_at(n, row, tmp_path):
     )
     nl.extract_activations(Plain(), stimuli, store=tmp_path / "a.zarr", quiet=True)
     np.save(path, 2.0)
-    with pytest.raises(DataError, match="something else: sampled_stimuli_sha256 was"):
+    with pytest.raises(
+        DataError, match="something else: the stimuli differ as the model sees them: "
+    ):
         nl.extract_activations(Plain(), stimuli, store=tmp_path / "a.zarr", quiet=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from neurolens.extract.capture.call_sites import Site
+from neurolens.extract.capture.calls.call_sites import Site
+from neurolens.extract.capture.calls.torch_calls import BATCH_STATISTICS, Call, list_writes
 from neurolens.extract.capture.events import Event, Recording, TensorForm, read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.tensor_tracker import TensorTracker, find_written
-from neurolens.extract.capture.torch_calls import BATCH_STATISTICS, Call, list_writes
 from neurolens.extract.capture.trees import iterate_tensors
 
 UNSEEN = "?"

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from neurolens.extract.capture.call_sites import Site
+from neurolens.extract.capture.calls.call_sites import Site
+from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.module_calls import Scope
-from neurolens.extract.capture.torch_calls import Call
 
 _CHUNK_BYTES = 2**24
 

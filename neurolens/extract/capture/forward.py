@@ -12,11 +12,11 @@ from torch.overrides import _get_current_function_mode_stack
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import KernelRecorder
-from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.calls.call_sites import CallSites
+from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Recording, StopForward, read_storage
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import (
     ModelState,

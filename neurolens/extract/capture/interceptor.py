@@ -5,11 +5,10 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from neurolens.extract.capture.call_sites import CallSites, Site
-from neurolens.extract.capture.events import read_random_state
-from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.noise import StimulusNoise
-from neurolens.extract.capture.torch_calls import (
+from neurolens.extract.capture.calls.attention import list_opened
+from neurolens.extract.capture.calls.call_sites import CallSites, Site
+from neurolens.extract.capture.calls.noise import StimulusNoise
+from neurolens.extract.capture.calls.torch_calls import (
     SIZE_READS,
     Call,
     FunctionCloner,
@@ -17,6 +16,8 @@ from neurolens.extract.capture.torch_calls import (
     is_idle,
     may_draw,
 )
+from neurolens.extract.capture.events import read_random_state
+from neurolens.extract.capture.module_calls import ScopeStack
 
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
@@ -59,6 +60,7 @@ class Interceptor(TorchFunctionMode):
         self._sites = sites
         self._noise = noise
         self._clones = FunctionCloner()
+        self._opened = list_opened()
         self._calls: dict[Any, Call] = {}
         self._drawing: set[Any] = set()
         self._composites: list[tuple[Call, int]] = []
@@ -93,7 +95,7 @@ class Interceptor(TorchFunctionMode):
 
     def _describe(self, func: Any) -> Call:
         """Return the description of a function that is called for the first time."""
-        call = self._calls[func] = describe_call(func, self._clones)
+        call = self._calls[func] = describe_call(func, self._clones, self._opened)
         if may_draw(func, call.exact):
             self._drawing.add(func)
         return call

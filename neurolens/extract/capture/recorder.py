@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.calls.call_sites import CallSites
+from neurolens.extract.capture.calls.noise import StimulusNoise
+from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import (
     Event,
     ReadEvent,
@@ -17,14 +19,12 @@ from neurolens.extract.capture.events import (
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.tensor_tracker import (
     METADATA_ONLY,
     NotedArguments,
     TensorTracker,
     find_written,
 )
-from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors
 
 _Tensor = torch.Tensor

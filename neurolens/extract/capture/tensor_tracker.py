@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import torch
 
+from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, Value, read_storage
 from neurolens.extract.capture.module_calls import Scope, ScopeStack
-from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor

@@ -30,12 +30,17 @@ class Chain:
     steps: list[Function]
     overflow: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
 
-    def fit(self, tensor: torch.Tensor) -> None:
-        """Fit the `PrincipalAxes` among the steps to a batch of the stimuli to fit on."""
+    @property
+    def axes(self) -> PrincipalAxes | None:
+        """The step that is fitted first, if any."""
+        return next((step for step in self.steps if isinstance(step, PrincipalAxes)), None)
+
+    def fit(self, tensor: torch.Tensor, start: int) -> None:
+        """Fit the `axes` to a batch of the stimuli to fit on, whose first row is ``start``."""
         with full_precision(tensor.device):
             for step in self.steps:
                 if isinstance(step, PrincipalAxes):
-                    step.fit(tensor)
+                    step.fit(tensor, start)
                     break
                 tensor = step(tensor)
 
@@ -66,6 +71,14 @@ class ChainPlan:
     def kept(self) -> Rows:
         """The form of each stimulus's result after all of them."""
         return self.steps[-1].after if self.steps else self.raw
+
+    @property
+    def fitted(self) -> Rows | None:
+        """The form of what is fitted before the run, per stimulus; None where nothing is."""
+        for step in self.steps:
+            if isinstance(step.reducer, PCA) and not step.stayed_whole:
+                return step.before
+        return None
 
     def explain(self) -> list[dict[str, Any]]:
         """Return what each reducer does, in order; see `Step.explain`."""

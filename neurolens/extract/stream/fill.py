@@ -1,14 +1,16 @@
 """One run over the set into a writer: reducers are fitted, results reduced, counted and written."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
 
+from neurolens.errors import InputError
 from neurolens.extract.reducers.chain import Chain
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
@@ -23,6 +25,8 @@ from neurolens.extract.stream.plan import (
 )
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
+
+LEAST_HELD = 2**24  # bytes of fitted stimuli that are held whatever the budget
 
 
 def fill_arrays(
@@ -40,14 +44,41 @@ def group_outputs(plan: Plan) -> list[list[Output]]:
 
     That is one run, unless reducers that are fitted first take more than the budget.
     """
-    return pack_items(plan.outputs, lambda output: count_fitted_bytes(plan, (output,)), plan.budget)
+    return pack_items(plan.outputs, lambda output: _plan_fit(plan, output).n_bytes, plan.budget)
 
 
 def count_fitted_bytes(plan: Plan, group: Sequence[Output]) -> int:
-    """Return the bytes that fitting a group's reducers takes, batch included; 0 if none is."""
-    if plan.fit_on is None:
-        return 0
-    return sum(8 * output.raw.size * (output.kept.size + plan.batch_size) for output in group)
+    """Return the bytes that fitting a group's reducers takes; 0 if none is fitted."""
+    return sum(_plan_fit(plan, output).n_bytes for output in group)
+
+
+def count_fit_passes(plan: Plan, group: Sequence[Output]) -> int:
+    """Return how many times the stimuli to fit on run for a group; 0 if none is fitted."""
+    return max(_plan_fit(plan, output).n_passes for output in group)
+
+
+class _Fit(NamedTuple):
+    """The cost of fitting one output: bytes, units held at once, and passes."""
+
+    n_bytes: int
+    width: int
+    n_passes: int
+
+
+def _plan_fit(plan: Plan, output: Output) -> _Fit:
+    """Return the cost of fitting one output; where the budget is too small, units are sliced."""
+    rows = output.chain.fitted
+    if plan.fit_on is None or rows is None:
+        return _Fit(0, 0, 0)
+    n_stimuli = len(plan.fit_on)
+    # The mean and the components, as they are added up and as they are kept; the products, their
+    # decomposition and its workspace.
+    lasting = (8 + 12 * output.kept.size) * rows.size + 3 * 8 * min(n_stimuli, rows.size) ** 2
+    by_unit = n_stimuli * rows.dtype.itemsize
+    free = max(plan.budget - lasting, plan.budget // 8, LEAST_HELD)
+    width = min(rows.size, max(1, free // by_unit))
+    n_slices = math.ceil(rows.size / width)
+    return _Fit(lasting + width * by_unit, width, 1 if n_slices == 1 else n_slices + 1)
 
 
 def run_groups(
@@ -78,11 +109,16 @@ class _GroupRun:
         self._quiet = quiet
         self._layouts = [output.layout for output in group]
         self._outputs = {output.name: output for output in group}
+        self._n_passes = count_fit_passes(plan, group)
         self._checks: Checks = {}
         shared: dict[Any, Any] = {}
         self._chains: dict[str, Chain] = {
             output.name: output.chain.open(plan.device, shared) for output in group
         }
+        for output in group:
+            axes = self._chains[output.name].axes
+            if axes is not None:
+                axes.hold_units(_plan_fit(plan, output).width)
 
     def run(self, todo: Sequence[int], title: str) -> None:
         """Fit the reducers where needed, and run the batches with these numbers."""
@@ -104,19 +140,31 @@ class _GroupRun:
             )
 
     def _fit(self, fit_on: tuple[str, ...]) -> None:
-        """Run the stimuli that reducers are fitted on, and fit them."""
+        """Run the stimuli that reducers are fitted on, as often as needed, and fit them."""
         plan = replace(self._plan, stimuli=self._plan.stimuli.select(fit_on))
-        seen: set[tuple[str, int]] = set()
+        layouts = [layout for layout in self._layouts if self._chains[layout.name].axes]
 
         def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
-            # The results of a batch with a different graph are passed on again, from the first.
-            if tensor is not None and (layout.name, rows.start) not in seen:
-                self._chains[layout.name].fit(tensor)
-                seen.add((layout.name, rows.start))
+            if tensor is not None:
+                self._chains[layout.name].fit(tensor, rows.start)
 
         batches = plan.stimuli.split_rows(plan.batch_size)
-        with show_progress(len(plan.stimuli), "fitting", self._quiet) as progress:
-            run_set(plan, self._layouts, handle, batches=batches, progress=progress)
+        total = len(plan.stimuli) * self._n_passes
+        with show_progress(total, "fitting", self._quiet) as progress:
+            for _ in range(self._n_passes):
+                run_set(plan, layouts, handle, batches=batches, progress=progress)
+                self._end_pass(layouts)
+
+    def _end_pass(self, layouts: Sequence[Layout]) -> None:
+        """End a pass over the stimuli to fit on, for each op; an error names the op."""
+        for layout in layouts:
+            axes = self._chains[layout.name].axes
+            if axes is None:
+                continue
+            try:
+                axes.end_pass()
+            except InputError as error:
+                raise InputError(f"{layout.name!r}: {error}") from None
 
     def _handle(self, layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
         """Reduce, count and write one result of a batch, (stimulus, *shape)."""

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 
 from neurolens.errors import RecordingError
-from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.calls.call_sites import CallSites
+from neurolens.extract.capture.calls.noise import StimulusNoise
+from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.forward import (
     ModelCall,
@@ -18,9 +20,7 @@ from neurolens.extract.capture.forward import (
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.tensor_tracker import find_written
-from neurolens.extract.capture.torch_calls import Call
 from neurolens.extract.capture.trees import iterate_tensors
 
 Shape = tuple[int, ...]

@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.calls.attention import FUSED, use_attention
+from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import unwrap_model
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
@@ -55,6 +56,7 @@ class RunSettings:
     workers: int | None = None
     rng: int = 0
     batch_dependent: bool = False
+    attention: str = FUSED
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    with evaluation_mode(model), torch.no_grad():
+    with use_attention(settings.attention), evaluation_mode(model), torch.no_grad():
         yield make_plan(model, stimuli, settings)
 
 

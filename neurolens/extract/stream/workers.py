@@ -20,6 +20,7 @@ from neurolens.extract.stream.plan import (
 from neurolens.extract.stream.stores.provenance import (
     compare_provenance,
     describe_provenance,
+    list_parts,
     warn_of_unseen,
 )
 from neurolens.extract.stream.stores.store import ActivationStore
@@ -44,10 +45,12 @@ class Job:
             yield plan
 
 
-def make_job(source: ModelSource, plan: Plan, settings: RunSettings) -> Job:
+def make_job(
+    source: ModelSource, plan: Plan, settings: RunSettings, provenance: dict[str, Any]
+) -> Job:
     """Return the job of a plan; every worker takes the batch size of the plan."""
     settings = replace(settings, batch_size=plan.batch_size)
-    return Job(source, plan.stimuli, settings, describe_provenance(plan))
+    return Job(source, plan.stimuli, settings, provenance)
 
 
 def fill_store(
@@ -72,10 +75,14 @@ def fill_store(
     """
     model = source if client is None else materialize_model(source)
     with open_plan(model, stimuli, settings) as plan:
-        job = make_job(source, plan, settings)
+        parts = list_parts(plan)
+        job = make_job(source, plan, settings, describe_provenance(plan, parts))
         warn_of_unseen(stimuli)
         store = ActivationStore(path, plan, group_outputs(plan))
-        with store.hold(job.provenance):
+        flaws = store.inspect(job.provenance, parts)
+        if flaws == []:
+            return
+        with store.hold(job.provenance, parts, flaws or ()):
             if client is None:
                 run_groups(plan, store.groups, store, quiet=quiet)
             else:
@@ -134,7 +141,7 @@ def sum_products(
     if client is None:
         with show_progress(len(plan.stimuli) * len(passes), "grams", quiet) as progress:
             return run_passes(plan, passes, progress)
-    job = make_job(source, plan, settings)
+    job = make_job(source, plan, settings, describe_provenance(plan))
     sums = GramSums()
     for part in run_tasks(client, _run_chain, (job,), chain_passes(passes)):
         sums.add(part)

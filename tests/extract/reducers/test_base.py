@@ -264,79 +264,6 @@ def test_projecting_warns_of_nothing():
     assert "Warning" not in run.stderr
 
 
-def fit_axes(x, n_components, batches, rows=None):
-    rows = rows or Rows(x.shape[1:], ("feature",), torch.float32)
-    axes = PCA(n_components, IDS[: len(x)]).plan_step(rows, len(x)).open(CPU, {})
-    for part in torch.as_tensor(x, dtype=torch.float32).split(batches):
-        axes.fit(part)
-    axes.finish()
-    return axes
-
-
-@pytest.mark.parametrize("batches", [[10, 10, 10, 10], [7, 20, 13], [40]])
-def test_incremental_pca_equals_scikit_learn(batches, rng):
-    x = (rng.standard_normal((40, 90)) @ np.diag(np.linspace(3, 0.1, 90)) + 5).astype(np.float32)
-    axes, oracle = fit_axes(x, 6, batches), decomposition.IncrementalPCA(6)
-    for part in np.split(x.astype(np.float64), np.cumsum(batches)[:-1]):
-        oracle.partial_fit(part)
-    np.testing.assert_allclose(axes.mean, oracle.mean_, rtol=1e-5)
-    np.testing.assert_allclose(axes.singular_values, oracle.singular_values_, rtol=1e-4)
-    np.testing.assert_allclose(axes.components, oracle.components_, atol=2e-3)
-    np.testing.assert_allclose(
-        axes(torch.as_tensor(x)), oracle.transform(x.astype(np.float64)), atol=2e-2
-    )
-    assert axes(torch.as_tensor(x)).dtype == torch.float32
-
-
-@pytest.mark.parametrize("size", [1, 3, 12])
-def test_nothing_is_lost_while_no_component_is_dropped(size, rng):
-    x = (rng.standard_normal((12, 70)) * 2 + 100).astype(np.float32)
-    axes = fit_axes(x, 11, [size] * (12 // size))
-    oracle = decomposition.PCA(11, svd_solver="full").fit(x.astype(np.float64))
-    np.testing.assert_allclose(axes.singular_values, oracle.singular_values_, rtol=1e-4)
-    agreement = np.abs(np.sum(axes.components.numpy() * oracle.components_, axis=1))
-    np.testing.assert_allclose(agreement, 1, atol=1e-3)
-    np.testing.assert_allclose(axes.components @ axes.components.T, np.eye(11), atol=1e-4)
-
-
-def test_signs_are_definite(rng):
-    x = rng.standard_normal((20, 50)).astype(np.float32)
-    components = fit_axes(x, 5, [20]).components
-    assert (components.gather(1, components.abs().argmax(1, keepdim=True)) > 0).all()
-
-
-def test_directions_without_variance_are_zero_and_not_noise(rng):
-    x = (rng.standard_normal((20, 2)) @ rng.standard_normal((2, 60))).astype(np.float32)
-    axes = fit_axes(x, 5, [8, 12])
-    assert (axes.singular_values > 0).tolist() == [True, True, False, False, False]
-    assert not axes(torch.ones(3, 60))[:, 2:].any()
-    assert not fit_axes(np.ones((6, 60)), 5, [6])(
-        make_batch(Rows((60,), ("feature",), torch.float32))
-    ).any()
-
-
-def test_pca_sees_only_what_it_was_fitted_on(rng):
-    x = rng.standard_normal((10, 80)).astype(np.float32)
-    axes = fit_axes(x, 3, [10])
-    before = axes.components.clone()
-    axes(torch.as_tensor(rng.standard_normal((30, 80)), dtype=torch.float32))
-    np.testing.assert_array_equal(axes.components, before)
-    np.testing.assert_allclose(axes(torch.as_tensor(x)).mean(0), 0, atol=1e-5)
-
-
-def test_a_fit_that_cannot_be_trusted_is_refused(rng):
-    axes = PCA(2, IDS[:5]).plan_step(WIDE, 40).open(CPU, {})
-    with pytest.raises(
-        InputError, match=r"fitted on 0 stimuli, expected the 5 of fit_on.*leave it out of ops="
-    ):
-        axes(make_batch(WIDE))
-    axes.fit(make_batch(WIDE, 3))
-    with pytest.raises(InputError, match="fitted on 3 stimuli, expected the 5 of fit_on"):
-        axes.finish()
-    with pytest.raises(InputError, match="PCA wants finite values"):
-        axes.fit(torch.full((2, 400), torch.nan))
-
-
 def test_a_chain_applies_plans_and_explains_in_order():
     chain = read_reducer(["mean", Subsample(3), "float16"])
     batch = make_batch(MAPS)
@@ -361,15 +288,14 @@ def test_a_chain_applies_plans_and_explains_in_order():
 def test_pca_in_a_chain_is_fitted_on_what_stands_before_it():
     chain = read_reducer([Project(50, seed=2), PCA(3, IDS[:12]), "float16"])
     opened, batch = plan_chain(chain, WIDE, 12).open(CPU, {}), make_batch(WIDE, 12)
-    for part in batch.split(5):
-        opened.fit(part)
-    expected = decomposition.IncrementalPCA(3, batch_size=5)
+    for start in (0, 5, 10):
+        opened.fit(batch[start : start + 5], start)
+    opened.axes.end_pass()
     before = open_one(Project(50, seed=2), WIDE)(batch).double().numpy()
-    for part in np.split(before, [5, 10]):
-        expected.partial_fit(part)
+    expected = decomposition.PCA(3, svd_solver="full").fit(before)
     assert opened(batch).dtype == torch.float16
     np.testing.assert_allclose(opened(batch), expected.transform(before), rtol=1e-2, atol=2e-2)
-    assert plan_chain(read_reducer("mean"), MAPS, 7).open(CPU, {}).fit(make_batch(MAPS)) is None
+    assert plan_chain(read_reducer("mean"), MAPS, 7).open(CPU, {}).axes is None
 
 
 def test_what_read_reducer_takes():
@@ -444,6 +370,11 @@ REFUSED = [
         lambda: PCA(3, ("a", "b", "c")),
         InputError,
         r"got 3 ids for 3 components. Type PCA\(3, fit_on=stimuli.ids",
+    ),
+    (
+        lambda: PCA(1, tuple(map(str, range(25_000)))),
+        InputError,
+        r"on 10,000 stimuli at most, got 25,000 ids in fit_on. Choose .*stimuli.ids\[::3\]",
     ),
     (lambda: PCA(1), InputError, "more ids in fit_on than n_components, got 0 ids"),
     (lambda: PCA(1, "abc"), InputError, "more ids in fit_on than n_components, got 0 ids"),

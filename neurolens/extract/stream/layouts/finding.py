@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from neurolens.extract.capture.call_sites import CallSites
+from neurolens.extract.capture.calls.call_sites import CallSites
+from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent

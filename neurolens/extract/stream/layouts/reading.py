@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import record_forward
-from neurolens.extract.capture.noise import StimulusNoise
 from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.follow import PassDeviated, follow_forward

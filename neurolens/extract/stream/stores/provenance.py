@@ -17,25 +17,60 @@ from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
 from neurolens.stimuli import WHOLE, StimulusSet
 
+# What was hashed -> name of a part -> its hash.
+Parts = dict[str, dict[str, str]]
+
 N_SAMPLED = 8
 _LONGEST = 1000
+_PART = 32  # hexadecimal digits of the hash of a part
+# How a refusal begins where hashes differ.
+_WORDS = {
+    "weights_sha256": "the weights differ",
+    "graph_sha256": "the ops that the model runs differ",
+    "stimuli_sha256": "the stimuli differ",
+    "ops_sha256": "the ops differ",
+    "constants_sha256": "the tensors and numbers that the model holds beside its weights differ",
+    "sampled_stimuli_sha256": "the stimuli differ as the model sees them",
+}
+# Entries that are passed over where one of others differs, from which they follow.
+_FOLLOWS = {
+    "n_ops": {"ops_sha256"},
+    "sampled_stimuli_sha256": {"stimuli_sha256", "preprocessing"},
+}
 
 
-def describe_provenance(plan: Plan) -> dict[str, Any]:
-    """Return everything that a stored number depends on.
+def list_parts(plan: Plan) -> Parts:
+    """Return the parts of which a provenance holds hashes: the hash of each, by name.
+
+    They are the model's tensors and other state, the ops of its graph, the stimuli as they are and,
+    of some, as the model sees them, and the chosen results.
+    """
+    graph = {}
+    for op in plan.layouts.graph:
+        described = repr((op.name, op.call, op.settings, op.parents))
+        graph[op.name] = hashlib.sha256(described.encode()).hexdigest()[:_PART]
+    return {
+        "weights_sha256": hash_weights(plan.model),
+        "graph_sha256": graph,
+        "stimuli_sha256": dict(zip(plan.stimuli.ids, plan.stimuli.hash_each(), strict=True)),
+        "ops_sha256": {output.name: "" for output in plan.outputs},
+        "sampled_stimuli_sha256": hash_sample(plan.stimuli),
+    }
+
+
+def describe_provenance(plan: Plan, parts: Parts | None = None) -> dict[str, Any]:
+    """Return everything that a stored number depends on; ``parts`` are those of `list_parts`.
 
     Two runs that agree in it give the same store.
     """
     stimuli = plan.stimuli
-    graph = [(op.name, op.call, op.settings, op.parents) for op in plan.layouts.graph]
-    names = "\n".join(output.name for output in plan.outputs)
+    hashes = {}
+    for key, part in (list_parts(plan) if parts is None else parts).items():
+        hashes[key] = hashlib.sha256(json.dumps(list(part.items())).encode()).hexdigest()
     return {
         "model": type(plan.model).__name__,
-        "weights_sha256": hash_weights(plan.model),
-        "graph_sha256": hashlib.sha256(repr(graph).encode()).hexdigest(),
+        **hashes,
         "preprocessing": dict(stimuli.preprocessing.parts),
-        "stimuli_sha256": stimuli.hash_items(),
-        "ops_sha256": hashlib.sha256(names.encode()).hexdigest(),
         "n_ops": len(plan.outputs),
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
@@ -43,7 +78,6 @@ def describe_provenance(plan: Plan) -> dict[str, Any]:
         "batch_dependent": plan.batch_dependent,
         "device": plan.device.type,
         "constants_sha256": plan.layouts.constants,
-        "sampled_stimuli_sha256": hash_sample(stimuli),
         "autocast": [
             str(torch.get_autocast_dtype(device))
             for device in ("cpu", "cuda")
@@ -56,14 +90,18 @@ def describe_provenance(plan: Plan) -> dict[str, Any]:
     }
 
 
-def hash_sample(stimuli: StimulusSet) -> str:
-    """Return the sha256, as hex, of up to eight stimuli as the model sees them.
+def hash_sample(stimuli: StimulusSet) -> dict[str, str]:
+    """Return the hash of up to eight stimuli as the model sees them, by id.
 
     They are spread evenly over the set.
     """
     rows = np.unique(np.linspace(0, len(stimuli) - 1, N_SAMPLED).round().astype(int)).tolist()
+    hashes = {}
     with preserve_random_states():
-        return hash_tensors([stimuli.read_rows(range(row, row + 1)) for row in rows])
+        for row in rows:
+            seen = stimuli.read_rows(range(row, row + 1))
+            hashes[stimuli.ids[row]] = hash_tensors([seen])[:_PART]
+    return hashes
 
 
 def warn_of_unseen(stimuli: StimulusSet) -> None:
@@ -77,11 +115,17 @@ def warn_of_unseen(stimuli: StimulusSet) -> None:
         )
 
 
-def compare_provenance(now: dict[str, Any], before: dict[str, Any]) -> None:
+def compare_provenance(
+    now: dict[str, Any],
+    before: dict[str, Any],
+    parts_now: Parts | None = None,
+    parts_before: Parts | None = None,
+) -> None:
     """Raise DataError naming what differs between the provenances of two runs.
 
     Versions come first. Records of another form, which another version of NeuroLens wrote, are not
-    compared further.
+    compared further. ``parts_now`` and ``parts_before`` are those of `list_parts`, where known:
+    they name the stimuli, ops and weights that differ.
     """
     now = json.loads(json.dumps(now))
     lacking = sorted(now.keys() - before.keys())
@@ -94,10 +138,37 @@ def compare_provenance(now: dict[str, Any], before: dict[str, Any]) -> None:
             f"{reader}: it lacks {list_names(lacking)} and has {list_names(added)} beside the rest"
         )
     sentences: list[str] = []
-    for key in dict.fromkeys(["versions", *before, *now]):
-        sentences += list_differences(key, before.get(key), now.get(key))
+    keys = list(dict.fromkeys(["versions", *before, *now]))
+    differing = {key for key in keys if before.get(key) != now.get(key)}
+    for key in keys:
+        if _FOLLOWS.get(key, set()) & differing:
+            continue
+        if key not in _WORDS:
+            sentences += list_differences(key, before.get(key), now.get(key))
+        elif key in differing:
+            details = describe_parts((parts_before or {}).get(key), (parts_now or {}).get(key))
+            sentences.append(_WORDS[key] + details)
     if sentences:
         raise DataError("; ".join(sentences)[:_LONGEST])
+
+
+def describe_parts(before: dict[str, str] | None, now: dict[str, str] | None) -> str:
+    """Return which parts differ, to follow a sentence; "" where parts are not known."""
+    if not before or not now:
+        return ""
+    added = [name for name in now if name not in before]
+    removed = [name for name in before if name not in now]
+    changed = [name for name in now if name in before and now[name] != before[name]]
+    counts = []
+    for names, what in ((added, "added"), (removed, "no longer there"), (changed, "changed")):
+        if names:
+            counts.append(f"{len(names)} {what}, first {names[0]!r}")
+    if counts:
+        return f": {', '.join(counts)}"
+    for old, new in zip(before, now, strict=True):
+        if old != new:
+            return f": their order, first {new!r} where {old!r} was"
+    return ""
 
 
 def list_differences(key: str, before: Any, after: Any) -> list[str]:
@@ -127,15 +198,17 @@ def _rank_part(part: str) -> tuple[bool, bool, str]:
     return part != WHOLE, part.startswith(("code of", "version of")), part
 
 
-def hash_weights(model: nn.Module) -> str:
-    """Return the sha256, as hex, of a model's parameters, buffers and the rest of its state.
+def hash_weights(model: nn.Module) -> dict[str, str]:
+    """Return a hash of each of a model's parameters, buffers and the rest of its state, by name.
 
     The order in which modules were added does not matter.
     """
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    digest = hashlib.sha256(hash_tensors([tensors[name] for name in sorted(tensors)]).encode())
-    for name, value in sorted(model.state_dict().items()):
-        packed = [] if isinstance(value, torch.Tensor) else list(iterate_tensors(value))
-        kind = "" if packed else type(value).__name__
-        digest.update(f"{name}{hash_tensors(packed)}{kind}".encode())
-    return digest.hexdigest()
+    state: dict[str, Any] = dict(model.state_dict())
+    state.update(model.named_buffers())
+    state.update(model.named_parameters())
+    hashes = {}
+    for name, value in sorted(state.items()):
+        packed = [value] if isinstance(value, torch.Tensor) else list(iterate_tensors(value))
+        kind = "" if isinstance(value, torch.Tensor) or packed else type(value).__name__
+        hashes[name] = f"{hash_tensors(packed)[:_PART]}{kind}"
+    return hashes

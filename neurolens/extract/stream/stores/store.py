@@ -1,37 +1,51 @@
 """Activations on disk: a zarr store that survives interruptions and says how it was made."""
 
 import json
-import shutil
+import re
 import uuid
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import numpy as np
 
-from neurolens.errors import DataError, InputError
+from neurolens.errors import DataError, InputError, warn_user
 from neurolens.extract.stream.passes import BatchDeviation, list_unplaced
-from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
-from neurolens.extract.stream.stores.provenance import compare_provenance
+from neurolens.extract.stream.plan import Output, Plan
+from neurolens.extract.stream.stores.headers import (
+    HEADER,
+    check_local,
+    is_sealed,
+    read_header,
+    seal_store,
+)
+from neurolens.extract.stream.stores.labels import Labels
+from neurolens.extract.stream.stores.making import (
+    DEVIATIONS,
+    DONE,
+    create_array,
+    create_store,
+    make_files,
+    remove_partial,
+)
+from neurolens.extract.stream.stores.provenance import Parts, compare_provenance
+from neurolens.extract.stream.stores.record import read_parts, read_record
+from neurolens.extract.stream.stores.repair import Repair, list_flaws, list_some, read_file
 from neurolens.extract.stream.stores.writer import (
     CHECKS,
-    KEPT_UNIT,
     Checks,
     Writer,
-    describe_nodes,
     describe_result,
+    merge_deviations,
     name_paths,
 )
-from neurolens.labels import OP, STIMULUS
+from neurolens.labels import STIMULUS
 
-FORMAT = "neurolens-activations-1"
-# The place in a store of the deviations of each batch from the recorded pass.
-DEVIATIONS = "checks/note"
 LEFT_OUT = "left_out"
+_TOKEN = re.compile(rb"[0-9a-f]{32}")
 
 
 def read_store_path(store: Any) -> Path:
@@ -40,6 +54,7 @@ def read_store_path(store: Any) -> Path:
         raise InputError(
             f"store must be a path, got {type(store).__name__}. Type e.g. store='acts.zarr'."
         )
+    check_local(store)
     return Path(store).absolute()
 
 
@@ -49,7 +64,8 @@ class ActivationStore(Writer):
     It is laid out as ``ops/<op>/activation`` (stimulus, ...) in chunks of one batch, with the
     coordinate ``stimulus`` beside the ops; ``checks/`` holds per op and stimulus how many values
     are not finite, how many a cast made infinite, and whether the op ran; ``checks/done`` which
-    batches are complete.
+    batches are complete. Every chunk is written and ends with its checksum, so that one that is
+    missing or has changed is known as damaged.
 
     Parameters
     ----------
@@ -75,10 +91,38 @@ class ActivationStore(Writer):
             self._rows_of_group.append([self._row[output.name] for output in group])
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
+        self._folders: list[str] = []
+
+    def inspect(self, provenance: dict[str, Any], parts: Parts) -> list[str] | None:
+        """Return what is damaged in a finished store; None where there is no finished one.
+
+        It is read in full; nothing is written, so that this also works where nothing can be.
+
+        Raises
+        ------
+        DataError
+            When it was made differently, or the path holds something else.
+        """
+        before = read_record(self.path)
+        if before is None:
+            return None
+        self._compare(provenance, parts, before)
+        root = read_header(self.path / HEADER)
+        if root is None or not is_sealed(root):
+            return None
+        flaws = list_flaws(self.path, root, self._label())
+        if not flaws:
+            self.open("r")._summarize()
+        return flaws
 
     @contextmanager
-    def hold(self, provenance: dict[str, Any]) -> Iterator["ActivationStore"]:
+    def hold(
+        self, provenance: dict[str, Any], parts: Parts, flaws: Sequence[str] = ()
+    ) -> Iterator["ActivationStore"]:
         """Make the store, or open one made in the same way, and lock it against other processes.
+
+        What is damaged in it is taken out, so that it is not done, with a warning. ``flaws`` are
+        what `inspect` found.
 
         Raises
         ------
@@ -86,19 +130,14 @@ class ActivationStore(Writer):
             When another process holds it, it was made differently, or the path holds something
             else.
         """
-        lock = self._lock()
+        lock = self._lock(flaws)
         self.token = uuid.uuid4().hex
         run_mark = Path(f"{self.path}.run")
         try:
             with explain_disk_errors(self):
+                refuse_foreign(run_mark)
                 run_mark.write_text(self.token)
-                if self.path.exists():
-                    self._check(provenance)
-                if not self.path.exists():
-                    self._create(provenance)
-                for partial in self.path.rglob("*.partial"):
-                    if partial.is_file():
-                        partial.unlink()
+                self._prepare(provenance, parts)
                 self.open()
             yield self
         except KeyboardInterrupt as error:
@@ -107,12 +146,15 @@ class ActivationStore(Writer):
             )
             raise
         finally:
-            run_mark.unlink(missing_ok=True)
+            if run_mark.exists() and run_mark.read_text() == self.token:
+                run_mark.unlink()
             lock.release()
 
-    def _lock(self) -> filelock.BaseFileLock:
+    def _lock(self, flaws: Sequence[str]) -> filelock.BaseFileLock:
         """Return the lock of the store, acquired."""
-        lock = filelock.FileLock(f"{self.path}.lock")
+        file = Path(f"{self.path}.lock")
+        refuse_foreign(file)
+        lock = filelock.FileLock(file)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
@@ -121,78 +163,53 @@ class ActivationStore(Writer):
                 "another store=."
             ) from None
         except OSError as error:
+            damage = f" is damaged ({list_some(flaws)}) and" if flaws else ""
             raise DataError(
-                f"{str(self.path)!r} cannot be written: {error}. Give a path you may write to."
+                f"{str(self.path)!r}{damage} cannot be written: {error}. Give a path you may write "
+                "to."
             ) from error
         return lock
 
-    def open(self) -> "ActivationStore":
+    def open(self, mode: Any = "r+") -> "ActivationStore":
         """Open an existing store; for workers, whose client holds its lock."""
         import zarr
 
-        self._root = zarr.open_group(self.path, mode="r+", use_consolidated=False)
+        self._root = zarr.open_group(self.path, mode=mode, use_consolidated=False)
+        self._arrays = {}
         return self
 
-    def _check(self, provenance: dict[str, Any]) -> None:
-        """Raise unless the store was made in the same way; remove one that was not fully made."""
-        try:
-            attrs = json.loads((self.path / "zarr.json").read_text()).get("attributes", {})
-        except (OSError, ValueError):
-            attrs = {}
-        written = [self.path] if self.path.is_file() else self.path.rglob("*")
-        is_empty = not any(p.is_file() and not p.name.endswith(".partial") for p in written)
-        if attrs.get("format") != FORMAT and not is_empty:
-            raise DataError(
-                f"{str(self.path)!r} exists and is not a NeuroLens store. Give another store=."
-            )
-        before = attrs.get("provenance")
+    def _prepare(self, provenance: dict[str, Any], parts: Parts) -> None:
+        """Make the store, or repair one that was made in the same way."""
+        before = read_record(self.path)
+        if before is not None:
+            self._compare(provenance, parts, before)
+        files = make_files(self.plan, provenance, parts)
+        headers = [key for key in files if key.endswith(f"/{HEADER}")]
+        self._folders = [key.removesuffix(f"/{HEADER}") for key in headers]
+        remove_partial(self.path)
         if before is None:
-            self._remove()
+            create_store(self.path, files)
             return
+        flaws = Repair(self.path, files, self._label(), self.plan.batches).run()
+        if flaws:
+            warn_user(
+                f"{str(self.path)!r} was damaged: {list_some(flaws)}. It is repaired: what was "
+                "damaged is computed again."
+            )
+
+    def _compare(self, provenance: dict[str, Any], parts: Parts, before: dict[str, Any]) -> None:
+        """Raise DataError where the store was made differently."""
         try:
-            compare_provenance(provenance, before)
+            compare_provenance(provenance, before, parts, read_parts(self.path))
         except DataError as error:
             raise DataError(
                 f"the store {str(self.path)!r} was made with something else: {error}. Give another "
                 "store=, or remove this one; to read it as it is, use open_activations."
             ) from None
 
-    def _remove(self) -> None:
-        # Remains of a store are removed first: while they exist, the root says whose they are.
-        for folder in [entry for entry in self.path.iterdir() if entry.is_dir()]:
-            shutil.rmtree(folder)
-        shutil.rmtree(self.path)
-
-    def _create(self, provenance: dict[str, Any]) -> None:
-        import zarr
-
-        plan = self.plan
-        ids = plan.stimuli.ids
-        n_batches = len(plan.batches)
-        root = zarr.create_group(self.path, attributes={"format": FORMAT})
-        base = root.create_group("ops")
-        _write_strings(base, STIMULUS, ids)
-        for node in describe_nodes(plan):
-            group = base.create_group(node.path)
-            kept = node.output.kept
-            dtype = find_numpy_dtype(kept.dtype)
-            shape = (len(ids), *kept.shape)
-            chunks = (plan.batch_size, *kept.shape)
-            _create_array(group, "activation", dtype, shape, node.dims, chunks, node.attributes)
-            for key, value in node.output.arrays.items():
-                _create_array(group, key, value.dtype, value.shape, (KEPT_UNIT,))[:] = value
-        checks = root.create_group("checks")
-        names = list(self._row)
-        n_ops = len(names)
-        _write_strings(checks, OP, names)
-        _write_strings(checks, STIMULUS, ids)
-        for key, kind in CHECKS.items():
-            shape = (n_ops, len(ids))
-            chunks = (n_ops, plan.batch_size)
-            _create_array(checks, key, np.dtype(kind), shape, (OP, STIMULUS), chunks)
-        _create_array(checks, "done", np.dtype(bool), (n_ops, n_batches), (OP, "batch"), (n_ops, 1))
-        _create_array(root, DEVIATIONS, str, (n_batches,), ("batch",), (1,))
-        root.attrs["provenance"] = provenance
+    def _label(self) -> Labels:
+        """Return what the places of the store mean."""
+        return Labels({path: name for name, path in self._paths.items()}, self.plan.stimuli.ids)
 
     def _check_run(self) -> None:
         """Raise when the run that this belongs to has ended: another may be writing."""
@@ -204,17 +221,21 @@ class ActivationStore(Writer):
 
     def is_done(self, group: int, number: int) -> bool:
         """Return whether a batch is complete."""
-        return bool(self._root["checks/done"][:, number][self._rows_of_group[group]].all())
+        return bool(self._root[DONE][:, number][self._rows_of_group[group]].all())
 
     def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
         """Write a result's values for some rows."""
-        array = self._arrays.get(output.name)
-        if array is None:
-            array = self._root[f"ops/{self._paths[output.name]}/activation"]
-            self._arrays[output.name] = array
         with explain_disk_errors(self):
             self._check_run()
-            array[rows] = values
+            self._open_array(f"ops/{self._paths[output.name]}/activation")[rows] = values
+
+    def _open_array(self, path: str) -> Any:
+        """Return an array that stores every chunk, also one that holds nothing but zeros."""
+        array = self._arrays.get(path)
+        if array is None:
+            array = self._root[path].with_config({"write_empty_chunks": True})
+            self._arrays[path] = array
+        return array
 
     def close_batch(
         self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
@@ -226,55 +247,77 @@ class ActivationStore(Writer):
             columns = slice(rows.start, rows.stop)
             for key, by_output in checks.items():
                 counts = np.stack(list(by_output.values()))  # (op, stimulus)
-                self._root[f"checks/{key}"].oindex[op_rows, columns] = counts
-            self._root[DEVIATIONS][number] = _pack_deviation(deviation)
-            self._root["checks/done"].oindex[self._rows_of_group[group], number] = True
+                self._open_array(f"checks/{key}").oindex[op_rows, columns] = counts
+            notes = self._open_array(DEVIATIONS)
+            before = _unpack_deviation(str(notes[number]))
+            notes[number] = _pack_deviation(merge_deviations(before, deviation))
+            self._open_array(DONE).oindex[self._rows_of_group[group], number] = True
 
     def finish(self) -> None:
-        """Write the summary of a complete store, and its metadata in one place for reading."""
-        import zarr
-
+        """Write the summary of a complete store, and seal it: its header then holds all others."""
         with explain_disk_errors(self):
-            done = self._root["checks/done"][:].all(0)
+            done = self._root[DONE][:].all(0)
             if not done.all():
                 raise DataError(
                     f"only {int(done.sum())} of {len(done)} batches are done; run the same call "
                     "again"
                 )
-            checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
-            self._write_ran(checks["ran"])
-            deviations = self._read_deviations()
-            attributes = describe_result(self.plan, deviations, checks)
-            self._leave_out(list_unplaced(deviations.values()))
-            self._root["ops"].attrs.update(attributes | {"complete": True})
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Consolidated metadata")
-                zarr.consolidate_metadata(self.path)
+            summary = self._summarize()
+            self._leave_out(summary.unplaced)
+            self._root["ops"].attrs.update(summary.attributes | {"complete": True})
+            seal_store(self.path, [*self._folders, *self._write_ran(summary.ran)])
+
+    def _summarize(self) -> "_Summary":
+        """Return the summary of a complete store, and warn of values that are not finite."""
+        checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
+        deviations = self._read_deviations()
+        attributes = describe_result(self.plan, deviations, checks)
+        return _Summary(attributes, checks["ran"], list(list_unplaced(deviations.values())))
 
     def _leave_out(self, names: Iterable[str]) -> None:
         """Mark the nodes of results that could not be assigned to stimuli, which are not opened."""
         for name in names:
             self._root[f"ops/{self._paths[name]}"].attrs[LEFT_OUT] = True
 
-    def _write_ran(self, ran: np.ndarray) -> None:
-        """Write which stimuli ran an op beside its activations, where some did not."""
+    def _write_ran(self, ran: np.ndarray) -> list[str]:
+        """Write which stimuli ran an op beside its activations, where some did not.
+
+        Returns the folders of these arrays.
+        """
+        folders = []
         for name, has_run in zip(self._row, ran, strict=True):
-            if has_run.all():
-                continue
-            group = self._root[f"ops/{self._paths[name]}"]
-            array = group.get("ran")
-            if array is None:
-                array = _create_array(group, "ran", has_run.dtype, has_run.shape, (STIMULUS,))
-            array[:] = has_run
+            if not has_run.all():
+                group = self._root[f"ops/{self._paths[name]}"]
+                create_array(group, "ran", has_run.dtype, has_run.shape, (STIMULUS,))[:] = has_run
+                folders.append(f"ops/{self._paths[name]}/ran")
+        return folders
 
     def _read_deviations(self) -> dict[int, BatchDeviation]:
         """Return how batches deviated from the recorded pass, by first row."""
         deviations = {}
         for number, rows in enumerate(self.plan.batches):
-            text = str(self._root[DEVIATIONS][number])
-            if text:
-                deviations[rows.start] = _unpack_deviation(text)
+            deviation = _unpack_deviation(str(self._root[DEVIATIONS][number]))
+            if deviation != BatchDeviation():
+                deviations[rows.start] = deviation
         return deviations
+
+
+class _Summary(NamedTuple):
+    """The summary of a complete store; ``ran`` is (op, stimulus)."""
+
+    attributes: dict[str, Any]
+    ran: np.ndarray
+    unplaced: list[str]
+
+
+def refuse_foreign(file: Path) -> None:
+    """Raise DataError where a file beside the store, which a run writes, is somebody else's."""
+    content = read_file(file)
+    if content and not _TOKEN.fullmatch(content):
+        raise DataError(
+            f"{str(file)!r} is needed while the store is written, and holds something else. Move "
+            "it, or give another store=."
+        )
 
 
 def _pack_deviation(deviation: BatchDeviation) -> str:
@@ -282,6 +325,8 @@ def _pack_deviation(deviation: BatchDeviation) -> str:
 
 
 def _unpack_deviation(text: str) -> BatchDeviation:
+    if not text:
+        return BatchDeviation()
     fields = json.loads(text)
     return BatchDeviation(
         changed=fields["changed"],
@@ -300,29 +345,3 @@ def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
             f"{str(store.path)!r} could not be written: {error}. Batches that are done are safe; "
             "make room or correct the path, and run the same call again: it goes on from there."
         ) from error
-
-
-def _create_array(
-    group: Any,
-    name: str,
-    dtype: Any,
-    shape: tuple,
-    dims: tuple,
-    chunks: tuple | None = None,
-    attrs: dict | None = None,
-) -> Any:
-    """Make an array that stores every chunk, uncompressed; one chunk by default."""
-    return group.create_array(
-        name,
-        shape=shape,
-        dtype=dtype,
-        chunks=tuple(max(1, min(c, s)) for c, s in zip(chunks or shape, shape, strict=True)),
-        dimension_names=dims,
-        compressors=None,
-        attributes=attrs or {},
-        config={"write_empty_chunks": True},
-    )
-
-
-def _write_strings(group: Any, name: str, values: Sequence[str]) -> None:
-    _create_array(group, name, str, (len(values),), (name,))[:] = np.array(values, dtype=object)

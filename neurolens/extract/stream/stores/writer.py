@@ -65,7 +65,8 @@ class ArrayWriter(Writer):
         self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
     ) -> None:
         """Keep the counts of a batch."""
-        self._deviations[rows.start] = deviation
+        before = self._deviations.get(rows.start, BatchDeviation())
+        self._deviations[rows.start] = merge_deviations(before, deviation)
         for key, by_output in checks.items():
             for name, values in by_output.items():
                 self._checks[key][self._row[name], rows.start : rows.stop] = values
@@ -88,6 +89,15 @@ class ArrayWriter(Writer):
         tree = xr.DataTree.from_dict(nodes, name="activations")
         tree.attrs.update(describe_result(self._plan, self._deviations, self._checks))
         return tree
+
+
+def merge_deviations(first: BatchDeviation, second: BatchDeviation) -> BatchDeviation:
+    """Return how a batch deviated in the runs of two groups of outputs."""
+    return BatchDeviation(
+        changed=first.changed or second.changed,
+        unlisted=tuple(sorted({*first.unlisted, *second.unlisted})),
+        unplaced=tuple(list_unplaced([first, second]).items()),
+    )
 
 
 def _check_memory(plan: Plan) -> None:

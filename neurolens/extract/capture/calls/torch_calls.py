@@ -1,6 +1,7 @@
 """Descriptions of torch functions: plain name, whether they write in place or can be opened."""
 
 import types
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +64,7 @@ class Call:
     updates_statistics: int
     host_read: bool
     quiet: bool
-    body: types.FunctionType | None
+    body: Callable | None
     harmless: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +73,13 @@ class Call:
         )
 
 
-def describe_call(func: Any, clones: "FunctionCloner") -> Call:
+def describe_call(
+    func: Any, clones: "FunctionCloner", opened: Mapping[Callable, Callable] | None = None
+) -> Call:
     """Return the description of a torch function as it arrives at a function mode.
 
-    ``func`` is a function, method, operator or property.
+    ``func`` is a function, method, operator or property. ``opened`` are functions written in other
+    languages, each with one in Python that is run in its place.
     """
     exact = getattr(func, "__name__", None) or type(func).__name__
     if exact in ("__get__", "__set__") and hasattr(func, "__self__"):
@@ -85,6 +89,7 @@ def describe_call(func: Any, clones: "FunctionCloner") -> Call:
     is_read = exact in HOST_READS
     is_leaf = is_read or exact in _LEAVES or getattr(func, "__module__", "") == "torch.autograd"
     writes = list_writes(func)
+    body = (opened or {}).get(func) or clones.clone_function(func)
     return Call(
         function=_find_plain_name(exact),
         exact=exact,
@@ -93,7 +98,7 @@ def describe_call(func: Any, clones: "FunctionCloner") -> Call:
         updates_statistics=BATCH_STATISTICS.get(exact, 0),
         host_read=is_read,
         quiet=exact in _QUIET,
-        body=None if is_leaf else clones.clone_function(func),
+        body=None if is_leaf else body,
     )
 
 

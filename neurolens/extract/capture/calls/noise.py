@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from neurolens.extract.capture.torch_calls import Call
+from neurolens.extract.capture.calls.torch_calls import Call
 
 # Functions that write random numbers into their first argument.
 _FILLING = frozenset(

@@ -4,6 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 _MODULE_CALL = nn.Module._call_impl.__code__
 # Code of torch and of this package: the places that call torch are outside of it. Frames of torch,
 # and of all folders of ``extract``, are not the caller that an op is named for.
-_ENGINE = (torch.__path__[0] + os.sep, os.path.dirname(os.path.dirname(__file__)) + os.sep)
+_ENGINE = (torch.__path__[0] + os.sep, f"{Path(__file__).parents[2]}{os.sep}")
 
 
 @dataclass(eq=False, slots=True)
