@@ -512,7 +512,7 @@ BEHAVIOURS["Python bool true"] = Behaviour(lambda: Flagged(True), (X,), ops=("/m
 BEHAVIOURS["Python bool false"] = Behaviour(lambda: Flagged(False), (X,), ops=("/add",), reads=())
 
 
-@behaves("shape steers", (X,), ops="/mul", reads=())
+@behaves("shape steers", (X,), ops="/mul", reads=(), verdict="unverified")
 def shape_steers(x):
     return x * 2 if x.shape[0] == 2 and x.ndim == len(x) else x + 1
 

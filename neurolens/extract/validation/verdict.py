@@ -18,6 +18,7 @@ from neurolens.extract.capture.restore import (
 )
 from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
 from neurolens.extract.graph.build import name_parent
+from neurolens.extract.validation.batches import find_mixing
 from neurolens.extract.validation.data_dependence import (
     find_draws,
     find_history,
@@ -87,6 +88,9 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     7. *Inputs*: a call in which no input tensor was seen, or in which an input holds a tensor where
        it is not followed, is *unverified*: not everything that the model is shown was changed. So
        is a model that a pass changes for good, such as its parameters.
+    7. *Batch*: where the output grows with the first axis of the inputs, each row of it is the same
+       in another order and with other rows beside it; else *unverified*: results that are listed by
+       stimulus would not be the stimulus's own.
 
     Parameters
     ----------
@@ -104,7 +108,7 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
 
     Notes
     -----
-    Costs six passes (one more where plain passes differ, and for each new input that the model
+    Costs eight passes (one more where plain passes differ, and for each new input that the model
     refuses; four where a value read by Python steers the pass), two or three runs of each op, and
     the memory of all values twice. Buffers, plain attributes, mode and random states are put back,
     those of generators that the model's modules hold included; a model that draws from such a
@@ -143,6 +147,8 @@ def _check_model(call: ModelCall) -> Verdict:
     unseen += find_unseen_inputs(recording, call)
     unseen += find_unrecorded_kernels(call)
     program, resized = compare_program(recording, call, blind=bool(unseen))
+    if not find_steering(recording, ()):
+        program += find_mixing(call)
     return judge_recording(recording, plain, findings + unseen + program, resized)
 
 

@@ -16,7 +16,9 @@ from neurolens.extract.validation.verdict import judge_recording
 def test_small_nets_are_verified(name):
     net, x = make_net(name)
     verdict = nl.validate(net, x)
-    assert verdict.status == "verified", verdict
+    # One of them writes into the first row of the batch, whichever that is.
+    expected = "unverified" if name == "in-place" else "verified"
+    assert verdict.status == expected, verdict
     assert verdict.n_replayed == verdict.n_ops > 0
 
 
@@ -31,11 +33,14 @@ def test_torchvision_models_are_verified(name):
     assert verdict.n_replayed == verdict.n_ops
 
 
-def test_training_mode_is_verified_and_buffers_are_put_back():
+def test_training_mode_mixes_the_batch_and_buffers_are_put_back():
     net, x = make_net("batch-norm")
     net.train()
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    assert nl.validate(net, x).status == "verified"
+    verdict = nl.validate(net, x)
+    assert verdict.status == "unverified"
+    assert verdict.reasons[verdict.reasons.status != "exempt"].check.tolist() == ["batch"]
+    assert verdict.n_replayed == verdict.n_ops
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 
@@ -59,7 +64,7 @@ class Steered(torch.nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("name", "passes"), [("chain", 6), ("attention", 6), ("noisy", 6), ("in-place", 6)]
+    ("name", "passes"), [("chain", 8), ("attention", 8), ("noisy", 8), ("reused", 8)]
 )
 def test_the_passes_it_costs(name, passes):
     net, x = make_net(name)

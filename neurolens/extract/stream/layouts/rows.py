@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
+from neurolens.extract.capture.differences import measure_difference
 from neurolens.extract.stream.layouts.layout import Layout
-from neurolens.extract.stream.layouts.matching import measure_difference
 
 MIXES = (
     "its values for a stimulus depend on the other stimuli of the batch, on their order or on the "

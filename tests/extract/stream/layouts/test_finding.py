@@ -7,8 +7,8 @@ from nets import Windows
 from torch import nn
 
 import neurolens as nl
+from neurolens.extract.capture.differences import measure_difference
 from neurolens.extract.stream.layouts.finding import find_layouts
-from neurolens.extract.stream.layouts.matching import measure_difference
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
