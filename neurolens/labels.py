@@ -3,7 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -136,6 +136,16 @@ def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -
         close = [n for n in choices if wanted.lower() in n.lower()][:5] or choices[:5]
     tail = f" {hint}" if hint else ""
     return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
+
+
+# Attributes of results that say which ops to read with care; they go on into RDMs and scores.
+MARKS = ("batch_dependent_ops", "random_ops", "random_numbers_from", "depends_on_history")
+
+
+def get_marks(data: Any) -> dict[str, Any]:
+    """Return the attributes of extracted data that say which ops to read with care."""
+    attributes = getattr(data, "attrs", {})
+    return {key: attributes[key] for key in MARKS if key in attributes}
 
 
 class LabelList(list):

@@ -145,7 +145,7 @@ def build_scores(
         "reference": ",".join(cite_sources(METHODS[method], intervals, ceiling, has_ceiling)),
         "n_stimuli": int(n_stimuli),
     }
-    attrs["methods_text"] = write_methods(attrs)
+    attrs["methods_text"] = write_methods({**(details or {}), **attrs})
     scores.attrs = attrs | dict(details or {}) | attrs
     return scores
 

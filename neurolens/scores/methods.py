@@ -165,7 +165,13 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         if attrs["interval_over"]:
             facts.append(f"over {attrs['interval_over']}")
         sentences += f" Intervals: {', '.join(facts)}."
-    return f"{sentences} {attrs['ceiling_note']}{BOUNDS.get(attrs['ceiling_bound'], '')}"
+    sentences += f" {attrs['ceiling_note']}{BOUNDS.get(attrs['ceiling_bound'], '')}"
+    mixing = attrs.get("batch_dependent_ops", ())
+    if len(mixing):
+        sentences += f" Values of {len(mixing)} operations depend on the other stimuli of a batch."
+    if len(attrs.get("depends_on_history", ())):
+        sentences += " Values depend on the batches before, because the model changes with each."
+    return sentences
 
 
 def list_references(attrs: Mapping[str, Any]) -> list[str]:

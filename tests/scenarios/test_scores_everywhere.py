@@ -210,3 +210,33 @@ def test_shares_of_ceilings_are_alike_by_both_ways(producer, scores_of):
     upper = scores.ceiling_upper.where(scores.ceiling_upper > 0)
     np.testing.assert_allclose(whole, (scores.score / upper).transpose(*whole.dims))
     np.testing.assert_allclose(parts.transpose(*whole.dims), whole)
+
+
+def test_what_to_read_with_care_goes_on_into_rdms_and_scores(rng):
+    class Mixes(torch.nn.Module):
+        def forward(self, x):
+            return (x * 2 + torch.randn_like(x)).cumsum(0).relu()
+
+    ids = [f"s{i}" for i in range(12)]
+    stimuli = nl.load_stimuli(rng.standard_normal((12, 8)).astype(np.float32), ids=ids)
+    with pytest.warns(RuntimeWarning, match="depend on the other stimuli of their batch"):
+        grams = nl.extract_grams(Mixes(), stimuli, batch_dependent=True, quiet=True)
+    assert grams.attrs["batch_dependent_ops"] == ["/cumsum", "/relu"]
+    rdms = nl.compute_rdms(grams)
+    responses = xr.DataArray(
+        rng.standard_normal((12, 9)),
+        dims=("stimulus", "neuroid"),
+        coords={"stimulus": ids, "neuroid_id": ("neuroid", [f"n{i}" for i in range(9)])},
+    )
+    brain = nl.compute_rdms(responses)
+    scores = [
+        nl.compare_rdms(rdms, brain, n_bootstrap=0, n_splits=0),
+        nl.compare.permute_rdms(rdms, brain, n_permutations=20),
+        nl.compare.compare_grams(grams, nl.compare.compute_grams(responses)),
+        nl.fit_encoding(grams, responses, cv=2, n_splits=0),
+    ]
+    for result in (rdms, *scores):
+        assert result.attrs["batch_dependent_ops"] == ["/cumsum", "/relu"]
+        assert "/add" in result.attrs["random_ops"]
+    for result in scores:
+        assert "Values of 2 operations depend on the other stimuli" in result.attrs["methods_text"]

@@ -25,6 +25,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     UNNAMED,
+    get_marks,
     list_names,
     suggest_name,
 )
@@ -78,6 +79,7 @@ def compare_grams(
         method="alignment",
         measure=comparator,
         n_stimuli=brain.sizes[STIMULUS],
+        details=get_marks(grams),
     )
 
 

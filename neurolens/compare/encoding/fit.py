@@ -41,7 +41,7 @@ from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import NEUROID, OP, STIMULUS, check_name, list_names
+from neurolens.labels import NEUROID, OP, STIMULUS, check_name, get_marks, list_names
 
 
 @over_ops("features")
@@ -249,6 +249,7 @@ def fit_encoding(
             "select": select if method == "ridge" else "none",
             "n_splits": n_splits,
             "n_bootstrap": n_bootstrap,
+            **get_marks(features),
         },
     )
     return result.set_coords("stimulus_fold") if predictions else result

@@ -32,7 +32,7 @@ from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rsa.permutation import BLOCK_NUMBERS, follow_ids
 from neurolens.compare.stats.null import rank_null
-from neurolens.labels import OP, REGION, SUBJECT, check_name
+from neurolens.labels import OP, REGION, SUBJECT, check_name, get_marks
 from neurolens.scores import build_scores
 
 
@@ -166,6 +166,7 @@ def permute_encoding(
             "n_folds": len(np.unique(fold[fold >= 0])),
             "n_permutations": int(n_permutations),
             "rng": describe_rng(rng),
+            **get_marks(features),
         },
     )
 

@@ -26,6 +26,7 @@ from neurolens.labels import (
     check_dims,
     check_name,
     get_ids,
+    get_marks,
 )
 from neurolens.scores import build_scores
 
@@ -111,7 +112,7 @@ def compare_predicted(
         n_stimuli=int(predictions.held_out.sum()),
         dissimilarity=metric,
         estimator=predicted.attrs.get("estimator", ""),
-        details={"n_folds": len(np.unique(predictions.fold))},
+        details={"n_folds": len(np.unique(predictions.fold)), **get_marks(predicted)},
     )
 
 

@@ -174,7 +174,7 @@ def compute_rdms(
         else:
             rdms = _compute_from_activations(features, metric)
     _warn_undefined(rdms, metric)
-    return rdms.rename("rdm").assign_attrs(settings.attrs)
+    return rdms.rename("rdm").assign_attrs({**labels.get_marks(data), **settings.attrs})
 
 
 def compute_one(

@@ -36,7 +36,7 @@ from neurolens.compare.stats.bootstrap import (
 )
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
-from neurolens.labels import OP, REGION, SUBJECT
+from neurolens.labels import OP, REGION, SUBJECT, get_marks
 from neurolens.scores import BOOTSTRAP, PER_REGION, PER_SUBJECT, Intervals, build_scores
 from neurolens.scores import RESAMPLED as RESAMPLED_DIM
 
@@ -147,7 +147,11 @@ def bootstrap_rdms(
             level=float(confidence),
         ),
         ceiling=read_ceiling(ceilings),
-        details={"n_bootstrap": int(n_bootstrap), "rng": describe_rng(rng)},
+        details={
+            "n_bootstrap": int(n_bootstrap),
+            "rng": describe_rng(rng),
+            **get_marks(model_rdms),
+        },
     )
 
 

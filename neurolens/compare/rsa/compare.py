@@ -30,7 +30,7 @@ from neurolens.compare.rsa.sides import (
 from neurolens.compare.stats.bootstrap import draw_stimuli
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, get_marks
 from neurolens.scores import (
     BOOTSTRAP,
     HALF,
@@ -178,6 +178,7 @@ def compare_rdms(
             "n_bootstrap": int(n_bootstrap),
             "n_splits": int(n_splits),
             "rng": describe_rng(rng),
+            **get_marks(model_rdms),
         },
     )
 

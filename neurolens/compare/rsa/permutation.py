@@ -28,7 +28,7 @@ from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.compare.stats.linalg import expand_pairs
 from neurolens.compare.stats.null import rank_among, rank_null
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, SUBJECT, list_names
+from neurolens.labels import OP, REGION, SUBJECT, get_marks, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
 
 # Numbers in the squares that one block holds: permuted squares of regions, and squares of the ops
@@ -141,6 +141,7 @@ def permute_rdms(
             "n_permutations": int(n_permutations),
             "cluster_p": float(cluster_p),
             "rng": describe_rng(rng),
+            **get_marks(model_rdms),
         },
     )
 

@@ -26,7 +26,7 @@ from neurolens.compare.rdms.vectors import (
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, get_marks
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
 
 PENALTIES = np.logspace(-4, 4, 9)
@@ -118,7 +118,7 @@ def fit_reweighted_rdms(
         variables=name_variables(values),
         dissimilarity=components.dissimilarity,
         ceiling=Ceiling(note=NO_CEILING),
-        details={"n_folds": int(n_folds), "rng": describe_rng(rng)},
+        details={"n_folds": int(n_folds), "rng": describe_rng(rng), **get_marks(model)},
     )
 
 

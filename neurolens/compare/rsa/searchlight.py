@@ -23,6 +23,7 @@ from neurolens.labels import (
     SUBJECT,
     align_stimuli,
     check_unique,
+    get_marks,
     list_names,
 )
 from neurolens.scores import GROUP, Ceiling, build_scores
@@ -182,7 +183,12 @@ def compare_searchlight(
         n_stimuli=len(model.ids),
         dissimilarity=name_dissimilarity(model_rdms),
         ceiling=Ceiling(note="No noise ceiling was computed: the responses are of one subject."),
-        details={"brain_dissimilarity": metric, "radius": radius, **settings},
+        details={
+            "brain_dissimilarity": metric,
+            "radius": radius,
+            **settings,
+            **get_marks(model_rdms),
+        },
     )
 
 
