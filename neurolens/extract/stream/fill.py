@@ -18,8 +18,8 @@ from neurolens.extract.stream.plan import (
     Output,
     Plan,
     RunSettings,
+    find_host_dtype,
     find_numpy_dtype,
-    is_foreign,
     open_plan,
     pack_items,
 )
@@ -194,8 +194,7 @@ def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
     """Return per stimulus how many values are NaN or infinite; a finite sum tells that none is."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return np.zeros(len(tensor), np.int32)
-    if is_foreign(tensor.dtype):
-        tensor = tensor.float()
+    tensor = tensor.to(find_host_dtype(tensor.dtype))
     if bool(tensor.sum().isfinite()):
         return np.zeros(len(tensor), np.int32)
     return (~tensor.isfinite()).reshape(len(tensor), -1).sum(1).cpu().numpy()
@@ -204,4 +203,4 @@ def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     """Return a tensor as numpy, as float32 where numpy has no such dtype."""
     tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
-    return (tensor.float() if is_foreign(tensor.dtype) else tensor).numpy()
+    return tensor.to(find_host_dtype(tensor.dtype)).numpy()

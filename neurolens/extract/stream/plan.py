@@ -370,10 +370,16 @@ def count_elements(shape: Sequence[int]) -> int:
 
 
 def find_numpy_dtype(dtype: torch.dtype) -> Any:
-    """Return the numpy dtype that holds a tensor's values: float32 where numpy has none."""
-    return torch.empty(0, dtype=torch.float32 if is_foreign(dtype) else dtype).numpy().dtype
+    """Return the numpy dtype that holds a tensor's values; see `find_host_dtype`."""
+    return torch.empty(0, dtype=find_host_dtype(dtype)).numpy().dtype
 
 
-def is_foreign(dtype: torch.dtype) -> bool:
-    """Return whether numpy lacks a floating-point dtype: bfloat16, and those of eight bits."""
-    return dtype == torch.bfloat16 or (dtype.is_floating_point and dtype.itemsize == 1)
+def find_host_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype in which values are held outside of torch.
+
+    It is float32 for bfloat16 and numbers of eight bits, complex64 for halves, which numpy has not.
+    """
+    if dtype == torch.complex32:
+        return torch.complex64
+    is_foreign = dtype == torch.bfloat16 or (dtype.is_floating_point and dtype.itemsize == 1)
+    return torch.float32 if is_foreign else dtype

@@ -24,7 +24,7 @@ from neurolens.extract.stream.layouts.dims import (
     name_dims,
     name_input,
 )
-from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.layout import Layout, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 from neurolens.extract.stream.layouts.rows import KnownRows
 
@@ -201,8 +201,8 @@ class _LayoutReader:
         for k, (a, b) in enumerate(zip(small.outputs, large.outputs, strict=True)):
             assert a.tensor is not None, "recordings without keep= hold all values"
             assert b.tensor is not None, "recordings without keep= hold all values"
-            few = a.tensor.detach()
-            more = b.tensor.detach()
+            few = read_numbers(a.tensor)
+            more = read_numbers(b.tensor)
             if more.is_floating_point() or more.is_complex():
                 self._precision = max(self._precision, torch.finfo(more.dtype).eps)
             match = match_axes(few, more, self._counts, before, self._precision)

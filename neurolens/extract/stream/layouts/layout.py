@@ -46,6 +46,7 @@ class Layout:
         else:
             split = [n_stimuli]
             axis = self.axis
+        tensor = read_numbers(tensor)
         expected = list(self.shape)
         expected.insert(axis, n_stimuli)
         sizes = list(tensor.shape)
@@ -63,3 +64,8 @@ class Layout:
                 "as for the first ones: its dtype depends on the stimuli. Leave it out of ops=."
             )
         return tensor.reshape(sizes).movedim(axis, 0)  # (stimulus, *shape)
+
+
+def read_numbers(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a result outside of autograd; a quantized one as the numbers that it stands for."""
+    return tensor.dequantize() if tensor.is_quantized else tensor.detach()

@@ -41,7 +41,8 @@ def match_axes(
     precision : float
         As for `measure_difference`.
     """
-    if {few.layout, more.layout} != {torch.strided}:
+    is_nested = few.is_nested or more.is_nested
+    if is_nested or {few.layout, more.layout} != {torch.strided}:
         return "is not a dense tensor"
     if few.ndim != more.ndim:
         return "its number of axes depends on the batch size"

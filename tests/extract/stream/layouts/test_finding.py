@@ -108,3 +108,38 @@ def test_one_huge_channel_does_not_hide_the_order(rng):
     x = rng.standard_normal((7, 4, 6)).astype(np.float32)
     acts = nl.extract_activations(Outlier(), nl.load_stimuli(x), ops="/add", quiet=True)
     np.testing.assert_allclose(acts["/add"]["activation"].values[..., 1:], x[..., 1:])
+
+
+class Odd(nn.Module):
+    """Gives results of unusual kinds beside ordinary ones."""
+
+    def forward(self, x):
+        h = x.exp()
+        torch.quantize_per_tensor(h, 0.1, 3, torch.quint8)
+        h.to_sparse()
+        torch.nested.nested_tensor(list(h))
+        h.to(torch.complex32)
+        h.to(torch.float8_e4m3fn)
+        h.nonzero()
+        h[h[:, 0] > 1]
+        return h * 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("kind", ["activations", "grams"])
+def test_one_odd_result_does_not_end_a_run(kind, rng):
+    stimuli = nl.load_stimuli(rng.standard_normal((9, 4)).astype(np.float32))
+    if kind == "grams":
+        result = nl.extract_grams(Odd(), stimuli, batch_size=4, quiet=True)
+        kept = set(result.op.values)
+    else:
+        result = nl.extract_activations(Odd(), stimuli, batch_size=4, quiet=True)
+        kept = {str(leaf["activation"].attrs["op"]) for leaf in result.leaves}
+        codes = result["quantize_per_tensor/activation"].values
+        assert codes.dtype == np.float32
+        values = np.exp(np.stack([stimuli[i] for i in stimuli.ids]))
+        np.testing.assert_allclose(codes, values.round(1), atol=0.051)
+    assert {"/exp", "/mul", "/quantize_per_tensor"} <= kept
+    told = {text.partition(":")[0] for text in result.attrs["skipped_ops"]}
+    traced = {op.name for op in nl.trace(Odd(), torch.ones(2, 4)).graph}
+    assert traced <= {name.rpartition(".")[0] or name for name in kept} | kept | told
