@@ -76,6 +76,8 @@ class Forecast(pd.DataFrame):
     batch_size : int
     flops : int
         Of one forward pass over the set.
+    skipped_ops : list of str
+        The ops that a run leaves out, each with the reason, as in the attributes of its result.
     stimuli_per_second : float
         In the batch that was timed.
     """
@@ -85,6 +87,7 @@ class Forecast(pd.DataFrame):
         "batch_size",
         "flops",
         "grams",
+        "skipped_ops",
         "stimuli_per_second",
     ]
 
@@ -107,6 +110,8 @@ class Forecast(pd.DataFrame):
                 f"{cost.peak_bytes / 2**20:.0f} MiB of memory beside the model, "
                 f"{cost.disk_bytes / 2**20:.0f} MiB of disk"
             )
+        if self.skipped_ops:
+            lines.append(f"{len(self.skipped_ops)} ops are left out; see .skipped_ops")
         return "\n".join(lines)
 
 
@@ -120,13 +125,14 @@ def forecast(
     sketch: int | None = None,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
+    batch_dependent: bool = False,
     attention: str = FUSED,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size, device, attention
+    model, stimuli, ops, reducer, memory, sketch, batch_size, device, batch_dependent, attention
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -150,7 +156,15 @@ def forecast(
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    settings = RunSettings(ops, reducer, batch_size, memory, device, attention=attention)
+    settings = RunSettings(
+        ops,
+        reducer,
+        batch_size,
+        memory,
+        device,
+        batch_dependent=batch_dependent,
+        attention=attention,
+    )
     with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
@@ -164,6 +178,7 @@ def forecast(
     costs = Forecast(pd.DataFrame.from_dict(rows, orient="index").rename_axis("op"))
     costs = costs.astype({"flops": "Int64", "gram_pass": "Int64"})
     costs.batch_size = plan.batch_size
+    costs.skipped_ops = [f"{name}: {reason}" for name, reason in gram_plan.skipped.items()]
     costs.flops = len(stimuli) * sum(count for count in flops.values() if count is not None)
     costs.stimuli_per_second = 1 / batch.seconds_per_stimulus
     costs.activations = _sum_activations(plan, measured)

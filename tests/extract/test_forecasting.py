@@ -181,3 +181,19 @@ def test_the_model_is_as_it_was(resnet, images):
     nl.forecast(resnet, images)
     assert resnet.training
     assert all(torch.equal(a, b) for a, b in zip(before, resnet.buffers(), strict=True))
+
+
+def test_it_lists_what_a_run_leaves_out(rng):
+    class Mixes(torch.nn.Module):
+        def forward(self, x):
+            return (x * 2).cumsum(0) + torch.ones(6)
+
+    stimuli = nl.load_stimuli(rng.standard_normal((9, 6)).astype(np.float32))
+    costs = nl.forecast(Mixes(), stimuli)
+    assert costs.index.tolist() == ["/mul"]
+    acts = nl.extract_activations(Mixes(), stimuli, quiet=True)
+    assert costs.skipped_ops == acts.attrs["skipped_ops"]
+    assert "3 ops are left out; see .skipped_ops" in costs.summarize()
+    kept = nl.forecast(Mixes(), stimuli, batch_dependent=True)
+    assert kept.index.tolist() == ["/mul", "/cumsum", "/add"]
+    assert kept.skipped_ops == ["/ones: does not grow with the number of stimuli"]
