@@ -26,18 +26,19 @@ def measure_difference(a: torch.Tensor, b: torch.Tensor, precision: float = 0.0)
     if a.dtype.itemsize == 1:
         a = a.float()
         b = b.float()
+    tiny = torch.finfo(a.dtype).tiny
     eps = max(precision, torch.finfo(a.dtype).eps)
-    of_scale = max(1e-5, 8 * eps)
-    of_value = max(1e-3, 32 * eps)
+    of_scale = min(max(1e-5, 4 * eps), 0.1)
+    of_value = min(max(1e-3, 8 * eps), 0.1)
     if a.is_floating_point():
         # As a rule all differ by far less than is allowed, and the extremes tell; NaN and infinity
         # never pass.
         largest = _find_largest(a - b)
         scale = _find_largest(b)
         if largest <= of_scale * scale < float("inf"):
-            return largest / (of_scale * scale + 1e-30)
+            return largest / (of_scale * scale + tiny)
     scale = float(b.abs().nan_to_num(0, 0, 0).max())
-    allowed = of_value * b.abs() + of_scale * scale + 1e-30
+    allowed = of_value * b.abs() + of_scale * scale + tiny
     is_same = (a == b) | (a.isnan() & b.isnan())
     ratio = torch.where(is_same, torch.zeros_like(allowed), (a - b).abs() / allowed)
     return float(ratio.nan_to_num(float("inf"), float("inf")).max())

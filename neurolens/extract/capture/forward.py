@@ -135,6 +135,9 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
         if noise is not None and noise.seeds_generators:
             random.seed(noise.hash_batch())
             random = RandomStates(call.model)
+        if noise is not None:
+            held = random.held.values()
+            noise.note_generators([one for one in held if isinstance(one, torch.Generator)])
         with preserve_state(call.model) as state:
             yield OpenPass(random, state)
 

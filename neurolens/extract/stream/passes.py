@@ -27,12 +27,14 @@ class BatchDeviation:
 
     ``changed`` says where they began, "" where there are none; ``unlisted`` are the ops that only
     this batch has. ``unplaced`` are the results, by label, whose values could not be assigned to
-    stimuli, each with the reason.
+    stimuli, each with the reason; ``mixing`` those kept whose values for a stimulus differed from
+    those in another batch.
     """
 
     changed: str = ""
     unlisted: tuple[str, ...] = ()
     unplaced: tuple[tuple[str, str], ...] = ()
+    mixing: tuple[str, ...] = ()
 
 
 def list_unplaced(deviations: Iterable[BatchDeviation]) -> dict[str, str]:
@@ -141,8 +143,10 @@ def _run_batch(
         for op, layouts in by_op.items():
             hand_out(layouts, results.get(op))
         unlisted = sorted(set(results) - set(expected.names))
-        return BatchDeviation(str(change), tuple(unlisted), hand_out.list_unplaced())
-    return BatchDeviation(unplaced=hand_out.list_unplaced())
+        return BatchDeviation(
+            str(change), tuple(unlisted), hand_out.list_unplaced(), tuple(hand_out.mixing)
+        )
+    return BatchDeviation(unplaced=hand_out.list_unplaced(), mixing=tuple(hand_out.mixing))
 
 
 class _HandOut:
@@ -157,6 +161,8 @@ class _HandOut:
         Of the batch.
     ids : tuple of str
         Of its stimuli.
+    mixing : list of str
+        The results that are kept although a row does not follow its stimulus.
     """
 
     def __init__(self, plan: Plan, handle: ResultHandler, rows: range) -> None:
@@ -164,6 +170,7 @@ class _HandOut:
         self.ids = plan.stimuli.ids[rows.start : rows.stop]
         self._plan = plan
         self._handle = handle
+        self.mixing: list[str] = []
         self._unplaced: dict[str, str] = {}
 
     def __call__(self, layouts: Sequence[Layout], results: Sequence[torch.Tensor] | None) -> None:
@@ -197,8 +204,10 @@ class _HandOut:
             )
         rows = layout.put_stimuli_first(results[max(layout.output, 0)], len(self.rows))
         known = plan.layouts.known
-        if known is not None and not plan.batch_dependent and known.differ(layout, rows, self.ids):
-            raise InputError(refuse_mixing(layout.name, MIXES))
+        if known is not None and known.differ(layout, rows, self.ids):
+            if not plan.batch_dependent:
+                raise InputError(refuse_mixing(layout.name, MIXES))
+            self.mixing.append(layout.name)
         return rows
 
 

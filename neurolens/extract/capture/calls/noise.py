@@ -2,9 +2,10 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from neurolens.extract.capture.calls.torch_calls import Call
@@ -61,8 +62,6 @@ class StimulusNoise:
         batch, because the model draws from some of them in ways that are not replaced here.
     round : int
         Counts repetitions with other numbers from the generators that are not replaced here.
-    generators : list
-        Those that functions were to draw from, each once; None for torch's own.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -70,8 +69,9 @@ class StimulusNoise:
         self.drew = False
         self.round = 0
         self.seeds_generators = False
-        self.generators: list[torch.Generator | None] = []
         self._ids: Sequence[str] = ("",)
+        self._torch_state: torch.Tensor | None = None
+        self._held_states: dict[int, torch.Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._shapes: dict[str, dict[int, tuple[int, ...]]] = {}
         self._guessed: set[str] = set()
@@ -80,6 +80,21 @@ class StimulusNoise:
         """Begin a pass over a batch of these stimuli."""
         self._ids = ids
         self._counts = Counter()
+
+    def note_generators(self, held: Iterable[torch.Generator]) -> None:
+        """Note torch's own generator and those that the model holds, as a pass begins."""
+        self._torch_state = torch.get_rng_state()
+        self._held_states = {id(generator): generator.get_state() for generator in held}
+
+    def _is_seeded(self, generator: torch.Generator | None) -> bool:
+        """Return whether the pass made or seeded a generator, whose own numbers it then wants."""
+        if generator is None:
+            before = self._torch_state
+            now = torch.get_rng_state()
+        else:
+            before = self._held_states.get(id(generator))
+            now = generator.get_state()
+        return before is None or not torch.equal(before, now)
 
     def may_draw(self, call: Call) -> bool:
         """Return whether the random numbers of a function can be drawn here."""
@@ -96,13 +111,12 @@ class StimulusNoise:
         func, args, kwargs
         """
         kind = _BY_EXACT_NAME[call.exact]
-        self.drew = _draws(kind, args, kwargs)
+        generator = kwargs.get("generator")
+        self.drew = _draws(call.exact, args, kwargs) and not self._is_seeded(generator)
         if not self.drew:
             return func(*args, **kwargs)
         key = f"{place}/{call.exact}"
         self._counts[key] += 1
-        if not any(generator is kwargs.get("generator") for generator in self.generators):
-            self.generators.append(kwargs.get("generator"))
         key = f"{key}@{self._counts[key]}"
         with torch.no_grad():
             if kind == "fill":
@@ -160,7 +174,12 @@ class StimulusNoise:
     def _make_generator(
         self, key: str, stimulus: str | None, device: torch.device
     ) -> torch.Generator:
-        return torch.Generator(device).manual_seed(hash_seed(self.seed, key, stimulus))
+        seed = hash_seed(self.seed, key, stimulus)
+        generator = torch.Generator(device).manual_seed(seed)
+        if device.type == "cpu":
+            # Of a seed it reads 32 bits; others say where in its numbers to begin.
+            torch.empty(1 + (seed >> 40) % 1000).uniform_(generator=generator)
+        return generator
 
     def hash_batch(self) -> int:
         """Return a seed for what is not drawn here; it follows from the batch's first stimulus."""
@@ -169,7 +188,9 @@ class StimulusNoise:
     def _fill(self, key: str, tensor: torch.Tensor, how: str, *settings: Any) -> torch.Tensor:
         """Fill a tensor, stimulus by stimulus, by a function that writes random numbers."""
         for generator, part in self._split(key, tensor):
-            getattr(part, how)(*settings, generator=generator)
+            # How torch fills a tensor may depend on its strides.
+            fresh = torch.empty_like(part, memory_format=torch.contiguous_format)
+            part.copy_(getattr(fresh, how)(*settings, generator=generator))
         return tensor
 
     def _run_filling(self, key: str, func: Callable, args: tuple, kwargs: dict) -> torch.Tensor:
@@ -180,7 +201,9 @@ class StimulusNoise:
             uniform = self._fill(key, torch.empty_like(tensor, dtype=torch.float32), "uniform_")
             return tensor.copy_(uniform < probabilities)
         for generator, part in self._split(key, tensor):
-            func(part, *settings, **named, generator=generator)
+            fresh = torch.empty_like(part, memory_format=torch.contiguous_format)
+            func(fresh, *settings, **named, generator=generator)
+            part.copy_(fresh)
         return tensor
 
     def _run_making(
@@ -202,7 +225,7 @@ class StimulusNoise:
         tensor, *settings = args
         named = {name: value for name, value in kwargs.items() if name != "generator"}
         drawn = [
-            func(part, *settings, **named, generator=generator)
+            func(part.contiguous(), *settings, **named, generator=generator)
             for generator, part in self._split(key, tensor)
         ]
         found = self._find_axis(key, tensor.shape)
@@ -272,21 +295,24 @@ def _read_dropout(args: tuple, kwargs: dict) -> dict[str, Any]:
     return given
 
 
-def _draws(kind: str, args: tuple, kwargs: dict) -> bool:
+def _draws(name: str, args: tuple, kwargs: dict) -> bool:
     """Return whether a function draws with these arguments, which must be of a known form."""
+    kind = _BY_EXACT_NAME[name]
     if kwargs.get("out") is not None:
         return False
     if kind == "dropout":
         given = _read_dropout(args, kwargs)
         return bool(given["train"]) and 0 < given["p"] < 1 and "input" in given
     if kind in ("fill", "sample"):
-        return bool(args) and isinstance(args[0], torch.Tensor) and args[0].numel() > 0
+        is_array = bool(args) and _is_array(args[0]) and args[0].numel() > 0
+        # One distribution over categories, for all stimuli, has no rows.
+        return is_array and not (name == "multinomial" and args[0].ndim == 1)
     return True
 
 
 def _read_bounds(name: str, args: tuple, kwargs: dict) -> tuple[int, int]:
     """Return low and high of randint(low=0, high, size) and randint_like(input, low=0, high)."""
-    numbers = [value for value in args if isinstance(value, int)]
+    numbers = [value for value in args if isinstance(value, (int, np.integer))]
     high = kwargs["high"] if "high" in kwargs else numbers.pop()
     low = kwargs["low"] if "low" in kwargs else (numbers or [0])[0]
     return int(low), int(high)

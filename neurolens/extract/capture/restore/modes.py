@@ -110,7 +110,9 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     with hold_model(model):
         before = [(module, module.training) for module in model.modules()]
         try:
-            model.eval()
+            # Not model.eval(): a class may do more in a train() of its own, such as merge weights.
+            for module, _ in before:
+                module.training = False
             yield
         finally:
             for module, training in before:

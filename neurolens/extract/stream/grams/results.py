@@ -61,7 +61,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     if gram_plan.sketch is not None:
         attributes["sketch"] = gram_plan.sketch
         attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)
-    attributes |= describe_rows(gram_plan.plan, names)
+    attributes |= describe_rows(gram_plan.plan, names, sums.deviations.values())
     attributes |= describe_deviations(stimuli.ids, sums.deviations, sums.ran)
     return xr.Dataset(
         {

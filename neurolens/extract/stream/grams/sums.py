@@ -247,7 +247,7 @@ def _run_pass(
             one.keep(rows, tensor, sketches)
 
     def close(rows: range, deviation: BatchDeviation) -> None:
-        if deviation.changed or deviation.unplaced:
+        if deviation != BatchDeviation():
             sums.deviations[rows.start] = deviation
 
     wanted = list(layouts.values())

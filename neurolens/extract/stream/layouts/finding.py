@@ -10,6 +10,7 @@ from torch import nn
 
 from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
+from neurolens.extract.capture.differences import measure_difference
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
@@ -48,7 +49,8 @@ class Layouts:
     it drew from and whose numbers could not be drawn for each stimulus; ``random`` are the ops that
     random numbers feed. ``mixing`` maps results whose rows do not follow their stimuli to the
     reason; ``known`` are values that batches of the run are compared with. ``history`` are the
-    addresses of what a pass changes in the model and that cannot be put back.
+    addresses of what a pass changes in the model and that cannot be put back; ``suspects`` the
+    results that were computed from values of the whole batch.
     """
 
     graph: Graph
@@ -62,6 +64,7 @@ class Layouts:
     mixing: Mapping[str, str] = field(default_factory=dict)
     known: KnownRows | None = None
     history: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -72,10 +75,15 @@ class Layouts:
 
 
 class Recorded(NamedTuple):
-    """The layouts of all results, and the results of the larger batch, stimuli first."""
+    """The layouts of all results, and the results of the larger batch, stimuli first.
+
+    ``precisions`` and ``differing`` are those of `_LayoutReader`.
+    """
 
     layouts: Layouts
     rows: dict[str, torch.Tensor]
+    precisions: dict[str, float]
+    differing: list[str]
 
 
 def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
@@ -139,7 +147,7 @@ def record_layouts(
         random=_list_fed(graph, {*small.random, *large.random}),
         history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
     )
-    return Recorded(layouts, reader.rows)
+    return Recorded(layouts, reader.rows, reader.precisions, reader.differing)
 
 
 def _record(
@@ -180,6 +188,10 @@ class _LayoutReader:
         Op -> why a result of it has no layout.
     rows : dict of str
         Result -> its values in the larger batch, (stimulus, *shape).
+    precisions : dict of str
+        Result -> the coarsest machine precision of what it was computed from.
+    differing : list of str
+        The results whose values for a stimulus differ between the two batches.
     """
 
     def __init__(self, counts: Counts, input_axes: Axes | None, may_share: bool) -> None:
@@ -189,7 +201,9 @@ class _LayoutReader:
         self._counts = counts
         self._input_axes = input_axes
         self._may_share = may_share
-        self._precision = 0.0
+        self.precisions: dict[str, float] = {}
+        self.differing: list[str] = []
+        self._coarsest: dict[str, float] = {}
         self._axes: dict[tuple[str, int], Axes | None] = {}
 
     def read(self, op: Op, small: Event | None, large: Event) -> None:
@@ -203,15 +217,27 @@ class _LayoutReader:
             assert b.tensor is not None, "recordings without keep= hold all values"
             few = read_numbers(a.tensor)
             more = read_numbers(b.tensor)
-            if more.is_floating_point() or more.is_complex():
-                self._precision = max(self._precision, torch.finfo(more.dtype).eps)
-            match = match_axes(few, more, self._counts, before, self._precision)
+            precision = self._follow_precision(op, more.dtype)
+            match = match_axes(few, more, self._counts, before, precision)
             if isinstance(match, str):
                 self.skipped.setdefault(op.name, match)
-            else:
-                self._add(op, large, k, match, more)
+                continue
+            layout = self._add(op, large, k, match, more)
+            self.precisions[layout.name] = precision
+            fewer_rows = layout.put_stimuli_first(few, self._counts.few)
+            same_rows = self.rows[layout.name][: self._counts.few]
+            if measure_difference(fewer_rows, same_rows, precision) > 1:
+                self.differing.append(layout.name)
 
-    def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> None:
+    def _follow_precision(self, op: Op, dtype: torch.dtype) -> float:
+        """Return the coarsest machine precision of a result and of what it was computed from."""
+        coarsest = max((self._coarsest.get(name, 0.0) for name in op.parent_ops), default=0.0)
+        if dtype.is_floating_point or dtype.is_complex:
+            coarsest = max(coarsest, torch.finfo(dtype).eps)
+        self._coarsest[op.name] = max(coarsest, self._coarsest.get(op.name, 0.0))
+        return coarsest
+
+    def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> Layout:
         """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
         parents = [
             self._find_axes(p, v) for p, (v, _) in zip(op.parents, event.parents, strict=True)
@@ -234,6 +260,7 @@ class _LayoutReader:
         if layout.output < 0 and self._may_share:
             layout = replace(layout, shares=self._find_source(op, event, rows))
         self.layouts[layout.name] = layout
+        return layout
 
     def _find_axes(self, parent: Parent, value: Value) -> Axes | None:
         """Return the axes of an argument; None where they are unknown or those of another shape.

@@ -1,6 +1,6 @@
 """The layouts of a run, from stimuli of all parts of the set, tested in a second batch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,7 @@ from neurolens.errors import InputError
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import release_memory
+from neurolens.extract.graph.ops import Op, Parent
 from neurolens.extract.stream.batches import call_with_batch
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.finding import Layouts, Recorded, record_layouts
@@ -19,14 +20,15 @@ from neurolens.extract.stream.layouts.rows import (
     MIXES,
     KnownRows,
     RowComparison,
-    follow_precision,
     shuffle_rows,
     spread_rows,
 )
+from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
 from neurolens.stimuli import StimulusSet
 
 _N_RECORDED = 3
 _N_SHUFFLED = 8
+_N_ROUNDS = 3
 
 
 def read_layouts(
@@ -57,10 +59,11 @@ def read_layouts(
         batch = stimuli.read_rows(rows).to(device)
     ids = [stimuli.ids[row] for row in rows]
     recorded = record_layouts(model, batch[:-1], batch, ids, noise)
-    layouts = recorded.layouts
-    if batch_size != 1:
+    test = _BatchTest(model, stimuli, device, noise, recorded, ids)
+    if batch_size == 1:
+        layouts = test.find_random(rows[:1])
+    else:
         n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
-        test = _BatchTest(model, stimuli, device, noise, recorded, ids)
         layouts = test.run(shuffle_rows(len(stimuli), rows, n_rows))
     release_memory()
     return layouts
@@ -83,32 +86,56 @@ class _BatchTest:
         self._device = device
         self._noise = noise
         self._layouts = recorded.layouts
-        self._recorded = recorded.rows
+        self._recorded = recorded
         self._recorded_ids = recorded_ids
-        self._precisions = follow_precision(recorded.layouts.by_name)
 
     def run(self, rows: Sequence[int]) -> Layouts:
         """Return the layouts with what a batch of these rows tells of them."""
-        layouts = self._layouts
         ids = [self._stimuli.ids[row] for row in rows]
         batch = self._stimuli.read_rows(rows).to(self._device)
-        first = self._compare(batch, ids, self._recorded, self._recorded_ids)
-        mixing = first.mixing
-        random = set(layouts.random)
-        if mixing and layouts.drawn:
-            # Do they differ because of generators whose numbers cannot be drawn for each stimulus?
-            self._noise.round += 1
-            again = self._compare(batch, ids, first.values, first.shared_ids)
-            self._noise.round -= 1
-            random |= {layouts.by_name[name].op for name in again.mixing}
-            mixing = [name for name in mixing if name not in again.mixing]
+        first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
+        random = self._find_following(batch, ids, first)
+        differing = dict.fromkeys([*self._recorded.differing, *first.mixing])
+        layouts = self._mark_random(random)
+        mixing = [name for name in differing if name not in random]
+        samples = {name: one for name, one in first.samples.items() if name not in random}
         return replace(
             layouts,
-            random=tuple(op.name for op in layouts.graph if op.name in random),
             mixing=dict.fromkeys(mixing, MIXES),
-            # Where some random numbers follow the batch, values may differ for that reason.
-            known=None if layouts.drawn else KnownRows(first.samples, ids, self._precisions),
+            known=KnownRows(samples, ids, self._recorded.precisions),
+            suspects=_list_suspects(layouts, mixing),
         )
+
+    def find_random(self, rows: Sequence[int]) -> Layouts:
+        """Return the layouts with the ops that numbers of other generators feed."""
+        if not self._layouts.drawn:
+            return self._layouts
+        ids = [self._stimuli.ids[row] for row in rows]
+        batch = self._stimuli.read_rows(rows).to(self._device)
+        first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
+        return self._mark_random(self._find_following(batch, ids, first))
+
+    def _find_following(
+        self, batch: torch.Tensor, ids: Sequence[str], first: RowComparison
+    ) -> set[str]:
+        """Return the results that follow generators whose numbers are not drawn per stimulus.
+
+        The batch is run some times more, with other seeds of these generators.
+        """
+        found: set[str] = set()
+        if not self._layouts.drawn:
+            return found
+        for _ in range(_N_ROUNDS):
+            self._noise.round += 1
+            found.update(self._compare(batch, ids, first.values, first.shared_ids).mixing)
+        self._noise.round = 0
+        return found
+
+    def _mark_random(self, results: Collection[str]) -> Layouts:
+        """Return the layouts with these results among those that random numbers feed."""
+        layouts = self._layouts
+        random = {*layouts.random, *[layouts.by_name[name].op for name in results]}
+        return replace(layouts, random=tuple(op.name for op in layouts.graph if op.name in random))
 
     def _compare(
         self,
@@ -123,7 +150,9 @@ class _BatchTest:
         for name, layout in self._layouts.by_name.items():
             if name in reference:
                 by_op.setdefault(layout.op, []).append(layout)
-        comparison = RowComparison(reference, reference_ids, ids, self._precisions)
+        settings = (reference, reference_ids, ids, self._recorded.precisions)
+        keeps_all = bool(self._layouts.drawn)
+        comparison = RowComparison(*settings, keeps_all)
         if not by_op:
             return comparison
         take = partial(_take_results, comparison, len(ids))
@@ -133,7 +162,7 @@ class _BatchTest:
         try:
             follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
         except PassDeviated:
-            comparison = RowComparison(reference, reference_ids, ids, self._precisions)
+            comparison = RowComparison(*settings, keeps_all)
             self._noise.begin(ids)
             recording = record_forward(
                 call.copy_inputs(),
@@ -165,3 +194,37 @@ def _take_results(
         except InputError:
             continue
         comparison.compare(layout, rows)
+
+
+def _list_values(op: Op) -> list[Parent]:
+    """Return the arguments of an op whose values it reads, not only their shape or dtype."""
+    if op.call in SHAPE_ONLY:
+        return []
+    if op.function in SHAPE_OF_SECOND:
+        return list(op.parents[:1])
+    return list(op.parents)
+
+
+def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
+    """Return the results that were computed from values of the whole batch, and do not mix it.
+
+    These are values whose rows do not follow their stimuli, and such as have no rows although
+    stimuli feed them. A dependence on the rest of the batch may be rare in what follows from them.
+    """
+    graph = layouts.graph
+    fed: set[str] = set()
+    of_batch = {layouts.by_name[name].op for name in mixing}
+    reached: set[str] = set()
+    for op in graph:
+        is_fed = any(p.kind == "input" or p.source in fed for p in _list_values(op))
+        if is_fed:
+            fed.add(op.name)
+        if is_fed and op.name in layouts.skipped:
+            of_batch.add(op.name)
+        if any(name in of_batch or name in reached for name in op.parent_ops):
+            reached.add(op.name)
+    return tuple(
+        name
+        for name, layout in layouts.by_name.items()
+        if layout.op in reached and name not in mixing
+    )

@@ -25,7 +25,9 @@ class RowComparison:
     reference_ids, ids : sequence of str
         The stimuli of the other batch, and of this one.
     precisions : dict of str
-        Result -> the coarsest machine precision of the results up to it.
+        Result -> the coarsest machine precision of what it was computed from.
+    keeps_all : bool
+        Whether to keep the values of all results, not only of those that differ.
 
     Attributes
     ----------
@@ -34,7 +36,7 @@ class RowComparison:
     mixing : list of str
         The results whose values differ between the two batches for a stimulus of both.
     values : dict of str
-        Result -> its values here for the stimuli of both, of those that differ.
+        Result -> its values here for the stimuli of both.
     samples : dict of str
         Result -> some of its values (stimulus, k) for all stimuli of this batch.
     """
@@ -45,6 +47,7 @@ class RowComparison:
         reference_ids: Sequence[str],
         ids: Sequence[str],
         precisions: Mapping[str, float],
+        keeps_all: bool = False,
     ) -> None:
         self.mixing: list[str] = []
         self.values: dict[str, torch.Tensor] = {}
@@ -54,6 +57,7 @@ class RowComparison:
         self.shared_ids = [ids[i] for i in self._rows]
         self._reference_rows = [reference_ids.index(stimulus) for stimulus in self.shared_ids]
         self._precisions = precisions
+        self._keeps_all = keeps_all
 
     def compare(self, layout: Layout, rows: torch.Tensor) -> None:
         """Take a result of this batch, (stimulus, ...)."""
@@ -61,8 +65,10 @@ class RowComparison:
         rows = rows.detach()
         here = rows[self._rows]
         there = self._reference[name][self._reference_rows].detach()
-        if measure_difference(here, there, self._precisions[name]) > 1:
+        differs = measure_difference(here, there, self._precisions[name]) > 1
+        if differs:
             self.mixing.append(name)
+        if differs or self._keeps_all:
             self.values[name] = here.clone()
         self.samples[name] = torch.stack([sample_row(row) for row in rows])
 
@@ -99,17 +105,6 @@ def sample_row(row: torch.Tensor) -> torch.Tensor:
     return flat[features.long().to(row.device)]
 
 
-def follow_precision(layouts: Mapping[str, Layout]) -> dict[str, float]:
-    """Return, for each result, the coarsest machine precision of the results up to it."""
-    coarsest = 0.0
-    precisions = {}
-    for name, layout in layouts.items():
-        if layout.dtype.is_floating_point or layout.dtype.is_complex:
-            coarsest = max(coarsest, torch.finfo(layout.dtype).eps)
-        precisions[name] = coarsest
-    return precisions
-
-
 def spread_rows(n_stimuli: int, n_rows: int) -> list[int]:
     """Return up to so many rows, spread evenly over a set, in order."""
     n_rows = min(n_rows, n_stimuli)
@@ -117,7 +112,9 @@ def spread_rows(n_stimuli: int, n_rows: int) -> list[int]:
 
 
 def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
-    """Return rows of a batch that ends with ``rows`` in reverse order, others before them.
+    """Return rows of a batch that ends with some of ``rows`` in reverse order, others before them.
+
+    Where the set has other stimuli, at least one of them is in the batch.
 
     Parameters
     ----------
@@ -128,7 +125,7 @@ def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
         Of the batch, where the set has so many.
     """
     others = [row for row in range(n_stimuli) if row not in rows]
-    n_others = min(n_rows - len(rows), len(others))
+    n_shared = min(len(rows), max(n_rows - 1, 1)) if others else min(len(rows), n_rows)
+    n_others = min(n_rows - n_shared, len(others))
     picked = spread_rows(len(others), n_others) if n_others > 1 else range(n_others)
-    mixed = [*[others[i] for i in picked], *reversed(rows)]
-    return mixed[-n_rows:]
+    return [*[others[i] for i in picked], *reversed(rows[:n_shared])]

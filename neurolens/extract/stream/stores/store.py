@@ -332,6 +332,7 @@ def _unpack_deviation(text: str) -> BatchDeviation:
         changed=fields["changed"],
         unlisted=tuple(fields["unlisted"]),
         unplaced=tuple((name, reason) for name, reason in fields["unplaced"]),
+        mixing=tuple(fields["mixing"]),
     )
 
 

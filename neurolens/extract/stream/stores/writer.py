@@ -1,7 +1,7 @@
 """Writers of the results of a run: the interface, the labels of results, results in memory."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,6 +97,7 @@ def merge_deviations(first: BatchDeviation, second: BatchDeviation) -> BatchDevi
         changed=first.changed or second.changed,
         unlisted=tuple(sorted({*first.unlisted, *second.unlisted})),
         unplaced=tuple(list_unplaced([first, second]).items()),
+        mixing=tuple(dict.fromkeys(first.mixing + second.mixing)),
     )
 
 
@@ -146,7 +147,7 @@ def describe_result(
         "batch_size": plan.batch_size,
         **describe_deviations(plan.stimuli.ids, deviations, ran),
     }
-    attributes |= describe_rows(plan, names)
+    attributes |= describe_rows(plan, names, deviations.values())
     for key, counts, what in (
         ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
         (
@@ -164,17 +165,21 @@ def describe_result(
     return attributes
 
 
-def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
+def describe_rows(
+    plan: Plan, names: Iterable[str], deviations: Collection[BatchDeviation]
+) -> dict[str, Any]:
     """Return the attributes that say which results are random or follow the batch.
 
     ``random_ops`` are the ops that random numbers feed, drawn for each stimulus from ``rng``;
     ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
     too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli;
+    ``ops_after_mixing`` results that were computed from values of the whole batch;
     ``depends_on_history`` what passes change in the model for good.
     """
     layouts = plan.layouts
     kept = set(names)
-    mixing = [name for name in layouts.mixing if name in kept]
+    found = {*layouts.mixing, *[name for one in deviations for name in one.mixing]}
+    mixing = [name for name in layouts.by_name if name in kept & found]
     attributes: dict[str, Any] = {}
     if layouts.random:
         attributes["random_ops"] = list(layouts.random)
@@ -186,6 +191,15 @@ def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
         warn_user(
             f"each pass changes {list_names(layouts.history)} of the model, which cannot be put "
             "back: results depend on the batches before; see .attrs['depends_on_history']"
+        )
+    suspects = [name for name in layouts.suspects if name in kept]
+    if suspects and plan.batch_size != 1:
+        attributes["ops_after_mixing"] = suspects
+        warn_user(
+            f"{len(suspects)} results are computed from values of the whole batch; they followed "
+            f"their stimuli where they were compared, and may not everywhere: "
+            f"{list_names(suspects)}. Run with batch_size=1 to be sure; see "
+            ".attrs['ops_after_mixing']"
         )
     if mixing:
         attributes["batch_dependent_ops"] = mixing

@@ -71,6 +71,9 @@ MIXING = {
 }
 
 
+after_mixing = pytest.mark.filterwarnings("ignore:.*computed from values of the whole batch")
+
+
 def make_stimuli(n=30, width=6, blank=0):
     x = np.random.default_rng(0).standard_normal((n, width)).astype(np.float32)
     x[:blank] = 0
@@ -85,6 +88,7 @@ def extract(kind, model, stimuli, **settings):
     return result, {str(leaf["activation"].attrs["op"]) for leaf in result.leaves}
 
 
+@after_mixing
 @pytest.mark.parametrize("kind", ["grams", "activations"])
 @pytest.mark.parametrize("name", MIXING)
 def test_results_that_do_not_follow_their_stimuli_are_left_out_and_told(name, kind):
@@ -101,6 +105,7 @@ def test_results_that_do_not_follow_their_stimuli_are_left_out_and_told(name, ki
         extract(kind, model, make_stimuli(), batch_size=15, ops=sorted(ops))
 
 
+@after_mixing
 @pytest.mark.parametrize("name", MIXING)
 def test_what_comes_after_rows_were_put_back_is_kept(name):
     middle, ops = MIXING[name]
@@ -109,6 +114,34 @@ def test_what_comes_after_rows_were_put_back_is_kept(name):
     _, kept = extract("activations", model, stimuli, batch_size=15)
     if "last/linear" not in ops:
         assert "last/linear" in kept
+
+
+def test_a_word_is_said_of_results_that_were_computed_from_the_whole_batch():
+    model = Between(sort_rows).eval()
+    with pytest.warns(
+        RuntimeWarning, match="2 results are computed from values of the whole batch"
+    ):
+        acts, _ = extract("activations", model, make_stimuli(), batch_size=15)
+    assert acts.attrs["ops_after_mixing"] == ["/getitem_3", "last/linear"]
+    acts, _ = extract("activations", model, make_stimuli(), batch_size=1)
+    assert "ops_after_mixing" not in acts.attrs
+
+
+@pytest.mark.parametrize("batch_size", [2, 3, 4, None])
+@pytest.mark.parametrize("n_stimuli", [2, 3, 4, 40])
+@pytest.mark.parametrize("name", ["softmax over the batch", "mean of the batch"])
+def test_a_dependence_that_no_order_shows_is_found_in_any_batch(name, n_stimuli, batch_size):
+    middle, ops = MIXING[name]
+    settings = {"batch_size": batch_size}
+    _, kept = extract("activations", Between(middle).eval(), make_stimuli(n_stimuli), **settings)
+    assert not kept & ops
+
+
+def test_results_that_mix_during_the_run_only_are_marked_where_they_are_kept():
+    model = Between(MIXING["large capacity"][0]).eval()
+    with pytest.warns(RuntimeWarning, match="2 results depend on the other stimuli"):
+        acts, _ = extract("activations", model, make_stimuli(), batch_size=15, batch_dependent=True)
+    assert acts.attrs["batch_dependent_ops"] == ["/mul", "last/linear"]
 
 
 @pytest.mark.parametrize("kind", ["grams", "activations"])
@@ -195,7 +228,10 @@ def test_rows_of_a_second_batch(n_stimuli, n_rows):
     assert len(rows) == len(set(rows)) == min(n_rows, n_stimuli)
     assert set(rows) <= set(range(n_stimuli))
     shared = [row for row in rows if row in first]
-    assert len(shared) == min(n_rows, len(first))
+    if n_stimuli > len(first):
+        assert len(shared) == min(len(first), max(n_rows - 1, 1))
+    else:
+        assert len(shared) == min(n_rows, len(first))
     assert shared == sorted(shared, reverse=True)
     if n_rows > 4:
         assert max(rows) == n_stimuli - 1
