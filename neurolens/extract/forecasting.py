@@ -17,7 +17,7 @@ from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.stream.batches import call_with_batch, read_batch
 from neurolens.extract.stream.fill import (
     count_fit_passes,
     count_fitted_bytes,
@@ -293,7 +293,7 @@ def _hold_batch(plan: Plan, slices: Pass) -> int:
 def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n_stimuli = plan.layouts.expected.counts.more
-    batch = plan.stimuli.read_rows(range(n_stimuli)).to(plan.device)
+    batch = read_batch(plan.stimuli, range(n_stimuli), plan.device)
     recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}

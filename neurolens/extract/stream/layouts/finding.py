@@ -15,7 +15,7 @@ from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.stream.batches import call_with_batch, count_rows, list_batch_inputs
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
 from neurolens.extract.stream.layouts.dims import (
     Axes,
@@ -27,6 +27,7 @@ from neurolens.extract.stream.layouts.dims import (
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 from neurolens.extract.stream.layouts.rows import KnownRows
+from neurolens.stimuli.inputs import Batch
 
 # These hand out memory that may then be written to unseen.
 _HANDING_OUT = frozenset(("numpy", "__array__", "__dlpack__", "data_ptr"))
@@ -78,16 +79,16 @@ class Recorded(NamedTuple):
     rows: dict[str, torch.Tensor]
 
 
-def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
+def find_layouts(model: nn.Module, few: Batch, more: Batch) -> Layouts:
     """Return the layouts of all results, as `record_layouts` finds them."""
-    ids = [str(i) for i in range(len(more))]
+    ids = [str(i) for i in range(count_rows(more))]
     return record_layouts(model, few, more, ids, StimulusNoise()).layouts
 
 
 def record_layouts(
     model: nn.Module,
-    few: torch.Tensor,
-    more: torch.Tensor,
+    few: Batch,
+    more: Batch,
     ids: Sequence[str],
     noise: StimulusNoise,
 ) -> Recorded:
@@ -96,7 +97,7 @@ def record_layouts(
     Parameters
     ----------
     model : Module
-    few, more : Tensor (m, ...), (n, ...)
+    few, more : Tensor (m, ...), (n, ...), or dict or tuple of these
         ``more`` starts with the stimuli of ``few``.
     ids : sequence of str
         Of the stimuli of ``more``.
@@ -115,15 +116,16 @@ def record_layouts(
     attention in PyTorch puts tokens first.
     """
     sites = make_sites()
-    counts = Counts(len(few), len(more))
-    small = _record(model, few, ids[: len(few)], sites, noise)
+    counts = Counts(count_rows(few), count_rows(more))
+    small = _record(model, few, ids[: counts.few], sites, noise)
     large = _record(model, more, ids, sites, noise)
     if noise.forget_guesses():
-        small = _record(model, few, ids[: len(few)], sites, noise)
+        small = _record(model, few, ids[: counts.few], sites, noise)
         large = _record(model, more, ids, sites, noise)
     noise.seeds_generators = bool(small.drawn or large.drawn)
     graph = assemble_graph(large)
-    reader = _LayoutReader(counts, name_input(more.shape), _may_share(large))
+    named = {key: name_input(tensor.shape) for key, tensor in list_batch_inputs(more).items()}
+    reader = _LayoutReader(counts, named, _may_share(large))
     small_events = {event.name: event for event in small.events}
     for op, event in zip(graph, large.events, strict=True):
         reader.read(op, small_events.get(op.name), event)
@@ -144,7 +146,7 @@ def record_layouts(
 
 def _record(
     model: nn.Module,
-    batch: torch.Tensor,
+    batch: Batch,
     ids: Sequence[str],
     sites: CallSites,
     noise: StimulusNoise,
@@ -182,7 +184,9 @@ class _LayoutReader:
         Result -> its values in the larger batch, (stimulus, *shape).
     """
 
-    def __init__(self, counts: Counts, input_axes: Axes | None, may_share: bool) -> None:
+    def __init__(
+        self, counts: Counts, input_axes: Mapping[str, Axes | None], may_share: bool
+    ) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
         self.rows: dict[str, torch.Tensor] = {}
@@ -242,7 +246,7 @@ class _LayoutReader:
         that wrote, whose own result has the shape of the base.
         """
         if parent.kind == "input":
-            axes = self._input_axes
+            axes = self._input_axes.get(parent.source)
         else:
             axes = self._axes.get((parent.source, parent.output))
         if axes is None or value.tensor is None:

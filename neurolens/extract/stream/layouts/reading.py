@@ -11,7 +11,7 @@ from neurolens.errors import InputError
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import release_memory
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.stream.batches import are_alike, call_with_batch, read_batch, slice_rows
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.finding import Layouts, Recorded, record_layouts
 from neurolens.extract.stream.layouts.layout import Layout
@@ -24,6 +24,7 @@ from neurolens.extract.stream.layouts.rows import (
     spread_rows,
 )
 from neurolens.stimuli import StimulusSet
+from neurolens.stimuli.inputs import Batch
 
 _N_RECORDED = 3
 _N_SHUFFLED = 8
@@ -51,12 +52,12 @@ def read_layouts(
     if len(stimuli) < 2:
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
     rows = list(range(min(_N_RECORDED, len(stimuli))))
-    batch = stimuli.read_rows(rows).to(device)
-    if (batch == batch[:1]).all():
+    batch = read_batch(stimuli, rows, device)
+    if are_alike(batch):
         rows = spread_rows(len(stimuli), _N_RECORDED)
-        batch = stimuli.read_rows(rows).to(device)
+        batch = read_batch(stimuli, rows, device)
     ids = [stimuli.ids[row] for row in rows]
-    recorded = record_layouts(model, batch[:-1], batch, ids, noise)
+    recorded = record_layouts(model, slice_rows(batch, slice(-1)), batch, ids, noise)
     layouts = recorded.layouts
     if batch_size != 1:
         n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
@@ -91,7 +92,7 @@ class _BatchTest:
         """Return the layouts with what a batch of these rows tells of them."""
         layouts = self._layouts
         ids = [self._stimuli.ids[row] for row in rows]
-        batch = self._stimuli.read_rows(rows).to(self._device)
+        batch = read_batch(self._stimuli, rows, self._device)
         first = self._compare(batch, ids, self._recorded, self._recorded_ids)
         mixing = first.mixing
         random = set(layouts.random)
@@ -112,7 +113,7 @@ class _BatchTest:
 
     def _compare(
         self,
-        batch: torch.Tensor,
+        batch: Batch,
         ids: Sequence[str],
         reference: Mapping[str, torch.Tensor],
         reference_ids: Sequence[str],

@@ -71,6 +71,7 @@ def describe_provenance(plan: Plan, parts: Parts | None = None) -> dict[str, Any
         "model": type(plan.model).__name__,
         **hashes,
         "preprocessing": dict(stimuli.preprocessing.parts),
+        "padding": stimuli.padding.describe(),
         "n_ops": len(plan.outputs),
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
@@ -100,7 +101,7 @@ def hash_sample(stimuli: StimulusSet) -> dict[str, str]:
     with preserve_random_states():
         for row in rows:
             seen = stimuli.read_rows(range(row, row + 1))
-            hashes[stimuli.ids[row]] = hash_tensors([seen])[:_PART]
+            hashes[stimuli.ids[row]] = hash_tensors(iterate_tensors(seen))[:_PART]
     return hashes
 
 

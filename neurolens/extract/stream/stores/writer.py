@@ -170,12 +170,16 @@ def describe_rows(plan: Plan, names: Iterable[str]) -> dict[str, Any]:
     ``random_ops`` are the ops that random numbers feed, drawn for each stimulus from ``rng``;
     ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
     too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli;
-    ``depends_on_history`` what passes change in the model for good.
+    ``depends_on_history`` what passes change in the model for good; ``padded_inputs`` the inputs
+    that are padded to one length.
     """
     layouts = plan.layouts
     kept = set(names)
     mixing = [name for name in layouts.mixing if name in kept]
     attributes: dict[str, Any] = {}
+    padded = plan.stimuli.padding.describe()
+    if padded:
+        attributes["padded_inputs"] = padded
     if layouts.random:
         attributes["random_ops"] = list(layouts.random)
         attributes["rng"] = plan.noise.seed
