@@ -33,6 +33,7 @@ def extract_activations(
     batch_dependent: bool = False,
     client: Any = None,
     attention: str = FUSED,
+    kwargs: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return the results of the chosen ops for each stimulus.
@@ -85,6 +86,10 @@ def extract_activations(
         ``"fused"``: ``scaled_dot_product_attention`` is one op, as PyTorch runs it. ``"open"``: it
         runs as the ops that it stands for (scores, scale, mask, softmax, weighted sum), which equal
         it up to rounding.
+    kwargs : dict, optional
+        Keyword arguments of the model's forward, as in `trace`, handed to every batch and copied
+        for every pass. Tensors in it are the same for all stimuli; what differs between stimuli
+        belongs into the stimuli (see `load_stimuli`).
     quiet : bool
         Show no progress.
 
@@ -140,7 +145,7 @@ def extract_activations(
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
     settings = RunSettings(
-        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention
+        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention, kwargs
     )
     if store is None:
         if client is not None:

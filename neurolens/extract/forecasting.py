@@ -121,12 +121,13 @@ def forecast(
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     attention: str = FUSED,
+    kwargs: dict[str, Any] | None = None,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size, device, attention
+    model, stimuli, ops, reducer, memory, sketch, batch_size, device, attention, kwargs
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -150,7 +151,9 @@ def forecast(
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    settings = RunSettings(ops, reducer, batch_size, memory, device, attention=attention)
+    settings = RunSettings(
+        ops, reducer, batch_size, memory, device, attention=attention, kwargs=kwargs
+    )
     with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
@@ -294,7 +297,8 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n_stimuli = plan.layouts.expected.counts.more
     batch = read_batch(plan.stimuli, range(n_stimuli), plan.device)
-    recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
+    recording = record_forward(call, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
 

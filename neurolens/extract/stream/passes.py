@@ -135,7 +135,7 @@ def _run_batch(
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
-    call = call_with_batch(plan.model, batch)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
     versions = list_versions(call)
     plan.noise.begin(hand_out.ids)
     try:
@@ -217,7 +217,7 @@ def _record_batch(
     Only the results of the wanted ops are tensors.
     """
     sites = plan.layouts.expected.sites
-    call = call_with_batch(plan.model, batch)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
     recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
     results = {}
     for event in recording.events:

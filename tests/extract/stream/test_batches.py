@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import neurolens as nl
-from neurolens.errors import DataError, RecordingError
+from neurolens.errors import DataError, InputError, RecordingError
 from neurolens.extract.stream.batches import are_alike, count_rows, move_batch, slice_rows
 
 N = 11
@@ -128,6 +128,106 @@ def test_an_argument_that_the_model_does_not_take_is_told(model):
     )
     with pytest.raises(RecordingError, match="unexpected keyword argument 'masc'"):
         nl.extract_activations(model, stimuli, quiet=True)
+
+
+class Gained(nn.Module):
+    """A layer of an input times a gain; it writes to the gain, and counts its calls in a list."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(6, 5)
+
+    def forward(self, x, gain=None, seen=None, scale=1.0):
+        if seen is not None:
+            seen.append(len(seen))
+            assert len(seen) == 1, "another pass left something"
+        y = torch.relu(self.layer(x * gain)) * scale
+        if isinstance(gain, torch.Tensor):
+            gain.zero_()
+        return y
+
+
+@pytest.fixture
+def values(rng):
+    return rng.standard_normal((N, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize("gain", [2.0, torch.tensor(2.0), torch.arange(6.0)], ids=str)
+def test_keyword_arguments_go_to_every_batch(gain, values):
+    model = Gained().eval()
+    stimuli = nl.load_stimuli(values)
+    kwargs = {"gain": gain, "seen": [], "scale": 3}
+    expected = 3 * torch.relu(model.layer(torch.from_numpy(values) * gain)).detach().numpy()
+    before = gain.clone() if isinstance(gain, torch.Tensor) else gain
+    settings = {"kwargs": kwargs, "batch_size": 4}
+    acts = nl.extract_activations(model, stimuli, **settings, quiet=True)
+    np.testing.assert_allclose(acts["/mul_2"]["activation"], expected, atol=1e-5)
+    assert acts.attrs["kwargs"][1:] == ["seen: list ()", "scale: 3"]
+    grams = nl.extract_grams(model, stimuli, **settings, quiet=True)
+    np.testing.assert_allclose(grams.gram.sel(op="/mul_2"), expected @ expected.T, rtol=1e-4)
+    assert "/mul_2" in nl.forecast(model, stimuli, **settings).index
+    assert kwargs["seen"] == []
+    assert torch.equal(torch.as_tensor(kwargs["gain"]), torch.as_tensor(before))
+
+
+def test_what_cannot_be_copied_is_handed_on(values):
+    class Fixed:
+        def __deepcopy__(self, memo):
+            raise TypeError("no copies")
+
+    kwargs = {"gain": torch.tensor(2.0), "scale": 1.0, "other": Fixed()}
+
+    class Takes(Gained):
+        def forward(self, x, gain, scale, other):
+            assert other is kwargs["other"]
+            return super().forward(x, gain, None, scale)
+
+    model = Takes().eval()
+    acts = nl.extract_activations(model, nl.load_stimuli(values), kwargs=kwargs, quiet=True)
+    expected = torch.relu(model.layer(torch.from_numpy(values) * 2)).detach()
+    np.testing.assert_allclose(acts["/relu"]["activation"], expected, atol=1e-5)
+    assert kwargs["gain"] == 2
+
+
+def test_keyword_arguments_beside_several_inputs(values, sentences):
+    class Both(Masked):
+        def forward(self, ids, mask, bias):
+            return super().forward(ids, mask) + bias
+
+    model = Both().eval()
+    for form in ("dict", "tuple"):
+        stimuli = load(form, sentences)
+        acts = nl.extract_activations(
+            model, stimuli, kwargs={"bias": torch.ones(4)}, batch_size=4, quiet=True
+        )
+        difference = acts["/add"]["activation"] - acts["/relu"]["activation"]
+        np.testing.assert_allclose(difference, 1, atol=1e-6)
+
+
+def test_a_store_knows_its_keyword_arguments(values, tmp_path):
+    model = Gained().eval()
+    stimuli = nl.load_stimuli(values)
+    settings = {"store": tmp_path / "a.zarr", "batch_size": 4, "quiet": True}
+    for _ in range(2):
+        nl.extract_activations(model, stimuli, kwargs={"gain": torch.tensor(2.0)}, **settings)
+    for other, sentence in (
+        ({"gain": torch.tensor(2.5)}, "1 changed, first 'gain'"),
+        ({"gain": torch.tensor(2.0), "scale": 1.0}, "1 added, first 'scale'"),
+    ):
+        with pytest.raises(DataError, match=rf"keyword arguments .kwargs=. differ: {sentence}"):
+            nl.extract_activations(model, stimuli, kwargs=other, **settings)
+
+
+@pytest.mark.parametrize("call", [nl.extract_activations, nl.extract_grams, nl.forecast])
+def test_keyword_arguments_that_cannot_be_used(call, values, sentences):
+    stimuli = nl.load_stimuli(values)
+    with pytest.raises(InputError, match="kwargs must be a dict .* by name, got list"):
+        call(Gained(), stimuli, kwargs=[("gain", 2.0)])
+    with pytest.raises(InputError, match="'mask' of kwargs= is an input of the stimuli too"):
+        call(Masked(), load("dict", sentences), kwargs={"mask": 1})
+    with pytest.raises(RecordingError, match="unexpected keyword argument 'gian'"):
+        call(Gained(), stimuli, kwargs={"gian": 2.0})
 
 
 @pytest.mark.parametrize(

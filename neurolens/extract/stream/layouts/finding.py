@@ -3,12 +3,11 @@
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
@@ -91,6 +90,7 @@ def record_layouts(
     more: Batch,
     ids: Sequence[str],
     noise: StimulusNoise,
+    kwargs: dict[str, Any] | None = None,
 ) -> Recorded:
     """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
@@ -103,6 +103,8 @@ def record_layouts(
         Of the stimuli of ``more``.
     noise : StimulusNoise
         Draws the random numbers, and learns where the stimuli are among them.
+    kwargs : dict, optional
+        Keyword arguments of the model that are the same for all stimuli.
 
     Returns
     -------
@@ -117,11 +119,17 @@ def record_layouts(
     """
     sites = make_sites()
     counts = Counts(count_rows(few), count_rows(more))
-    small = _record(model, few, ids[: counts.few], sites, noise)
-    large = _record(model, more, ids, sites, noise)
+
+    def record(batch: Batch) -> Recording:
+        noise.begin(ids[: count_rows(batch)])
+        call = call_with_batch(model, batch, kwargs).copy_inputs()
+        return record_forward(call, sites=sites, noise=noise)
+
+    small = record(few)
+    large = record(more)
     if noise.forget_guesses():
-        small = _record(model, few, ids[: counts.few], sites, noise)
-        large = _record(model, more, ids, sites, noise)
+        small = record(few)
+        large = record(more)
     noise.seeds_generators = bool(small.drawn or large.drawn)
     graph = assemble_graph(large)
     named = {key: name_input(tensor.shape) for key, tensor in list_batch_inputs(more).items()}
@@ -142,17 +150,6 @@ def record_layouts(
         history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
     )
     return Recorded(layouts, reader.rows)
-
-
-def _record(
-    model: nn.Module,
-    batch: Batch,
-    ids: Sequence[str],
-    sites: CallSites,
-    noise: StimulusNoise,
-) -> Recording:
-    noise.begin(ids)
-    return record_forward(call_with_batch(model, batch).copy_inputs(), sites=sites, noise=noise)
 
 
 def _may_share(recording: Recording) -> bool:

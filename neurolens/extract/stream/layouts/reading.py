@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,8 +37,11 @@ def read_layouts(
     device: torch.device,
     noise: StimulusNoise,
     batch_size: int | None = None,
+    kwargs: dict[str, Any] | None = None,
 ) -> Layouts:
     """Return the layouts of all results of a model for the stimuli of a set.
+
+    ``kwargs`` are keyword arguments of the model that are the same for all stimuli.
 
     The first two and the first three stimuli are recorded, or others where these are alike. Up to
     eight from all parts of the set, among them these in another order, are then run in one batch,
@@ -57,11 +61,11 @@ def read_layouts(
         rows = spread_rows(len(stimuli), _N_RECORDED)
         batch = read_batch(stimuli, rows, device)
     ids = [stimuli.ids[row] for row in rows]
-    recorded = record_layouts(model, slice_rows(batch, slice(-1)), batch, ids, noise)
+    recorded = record_layouts(model, slice_rows(batch, slice(-1)), batch, ids, noise, kwargs)
     layouts = recorded.layouts
     if batch_size != 1:
         n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
-        test = _BatchTest(model, stimuli, device, noise, recorded, ids)
+        test = _BatchTest(model, stimuli, device, noise, recorded, ids, kwargs)
         layouts = test.run(shuffle_rows(len(stimuli), rows, n_rows))
     release_memory()
     return layouts
@@ -78,10 +82,12 @@ class _BatchTest:
         noise: StimulusNoise,
         recorded: Recorded,
         recorded_ids: Sequence[str],
+        kwargs: dict[str, Any] | None,
     ) -> None:
         self._model = model
         self._stimuli = stimuli
         self._device = device
+        self._kwargs = kwargs
         self._noise = noise
         self._layouts = recorded.layouts
         self._recorded = recorded.rows
@@ -129,7 +135,7 @@ class _BatchTest:
             return comparison
         take = partial(_take_results, comparison, len(ids))
         handlers = {expected.positions[op]: partial(take, group) for op, group in by_op.items()}
-        call = call_with_batch(self._model, batch)
+        call = call_with_batch(self._model, batch, self._kwargs)
         self._noise.begin(ids)
         try:
             follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
