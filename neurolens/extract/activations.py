@@ -97,16 +97,18 @@ def extract_activations(
     -------
     DataTree
         One node per op, at the op's name, with the variable ``activation`` of dimensions
-        ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``;
-        ``dim_k`` where the meaning of an axis is unknown. Several results of one op are nodes
-        ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result is the step, from 1, of the
-        loop that its op belongs to; what is outside of loops has none. Values keep the model's
-        dtype (bfloat16 as float32). Where the graph depends on the stimuli, an op that did not run
-        for some has NaN there (``nan+0j`` where values are complex, 0 for integers, False for
-        booleans) and a variable ``ran`` (stimulus); the root's attributes list all results in
-        execution order as ``ops``, such ops and batches, ops with values that are not finite, as
-        ``random_ops`` those that random numbers feed, and as ``random_numbers_from`` the generators
-        whose numbers follow the batch. From a store, arrays are read when they are used.
+        ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``,
+        named by what the model does with each axis (a convolution tells channels from frames) or by
+        ``layout=`` of `load_stimuli`; ``dim_k`` where the meaning of an axis is unknown. Several
+        results of one op are nodes ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result
+        is the step, from 1, of the loop that its op belongs to; what is outside of loops has none.
+        Values keep the model's dtype (bfloat16 as float32). Where the graph depends on the stimuli,
+        an op that did not run for some has NaN there (``nan+0j`` where values are complex, 0 for
+        integers, False for booleans) and a variable ``ran`` (stimulus); the root's attributes list
+        all results in execution order as ``ops``, such ops and batches, ops with values that are
+        not finite, as ``random_ops`` those that random numbers feed, and as ``random_numbers_from``
+        the generators whose numbers follow the batch. From a store, arrays are read when they are
+        used.
 
     Raises
     ------

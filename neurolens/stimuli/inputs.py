@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import list_names
+from neurolens.labels import STIMULUS, list_names
 
 Key = str | int
 Shape = tuple[int, ...]
@@ -129,6 +129,34 @@ def _find_ragged_axis(key: Key, shapes: Sequence[Shape]) -> int:
             f"{sorted(shapes)[:5]}. Pass transform= to give them one shape."
         )
     return axes[0]
+
+
+def read_layout(layout: Any) -> dict[Key | None, tuple[str, ...]]:
+    """Return the names of the axes of each input that a user named; of a single input under None.
+
+    Raises
+    ------
+    InputError
+        For something else than a text of names, or a dict or tuple of these by input.
+    """
+    if layout is None:
+        return {}
+    texts: dict[Any, Any] = {None: layout}
+    if isinstance(layout, Mapping):
+        texts = dict(layout)
+    elif isinstance(layout, (tuple, list)):
+        texts = dict(enumerate(layout))
+    names = {}
+    for key, text in texts.items():
+        words = tuple(text.split()) if isinstance(text, str) else ()
+        is_named = all(word.isidentifier() and word != STIMULUS for word in words)
+        if not words or not is_named or len(set(words)) < len(words):
+            raise InputError(
+                "layout must hold a name for each axis of one stimulus, each once, without the "
+                f"stimuli's own, got {text!r}. Type e.g. layout='frame channel y x'."
+            )
+        names[key] = words
+    return names
 
 
 def check_inputs(item: Any, name: str) -> Any:

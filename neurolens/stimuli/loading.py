@@ -28,6 +28,7 @@ def load_stimuli(
     value_range: tuple[float, float] | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
     max_pixels: int = MAX_PIXELS,
+    layout: str | dict[str, str] | Sequence[str] | None = None,
 ) -> StimulusSet:
     """Return stimuli with ids, from a folder, a list of files, an array, or several inputs each.
 
@@ -64,6 +65,11 @@ def load_stimuli(
         RGB, 0 to 255, that is seen through transparent pixels. Default: white.
     max_pixels : int
         Width times height of the largest picture to decode.
+    layout : str, dict or sequence, optional
+        Names of the axes of one stimulus as the model sees it, such as ``"frame channel y x"`` for
+        clips; of several inputs a dict by name or a tuple by position. Results name their
+        dimensions after them, and reducers pool by these names. Default: the model tells, by what
+        it does with each axis; where it does not, ``dim_k``.
 
     Returns
     -------
@@ -117,7 +123,7 @@ def load_stimuli(
     texts = write_ids(ids)
     if metadata is not None:
         metadata = order_metadata(metadata, texts)
-    return StimulusSet(items, texts, chosen, metadata)
+    return StimulusSet(items, texts, chosen, metadata, layout)
 
 
 def _name_items(items: Any) -> list[str]:

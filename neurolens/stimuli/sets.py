@@ -24,6 +24,7 @@ from neurolens.stimuli.inputs import (
     list_inputs,
     map_inputs,
     measure_inputs,
+    read_layout,
     stack_stimuli,
 )
 from neurolens.stimuli.pictures import Picture, describe_display, describe_pictures
@@ -49,6 +50,9 @@ class StimulusSet:
     transform : callable or None
         Turns one stimulus (a PIL image, or the array entry) into a tensor, or into a dict or tuple
         of tensors.
+    layout : dict
+        Input -> names of its axes beside the stimuli's, where they were given; of a single input
+        under None.
 
     Notes
     -----
@@ -68,7 +72,9 @@ class StimulusSet:
         ids: Sequence[str],
         transform: Callable[[Any], torch.Tensor] | None,
         metadata: pd.DataFrame | None = None,
+        layout: Any = None,
     ) -> None:
+        self.layout = read_layout(layout)
         self.ids = write_ids(ids)
         if len(self.ids) != len(items):
             raise InputError(
@@ -137,13 +143,16 @@ class StimulusSet:
         chosen = choose_rows(self._items, rows)
         names = [self.ids[row] for row in rows]
         selected = StimulusSet(chosen, names, self.transform, self.metadata.iloc[rows])
+        selected.layout = self.layout
         if self._padding is not None or not isinstance(self._items[rows[0]], Picture):
             selected._padding = self.padding.select(rows)
         return selected
 
     def use_transform(self, transform: Callable[[Any], torch.Tensor] | None) -> "StimulusSet":
         """Return the same stimuli with another preprocessing."""
-        return StimulusSet(self._items, self.ids, transform, self.metadata)
+        changed = StimulusSet(self._items, self.ids, transform, self.metadata)
+        changed.layout = self.layout
+        return changed
 
     def split_rows(self, batch_size: int) -> list[range]:
         """Return the rows of each batch, in order.
@@ -184,12 +193,15 @@ class StimulusSet:
 
     @property
     def preprocessing(self) -> Description:
-        """What the stimuli go through: how pictures are shown, and parts of the transform.
+        """What the stimuli go through: how pictures are shown, parts of the transform, the layout.
 
-        See `describe_preprocessing` for the latter.
+        See `describe_preprocessing` for the parts of the transform.
         """
         described = describe_preprocessing(self.transform)
-        return Description(described.parts | self._describe_pictures(), described.unseen)
+        parts = described.parts | self._describe_pictures()
+        for key, names in self.layout.items():
+            parts["layout" if key is None else f"layout of {key!r}"] = " ".join(names)
+        return Description(parts, described.unseen)
 
     def _describe_pictures(self) -> dict[str, str]:
         pictures = list_pictures(self._items)

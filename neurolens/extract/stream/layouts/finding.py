@@ -9,22 +9,17 @@ import torch
 from torch import nn
 
 from neurolens.extract.capture.calls.noise import StimulusNoise
-from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
+from neurolens.extract.capture.events import Event, Recording, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import Op, Parent
+from neurolens.extract.graph.ops import Op
 from neurolens.extract.stream.batches import call_with_batch, count_rows, list_batch_inputs
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
-from neurolens.extract.stream.layouts.dims import (
-    Axes,
-    follow_axes,
-    measure_axes,
-    name_dims,
-    name_input,
-)
+from neurolens.extract.stream.layouts.axes import name_dims
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
+from neurolens.extract.stream.layouts.naming import Result, name_results
 from neurolens.extract.stream.layouts.rows import KnownRows
 from neurolens.stimuli.inputs import Batch
 
@@ -91,6 +86,7 @@ def record_layouts(
     ids: Sequence[str],
     noise: StimulusNoise,
     kwargs: dict[str, Any] | None = None,
+    dim_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Recorded:
     """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
@@ -105,6 +101,8 @@ def record_layouts(
         Draws the random numbers, and learns where the stimuli are among them.
     kwargs : dict, optional
         Keyword arguments of the model that are the same for all stimuli.
+    dim_names : dict of str, optional
+        Input -> names of its axes beside the stimuli's.
 
     Returns
     -------
@@ -132,11 +130,11 @@ def record_layouts(
         large = record(more)
     noise.seeds_generators = bool(small.drawn or large.drawn)
     graph = assemble_graph(large)
-    named = {key: name_input(tensor.shape) for key, tensor in list_batch_inputs(more).items()}
-    reader = _LayoutReader(counts, named, _may_share(large))
+    reader = _LayoutReader(counts, _may_share(large))
     small_events = {event.name: event for event in small.events}
     for op, event in zip(graph, large.events, strict=True):
         reader.read(op, small_events.get(op.name), event)
+    reader.name_dims(more, dim_names or {})
     with_layout = {layout.op for layout in reader.layouts.values()}
     layouts = Layouts(
         graph=graph,
@@ -181,17 +179,14 @@ class _LayoutReader:
         Result -> its values in the larger batch, (stimulus, *shape).
     """
 
-    def __init__(
-        self, counts: Counts, input_axes: Mapping[str, Axes | None], may_share: bool
-    ) -> None:
+    def __init__(self, counts: Counts, may_share: bool) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
         self.rows: dict[str, torch.Tensor] = {}
         self._counts = counts
-        self._input_axes = input_axes
         self._may_share = may_share
         self._precision = 0.0
-        self._axes: dict[tuple[str, int], Axes | None] = {}
+        self._results: list[Result] = []
 
     def read(self, op: Op, small: Event | None, large: Event) -> None:
         """Find the layouts of an op's results from its events in the two recordings."""
@@ -214,11 +209,7 @@ class _LayoutReader:
 
     def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> None:
         """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
-        parents = [
-            self._find_axes(p, v) for p, (v, _) in zip(op.parents, event.parents, strict=True)
-        ]
-        axes = follow_axes(op, event, parents, tensor.shape, match.stimuli)
-        self._axes[op.name, k] = axes
+        self._results.append(Result(op, event, k, tuple(tensor.shape), match.stimuli))
         layout = Layout(
             op=op.name,
             output=k if len(event.outputs) > 1 else -1,
@@ -226,7 +217,7 @@ class _LayoutReader:
             group=match.stimuli.group,
             major=match.stimuli.major,
             shape=match.shape,
-            dims=name_dims(axes, len(match.shape)),
+            dims=(),
             dtype=tensor.dtype,
             shares="",
         )
@@ -236,19 +227,13 @@ class _LayoutReader:
             layout = replace(layout, shares=self._find_source(op, event, rows))
         self.layouts[layout.name] = layout
 
-    def _find_axes(self, parent: Parent, value: Value) -> Axes | None:
-        """Return the axes of an argument; None where they are unknown or those of another shape.
-
-        The latter are those of a view whose base was written to: it counts as a result of the op
-        that wrote, whose own result has the shape of the base.
-        """
-        if parent.kind == "input":
-            axes = self._input_axes.get(parent.source)
-        else:
-            axes = self._axes.get((parent.source, parent.output))
-        if axes is None or value.tensor is None:
-            return axes
-        return axes if measure_axes(axes) == list(value.tensor.shape) else None
+    def name_dims(self, batch: Batch, given: Mapping[str, Sequence[str]]) -> None:
+        """Name the axes of all results; ``given`` are a user's names for those of inputs."""
+        shapes = {key: tensor.shape for key, tensor in list_batch_inputs(batch).items()}
+        axes = name_results(self._results, shapes, given)
+        for name, layout in self.layouts.items():
+            found = axes[layout.op, max(layout.output, 0)]
+            self.layouts[name] = replace(layout, dims=name_dims(found, len(layout.shape)))
 
     def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
         """Return the label of the result that an op only views, or ""."""

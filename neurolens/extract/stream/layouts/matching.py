@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from neurolens.extract.stream.follow import Counts
-from neurolens.extract.stream.layouts.dims import StimulusAxis
+from neurolens.extract.stream.layouts.axes import StimulusAxis
 from neurolens.extract.stream.layouts.layout import Layout
 
 # A stimulus's values in two batches: equal up to 1 (see `measure_difference`), clearly other

@@ -61,7 +61,11 @@ def read_layouts(
         rows = spread_rows(len(stimuli), _N_RECORDED)
         batch = read_batch(stimuli, rows, device)
     ids = [stimuli.ids[row] for row in rows]
-    recorded = record_layouts(model, slice_rows(batch, slice(-1)), batch, ids, noise, kwargs)
+    dim_names = {}
+    for key, names in stimuli.layout.items():
+        dim_names["input" if key is None else f"input.{key}"] = names
+    few = slice_rows(batch, slice(-1))
+    recorded = record_layouts(model, few, batch, ids, noise, kwargs, dim_names)
     layouts = recorded.layouts
     if batch_size != 1:
         n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
