@@ -33,6 +33,7 @@ def extract_activations(
     batch_dependent: bool = False,
     client: Any = None,
     attention: str = FUSED,
+    kwargs: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return the results of the chosen ops for each stimulus.
@@ -85,6 +86,10 @@ def extract_activations(
         ``"fused"``: ``scaled_dot_product_attention`` is one op, as PyTorch runs it. ``"open"``: it
         runs as the ops that it stands for (scores, scale, mask, softmax, weighted sum), which equal
         it up to rounding.
+    kwargs : dict, optional
+        Keyword arguments of the model's forward, as in `trace`, handed to every batch and copied
+        for every pass. Tensors in it are the same for all stimuli; what differs between stimuli
+        belongs into the stimuli (see `load_stimuli`).
     quiet : bool
         Show no progress.
 
@@ -92,16 +97,18 @@ def extract_activations(
     -------
     DataTree
         One node per op, at the op's name, with the variable ``activation`` of dimensions
-        ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``;
-        ``dim_k`` where the meaning of an axis is unknown. Several results of one op are nodes
-        ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result is the step, from 1, of the
-        loop that its op belongs to; what is outside of loops has none. Values keep the model's
-        dtype (bfloat16 as float32). Where the graph depends on the stimuli, an op that did not run
-        for some has NaN there (``nan+0j`` where values are complex, 0 for integers, False for
-        booleans) and a variable ``ran`` (stimulus); the root's attributes list all results in
-        execution order as ``ops``, such ops and batches, ops with values that are not finite, as
-        ``random_ops`` those that random numbers feed, and as ``random_numbers_from`` the generators
-        whose numbers follow the batch. From a store, arrays are read when they are used.
+        ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``,
+        named by what the model does with each axis (a convolution tells channels from frames) or by
+        ``layout=`` of `load_stimuli`; ``dim_k`` where the meaning of an axis is unknown. Several
+        results of one op are nodes ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result
+        is the step, from 1, of the loop that its op belongs to; what is outside of loops has none.
+        Values keep the model's dtype (bfloat16 as float32). Where the graph depends on the stimuli,
+        an op that did not run for some has NaN there (``nan+0j`` where values are complex, 0 for
+        integers, False for booleans) and a variable ``ran`` (stimulus); the root's attributes list
+        all results in execution order as ``ops``, such ops and batches, ops with values that are
+        not finite, as ``random_ops`` those that random numbers feed, and as ``random_numbers_from``
+        the generators whose numbers follow the batch. From a store, arrays are read when they are
+        used.
 
     Raises
     ------
@@ -140,7 +147,7 @@ def extract_activations(
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
     settings = RunSettings(
-        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention
+        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention, kwargs
     )
     if store is None:
         if client is not None:

@@ -17,7 +17,7 @@ from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.stream.batches import call_with_batch, read_batch
 from neurolens.extract.stream.fill import (
     count_fit_passes,
     count_fitted_bytes,
@@ -127,12 +127,15 @@ def forecast(
     device: str | torch.device | None = None,
     batch_dependent: bool = False,
     attention: str = FUSED,
+    kwargs: dict[str, Any] | None = None,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size, device, batch_dependent, attention
+    model, stimuli, ops, reducer, memory, sketch, batch_size
+        As for `extract_activations` and `extract_grams`.
+    device, batch_dependent, attention, kwargs
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -164,6 +167,7 @@ def forecast(
         device,
         batch_dependent=batch_dependent,
         attention=attention,
+        kwargs=kwargs,
     )
     with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
@@ -308,8 +312,9 @@ def _hold_batch(plan: Plan, slices: Pass) -> int:
 def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n_stimuli = plan.layouts.expected.counts.more
-    batch = plan.stimuli.read_rows(range(n_stimuli)).to(plan.device)
-    recording = record_forward(call_with_batch(plan.model, batch), keep=lambda name: False)
+    batch = read_batch(plan.stimuli, range(n_stimuli), plan.device)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
+    recording = record_forward(call, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
 

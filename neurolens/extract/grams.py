@@ -29,6 +29,7 @@ def extract_grams(
     batch_dependent: bool = False,
     client: Any = None,
     attention: str = FUSED,
+    kwargs: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -39,7 +40,8 @@ def extract_grams(
 
     Parameters
     ----------
-    model, stimuli, ops, batch_size, device, workers, rng, batch_dependent, client, attention, quiet
+    model, stimuli, ops, batch_size, device, workers, rng, batch_dependent, client, attention,
+    kwargs, quiet
         As for `extract_activations`; a client's workers take groups of ops. Ops whose results are
         complex or not finite are left out of ``"all"`` and of patterns and listed in the
         attributes.
@@ -92,7 +94,7 @@ def extract_grams(
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
     settings = RunSettings(
-        ops, None, batch_size, memory, device, workers, rng, batch_dependent, attention
+        ops, None, batch_size, memory, device, workers, rng, batch_dependent, attention, kwargs
     )
     first_model = model if client is None else materialize_model(model)
     with open_plan(first_model, stimuli, settings) as plan:

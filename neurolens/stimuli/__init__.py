@@ -2,9 +2,9 @@
 
 ``loading`` makes a set from any source: ``sources`` tells sources apart, ``files`` opens those of
 pictures, ``rows`` reads arrays and Datasets, ``ids`` writes ids as text. ``sets`` holds the set and
-reads it. ``pictures`` shows pictures in RGB, ``levels`` those of more than 8 bits, and ``images``
-holds the usual transform. ``preprocessing`` says what a transform computes from, reading code
-(``origins``), objects (``contents``) and plain values (``plain``).
+reads it; ``inputs`` makes batches of stimuli that are several inputs. ``pictures`` shows pictures
+in RGB, ``levels`` those of more than 8 bits, and ``images`` holds the usual transform.
+``preprocessing`` says what a transform computes from; ``texts`` writes objects as text.
 """
 
 from neurolens.stimuli.images import ImageTransform

@@ -12,8 +12,9 @@ from neurolens.labels import list_names
 from neurolens.stimuli.files import PictureFile
 from neurolens.stimuli.ids import order_metadata, write_ids
 from neurolens.stimuli.images import ImageTransform, is_picture
+from neurolens.stimuli.inputs import is_compound, list_inputs
 from neurolens.stimuli.pictures import MAX_PIXELS, Display, Picture
-from neurolens.stimuli.rows import ItemRows, check_pictures
+from neurolens.stimuli.rows import ColumnRows, ItemRows, check_pictures, list_pictures
 from neurolens.stimuli.sets import StimulusSet
 from neurolens.stimuli.sources import read_source
 
@@ -27,8 +28,9 @@ def load_stimuli(
     value_range: tuple[float, float] | None = None,
     background: tuple[int, int, int] = (255, 255, 255),
     max_pixels: int = MAX_PIXELS,
+    layout: str | dict[str, str] | Sequence[str] | None = None,
 ) -> StimulusSet:
-    """Return stimuli with ids, from a folder, a list of files, or an array.
+    """Return stimuli with ids, from a folder, a list of files, an array, or several inputs each.
 
     Parameters
     ----------
@@ -36,9 +38,13 @@ def load_stimuli(
         A folder of images (read in sorted order of their names); a list of image files, of pictures
         of Pillow or of arrays; an array with stimuli along its first axis (NumPy, torch, HDF5,
         Zarr, a memory map); or anything with ``len`` and items, such as a torch ``Dataset``, whose
-        items are stimuli or pairs of one and a label, which is left out. Arrays and Datasets are
-        read when they are used. Entries of type uint8 and shape (height, width, 3) are pictures;
-        others go to the model as they are, float64 and bfloat16 as float32.
+        items are stimuli or pairs of one and a label, which is left out. A stimulus of several
+        inputs is a dict of the model's keyword arguments or a tuple of its positional ones, such as
+        token ids and a mask: in a list or a Dataset, or as a dict or tuple of arrays or lists with
+        one row per stimulus. Numbers and texts at the end of a tuple are labels, and left out; in a
+        dict, every entry goes to the model. Arrays and Datasets are read when they are used.
+        Entries of type uint8 and shape (height, width, 3) are pictures; others go to the model as
+        they are, float64 and bfloat16 as float32.
     ids : sequence, optional
         Text, numbers or bytes, which become text. Default: file names without suffix (bytes that
         are not UTF-8 read as Latin-1); ``stim000``, ``stim001`` ... for others.
@@ -47,7 +53,9 @@ def load_stimuli(
         pictures, nothing for other arrays. Pass the one your model was trained with, e.g.
         ``weights.transforms()``. It takes pictures in RGB of 8 bits; `ImageTransform` takes those
         of more bits without rounding. With None, the numbers of a picture are handed on: gray of
-        shape (height, width), others in RGB.
+        shape (height, width), others in RGB. Of several inputs, ``"auto"``, None and an
+        `ImageTransform` concern the pictures; any other function takes the whole dict or tuple. It
+        may return a tensor, or a dict or tuple of tensors.
     metadata : DataFrame, optional
         One row per stimulus, indexed by id; rows are put into the stimuli's order by id.
     value_range : tuple of float, optional
@@ -57,6 +65,11 @@ def load_stimuli(
         RGB, 0 to 255, that is seen through transparent pixels. Default: white.
     max_pixels : int
         Width times height of the largest picture to decode.
+    layout : str, dict or sequence, optional
+        Names of the axes of one stimulus as the model sees it, such as ``"frame channel y x"`` for
+        clips; of several inputs a dict by name or a tuple by position. Results name their
+        dimensions after them, and reducers pool by these names. Default: the model tells, by what
+        it does with each axis; where it does not, ``dim_k``.
 
     Returns
     -------
@@ -76,6 +89,11 @@ def load_stimuli(
 
     Notes
     -----
+    Of several inputs, one that differs in length along one axis is padded with zeros, at its end,
+    to the longest of the set, with a warning: results then include the padded positions, over
+    which ``reducer="mean"`` averages too. ``stimuli.lengths`` holds the lengths. To find them,
+    Datasets and transforms are run over the set once.
+
     Pictures are turned as their EXIF data says. What is done to each kind of picture is in
     ``.preprocessing.parts``, and so in the provenance of results.
 
@@ -85,6 +103,9 @@ def load_stimuli(
     >>> stimuli = load_stimuli(np.zeros((2, 3, 8, 8), np.float32), ids=["cat", "dog"])
     >>> [(ids, tuple(batch.shape)) for ids, batch in stimuli.iterate_batches(2)]
     [(('cat', 'dog'), (2, 3, 8, 8))]
+    >>> tokens = np.array([[5, 7, 2], [4, 0, 0]])
+    >>> load_stimuli({"input_ids": tokens, "attention_mask": tokens != 0})["stim001"]
+    {'input_ids': tensor([4, 0, 0]), 'attention_mask': tensor([ True, False, False])}
     """
     _check_settings(ids, transform, metadata)
     display = Display(_make_tuple(background), _make_tuple(value_range), max_pixels)
@@ -94,13 +115,15 @@ def load_stimuli(
     check_pictures(first, transform)
     chosen: Any = transform
     if isinstance(transform, str):
-        chosen = ImageTransform() if isinstance(first, Picture) or is_picture(first) else None
+        parts = [part for _, part in list_inputs(first)] if is_compound(first) else [first]
+        shows_pictures = any(isinstance(part, Picture) or is_picture(part) for part in parts)
+        chosen = ImageTransform() if shows_pictures else None
     if ids is None:
         ids = _name_items(items)
     texts = write_ids(ids)
     if metadata is not None:
         metadata = order_metadata(metadata, texts)
-    return StimulusSet(items, texts, chosen, metadata)
+    return StimulusSet(items, texts, chosen, metadata, layout)
 
 
 def _name_items(items: Any) -> list[str]:
@@ -117,9 +140,10 @@ def _make_tuple(value: Any) -> Any:
 
 def _check_range(items: Any, display: Display) -> None:
     """Raise InputError for a range that holds for no picture, or for pictures of several kinds."""
-    if display.value_range is None or isinstance(items, ItemRows):
+    pictures = list_pictures(items)
+    may_hold_others = isinstance(items, (ItemRows, ColumnRows)) and not pictures
+    if display.value_range is None or may_hold_others:
         return
-    pictures = items if isinstance(items, list) else []
     kinds = {item.kind.depth for item in pictures if item.kind.is_deep}
     if len(kinds) == 0:
         raise InputError(

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurolens.stimuli import origins
-from neurolens.stimuli.contents import list_state, list_table, read_content, strip_class
-from neurolens.stimuli.plain import describe_array, describe_plain
+from neurolens.stimuli.texts import origins
+from neurolens.stimuli.texts.contents import list_state, list_table, read_content, strip_class
+from neurolens.stimuli.texts.plain import describe_array, describe_plain
 
 WHOLE = "transform"
 _MOST_PARTS = 5000

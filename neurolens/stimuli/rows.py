@@ -1,7 +1,8 @@
 """Stimuli in arrays, lists and Datasets: read when they are used, always as copies."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from neurolens.errors import InputError
 from neurolens.stimuli.images import is_picture
+from neurolens.stimuli.inputs import is_compound, list_inputs, map_inputs
 from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
 
 # Arrays of these packages are read several rows at a time.
@@ -21,16 +23,17 @@ _BLOCK_BYTES = 2**25
 class ArrayRows:
     """The entries along the first axis of an array of NumPy, torch, HDF5, Zarr or the like.
 
-    Floats of more than 32 bits, and bfloat16, are read as float32.
+    Floats of more than 32 bits, and bfloat16, are read as float32. ``least_ndim`` is the number of
+    axes that it must have, that of the stimuli included.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(self, source: Any, least_ndim: int = 2) -> None:
         if isinstance(source, np.ma.MaskedArray):
             _refuse_masked(source)
         if not isinstance(source, torch.Tensor):
             _refuse_dtype(np.dtype(source.dtype))
         shape = tuple(source.shape)
-        if len(shape) < 2:
+        if len(shape) < least_ndim:
             raise InputError(
                 f"an array of stimuli needs them along its first axis, got shape {shape}"
             )
@@ -79,7 +82,7 @@ class ArrayRows:
 
 
 class ItemRows:
-    """Items of a list or Dataset: arrays, tensors or pictures, or pairs of one and a label."""
+    """Items of a list or Dataset: arrays or pictures, dicts or tuples of them, with labels."""
 
     def __init__(self, source: Any, display: Display) -> None:
         self._source = source
@@ -99,6 +102,42 @@ class ItemRows:
         return convert_item(item, row, self.display)
 
 
+class ColumnRows:
+    """Stimuli of several inputs, each of which comes from rows of its own.
+
+    ``columns`` holds the rows of each input, in a dict or tuple, as the stimuli will be.
+
+    Raises
+    ------
+    InputError
+        When they differ in number.
+    """
+
+    def __init__(self, columns: Any) -> None:
+        self.columns = columns
+        counts = {key: len(column) for key, column in list_inputs(columns)}
+        if len(set(counts.values())) > 1:
+            given = ", ".join(f"{n} of {key!r}" for key, n in counts.items())
+            raise InputError(
+                f"every input needs one row per stimulus, got {given}. Where each array is a "
+                "stimulus, pass them as a list."
+            )
+        self._n_rows = next(iter(counts.values()))
+        displays = [getattr(column, "display", None) for _, column in list_inputs(columns)]
+        self.display = next((display for display in displays if display is not None), None)
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def __getitem__(self, row: int) -> Any:
+        return map_inputs(lambda column: column[row], self.columns)
+
+    def read_block(self, rows: Sequence[int]) -> list[Any]:
+        """Return the stimuli of some rows."""
+        blocks = map_inputs(lambda column: read_block(column, rows), self.columns)
+        return [map_inputs(operator.itemgetter(i), blocks) for i in range(len(rows))]
+
+
 class ChosenRows:
     """Some rows of stimuli that are read when they are used."""
 
@@ -116,11 +155,26 @@ class ChosenRows:
 
 def wrap_items(items: Any) -> Any:
     """Return stimuli as they are where they are pictures or rows, else the rows that copy them."""
-    if isinstance(items, (ArrayRows, ItemRows, ChosenRows)):
+    if isinstance(items, (ArrayRows, ItemRows, ColumnRows, ChosenRows)):
         return items
     if isinstance(items, list) and all(isinstance(item, Picture) for item in items):
         return items
     return ItemRows(items, Display())
+
+
+def list_pictures(items: Any) -> list[Picture]:
+    """Return the pictures of stimuli, or of their inputs, where they are listed."""
+    if isinstance(items, ColumnRows):
+        columns = [column for _, column in list_inputs(items.columns)]
+        return [picture for column in columns for picture in list_pictures(column)]
+    return items if isinstance(items, list) else []
+
+
+def has_one_shape(items: Any) -> bool:
+    """Return whether all stimuli surely have one shape: they are entries of arrays."""
+    if isinstance(items, ColumnRows):
+        return all(isinstance(column, ArrayRows) for _, column in list_inputs(items.columns))
+    return isinstance(items, ArrayRows)
 
 
 def choose_rows(items: Any, rows: Sequence[int]) -> Any:
@@ -130,7 +184,7 @@ def choose_rows(items: Any, rows: Sequence[int]) -> Any:
 
 def read_block(items: Any, rows: Sequence[int]) -> list[Any]:
     """Return the stimuli of some rows, in one read where their array allows it."""
-    if isinstance(items, ArrayRows):
+    if isinstance(items, (ArrayRows, ColumnRows)):
         return items.read_block(rows)
     return [items[row] for row in rows]
 
@@ -148,18 +202,56 @@ def iterate_items(items: Any) -> Iterator[Any]:
 
 
 def convert_item(item: Any, row: int, display: Display) -> Any:
-    """Return an item of a list or Dataset as a picture or a copied array, without its label."""
-    if isinstance(item, tuple) and item and all(_is_label(part) for part in item[1:]):
-        item = item[0]
+    """Return an item of a list or Dataset as a picture or a copied array, without its labels.
+
+    Several inputs become a dict or tuple of such.
+    """
+    if isinstance(item, Mapping) and item:
+        return {key: _convert_input(part, key, row, display) for key, part in item.items()}
+    if isinstance(item, tuple) and item:
+        inputs = drop_labels(item)
+        if len(inputs) > 1:
+            pairs = enumerate(inputs)
+            return tuple(_convert_input(part, key, row, display) for key, part in pairs)
+        item = inputs[0]
+    converted = _convert_part(item, row, display)
+    if converted is None:
+        raise InputError(
+            f"stimulus {row} must be an array, a tensor, a picture of Pillow, a dict or tuple of "
+            f"these, or a pair of one and its label, got {describe_item(item)}"
+        )
+    return converted
+
+
+def drop_labels(item: tuple) -> tuple:
+    """Return a tuple without the numbers, texts and None at its end; the first entry is kept."""
+    n_inputs = len(item)
+    while n_inputs > 1 and _is_label(item[n_inputs - 1]):
+        n_inputs -= 1
+    return item[:n_inputs]
+
+
+def _convert_input(part: Any, key: Any, row: int, display: Display) -> Any:
+    """Return one of several inputs as a picture or a copied array."""
+    if isinstance(part, (bool, int, float)):
+        part = np.asarray(part)
+    converted = _convert_part(part, row, display)
+    if converted is None or (isinstance(key, str) and not key.isidentifier()):
+        raise InputError(
+            f"stimulus {row} must hold an array, a tensor, a picture of Pillow or a number for "
+            f"each argument of the model, got {describe_item(part)} for {key!r}"
+        )
+    return converted
+
+
+def _convert_part(item: Any, row: int, display: Display) -> Any:
+    """Return a picture or a copied array, None for something that is neither."""
     if isinstance(item, Image.Image):
         return MemoryPicture(item, f"picture {row}", display)
     is_numbers = isinstance(item, list) and all(isinstance(v, (int, float)) for v in item)
     if isinstance(item, (np.ndarray, torch.Tensor)) or hasattr(item, "__array__") or is_numbers:
         return copy_array(item)
-    raise InputError(
-        f"stimulus {row} must be an array, a tensor, a picture of Pillow, or a pair of one and its "
-        f"label, got {describe_item(item)}"
-    )
+    return None
 
 
 def describe_item(item: Any) -> str:
@@ -219,6 +311,11 @@ def _densify(tensor: torch.Tensor) -> np.ndarray:
 
 def check_pictures(entry: Any, transform: Any) -> None:
     """Raise InputError for bytes that look like pictures but have other axes."""
+    if is_compound(entry):
+        for _, part in list_inputs(entry):
+            if getattr(part, "ndim", 0) > 2:
+                check_pictures(part, transform)
+        return
     is_array = isinstance(entry, np.ndarray)
     is_picture_like = is_array and entry.dtype == np.uint8 and entry.ndim > 1
     if is_picture_like and isinstance(transform, str) and not is_picture(entry):

@@ -5,17 +5,38 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
 
 from neurolens.errors import InputError
-from neurolens.labels import list_names
 from neurolens.stimuli.ids import order_metadata, refuse_id, write_id, write_ids
 from neurolens.stimuli.images import ImageTransform, is_picture
+from neurolens.stimuli.inputs import (
+    NO_PADDING,
+    Batch,
+    Key,
+    Padding,
+    Shape,
+    check_inputs,
+    is_compound,
+    list_inputs,
+    map_inputs,
+    measure_inputs,
+    read_layout,
+    stack_stimuli,
+)
 from neurolens.stimuli.pictures import Picture, describe_display, describe_pictures
 from neurolens.stimuli.preprocessing import Description, describe_preprocessing
-from neurolens.stimuli.rows import choose_rows, iterate_items, read_block, wrap_items
+from neurolens.stimuli.rows import (
+    choose_rows,
+    has_one_shape,
+    iterate_items,
+    list_pictures,
+    read_block,
+    wrap_items,
+)
 
 
 class StimulusSet:
@@ -27,10 +48,19 @@ class StimulusSet:
     metadata : DataFrame
         One row per stimulus, indexed by id (categories, flags, anything).
     transform : callable or None
-        Turns one stimulus (a PIL image, or the array entry) into a tensor.
+        Turns one stimulus (a PIL image, or the array entry) into a tensor, or into a dict or tuple
+        of tensors.
+    layout : dict
+        Input -> names of its axes beside the stimuli's, where they were given; of a single input
+        under None.
 
     Notes
     -----
+    A stimulus of several inputs is a dict of the model's keyword arguments or a tuple of its
+    positional ones. Where an input differs in length between stimuli, it is padded with zeros, at
+    its end, to the longest of the set, so that results do not depend on the batch; a selection
+    keeps that length. The first time that batches are read, the lengths of the whole set are.
+
     Make one with `load_stimuli`, which checks every file once. The content of a file is read with
     its batch, and not kept: if a file is damaged later, or in a way that `load_stimuli` does not
     see, reading the batch raises `InputError`.
@@ -42,7 +72,9 @@ class StimulusSet:
         ids: Sequence[str],
         transform: Callable[[Any], torch.Tensor] | None,
         metadata: pd.DataFrame | None = None,
+        layout: Any = None,
     ) -> None:
+        self.layout = read_layout(layout)
         self.ids = write_ids(ids)
         if len(self.ids) != len(items):
             raise InputError(
@@ -52,6 +84,7 @@ class StimulusSet:
             raise InputError("the stimulus set is empty; pass at least one stimulus")
         self.transform = transform
         self._items = wrap_items(items)
+        self._padding: Padding | None = None
         self._rows = {name: row for row, name in enumerate(self.ids)}
         table = metadata
         if table is None:
@@ -69,21 +102,57 @@ class StimulusSet:
         columns = ", ".join(map(str, self.metadata.columns)) or "none"
         return f"<StimulusSet: {len(self)} stimuli, metadata: {columns}>"
 
-    def __getitem__(self, stimulus: Any) -> torch.Tensor:
-        """Return one stimulus, by id (a number or its text), as the model sees it."""
+    def __getitem__(self, stimulus: Any) -> Any:
+        """Return one stimulus, by id (a number or its text), as the model sees it.
+
+        It is a tensor, or a dict or tuple of tensors.
+        """
         row = self._find_row(stimulus)
-        return self._prepare(self._items[row], row)
+        return self._pad(self._prepare(self._items[row], row))
+
+    @property
+    def lengths(self) -> pd.DataFrame:
+        """The length of each stimulus in each input that is padded; no column where none is."""
+        columns = {str(key): list(values) for key, values in self.padding.lengths.items()}
+        return pd.DataFrame(columns, index=pd.Index(self.ids, name="stimulus"))
+
+    @property
+    def padding(self) -> Padding:
+        """How inputs that differ in length are padded; the lengths of all stimuli are read once."""
+        if self._padding is None:
+            first = self._items[0]
+            is_uniform = False
+            if self._takes_all_inputs:
+                first = self._prepare(first, 0)
+            else:
+                is_uniform = has_one_shape(self._items)
+            self._padding = NO_PADDING
+            if is_compound(first) and not is_uniform:
+                shapes = map(self._read_shapes, iterate_items(self._items), range(len(self)))
+                self._padding = measure_inputs(shapes, self.ids)
+        return self._padding
+
+    @property
+    def _takes_all_inputs(self) -> bool:
+        """Whether the transform takes whole stimuli, and not just the pictures among inputs."""
+        return self.transform is not None and type(self.transform) is not ImageTransform
 
     def select(self, ids: Sequence[Any]) -> "StimulusSet":
         """Return the stimuli with these ids, in this order."""
         rows = [self._find_row(i) for i in ids]
         chosen = choose_rows(self._items, rows)
         names = [self.ids[row] for row in rows]
-        return StimulusSet(chosen, names, self.transform, self.metadata.iloc[rows])
+        selected = StimulusSet(chosen, names, self.transform, self.metadata.iloc[rows])
+        selected.layout = self.layout
+        if self._padding is not None or not isinstance(self._items[rows[0]], Picture):
+            selected._padding = self.padding.select(rows)
+        return selected
 
     def use_transform(self, transform: Callable[[Any], torch.Tensor] | None) -> "StimulusSet":
         """Return the same stimuli with another preprocessing."""
-        return StimulusSet(self._items, self.ids, transform, self.metadata)
+        changed = StimulusSet(self._items, self.ids, transform, self.metadata)
+        changed.layout = self.layout
+        return changed
 
     def split_rows(self, batch_size: int) -> list[range]:
         """Return the rows of each batch, in order.
@@ -98,8 +167,10 @@ class StimulusSet:
             del edges[-2]
         return [range(start, stop) for start, stop in itertools.pairwise(edges)]
 
-    def read_rows(self, rows: Sequence[int]) -> torch.Tensor:
-        """Return the stimuli of some rows, as the model sees them: (row, ...).
+    def read_rows(self, rows: Sequence[int]) -> Any:
+        """Return the stimuli of some rows, as the model sees them.
+
+        They are a tensor (row, ...), or a dict or tuple of such tensors.
 
         Raises
         ------
@@ -107,24 +178,13 @@ class StimulusSet:
             When a file cannot be read as an image, or the stimuli differ in shape.
         """
         items = read_block(self._items, rows)
-        tensors = [self._prepare(item, r) for item, r in zip(items, rows, strict=True)]
-        shapes = {tuple(t.shape) for t in tensors}
-        if len(shapes) > 1:
-            raise InputError(
-                f"stimuli of one set must have one shape, got {sorted(shapes)} between "
-                f"{self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to resize "
-                "them."
-            )
-        dtypes = {str(t.dtype) for t in tensors}
-        if len(dtypes) > 1:
-            raise InputError(
-                f"stimuli of one set must have one dtype, got {list_names(sorted(dtypes))} between "
-                f"{self.ids[rows[0]]!r} and {self.ids[rows[-1]]!r}. Pass transform= to cast them."
-            )
-        return torch.stack(tensors)
+        stimuli = []
+        for item, row in zip(items, rows, strict=True):
+            stimuli.append(self._pad(self._prepare(item, row)))
+        return stack_stimuli(stimuli, [self.ids[row] for row in rows])
 
-    def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], torch.Tensor]]:
-        """Yield (ids, tensor of shape (batch, ...)) in order.
+    def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], Batch]]:
+        """Yield (ids, tensor of shape (batch, ...), or a dict or tuple of these) in order.
 
         Batches are those of `split_rows`, errors those of `read_rows`.
         """
@@ -133,19 +193,23 @@ class StimulusSet:
 
     @property
     def preprocessing(self) -> Description:
-        """What the stimuli go through: how pictures are shown, and parts of the transform.
+        """What the stimuli go through: how pictures are shown, parts of the transform, the layout.
 
-        See `describe_preprocessing` for the latter.
+        See `describe_preprocessing` for the parts of the transform.
         """
         described = describe_preprocessing(self.transform)
-        return Description(described.parts | self._describe_pictures(), described.unseen)
+        parts = described.parts | self._describe_pictures()
+        for key, names in self.layout.items():
+            parts["layout" if key is None else f"layout of {key!r}"] = " ".join(names)
+        return Description(parts, described.unseen)
 
     def _describe_pictures(self) -> dict[str, str]:
-        if not isinstance(self._items, list):
+        pictures = list_pictures(self._items)
+        if not pictures:
             display = getattr(self._items, "display", None)
             return {} if display is None else {"pictures": describe_display(display)}
-        kinds = {item.kind for item in self._items}
-        return describe_pictures(kinds, self._items[0].display, self.transform)
+        kinds = {picture.kind for picture in pictures}
+        return describe_pictures(kinds, pictures[0].display, self.transform)
 
     def hash_content(self) -> str:
         """Return the sha256 of ids, raw content and preprocessing, as hex."""
@@ -176,9 +240,14 @@ class StimulusSet:
             raise refuse_id(stimulus, self._rows)
         return row
 
-    def _prepare(self, item: Any, row: int) -> torch.Tensor:
-        """Return an item as the model sees it."""
+    def _prepare(self, item: Any, row: int) -> Any:
+        """Return an item as the model sees it, before it is padded."""
         name = self.ids[row]
+        if is_compound(item):
+            shown = map_inputs(self._show_input, item)
+            if not self._takes_all_inputs:
+                return shown
+            return check_inputs(self.transform(shown), name)  # type: ignore[misc]
         if isinstance(item, Picture):
             item = item.prepare(self.transform)
         elif self.transform is not None and is_picture(item):
@@ -188,17 +257,58 @@ class StimulusSet:
                 f"ImageTransform takes pictures, and {name!r} is an array of {item.dtype} of shape "
                 f"{item.shape}. Pass transform=None, or pictures (n, height, width, 3) of uint8."
             )
-        tensor = torch.as_tensor(item) if self.transform is None else self.transform(item)
-        if not isinstance(tensor, torch.Tensor):
+        made = torch.as_tensor(item) if self.transform is None else self.transform(item)
+        return check_inputs(made, name)
+
+    def _show_input(self, part: Any) -> Any:
+        """Return one of several inputs as the model sees it, or as the transform takes it."""
+        shown = part
+        if isinstance(part, Picture):
+            shown = part.prepare(self.transform)
+        elif self.transform is not None and is_picture(part):
+            shown = Image.fromarray(part)
+        if self._takes_all_inputs:
+            return shown
+        if isinstance(shown, np.ndarray) or self.transform is None:
+            return torch.as_tensor(shown)
+        return self.transform(shown)
+
+    def _pad(self, stimulus: Any) -> Any:
+        """Return a stimulus with its inputs in the shapes that they have for all of the set."""
+        if not is_compound(stimulus):
+            return stimulus
+        padding = self.padding
+        padded = {key: padding.pad(key, part) for key, part in list_inputs(stimulus)}
+        return padded if isinstance(stimulus, dict) else tuple(padded.values())
+
+    def _read_shapes(self, item: Any, row: int) -> dict[Key, Shape | None]:
+        """Return the shape of each input of an item; None where the transform makes it the same."""
+        if self._takes_all_inputs:
+            item = self._prepare(item, row)
+        if not is_compound(item):
             raise InputError(
-                f"transform must return a tensor, got {type(tensor).__name__} for {name!r}"
+                f"stimuli of one set must be of one kind: {self.ids[0]!r} has several inputs, "
+                f"{self.ids[row]!r} is {type(item).__name__}"
             )
-        return tensor
+        shapes: dict[Key, Shape | None] = {}
+        for key, part in list_inputs(item):
+            is_cropped = self.transform is not None and not self._takes_all_inputs
+            if is_cropped and (isinstance(part, Picture) or is_picture(part)):
+                shapes[key] = None
+            elif isinstance(part, Picture):
+                shapes[key] = tuple(part.prepare(None).shape)
+            else:
+                shapes[key] = tuple(part.shape)
+        return shapes
 
 
 def _update_hash(digest: Any, item: Any) -> None:
     """Add the raw content of a stimulus to a hash: its file's, or an array's shape and values."""
-    if isinstance(item, Picture):
+    if is_compound(item):
+        for key, part in list_inputs(item):
+            digest.update(f"{key!r}:".encode())
+            _update_hash(digest, part)
+    elif isinstance(item, Picture):
         item.update_hash(digest)
     else:
         digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())

@@ -16,11 +16,14 @@ from torch.utils.data import DataLoader, IterableDataset
 from neurolens.errors import InputError
 from neurolens.labels import list_names
 from neurolens.stimuli.files import check_file, list_images
+from neurolens.stimuli.inputs import is_compound, list_inputs
 from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
-from neurolens.stimuli.rows import ArrayRows, ItemRows, describe_item
+from neurolens.stimuli.rows import ArrayRows, ColumnRows, ItemRows, describe_item, drop_labels
 from neurolens.stimuli.sets import StimulusSet
 
-_LABELLED = (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame, Mapping)
+_LABELLED = (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame)
+# Groups of arrays in files, which hold other things too.
+_GROUPS = frozenset(("h5py", "zarr"))
 _PATHS = (str, bytes, os.PathLike)
 _ARRAYS = (np.ndarray, torch.Tensor)
 # Hints for sources of which a part can be loaded.
@@ -28,7 +31,7 @@ _HINTS: tuple[tuple[Any, str], ...] = (
     (xr.DataArray, "Type load_stimuli(array.values)."),
     (DataLoader, "Type load_stimuli(loader.dataset)."),
     (IterableDataset, "Pass a Dataset whose items have numbers, or an array."),
-    (Mapping, "Type load_stimuli(...) of one array in it, by its name."),
+    (Mapping, "Type load_stimuli(...) of one array in it, by its name, or of a dict of those."),
 )
 
 
@@ -49,6 +52,8 @@ def read_source(source: Any, display: Display, *, decode: bool) -> Any:
     _refuse_source(source)
     if _is_array(source):
         return ArrayRows(source)
+    if _has_columns(source):
+        return _read_columns(source, display, decode)
     if isinstance(source, Iterable) and not _has_rows(source):
         source = list(source)
     if len(source) == 0:
@@ -71,6 +76,53 @@ def _is_array(source: Any) -> bool:
     return is_sized and hasattr(source, "dtype") and not isinstance(source, (pd.Series, pd.Index))
 
 
+def _has_columns(source: Any) -> bool:
+    """Return whether a source holds the rows of each input of the stimuli."""
+    if isinstance(source, tuple):
+        return len(source) > 0 and all(_is_array(part) or type(part) is list for part in source)
+    return isinstance(source, Mapping) and len(source) > 0
+
+
+def _read_columns(source: Any, display: Display, decode: bool) -> Any:
+    """Return the stimuli whose inputs stand, row by row, in a mapping or a tuple."""
+    pairs = source.items() if isinstance(source, Mapping) else enumerate(source)
+    columns = {}
+    for key, column in pairs:
+        if isinstance(source, Mapping) and not (isinstance(key, str) and key.isidentifier()):
+            raise InputError(
+                "a dict of stimuli holds the rows of each argument of the model, by its name, got "
+                f"the key {key!r}. Type e.g. load_stimuli({{'input_ids': ids, 'mask': mask}}), and "
+                "pass stimuli by id as load_stimuli(list(d.values()), ids=list(d))."
+            )
+        try:
+            columns[key] = _read_column(column, display, decode)
+        except InputError as error:
+            raise InputError(f"input {key!r}: {error}") from None
+    if isinstance(source, Mapping):
+        return ColumnRows(columns)
+    return ColumnRows(tuple(columns.values())) if len(columns) > 1 else columns[0]
+
+
+def _read_column(column: Any, display: Display, decode: bool) -> Any:
+    """Return the rows of one input: those of any source, numbers, or lists of numbers."""
+    if _is_array(column):
+        return ArrayRows(column, least_ndim=1)
+    if isinstance(column, pd.Series):
+        column = list(column)
+    first = column[0] if isinstance(column, (list, tuple)) and len(column) > 0 else None
+    if isinstance(first, (bool, int, float, np.generic)):
+        return ArrayRows(np.asarray(column), least_ndim=1)
+    if isinstance(first, list):
+        _refuse_others(column, list, "lists of numbers")
+        return ItemRows(column, display)
+    if isinstance(first, (tuple, Mapping)) or isinstance(column, Mapping):
+        raise InputError(
+            f"must hold an array, a picture or a number for each stimulus, got "
+            f"{describe_item(column if first is None else first)}"
+        )
+    return read_source(column, display, decode=decode)
+
+
 def _has_rows(source: Any) -> bool:
     has_items = hasattr(source, "__getitem__") and hasattr(source, "__len__")
     return has_items and not isinstance(source, (pd.Series, pd.Index))
@@ -82,6 +134,8 @@ def _refuse_source(source: Any) -> None:
         raise InputError("the file of the HDF5 array is closed; open it and pass the array again")
     is_named = isinstance(source, (*_LABELLED, DataLoader, IterableDataset, nn.Module, type))
     is_group = hasattr(source, "keys") and not isinstance(source, (pd.Series, pd.Index))
+    if isinstance(source, Mapping) and type(source).__module__.partition(".")[0] not in _GROUPS:
+        is_group = len(source) == 0
     is_empty = not (isinstance(source, Iterable) or _has_rows(source) or _is_array(source))
     if is_named or is_group or is_empty:
         fix = next((hint for kind, hint in _HINTS if isinstance(source, kind)), None)
@@ -118,14 +172,39 @@ def _read_list(items: list[Any], display: Display, decode: bool) -> Any:
             if decode and picture.kind.is_deep:
                 picture.decode().read_levels(display)
         return pictures
-    kind = _ARRAYS if isinstance(items[0], _ARRAYS) else tuple
-    if isinstance(items[0], kind):
-        _refuse_others(items, kind, "pairs" if kind is tuple else "arrays")
+    if isinstance(items[0], _ARRAYS):
+        _refuse_others(items, _ARRAYS, "arrays")
         return ItemRows(items, display)
+    if isinstance(items[0], (tuple, Mapping)):
+        return _read_compounds(items, display, decode)
     raise InputError(
         "a list of stimuli must hold paths of image files, got "
         f"{type(items[0]).__name__}. Stack arrays into one with numpy.stack."
     )
+
+
+def _read_compounds(items: list[Any], display: Display, decode: bool) -> Any:
+    """Return the rows of a list of dicts or tuples, without the labels at the end of tuples."""
+    if isinstance(items[0], tuple):
+        _refuse_others(items, tuple, "tuples")
+        stimuli: list[Any] = [dict(enumerate(drop_labels(item))) for item in items]
+        if len(stimuli[0]) < 2:
+            return ItemRows(items, display)
+    else:
+        _refuse_others(items, Mapping, "dicts")
+        stimuli = items
+    keys = list(stimuli[0])
+    for i, stimulus in enumerate(stimuli):
+        if stimulus.keys() != stimuli[0].keys():
+            raise InputError(
+                f"stimuli of one set must have the same inputs, got {list_names(keys)} in the "
+                f"first and {list_names(stimulus)} in number {i + 1}"
+            )
+    columns: dict[Any, list[Any]] = {}
+    for key in keys:
+        columns[key] = [stimulus[key] for stimulus in stimuli]
+    source: Any = tuple(columns.values()) if isinstance(items[0], tuple) else columns
+    return _read_columns(source, display, decode)
 
 
 def _refuse_others(items: list[Any], kinds: Any, what: str) -> None:
@@ -140,13 +219,22 @@ def _refuse_others(items: list[Any], kinds: Any, what: str) -> None:
 
 def _check_repeatable(rows: ItemRows, what: str) -> None:
     """Raise InputError where the first item of a Dataset is another one each time."""
-    first = rows[0]
-    again = rows[0]
-    if isinstance(first, Picture):
-        first = first.decode().image
-        again = again.decode().image
-    if not np.array_equal(np.asarray(first), np.asarray(again), equal_nan=True):
+    if not _are_equal(rows[0], rows[0]):
         raise InputError(
             f"the {what} gives another first stimulus each time it is asked. Turn its random "
             "transforms off: stimuli are read more than once."
         )
+
+
+def _are_equal(first: Any, again: Any) -> bool:
+    """Return whether two stimuli are the same, input by input."""
+    if is_compound(first):
+        parts = dict(list_inputs(first))
+        others = dict(list_inputs(again))
+        return parts.keys() == others.keys() and all(
+            _are_equal(part, others[key]) for key, part in parts.items()
+        )
+    if isinstance(first, Picture):
+        first = first.decode().image
+        again = again.decode().image
+    return np.array_equal(np.asarray(first), np.asarray(again), equal_nan=True)

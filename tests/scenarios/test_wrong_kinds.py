@@ -99,7 +99,7 @@ LOADED_FROM = "stimuli are loaded from a folder of images, a list of image files
         (nn.ReLU(), {}, LOADED_FROM + "ReLU. Type"),
         (None, {}, LOADED_FROM + "NoneType. Type"),
         (3, {}, LOADED_FROM + "int. Type"),
-        ({"cat": ARRAY}, {}, LOADED_FROM + "dict. Type"),
+        ({}, {}, LOADED_FROM + "dict. Type"),
         (pd.DataFrame(ARRAY), {}, LOADED_FROM + "DataFrame. Type"),
         (xr.DataArray(ARRAY), {}, LOADED_FROM + r"DataArray. Type load_stimuli\(array.values\)"),
         ([ARRAY, "a.png"], {}, "begins with arrays must hold arrays only, got str. Load the two"),

@@ -233,8 +233,8 @@ class Stream(IterableDataset):
     [
         (DataLoader(TensorDataset(torch.ones(3, 2))), r"Type load_stimuli\(loader.dataset\)"),
         (Stream(), "Pass a Dataset whose items have numbers"),
-        (Items(lambda row: {"x": 1}), "stimulus 0 must be an array, .* got dict"),
-        (Items(lambda row: (torch.ones(2), torch.ones(2))), "got a tuple of Tensor, Tensor"),
+        (Items(lambda row: {1, 2}), "stimulus 0 must be an array, .* got set"),
+        (Items(lambda row: [torch.ones(2), "a"]), "got a list of Tensor, str"),
         (Items(lambda row: np.array(["a"])), "must hold numbers, got <U1"),
         (Items(lambda row: np.ones((4, 4), np.uint8)), "uint8 arrays are read as pictures"),
         (np.ma.masked_array(np.ones((2, 2)), np.eye(2)), "has masked values. Fill them"),

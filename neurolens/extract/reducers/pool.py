@@ -11,17 +11,17 @@ from neurolens.extract.reducers.base import Function, Reducer, Rows
 from neurolens.labels import check_name
 
 POOLED = {
-    "mean": ("frame", "y", "x", "token", "window"),
-    "max": ("frame", "y", "x", "token", "window"),
+    "mean": ("frame", "time", "y", "x", "token", "window"),
+    "max": ("frame", "time", "y", "x", "token", "window"),
     "cls": ("token",),
 }
 
 
 @dataclass(frozen=True)
 class Pool(Reducer):
-    """Take ``"mean"`` or ``"max"`` over space, frames and tokens, or the first token (``"cls"``).
+    """Take ``"mean"`` or ``"max"`` over space, time and tokens, or the first token (``"cls"``).
 
-    Axes are found by name: ``y``, ``x``, ``frame``, ``token``, ``window`` (of tokens),
+    Axes are found by name: ``y``, ``x``, ``frame``, ``time``, ``token``, ``window`` (of tokens),
     ``window_2``; not ``key``, the tokens that each token attends to, nor ``group``, such as the
     heads of an attention. The mean of integers and booleans is float32.
     """

@@ -1,8 +1,10 @@
 """Batches of stimuli, read ahead by worker processes while the model computes."""
 
+import copy
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,13 +12,15 @@ from torch.utils.data import DataLoader
 
 from neurolens.errors import InputError
 from neurolens.extract.capture.forward import ModelCall
-from neurolens.extract.capture.trees import iterate_tensors
+from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
+from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
+from neurolens.stimuli.inputs import Batch, is_compound, list_inputs, map_inputs
 
 
 def load_batches(
     stimuli: StimulusSet, batches: Sequence[range], device: torch.device, workers: int | None = None
-) -> Iterator[tuple[range, torch.Tensor]]:
+) -> Iterator[tuple[range, Batch]]:
     """Yield (rows, stimuli of these rows on the device), each stimulus read once.
 
     ``workers`` processes read ahead; by default none for a CPU, whose cores the model needs itself,
@@ -41,12 +45,99 @@ def load_batches(
         generator=torch.Generator(),
     )
     for rows, batch in zip(batches, loader, strict=True):
-        yield rows, batch.to(device, non_blocking=pinned)
+        yield rows, move_batch(batch, device, non_blocking=pinned)
 
 
-def call_with_batch(model: nn.Module, batch: torch.Tensor) -> ModelCall:
-    """Return the call of a model with a batch of stimuli."""
-    return ModelCall(model, (batch,), {})
+def read_batch(stimuli: StimulusSet, rows: Sequence[int], device: torch.device) -> Batch:
+    """Return the stimuli of some rows on a device."""
+    return move_batch(stimuli.read_rows(rows), device)
+
+
+def move_batch(batch: Batch, device: torch.device, non_blocking: bool = False) -> Batch:
+    """Return a batch on a device."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(device, non_blocking=non_blocking)
+    return map_inputs(lambda part: part.to(device, non_blocking=non_blocking), batch)
+
+
+def count_rows(batch: Batch) -> int:
+    """Return the number of stimuli of a batch."""
+    return len(next(iterate_tensors(batch)))
+
+
+def slice_rows(batch: Batch, rows: slice) -> Batch:
+    """Return some stimuli of a batch, consecutive ones; views of its tensors."""
+    if isinstance(batch, torch.Tensor):
+        return batch[rows]
+    return map_inputs(lambda part: part[rows], batch)
+
+
+def are_alike(batch: Batch) -> bool:
+    """Return whether all stimuli of a batch are the same."""
+    return all(bool((tensor == tensor[:1]).all()) for tensor in iterate_tensors(batch))
+
+
+def prepare_kwargs(kwargs: Any, device: torch.device) -> dict[str, Any]:
+    """Return keyword arguments of the model with their tensors on a device.
+
+    Raises
+    ------
+    InputError
+        For something else than a dict by name, or None.
+    """
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
+        raise InputError(
+            "kwargs must be a dict of the model's keyword arguments, by name, got "
+            f"{type(kwargs).__name__}. Type e.g. kwargs={{'gain': 2.0}}."
+        )
+    moved = {id(tensor): tensor.detach().to(device) for tensor in iterate_tensors(kwargs)}
+    return replace_tensors(kwargs, moved)
+
+
+def copy_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return keyword arguments copied, so that a pass cannot change those of the next.
+
+    Modules are kept. Where something cannot be copied, only tensors and what holds them are.
+    """
+    modules = {id(value): value for value in kwargs.values() if isinstance(value, nn.Module)}
+    try:
+        return copy.deepcopy(kwargs, modules)
+    except Exception:
+        return copy_tensors(dict(kwargs))
+
+
+def call_with_batch(
+    model: nn.Module, batch: Batch, kwargs: dict[str, Any] | None = None
+) -> ModelCall:
+    """Return the call of a model with a batch of stimuli.
+
+    A dict is the keyword arguments, a tuple the positional ones. ``kwargs`` are those that are the
+    same for all stimuli.
+
+    Raises
+    ------
+    InputError
+        When an argument is among both.
+    """
+    shared = copy_kwargs(kwargs or {})
+    if not isinstance(batch, dict):
+        return ModelCall(model, batch if isinstance(batch, tuple) else (batch,), shared)
+    repeated = [key for key in batch if key in shared]
+    if repeated:
+        raise InputError(
+            f"{list_names(repeated)} of kwargs= is an input of the stimuli too. Leave it out of "
+            "one of them."
+        )
+    return ModelCall(model, (), {**batch, **shared})
+
+
+def list_batch_inputs(batch: Batch) -> dict[str, torch.Tensor]:
+    """Return the tensors of a batch by the names that recordings give them as inputs."""
+    if not is_compound(batch) or (isinstance(batch, tuple) and len(batch) == 1):
+        return {"input": next(iterate_tensors(batch))}
+    return {f"input.{key}": tensor for key, tensor in list_inputs(batch)}
 
 
 def list_versions(call: ModelCall) -> list[int]:

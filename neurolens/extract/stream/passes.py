@@ -10,12 +10,19 @@ from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
-from neurolens.extract.stream.batches import call_with_batch, list_versions, load_batches
+from neurolens.extract.stream.batches import (
+    call_with_batch,
+    count_rows,
+    list_versions,
+    load_batches,
+    read_batch,
+)
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
 from neurolens.extract.stream.plan import Plan, refuse_mixing
 from neurolens.labels import list_names
+from neurolens.stimuli.inputs import Batch
 
 # Called with (layout, rows of the set, result with stimuli first or None where the op did not run).
 ResultHandler = Callable[[Layout, slice, torch.Tensor | None], None]
@@ -123,21 +130,21 @@ def run_set(
 
 def _run_batch(
     plan: Plan,
-    batch: torch.Tensor,
+    batch: Batch,
     by_op: Mapping[str, Sequence[Layout]],
     hand_out: "_HandOut",
 ) -> BatchDeviation:
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
-    call = call_with_batch(plan.model, batch)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
     versions = list_versions(call)
     plan.noise.begin(hand_out.ids)
     try:
-        follow_forward(call, expected, len(batch), handlers, plan.noise)
+        follow_forward(call, expected, count_rows(batch), handlers, plan.noise)
     except PassDeviated as change:
         if list_versions(call) != versions:
-            batch = plan.stimuli.read_rows(hand_out.rows).to(plan.device)
+            batch = read_batch(plan.stimuli, hand_out.rows, plan.device)
         plan.noise.begin(hand_out.ids)
         results = _record_batch(plan, batch, by_op)
         for op, layouts in by_op.items():
@@ -212,14 +219,14 @@ class _HandOut:
 
 
 def _record_batch(
-    plan: Plan, batch: torch.Tensor, by_op: Mapping[str, Sequence[Layout]]
+    plan: Plan, batch: Batch, by_op: Mapping[str, Sequence[Layout]]
 ) -> dict[str, list[torch.Tensor]]:
     """Record a batch that deviated from the expected pass; return the results of its ops, by name.
 
     Only the results of the wanted ops are tensors.
     """
     sites = plan.layouts.expected.sites
-    call = call_with_batch(plan.model, batch)
+    call = call_with_batch(plan.model, batch, plan.kwargs)
     recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
     results = {}
     for event in recording.events:

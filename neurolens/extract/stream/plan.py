@@ -23,6 +23,7 @@ from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
+from neurolens.extract.stream.batches import prepare_kwargs
 from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.reading import read_layouts
@@ -57,6 +58,7 @@ class RunSettings:
     rng: int = 0
     batch_dependent: bool = False
     attention: str = FUSED
+    kwargs: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class Plan:
 
     ``batches`` are rows of the set; ``fit_on`` names the stimuli that reducers are fitted on;
     ``named`` says whether every op was asked for by name; ``noise`` draws random numbers;
-    ``batch_dependent`` says whether results are kept whose rows do not follow their stimuli.
+    ``batch_dependent`` says whether results are kept whose rows do not follow their stimuli;
+    ``kwargs`` are keyword arguments of the model that are the same for all stimuli.
     """
 
     model: nn.Module
@@ -115,6 +118,7 @@ class Plan:
     named: bool = False
     noise: StimulusNoise = field(default_factory=StimulusNoise)
     batch_dependent: bool = False
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
@@ -123,7 +127,8 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
     Raises
     ------
     InputError
-        For stimuli, a device, ops, a reducer, a batch size or a budget that cannot be used.
+        For stimuli, a device, ops, a reducer, a batch size, a budget or keyword arguments that
+        cannot be used.
     UnknownNameError
         For ops that match nothing.
     """
@@ -134,7 +139,8 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
     batch_size = settings.batch_size
     if batch_size is not None:
         stimuli.split_rows(batch_size)
-    layouts = read_layouts(model, stimuli, device, noise, batch_size)
+    kwargs = prepare_kwargs(settings.kwargs, device)
+    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs)
     outputs = plan_outputs(layouts, settings, reducers, len(stimuli))
     if batch_size is None:
         batch_size = choose_batch_size(layouts, budget)
@@ -156,6 +162,7 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
         named=is_named(settings.ops),
         noise=noise,
         batch_dependent=settings.batch_dependent,
+        kwargs=kwargs,
     )
 
 

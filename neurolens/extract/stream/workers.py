@@ -77,7 +77,7 @@ def fill_store(
     with open_plan(model, stimuli, settings) as plan:
         parts = list_parts(plan)
         job = make_job(source, plan, settings, describe_provenance(plan, parts))
-        warn_of_unseen(stimuli)
+        warn_of_unseen(plan)
         store = ActivationStore(path, plan, group_outputs(plan))
         flaws = store.inspect(job.provenance, parts)
         if flaws == []:

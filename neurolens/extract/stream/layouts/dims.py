@@ -4,38 +4,28 @@ They are followed through reshapes, permutations, products and indexing.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 from neurolens.extract.capture.events import Event, Value
 from neurolens.extract.graph.ops import Op
+from neurolens.extract.stream.layouts.axes import (
+    BY_NDIM,
+    NAMES,
+    POSITIONS,
+    UNKNOWN,
+    Axes,
+    Axis,
+    Factor,
+    StimulusAxis,
+    measure_axes,
+    measure_axis,
+    merge_factors,
+    merge_names,
+    pair_names,
+)
 from neurolens.labels import STIMULUS
-
-
-class Factor(NamedTuple):
-    """One of the factors that make up an axis, and its size."""
-
-    name: str
-    size: int
-
-
-class StimulusAxis(NamedTuple):
-    """The position of the stimuli in a result, according to its values.
-
-    ``axis`` holds ``group`` entries per stimulus, one stimulus after the other when ``major``, else
-    interleaved.
-    """
-
-    axis: int
-    group: int
-    major: bool
-
-
-Axis = tuple[Factor, ...]
-Axes = tuple[Axis, ...]
-"""What makes up each axis of a result, the slowest first; sizes multiply to the axis's length."""
 
 _SPATIAL = frozenset(
     "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d max_pool1d max_pool2d "
@@ -57,26 +47,19 @@ _MULTIPLYING = frozenset("matmul bmm scaled_dot_product_attention einsum".split(
 # Besides broadcasting, only these change the size of an axis and keep its meaning.
 _RESIZING = frozenset(
     "cat concat pad chunk split tensor_split narrow index_select getitem take_along_dim gather "
-    "repeat tile topk repeat_interleave lstm gru rnn_tanh rnn_relu cumsum diff".split()
+    "repeat tile topk repeat_interleave cumsum diff".split()
 )
+_RECURRENT = frozenset("lstm gru rnn_tanh rnn_relu".split())
+_LAYERS = _RECURRENT | {"linear", "embedding"}
 # The result of these may have the shape of a parent and other axes.
 _MIXING = frozenset(
     "tensordot cdist as_strided unfold fold kron outer chain_matmul multi_dot inner".split()
 )
-_BY_NDIM = {0: (), 1: ("feature",), 2: ("token", "feature")}
 _SPATIAL_BY_NDIM = {
     2: ("channel", "x"),
     3: ("channel", "y", "x"),
     4: ("channel", "frame", "y", "x"),
 }
-_INPUT_BY_NDIM = {**_BY_NDIM, 3: ("channel", "y", "x"), 4: ("channel", "frame", "y", "x")}
-_POSITIONS = frozenset(("token", "frame", "y", "x", "window", "key"))
-
-
-def name_input(shape: Sequence[int]) -> Axes | None:
-    """Return the axes of a batch of stimuli (stimulus, ...), if their number determines them."""
-    names = _INPUT_BY_NDIM.get(len(shape) - 1)
-    return None if names is None else _pair_names((STIMULUS, *names), shape)
 
 
 def follow_axes(
@@ -103,16 +86,16 @@ def follow_axes(
     if axes is not None and _fits_values(axes, shape, stimuli):
         return axes
     n_dims = len(shape) - 1
-    if stimuli.group > 1 or n_dims not in _BY_NDIM or not by_argument:
+    if stimuli.group > 1 or n_dims not in BY_NDIM or not by_argument:
         return None
     parent_names = {
         name for axis in itertools.chain.from_iterable(by_argument.values()) for name, _ in axis
     }
     if not parent_names <= {STIMULUS, "token", "feature"}:
         return None
-    names = [*_BY_NDIM[n_dims]]
+    names = [*BY_NDIM[n_dims]]
     names.insert(stimuli.axis, STIMULUS)
-    return _pair_names(names, shape)
+    return pair_names(names, shape)
 
 
 def _fits_values(axes: Axes, shape: Sequence[int], stimuli: StimulusAxis) -> bool:
@@ -125,56 +108,6 @@ def _fits_values(axes: Axes, shape: Sequence[int], stimuli: StimulusAxis) -> boo
     n_stimulus_factors = sum(name == STIMULUS for axis in axes for name, _ in axis)
     n_entries = stimuli.group * dict(shared).get(STIMULUS, 0)
     return n_entries == shape[stimuli.axis] and end == [STIMULUS] and n_stimulus_factors == 1
-
-
-def _pair_names(names: Sequence[str], shape: Sequence[int]) -> Axes:
-    """Return axes of one factor each."""
-    return tuple((Factor(name, size),) for name, size in zip(names, shape, strict=True))
-
-
-def _measure_axis(axis: Axis) -> int:
-    return math.prod(size for _, size in axis)
-
-
-def measure_axes(axes: Axes) -> list[int]:
-    """Return the shape of a result with these axes."""
-    return [_measure_axis(axis) for axis in axes]
-
-
-def name_dims(axes: Axes | None, n_dims: int) -> tuple[str, ...]:
-    """Return the names of a result's axes beside the stimuli's, each once; ``dim_k`` if unknown."""
-    if n_dims == 1:
-        return _BY_NDIM[1]
-    names: list[str] = []
-    for axis in axes or ((),) * n_dims:
-        rest = [factor for factor in axis if factor.name != STIMULUS]
-        if rest or len(rest) == len(axis):
-            names.append(_merge_names(rest) or f"dim_{len(names) + 1}")
-    distinct = []
-    for i, name in enumerate(names):
-        n_before = names[:i].count(name)
-        distinct.append(name if n_before == 0 else f"{name}_{n_before + 1}")
-    return tuple(distinct)
-
-
-def _merge_names(factors: Iterable[Factor]) -> str:
-    """Return one name for an axis of several factors."""
-    factors = list(factors)
-    names = {name for name, size in factors if size > 1} or {name for name, _ in factors}
-    if len(names) > 1:
-        names -= {"window"} if names & _POSITIONS - {"window"} else {"group"}
-    if len(names) > 1:
-        return "token" if names <= _POSITIONS else "feature"
-    return names.pop() if names else ""
-
-
-def _merge_factors(axis: Axis) -> Axis:
-    """Return the factors of an axis, those on one side of the stimuli merged into one."""
-    merged = []
-    for _, factors in itertools.groupby(axis, lambda factor: factor.name == STIMULUS):
-        side = tuple(factors)
-        merged.append(Factor(_merge_names(side), _measure_axis(side)))
-    return tuple(merged)
 
 
 def _follow(
@@ -191,16 +124,15 @@ def _follow(
     if first is None or function in _MIXING:
         return None
     if function in _RESHAPING:
-        return _regroup(first, shape) or _regroup(tuple(map(_merge_factors, first)), shape)
+        return _regroup(first, shape) or _regroup(tuple(map(merge_factors, first)), shape)
     if function in _PERMUTING:
         return _permute(function, first, event)
     if function == "einsum":
         return _follow_einsum(event, by_argument, shape)
     if function in _MULTIPLYING:
         return _follow_product(function, by_argument, shape)
-    if function == "linear":
-        name = "channel" if _merge_names(first[-1]) == "channel" else "feature"
-        return *first[:-1], (Factor(name, shape[-1]),)
+    if function in _LAYERS:
+        return _follow_layer(function, by_argument, shape, stimuli)
     if function == "getitem":
         return _index(first, event.args[1], shape)
     if function in _REDUCING and len(first) > len(shape):
@@ -217,14 +149,59 @@ def _follow_spatial(
     if before is not None and not of_input and not is_conv and len(before) == len(shape):
         return _match([before], shape, resize=True)
     n_dims = len(shape) - 1
-    names = _SPATIAL_BY_NDIM.get(n_dims, _BY_NDIM.get(n_dims))
+    names = _SPATIAL_BY_NDIM.get(n_dims, BY_NDIM.get(n_dims))
     if names is None:
         return None
     if before:
-        return before[0], *_pair_names(names, shape[1:])
+        if is_conv and len(before) == len(shape) and names[0] == "channel":
+            names = ("channel", *_name_positions(before[2:], names[1:]))
+        return before[0], *pair_names(names, shape[1:])
     if stimuli == StimulusAxis(axis=0, group=1, major=True):
-        return (Factor(STIMULUS, shape[0]),), *_pair_names(names, shape[1:])
+        return (Factor(STIMULUS, shape[0]),), *pair_names(names, shape[1:])
     return None
+
+
+def _follow_layer(
+    function: str, by_argument: dict[str, Axes], shape: tuple[int, ...], stimuli: StimulusAxis
+) -> Axes | None:
+    """Return the axes of the results of layers that make new features."""
+    first = next(iter(by_argument.values()))
+    if function in _RECURRENT:
+        return _follow_recurrent(by_argument, shape, stimuli)
+    if function == "embedding":
+        return *first, (Factor("feature", shape[-1]),)
+    name = "channel" if merge_names(first[-1]) == "channel" else "feature"
+    return *first[:-1], (Factor(name, shape[-1]),)
+
+
+def _follow_recurrent(
+    by_argument: dict[str, Axes], shape: tuple[int, ...], stimuli: StimulusAxis
+) -> Axes | None:
+    """Return the axes of a recurrent layer's outputs, or of its last states (layer, ...)."""
+    before = _pick(by_argument, ("0", "input"))
+    feature = (Factor("feature", shape[-1]),)
+    if before is not None and measure_axes(before)[:-1] == list(shape[:-1]):
+        outputs = (*before[:-1], feature)
+        if _fits_values(outputs, shape, stimuli):
+            return outputs
+    if len(shape) != 3 or stimuli.axis != 1 or stimuli.group > 1:
+        return None
+    return (Factor(UNKNOWN, shape[0]),), (Factor(STIMULUS, shape[1]),), feature
+
+
+def _name_positions(axes: Sequence[Axis], usual: Sequence[str]) -> list[str]:
+    """Return the names of the axes along which a convolution moves.
+
+    Names that a user gave are kept, and those of tokens and frames where there is one such axis:
+    pictures may be made of tokens, but are not named after them.
+    """
+    kept = ("token", "frame") if len(axes) == 1 else ()
+    names = []
+    for axis, usual_name in zip(axes, usual, strict=True):
+        name = merge_names(axis)
+        keeps = name in kept or (name not in NAMES and name != "")
+        names.append(name if keeps else usual_name)
+    return names
 
 
 def _reduce(function: str, axes: Axes, event: Event) -> Axes:
@@ -258,7 +235,8 @@ def _regroup(axes: Axes, shape: Sequence[int]) -> Axes | None:
                 if available % size or name == STIMULUS:
                     return None
                 remaining.append(Factor(name, available // size))
-                name = "window" if name in _POSITIONS else "group"
+                if name != UNKNOWN:
+                    name = "window" if name in POSITIONS else "group"
                 available = size
             elif size % available:
                 return None
@@ -335,12 +313,12 @@ def _name_keys(axes: list[Axis]) -> Axes:
     Keys are the positions that those of the first axis are compared with.
     """
     named = list(axes)
-    names = [_merge_names(axis) for axis in axes]
+    names = [merge_names(axis) for axis in axes]
     for i, name in enumerate(names):
-        if name in names[:i] and name in _POSITIONS - {"window"}:
-            named[i] = (Factor("key", _measure_axis(axes[i])),)
-        elif name == "key" and not _POSITIONS - {"window", "key"} & set(names):
-            named[i] = (Factor("token", _measure_axis(axes[i])),)
+        if name in names[:i] and name in POSITIONS - {"window"}:
+            named[i] = (Factor("key", measure_axis(axes[i])),)
+        elif name == "key" and not POSITIONS - {"window", "key"} & set(names):
+            named[i] = (Factor("token", measure_axis(axes[i])),)
     return tuple(named)
 
 
@@ -395,5 +373,5 @@ def _match(parents: Iterable[Axes], shape: Sequence[int], resize: bool) -> Axes 
         elif not resize and shapes[best][i] != 1:
             return None
         else:
-            matched.append((Factor(_merge_names(axis) or "feature", size),))
+            matched.append((Factor(merge_names(axis) or "feature", size),))
     return tuple(matched)

@@ -3,31 +3,26 @@
 import itertools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
-from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.differences import measure_difference
-from neurolens.extract.capture.events import Event, Recording, Value, hash_tensors
+from neurolens.extract.capture.events import Event, Recording, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import Op, Parent
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.graph.ops import Op
+from neurolens.extract.stream.batches import call_with_batch, count_rows, list_batch_inputs
 from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
-from neurolens.extract.stream.layouts.dims import (
-    Axes,
-    follow_axes,
-    measure_axes,
-    name_dims,
-    name_input,
-)
+from neurolens.extract.stream.layouts.axes import name_dims
 from neurolens.extract.stream.layouts.layout import Layout, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
+from neurolens.extract.stream.layouts.naming import Result, name_results
 from neurolens.extract.stream.layouts.rows import KnownRows
+from neurolens.stimuli.inputs import Batch
 
 # These hand out memory that may then be written to unseen.
 _HANDING_OUT = frozenset(("numpy", "__array__", "__dlpack__", "data_ptr"))
@@ -86,30 +81,36 @@ class Recorded(NamedTuple):
     differing: list[str]
 
 
-def find_layouts(model: nn.Module, few: torch.Tensor, more: torch.Tensor) -> Layouts:
+def find_layouts(model: nn.Module, few: Batch, more: Batch) -> Layouts:
     """Return the layouts of all results, as `record_layouts` finds them."""
-    ids = [str(i) for i in range(len(more))]
+    ids = [str(i) for i in range(count_rows(more))]
     return record_layouts(model, few, more, ids, StimulusNoise()).layouts
 
 
 def record_layouts(
     model: nn.Module,
-    few: torch.Tensor,
-    more: torch.Tensor,
+    few: Batch,
+    more: Batch,
     ids: Sequence[str],
     noise: StimulusNoise,
+    kwargs: dict[str, Any] | None = None,
+    dim_names: Mapping[str, Sequence[str]] | None = None,
 ) -> Recorded:
     """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
     Parameters
     ----------
     model : Module
-    few, more : Tensor (m, ...), (n, ...)
+    few, more : Tensor (m, ...), (n, ...), or dict or tuple of these
         ``more`` starts with the stimuli of ``few``.
     ids : sequence of str
         Of the stimuli of ``more``.
     noise : StimulusNoise
         Draws the random numbers, and learns where the stimuli are among them.
+    kwargs : dict, optional
+        Keyword arguments of the model that are the same for all stimuli.
+    dim_names : dict of str, optional
+        Input -> names of its axes beside the stimuli's.
 
     Returns
     -------
@@ -123,18 +124,25 @@ def record_layouts(
     attention in PyTorch puts tokens first.
     """
     sites = make_sites()
-    counts = Counts(len(few), len(more))
-    small = _record(model, few, ids[: len(few)], sites, noise)
-    large = _record(model, more, ids, sites, noise)
+    counts = Counts(count_rows(few), count_rows(more))
+
+    def record(batch: Batch) -> Recording:
+        noise.begin(ids[: count_rows(batch)])
+        call = call_with_batch(model, batch, kwargs).copy_inputs()
+        return record_forward(call, sites=sites, noise=noise)
+
+    small = record(few)
+    large = record(more)
     if noise.forget_guesses():
-        small = _record(model, few, ids[: len(few)], sites, noise)
-        large = _record(model, more, ids, sites, noise)
+        small = record(few)
+        large = record(more)
     noise.seeds_generators = bool(small.drawn or large.drawn)
     graph = assemble_graph(large)
-    reader = _LayoutReader(counts, name_input(more.shape), _may_share(large))
+    reader = _LayoutReader(counts, _may_share(large))
     small_events = {event.name: event for event in small.events}
     for op, event in zip(graph, large.events, strict=True):
         reader.read(op, small_events.get(op.name), event)
+    reader.name_dims(more, dim_names or {})
     with_layout = {layout.op for layout in reader.layouts.values()}
     layouts = Layouts(
         graph=graph,
@@ -148,17 +156,6 @@ def record_layouts(
         history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
     )
     return Recorded(layouts, reader.rows, reader.precisions, reader.differing)
-
-
-def _record(
-    model: nn.Module,
-    batch: torch.Tensor,
-    ids: Sequence[str],
-    sites: CallSites,
-    noise: StimulusNoise,
-) -> Recording:
-    noise.begin(ids)
-    return record_forward(call_with_batch(model, batch).copy_inputs(), sites=sites, noise=noise)
 
 
 def _may_share(recording: Recording) -> bool:
@@ -194,17 +191,16 @@ class _LayoutReader:
         The results whose values for a stimulus differ between the two batches.
     """
 
-    def __init__(self, counts: Counts, input_axes: Axes | None, may_share: bool) -> None:
+    def __init__(self, counts: Counts, may_share: bool) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
         self.rows: dict[str, torch.Tensor] = {}
         self._counts = counts
-        self._input_axes = input_axes
         self._may_share = may_share
         self.precisions: dict[str, float] = {}
         self.differing: list[str] = []
         self._coarsest: dict[str, float] = {}
-        self._axes: dict[tuple[str, int], Axes | None] = {}
+        self._results: list[Result] = []
 
     def read(self, op: Op, small: Event | None, large: Event) -> None:
         """Find the layouts of an op's results from its events in the two recordings."""
@@ -239,11 +235,7 @@ class _LayoutReader:
 
     def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> Layout:
         """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
-        parents = [
-            self._find_axes(p, v) for p, (v, _) in zip(op.parents, event.parents, strict=True)
-        ]
-        axes = follow_axes(op, event, parents, tensor.shape, match.stimuli)
-        self._axes[op.name, k] = axes
+        self._results.append(Result(op, event, k, tuple(tensor.shape), match.stimuli))
         layout = Layout(
             op=op.name,
             output=k if len(event.outputs) > 1 else -1,
@@ -251,7 +243,7 @@ class _LayoutReader:
             group=match.stimuli.group,
             major=match.stimuli.major,
             shape=match.shape,
-            dims=name_dims(axes, len(match.shape)),
+            dims=(),
             dtype=tensor.dtype,
             shares="",
         )
@@ -262,19 +254,13 @@ class _LayoutReader:
         self.layouts[layout.name] = layout
         return layout
 
-    def _find_axes(self, parent: Parent, value: Value) -> Axes | None:
-        """Return the axes of an argument; None where they are unknown or those of another shape.
-
-        The latter are those of a view whose base was written to: it counts as a result of the op
-        that wrote, whose own result has the shape of the base.
-        """
-        if parent.kind == "input":
-            axes = self._input_axes
-        else:
-            axes = self._axes.get((parent.source, parent.output))
-        if axes is None or value.tensor is None:
-            return axes
-        return axes if measure_axes(axes) == list(value.tensor.shape) else None
+    def name_dims(self, batch: Batch, given: Mapping[str, Sequence[str]]) -> None:
+        """Name the axes of all results; ``given`` are a user's names for those of inputs."""
+        shapes = {key: tensor.shape for key, tensor in list_batch_inputs(batch).items()}
+        axes = name_results(self._results, shapes, given)
+        for name, layout in self.layouts.items():
+            found = axes[layout.op, max(layout.output, 0)]
+            self.layouts[name] = replace(layout, dims=name_dims(found, len(layout.shape)))
 
     def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
         """Return the label of the result that an op only views, or ""."""

@@ -6,7 +6,7 @@ import torch
 
 from neurolens.extract.capture.differences import measure_difference
 from neurolens.extract.stream.follow import Counts
-from neurolens.extract.stream.layouts.dims import StimulusAxis
+from neurolens.extract.stream.layouts.axes import StimulusAxis
 from neurolens.extract.stream.layouts.layout import Layout
 
 # A stimulus's values in two batches: equal up to 1 (see `measure_difference`), clearly other

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.graph.ops import Op, Parent
-from neurolens.extract.stream.batches import call_with_batch
+from neurolens.extract.stream.batches import are_alike, call_with_batch, read_batch, slice_rows
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.finding import Layouts, Recorded, record_layouts
 from neurolens.extract.stream.layouts.layout import Layout
@@ -25,6 +26,7 @@ from neurolens.extract.stream.layouts.rows import (
 )
 from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
 from neurolens.stimuli import StimulusSet
+from neurolens.stimuli.inputs import Batch
 
 _N_RECORDED = 3
 _N_SHUFFLED = 8
@@ -37,8 +39,11 @@ def read_layouts(
     device: torch.device,
     noise: StimulusNoise,
     batch_size: int | None = None,
+    kwargs: dict[str, Any] | None = None,
 ) -> Layouts:
     """Return the layouts of all results of a model for the stimuli of a set.
+
+    ``kwargs`` are keyword arguments of the model that are the same for all stimuli.
 
     The first two and the first three stimuli are recorded, or others where these are alike. Up to
     eight from all parts of the set, among them these in another order, are then run in one batch,
@@ -53,13 +58,17 @@ def read_layouts(
     if len(stimuli) < 2:
         raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
     rows = list(range(min(_N_RECORDED, len(stimuli))))
-    batch = stimuli.read_rows(rows).to(device)
-    if (batch == batch[:1]).all():
+    batch = read_batch(stimuli, rows, device)
+    if are_alike(batch):
         rows = spread_rows(len(stimuli), _N_RECORDED)
-        batch = stimuli.read_rows(rows).to(device)
+        batch = read_batch(stimuli, rows, device)
     ids = [stimuli.ids[row] for row in rows]
-    recorded = record_layouts(model, batch[:-1], batch, ids, noise)
-    test = _BatchTest(model, stimuli, device, noise, recorded, ids)
+    dim_names = {}
+    for key, names in stimuli.layout.items():
+        dim_names["input" if key is None else f"input.{key}"] = names
+    few = slice_rows(batch, slice(-1))
+    recorded = record_layouts(model, few, batch, ids, noise, kwargs, dim_names)
+    test = _BatchTest(model, stimuli, device, noise, recorded, ids, kwargs)
     if batch_size == 1:
         layouts = test.find_random(rows[:1])
     else:
@@ -80,10 +89,12 @@ class _BatchTest:
         noise: StimulusNoise,
         recorded: Recorded,
         recorded_ids: Sequence[str],
+        kwargs: dict[str, Any] | None,
     ) -> None:
         self._model = model
         self._stimuli = stimuli
         self._device = device
+        self._kwargs = kwargs
         self._noise = noise
         self._layouts = recorded.layouts
         self._recorded = recorded
@@ -92,7 +103,7 @@ class _BatchTest:
     def run(self, rows: Sequence[int]) -> Layouts:
         """Return the layouts with what a batch of these rows tells of them."""
         ids = [self._stimuli.ids[row] for row in rows]
-        batch = self._stimuli.read_rows(rows).to(self._device)
+        batch = read_batch(self._stimuli, rows, self._device)
         first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
         random = self._find_following(batch, ids, first)
         differing = dict.fromkeys([*self._recorded.differing, *first.mixing])
@@ -111,13 +122,11 @@ class _BatchTest:
         if not self._layouts.drawn:
             return self._layouts
         ids = [self._stimuli.ids[row] for row in rows]
-        batch = self._stimuli.read_rows(rows).to(self._device)
+        batch = read_batch(self._stimuli, rows, self._device)
         first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
         return self._mark_random(self._find_following(batch, ids, first))
 
-    def _find_following(
-        self, batch: torch.Tensor, ids: Sequence[str], first: RowComparison
-    ) -> set[str]:
+    def _find_following(self, batch: Batch, ids: Sequence[str], first: RowComparison) -> set[str]:
         """Return the results that follow generators whose numbers are not drawn per stimulus.
 
         The batch is run some times more, with other seeds of these generators.
@@ -139,7 +148,7 @@ class _BatchTest:
 
     def _compare(
         self,
-        batch: torch.Tensor,
+        batch: Batch,
         ids: Sequence[str],
         reference: Mapping[str, torch.Tensor],
         reference_ids: Sequence[str],
@@ -157,7 +166,7 @@ class _BatchTest:
             return comparison
         take = partial(_take_results, comparison, len(ids))
         handlers = {expected.positions[op]: partial(take, group) for op, group in by_op.items()}
-        call = call_with_batch(self._model, batch)
+        call = call_with_batch(self._model, batch, self._kwargs)
         self._noise.begin(ids)
         try:
             follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)

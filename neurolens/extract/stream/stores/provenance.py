@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -15,7 +16,7 @@ from neurolens.extract.capture.restore import preserve_random_states
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
-from neurolens.stimuli import WHOLE, StimulusSet
+from neurolens.stimuli import WHOLE, StimulusSet, describe_preprocessing
 
 # What was hashed -> name of a part -> its hash.
 Parts = dict[str, dict[str, str]]
@@ -31,6 +32,7 @@ _WORDS = {
     "ops_sha256": "the ops differ",
     "constants_sha256": "the tensors and numbers that the model holds beside its weights differ",
     "sampled_stimuli_sha256": "the stimuli differ as the model sees them",
+    "kwargs_sha256": "the keyword arguments (kwargs=) differ",
 }
 # Entries that are passed over where one of others differs, from which they follow.
 _FOLLOWS = {
@@ -55,6 +57,7 @@ def list_parts(plan: Plan) -> Parts:
         "stimuli_sha256": dict(zip(plan.stimuli.ids, plan.stimuli.hash_each(), strict=True)),
         "ops_sha256": {output.name: "" for output in plan.outputs},
         "sampled_stimuli_sha256": hash_sample(plan.stimuli),
+        "kwargs_sha256": hash_kwargs(plan.kwargs),
     }
 
 
@@ -71,6 +74,7 @@ def describe_provenance(plan: Plan, parts: Parts | None = None) -> dict[str, Any
         "model": type(plan.model).__name__,
         **hashes,
         "preprocessing": dict(stimuli.preprocessing.parts),
+        "padding": stimuli.padding.describe(),
         "n_ops": len(plan.outputs),
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
@@ -100,19 +104,31 @@ def hash_sample(stimuli: StimulusSet) -> dict[str, str]:
     with preserve_random_states():
         for row in rows:
             seen = stimuli.read_rows(range(row, row + 1))
-            hashes[stimuli.ids[row]] = hash_tensors([seen])[:_PART]
+            hashes[stimuli.ids[row]] = hash_tensors(iterate_tensors(seen))[:_PART]
     return hashes
 
 
-def warn_of_unseen(stimuli: StimulusSet) -> None:
-    """Warn where a preprocessing holds something that a resumed run could not compare."""
-    unseen = stimuli.preprocessing.unseen
-    if unseen:
-        warn_user(
-            f"the content of {list_names(unseen)} of the preprocessing cannot be read: a run that "
-            "goes on with this store later would not notice that it changed, but for the stimuli "
-            "it looks at"
-        )
+def hash_kwargs(kwargs: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each keyword argument of the model, by name."""
+    hashes = {}
+    for name, value in sorted(kwargs.items()):
+        text = describe_preprocessing(value).text
+        hashes[name] = hashlib.sha256(text.encode()).hexdigest()[:_PART]
+    return hashes
+
+
+def warn_of_unseen(plan: Plan) -> None:
+    """Warn where a preprocessing or kwargs= hold what a resumed run could not compare."""
+    held = {"the preprocessing": plan.stimuli.preprocessing.unseen}
+    for name, value in plan.kwargs.items():
+        held[f"kwargs[{name!r}]"] = describe_preprocessing(value).unseen
+    for place, unseen in held.items():
+        if unseen:
+            warn_user(
+                f"the content of {list_names(unseen)} of {place} cannot be read: a run that goes "
+                "on with this store later would not notice that it changed, but for the stimuli "
+                "it looks at"
+            )
 
 
 def compare_provenance(

@@ -11,6 +11,7 @@ from neurolens.errors import InputError, warn_user
 from neurolens.extract.stream.passes import BatchDeviation, describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
 from neurolens.labels import STIMULUS, LabelList, list_names
+from neurolens.stimuli import WHOLE, describe_preprocessing
 
 KEPT_UNIT = "kept_unit"
 # Counts per op and stimulus: values that are not finite, finite values that a cast made infinite,
@@ -174,13 +175,20 @@ def describe_rows(
     ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
     too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli;
     ``ops_after_mixing`` results that were computed from values of the whole batch;
-    ``depends_on_history`` what passes change in the model for good.
+    ``depends_on_history`` what passes change in the model for good; ``padded_inputs`` the inputs
+    that are padded to one length; ``kwargs`` the keyword arguments of the model.
     """
     layouts = plan.layouts
     kept = set(names)
     found = {*layouts.mixing, *[name for one in deviations for name in one.mixing]}
     mixing = [name for name in layouts.by_name if name in kept & found]
     attributes: dict[str, Any] = {}
+    padded = plan.stimuli.padding.describe()
+    if padded:
+        attributes["padded_inputs"] = padded
+    if plan.kwargs:
+        described = {key: describe_preprocessing(value) for key, value in plan.kwargs.items()}
+        attributes["kwargs"] = [f"{key}: {one.parts[WHOLE]}" for key, one in described.items()]
     if layouts.random:
         attributes["random_ops"] = list(layouts.random)
         attributes["rng"] = plan.noise.seed

@@ -1,0 +1,5 @@
+"""Objects as text that is equal in every process.
+
+``plain`` writes numbers, arrays and containers, ``contents`` lists what objects hold, ``origins``
+tells installed packages from the user's own code.
+"""
