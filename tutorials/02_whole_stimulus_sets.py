@@ -83,16 +83,19 @@ figure
 folder = Path(tempfile.mkdtemp())
 
 
+passes = []
+
+
 class Impatient(torch.nn.Module):
     """The model, and somebody who presses Ctrl-C during its fourth batch of six."""
 
     def __init__(self, model):
         super().__init__()
-        self.model, self.left = model, 6
+        self.model = model
 
     def forward(self, x):
-        self.left -= 1
-        if self.left == 0:
+        passes.append(len(x))
+        if len(passes) == 7:  # three passes plan the run
             raise KeyboardInterrupt
         return self.model(x)
 

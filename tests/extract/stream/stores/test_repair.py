@@ -177,26 +177,31 @@ def test_only_what_is_damaged_is_computed_again(stimuli, tmp_path):
     assert Counts.calls - planning == planning + 1
 
 
-def test_damage_of_a_store_that_is_not_finished_is_repaired_too(stimuli, tmp_path):
-    class Stops(Picks):
-        calls_left = 100
+CALLS_LEFT = []
 
-        def forward(self, x):
-            Stops.calls_left -= 1
-            if Stops.calls_left == 0:
+
+class Stops(Picks):
+    """Is interrupted in the last of the calls that are left, if any are counted."""
+
+    def forward(self, x):
+        if CALLS_LEFT:
+            CALLS_LEFT.pop()
+            if not CALLS_LEFT:
                 raise KeyboardInterrupt
-            return super().forward(x)
+        return super().forward(x)
 
+
+def test_damage_of_a_store_that_is_not_finished_is_repaired_too(stimuli, tmp_path):
     extract(stimuli, tmp_path / "whole.zarr", Stops(), ops="fc")
-    Stops.calls_left = 4
+    CALLS_LEFT[:] = [None] * 5  # three of planning, one batch, and one that ends
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
         extract(stimuli, path, Stops(), ops="fc")
+    assert not CALLS_LEFT
     chunk = path / "ops/fc/linear/activation/c/0/0"
     assert chunk.exists()
     chunk.unlink()
     (path / "ops/fc/zarr.json").unlink()
-    Stops.calls_left = 100
     _, told = extract(stimuli, path, Stops(), ops="fc")
     assert "the header of the ops; 'fc/linear' for stimuli 's0' to 's3'" in told[0]
     assert read_files(path) == read_files(tmp_path / "whole.zarr")
