@@ -2,6 +2,7 @@
 
 import enum
 import functools
+import gc
 import itertools
 import operator
 import queue
@@ -91,8 +92,12 @@ class Kinds:
             return [value.__self__]
         if isinstance(value, (functools.partial, functools.partialmethod)):
             return [value.func, value.args, value.keywords]
+        if isinstance(value, functools._lru_cache_wrapper):
+            return _list_parts_of_cache(value)
         if isinstance(value, memoryview):
             return [value.obj]
+        if isinstance(value, types.MappingProxyType):
+            return gc.get_referents(value)
         return [type(value)] if self._is_read(value) else []
 
     def _has_attributes(self, value: Any, *, is_container: bool) -> bool:
@@ -142,24 +147,25 @@ def _bind(
 
 
 def _open_container(value: Any) -> Content | None:
-    """Return what a container, a variable of a function or an iterator holds."""
-    if isinstance(value, dict):
-        return _bind(value, lambda held: dict(held.items()), _fill_container)
-    if isinstance(value, set):
-        return _bind(value, lambda held: {entry: entry for entry in held}, _fill_container)
-    if isinstance(value, (list, deque)):
-        return _bind(value, list, _fill_container)
-    if isinstance(value, np.ndarray):
-        return _bind(value, lambda held: list(held.flat), _fill_array)
-    if isinstance(value, types.CellType):
-        return _bind(value, _read_cell, _write_cell)
-    if isinstance(value, queue.SimpleQueue):
-        return _bind(value, _read_queue, _write_queue)
-    if isinstance(value, types.GeneratorType):
-        return _bind(value, _read_generator, _refuse_write)
+    """Return what a container, a variable of a function, a cache or an iterator holds."""
+    for kind, read, write in _CONTAINERS:
+        if isinstance(value, kind):
+            return _bind(value, read, write)
     if isinstance(value, Iterator) and type(value).__module__ in _ITERATOR_PACKAGES:
         return _bind(value, _read_iterator, _refuse_write)
     return None
+
+
+def _read_dict(value: dict) -> dict:
+    return dict(value.items())
+
+
+def _read_set(value: set) -> dict:
+    return {entry: entry for entry in value}
+
+
+def _read_array(array: np.ndarray) -> list[Any]:
+    return list(array.flat)
 
 
 def _fill_container(value: Any, entries: Any) -> None:
@@ -216,6 +222,29 @@ def _fill_queue(waiting: queue.SimpleQueue, entries: list[Any]) -> None:
         waiting.put(entry)
 
 
+def _read_cache(function: Any) -> dict[str, int]:
+    """Return the size of the cache of a function, and how many results it has stored."""
+    counts = function.cache_info()
+    return {"size": counts.currsize, "stored": counts.misses}
+
+
+def _write_cache(function: Any, counts: dict[str, int]) -> None:
+    if counts["size"]:
+        raise TypeError("single results cannot be taken from a cache")
+    function.cache_clear()
+
+
+def _list_parts_of_cache(function: Any) -> list[Any]:
+    """Return the function that a cache belongs to, and the results in it."""
+    parts: list[Any] = []
+    for part in gc.get_referents(function):
+        if isinstance(part, dict):
+            parts += part.values()
+        else:
+            parts.append(part)
+    return parts
+
+
 def _read_generator(generator: types.GeneratorType) -> dict[str, Any]:
     """Return where a generator stands and its variables; nothing where it has ended."""
     frame = generator.gi_frame
@@ -229,8 +258,8 @@ def _read_iterator(iterator: Any) -> list[Any]:
     if isinstance(iterator, itertools.cycle):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
-            round_, *_ = iterator.__reduce__()[1]
-            return [operator.length_hint(round_, -1)]
+            parts: Any = iterator.__reduce__()[1]
+        return [operator.length_hint(parts[0], -1)]
     if isinstance(iterator, enumerate):
         return [iterator.__reduce__()[1][1]]
     if isinstance(iterator, (map, filter, zip)):
@@ -240,6 +269,20 @@ def _read_iterator(iterator: Any) -> list[Any]:
 
 def _refuse_write(_value: Any, _entries: Any) -> None:
     raise TypeError("an iterator cannot go back")
+
+
+# How containers are read and filled, by their kind.
+_CONTAINERS: tuple[tuple[type, Callable[[Any], dict | list], Callable[[Any, Any], None]], ...] = (
+    (dict, _read_dict, _fill_container),
+    (set, _read_set, _fill_container),
+    (list, list, _fill_container),
+    (deque, list, _fill_container),
+    (np.ndarray, _read_array, _fill_array),
+    (types.CellType, _read_cell, _write_cell),
+    (queue.SimpleQueue, _read_queue, _write_queue),
+    (functools._lru_cache_wrapper, _read_cache, _write_cache),
+    (types.GeneratorType, _read_generator, _refuse_write),
+)
 
 
 def _list_parts_of_function(function: types.FunctionType) -> list[Any]:

@@ -221,6 +221,7 @@ class Copier:
                 continue
             if isinstance(one, torch.Tensor):
                 yield from self.copy_tensor(one)
+                waiting.append(vars(one))
                 continue
             self._copied.add(id(one))
             if type(one) is tuple and ATOMS.issuperset(map(type, one)):
