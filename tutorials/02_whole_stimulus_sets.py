@@ -138,7 +138,7 @@ print(refused)
 
 # %%
 grams = nl.extract_grams(model, brain.stimuli, memory="1GiB", batch_size=12, quiet=True)
-thrifty = nl.extract_grams(model, brain.stimuli, memory="400MiB", batch_size=12, quiet=True)
+thrifty = nl.extract_grams(model, brain.stimuli, memory="200MiB", batch_size=12, quiet=True)
 print(
     f"{grams.n_passes} pass or {thrifty.n_passes} passes, the same Grams: {bool((grams.gram == thrifty.gram).all())}"
 )

@@ -1,29 +1,33 @@
 """Copies of what a model holds, from which its content can be put back in place."""
 
-import sys
 import types
-from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
+from array import array
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from operator import is_
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
+from neurolens.extract.capture.restore.contents import Content, Kinds
 
 # Values that never change: they are only put back into their places.
 ATOMS = frozenset(
     {
-        *(int, float, bool, str, bytes, complex, type(None), type(Ellipsis), range, slice, type),
+        *(int, float, bool, str, bytes, complex, type(None), type(Ellipsis), range, slice),
         *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
-        *(types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
+        types.ModuleType,
     }
 )
+# Two of these are the same thing where they are equal: a method is made anew whenever it is read.
+_COMPARED = ATOMS | {types.BuiltinFunctionType, types.MethodType}
 _MOST_BYTES = 2**28
-_MOST_ENTRIES = 10_000
+_MOST_TENSORS = 10_000
+_MOST_OBJECTS = 100_000
 
 
 class Copy:
@@ -98,6 +102,8 @@ class ArrayCopy(Copy):
 
     def restore(self) -> bool:
         """Put the values back."""
+        if self._array.shape != self._content.shape:
+            return False
         try:
             self._array[...] = self._content
         except ValueError:
@@ -105,39 +111,52 @@ class ArrayCopy(Copy):
         return True
 
 
-class EntriesCopy(Copy):
-    """The entries of a list, dict, set or object: the same objects, in the same order."""
+class BytesCopy(Copy):
+    """The content of a bytearray or an array of Python's ``array``."""
 
-    def __init__(
-        self, read: Callable[[], dict | list], write: Callable[[Any], None], n_most: int
-    ) -> None:
-        self._read = read
-        self._write = write
-        self.entries = read()
-        self.is_complete = len(self.entries) <= n_most
-        self._n_entries = len(self.entries)
-        if not self.is_complete:
-            self.entries = []
+    def __init__(self, value: bytearray | array) -> None:
+        self._value = value
+        self._content = bytes(memoryview(value))
+
+    def compare(self) -> bool:
+        """Return whether the bytes differ."""
+        self.changed = bytes(memoryview(self._value)) != self._content
+        return self.changed
+
+    def restore(self) -> bool:
+        """Put the bytes back."""
+        value = self._value
+        try:
+            if isinstance(value, bytearray):
+                value[:] = self._content
+            else:
+                value[:] = array(value.typecode, self._content)
+        except BufferError:
+            return False
+        return True
+
+
+class EntriesCopy(Copy):
+    """What a container, an object, a class or a function holds: the same objects, in order."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self.entries = content.read()
 
     def list_values(self) -> list[Any]:
-        """Return the objects that were held."""
-        return list(self.entries.values() if isinstance(self.entries, dict) else self.entries)
+        """Return the objects that were held and that may change."""
+        values = self.entries.values() if isinstance(self.entries, dict) else self.entries
+        return [value for value in values if type(value) not in ATOMS]
 
     def compare(self) -> bool:
         """Return whether other objects are held now."""
-        now = self._read()
-        if not self.is_complete:
-            self.changed = len(now) != self._n_entries
-        else:
-            self.changed = not _equal_entries(now, self.entries)
+        self.changed = not _equal_entries(self._content.read(), self.entries)
         return self.changed
 
     def restore(self) -> bool:
         """Put the same objects back."""
-        if not self.is_complete:
-            return False
         try:
-            self._write(self.entries)
+            self._content.write(self.entries)
         except Exception:
             return False
         return True
@@ -152,7 +171,7 @@ class Copier:
         Ids of objects that belong elsewhere and are only put back into their places: registered
         modules.
     parameters : list of Parameter
-        Whose memory is not copied.
+        Registered ones, whose memory is not copied.
     packages : set of str
         Packages of the model's modules, whose objects are read.
     """
@@ -160,11 +179,12 @@ class Copier:
     def __init__(
         self, shared: set[int], parameters: list[nn.Parameter], packages: set[str]
     ) -> None:
-        self._copied = shared
+        self._copied = shared | set(map(id, parameters))
         self._parameters = parameters
-        self._packages = packages
+        self._kinds = Kinds(packages)
         self._n_bytes = 0
-        self._n_entries = 0
+        self._n_tensors = 0
+        self._n_objects = 0
 
     @cached_property
     def _parameter_storages(self) -> set[int]:
@@ -172,18 +192,25 @@ class Copier:
 
     def copy_tensor(self, tensor: torch.Tensor, *, limited: bool = True) -> Iterator[Copy]:
         """Yield a copy of a tensor, unless it has one; ``limited`` up to a number of bytes."""
-        if id(tensor) in self._copied or isinstance(tensor, nn.Parameter) or tensor.is_meta:
+        if id(tensor) in self._copied or is_lazy(tensor) or tensor.is_meta:
             return
         self._copied.add(id(tensor))
         if limited and read_storage(tensor) in self._parameter_storages:
             return
         n_bytes = tensor.numel() * tensor.element_size()
-        has_content = not limited or self._n_bytes + n_bytes <= _MOST_BYTES
+        has_content = not limited or self._fits(tensor, n_bytes)
         self._n_bytes += n_bytes if limited and has_content else 0
+        self._n_tensors += limited
         try:
             yield TensorCopy(tensor, has_content=has_content)
         except (RuntimeError, NotImplementedError):
             return
+
+    def _fits(self, tensor: torch.Tensor, n_bytes: int) -> bool:
+        """Return whether the values of a tensor are copied; those of parameters never are."""
+        if isinstance(tensor, nn.Parameter) or self._n_tensors >= _MOST_TENSORS:
+            return False
+        return self._n_bytes + n_bytes <= _MOST_BYTES
 
     def copy_value(self, value: Any) -> Iterator[Copy]:
         """Yield copies of an object and of everything it holds that can change."""
@@ -194,117 +221,62 @@ class Copier:
                 continue
             if isinstance(one, torch.Tensor):
                 yield from self.copy_tensor(one)
+                waiting.append(vars(one))
                 continue
             self._copied.add(id(one))
             if type(one) is tuple and ATOMS.issuperset(map(type, one)):
                 continue
-            if isinstance(one, np.ndarray):
-                yield from self._copy_array(one)
+            if isinstance(one, (bytearray, array)) or _holds_numbers(one):
+                yield from self._copy_numbers(one)
             elif isinstance(one, (tuple, frozenset)):
                 waiting += one
             else:
-                entries = self._copy_entries(one)
-                if entries is not None:
+                found = self._copy_contents(one)
+                yield from found
+                for entries in found:
                     waiting += entries.list_values()
-                    yield entries
+                waiting += self._kinds.list_references(one)
 
-    def _copy_array(self, array: np.ndarray) -> Iterator[Copy]:
-        if not array.dtype.hasobject and self._n_bytes + array.nbytes <= _MOST_BYTES:
-            self._n_bytes += array.nbytes
-            yield ArrayCopy(array)
+    def _copy_numbers(self, value: Any) -> Iterator[Copy]:
+        is_array = isinstance(value, np.ndarray)
+        n_bytes = value.nbytes if is_array else memoryview(value).nbytes
+        if self._n_bytes + n_bytes <= _MOST_BYTES:
+            self._n_bytes += n_bytes
+            yield ArrayCopy(value) if is_array else BytesCopy(value)
 
-    def _copy_entries(self, value: Any) -> EntriesCopy | None:
-        """Return the entries of a container or an object; None of what is left alone."""
-        n_most = _MOST_ENTRIES - self._n_entries
+    def _copy_contents(self, value: Any) -> list[EntriesCopy]:
+        """Return what an object holds; nothing of what is left alone."""
+        if self._n_objects >= _MOST_OBJECTS:
+            return []
         try:
-            entries = open_entries(value, n_most, self._packages)
+            found = [EntriesCopy(content) for content in self._kinds.open_contents(value)]
         except Exception:
-            return None
-        if entries is not None:
-            self._n_entries += len(entries.entries)
-        return entries
+            return []
+        self._n_objects += len(found)
+        return found
 
 
-def open_entries(value: Any, n_most: int, packages: set[str]) -> EntriesCopy | None:
-    """Return the entries of a list, deque, set, dict or object; None of anything else."""
-
-    def fill(entries: Any) -> None:
-        value.clear()
-        add = value.extend if isinstance(value, (list, deque)) else value.update
-        add(entries)
-
-    if isinstance(value, dict):
-        return EntriesCopy(lambda: dict(value.items()), fill, n_most)
-    if isinstance(value, set):
-        return EntriesCopy(lambda: {entry: entry for entry in value}, fill, n_most)
-    if isinstance(value, (list, deque)):
-        return EntriesCopy(lambda: list(value), fill, n_most)
-    if not _is_read(value, packages):
-        return None
-    return EntriesCopy(
-        lambda: read_attributes(value), lambda entries: write_attributes(value, entries), n_most
-    )
-
-
-def _is_read(value: Any, packages: set[str]) -> bool:
-    """Return whether what an object holds is read: modules, dataclasses, objects of users' classes.
-
-    Objects of the standard library and of installed packages, such as locks, files and streams, are
-    left alone, unless the model comes from the same package.
-    """
-    if isinstance(value, (type, torch.jit.ScriptModule)):
-        return False
-    if isinstance(value, (nn.Module, types.SimpleNamespace)) or is_dataclass(value):
-        return True
-    if callable(value):
-        return False
-    module = type(value).__module__
-    package = module.partition(".")[0]
-    if package in sys.stdlib_module_names and package != "__main__":
-        return False
-    if package in packages:
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return "site-packages" not in file and "dist-packages" not in file
-
-
-def read_attributes(value: Any) -> dict[str, Any]:
-    """Return the attributes that an object itself holds, slots included."""
-    held = dict(getattr(value, "__dict__", {}))
-    for kind in type(value).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(value, name):
-                held[name] = getattr(value, name)
-    return held
-
-
-def write_attributes(value: Any, attributes: dict[str, Any]) -> None:
-    """Give an object these attributes and no others."""
-    own = getattr(value, "__dict__", {})
-    for name in read_attributes(value).keys() - attributes.keys():
-        if name in own:
-            del own[name]
-        else:
-            object.__delattr__(value, name)
-    for name, held in attributes.items():
-        if name in own or not hasattr(type(value), name):
-            own[name] = held
-        else:
-            object.__setattr__(value, name, held)
+def _holds_numbers(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and not value.dtype.hasobject
 
 
 def _equal_entries(now: Any, before: Any) -> bool:
+    if len(now) != len(before):
+        return False
     if isinstance(before, dict):
-        return now.keys() == before.keys() and all(
-            is_same(now[key], value) for key, value in before.items()
-        )
-    return len(now) == len(before) and all(map(is_same, now, before))
+        if not _equal_in_order(now, before):
+            return False
+        return _equal_in_order(now.values(), before.values())
+    return _equal_in_order(now, before)
+
+
+def _equal_in_order(now: Iterable[Any], before: Iterable[Any]) -> bool:
+    return all(map(is_, now, before)) or all(map(is_same, now, before))
 
 
 def is_same(a: Any, b: Any) -> bool:
     """Return whether two places hold the same object, or equal values that never change."""
-    return a is b or (type(a) is type(b) and type(a) in ATOMS and a == b)
+    return a is b or (type(a) is type(b) and type(a) in _COMPARED and a == b)
 
 
 def _is_same_place(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -37,12 +37,15 @@ class _Held(NamedTuple):
 
 
 class ModelState:
-    """Buffers and plain attributes of a model's modules at one moment.
+    """Buffers and plain attributes of a model's modules, and of their classes, at one moment.
 
-    Attributes are tensors, numbers, numpy arrays, and containers and objects of these. What cannot
-    be copied is left alone: locks, files, objects of installed packages, more than 256 MiB of plain
-    tensors, containers of more than 10,000 entries. A module that makes parameters or child modules
-    of its own in a pass keeps what it made.
+    Attributes are tensors, numbers, arrays, and containers, objects, classes and functions that
+    hold these: objects that can be called, methods with the object that they belong to, functions
+    with the variables that they keep. Of tensors beyond 256 MiB or 10,000, and of parameters that
+    no module registers, it is only told that they were changed in place; so it is of iterators.
+    What cannot be copied is left alone: locks, files, objects of installed packages, arrays beyond
+    256 MiB, more than 100,000 objects, and variables around a class or of a file of Python. A
+    module that makes parameters or child modules of its own in a pass keeps what it made.
 
     Parameters
     ----------
@@ -88,6 +91,8 @@ class ModelState:
                 copies += [(prefix + name, one) for one in found]
         attributes = {}
         if not isinstance(module, torch.jit.ScriptModule):
+            kind = type(module)
+            copies += [(kind.__name__, one) for one in self._copier.copy_value(kind)]
             attributes = _read_attributes(module)
             for name, value in attributes.items():
                 if type(value) not in ATOMS:
@@ -130,8 +135,8 @@ class ModelState:
 
     def list_storages(self) -> set[int]:
         """Return the memories of all tensors that were copied."""
-        tensors = [one.place for one in self._list_copies() if isinstance(one, TensorCopy)]
-        return {read_storage(tensor) for tensor in tensors} - {0}
+        tensors = [one for one in self._list_copies() if isinstance(one, TensorCopy)]
+        return {read_storage(one.place) for one in tensors if one.content is not None} - {0}
 
     def _list_copies(self) -> list[Copy]:
         return [one for held in self._held for _, one in held.copies]
