@@ -65,10 +65,10 @@ class Wide(torch.nn.Module):
 def test_the_memory_a_run_takes_is_that_forecast():
     images = nl.load_stimuli(np.ones((40, 3, 512, 512), np.float32))
     batch, everything = 16 * 3 * 2**20, 9 * 40 * 3 * 2**20
-    # Resident memory is taken and freed a batch at a time, during a run and before it: three to
-    # eight are alive.
+    # Resident memory is taken and freed a batch at a time during a run, three to twelve of them
+    # as the heap is fragmented; planning records five stimuli and compares eight more.
     runs = {
-        "activations": ({"batch_size": 16}, 3 * batch, 8 * batch),
+        "activations": ({"batch_size": 16}, 3 * batch, 12 * batch),
         "grams": ({"batch_size": 16, "memory": "3GiB"}, everything, everything + 8 * batch),
     }
     for name, (settings, least, most) in runs.items():

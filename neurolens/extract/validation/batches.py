@@ -61,8 +61,11 @@ def _compare_rows(call: ModelCall, axis: int) -> list[Finding]:
 def count_rows(call: ModelCall, axis: int = 0) -> int:
     """Return the length of an axis that all inputs share, 0 where there is none."""
     tensors = list(iterate_tensors((call.args, call.kwargs)))
-    if not tensors or any(tensor.ndim < 2 + axis for tensor in tensors):
+    if not tensors:
         return 0
+    for tensor in tensors:
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.ndim < 2 + axis:
+            return 0
     lengths = {tensor.shape[axis] for tensor in tensors}
     return lengths.pop() if len(lengths) == 1 else 0
 

@@ -182,13 +182,7 @@ def describe_rows(
     kept = set(names)
     found = {*layouts.mixing, *[name for one in deviations for name in one.mixing]}
     mixing = [name for name in layouts.by_name if name in kept & found]
-    attributes: dict[str, Any] = {}
-    padded = plan.stimuli.padding.describe()
-    if padded:
-        attributes["padded_inputs"] = padded
-    if plan.kwargs:
-        described = {key: describe_preprocessing(value) for key, value in plan.kwargs.items()}
-        attributes["kwargs"] = [f"{key}: {one.parts[WHOLE]}" for key, one in described.items()]
+    attributes = _describe_inputs(plan)
     if layouts.random:
         attributes["random_ops"] = list(layouts.random)
         attributes["rng"] = plan.noise.seed
@@ -200,7 +194,7 @@ def describe_rows(
             f"each pass changes {list_names(layouts.history)} of the model, which cannot be put "
             "back: results depend on the batches before; see .attrs['depends_on_history']"
         )
-    suspects = [name for name in layouts.suspects if name in kept]
+    suspects = [name for name in layouts.suspects if name in kept - found]
     if suspects and plan.batch_size != 1:
         attributes["ops_after_mixing"] = suspects
         warn_user(
@@ -215,6 +209,18 @@ def describe_rows(
             f"{len(mixing)} results depend on the other stimuli of their batch: "
             f"{list_names(mixing)}; see .attrs['batch_dependent_ops']"
         )
+    return attributes
+
+
+def _describe_inputs(plan: Plan) -> dict[str, Any]:
+    """Return the attributes that say what the model was given beside the stimuli themselves."""
+    attributes: dict[str, Any] = {}
+    padded = plan.stimuli.padding.describe()
+    if padded:
+        attributes["padded_inputs"] = padded
+    if plan.kwargs:
+        described = {key: describe_preprocessing(value) for key, value in plan.kwargs.items()}
+        attributes["kwargs"] = [f"{key}: {one.parts[WHOLE]}" for key, one in described.items()]
     return attributes
 
 
