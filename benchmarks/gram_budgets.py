@@ -1,7 +1,7 @@
 """Check that Grams are those of all features at any budget: runs beside one pass, and plans.
 
     python benchmarks/gram_budgets.py            # about a quarter of an hour on two cores
-    python benchmarks/gram_budgets.py --only "resnet*" --sizes 50:400:50 --budgets 3
+    python benchmarks/gram_budgets.py --only "resnet*" --sizes 50:400:10 --budgets 3
 
 Runs: Grams of all ops of three networks at budgets drawn between that for about eight passes and
 that for one, against one pass. Plans: for every classifier of torchvision, set sizes and
@@ -103,7 +103,7 @@ def check_plans(name: str, sizes: range) -> dict[int, Tested]:
     """Plan the Grams of all ops of a model for every set size and budget."""
     images = np.random.default_rng(0).standard_normal((4, 3, SIDE, SIDE)).astype(np.float32)
     model = build_model(name, SIDE)
-    settings = RunSettings(batch_size=2, memory=GIB)
+    settings = RunSettings(batch_size=1, memory=GIB)
     found = {budget: Tested() for budget in PLAN_BUDGETS}
     with open_plan(model, nl.load_stimuli(images), settings) as plan:
         gram_plan = plan_grams(plan)
@@ -177,7 +177,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="*", help="glob pattern of classifiers to plan")
-    parser.add_argument("--sizes", default="50:4001:10", help="start:stop:step of set sizes")
+    parser.add_argument("--sizes", default="50:4001:50", help="start:stop:step of set sizes")
     parser.add_argument("--budgets", type=int, default=10, help="budgets of each run")
     parser.add_argument("--dry", action="store_true", help="do not write the table")
     options = parser.parse_args()
