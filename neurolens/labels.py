@@ -1,6 +1,7 @@
 """Names of dimensions, and exact matching by label, never by position or inner join."""
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from neurolens.errors import LabelError, UnknownNameError
 
 STIMULUS = "stimulus"
 STIMULUS_2 = "stimulus_2"
+SAMPLE = "sample"
 OP = "op"
 REGION = "region"
 SUBJECT = "subject"
@@ -23,6 +25,9 @@ TIME_BIN = "time_bin"
 # Labels of a region and of a subject where the data name none.
 UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
+# A whole number as text, also of a float, and a name with one number in it.
+_WHOLE = re.compile(r"[0-9]+(\.0+)?")
+_COUNTED = re.compile(r"([^0-9]*)([0-9]+)([^0-9]*)")
 
 
 def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
@@ -80,8 +85,8 @@ def align_stimuli(
     Raises
     ------
     LabelError
-        When either side has an id that the other lacks, or an id repeats; when one side holds
-        numbers and the other text.
+        When either side has an id that the other lacks, or an id repeats; the two sides write the
+        same ids in two ways, as 7 and "7".
     """
     wanted = list(ids)
     check_unique(wanted, f"the ids of {other}")
@@ -94,11 +99,14 @@ def align_stimuli(
         missing = _subtract_ids(wanted, present)
         extra = _subtract_ids(present, wanted)
         if missing or extra:
-            _refuse_types(present, wanted, dim, name, other)
+            refuse_forms(present, wanted, dim, name, other)
+            fix = tell_offset(present, wanted, dim, name, other) or _suggest_selection(
+                array, dim, present, wanted, name, other
+            )
             raise LabelError(
                 f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "
                 f"Missing from {name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
-                f"Keep the common ones on both sides, e.g. {name}.sel({dim}=common_ids)."
+                f"{fix}"
             )
         array = array.sel({dim: wanted})
     return array
@@ -110,16 +118,110 @@ def _subtract_ids(ids: list, others: list) -> list:
     return [i for i in ids if i not in excluded]
 
 
-def _refuse_types(present: list, wanted: list, dim: str, name: str, other: str) -> None:
-    """Raise LabelError where the ids are the same but for their type, such as 7 and "7"."""
-    if {*map(str, present)} != {*map(str, wanted)}:
+def _suggest_selection(
+    array: Labelled, dim: str, present: list, wanted: list, name: str, other: str
+) -> str:
+    """Return the sentence that says on which side to select which ids."""
+    common = len(set(present) & set(wanted))
+    if common == 0:
+        return f"They share none: name what is the same by the same '{dim}' on both sides."
+    if common == len(present):
+        return f"Select the {common} ids of {name} in {other}, or add the others to {name}."
+    dims = [side for side in (STIMULUS, STIMULUS_2) if side in array.dims and dim == STIMULUS]
+    ids = "common_ids" if common < len(wanted) else "ids"
+    selection = ", ".join(f"{side}={ids}" for side in dims or [dim])
+    code = f"{name if name.isidentifier() else 'x'}.sel({selection})"
+    if common == len(wanted):
+        return f"Select those of {other} in {name}: {code}."
+    return f"Keep the common ones on both sides, e.g. {code}."
+
+
+def _read_plain(label: Any) -> int | str:
+    """Return the whole number that a label is written for, or else its text."""
+    if isinstance(label, bytes):
+        label = label.decode(errors="replace")
+    if isinstance(label, int | np.integer):
+        return int(label)
+    text = str(label)
+    return int(float(text)) if _WHOLE.fullmatch(text) else text
+
+
+def refuse_forms(present: list, wanted: list, dim: str, name: str, other: str) -> None:
+    """Raise LabelError where more ids are the same by what they mean than as they are written.
+
+    The same are 7, 7.0, "7" and "007". A selection of the common ids would lose the others.
+    """
+    plain = {_read_plain(label): label for label in present}
+    written = set(present)
+    differing = [x for x in wanted if x not in written and _read_plain(x) in plain]
+    if not differing:
         return
+    theirs = differing[0]
+    ours = plain[_read_plain(theirs)]
+    # Text is the safer form, unless the same number is written in two ways, as 7.0 and "007".
+    is_text = str(ours) == str(theirs) or isinstance(_read_plain(theirs), str)
+    form = "text" if is_text else "whole numbers"
+    change = "astype(str)" if is_text else "astype(float).astype(int)"
     raise LabelError(
-        f"{name} and {other} must hold ids of one type along '{dim}', got "
-        f"{type(present[0]).__name__} {list_names(present[:1])} in {name} and "
-        f"{type(wanted[0]).__name__} {list_names(wanted[:1])} in {other}. Make both text: "
-        f"x.assign_coords({dim}=x.{dim}.astype(str))."
+        f"{name} and {other} must hold ids of one type along '{dim}', got {type(ours).__name__} "
+        f"{list_names([ours])} in {name} and {type(theirs).__name__} {list_names([theirs])} in "
+        f"{other}. Make both {form}: x.assign_coords({dim}=x.{dim}.{change})."
     )
+
+
+def tell_offset(present: list, wanted: list, dim: str, name: str, other: str) -> str:
+    """Return what to do where ids look as if counted from 0 on one side and from 1 on the other.
+
+    A selection of the common ids would match each to its neighbor. It is empty for other ids.
+    """
+    ours = _read_counts(present)
+    theirs = _read_counts(wanted)
+    if not ours or not theirs or ours[0] != theirs[0] or not _differ_by_one(ours[1], theirs[1]):
+        return ""
+    low_name = name if min(ours[1]) <= min(theirs[1]) else other
+    return (
+        f"{name} counts {_name_ends(present, ours[1])}, {other} {_name_ends(wanted, theirs[1])}: "
+        f"one may count from 0 and the other from 1, so that the same id is another {dim} on each "
+        f"side. Rename those of {low_name} if so, for numbers x.assign_coords({dim}=x.{dim} + 1); "
+        f"if not, leave out on each side what the other lacks."
+    )
+
+
+def _read_counts(ids: list) -> tuple[tuple[str, str], list[int]] | None:
+    """Return the text before and after the number in all ``ids``, and those numbers.
+
+    None where an id is not a number, or not one name with a number in it.
+    """
+    found = [_COUNTED.fullmatch(str(_read_plain(label))) for label in ids]
+    matches = [match for match in found if match]
+    around = {(match[1], match[3]) for match in matches}
+    if len(matches) < len(ids) or len(around) != 1:
+        return None
+    return around.pop(), [int(match[2]) for match in matches]
+
+
+def _name_ends(ids: list, counts: list[int]) -> str:
+    first = ids[int(np.argmin(counts))]
+    last = ids[int(np.argmax(counts))]
+    return f"from {first!r} to {last!r}"
+
+
+def _differ_by_one(ours: list[int], theirs: list[int]) -> bool:
+    """Return whether numbers look like the same ones counted from 0 and from 1.
+
+    They start at 0 and at 1; or all of one side are one more than those of the other; or those of
+    one side have no gap and the other reaches beyond their end by one.
+    """
+    if {min(ours), min(theirs)} == {0, 1}:
+        return True
+    for some, others in ((ours, theirs), (theirs, ours)):
+        if {number + 1 for number in some} == set(others):
+            return True
+        whole = set(range(min(some), max(some) + 1)) == set(some)
+        beyond = set(others) - set(some)
+        if whole and min(some) in (0, 1) and beyond in ({max(some) + 1}, {min(some) - 1}):
+            return True
+    return False
 
 
 def check_name(name: str, choices: Collection[str], what: str) -> None:
@@ -139,13 +241,32 @@ def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -
 
 
 # Attributes of results that say which ops to read with care; they go on into RDMs and scores.
-MARKS = ("batch_dependent_ops", "random_ops", "random_numbers_from", "depends_on_history")
+# The last says what was made of the samples of a stochastic model.
+SAMPLES = "samples"
+MARKS = (
+    "batch_dependent_ops",
+    "random_ops",
+    "random_numbers_from",
+    "depends_on_history",
+    SAMPLES,
+)
 
 
 def get_marks(data: Any) -> dict[str, Any]:
-    """Return the attributes of extracted data that say which ops to read with care."""
+    """Return the attributes of extracted data that say which ops to read with care.
+
+    Activations with samples are compared by their mean, which the attribute ``samples`` says.
+    """
     attributes = getattr(data, "attrs", {})
-    return {key: attributes[key] for key in MARKS if key in attributes}
+    marks = {key: attributes[key] for key in MARKS if key in attributes}
+    nodes = data.subtree if isinstance(data, xr.DataTree) else [data]
+    n_samples = max((getattr(node, "sizes", {}).get(SAMPLE, 0) for node in nodes), default=0)
+    return marks | ({SAMPLES: describe_samples(n_samples)} if n_samples else {})
+
+
+def describe_samples(n_samples: int) -> str:
+    """Return what is compared of so many samples."""
+    return f"mean of {n_samples}"
 
 
 class LabelList(list):

@@ -85,5 +85,81 @@ def test_numbers_and_text_that_name_the_same_are_told_apart():
         align_stimuli(numbered, ["7", "11"], name="brain")
     with pytest.raises(LabelError, match=r"got str '7' .* int 7 .*astype\(str\)\)\.$"):
         align_stimuli(make_square(["7", "11"]), [7, 11], name="brain")
-    with pytest.raises(LabelError, match="Missing from brain: '7', '12'; only in brain: 7, 11"):
+    with pytest.raises(LabelError, match="one type along 'stimulus', got int 7 in brain"):
         align_stimuli(numbered, ["7", "12"], name="brain")
+
+
+ALIKE = {
+    "int and text": ([46002, 46003], ["46002", "46003"], r"int 46002 .* str '46002'.*both text"),
+    "float and text": ([7.0, 8.0], ["7", "8"], r"float 7.0 .* str '7'.*both whole numbers"),
+    "leading zeros": (["007", "008"], [7, 8], r"str '007' .* int 7 .*both whole numbers"),
+    "two texts": (["007", "008"], ["7", "8"], "both whole numbers"),
+    "bytes": ([b"cat", b"dog"], ["cat", "dog"], r"bytes b'cat' .* str 'cat' .*both text"),
+    "some of them": ([1, 2, 3], ["2", "3", "9"], "both text"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(ALIKE))
+def test_ids_written_in_two_ways_are_told_how_to_become_one(case):
+    """The code in the message makes them the same, where both sides hold the same ids."""
+    ids, wanted, message = ALIKE[case]
+    square = make_square(ids)
+    with pytest.raises(LabelError, match=f"ids of one type along 'stimulus', got {message}"[:30]):
+        align_stimuli(square, wanted, name="brain")
+    with pytest.raises(LabelError, match=message) as told:
+        align_stimuli(square, wanted, name="brain")
+    assert "common" not in str(told.value)
+    code = str(told.value).split(": ", 1)[1].rstrip(".")
+    made = [
+        eval(code, {"x": side}).stimulus.values.tolist() for side in (square, make_square(wanted))
+    ]
+    shared = 2 if case == "some of them" else len(ids)
+    assert len(set(made[0]) & set(made[1])) == shared
+
+
+OFFSET = {
+    "numbers": (range(10), range(1, 11)),
+    "numbers, the other way": (range(1, 11), range(10)),
+    "names": ([f"img_{i:02}.png" for i in range(10)], [f"img_{i:02}.png" for i in range(1, 11)]),
+    "text": ([str(i) for i in range(10)], [str(i) for i in range(1, 11)]),
+    "some of them": (range(20), [1, 4, 9, 20]),
+    "some of them from 0": (range(1, 21), [0, 4, 9, 19]),
+    "other numbers": (range(100, 110), range(101, 111)),
+}
+
+
+@pytest.mark.parametrize("case", sorted(OFFSET))
+def test_ids_counted_from_0_and_from_1_are_not_advised_to_be_shifted(case):
+    """To keep those that are on both sides would match each stimulus to its neighbor."""
+    ids, wanted = map(list, OFFSET[case])
+    with pytest.raises(LabelError, match="from 0 and the other from 1") as told:
+        align_stimuli(make_square(ids), wanted, name="brain", other="model")
+    assert "common" not in str(told.value)
+    lower = "brain" if str(ids[0]) < str(wanted[0]) else "model"
+    assert f"Rename those of {lower} if so" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("ids", "wanted"), [([3, 5, 8], [3, 6, 8]), (["a1", "b2"], ["a2", "b2"]), ([2, 4], [7, 9])]
+)
+def test_other_ids_are_not_taken_for_counted(ids, wanted):
+    with pytest.raises(LabelError) as told:
+        align_stimuli(make_square(ids), wanted)
+    assert "from 1" not in str(told.value)
+
+
+def test_advice_names_the_side_that_has_too_many():
+    brain = make_square(list("abcd"))
+    with pytest.raises(LabelError, match="Select those of model in brain") as told:
+        align_stimuli(brain, list("dba"), name="brain", other="model")
+    code = str(told.value).split("model in brain: ")[1].rstrip(".")
+    selected = eval(code, {"brain": brain, "ids": list("dba")})
+    assert align_stimuli(selected, list("dba")).stimulus.values.tolist() == list("dba")
+    with pytest.raises(LabelError, match="Select the 4 ids of brain in model, or add the others"):
+        align_stimuli(brain, list("abcdef"), name="brain", other="model")
+    with pytest.raises(LabelError, match="share none: name what is the same"):
+        align_stimuli(brain, list("wxyz"), name="brain", other="model")
+    with pytest.raises(
+        LabelError, match=r"common ones on both sides, e\.g\. x\.sel\(stimulus=common_ids, stim"
+    ):
+        align_stimuli(brain, list("abcx"), name="op 'a'", other="model")

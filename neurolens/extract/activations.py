@@ -34,6 +34,7 @@ def extract_activations(
     client: Any = None,
     attention: str = FUSED,
     kwargs: dict[str, Any] | None = None,
+    n_samples: int = 1,
     quiet: bool = False,
 ) -> xr.DataTree:
     """Return the results of the chosen ops for each stimulus.
@@ -90,6 +91,12 @@ def extract_activations(
         Keyword arguments of the model's forward, as in `trace`, handed to every batch and copied
         for every pass. Tensors in it are the same for all stimuli; what differs between stimuli
         belongs into the stimuli (see `load_stimuli`).
+    n_samples : int
+        How often a model that draws random numbers runs on each stimulus, each time with other
+        ones. Results that random numbers feed get the dimension ``sample``, after that of the
+        stimuli: sample 0 is the result of ``n_samples=1``, and no sample depends on how many there
+        are, on batch size, workers or budget. Other results are the same in every sample, and are
+        kept once, without that dimension.
     quiet : bool
         Show no progress.
 
@@ -98,17 +105,20 @@ def extract_activations(
     DataTree
         One node per op, at the op's name, with the variable ``activation`` of dimensions
         ``(stimulus, channel, y, x)``, ``(stimulus, token, feature)`` or ``(stimulus, feature)``,
-        named by what the model does with each axis (a convolution tells channels from frames) or by
-        ``layout=`` of `load_stimuli`; ``dim_k`` where the meaning of an axis is unknown. Several
-        results of one op are nodes ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result
-        is the step, from 1, of the loop that its op belongs to; what is outside of loops has none.
-        Values keep the model's dtype (bfloat16 as float32). Where the graph depends on the stimuli,
-        an op that did not run for some has NaN there (``nan+0j`` where values are complex, 0 for
-        integers, False for booleans) and a variable ``ran`` (stimulus); the root's attributes list
-        all results in execution order as ``ops``, such ops and batches, ops with values that are
-        not finite, as ``random_ops`` those that random numbers feed, and as ``random_numbers_from``
-        the generators whose numbers follow the batch. From a store, arrays are read when they are
-        used.
+        ``sample`` after ``stimulus`` where there are several; named by what the model does with
+        each axis (a convolution tells channels from frames) or by ``layout=`` of `load_stimuli`;
+        ``dim_k`` where the meaning of an axis is unknown. Several results of one op are nodes
+        ``<op>.0``, ``<op>.1``. The attribute ``time_step`` of a result is the step, from 1, of the
+        loop that its op belongs to; what is outside of loops has none. Values keep the model's
+        dtype (bfloat16 as float32). Where the graph depends on the stimuli, an op that did not run
+        for some has NaN there (``nan+0j`` where values are complex, 0 for integers, False for
+        booleans) and a variable ``ran`` (stimulus), or (stimulus, sample); the root's attributes
+        list all results in execution order as ``ops``, such ops and batches, ops with values that
+        are not finite, as ``random_ops`` those that random numbers feed, and as
+        ``random_numbers_from`` the generators whose numbers follow the batch; ``unseen_sources``
+        are the arguments that something unseen made (a thread, vmap, scripted or compiled code),
+        whose ops are not among the results; ``ran_with_gradients`` is 1 for a model that
+        differentiates in its forward. From a store, arrays are read when they are used.
 
     Raises
     ------
@@ -126,6 +136,12 @@ def extract_activations(
 
     Notes
     -----
+    Each sample is one more pass, which ends after the last chosen op that random numbers feed;
+    stimuli are read once for all of them. Ops that run after Python has read a random value (``if
+    torch.rand(()) < 0.5``) count as fed by it; where a model draws from numpy, Python or inside
+    compiled code, all ops do. Reducers are fitted to sample 0. `compute_rdms` and all others that
+    compare take the mean over samples, as of repeats of a stimulus in a brain.
+
     Three small passes, over stimuli from all parts of the set, find the stimulus axis of each op
     and test that each row follows its stimulus in another batch; values of these stimuli are
     compared again when the set is run. Then comes one pass over the set, ended after the
@@ -147,7 +163,17 @@ def extract_activations(
     Frozen({'stimulus': 4, 'channel': 2, 'y': 6, 'x': 6})
     """
     settings = RunSettings(
-        ops, reducer, batch_size, memory, device, workers, rng, batch_dependent, attention, kwargs
+        ops=ops,
+        reducer=reducer,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+        workers=workers,
+        rng=rng,
+        batch_dependent=batch_dependent,
+        attention=attention,
+        kwargs=kwargs,
+        n_samples=n_samples,
     )
     if store is None:
         if client is not None:

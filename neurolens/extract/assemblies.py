@@ -14,6 +14,7 @@ from neurolens.labels import (
     NEUROID,
     NEUROID_ID,
     PRESENTATION,
+    SAMPLE,
     STIMULUS,
     STIMULUS_ID,
     TIME_BIN,
@@ -48,7 +49,8 @@ def to_assembly(
         float32, or wider where an op is. One neuroid per unit: ops in the order of the tree's
         nodes, units of an op in that of its flattened axes. All coordinates are one-dimensional and
         none is an index. On presentation ``stimulus_id`` and ``repetition`` (0: a model is shown
-        each stimulus once); on neuroid ``neuroid_id`` (``<model>.<op>.<number>``), ``model``,
+        each stimulus once; of a stochastic model the number of the sample, for each stimulus, ops
+        without samples repeated); on neuroid ``neuroid_id`` (``<model>.<op>.<number>``), ``model``,
         ``layer`` (the op), ``neuroid_num``, and the position along every axis that some op has:
         ``channel``, ``channel_y`` (the row), ``channel_x`` (the column), ``channel_temporal`` (the
         frame), others by their name (``token``, ``feature`` ...), -1 for ops without this axis.
@@ -99,9 +101,11 @@ def to_assembly(
         )
     arrays = _choose_arrays(activations, ops)
     label = str(activations.attrs["model"] if model is None else model)
-    sizes = [math.prod(array.shape[1:]) for array in arrays.values()]
+    sizes = [math.prod(_list_units(array).values()) for array in arrays.values()]
     _check_size(arrays, sum(sizes))
-    n_stimuli = activations.sizes[STIMULUS]
+    n_samples = max(array.sizes.get(SAMPLE, 1) for array in arrays.values())
+    shown = activations.coords[STIMULUS].values.astype(object)
+    repetitions = np.tile(np.arange(n_samples, dtype=np.int32), len(shown))
     numbers = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes])
     layers = np.repeat(np.array(list(arrays), dtype=object), sizes)
     ids = [
@@ -109,11 +113,11 @@ def to_assembly(
     ]
     positions = _number_axes(list(arrays.values()), sizes)
     return xr.DataArray(
-        _join_values(list(arrays.values()), sizes),
+        _join_values(list(arrays.values()), sizes, n_samples),
         dims=(PRESENTATION, NEUROID),
         coords={
-            STIMULUS_ID: (PRESENTATION, activations.coords[STIMULUS].values.astype(object)),
-            "repetition": (PRESENTATION, np.zeros(n_stimuli, np.int32)),
+            STIMULUS_ID: (PRESENTATION, np.repeat(shown, n_samples)),
+            "repetition": (PRESENTATION, repetitions),
             NEUROID_ID: (NEUROID, np.array(ids, dtype=object)),
             "model": (NEUROID, np.full(len(ids), label, dtype=object)),
             "layer": (NEUROID, layers),
@@ -136,17 +140,23 @@ def _check_size(arrays: dict[str, xr.DataArray], total: int) -> None:
         )
 
 
-def _join_values(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> np.ndarray:
-    """Return the values of all ops side by side, (stimulus, neuroid), read op by op."""
+def _join_values(
+    arrays: Sequence[xr.DataArray], sizes: Sequence[int], n_samples: int
+) -> np.ndarray:
+    """Return the values of all ops side by side, (presentation, neuroid), read op by op.
+
+    Presentations are stimuli, and of each its samples; ops without samples are the same in all.
+    """
     n_stimuli = arrays[0].sizes[STIMULUS]
     dtype = np.result_type(np.float32, *(array.dtype for array in arrays))
-    values = np.empty((n_stimuli, sum(sizes)), dtype)
+    values = np.empty((n_stimuli, n_samples, sum(sizes)), dtype)
     stop = 0
     for array, size in zip(arrays, sizes, strict=True):
         start = stop
         stop = start + size
-        values[:, start:stop] = array.values.reshape(n_stimuli, size)
-    return values
+        n_held = array.sizes.get(SAMPLE, 1)
+        values[..., start:stop] = array.values.reshape(n_stimuli, n_held, size)
+    return values.reshape(n_stimuli * n_samples, -1)
 
 
 def _number_axes(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> dict[str, np.ndarray]:
@@ -156,8 +166,9 @@ def _number_axes(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> dict[s
     for array, size in zip(arrays, sizes, strict=True):
         start = stop
         stop = start + size
-        indices = np.indices(array.shape[1:], np.int32)  # (axis, *shape)
-        for axis, along in zip(_list_axes(array), indices, strict=True):
+        units = _list_units(array)
+        indices = np.indices(tuple(units.values()), np.int32)  # (axis, *shape)
+        for axis, along in zip(units, indices, strict=True):
             name = _COORDINATES.get(axis, axis)
             if name not in positions:
                 positions[name] = np.full(sum(sizes), -1, np.int32)
@@ -291,12 +302,13 @@ def _match_names(arrays: dict[str, xr.DataArray], ops: str | Sequence[str]) -> s
     return chosen
 
 
-def _list_axes(array: xr.DataArray) -> list[str]:
-    """Return the names of an op's own axes.
+def _list_units(array: xr.DataArray) -> dict[str, int]:
+    """Return the sizes of an op's own axes by their names.
 
     Where two nodes of the tree share a name, the axes of one are prefixed with ``model_``.
     """
-    return [str(dim).removeprefix("model_") for dim in array.dims[1:]]
+    own = {dim: size for dim, size in array.sizes.items() if dim not in (STIMULUS, SAMPLE)}
+    return {str(dim).removeprefix("model_"): size for dim, size in own.items()}
 
 
 def _order_dims(array: xr.DataArray, name: str) -> xr.DataArray:

@@ -18,9 +18,11 @@ from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.reducers.chain import ChainPlan
 from neurolens.extract.stream.batches import call_with_batch, read_batch
+from neurolens.extract.stream.checks import check_inputs, find_device
 from neurolens.extract.stream.fill import (
     count_fit_passes,
     count_fitted_bytes,
+    count_group_samples,
     group_outputs,
     run_groups,
 )
@@ -30,6 +32,7 @@ from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     Pass,
     count_gram_bytes,
+    count_runs,
     count_slice_bytes,
     count_workspace_bytes,
     predict_overhead,
@@ -40,9 +43,8 @@ from neurolens.extract.stream.passes import run_set
 from neurolens.extract.stream.plan import (
     Plan,
     RunSettings,
-    check_inputs,
+    Step,
     count_elements,
-    find_device,
     find_numpy_dtype,
     make_plan,
 )
@@ -64,7 +66,8 @@ class Forecast(pd.DataFrame):
     """One row per result, and the cost of a whole run.
 
     Columns: ``function``; ``shape`` and ``n_bytes`` per stimulus as the op gives them;
-    ``kept_shape``, ``kept_dtype`` and ``kept_bytes`` (all stimuli) as they would be stored;
+    ``kept_shape`` and ``kept_dtype`` as they would be stored, ``n_samples`` of each stimulus, and
+    ``kept_bytes`` of all stimuli and samples;
     ``flops`` per stimulus; ``alias_of`` the op it only views; ``gram_pass``, in which pass its Gram
     begins.
 
@@ -128,6 +131,7 @@ def forecast(
     batch_dependent: bool = False,
     attention: str = FUSED,
     kwargs: dict[str, Any] | None = None,
+    n_samples: int = 1,
 ) -> Forecast:
     """Return the cost of a run before it starts; the run itself follows the same plan.
 
@@ -135,7 +139,7 @@ def forecast(
     ----------
     model, stimuli, ops, reducer, memory, sketch, batch_size
         As for `extract_activations` and `extract_grams`.
-    device, batch_dependent, attention, kwargs
+    device, batch_dependent, attention, kwargs, n_samples
         As for `extract_activations` and `extract_grams`.
 
     Returns
@@ -150,10 +154,12 @@ def forecast(
 
     Notes
     -----
-    Costs four small passes, up to four batches, and a short matrix product. Bytes on disk are
-    exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
-    result more. Memory is the larger of that of the planning passes and that of the batch, as
-    measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
+    Costs four small passes, up to four batches, and a short matrix product; with ``n_samples`` of a
+    stochastic model three small passes more. A pass is one run of the model over the set; after
+    sample 0 it ends with the last op that random numbers feed, which the seconds leave out. Bytes
+    on disk are exactly those of the stored values; labels, checks and metadata take some 20 kB and
+    4 kB per result more. Memory is the larger of that of the planning passes and that of the batch,
+    as measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
     system does not report it, the memory of the results alive at one moment is used. Seconds leave
     out reading the stimuli and writing to disk.
     """
@@ -168,6 +174,7 @@ def forecast(
         batch_dependent=batch_dependent,
         attention=attention,
         kwargs=kwargs,
+        n_samples=n_samples,
     )
     with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
@@ -228,6 +235,7 @@ def _describe_outputs(
             "n_bytes": count_elements(layout.shape) * layout.dtype.itemsize,
             "kept_shape": output.kept.shape,
             "kept_dtype": str(find_numpy_dtype(output.kept.dtype)),
+            "n_samples": output.n_samples,
             "kept_bytes": len(plan.stimuli) * output.n_bytes,
             "flops": flops.get(op.name),
             "alias_of": gram_plan.shared.get(output.name, ""),
@@ -241,15 +249,18 @@ def _sum_activations(plan: Plan, measured: Measured) -> Cost:
     n_stimuli = len(plan.stimuli)
     groups = group_outputs(plan)
     fit_passes = sum(count_fit_passes(plan, group) for group in groups)
-    n_shown = len(groups) * n_stimuli + fit_passes * len(plan.fit_on or ())
+    set_passes = sum(count_group_samples(group) for group in groups)
+    n_shown = set_passes * n_stimuli + fit_passes * len(plan.fit_on or ())
     seconds = n_shown * measured.batch.seconds_per_stimulus
     fitted_bytes = max(count_fitted_bytes(plan, group) for group in groups)
     peak = max(measured.planning_bytes, measured.batch.n_bytes + fitted_bytes)
-    # Every chunk of a store is a whole batch and its checksum.
+    # Every chunk of a store is a whole batch in one sample and its checksum.
     chunk = min(plan.batch_size, n_stimuli)
     n_chunks = math.ceil(n_stimuli / chunk)
-    disk = n_chunks * sum(chunk * output.n_bytes + N_CHECKSUM for output in plan.outputs)
-    return Cost(len(groups) + fit_passes, seconds, peak, disk)
+    disk = n_chunks * sum(
+        chunk * output.n_bytes + output.n_samples * N_CHECKSUM for output in plan.outputs
+    )
+    return Cost(set_passes + fit_passes, seconds, peak, disk)
 
 
 def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) -> Cost:
@@ -263,7 +274,8 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
         n_products += sum(
             float(n) ** 2 * min(part.width, part.sketch or part.stop) for part in slices
         )
-    forward_seconds = len(passes) * n * measured.batch.seconds_per_stimulus
+    n_runs = count_runs(passes)
+    forward_seconds = n_runs * n * measured.batch.seconds_per_stimulus
     seconds = forward_seconds + n_products / _measure_products(n, plan.device)
     workspace = count_workspace_bytes(plan.budget)
     # While the last batch runs, all others are kept.
@@ -275,7 +287,7 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
     during_pass += count_gram_bytes(len(gram_plan.own), n)
     answer = count_gram_bytes(len(gram_plan.own) + len(gram_plan.shared), n)
     peak = max(measured.planning_bytes, during_pass, answer)
-    return Cost(len(passes), seconds, peak, 0)
+    return Cost(n_runs, seconds, peak, 0)
 
 
 def _run_batch(plan: Plan) -> BatchCost:
@@ -297,15 +309,16 @@ def _hold_batch(plan: Plan, slices: Pass) -> int:
     kept = []
     by_name: dict[str, FeatureSlice] = {part.name: part for part in slices}
 
-    def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+    def handle(layout: Layout, step: Step, tensor: torch.Tensor | None) -> None:
         if tensor is not None:
             part = by_name[layout.name]
             values = tensor.reshape(len(tensor), -1)[:, part.start : part.stop]
-            kept.append(values[:, : part.sketch].clone())  # (stimulus, feature)
+            values = values[:, : part.sketch]  # (stimulus, feature)
+            kept.append(values.double() if part.n_samples > 1 else values.clone())
 
     layouts = [part.layout for part in slices]
     with watch_memory(plan.device) as peak:
-        run_set(plan, layouts, handle, batches=plan.batches[:1])
+        run_set(plan, layouts, handle, steps=[plan.split_step(0)])
     return peak.n_bytes or 0
 
 
@@ -313,7 +326,7 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
     """Return the floating-point operations of each op per stimulus."""
     n_stimuli = plan.layouts.expected.counts.more
     batch = read_batch(plan.stimuli, range(n_stimuli), plan.device)
-    call = call_with_batch(plan.model, batch, plan.kwargs)
+    call = call_with_batch(plan.model, batch, plan.kwargs, plan.layouts.gradients)
     recording = record_forward(call, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}

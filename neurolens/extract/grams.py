@@ -10,6 +10,7 @@ from neurolens.extract.capture.calls.attention import FUSED
 from neurolens.extract.graph.select import OpSelection
 from neurolens.extract.stream.grams.plan import plan_grams
 from neurolens.extract.stream.grams.results import label_grams
+from neurolens.extract.stream.grams.slices import count_runs
 from neurolens.extract.stream.plan import RunSettings, materialize_model, open_plan
 from neurolens.extract.stream.workers import sum_products
 from neurolens.stimuli import StimulusSet
@@ -30,6 +31,7 @@ def extract_grams(
     client: Any = None,
     attention: str = FUSED,
     kwargs: dict[str, Any] | None = None,
+    n_samples: int = 1,
     quiet: bool = False,
 ) -> xr.Dataset:
     """Return the Gram matrix of every op, from which RDMs, CKA and ridge follow exactly.
@@ -51,6 +53,12 @@ def extract_grams(
         what torch's kernels take as workspace; `forecast` measures both a pass and its planning. An
         op that does not fit into the rest of a pass is divided along its features and continued in
         the next.
+    n_samples : int
+        How often a model that draws random numbers runs on each stimulus, as for
+        `extract_activations`. The Gram of an op that random numbers feed is that of its mean over
+        the samples, as `compute_rdms` takes the mean of a brain's repeats; the attribute
+        ``samples`` says so. For distances without the bias that the rest of the noise leaves
+        (crossnobis), keep the samples: ``extract_activations(n_samples=...)``.
     sketch : int, optional
         Hash each op's features into this many sums first (`Sketch`): for many thousands of stimuli,
         whose activations would take too many passes. The attribute ``sketch_error`` states the
@@ -77,12 +85,12 @@ def extract_grams(
 
     Notes
     -----
-    Time: passes x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the budget.
-    The result is the same, bit for bit, whatever the budget, when ``batch_size`` is the same and
-    the budget is 128 MiB or more and leaves 16 MiB for activations; with less it differs by
-    rounding (float64 up to 512 stimuli, float32 above: the attribute ``eps``). An op that shares a
-    Gram is compared with its source in every batch, and gets a Gram of its own, in one more pass,
-    where it is no view of it.
+    Time: passes x samples x forward + ``1.25 n^2 p`` floating-point operations per op. Memory: the
+    budget, in which the mean over samples is held as float64. The result is the same, bit for bit,
+    whatever the budget, when ``batch_size`` is the same and the budget is 128 MiB or more and
+    leaves 16 MiB for activations; with less it differs by rounding (float64 up to 512 stimuli,
+    float32 above: the attribute ``eps``). An op that shares a Gram is compared with its source in
+    every batch, and gets a Gram of its own, in one more pass, where it is no view of it.
 
     Examples
     --------
@@ -94,7 +102,16 @@ def extract_grams(
     Frozen({'op': 3, 'stimulus': 4, 'stimulus_2': 4})
     """
     settings = RunSettings(
-        ops, None, batch_size, memory, device, workers, rng, batch_dependent, attention, kwargs
+        ops=ops,
+        batch_size=batch_size,
+        memory=memory,
+        device=device,
+        workers=workers,
+        rng=rng,
+        batch_dependent=batch_dependent,
+        attention=attention,
+        kwargs=kwargs,
+        n_samples=n_samples,
     )
     first_model = model if client is None else materialize_model(model)
     with open_plan(first_model, stimuli, settings) as plan:
@@ -106,4 +123,4 @@ def extract_grams(
             more = gram_plan.select(sums.unlike).split_passes()
             sums.add(sum_products(model, plan, settings, more, client, quiet))
             passes += more
-    return label_grams(gram_plan, sums, len(passes))
+    return label_grams(gram_plan, sums, count_runs(passes))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import STIMULUS, list_names
+from neurolens.labels import SAMPLE, STIMULUS, list_names
 
 Key = str | int
 Shape = tuple[int, ...]
@@ -36,11 +36,12 @@ def map_inputs(function: Callable[[Any], Any], item: Any) -> Any:
 class Padding:
     """How the inputs of a set that differ in length are padded with zeros, at their ends.
 
-    ``shapes`` says to which shape, for each such input; ``lengths`` holds the length of each
-    stimulus (stimulus,) along the axis that is padded.
+    ``shapes`` says to which shape, for each such input, and ``axes`` along which axis; ``lengths``
+    holds the length of each stimulus (stimulus,) along that axis.
     """
 
     shapes: Mapping[Key, Shape]
+    axes: Mapping[Key, int]
     lengths: Mapping[Key, Sequence[int]]
 
     def select(self, rows: Sequence[int]) -> "Padding":
@@ -48,7 +49,7 @@ class Padding:
         lengths = {}
         for key, all_lengths in self.lengths.items():
             lengths[key] = [all_lengths[row] for row in rows]
-        return Padding(self.shapes, lengths)
+        return Padding(self.shapes, self.axes, lengths)
 
     def describe(self) -> list[str]:
         """Return a sentence for each input that is padded."""
@@ -71,7 +72,7 @@ class Padding:
         return padded
 
 
-NO_PADDING = Padding({}, {})
+NO_PADDING = Padding({}, {}, {})
 
 
 def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[str]) -> Padding:
@@ -98,6 +99,7 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
         for key, shape in shapes.items():
             seen.setdefault(key, []).append(shape)
     padded = {}
+    axes = {}
     lengths = {}
     for key, of_all in seen.items():
         distinct = [shape for shape in set(of_all) if shape is not None]
@@ -106,13 +108,14 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
             longest = list(distinct[0])
             longest[axis] = max(shape[axis] for shape in distinct)
             padded[key] = tuple(longest)
+            axes[key] = axis
             lengths[key] = [longest[axis] if shape is None else shape[axis] for shape in of_all]
-    padding = Padding(padded, lengths)
+    padding = Padding(padded, axes, lengths)
     if padded:
         warn_user(
             f"stimuli are padded, {'; '.join(padding.describe())}. Results include the padded "
-            "positions, and reducer='mean' averages over them too: give the model a mask of what "
-            "counts, and leave out what is beyond the lengths in stimuli.lengths"
+            "positions, beyond the lengths in stimuli.lengths, which reducer='mean' leaves out: "
+            "give the model a mask of what counts"
         )
     return padding
 
@@ -149,11 +152,12 @@ def read_layout(layout: Any) -> dict[Key | None, tuple[str, ...]]:
     names = {}
     for key, text in texts.items():
         words = tuple(text.split()) if isinstance(text, str) else ()
-        is_named = all(word.isidentifier() and word != STIMULUS for word in words)
+        is_named = all(word.isidentifier() and word not in (STIMULUS, SAMPLE) for word in words)
         if not words or not is_named or len(set(words)) < len(words):
             raise InputError(
-                "layout must hold a name for each axis of one stimulus, each once, without the "
-                f"stimuli's own, got {text!r}. Type e.g. layout='frame channel y x'."
+                "layout must hold a name for each axis of one stimulus, each once, without "
+                f"{STIMULUS!r} and {SAMPLE!r}, which are axes of results, got {text!r}. Type e.g. "
+                "layout='frame channel y x'."
             )
         names[key] = words
     return names

@@ -90,9 +90,10 @@ def load_stimuli(
     Notes
     -----
     Of several inputs, one that differs in length along one axis is padded with zeros, at its end,
-    to the longest of the set, with a warning: results then include the padded positions, over
-    which ``reducer="mean"`` averages too. ``stimuli.lengths`` holds the lengths. To find them,
-    Datasets and transforms are run over the set once.
+    to the longest of the set, with a warning: results then include the padded positions, which
+    ``reducer="mean"`` leaves out. ``stimuli.lengths`` holds the lengths. To find them, Datasets and
+    transforms are run over the set once. An input named ``attention_mask``, 1 where a position
+    counts, says the same of stimuli that were padded before.
 
     Pictures are turned as their EXIF data says. What is done to each kind of picture is in
     ``.preprocessing.parts``, and so in the provenance of results.

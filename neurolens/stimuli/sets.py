@@ -30,6 +30,7 @@ from neurolens.stimuli.inputs import (
 from neurolens.stimuli.pictures import Picture, describe_display, describe_pictures
 from neurolens.stimuli.preprocessing import Description, describe_preprocessing
 from neurolens.stimuli.rows import (
+    ColumnRows,
     choose_rows,
     has_one_shape,
     iterate_items,
@@ -182,6 +183,18 @@ class StimulusSet:
         for item, row in zip(items, rows, strict=True):
             stimuli.append(self._pad(self._prepare(item, row)))
         return stack_stimuli(stimuli, [self.ids[row] for row in rows])
+
+    def read_input(self, rows: Sequence[int], key: Key) -> torch.Tensor:
+        """Return one input of the stimuli of some rows (row, ...), and read no other if possible.
+
+        Raises what `read_rows` raises.
+        """
+        if not isinstance(self._items, ColumnRows) or self._takes_all_inputs:
+            return self.read_rows(rows)[key]
+        parts = []
+        for part in read_block(self._items.columns[key], rows):
+            parts.append(self.padding.pad(key, self._show_input(part)))
+        return torch.stack(parts)
 
     def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], Batch]]:
         """Yield (ids, tensor of shape (batch, ...), or a dict or tuple of these) in order.

@@ -1,7 +1,7 @@
 """One run of a model, plain or recorded, after which everything is restored."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,25 @@ from neurolens.extract.capture.restore import (
 from neurolens.extract.capture.tensor_tracker import TensorTracker
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 
+# How torch refuses to differentiate what ran without gradients.
+_GRADIENTS_ARE_OFF = (
+    "does not require grad",
+    "requires_grad=True on inference tensor",
+    "Inference tensors cannot be saved for backward",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """A model that can be recorded, and the arguments that it is called with."""
+    """A model that can be recorded, and the arguments that it is called with.
+
+    ``gradients`` says that it runs with gradients, because it differentiates in its forward.
+    """
 
     model: nn.Module
     args: tuple
     kwargs: dict
+    gradients: bool = False
 
     def copy_inputs(self) -> "ModelCall":
         """Return the call with its tensors cloned, for models that write into them.
@@ -46,8 +57,9 @@ class ModelCall:
         """
         if any(isinstance(mode, Interceptor) for mode in _get_current_function_mode_stack()):
             return self
-        args, kwargs = copy_tensors((self.args, self.kwargs))
-        return ModelCall(self.model, args, kwargs)
+        with allow_gradients(self):
+            args, kwargs = copy_tensors((self.args, self.kwargs))
+        return ModelCall(self.model, args, kwargs, self.gradients)
 
 
 def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> ModelCall:
@@ -138,7 +150,7 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
         if noise is not None:
             held = random.held.values()
             noise.note_generators([one for one in held if isinstance(one, torch.Generator)])
-        with preserve_state(call.model) as state:
+        with preserve_gradients(call), preserve_state(call.model) as state:
             yield OpenPass(random, state)
 
 
@@ -299,8 +311,34 @@ def record_kernels(
 
 def run_model(call: ModelCall, gradients: bool) -> Any:
     """Run the model; a pass begins and ends with `open_pass`."""
-    with torch.set_grad_enabled(gradients):
+    with allow_gradients(call), torch.set_grad_enabled(gradients or call.gradients):
         return call.model(*call.args, **call.kwargs)
+
+
+def allow_gradients(call: ModelCall) -> AbstractContextManager:
+    """Leave a user's inference mode for a call that runs with gradients."""
+    return torch.inference_mode(False) if call.gradients else nullcontext()
+
+
+@contextmanager
+def preserve_gradients(call: ModelCall) -> Iterator[None]:
+    """Put the gradients of parameters back afterwards, for a model that runs backward itself."""
+    before = [(one, one.grad) for one in call.model.parameters() if call.gradients]
+    with allow_gradients(call):
+        for one, gradient in before:
+            one.grad = None if gradient is None else gradient.clone()
+    try:
+        yield
+    finally:
+        for one, gradient in before:
+            one.grad = gradient
+
+
+def wants_gradients(error: RecordingError) -> bool:
+    """Return whether a model raised because it differentiates while gradients are off."""
+    return isinstance(error.__cause__, RuntimeError) and any(
+        words in str(error.__cause__) for words in _GRADIENTS_ARE_OFF
+    )
 
 
 def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:

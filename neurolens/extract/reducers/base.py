@@ -9,16 +9,22 @@ import torch
 
 from neurolens.errors import InputError
 
-Function = Callable[[torch.Tensor], torch.Tensor]
+Function = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The form of each stimulus's result: ``shape`` and ``dims`` without the stimulus axis."""
+    """The form of each stimulus's result: ``shape`` and ``dims`` without the stimulus axis.
+
+    ``padding`` says whether positions that only pad the stimuli are among its values, and
+    ``padded`` is the axis that holds them, where it is known.
+    """
 
     shape: tuple[int, ...]
     dims: tuple[str, ...]
     dtype: torch.dtype
+    padding: bool = False
+    padded: int | None = None
 
     @property
     def size(self) -> int:

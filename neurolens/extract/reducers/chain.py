@@ -11,6 +11,7 @@ from neurolens.extract.capture.restore import full_precision
 from neurolens.extract.reducers.base import Function, Reducer, Rows, Step
 from neurolens.extract.reducers.cast import Cast
 from neurolens.extract.reducers.pca import PCA, PrincipalAxes
+from neurolens.extract.reducers.pool import PaddedPool
 from neurolens.extract.reducers.table import REDUCERS
 from neurolens.labels import check_name
 
@@ -24,7 +25,8 @@ def count_overflow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
 class Chain:
     """Several reducers opened for one op.
 
-    ``overflow`` (batch,) is what `count_overflow` found in the last batch.
+    ``overflow`` (batch,) is what `count_overflow` found in the last batch. ``counted`` (batch,
+    position), where given, are the positions that do not only pad a stimulus.
     """
 
     steps: list[Function]
@@ -35,16 +37,21 @@ class Chain:
         """The step that is fitted first, if any."""
         return next((step for step in self.steps if isinstance(step, PrincipalAxes)), None)
 
-    def fit(self, tensor: torch.Tensor, start: int) -> None:
+    @property
+    def leaves_padding(self) -> bool:
+        """Whether a step leaves positions out, and wants to be told which."""
+        return any(isinstance(step, PaddedPool) for step in self.steps)
+
+    def fit(self, tensor: torch.Tensor, start: int, counted: torch.Tensor | None = None) -> None:
         """Fit the `axes` to a batch of the stimuli to fit on, whose first row is ``start``."""
         with full_precision(tensor.device):
             for step in self.steps:
                 if isinstance(step, PrincipalAxes):
                     step.fit(tensor, start)
                     break
-                tensor = step(tensor)
+                tensor = apply_step(step, tensor, counted)
 
-    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+    def __call__(self, tensor: torch.Tensor, counted: torch.Tensor | None = None) -> torch.Tensor:
         """Return (batch, *new shape) of (batch, *shape).
 
         Results may arrive inside an autocast of the model, which must not apply to reducers.
@@ -53,11 +60,20 @@ class Chain:
         with full_precision(tensor.device):
             for step in self.steps:
                 before = tensor
-                tensor = step(tensor)
+                tensor = apply_step(step, tensor, counted)
                 # Only casts keep the shape.
                 if tensor.shape == before.shape and tensor.dtype != before.dtype:
                     self.overflow += count_overflow(before, tensor)
         return tensor
+
+
+def apply_step(step: Function, tensor: torch.Tensor, counted: torch.Tensor | None) -> torch.Tensor:
+    """Return the results (batch, ...) after one step."""
+    if isinstance(step, PaddedPool):
+        if counted is None:
+            raise ValueError("pooling that leaves padding out needs the positions that count")
+        return step(tensor, counted)
+    return step(tensor)
 
 
 @dataclass(frozen=True, slots=True)

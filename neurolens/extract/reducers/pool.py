@@ -1,5 +1,6 @@
 """Results pooled over named axes."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +18,20 @@ POOLED = {
 }
 
 
+def is_position(dim: str, how: str = "mean") -> bool:
+    """Return whether an axis of this name is pooled over."""
+    return re.sub(r"^window_\d+$", "window", dim) in POOLED[how]
+
+
 @dataclass(frozen=True)
 class Pool(Reducer):
     """Take ``"mean"`` or ``"max"`` over space, time and tokens, or the first token (``"cls"``).
 
     Axes are found by name: ``y``, ``x``, ``frame``, ``time``, ``token``, ``window`` (of tokens),
     ``window_2``; not ``key``, the tokens that each token attends to, nor ``group``, such as the
-    heads of an attention. The mean of integers and booleans is float32.
+    heads of an attention. The mean of integers and booleans is float32. Positions that only pad a
+    stimulus are left out where the axis that holds them is known, which the result's attributes
+    say: that is where it has the length of the padded input and comes from no other.
     """
 
     how: str
@@ -32,8 +40,9 @@ class Pool(Reducer):
         check_name(self.how, POOLED, "way to pool")
 
     def _find_axes(self, rows: Rows) -> list[int]:
-        names = [re.sub(r"^window_\d+$", "window", dim) for dim in rows.dims]
-        return [i for i, name in enumerate(names) if name in POOLED[self.how] and rows.shape[i] > 0]
+        return [
+            i for i, dim in enumerate(rows.dims) if is_position(dim, self.how) and rows.shape[i] > 0
+        ]
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
         axes = self._find_axes(rows)
@@ -50,7 +59,10 @@ class Pool(Reducer):
         return Rows(tuple(rows.shape[i] for i in kept), tuple(rows.dims[i] for i in kept), dtype)
 
     def _make(self, rows: Rows, after: Rows, device: torch.device, shared: dict) -> Function:
-        axes = [i + 1 for i in self._find_axes(rows)]
+        found = self._find_axes(rows)
+        axes = [i + 1 for i in found]
+        if rows.padded in found:
+            return PaddedPool(self.how, axes, rows.padded + 1, after.dtype)
         if self.how == "cls":
             return lambda tensor: tensor.select(axes[0], 0)
         return lambda tensor: (
@@ -58,4 +70,60 @@ class Pool(Reducer):
         )
 
     def _add_details(self, rows: Rows) -> dict[str, Any]:
-        return {"pooled": [rows.dims[i] for i in self._find_axes(rows)]}
+        axes = self._find_axes(rows)
+        details: dict[str, Any] = {"pooled": [rows.dims[i] for i in axes]}
+        if rows.padding:
+            details["padding"] = "left out" if rows.padded in axes else "included, if any"
+        return details
+
+
+@dataclass(frozen=True)
+class PaddedPool:
+    """Pool results over ``axes``, of which ``padded`` holds positions that may not count.
+
+    All are counted with the stimuli as the first.
+    """
+
+    how: str
+    axes: list[int]
+    padded: int
+    dtype: torch.dtype
+
+    def __call__(self, tensor: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+        """Return pooled results of (batch, *shape); ``counted`` (batch, position) is boolean.
+
+        Where no position counts the result is NaN, or the smallest number of its dtype ("max"; of
+        integers and booleans "cls" too).
+        """
+        counted = counted.to(tensor.device)
+        if self.how == "cls":
+            first = counted.to(torch.uint8).argmax(1)  # (batch,)
+            rows = torch.arange(len(tensor), device=tensor.device)
+            taken = tensor.movedim(self.padded, 1)[rows, first]
+            is_empty = ~counted.any(1).reshape(-1, *[1] * (taken.ndim - 1))
+            return taken.masked_fill(is_empty, find_filler(taken.dtype))
+        shape = [1] * tensor.ndim
+        shape[0] = tensor.shape[0]
+        shape[self.padded] = tensor.shape[self.padded]
+        left_out = ~counted.reshape(shape)
+        if self.how == "max":
+            return tensor.masked_fill(left_out, find_lowest(tensor.dtype)).amax(self.axes)
+        others = [tensor.shape[axis] for axis in self.axes if axis != self.padded]
+        n_summed = counted.sum(1) * math.prod(others)  # (batch,)
+        precise = torch.promote_types(self.dtype, torch.float32)
+        # NaN and infinity at positions that do not count must not reach the sum.
+        total = tensor.masked_fill(left_out, 0).sum(self.axes, dtype=precise)
+        return (total / n_summed.reshape(-1, *[1] * (total.ndim - 1))).to(self.dtype)
+
+
+def find_filler(dtype: torch.dtype) -> float | int | bool:
+    """Return NaN, or the smallest number of a dtype that has none."""
+    has_nan = dtype.is_floating_point or dtype.is_complex
+    return math.nan if has_nan else find_lowest(dtype)
+
+
+def find_lowest(dtype: torch.dtype) -> float | int | bool:
+    """Return the smallest number of a dtype."""
+    if dtype == torch.bool:
+        return False
+    return -math.inf if dtype.is_floating_point else torch.iinfo(dtype).min

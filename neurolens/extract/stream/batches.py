@@ -72,6 +72,20 @@ def slice_rows(batch: Batch, rows: slice) -> Batch:
     return map_inputs(lambda part: part[rows], batch)
 
 
+def take_places(batch: Batch, places: Sequence[int]) -> Batch:
+    """Return the stimuli at some places of a batch, copied; a place may come several times."""
+    if isinstance(batch, torch.Tensor):
+        return batch[list(places)]
+    return map_inputs(lambda part: part[list(places)], batch)
+
+
+def copy_batch(batch: Batch) -> Batch:
+    """Return a batch with its tensors cloned, for a model that writes into its inputs."""
+    if isinstance(batch, torch.Tensor):
+        return batch.clone()
+    return map_inputs(torch.clone, batch)
+
+
 def are_alike(batch: Batch) -> bool:
     """Return whether all stimuli of a batch are the same."""
     return all(bool((tensor == tensor[:1]).all()) for tensor in iterate_tensors(batch))
@@ -109,12 +123,16 @@ def copy_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def call_with_batch(
-    model: nn.Module, batch: Batch, kwargs: dict[str, Any] | None = None
+    model: nn.Module,
+    batch: Batch,
+    kwargs: dict[str, Any] | None = None,
+    gradients: bool = False,
 ) -> ModelCall:
     """Return the call of a model with a batch of stimuli.
 
     A dict is the keyword arguments, a tuple the positional ones. ``kwargs`` are those that are the
-    same for all stimuli.
+    same for all stimuli; ``gradients`` is as for `ModelCall`, and lets the inputs be copied, which
+    such a model may make leaves of its graph.
 
     Raises
     ------
@@ -123,14 +141,17 @@ def call_with_batch(
     """
     shared = copy_kwargs(kwargs or {})
     if not isinstance(batch, dict):
-        return ModelCall(model, batch if isinstance(batch, tuple) else (batch,), shared)
+        args = batch if isinstance(batch, tuple) else (batch,)
+        call = ModelCall(model, args, shared, gradients)
+        return call.copy_inputs() if gradients else call
     repeated = [key for key in batch if key in shared]
     if repeated:
         raise InputError(
             f"{list_names(repeated)} of kwargs= is an input of the stimuli too. Leave it out of "
             "one of them."
         )
-    return ModelCall(model, (), {**batch, **shared})
+    call = ModelCall(model, (), {**batch, **shared}, gradients)
+    return call.copy_inputs() if gradients else call
 
 
 def list_batch_inputs(batch: Batch) -> dict[str, torch.Tensor]:

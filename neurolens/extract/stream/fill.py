@@ -1,7 +1,7 @@
 """One run over the set into a writer: reducers are fitted, results reduced, counted and written."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from neurolens.extract.stream.plan import (
     Output,
     Plan,
     RunSettings,
+    Step,
     find_host_dtype,
     find_numpy_dtype,
     open_plan,
@@ -25,6 +26,7 @@ from neurolens.extract.stream.plan import (
 )
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
+from neurolens.stimuli.masks import find_positions
 
 LEAST_HELD = 2**24  # bytes of fitted stimuli that are held whatever the budget
 
@@ -45,6 +47,11 @@ def group_outputs(plan: Plan) -> list[list[Output]]:
     That is one run, unless reducers that are fitted first take more than the budget.
     """
     return pack_items(plan.outputs, lambda output: _plan_fit(plan, output).n_bytes, plan.budget)
+
+
+def count_group_samples(group: Iterable[Output]) -> int:
+    """Return how often the model runs over the set for a group of outputs."""
+    return max(output.n_samples for output in group)
 
 
 def count_fitted_bytes(plan: Plan, group: Sequence[Output]) -> int:
@@ -88,10 +95,15 @@ def run_groups(
     numbers: Sequence[int] | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run those batches, all or those with ``numbers``, that are not done yet, into the writer."""
-    wanted = range(len(plan.batches)) if numbers is None else numbers
+    """Run those steps, all or those with ``numbers``, that are not done yet, into the writer."""
+    steps = [plan.split_step(i) for i in (range(plan.n_steps) if numbers is None else numbers)]
+    # Those of one batch together, whose stimuli are then read once.
+    steps.sort(key=lambda step: (step.rows.start, step.sample))
     for i, group in enumerate(groups):
-        todo = [number for number in wanted if not writer.is_done(i, number)]
+        n_samples = count_group_samples(group)
+        todo = [
+            step for step in steps if step.sample < n_samples and not writer.is_done(i, step.number)
+        ]
         if todo:
             title = f"activations, pass {i + 1} of {len(groups)}"
             _GroupRun(plan, group, writer, i, quiet).run(todo, title)
@@ -111,6 +123,7 @@ class _GroupRun:
         self._outputs = {output.name: output for output in group}
         self._n_passes = count_fit_passes(plan, group)
         self._checks: Checks = {}
+        self._counts = _CountedRows(plan.stimuli)
         shared: dict[Any, Any] = {}
         self._chains: dict[str, Chain] = {
             output.name: output.chain.open(plan.device, shared) for output in group
@@ -120,39 +133,40 @@ class _GroupRun:
             if axes is not None:
                 axes.hold_units(_plan_fit(plan, output).width)
 
-    def run(self, todo: Sequence[int], title: str) -> None:
-        """Fit the reducers where needed, and run the batches with these numbers."""
+    def run(self, todo: Sequence[Step], title: str) -> None:
+        """Fit the reducers where needed, in sample 0, and run these steps."""
         plan = self._plan
         if plan.fit_on is not None:
             self._fit(plan.fit_on)
-        batches = [plan.batches[number] for number in todo]
-        numbers = {rows.start: number for rows, number in zip(batches, todo, strict=True)}
 
-        def close(rows: range, deviation: BatchDeviation) -> None:
-            number = numbers[rows.start]
-            self._writer.close_batch(self._number, number, rows, deviation, self._checks)
+        def close(step: Step, deviation: BatchDeviation) -> None:
+            self._writer.close_step(self._number, step, deviation, self._checks)
             self._checks.clear()
 
-        with show_progress(len(plan.stimuli), title, self._quiet) as progress:
-            progress.update(len(plan.stimuli) - sum(map(len, batches)))
-            run_set(
-                plan, self._layouts, self._handle, batches=batches, progress=progress, close=close
-            )
+        total = len(plan.stimuli) * count_group_samples(self._outputs.values())
+        with show_progress(total, title, self._quiet) as progress:
+            progress.update(total - sum(len(step.rows) for step in todo))
+            run_set(plan, self._layouts, self._handle, steps=todo, progress=progress, close=close)
 
     def _fit(self, fit_on: tuple[str, ...]) -> None:
         """Run the stimuli that reducers are fitted on, as often as needed, and fit them."""
         plan = replace(self._plan, stimuli=self._plan.stimuli.select(fit_on))
         layouts = [layout for layout in self._layouts if self._chains[layout.name].axes]
 
-        def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+        counts = _CountedRows(plan.stimuli)
+
+        def handle(layout: Layout, step: Step, tensor: torch.Tensor | None) -> None:
             if tensor is not None:
-                self._chains[layout.name].fit(tensor, rows.start)
+                chain = self._chains[layout.name]
+                counted = counts.read(step.rows) if chain.leaves_padding else None
+                chain.fit(tensor, step.rows.start, counted)
 
         batches = plan.stimuli.split_rows(plan.batch_size)
+        steps = [Step(number, 0, rows) for number, rows in enumerate(batches)]
         total = len(plan.stimuli) * self._n_passes
         with show_progress(total, "fitting", self._quiet) as progress:
             for _ in range(self._n_passes):
-                run_set(plan, layouts, handle, batches=batches, progress=progress)
+                run_set(plan, layouts, handle, steps=steps, progress=progress)
                 self._end_pass(layouts)
 
     def _end_pass(self, layouts: Sequence[Layout]) -> None:
@@ -166,11 +180,11 @@ class _GroupRun:
             except InputError as error:
                 raise InputError(f"{layout.name!r}: {error}") from None
 
-    def _handle(self, layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+    def _handle(self, layout: Layout, step: Step, tensor: torch.Tensor | None) -> None:
         """Reduce, count and write one result of a batch, (stimulus, *shape)."""
         name = layout.name
         output = self._outputs[name]
-        n_rows = rows.stop - rows.start
+        n_rows = len(step.rows)
         if tensor is None:
             dtype = find_numpy_dtype(output.kept.dtype)
             filler = np.nan if dtype.kind in "fc" else 0
@@ -179,7 +193,8 @@ class _GroupRun:
             n_overflowed = n_nonfinite
         else:
             chain = self._chains[name]
-            kept = chain(tensor)  # (stimulus, *kept shape)
+            counted = self._counts.read(step.rows) if chain.leaves_padding else None
+            kept = chain(tensor, counted)  # (stimulus, *kept shape)
             n_nonfinite = count_nonfinite(kept)
             n_overflowed = chain.overflow.cpu().numpy()
             values = to_numpy(kept)
@@ -187,7 +202,26 @@ class _GroupRun:
         checks.setdefault("n_nonfinite", {})[name] = n_nonfinite
         checks.setdefault("n_overflowed", {})[name] = n_overflowed
         checks.setdefault("ran", {})[name] = np.full(n_rows, tensor is not None)
-        self._writer.write(output, rows, values)
+        self._writer.write(output, step, values)
+
+
+class _CountedRows:
+    """Which positions of padded stimuli count, read once for each batch."""
+
+    def __init__(self, stimuli: StimulusSet) -> None:
+        self._stimuli = stimuli
+        self._positions = find_positions(stimuli)
+        self._rows = range(0)
+        self._counted = torch.zeros(0, 0, dtype=torch.bool)
+
+    def read(self, rows: range) -> torch.Tensor | None:
+        """Return which positions count (row, position); None where no axis is padded."""
+        if self._positions is None:
+            return None
+        if rows != self._rows:
+            self._counted = self._positions.read_counted(self._stimuli, rows)
+            self._rows = rows
+        return self._counted
 
 
 def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Repeated passes over a stimulus set, batch by batch, keeping only the wanted results."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.stream.batches import (
     call_with_batch,
+    copy_batch,
     count_rows,
     list_versions,
     load_batches,
@@ -20,12 +22,12 @@ from neurolens.extract.stream.batches import (
 from neurolens.extract.stream.follow import PassDeviated, follow_forward
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
-from neurolens.extract.stream.plan import Plan, refuse_mixing
+from neurolens.extract.stream.plan import Plan, Step, refuse_mixing
 from neurolens.labels import list_names
 from neurolens.stimuli.inputs import Batch
 
-# Called with (layout, rows of the set, result with stimuli first or None where the op did not run).
-ResultHandler = Callable[[Layout, slice, torch.Tensor | None], None]
+# Called with (layout, step, result with stimuli first or None where the op did not run).
+ResultHandler = Callable[[Layout, Step, torch.Tensor | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,16 @@ class BatchDeviation:
     unlisted: tuple[str, ...] = ()
     unplaced: tuple[tuple[str, str], ...] = ()
     mixing: tuple[str, ...] = ()
+
+
+def merge_deviations(first: BatchDeviation, second: BatchDeviation) -> BatchDeviation:
+    """Return how a batch deviated in two runs of it, of other outputs or in other samples."""
+    return BatchDeviation(
+        changed=first.changed or second.changed,
+        unlisted=tuple(sorted({*first.unlisted, *second.unlisted})),
+        unplaced=tuple(list_unplaced([first, second]).items()),
+        mixing=tuple(dict.fromkeys(first.mixing + second.mixing)),
+    )
 
 
 def list_unplaced(deviations: Iterable[BatchDeviation]) -> dict[str, str]:
@@ -84,11 +96,14 @@ def run_set(
     layouts: Sequence[Layout],
     handle: ResultHandler,
     *,
-    batches: Sequence[range],
+    steps: Sequence[Step],
     progress: tqdm | None = None,
-    close: Callable[[range, BatchDeviation], None] = lambda rows, deviation: None,
+    close: Callable[[Step, BatchDeviation], None] = lambda step, deviation: None,
 ) -> None:
-    """Run some batches once, passing on each wanted result as soon as it exists.
+    """Run some steps, each once, passing on each wanted result as soon as it exists.
+
+    Steps of the same rows one after the other read their stimuli once. After sample 0, only results
+    that differ between samples are wanted.
 
     Parameters
     ----------
@@ -96,15 +111,13 @@ def run_set(
     layouts : sequence of Layout
         Of the wanted results.
     handle : callable
-        Called with (layout, rows of the set, result with stimuli first): the live result, which the
-        model may overwrite when this returns. The result is None where the op did not run for these
-        stimuli.
-    batches : sequence of range
-        Rows of each batch.
+        Called with (layout, step, result with stimuli first): the live result, which the model may
+        overwrite when this returns. The result is None where the op did not run for these stimuli.
+    steps : sequence of Step
     progress : tqdm, optional
-        Counts stimuli.
+        Counts stimuli, in each sample anew.
     close : callable
-        Called with (rows, deviation) after each batch.
+        Called with (step, deviation) after each step.
 
     Notes
     -----
@@ -115,17 +128,23 @@ def run_set(
     by_op: dict[str, list[Layout]] = {}
     for layout in layouts:
         by_op.setdefault(layout.op, []).append(layout)
-    for rows, batch in load_batches(plan.stimuli, batches, plan.device, plan.workers):
-        try:
-            hand_out = _HandOut(plan, handle, rows)
-            deviation = _run_batch(plan, batch, by_op, hand_out)
-        except RecordingError as error:
-            raise RecordingError(
-                f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
-            ) from error
-        close(rows, deviation)
-        if progress is not None:
-            progress.update(len(rows))
+    sampled = {op: group for op, group in by_op.items() if op in plan.sampled}
+    groups = [list(group) for _, group in itertools.groupby(steps, lambda step: step.rows)]
+    batches = [group[0].rows for group in groups]
+    loaded = load_batches(plan.stimuli, batches, plan.device, plan.workers)
+    for group, (rows, batch) in zip(groups, loaded, strict=True):
+        for step in group:
+            try:
+                hand_out = _HandOut(plan, handle, step)
+                wanted = sampled if step.sample else by_op
+                deviation = _run_batch(plan, batch, wanted, hand_out, is_last=step is group[-1])
+            except RecordingError as error:
+                raise RecordingError(
+                    f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
+                ) from error
+            close(step, deviation)
+            if progress is not None:
+                progress.update(len(rows))
 
 
 def _run_batch(
@@ -133,20 +152,24 @@ def _run_batch(
     batch: Batch,
     by_op: Mapping[str, Sequence[Layout]],
     hand_out: "_HandOut",
+    is_last: bool,
 ) -> BatchDeviation:
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
-    call = call_with_batch(plan.model, batch, plan.kwargs)
+    # The next sample gets the stimuli as they were.
+    shown = batch if is_last else copy_batch(batch)
+    call = call_with_batch(plan.model, shown, plan.kwargs, plan.layouts.gradients)
     versions = list_versions(call)
-    plan.noise.begin(hand_out.ids)
+    sample = hand_out.step.sample
+    plan.noise.begin(hand_out.ids, sample)
     try:
         follow_forward(call, expected, count_rows(batch), handlers, plan.noise)
     except PassDeviated as change:
         if list_versions(call) != versions:
-            batch = read_batch(plan.stimuli, hand_out.rows, plan.device)
-        plan.noise.begin(hand_out.ids)
-        results = _record_batch(plan, batch, by_op)
+            batch = read_batch(plan.stimuli, hand_out.step.rows, plan.device)
+        plan.noise.begin(hand_out.ids, sample)
+        results = _record_batch(plan, batch if is_last else copy_batch(batch), by_op)
         for op, layouts in by_op.items():
             hand_out(layouts, results.get(op))
         unlisted = sorted(set(results) - set(expected.names))
@@ -164,17 +187,17 @@ class _HandOut:
 
     Attributes
     ----------
-    rows : range
-        Of the batch.
+    step : Step
+        Which batch, in which sample.
     ids : tuple of str
         Of its stimuli.
     mixing : list of str
         The results that are kept although a row does not follow its stimulus.
     """
 
-    def __init__(self, plan: Plan, handle: ResultHandler, rows: range) -> None:
-        self.rows = rows
-        self.ids = plan.stimuli.ids[rows.start : rows.stop]
+    def __init__(self, plan: Plan, handle: ResultHandler, step: Step) -> None:
+        self.step = step
+        self.ids = plan.stimuli.ids[step.rows.start : step.rows.stop]
         self._plan = plan
         self._handle = handle
         self.mixing: list[str] = []
@@ -182,7 +205,6 @@ class _HandOut:
 
     def __call__(self, layouts: Sequence[Layout], results: Sequence[torch.Tensor] | None) -> None:
         """Take the results of one op, or None where it did not run."""
-        block = slice(self.rows.start, self.rows.stop)
         for layout in layouts:
             self._unplaced.pop(layout.name, None)
             placed = None
@@ -193,7 +215,7 @@ class _HandOut:
                     if self._plan.named:
                         raise
                     self._unplaced[layout.name] = str(error)
-            self._handle(layout, block, placed)
+            self._handle(layout, self.step, placed)
 
     def list_unplaced(self) -> tuple[tuple[str, str], ...]:
         """Return the results that could not be assigned, each with the reason."""
@@ -209,8 +231,9 @@ class _HandOut:
                 f"{n_expected} for the first stimuli: their number depends on the stimuli. Leave "
                 "it out of ops=."
             )
-        rows = layout.put_stimuli_first(results[max(layout.output, 0)], len(self.rows))
-        known = plan.layouts.known
+        rows = layout.put_stimuli_first(results[max(layout.output, 0)], len(self.ids))
+        # Known are values of sample 0.
+        known = None if self.step.sample else plan.layouts.known
         if known is not None and known.differ(layout, rows, self.ids):
             if not plan.batch_dependent:
                 raise InputError(refuse_mixing(layout.name, MIXES))
@@ -226,7 +249,7 @@ def _record_batch(
     Only the results of the wanted ops are tensors.
     """
     sites = plan.layouts.expected.sites
-    call = call_with_batch(plan.model, batch, plan.kwargs)
+    call = call_with_batch(plan.model, batch, plan.kwargs, plan.layouts.gradients)
     recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
     results = {}
     for event in recording.events:

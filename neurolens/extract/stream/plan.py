@@ -3,19 +3,18 @@
 It says which results are kept, in which form, and in which batches.
 """
 
-import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from neurolens.errors import InputError
+from neurolens.errors import InputError, warn_user
 from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import unwrap_model
@@ -24,9 +23,12 @@ from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
 from neurolens.extract.stream.batches import prepare_kwargs
+from neurolens.extract.stream.checks import check_inputs, check_samples, check_seed, find_device
 from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.padding import PaddedRows
 from neurolens.extract.stream.layouts.reading import read_layouts
+from neurolens.extract.stream.layouts.samples import list_sampled
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 
@@ -59,19 +61,22 @@ class RunSettings:
     batch_dependent: bool = False
     attention: str = FUSED
     kwargs: dict[str, Any] | None = None
+    n_samples: int = 1
 
 
 @dataclass(frozen=True)
 class Output:
-    """One result and the form in which it is kept per stimulus.
+    """One result and the form in which it is kept per stimulus and sample.
 
-    ``attributes`` and ``arrays`` describe the position of the op and the effect of the reducers.
+    ``attributes`` and ``arrays`` describe the position of the op and the effect of the reducers;
+    ``n_samples`` is how many samples are kept of it, 1 where they are all the same.
     """
 
     layout: Layout
     chain: ChainPlan
     attributes: dict[str, Any]
     arrays: dict[str, np.ndarray]
+    n_samples: int = 1
 
     @property
     def name(self) -> str:
@@ -89,9 +94,23 @@ class Output:
         return self.chain.kept
 
     @property
+    def is_sampled(self) -> bool:
+        """Whether it has the dimension of samples."""
+        return self.n_samples > 1
+
+    @property
     def n_bytes(self) -> int:
-        """Bytes kept per stimulus, as numpy holds them."""
-        return count_elements(self.kept.shape) * find_numpy_dtype(self.kept.dtype).itemsize
+        """Bytes kept per stimulus, of all samples, as numpy holds them."""
+        n_values = self.n_samples * count_elements(self.kept.shape)
+        return n_values * find_numpy_dtype(self.kept.dtype).itemsize
+
+
+class Step(NamedTuple):
+    """One step of a run: the rows of a batch, in one sample."""
+
+    number: int
+    sample: int
+    rows: range
 
 
 @dataclass(frozen=True)
@@ -101,7 +120,9 @@ class Plan:
     ``batches`` are rows of the set; ``fit_on`` names the stimuli that reducers are fitted on;
     ``named`` says whether every op was asked for by name; ``noise`` draws random numbers;
     ``batch_dependent`` says whether results are kept whose rows do not follow their stimuli;
-    ``kwargs`` are keyword arguments of the model that are the same for all stimuli.
+    ``kwargs`` are keyword arguments of the model that are the same for all stimuli; ``n_samples``
+    is how often the model is to run with other random numbers, and ``sampled`` names the ops whose
+    results may then differ.
     """
 
     model: nn.Module
@@ -119,6 +140,27 @@ class Plan:
     noise: StimulusNoise = field(default_factory=StimulusNoise)
     batch_dependent: bool = False
     kwargs: dict[str, Any] = field(default_factory=dict)
+    n_samples: int = 1
+    sampled: frozenset[str] = frozenset()
+
+    def count_samples(self, layouts: Iterable[Layout]) -> int:
+        """Return how often the model runs for some results: once where samples are the same."""
+        return self.n_samples if any(one.op in self.sampled for one in layouts) else 1
+
+    @property
+    def n_rounds(self) -> int:
+        """How often the model runs over the set for all results together."""
+        return self.count_samples(output.layout for output in self.outputs)
+
+    @property
+    def n_steps(self) -> int:
+        """The number of steps of a run: each is one batch in one sample; see `split_step`."""
+        return self.n_rounds * len(self.batches)
+
+    def split_step(self, number: int) -> Step:
+        """Return what a step of the run is: those of sample 0 come first."""
+        sample, batch = divmod(number, len(self.batches))
+        return Step(number, sample, self.batches[batch])
 
 
 def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
@@ -127,8 +169,8 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
     Raises
     ------
     InputError
-        For stimuli, a device, ops, a reducer, a batch size, a budget or keyword arguments that
-        cannot be used.
+        For stimuli, a device, ops, a reducer, a batch size, a budget, a number of samples or
+        keyword arguments that cannot be used.
     UnknownNameError
         For ops that match nothing.
     """
@@ -140,8 +182,12 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
     if batch_size is not None:
         stimuli.split_rows(batch_size)
     kwargs = prepare_kwargs(settings.kwargs, device)
-    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs)
-    outputs = plan_outputs(layouts, settings, reducers, len(stimuli))
+    n_samples = check_samples(settings.n_samples)
+    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs, n_samples > 1)
+    sampled = list_sampled(layouts) if n_samples > 1 else frozenset()
+    outputs = plan_outputs(layouts, settings, reducers, stimuli, sampled)
+    if n_samples > 1:
+        _warn_of_same_samples(layouts, outputs, n_samples)
     if batch_size is None:
         batch_size = choose_batch_size(layouts, budget)
     fit_on = next((reducer.fit_on for reducer in reducers if reducer.fit_on), None)
@@ -163,7 +209,24 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
         noise=noise,
         batch_dependent=settings.batch_dependent,
         kwargs=kwargs,
+        n_samples=n_samples,
+        sampled=sampled,
     )
+
+
+def _warn_of_same_samples(layouts: Layouts, outputs: Sequence[Output], n_samples: int) -> None:
+    """Warn where samples are, or may be, the same."""
+    if not any(output.is_sampled for output in outputs):
+        warn_user(
+            f"n_samples={n_samples}, but no random numbers feed the chosen ops: all samples are "
+            "the same, so one is kept, without the dimension 'sample'"
+        )
+    elif not layouts.random:
+        warn_user(
+            f"n_samples={n_samples}, but the samples that were looked at are all the same: the "
+            f"model draws random numbers from {list_names(layouts.drawn)}, which changed no "
+            "result. Does it set a seed itself?"
+        )
 
 
 @contextmanager
@@ -181,75 +244,22 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
         yield make_plan(model, stimuli, settings)
 
 
-def check_inputs(model: Any, stimuli: Any) -> None:
-    """Raise InputError unless a run is of a model and a stimulus set."""
-    if isinstance(model, StimulusSet) and isinstance(stimuli, nn.Module):
-        raise InputError(
-            "model and stimuli are the wrong way round: give the model first, then the stimuli"
-        )
-    if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module, got {_suggest_model(model)}")
-    if not isinstance(stimuli, StimulusSet):
-        raise InputError(
-            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with "
-            "neurolens.load_stimuli(...)."
-        )
-
-
-def _suggest_model(model: Any) -> str:
-    """Return what something that is no model is, and what to pass instead."""
-    if isinstance(model, type) and issubclass(model, nn.Module):
-        return f"the class {model.__name__}. Make one, e.g. {model.__name__}()."
-    kind = type(model).__name__
-    if callable(model):
-        return f"{kind}. Wrap it in a Module's forward."
-    return f"{kind}. Make one, e.g. torchvision.models.get_model('resnet18', weights='DEFAULT')."
-
-
 def materialize_model(source: Any) -> Any:
     """Return a model from itself or from a function that makes it; `open_plan` checks it."""
     return source if isinstance(source, nn.Module) or not callable(source) else source()
 
 
-def find_device(model: nn.Module, device: str | torch.device | None) -> torch.device:
-    """Return the device to run on: the one asked for, else where the model's parameters are."""
-    if device is None:
-        devices = [one.device for one in itertools.chain(model.parameters(), model.buffers())]
-        found = next((one for one in devices if one.type != "meta"), None)
-        if devices and found is None:
-            raise InputError(
-                "the model's weights are on device 'meta', which holds no values. Load them first, "
-                "or, where they are loaded for each call, type the device that they are loaded "
-                "to, e.g. device='cpu'."
-            )
-        return found or torch.device("cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except Exception as error:
-        raise InputError(
-            f"device={device!r} cannot be used: {_explain_device(device, error)}. Leave device= "
-            "out to run where the model is, or type e.g. device='cpu'."
-        ) from None
-    if chosen.type == "meta":
-        raise InputError(
-            "device='meta' holds no values. Leave device= out, or type e.g. device='cpu'."
-        )
-    return chosen
-
-
-def _explain_device(device: Any, error: Exception) -> str:
-    if str(device).startswith("cuda") and not torch.cuda.is_available():
-        return "torch sees no GPU"
-    return str(error).partition("\n")[0].rstrip(".")
-
-
 def plan_outputs(
-    layouts: Layouts, settings: RunSettings, reducers: Sequence[Reducer], n_stimuli: int
+    layouts: Layouts,
+    settings: RunSettings,
+    reducers: Sequence[Reducer],
+    stimuli: StimulusSet,
+    sampled: Collection[str] = (),
 ) -> tuple[Output, ...]:
     """Return the outputs that are kept of each selected op.
 
-    An op that the reducers cannot reduce is added to ``layouts.skipped``.
+    An op that the reducers cannot reduce is added to ``layouts.skipped``. Of the ops ``sampled``
+    all samples are kept.
 
     Raises
     ------
@@ -258,6 +268,7 @@ def plan_outputs(
     """
     ops = settings.ops
     outputs = []
+    rows_of = PaddedRows(layouts, stimuli)
     for layout in choose_layouts(layouts, ops):
         if layout.name in layouts.mixing and not settings.batch_dependent:
             if is_named(ops):
@@ -265,8 +276,11 @@ def plan_outputs(
             layouts.skipped[layout.name] = layouts.mixing[layout.name]
             continue
         position = layouts.graph.by_name[layout.op].index
+        rows = rows_of.describe(layout)
+        n_samples = settings.n_samples if layout.op in sampled else 1
         try:
-            outputs.append(_plan_output(layout, position, reducers, n_stimuli))
+            output = _plan_output(layout, rows, position, reducers, len(stimuli))
+            outputs.append(replace(output, n_samples=n_samples))
         except InputError as error:
             if is_named(ops):
                 raise InputError(f"{layout.name!r}: {error}") from None
@@ -286,17 +300,10 @@ def refuse_mixing(name: str, reason: str) -> str:
     )
 
 
-def check_seed(rng: Any) -> int:
-    """Return a seed; raise InputError for anything but a whole number of 0 or more."""
-    if isinstance(rng, bool) or not isinstance(rng, int) or rng < 0:
-        raise InputError(f"rng must be a whole number of 0 or more, got {rng!r}. Type e.g. rng=0.")
-    return rng
-
-
 def _plan_output(
-    layout: Layout, position: int, reducers: Sequence[Reducer], n_stimuli: int
+    layout: Layout, rows: Rows, position: int, reducers: Sequence[Reducer], n_stimuli: int
 ) -> Output:
-    chain = plan_chain(reducers, Rows(layout.shape, layout.dims, layout.dtype), n_stimuli)
+    chain = plan_chain(reducers, rows, n_stimuli)
     arrays: dict[str, np.ndarray] = {}
     explained = []
     for step in chain.explain():

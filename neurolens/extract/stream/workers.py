@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from neurolens.extract.stream.fill import group_outputs, run_groups
-from neurolens.extract.stream.grams.slices import FeatureSlice, Pass
+from neurolens.extract.stream.grams.slices import FeatureSlice, Pass, count_runs
 from neurolens.extract.stream.grams.sums import GramSums, run_passes
 from neurolens.extract.stream.passes import show_progress
 from neurolens.extract.stream.plan import (
@@ -92,14 +92,14 @@ def fill_store(
 
 def _fill_on_cluster(client: Any, job: Job, store: ActivationStore, quiet: bool) -> None:
     """Fill a store from a cluster; a task whose worker dies runs again without what is done."""
-    sizes = [len(rows) for rows in store.plan.batches]
+    sizes = [len(store.plan.split_step(number).rows) for number in range(store.plan.n_steps)]
     todo = []
     for number in range(len(sizes)):
         if not all(store.is_done(i, number) for i in range(len(store.groups))):
             todo.append(number)
-    n_stimuli = len(job.stimuli)
-    with show_progress(n_stimuli, "activations, on the cluster", quiet) as progress:
-        progress.update(n_stimuli - sum(sizes[number] for number in todo))
+    total = sum(sizes)
+    with show_progress(total, "activations, on the cluster", quiet) as progress:
+        progress.update(total - sum(sizes[number] for number in todo))
 
         def count(numbers: list[int]) -> None:
             progress.update(sum(sizes[number] for number in numbers))
@@ -139,7 +139,8 @@ def sum_products(
     quiet : bool
     """
     if client is None:
-        with show_progress(len(plan.stimuli) * len(passes), "grams", quiet) as progress:
+        total = len(plan.stimuli) * count_runs(passes)
+        with show_progress(total, "grams", quiet) as progress:
             return run_passes(plan, passes, progress)
     job = make_job(source, plan, settings, describe_provenance(plan))
     sums = GramSums()
@@ -156,6 +157,7 @@ class SentSlice(NamedTuple):
     stop: int
     sketch: int | None
     views: tuple[str, ...]
+    n_samples: int
 
 
 def chain_passes(passes: Sequence[Pass]) -> list[list[list[SentSlice]]]:
@@ -188,10 +190,12 @@ def _run_chain(common: tuple[Job], chain: list[list[SentSlice]]) -> GramSums:
 
 def _send_slice(part: FeatureSlice) -> SentSlice:
     views = tuple(layout.name for layout in part.views)
-    return SentSlice(part.name, part.start, part.stop, part.sketch, views)
+    return SentSlice(part.name, part.start, part.stop, part.sketch, views, part.n_samples)
 
 
 def _read_slice(plan: Plan, sent: SentSlice) -> FeatureSlice:
     layouts = plan.layouts.by_name
     views = tuple(layouts[name] for name in sent.views)
-    return FeatureSlice(layouts[sent.name], sent.start, sent.stop, sent.sketch, views)
+    return FeatureSlice(
+        layouts[sent.name], sent.start, sent.stop, sent.sketch, views, sent.n_samples
+    )

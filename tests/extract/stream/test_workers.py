@@ -167,7 +167,8 @@ def test_tasks_of_a_cluster_hold_every_slice_once_and_a_result_in_one_task(width
         groups = split_passes(layouts, n_stimuli, answer + 128 + 24 + 12 * room)
     chains = chain_passes(groups)
     sent = [part for chain in chains for group in chain for part in group]
-    assert sent == [(p.name, p.start, p.stop, p.sketch, ()) for group in groups for p in group]
+    parts = [part for group in groups for part in group]
+    assert sent == [(p.name, p.start, p.stop, p.sketch, (), 1) for p in parts]
     homes = [{name for group in chain for name, *_ in group} for chain in chains]
     assert sum(map(len, homes)) == len(layouts)
 

@@ -45,9 +45,9 @@ class RandomAxis(NamedTuple):
 class StimulusNoise:
     """Draws the random numbers of a model for each stimulus on its own.
 
-    The numbers follow from the seed, the stimulus's id and the call (module, function, and how
-    often it ran in the pass), not from the batch. Where random numbers have no
-    axis of the stimuli, all stimuli get the same ones.
+    The numbers follow from the seed, the stimulus's id, the call (module, function, and how often
+    it ran in the pass) and the number of the sample, not from the batch. Where random numbers have
+    no axis of the stimuli, all stimuli get the same ones.
 
     Parameters
     ----------
@@ -70,15 +70,18 @@ class StimulusNoise:
         self.round = 0
         self.seeds_generators = False
         self._ids: Sequence[str] = ("",)
+        self._sample: tuple[int, ...] = ()
         self._torch_state: torch.Tensor | None = None
         self._held_states: dict[int, torch.Tensor] = {}
         self._counts: Counter[str] = Counter()
         self._shapes: dict[str, dict[int, tuple[int, ...]]] = {}
         self._guessed: set[str] = set()
 
-    def begin(self, ids: Sequence[str]) -> None:
-        """Begin a pass over a batch of these stimuli."""
+    def begin(self, ids: Sequence[str], sample: int = 0) -> None:
+        """Begin a pass over a batch of these stimuli, in which each has the numbers of a sample."""
         self._ids = ids
+        # Sample 0 has the numbers of a run without samples.
+        self._sample = (sample,) if sample else ()
         self._counts = Counter()
 
     def note_generators(self, held: Iterable[torch.Generator]) -> None:
@@ -174,7 +177,7 @@ class StimulusNoise:
     def _make_generator(
         self, key: str, stimulus: str | None, device: torch.device
     ) -> torch.Generator:
-        seed = hash_seed(self.seed, key, stimulus)
+        seed = hash_seed(self.seed, key, stimulus, *self._sample)
         generator = torch.Generator(device).manual_seed(seed)
         if device.type == "cpu":
             # Of a seed it reads 32 bits; others say where in its numbers to begin.
@@ -182,8 +185,11 @@ class StimulusNoise:
         return generator
 
     def hash_batch(self) -> int:
-        """Return a seed for what is not drawn here; it follows from the batch's first stimulus."""
-        return hash_seed(self.seed, self.round, self._ids[0])
+        """Return a seed for what is not drawn here.
+
+        It follows from the batch's first stimulus and from the sample.
+        """
+        return hash_seed(self.seed, self.round, self._ids[0], *self._sample)
 
     def _fill(self, key: str, tensor: torch.Tensor, how: str, *settings: Any) -> torch.Tensor:
         """Fill a tensor, stimulus by stimulus, by a function that writes random numbers."""

@@ -58,11 +58,16 @@ class GramPlan:
         """Return what each pass over the set holds; raise InputError if the budget is too small."""
         n_stimuli = len(self.plan.stimuli)
         budget = self.plan.budget
-        passes = split_passes(self.own, n_stimuli, budget, self.overhead, self.sketch)
+        passes = split_passes(
+            self.own, n_stimuli, budget, self.overhead, self.sketch, self._count_samples
+        )
         views = self._list_views()
         for slices in passes:
             slices[:] = [_watch_views(part, views) for part in slices]
         return passes
+
+    def _count_samples(self, layout: Layout) -> int:
+        return self.plan.count_samples([layout])
 
     def _list_views(self) -> dict[str, tuple[Layout, ...]]:
         """Return the results that share the Gram of each, by its label."""
@@ -120,8 +125,13 @@ def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> Gr
             leave_out(skipped, layout.name, "is complex, and a Gram wants real features", named)
         else:
             chosen.append(layout)
-    names = {layout.name for layout in chosen}
-    shared = {layout.name: layout.shares for layout in chosen if layout.shares in names}
+    by_name = {layout.name: layout for layout in chosen}
+    shared = {}
+    for layout in chosen:
+        source = by_name.get(layout.shares)
+        # What runs in other samples only shares no Gram with what does not.
+        if source and plan.count_samples([source]) == plan.count_samples([layout]):
+            shared[layout.name] = source.name
     own = tuple(layout for layout in chosen if layout.name not in shared)
     return GramPlan(plan, tuple(chosen), own, shared, skipped, sketch)
 

@@ -13,7 +13,7 @@ from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import count_elements
 from neurolens.extract.stream.stores.writer import describe_rows
-from neurolens.labels import OP, STIMULUS, STIMULUS_2, list_names
+from neurolens.labels import OP, SAMPLES, STIMULUS, STIMULUS_2, describe_samples, list_names
 
 
 def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Dataset:
@@ -58,6 +58,9 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
         "eps": find_precision(n_stimuli),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
     }
+    n_samples = gram_plan.plan.count_samples(kept)
+    if n_samples > 1:
+        attributes[SAMPLES] = describe_samples(n_samples)
     if gram_plan.sketch is not None:
         attributes["sketch"] = gram_plan.sketch
         attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)

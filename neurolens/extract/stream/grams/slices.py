@@ -1,7 +1,7 @@
 """The features of each result that each pass over the set holds, within a budget."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
 from neurolens.extract.stream.grams import products
@@ -13,7 +13,8 @@ from neurolens.extract.stream.plan import Plan, count_elements
 class FeatureSlice:
     """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given.
 
-    ``views`` are the results that share the Gram of this one; the pass looks at them too.
+    ``views`` are the results that share the Gram of this one; the pass looks at them too. Of
+    ``n_samples`` samples the mean is held, as float64.
     """
 
     layout: Layout
@@ -21,6 +22,7 @@ class FeatureSlice:
     stop: int
     sketch: int | None = None
     views: tuple[Layout, ...] = ()
+    n_samples: int = 1
 
     @property
     def name(self) -> str:
@@ -31,6 +33,13 @@ class FeatureSlice:
     def width(self) -> int:
         """Number of features that are read."""
         return self.stop - self.start
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of each value that is held."""
+        if self.n_samples > 1:
+            return 8
+        return 4 if self.sketch else self.layout.dtype.itemsize
 
 
 Pass = Sequence[FeatureSlice]
@@ -51,9 +60,17 @@ def predict_overhead(plan: Plan) -> int:
 
 def count_slice_bytes(part: FeatureSlice, n_stimuli: int) -> int:
     """Return the bytes that a slice of all stimuli takes while a pass holds it."""
-    if part.sketch:
-        return n_stimuli * 4 * part.sketch
-    return n_stimuli * part.width * part.layout.dtype.itemsize
+    return n_stimuli * (part.sketch or part.width) * part.itemsize
+
+
+def count_pass_samples(slices: Pass) -> int:
+    """Return how often a pass runs the set: once for each sample."""
+    return max(part.n_samples for part in slices)
+
+
+def count_runs(passes: Sequence[Pass]) -> int:
+    """Return how often some passes together run the set."""
+    return sum(count_pass_samples(slices) for slices in passes)
 
 
 def count_gram_bytes(n_results: int, n_stimuli: int) -> int:
@@ -82,13 +99,15 @@ def split_passes(
     budget: int,
     overhead: int = 0,
     sketch: int | None = None,
+    count_samples: Callable[[Layout], int] = lambda layout: 1,
 ) -> list[list[FeatureSlice]]:
     """Split results, in execution order, into passes whose activations of all stimuli fit.
 
     Each pass is filled in turn. A result that does not fit into the rest of one is divided there
     and continued in the next, so that a pass holds at most one slice of a result. Divisions are at
     multiples of the chunks in which features are multiplied, so that sums are added up in the same
-    order whatever the budget.
+    order whatever the budget. ``count_samples`` says of how many samples of a result the mean is
+    held.
 
     Raises
     ------
@@ -111,12 +130,12 @@ def split_passes(
     for layout in layouts:
         n_features = count_elements(layout.shape)
         hashed = sketch if sketch is not None and n_features > sketch else None
-        if hashed and n_stimuli * 4 * hashed > available:
+        rest = FeatureSlice(layout, 0, n_features, hashed, n_samples=count_samples(layout))
+        if hashed and count_slice_bytes(rest, n_stimuli) > available:
             raise InputError(
                 f"memory={budget} bytes leaves {available} for activations; one sketch takes "
-                f"{n_stimuli * 4 * hashed}. Give more memory=, or a smaller sketch=."
+                f"{count_slice_bytes(rest, n_stimuli)}. Give more memory=, or a smaller sketch=."
             )
-        rest = FeatureSlice(layout, 0, n_features, hashed)
         while True:
             part = _cut_slice(rest, n_stimuli, free, step, is_first=not passes[-1])
             if part is not None:
@@ -124,7 +143,7 @@ def split_passes(
                 free -= count_slice_bytes(part, n_stimuli)
                 if part.stop == n_features:
                     break
-                rest = FeatureSlice(layout, part.stop, n_features, hashed)
+                rest = replace(rest, start=part.stop)
             passes.append([])
             free = available
     return passes
@@ -143,8 +162,8 @@ def _cut_slice(
         return rest
     if rest.sketch:
         return None
-    n_fitting = free // (n_stimuli * rest.layout.dtype.itemsize)
+    n_fitting = free // (n_stimuli * rest.itemsize)
     width = n_fitting // step * step
     if width == 0 and is_first:
         width = n_fitting
-    return FeatureSlice(rest.layout, rest.start, rest.start + width) if width else None
+    return replace(rest, stop=rest.start + width) if width else None

@@ -12,10 +12,10 @@ from neurolens.errors import RecordingError
 from neurolens.extract.capture.events import read_storage
 from neurolens.extract.capture.restore import release_memory
 from neurolens.extract.stream.grams import products
-from neurolens.extract.stream.grams.slices import FeatureSlice, Pass
+from neurolens.extract.stream.grams.slices import FeatureSlice, Pass, count_pass_samples
 from neurolens.extract.stream.layouts.layout import Layout
-from neurolens.extract.stream.passes import BatchDeviation, run_set
-from neurolens.extract.stream.plan import Plan, count_elements
+from neurolens.extract.stream.passes import BatchDeviation, merge_deviations, run_set
+from neurolens.extract.stream.plan import Plan, Step, count_elements
 
 
 @dataclass
@@ -67,7 +67,14 @@ class GramSums:
         for name, ran in other.ran.items():
             self.ran[name] = self.ran[name] & ran if name in self.ran else ran
         self.unlike |= other.unlike
-        self.deviations |= other.deviations
+        for row, deviation in other.deviations.items():
+            self.note_deviation(row, deviation)
+
+    def note_deviation(self, row: int, deviation: BatchDeviation) -> None:
+        """Note how the batch with this first row deviated, in one more run."""
+        if deviation != BatchDeviation():
+            before = self.deviations.get(row, BatchDeviation())
+            self.deviations[row] = merge_deviations(before, deviation)
 
     def check_features(self, layout: Layout) -> None:
         """Raise unless each feature of a result was added exactly once.
@@ -95,21 +102,36 @@ class GramSums:
 
 
 class SliceRows:
-    """The activations (stimulus, feature) of one slice of a result, filled batch by batch."""
+    """The activations (stimulus, feature) of one slice of a result, filled batch by batch.
+
+    Of several samples the mean is kept.
+    """
 
     def __init__(self, part: FeatureSlice, n_stimuli: int) -> None:
         self.part = part
         self.totals = np.zeros(n_stimuli)
         self.ran = np.ones(n_stimuli, bool)
         self._rows: torch.Tensor | None = None
-        self._is_filled = np.zeros(n_stimuli, bool)
+        self._n_filled = np.zeros(n_stimuli, int)
 
     def keep(
-        self, rows: slice, tensor: torch.Tensor | None, sketches: dict[int, products.Sketch]
+        self,
+        step: Step,
+        tensor: torch.Tensor | None,
+        sketches: dict[int, products.Sketch],
     ) -> None:
-        """Keep the result of a batch, (stimulus, *shape), or that the op did not run for it."""
-        self._is_filled[rows] = True
-        self.ran[rows] = tensor is not None
+        """Keep the result of a step, (stimulus, *shape), or that the op did not run for it.
+
+        A batch that did something else than the recorded pass is run again, with the same random
+        numbers: what was added to a sum before is not added again.
+        """
+        rows = slice(step.rows.start, step.rows.stop)
+        if step.sample == 0:
+            self.ran[rows] = True
+        if self.part.n_samples > 1 and self._n_filled[rows.start] > step.sample:
+            return
+        self._n_filled[rows] = step.sample + 1
+        self.ran[rows] &= tensor is not None
         if tensor is None:
             return
         # The model may be under inference mode or gradients here.
@@ -124,11 +146,20 @@ class SliceRows:
         if part.sketch:
             if part.width not in sketches:
                 sketches[part.width] = products.Sketch(part.width, part.sketch, values.device)
-            self.totals[rows] = values.double().sum(1).cpu().numpy()
+            totals = values.double().sum(1).cpu().numpy()
+            self.totals[rows] = totals if part.n_samples == 1 else self.totals[rows] + totals
             values = sketches[part.width].reduce(values)  # (stimulus, sum)
+        shape = (len(self._n_filled), values.shape[1])
+        if part.n_samples == 1:
+            if self._rows is None:
+                self._rows = values.new_empty(shape)
+            self._rows[rows] = values
+            return
         if self._rows is None:
-            self._rows = values.new_empty((len(self._is_filled), values.shape[1]))
-        self._rows[rows] = values
+            on_mps = values.device.type == "mps"  # which has no float64
+            dtype = torch.float32 if on_mps else torch.float64
+            self._rows = torch.zeros(shape, dtype=dtype, device=values.device)
+        self._rows[rows] += values
 
     def add_to(self, sums: GramSums, step: int) -> None:
         """Add the products between stimuli, ``step`` features at once, and free the activations.
@@ -141,8 +172,9 @@ class SliceRows:
             When a stimulus is missing.
         """
         name = self.part.name
-        if not self._is_filled.all():
-            n_missing = int((~self._is_filled).sum())
+        is_filled = self._n_filled == self.part.n_samples
+        if not is_filled.all():
+            n_missing = int((~is_filled).sum())
             raise RecordingError(
                 f"{name!r}: {n_missing} stimuli gave nothing in a pass over the set. No Gram is "
                 "returned. This is a fault of NeuroLens: please report the model and the call."
@@ -152,6 +184,9 @@ class SliceRows:
         self._rows = None
         if values is None or not self.ran.all():
             return
+        if self.part.n_samples > 1:
+            values /= self.part.n_samples
+            self.totals /= self.part.n_samples
         sums.added[name].append(range(self.part.start, self.part.stop))
         if not self.part.sketch:
             products.add_products(values, sums.grams[name], sums.totals[name], step)
@@ -238,20 +273,22 @@ def _run_pass(
         layouts |= {layout.name: layout for layout in (part.layout, *part.views)}
     views = ViewCheck(sums, n_stimuli)
 
-    def handle(layout: Layout, rows: slice, tensor: torch.Tensor | None) -> None:
+    def handle(layout: Layout, step: Step, tensor: torch.Tensor | None) -> None:
+        rows = slice(step.rows.start, step.rows.stop)
         if layout.name not in by_result:
             views.compare(layout, rows, tensor)
             return
         views.note_source(layout, tensor)
         for one in by_result[layout.name]:
-            one.keep(rows, tensor, sketches)
+            one.keep(step, tensor, sketches)
 
-    def close(rows: range, deviation: BatchDeviation) -> None:
-        if deviation != BatchDeviation():
-            sums.deviations[rows.start] = deviation
+    def close(step: Step, deviation: BatchDeviation) -> None:
+        sums.note_deviation(step.rows.start, deviation)
 
     wanted = list(layouts.values())
-    run_set(plan, wanted, handle, batches=plan.batches, progress=progress, close=close)
+    n_samples = count_pass_samples(slices)
+    steps = [Step(0, sample, rows) for rows in plan.batches for sample in range(n_samples)]
+    run_set(plan, wanted, handle, steps=steps, progress=progress, close=close)
     release_memory()
     for name in list(by_result):
         for one in by_result.pop(name):

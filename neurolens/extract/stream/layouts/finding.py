@@ -22,6 +22,7 @@ from neurolens.extract.stream.layouts.layout import Layout, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 from neurolens.extract.stream.layouts.naming import Result, name_results
 from neurolens.extract.stream.layouts.rows import KnownRows
+from neurolens.extract.stream.layouts.unseen import find_unseen
 from neurolens.stimuli.inputs import Batch
 
 # These hand out memory that may then be written to unseen.
@@ -45,7 +46,9 @@ class Layouts:
     random numbers feed. ``mixing`` maps results whose rows do not follow their stimuli to the
     reason; ``known`` are values that batches of the run are compared with. ``history`` are the
     addresses of what a pass changes in the model and that cannot be put back; ``suspects`` the
-    results that were computed from values of the whole batch.
+    results that were computed from values of the whole batch. ``unseen`` says what takes tensors
+    that something unseen made; ``gradients`` whether the model differentiates in its forward and
+    runs with gradients.
     """
 
     graph: Graph
@@ -60,6 +63,8 @@ class Layouts:
     known: KnownRows | None = None
     history: tuple[str, ...] = ()
     suspects: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    gradients: bool = False
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -95,6 +100,7 @@ def record_layouts(
     noise: StimulusNoise,
     kwargs: dict[str, Any] | None = None,
     dim_names: Mapping[str, Sequence[str]] | None = None,
+    gradients: bool = False,
 ) -> Recorded:
     """Find the stimulus axis of every result from a batch and a larger one that begins with it.
 
@@ -111,6 +117,8 @@ def record_layouts(
         Keyword arguments of the model that are the same for all stimuli.
     dim_names : dict of str, optional
         Input -> names of its axes beside the stimuli's.
+    gradients : bool
+        Run the model with gradients.
 
     Returns
     -------
@@ -128,7 +136,7 @@ def record_layouts(
 
     def record(batch: Batch) -> Recording:
         noise.begin(ids[: count_rows(batch)])
-        call = call_with_batch(model, batch, kwargs).copy_inputs()
+        call = call_with_batch(model, batch, kwargs, gradients).copy_inputs()
         return record_forward(call, sites=sites, noise=noise)
 
     small = record(few)
@@ -154,6 +162,8 @@ def record_layouts(
         drawn=tuple(dict.fromkeys(small.drawn + large.drawn)),
         random=_list_fed(graph, {*small.random, *large.random}),
         history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
+        unseen=find_unseen(small, large),
+        gradients=gradients,
     )
     return Recorded(layouts, reader.rows, reader.precisions, reader.differing)
 

@@ -1,5 +1,6 @@
 """Whether each row of a result follows its stimulus, whatever else is in the batch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,8 +54,8 @@ class RowComparison:
         self.values: dict[str, torch.Tensor] = {}
         self.samples: dict[str, torch.Tensor] = {}
         self._reference = reference
-        self._rows = [i for i, stimulus in enumerate(ids) if stimulus in reference_ids]
-        self.shared_ids = [ids[i] for i in self._rows]
+        self.shared_ids = [stimulus for stimulus in reference_ids if stimulus in ids]
+        self._rows = [ids.index(stimulus) for stimulus in self.shared_ids]
         self._reference_rows = [reference_ids.index(stimulus) for stimulus in self.shared_ids]
         self._precisions = precisions
         self._keeps_all = keeps_all
@@ -64,13 +65,13 @@ class RowComparison:
         name = layout.name
         rows = rows.detach()
         here = rows[self._rows]
-        there = self._reference[name][self._reference_rows].detach()
+        there = take_rows(self._reference[name], self._reference_rows).detach()
         differs = measure_difference(here, there, self._precisions[name]) > 1
         if differs:
             self.mixing.append(name)
         if differs or self._keeps_all:
             self.values[name] = here.clone()
-        self.samples[name] = torch.stack([sample_row(row) for row in rows])
+        self.samples[name] = sample_values(rows)
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,26 @@ class KnownRows:
         for i, stimulus in enumerate(ids):
             if stimulus in self.ids:
                 known = samples[self.ids.index(stimulus)]
-                if measure_difference(sample_row(rows[i].detach()), known, precision) > 1:
+                here = sample_values(rows[i : i + 1].detach())[0]
+                if measure_difference(here, known, precision) > 1:
                     return True
         return False
 
 
-def sample_row(row: torch.Tensor) -> torch.Tensor:
-    """Return up to 64 evenly spread values of one stimulus."""
-    flat = row.reshape(-1)
-    features = torch.linspace(0, max(len(flat) - 1, 0), min(len(flat), _N_SAMPLED))
-    return flat[features.long().to(row.device)]
+def take_rows(tensor: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
+    """Return some rows of a tensor, without a copy where they are consecutive."""
+    start = rows[0] if rows else 0
+    if list(rows) == list(range(start, start + len(rows))):
+        return tensor[start : start + len(rows)]
+    return tensor[list(rows)]
+
+
+def sample_values(rows: torch.Tensor) -> torch.Tensor:
+    """Return up to 64 evenly spread values of each stimulus (stimulus, k)."""
+    flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
+    n_features = flat.shape[1]
+    features = torch.linspace(0, max(n_features - 1, 0), min(n_features, _N_SAMPLED))
+    return flat[:, features.long().to(rows.device)]
 
 
 def spread_rows(n_stimuli: int, n_rows: int) -> list[int]:

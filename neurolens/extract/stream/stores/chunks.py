@@ -35,14 +35,18 @@ class ArrayForm:
         places = itertools.product(*map(range, counts))
         return [self.locate(place) for place in places]
 
-    def list_chunks_of(self, axis: int, rows: range) -> list[str]:
-        """Return the paths of the chunks with these rows along one dimension, one along others."""
+    def list_chunks_of(self, dim: str, rows: range, **others: int) -> list[str]:
+        """Return the paths of the chunks with these rows along one dimension.
+
+        ``others`` are the places along other dimensions that the array has, 0 by default.
+        """
         if math.prod(self.shape) == 0:
             return []
+        axis = self.dims.index(dim)
         size = self.chunk_shape[axis]
+        place = [others.get(name, 0) for name in self.dims]
         keys = []
         for number in range(rows.start // size, (rows.stop - 1) // size + 1):
-            place = [0] * len(self.shape)
             place[axis] = number
             keys.append(self.locate(place))
         return keys

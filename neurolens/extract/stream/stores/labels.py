@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neurolens.extract.stream.stores.chunks import ArrayForm
-from neurolens.labels import OP, STIMULUS
+from neurolens.labels import OP, SAMPLE, STIMULUS
 
 
 @dataclass
@@ -19,6 +19,8 @@ class Labels:
         place, _, array = folder.rpartition("/")
         if array == STIMULUS and place in ("ops", "checks"):
             return "the ids of the stimuli"
+        if folder == f"ops/{SAMPLE}":
+            return "the numbers of the samples"
         if folder == f"checks/{OP}":
             return "the names of the ops"
         if place == "checks":
@@ -37,4 +39,7 @@ class Labels:
         rows = form.find_rows(key, STIMULUS)
         if form.path.endswith(f"/{STIMULUS}") or rows is None or not self.ids:
             return what
-        return f"{what} for stimuli {self.ids[rows[0]]!r} to {self.ids[rows[-1]]!r}"
+        where = f"{what} for stimuli {self.ids[rows[0]]!r} to {self.ids[rows[-1]]!r}"
+        samples = form.find_rows(key, SAMPLE)
+        has_several = samples is not None and form.shape[form.dims.index(SAMPLE)] > 1
+        return f"{where} in sample {samples[0]}" if samples and has_several else where

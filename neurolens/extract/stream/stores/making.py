@@ -16,11 +16,11 @@ from neurolens.extract.stream.stores.headers import (
     write_file,
 )
 from neurolens.extract.stream.stores.provenance import Parts
-from neurolens.extract.stream.stores.writer import CHECKS, KEPT_UNIT, describe_nodes
-from neurolens.labels import OP, STIMULUS
+from neurolens.extract.stream.stores.writer import CHECKS, KEPT_UNIT, describe_nodes, name_samples
+from neurolens.labels import OP, SAMPLE, STIMULUS
 
-# The places in a store of the deviations of each batch from the recorded pass, of which batches are
-# complete, and of what the provenance was computed from.
+# The places in a store of the deviations of each step (a batch in one sample) from the recorded
+# pass, of which steps are complete, and of what the provenance was computed from.
 DEVIATIONS = "checks/note"
 DONE = "checks/done"
 PARTS = "checks/parts"
@@ -40,12 +40,16 @@ def make_files(plan: Plan, provenance: Mapping[str, Any], parts: Parts) -> dict[
     ids = plan.stimuli.ids
     ops = root.create_group("ops")
     _write_strings(ops, STIMULUS, ids)
+    if plan.n_rounds > 1:
+        numbers = np.arange(plan.n_rounds)
+        create_array(ops, SAMPLE, numbers.dtype, numbers.shape, (SAMPLE,))[:] = numbers
     for node in describe_nodes(plan):
         group = ops.create_group(node.path)
         kept = node.output.kept
         dtype = find_numpy_dtype(kept.dtype)
-        shape = (len(ids), *kept.shape)
-        chunks = (plan.batch_size, *kept.shape)
+        samples = name_samples(node.output)
+        shape = (len(ids), *samples.values(), *kept.shape)
+        chunks = (plan.batch_size, *[1 for _ in samples], *kept.shape)
         create_array(group, "activation", dtype, shape, node.dims, chunks, node.attributes)
         for key, value in node.output.arrays.items():
             create_array(group, key, value.dtype, value.shape, (KEPT_UNIT,))[:] = value
@@ -54,13 +58,13 @@ def make_files(plan: Plan, provenance: Mapping[str, Any], parts: Parts) -> dict[
     _write_strings(checks, OP, names)
     _write_strings(checks, STIMULUS, ids)
     for key, kind in CHECKS.items():
-        shape = (len(names), len(ids))
-        chunks = (len(names), plan.batch_size)
-        create_array(checks, key, np.dtype(kind), shape, (OP, STIMULUS), chunks)
-    n_batches = len(plan.batches)
-    shape = (len(names), n_batches)
-    create_array(root, DONE, np.dtype(bool), shape, (OP, "batch"), (len(names), 1))
-    create_array(root, DEVIATIONS, str, (n_batches,), ("batch",), (1,))
+        counted = {SAMPLE: plan.n_rounds} if plan.n_rounds > 1 else {}
+        shape = (len(names), *counted.values(), len(ids))
+        chunks = (len(names), *[1 for _ in counted], plan.batch_size)
+        create_array(checks, key, np.dtype(kind), shape, (OP, *counted, STIMULUS), chunks)
+    shape = (len(names), plan.n_steps)
+    create_array(root, DONE, np.dtype(bool), shape, (OP, "step"), (len(names), 1))
+    create_array(root, DEVIATIONS, str, (plan.n_steps,), ("step",), (1,))
     packed = np.frombuffer(json.dumps(parts).encode(), np.uint8)
     create_array(root, PARTS, packed.dtype, packed.shape, ("byte",))[:] = packed
     return {key: buffer.to_bytes() for key, buffer in memory.items()}

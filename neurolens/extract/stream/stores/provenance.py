@@ -79,6 +79,7 @@ def describe_provenance(plan: Plan, parts: Parts | None = None) -> dict[str, Any
         "reducer": repr(plan.reducers),
         "batch_size": plan.batch_size,
         "rng": plan.noise.seed,
+        "n_samples": plan.n_samples,
         "batch_dependent": plan.batch_dependent,
         "device": plan.device.type,
         "constants_sha256": plan.layouts.constants,

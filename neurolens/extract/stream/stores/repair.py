@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neurolens.extract.stream.plan import Plan, Step
 from neurolens.extract.stream.stores.chunks import (
     ArrayForm,
     pack_values,
@@ -24,6 +25,7 @@ from neurolens.extract.stream.stores.headers import (
 from neurolens.extract.stream.stores.labels import Labels
 from neurolens.extract.stream.stores.making import DEVIATIONS, DONE, remove_files
 from neurolens.extract.stream.stores.writer import CHECKS
+from neurolens.labels import STIMULUS
 
 _LISTED = 3
 
@@ -73,17 +75,14 @@ class Repair:
         Of a store in which nothing is done; see `make_files`.
     labels : Labels
         The ops in the order of the plan.
-    batches : sequence of range
-        Rows of each batch.
+    plan : Plan
     """
 
-    def __init__(
-        self, path: Path, files: Mapping[str, bytes], labels: Labels, batches: Sequence[range]
-    ) -> None:
+    def __init__(self, path: Path, files: Mapping[str, bytes], labels: Labels, plan: Plan) -> None:
         self._path = path
         self._files = files
         self._labels = labels
-        self._batches = batches
+        self._plan = plan
         self._flaws: list[str] = []
         self._forms: dict[str, ArrayForm] = {}
         for key, content in files.items():
@@ -108,8 +107,8 @@ class Repair:
         for key, content in self._files.items():
             if key != HEADER:
                 self._restore(key, content, headers)
-        for number in range(len(self._batches)):
-            self._check_batch(number, was_sealed)
+        for number in range(self._plan.n_steps):
+            self._check_step(self._plan.split_step(number), was_sealed)
         return self._flaws
 
     def _remove_summary(self, headers: Mapping[str, Any]) -> None:
@@ -120,7 +119,8 @@ class Repair:
                 continue
             if array in headers:
                 self._check_summary(array, headers[array])
-            written = [self._path / array / HEADER, self._path / array / "c/0"]
+            chunks = ["c/0", "c/0/0"]  # (stimulus,) or (stimulus, sample)
+            written = [self._path / array / name for name in (HEADER, *chunks)]
             remove_files(self._path, [file for file in written if file.is_file()])
 
     def _check_summary(self, array: str, header: Mapping[str, Any]) -> None:
@@ -146,10 +146,10 @@ class Repair:
             self._flaws.append(describe_flaw(self._labels, form, key, flaw))
         write_file(self._path / key, content)
 
-    def _check_batch(self, number: int, was_sealed: bool) -> None:
-        """Check the files of a batch; remove those that are damaged, and count it as not done."""
+    def _check_step(self, step: Step, was_sealed: bool) -> None:
+        """Check the files of a step; remove those that are damaged, and count it as not done."""
         form = self._forms[DONE]
-        key = form.locate((0, number))
+        key = form.locate((0, step.number))
         content = read_file(self._path / key)
         if content is None and not was_sealed:
             return
@@ -157,23 +157,24 @@ class Repair:
             remove_files(self._path, [self._path / key])
             if content is None:
                 self._flaws.append(
-                    f"which ops of batch {number} are done (the file {key} is missing)"
+                    f"which ops of batch {step.number} are done (the file {key} is missing)"
                 )
             return
         done = read_values(form, bool, content).copy()  # (op, 1)
         was_done = done[:, 0].copy()
         if not was_done.any():
             return
-        rows = self._batches[number]
         damaged = []
-        for shared in self._list_shared(number, rows):
+        for shared in self._list_shared(step):
             if self._find_flaw(*shared):
                 done[:] = False
                 damaged.append(shared[1])
         folders = np.array(list(self._labels.ops), dtype=object)
         for i in np.flatnonzero(was_done):
+            if step.sample >= self._plan.outputs[i].n_samples:
+                continue
             form = self._forms[f"ops/{folders[i]}/activation"]
-            for chunk in form.list_chunks_of(0, rows):
+            for chunk in form.list_chunks_of(STIMULUS, step.rows, sample=step.sample):
                 if self._find_flaw(form, chunk):
                     done[i] = False
                     damaged.append(chunk)
@@ -181,12 +182,12 @@ class Repair:
             write_file(self._path / key, pack_values(done))
             remove_files(self._path, [self._path / one for one in damaged])
 
-    def _list_shared(self, number: int, rows: range) -> Iterator[tuple[ArrayForm, str]]:
-        """Yield the chunks of a batch that all ops have in common."""
-        yield self._forms[DEVIATIONS], self._forms[DEVIATIONS].locate((number,))
+    def _list_shared(self, step: Step) -> Iterator[tuple[ArrayForm, str]]:
+        """Yield the chunks of a step that all ops have in common."""
+        yield self._forms[DEVIATIONS], self._forms[DEVIATIONS].locate((step.number,))
         for check in CHECKS:
             form = self._forms[f"checks/{check}"]
-            for key in form.list_chunks_of(1, rows):
+            for key in form.list_chunks_of(STIMULUS, step.rows, sample=step.sample):
                 yield form, key
 
     def _find_flaw(self, form: ArrayForm, key: str) -> bool:

@@ -13,8 +13,8 @@ import filelock
 import numpy as np
 
 from neurolens.errors import DataError, InputError, warn_user
-from neurolens.extract.stream.passes import BatchDeviation, list_unplaced
-from neurolens.extract.stream.plan import Output, Plan
+from neurolens.extract.stream.passes import BatchDeviation, list_unplaced, merge_deviations
+from neurolens.extract.stream.plan import Output, Plan, Step
 from neurolens.extract.stream.stores.headers import (
     HEADER,
     check_local,
@@ -38,11 +38,13 @@ from neurolens.extract.stream.stores.writer import (
     CHECKS,
     Checks,
     Writer,
+    arrange_ran,
+    describe_nodes,
     describe_result,
-    merge_deviations,
+    find_place,
+    lacks_some,
     name_paths,
 )
-from neurolens.labels import STIMULUS
 
 LEFT_OUT = "left_out"
 _TOKEN = re.compile(rb"[0-9a-f]{32}")
@@ -65,7 +67,9 @@ class ActivationStore(Writer):
     coordinate ``stimulus`` beside the ops; ``checks/`` holds per op and stimulus how many values
     are not finite, how many a cast made infinite, and whether the op ran; ``checks/done`` which
     batches are complete. Every chunk is written and ends with its checksum, so that one that is
-    missing or has changed is known as damaged.
+    missing or has changed is known as damaged. With several samples, chunks and checks are of one
+    batch in one sample; an op whose samples are all the same counts as done in samples that it has
+    not.
 
     Parameters
     ----------
@@ -89,6 +93,7 @@ class ActivationStore(Writer):
         self._rows_of_group = []
         for group in groups:
             self._rows_of_group.append([self._row[output.name] for output in group])
+        self._n_samples = np.array([output.n_samples for output in plan.outputs])
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
         self._folders: list[str] = []
@@ -190,7 +195,7 @@ class ActivationStore(Writer):
         if before is None:
             create_store(self.path, files)
             return
-        flaws = Repair(self.path, files, self._label(), self.plan.batches).run()
+        flaws = Repair(self.path, files, self._label(), self.plan).run()
         if flaws:
             warn_user(
                 f"{str(self.path)!r} was damaged: {list_some(flaws)}. It is repaired: what was "
@@ -220,14 +225,15 @@ class ActivationStore(Writer):
             )
 
     def is_done(self, group: int, number: int) -> bool:
-        """Return whether a batch is complete."""
+        """Return whether a step is complete."""
         return bool(self._root[DONE][:, number][self._rows_of_group[group]].all())
 
-    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
-        """Write a result's values for some rows."""
+    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
+        """Write a result's values of a step."""
         with explain_disk_errors(self):
             self._check_run()
-            self._open_array(f"ops/{self._paths[output.name]}/activation")[rows] = values
+            array = self._open_array(f"ops/{self._paths[output.name]}/activation")
+            array[find_place(output, step)] = values
 
     def _open_array(self, path: str) -> Any:
         """Return an array that stores every chunk, also one that holds nothing but zeros."""
@@ -237,21 +243,22 @@ class ActivationStore(Writer):
             self._arrays[path] = array
         return array
 
-    def close_batch(
-        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
-    ) -> None:
-        """Write the counts of a batch, by check and output, and then that it is done."""
+    def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
+        """Write the counts of a step, by check and output, and then that it is done."""
         with explain_disk_errors(self):
             self._check_run()
             op_rows = [self._row[name] for name in checks["ran"]]
-            columns = slice(rows.start, rows.stop)
+            columns = slice(step.rows.start, step.rows.stop)
+            samples = [step.sample] if self.plan.n_rounds > 1 else []
             for key, by_output in checks.items():
                 counts = np.stack(list(by_output.values()))  # (op, stimulus)
-                self._open_array(f"checks/{key}").oindex[op_rows, columns] = counts
+                self._open_array(f"checks/{key}").oindex[op_rows, *samples, columns] = counts
             notes = self._open_array(DEVIATIONS)
-            before = _unpack_deviation(str(notes[number]))
-            notes[number] = _pack_deviation(merge_deviations(before, deviation))
-            self._open_array(DONE).oindex[self._rows_of_group[group], number] = True
+            before = _unpack_deviation(str(notes[step.number]))
+            notes[step.number] = _pack_deviation(merge_deviations(before, deviation))
+            same = np.flatnonzero(self._n_samples <= step.sample).tolist()
+            rows = sorted({*self._rows_of_group[group], *same})
+            self._open_array(DONE).oindex[rows, step.number] = True
 
     def finish(self) -> None:
         """Write the summary of a complete store, and seal it: its header then holds all others."""
@@ -269,7 +276,8 @@ class ActivationStore(Writer):
 
     def _summarize(self) -> "_Summary":
         """Return the summary of a complete store, and warn of values that are not finite."""
-        checks = {key: self._root[f"checks/{key}"][:] for key in CHECKS}
+        shape = (len(self.plan.outputs), self.plan.n_rounds, len(self.plan.stimuli))
+        checks = {key: self._root[f"checks/{key}"][:].reshape(shape) for key in CHECKS}
         deviations = self._read_deviations()
         attributes = describe_result(self.plan, deviations, checks)
         return _Summary(attributes, checks["ran"], list(list_unplaced(deviations.values())))
@@ -285,25 +293,28 @@ class ActivationStore(Writer):
         Returns the folders of these arrays.
         """
         folders = []
-        for name, has_run in zip(self._row, ran, strict=True):
-            if not has_run.all():
-                group = self._root[f"ops/{self._paths[name]}"]
-                create_array(group, "ran", has_run.dtype, has_run.shape, (STIMULUS,))[:] = has_run
-                folders.append(f"ops/{self._paths[name]}/ran")
+        for node, has_run in zip(describe_nodes(self.plan), ran, strict=True):
+            if lacks_some(node.output, has_run):
+                group = self._root[f"ops/{node.path}"]
+                values = arrange_ran(node.output, has_run)
+                create_array(group, "ran", values.dtype, values.shape, node.lead)[:] = values
+                folders.append(f"ops/{node.path}/ran")
         return folders
 
     def _read_deviations(self) -> dict[int, BatchDeviation]:
-        """Return how batches deviated from the recorded pass, by first row."""
-        deviations = {}
-        for number, rows in enumerate(self.plan.batches):
+        """Return how batches deviated from the recorded pass in any sample, by first row."""
+        deviations: dict[int, BatchDeviation] = {}
+        for number in range(self.plan.n_steps):
             deviation = _unpack_deviation(str(self._root[DEVIATIONS][number]))
             if deviation != BatchDeviation():
-                deviations[rows.start] = deviation
+                first = self.plan.split_step(number).rows.start
+                before = deviations.get(first, BatchDeviation())
+                deviations[first] = merge_deviations(before, deviation)
         return deviations
 
 
 class _Summary(NamedTuple):
-    """The summary of a complete store; ``ran`` is (op, stimulus)."""
+    """The summary of a complete store; ``ran`` is (op, sample, stimulus)."""
 
     attributes: dict[str, Any]
     ran: np.ndarray

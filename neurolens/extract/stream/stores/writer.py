@@ -8,9 +8,15 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, warn_user
-from neurolens.extract.stream.passes import BatchDeviation, describe_deviations, list_unplaced
-from neurolens.extract.stream.plan import Output, Plan, find_numpy_dtype
-from neurolens.labels import STIMULUS, LabelList, list_names
+from neurolens.extract.stream.layouts.finding import Layouts
+from neurolens.extract.stream.passes import (
+    BatchDeviation,
+    describe_deviations,
+    list_unplaced,
+    merge_deviations,
+)
+from neurolens.extract.stream.plan import Output, Plan, Step, find_numpy_dtype
+from neurolens.labels import SAMPLE, STIMULUS, LabelList, list_names
 from neurolens.stimuli import WHOLE, describe_preprocessing
 
 KEPT_UNIT = "kept_unit"
@@ -24,16 +30,14 @@ class Writer:
     """The interface of writers; this one keeps nothing."""
 
     def is_done(self, group: int, number: int) -> bool:
-        """Return whether a batch is complete already."""
+        """Return whether a step, a batch in one sample, is complete already."""
         return False
 
-    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
-        """Take a result's values for some rows."""
+    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
+        """Take a result's values, (stimulus, ...), of a step."""
 
-    def close_batch(
-        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
-    ) -> None:
-        """Take the counts of a batch that is complete, by check and output."""
+    def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
+        """Take the counts of a step that is complete, by check and output."""
 
 
 class ArrayWriter(Writer):
@@ -51,31 +55,32 @@ class ArrayWriter(Writer):
         n_stimuli = len(plan.stimuli)
         self._arrays = {}
         for output in plan.outputs:
-            shape = (n_stimuli, *output.kept.shape)
+            shape = (n_stimuli, *name_samples(output).values(), *output.kept.shape)
             self._arrays[output.name] = np.empty(shape, find_numpy_dtype(output.kept.dtype))
         self._row = {output.name: i for i, output in enumerate(plan.outputs)}
-        shape = (len(plan.outputs), n_stimuli)
+        shape = (len(plan.outputs), plan.n_rounds, n_stimuli)
         self._checks = {key: np.zeros(shape, kind) for key, kind in CHECKS.items()}
         self._deviations: dict[int, BatchDeviation] = {}
 
-    def write(self, output: Output, rows: slice, values: np.ndarray) -> None:
-        """Keep a result's values for some rows."""
-        self._arrays[output.name][rows] = values
+    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
+        """Keep a result's values of a step."""
+        self._arrays[output.name][find_place(output, step)] = values
 
-    def close_batch(
-        self, group: int, number: int, rows: range, deviation: BatchDeviation, checks: Checks
-    ) -> None:
-        """Keep the counts of a batch."""
+    def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
+        """Keep the counts of a step."""
+        rows = step.rows
         before = self._deviations.get(rows.start, BatchDeviation())
         self._deviations[rows.start] = merge_deviations(before, deviation)
         for key, by_output in checks.items():
             for name, values in by_output.items():
-                self._checks[key][self._row[name], rows.start : rows.stop] = values
+                self._checks[key][self._row[name], step.sample, rows.start : rows.stop] = values
 
     def label(self) -> xr.DataTree:
         """Return the labelled tree, as `open_activations` would."""
-        ids = np.array(self._plan.stimuli.ids, dtype=object)
-        nodes = {"/": xr.Dataset(coords={STIMULUS: ids})}
+        coords = {STIMULUS: np.array(self._plan.stimuli.ids, dtype=object)}
+        if self._plan.n_rounds > 1:
+            coords[SAMPLE] = np.arange(self._plan.n_rounds)
+        nodes = {"/": xr.Dataset(coords=coords)}
         unplaced = list_unplaced(self._deviations.values())
         for node, ran in zip(describe_nodes(self._plan), self._checks["ran"], strict=True):
             if node.output.name in unplaced:
@@ -84,22 +89,36 @@ class ArrayWriter(Writer):
             variables = {"activation": xr.DataArray(values, dims=node.dims, attrs=node.attributes)}
             for key, value in node.output.arrays.items():
                 variables[key] = xr.DataArray(value, dims=KEPT_UNIT)
-            if not ran.all():
-                variables["ran"] = xr.DataArray(ran, dims=STIMULUS)
+            if lacks_some(node.output, ran):
+                variables["ran"] = xr.DataArray(arrange_ran(node.output, ran), dims=node.lead)
             nodes[node.path] = xr.Dataset(variables)
         tree = xr.DataTree.from_dict(nodes, name="activations")
         tree.attrs.update(describe_result(self._plan, self._deviations, self._checks))
         return tree
 
 
-def merge_deviations(first: BatchDeviation, second: BatchDeviation) -> BatchDeviation:
-    """Return how a batch deviated in the runs of two groups of outputs."""
-    return BatchDeviation(
-        changed=first.changed or second.changed,
-        unlisted=tuple(sorted({*first.unlisted, *second.unlisted})),
-        unplaced=tuple(list_unplaced([first, second]).items()),
-        mixing=tuple(dict.fromkeys(first.mixing + second.mixing)),
-    )
+def name_samples(output: Output) -> dict[str, int]:
+    """Return the dimension of samples of an output and its size; none where they are the same."""
+    return {SAMPLE: output.n_samples} if output.is_sampled else {}
+
+
+def find_place(output: Output, step: Step) -> tuple[slice | int, ...]:
+    """Return the position of a step's values in an output's array, (stimulus, sample, ...)."""
+    rows = slice(step.rows.start, step.rows.stop)
+    return (rows, step.sample) if output.is_sampled else (rows,)
+
+
+def lacks_some(output: Output, ran: np.ndarray) -> bool:
+    """Return whether an op did not run for some stimuli; ``ran`` is (sample, stimulus)."""
+    return not bool(ran[: output.n_samples].all())
+
+
+def arrange_ran(output: Output, ran: np.ndarray) -> np.ndarray:
+    """Return for which stimuli an op ran, as it stands beside its activations.
+
+    ``ran`` is (sample, stimulus); the result (stimulus, sample), or (stimulus,).
+    """
+    return ran[: output.n_samples].T if output.is_sampled else ran[0]
 
 
 def _check_memory(plan: Plan) -> None:
@@ -129,7 +148,7 @@ def describe_result(
     deviations : dict of int
         By first row of a batch.
     checks : dict of str
-        Check -> (op, stimulus).
+        Check -> (op, sample, stimulus).
     """
     names = [output.name for output in plan.outputs]
     unplaced = list_unplaced(deviations.values())
@@ -139,7 +158,9 @@ def describe_result(
             f"{list_names(unplaced.values())}"
         )
     skipped = {**plan.layouts.skipped, **unplaced}
-    ran = dict(zip(names, checks["ran"], strict=True))
+    ran = {}
+    for output, has_run in zip(plan.outputs, checks["ran"], strict=True):
+        ran[output.name] = has_run[: output.n_samples].all(0)  # (stimulus,)
     attributes = {
         "model": plan.layouts.graph.modules[""],
         "ops": LabelList(name for name in names if name not in unplaced),
@@ -157,7 +178,8 @@ def describe_result(
             "hold finite values that a narrower dtype made infinite",
         ),
     ):
-        bad = [f"{name}: {n}" for name, n in zip(names, counts.sum(1), strict=True) if n]
+        totals = counts.sum((1, 2))  # (op,)
+        bad = [f"{name}: {n}" for name, n in zip(names, totals, strict=True) if n]
         if bad:
             attributes[key] = bad
             warn_user(
@@ -175,25 +197,17 @@ def describe_rows(
     ``random_numbers_from`` the generators whose numbers cannot be, so that results follow the batch
     too; ``batch_dependent_ops`` the results whose rows do not follow their stimuli;
     ``ops_after_mixing`` results that were computed from values of the whole batch;
-    ``depends_on_history`` what passes change in the model for good; ``padded_inputs`` the inputs
-    that are padded to one length; ``kwargs`` the keyword arguments of the model.
+    ``depends_on_history`` what passes change in the model for good; ``unseen_sources`` what takes
+    tensors that something unseen made; ``ran_with_gradients`` that the model differentiates in its
+    forward; ``padded_inputs`` the inputs that are padded to one length; ``kwargs`` the keyword
+    arguments of the model.
     """
     layouts = plan.layouts
     kept = set(names)
     found = {*layouts.mixing, *[name for one in deviations for name in one.mixing]}
     mixing = [name for name in layouts.by_name if name in kept & found]
     attributes = _describe_inputs(plan)
-    if layouts.random:
-        attributes["random_ops"] = list(layouts.random)
-        attributes["rng"] = plan.noise.seed
-    if layouts.drawn:
-        attributes["random_numbers_from"] = list(layouts.drawn)
-    if layouts.history:
-        attributes["depends_on_history"] = list(layouts.history)
-        warn_user(
-            f"each pass changes {list_names(layouts.history)} of the model, which cannot be put "
-            "back: results depend on the batches before; see .attrs['depends_on_history']"
-        )
+    attributes |= _describe_random(plan) | _describe_pass(layouts)
     suspects = [name for name in layouts.suspects if name in kept - found]
     if suspects and plan.batch_size != 1:
         attributes["ops_after_mixing"] = suspects
@@ -212,6 +226,41 @@ def describe_rows(
     return attributes
 
 
+def _describe_random(plan: Plan) -> dict[str, Any]:
+    """Return the attributes that say what random numbers feed, and where they come from."""
+    layouts = plan.layouts
+    attributes: dict[str, Any] = {}
+    if layouts.random:
+        attributes["random_ops"] = list(layouts.random)
+        attributes["rng"] = plan.noise.seed
+    if plan.n_samples > 1:
+        attributes["n_samples"] = plan.n_samples
+    if layouts.drawn:
+        attributes["random_numbers_from"] = list(layouts.drawn)
+    return attributes
+
+
+def _describe_pass(layouts: Layouts) -> dict[str, Any]:
+    """Return the attributes that say what every pass of the model does beside its ops."""
+    attributes: dict[str, Any] = {}
+    if layouts.history:
+        attributes["depends_on_history"] = list(layouts.history)
+        warn_user(
+            f"each pass changes {list_names(layouts.history)} of the model, which cannot be put "
+            "back: results depend on the batches before; see .attrs['depends_on_history']"
+        )
+    if layouts.gradients:
+        attributes["ran_with_gradients"] = 1
+    if layouts.unseen:
+        attributes["unseen_sources"] = list(layouts.unseen)
+        warn_user(
+            f"something unseen (a thread, vmap, numpy, scripted or compiled code) made what is "
+            f"{list_names(layouts.unseen)}: the ops there are not among the results; see "
+            ".attrs['unseen_sources']"
+        )
+    return attributes
+
+
 def _describe_inputs(plan: Plan) -> dict[str, Any]:
     """Return the attributes that say what the model was given beside the stimuli themselves."""
     attributes: dict[str, Any] = {}
@@ -225,10 +274,14 @@ def _describe_inputs(plan: Plan) -> dict[str, Any]:
 
 
 class Node(NamedTuple):
-    """One result in the tree: its path there, its dimensions and its attributes."""
+    """One result in the tree: its path there, its dimensions and its attributes.
+
+    ``lead`` are the dimensions before those of the result itself.
+    """
 
     output: Output
     path: str
+    lead: tuple[str, ...]
     dims: tuple[str, ...]
     attributes: dict[str, Any]
 
@@ -254,7 +307,10 @@ def describe_nodes(plan: Plan) -> Iterator[Node]:
         time_step = plan.layouts.graph.by_name[output.layout.op].time_step
         if time_step is not None:
             attributes["time_step"] = time_step
-        yield Node(output, paths[output.name], (STIMULUS, *dims), attributes)
+        if output.is_sampled:
+            attributes["n_samples"] = output.n_samples
+        lead = (STIMULUS, *name_samples(output))
+        yield Node(output, paths[output.name], lead, (*lead, *dims), attributes)
 
 
 def name_paths(names: Iterable[str]) -> dict[str, str]:

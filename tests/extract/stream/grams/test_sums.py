@@ -88,8 +88,8 @@ def test_two_slices_of_a_result_in_one_pass_are_both_added(rng):
 def test_a_batch_that_gives_nothing_ends_the_extraction(monkeypatch, rng):
     run_set = gram_sums.run_set
 
-    def skip_a_batch(plan, layouts, handle, *, batches, **settings):
-        run_set(plan, layouts, handle, batches=batches[:-1], **settings)
+    def skip_a_batch(plan, layouts, handle, *, steps, **settings):
+        run_set(plan, layouts, handle, steps=steps[:-1], **settings)
 
     monkeypatch.setattr(gram_sums, "run_set", skip_a_batch)
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5))

@@ -241,3 +241,20 @@ def test_rows_of_a_second_batch(n_stimuli, n_rows):
     assert spread == sorted(set(spread))
     assert spread[0] == 0
     assert spread[-1] == n_stimuli - 1
+
+
+@pytest.mark.parametrize("read", [float, lambda value: value.item()])
+def test_a_word_is_said_of_what_python_makes_of_the_whole_batch(read):
+    model = Between(lambda h: h / max(1e6, read(h.max()))).eval()
+    with pytest.warns(RuntimeWarning, match="results are computed from values of the whole batch"):
+        acts, _ = extract("activations", model, make_stimuli(), batch_size=15)
+    assert acts.attrs["ops_after_mixing"][-1] == "last/linear"
+
+
+def test_no_word_is_said_of_what_python_only_checks():
+    def check(h):
+        assert h.isfinite().all()
+        return h * 2
+
+    acts, _ = extract("activations", Between(check).eval(), make_stimuli(), batch_size=15)
+    assert "ops_after_mixing" not in acts.attrs

@@ -395,19 +395,17 @@ def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
     with torch.no_grad():
         plan = make_plan(Net().eval(), stimuli, RunSettings(batch_size=4, memory="1GiB"))
     held = ActivationStore(tmp_path / "a.zarr", plan, [plan.outputs])
+    output = plan.outputs[0]
+    step = plan.split_step(0)
     with held.hold({"made": "so"}, {}):
         worker = ActivationStore(held.path, plan, [plan.outputs], held.token).open()
-        worker.write(
-            plan.outputs[0], slice(0, 4), np.ones((4, *plan.outputs[0].kept.shape), np.float32)
-        )
+        worker.write(output, step, np.ones((4, *output.kept.shape), np.float32))
         with pytest.raises(
             DataError, match="only 0 of 3 batches are done; run the same call again"
         ):
             held.finish()
     with pytest.raises(DataError, match="has ended; nothing more is written for it"):
-        worker.write(
-            plan.outputs[0], slice(0, 4), np.zeros((4, *plan.outputs[0].kept.shape), np.float32)
-        )
+        worker.write(output, step, np.zeros((4, *output.kept.shape), np.float32))
 
 
 class Held(nn.Module):
