@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.inputs.missing import NEUROID_REPEATS
 from neurolens.compare.inputs.responses import Targets, match_neuroids
 from neurolens.errors import InputError
 from neurolens.labels import NEUROID, SUBJECT, check_dims, check_name
@@ -58,7 +59,7 @@ def read_ceiling(ceiling: xr.DataArray | None, targets: Targets) -> xr.DataArray
             f"a ceiling of kind {kind!r} is at most 1, got {np.nanmax(values):g}. Divide percent "
             f"by 100."
         )
-    share = CEILINGS[kind](values, targets.n_repeats)
+    share = CEILINGS[kind](values, targets.repeats)
     return xr.DataArray(np.where(share > 0, share, np.nan), dims=NEUROID, attrs={"kind": kind})
 
 
@@ -86,23 +87,30 @@ def _read_kind(ceiling: Any, n_repeats: float) -> str:
 def fits_repeats(
     kind: str, ceiling_repeats: float | str | None, score_repeats: float | str
 ) -> bool:
-    """Return whether a ceiling bounds scores, given the numbers of presentations behind each."""
+    """Return whether a ceiling bounds scores, given the numbers of presentations behind each.
+
+    They may differ by a hundredth, as where few presentations were not recorded, which changes a
+    ceiling by less than that.
+    """
     if isinstance(ceiling_repeats, str) or isinstance(score_repeats, str):
         return kind != "ncsnr" and ceiling_repeats == score_repeats
     if kind == "ncsnr":
         return True
-    return ceiling_repeats is not None and bool(np.isclose(ceiling_repeats, score_repeats))
+    return ceiling_repeats is not None and bool(
+        np.isclose(ceiling_repeats, score_repeats, rtol=0.01)
+    )
 
 
 def describe_ceiling(explainable: xr.DataArray | None, targets: Targets) -> Ceiling:
     """Return a description of the ceilings of scores, given what ``read_ceiling`` returned."""
     if explainable is None:
         return Ceiling("No noise ceiling was given.", "none")
+    fewer = " (other numbers where some were not recorded)" * (NEUROID_REPEATS in targets.coords)
     n_lost = int((np.isnan(explainable.values) & targets.usable).sum())
     note = (
         f"The noise ceiling is {CEILING_NAMES[explainable.attrs['kind']]} of each neuroid, for the "
-        f"mean of {targets.n_repeats:g} presentations, averaged over neuroids, then over subjects; "
-        f"there is no lower one. {n_lost} neuroids have nothing that could be explained: they "
-        "count as 0 in the ceiling and have no normalized score."
+        f"mean of {targets.n_repeats:g} presentations{fewer}, averaged over neuroids, then over "
+        f"subjects; there is no lower one. {n_lost} neuroids have nothing that could be explained: "
+        "they count as 0 in the ceiling and have no normalized score."
     )
     return Ceiling(note, "expected")

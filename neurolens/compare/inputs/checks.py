@@ -19,6 +19,8 @@ from neurolens.labels import list_names
 
 Seed = int | np.random.Generator
 _NUMBER = re.compile("([0-9]+)")
+# What a missing label becomes when an array of names is made of it.
+UNKNOWN = ("nan", "NaT", "<NA>")
 
 
 class Kind(NamedTuple):
@@ -113,10 +115,13 @@ def check_kind(value: Any, kind: str, name: str) -> None:
 
 def _suggest_labels(value: Any, expected: Kind) -> str:
     """Return the sentence that says how to make what was ``expected`` of ``value``."""
-    if not expected.dims or not isinstance(value, np.ndarray | list | tuple | pd.DataFrame):
+    arrays = np.ndarray | list | tuple | pd.DataFrame | torch.Tensor
+    if not expected.dims or not isinstance(value, arrays):
         return f"Pass {expected.source}."
     is_table = isinstance(value, pd.DataFrame)
     numbers = "table.values" if is_table else "values"
+    if isinstance(value, torch.Tensor):
+        numbers = "values.numpy(force=True)"
     ids = "table.index" if is_table else "ids"
     names = [f"'{dim}': {ids}" for dim in expected.dims if dim.startswith("stimulus")]
     what = "a table" if is_table else "an array"
@@ -124,6 +129,34 @@ def _suggest_labels(value: Any, expected: Kind) -> str:
         f"Label {what} first: xr.DataArray({numbers}, dims={expected.dims!r}, "
         f"coords={{{', '.join(names)}}})."
     )
+
+
+def check_labels_known(column: Any, name: str) -> None:
+    """Raise LabelError where a label is missing, because all without one would form one group.
+
+    Parameters
+    ----------
+    column : array (n,)
+        Labels of subjects, regions, runs, sessions or stimuli.
+    name : str
+        What to call them, such as "'run' of presentations".
+
+    Raises
+    ------
+    LabelError
+        Labels are NaN, None, NaT or NA, or the text that NumPy and pandas make of these among
+        names: "nan", "NaT", "<NA>".
+    """
+    labels = np.asarray(column).astype(object).ravel()
+    unknown = np.array([isinstance(x, str) and x in UNKNOWN for x in labels], dtype=bool)
+    unknown |= np.asarray(pd.isna(labels), dtype=bool)
+    if unknown.any():
+        first = int(np.argmax(unknown))
+        raise LabelError(
+            f"{name} must be known throughout, and {unknown.sum()} of {len(labels)} are NaN or "
+            f"None, or the text of one, the first in place {first}: {list_names(labels[[first]])}. "
+            f"Drop those, or name them."
+        )
 
 
 def check_path(path: Any) -> None:

@@ -16,10 +16,12 @@ from neurolens.compare.inputs.checks import (
     check_numbers,
     check_real,
 )
+from neurolens.compare.inputs.dimensions import refuse_brain
 from neurolens.compare.stats.linalg import compute_gram
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     OP,
+    SAMPLE,
     STIMULUS,
     STIMULUS_2,
     align_stimuli,
@@ -30,6 +32,23 @@ from neurolens.labels import (
 
 # What users pass.
 FeatureData = xr.Dataset | xr.DataTree | xr.DataArray
+
+
+class Predictors(NamedTuple):
+    """What one op predicts from: its features (stimulus, p), or their kernel, a square.
+
+    ``values`` are float64. Features are less their mean; a kernel need not be. Whatever is centered
+    by means of some of the stimuli does not depend on that.
+    """
+
+    values: np.ndarray
+    is_kernel: bool
+
+    def compute_kernel(self, n_stimuli: int) -> np.ndarray:
+        """Return the kernel of the first stimuli."""
+        if self.is_kernel:
+            return self.values[:n_stimuli, :n_stimuli]
+        return self.values[:n_stimuli] @ self.values[:n_stimuli].T
 
 
 class Activations(NamedTuple):
@@ -45,13 +64,20 @@ class Activations(NamedTuple):
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the Gram (stimulus, stimulus) of each op about the mean, in order of ``ids``."""
+        for predictors in self.iterate_predictors(ids, 0):
+            yield predictors.values
+
+    def iterate_predictors(self, ids: np.ndarray, n_train: int) -> Iterator[Predictors]:
+        """Yield the features of ops that have fewer than ``n_train``, the kernel of others.
+
+        Stimuli stand in the order of ``ids``. All is 0 for an op that is constant up to rounding.
+        """
         for array, name in zip(self.arrays, self.names, strict=True):
             if STIMULUS in array.dims:
                 array = align_stimuli(
                     array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,)
                 )
-            values = read_features(array, name)[1]  # (stimulus, feature)
-            yield compute_gram(values, values.mean(axis=0, dtype=np.float64, keepdims=True))[0]
+            yield center_features(read_features(array, name)[1], n_train)
 
 
 class Product(NamedTuple):
@@ -115,6 +141,11 @@ class Grams(NamedTuple):
         for op, one in zip(self.ops, gram, strict=True):
             yield blank_rounding(check_numbers(one.values, ids, f"the Gram of op {op!r}"), eps)
 
+    def iterate_predictors(self, ids: np.ndarray, n_train: int) -> Iterator[Predictors]:
+        """Yield the kernel of each op, which is all that is known of its features."""
+        for kernel in self.iterate_kernels(ids):
+            yield Predictors(kernel, True)
+
 
 Features = Activations | Grams
 
@@ -144,7 +175,7 @@ def open_features(data: Any, *needed: str) -> Features:
         ops = [op for op, _ in pairs]
         return Activations(ops, [array for _, array in pairs], [f"op {op!r}" for op in ops], False)
     check_kind(data, "features", "features")
-    _check_axes(data, "the feature array")
+    refuse_brain(data, "the feature array")
     return Activations([_name_op(data)], [data], ["the feature array"], True)
 
 
@@ -159,17 +190,6 @@ def check_features(features: Any, *needed: str) -> None:
 def _name_op(features: xr.Dataset | xr.DataArray) -> str:
     """Return the name of a single op, "model" where it has none."""
     return str(features.coords[OP].item()) if OP in features.coords else "model"
-
-
-def _check_axes(array: xr.DataArray, name: str) -> None:
-    """Raise LabelError for dimensions that are labels, which would count as features."""
-    labelled = [dim for dim in (OP, STIMULUS_2) if dim in array.dims]
-    if labelled:
-        raise LabelError(
-            f"{name} must be features of one op, got dimensions {tuple(array.dims)}, of which "
-            f"{list_names(labelled)} is no axis of features. Pass Grams as the Dataset they came "
-            f"in, and of several arrays one, or a DataTree."
-        )
 
 
 def check_variables(grams: xr.Dataset, name: str, *needed: str) -> None:
@@ -221,6 +241,22 @@ def blank_rounding(gram: np.ndarray, eps: float) -> np.ndarray:
     return gram if spread > max(1e-12, 16 * eps) * np.trace(gram) else np.zeros_like(gram)
 
 
+def center_features(values: np.ndarray, n_train: int) -> Predictors:
+    """Return ``values`` (n, p) about their mean, or their Gram unless p is below ``n_train``.
+
+    All is 0 where what is left by the mean is rounding of the dtype of ``values``.
+    """
+    mean = values.mean(axis=0, dtype=np.float64, keepdims=True)  # (1, p)
+    eps = np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps
+    level = len(values) * float((mean**2).sum()) * (16 * eps) ** 2
+    if values.shape[1] < n_train:
+        centered = np.subtract(values, mean, dtype=np.float64)
+        spread = float(np.vdot(centered, centered))
+        return Predictors(centered if spread > level else np.zeros_like(centered), False)
+    gram = compute_gram(values, mean)[0]
+    return Predictors(gram if np.trace(gram) > level else np.zeros_like(gram), True)
+
+
 def read_gram(
     grams: xr.Dataset,
     name: str,
@@ -249,15 +285,19 @@ def read_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarra
 
 
 def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids and the features (n, p), checked but for NaN and infinities."""
+    """Return the ids and the features (n, p), checked but for NaN and infinities.
+
+    Of samples of a stochastic model the mean is taken.
+    """
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes "
             f"{dict(array.sizes)}. Rename with .rename(old='stimulus')."
         )
-    _check_axes(array, name)
+    refuse_brain(array, name)
     ids = get_ids(array, STIMULUS, name)
     check_count(ids, name)
+    array = average_samples(array, name)
     values = array.variable.transpose(STIMULUS, ...).values.reshape(len(ids), -1)
     if values.shape[1] == 0:
         raise InputError(
@@ -266,3 +306,51 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
         )
     check_real(values, name)
     return ids, values
+
+
+class Presentations(NamedTuple):
+    """Features of single presentations: ``values`` (presentation, feature).
+
+    ``codes`` (presentation,) are the positions in ``ids`` of the stimuli, ``samples``
+    (presentation,) the numbers of the samples.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+    samples: np.ndarray
+
+
+def check_samples(array: xr.DataArray, name: str) -> None:
+    """Raise LabelError for a dimension ``sample`` that `extract_activations` did not make."""
+    if SAMPLE in array.dims and "n_samples" not in array.attrs:
+        raise LabelError(
+            f"{name} has the dimension 'sample', and does not say whether these are samples of a "
+            "stochastic model (attribute 'n_samples', which extract_activations writes). Take "
+            ".mean('sample'), or rename an axis of features: .rename(sample='feature')."
+        )
+
+
+def average_samples(array: xr.DataArray, name: str) -> xr.DataArray:
+    """Return an array as it is, or its mean over samples, in float64.
+
+    Where an op did not run in some sample, the mean is NaN.
+    """
+    check_samples(array, name)
+    if SAMPLE not in array.dims:
+        return array
+    dtype = np.result_type(array.dtype, np.float64)
+    values = array.variable.astype(dtype).mean(SAMPLE, skipna=False)
+    return xr.DataArray(values, coords=array.drop_vars(SAMPLE, errors="ignore").coords)
+
+
+def list_presentations(array: xr.DataArray, name: str) -> Presentations:
+    """Return the samples of an array (stimulus, sample, ...) as presentations, all checked."""
+    check_samples(array, name)
+    ids = get_ids(array, STIMULUS, name)
+    n_samples = array.sizes[SAMPLE]
+    values = array.variable.transpose(STIMULUS, SAMPLE, ...).values
+    values = values.reshape(len(ids) * n_samples, -1)  # (presentation, feature)
+    values = check_numbers(values, np.repeat(ids, n_samples), name)
+    codes = np.repeat(np.arange(len(ids)), n_samples)
+    return Presentations(ids, values, codes, np.tile(np.arange(n_samples), len(ids)))

@@ -17,9 +17,12 @@ from neurolens.compare.inputs.features import FeatureData, list_arrays, list_ops
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, STIMULUS, align_stimuli, check_unique
 from neurolens.parallel import count_shards, run_tasks, split_evenly
+from neurolens.scores import PARTIAL_PAIRS
 
 Result = TypeVar("Result", xr.Dataset, xr.DataArray)
 Settings = ParamSpec("Settings")
+# The one attribute of results that depends on their ops.
+SOLVER = "solver"
 
 
 def over_ops(data: str) -> Callable[[Callable[Settings, Result]], Callable[Settings, Result]]:
@@ -141,15 +144,25 @@ def _join_ops(results: list[Result]) -> Result:
             align_stimuli(result, ids, name="an op", other="the first op") for result in results
         ]
     settings: Any = {"data_vars": "minimal"} if isinstance(first, xr.Dataset) else {}
-    return xr.concat(
+    joined = xr.concat(
         results,
         OP,
         coords="minimal",
         compat="override",
         join="exact",
-        combine_attrs="override",
+        combine_attrs=_choose_attrs,
         **settings,
     )
+    if SOLVER in first.attrs:
+        # It says which ops were solved how, and the groups have different ops.
+        joined.attrs[SOLVER] = "; ".join(dict.fromkeys(one.attrs[SOLVER] for one in results))
+    return joined
+
+
+def _choose_attrs(attributes: list[dict[str, Any]], context: Any = None) -> dict[str, Any]:
+    """Return those of the first group, or of the first whose scores are of some pairs only."""
+    partial = [one for one in attributes if str(one.get("pairs", "")).startswith(PARTIAL_PAIRS)]
+    return (partial or attributes)[0]
 
 
 def _compare_part(

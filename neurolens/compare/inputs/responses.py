@@ -12,6 +12,15 @@ import xarray as xr
 
 from neurolens import labels
 from neurolens.compare.inputs.checks import check_count, check_kind, check_numbers, check_real
+from neurolens.compare.inputs.dimensions import check_response_dims, refuse_brain
+from neurolens.compare.inputs.missing import (
+    NEUROID_REPEATS,
+    average_counts,
+    average_repeats,
+    count_repeats,
+    summarize_counts,
+)
+from neurolens.compare.inputs.regions import Places, group_neuroids, number_labels
 from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
@@ -23,9 +32,6 @@ from neurolens.labels import (
     TIME_BIN,
     list_names,
 )
-
-# Which neuroids have the labels at each tuple of positions, one position for each kind of label.
-Places = dict[tuple[int, ...], np.ndarray]
 
 
 class Presented(NamedTuple):
@@ -43,11 +49,11 @@ class Presented(NamedTuple):
 
 
 class Responses(NamedTuple):
-    """``values`` (presentation, neuroid, time_bin) and the labels of its axes.
+    """``values`` (presentation, neuroid, time_bin), NaN where not recorded, and their labels.
 
     ``presented`` says what the presentations showed. ``labels`` holds the labels of region and of
     subject, where known, ``members`` the neuroids of each combination of these that exists,
-    ``time`` the coordinates of time bins, or none.
+    ``time`` the coordinates of time bins, or none. ``is_whole`` is False where there is NaN.
     """
 
     values: np.ndarray
@@ -56,6 +62,7 @@ class Responses(NamedTuple):
     labels: dict[str, list]
     members: Places
     time: dict[str, xr.Variable]
+    is_whole: bool
 
     @property
     def ids(self) -> np.ndarray:
@@ -72,20 +79,24 @@ class Targets(NamedTuple):
     """Responses to predict: ``values`` (stimulus, neuroid), float64, means over presentations.
 
     ``presented`` says what the presentations showed. ``usable`` (neuroid,) is False for those that
-    are NaN somewhere or never vary. ``n_repeats`` is the number of presentations behind a value,
-    the harmonic mean where it differs. ``groups`` holds the (region, subject) that exist, with the
-    positions of their neuroids. ``coords`` are the labels along neuroid; "region" and "subject"
+    have no presentation of some stimulus, are infinite or never vary. ``repeats`` (neuroid,) is the
+    number of presentations behind a value, the harmonic mean over stimuli where it differs, and
+    ``n_repeats`` the median of these. ``groups`` holds the (region, subject) that exist, with the
+    positions of their neuroids, and ``overlap`` says whether some neuroid is in several regions or
+    in none. ``coords`` are the labels along neuroid; "region" and "subject"
     become "neuroid_region" and "neuroid_subject", because the answer has dimensions of those names.
     """
 
     presented: Presented
     values: np.ndarray
     usable: np.ndarray
+    repeats: np.ndarray
     n_repeats: float
     names: np.ndarray
     regions: list
     subjects: list
     groups: Places
+    overlap: bool
     coords: dict[str, Any]
 
     @property
@@ -98,21 +109,6 @@ class Targets(NamedTuple):
         """The positions of each group among the usable neuroids."""
         position = np.cumsum(self.usable) - 1
         return [position[group[self.usable[group]]] for group in self.groups.values()]
-
-
-def number_labels(column: Any, name: str = "labels") -> tuple[np.ndarray, np.ndarray]:
-    """Return the position of each label of ``column`` among the distinct labels, and those labels.
-
-    Distinct labels are in order of appearance. A missing label raises LabelError, because all
-    entries without one would form one group.
-    """
-    codes, names = pd.factorize(np.asarray(column).astype(object))
-    if (codes < 0).any():
-        raise LabelError(
-            f"{name} must be known throughout, and {(codes < 0).sum()} of {len(codes)} are NaN or "
-            f"None, the first in place {int(np.argmax(codes < 0))}. Drop those, or name them."
-        )
-    return codes, np.asarray(names.tolist())
 
 
 def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> Presented:
@@ -137,35 +133,40 @@ def _list_columns(data: xr.DataArray | xr.Dataset, dim: str) -> dict[str, np.nda
     return {str(name): c.values for name, c in data.coords.items() if c.dims == (dim,)}
 
 
-def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the mean (n, ...), float64, over the rows (q, ...) of each of ``codes`` (q,)."""
-    from scipy.sparse import csr_array
-
-    averaging = csr_array((1 / np.bincount(codes)[codes], (codes, np.arange(len(codes)))))
-    rows = values.reshape(len(values), -1).astype(np.float64)  # (q, ...) -> (q, p)
-    return (averaging @ rows).reshape(-1, *values.shape[1:])
-
-
 def read_responses(responses: xr.DataArray) -> Responses:
-    """Return checked responses (presentation or stimulus, neuroid) or (..., neuroid, time_bin)."""
+    """Return checked responses (presentation or stimulus, neuroid) or (..., neuroid, time_bin).
+
+    Raises
+    ------
+    InputError
+        Values are not numbers, or infinite; a stimulus is NaN in every neuroid; there are fewer
+        than 3 stimuli or no neuroids.
+    LabelError
+        Dimensions or labels are missing.
+    """
     check_kind(responses, "responses", "responses")
-    if NEUROID not in responses.dims:
+    if NEUROID not in responses.dims and PRESENTATION in responses.dims:
+        refuse_brain(responses, "responses")
         flat = [dim for dim in responses.dims if dim not in (PRESENTATION, STIMULUS, TIME_BIN)]
         responses = responses.stack({NEUROID: flat}, create_index=False)
     has_time = TIME_BIN in responses.dims
     responses, presented, neuroids = _open_responses(responses, *([TIME_BIN] if has_time else []))
     if not len(neuroids):
         raise InputError("responses hold no neuroids. Select a region that has some.")
+    missing = _find_missing(responses.values, presented)
+    is_whole = not missing.any()
+    values = responses.values if is_whole else np.where(missing, 0, responses.values)
     shown = presented.ids[presented.codes]
-    values = check_numbers(responses.values, shown, "responses", neuroids)
+    values = check_numbers(values, shown, "responses", neuroids)
+    if not is_whole:
+        values = np.where(missing, np.nan, values)
     check_count(presented.ids, "responses")
     time = {str(name): c.variable for name, c in responses.coords.items() if c.dims == (TIME_BIN,)}
     if has_time:
         time.setdefault(TIME_BIN, xr.Variable(TIME_BIN, np.arange(responses.sizes[TIME_BIN])))
-    columns = {dim: responses[dim].values for dim in (REGION, SUBJECT) if dim in responses.coords}
-    names, members = _group_neuroids(columns, len(neuroids))
+    groups = group_neuroids(responses)
     values = values.reshape(*values.shape[:2], -1)  # (presentation, neuroid, time_bin)
-    return Responses(values, presented, neuroids, names, members, time)
+    return Responses(values, presented, neuroids, groups.names, groups.members, time, is_whole)
 
 
 def read_targets(responses: xr.DataArray) -> Targets:
@@ -182,52 +183,81 @@ def read_targets(responses: xr.DataArray) -> Targets:
     Warns
     -----
     RuntimeWarning
-        Neuroids that are NaN somewhere, infinite or constant, named; they get no score.
+        Neuroids without any presentation of a stimulus, infinite or constant, named; they get no
+        score.
     """
     check_kind(responses, "responses", "responses")
     if isinstance(responses.indexes.get(NEUROID), pd.MultiIndex):
         responses = responses.reset_index(NEUROID)
     responses, presented, neuroids = _open_responses(responses)
     values = responses.values
-    check_real(values, "responses")
-    usable = _find_usable(values, presented, neuroids)
+    missing = _find_missing(values, presented)
+    counts = count_repeats(~missing, presented.codes, len(presented.ids))
+    usable = _find_usable(values, missing, counts, neuroids)
     means = np.full((len(presented.ids), len(neuroids)), np.nan)
     means[:, usable] = average_repeats(values[:, usable], presented.codes)
-    n_repeats = float(1 / np.mean(1 / np.bincount(presented.codes)))
-    columns = {
-        dim: responses[dim].values if dim in responses.coords else name
-        for dim, name in labels.UNNAMED.items()
-    }
-    names, groups = _group_neuroids(columns, len(neuroids))
-    coords = {
+    repeats = average_counts(counts)
+    groups = group_neuroids(responses, labels.UNNAMED)
+    coords: dict[str, Any] = {
         f"neuroid_{name}" if name in labels.UNNAMED else name: (NEUROID, column)
         for name, column in _list_columns(responses, NEUROID).items()
     }
+    if len(np.unique(repeats[usable])) > 1:
+        coords[NEUROID_REPEATS] = (NEUROID, repeats)
     return Targets(
         presented=presented,
         values=means,
         usable=usable,
-        n_repeats=n_repeats,
+        repeats=repeats,
+        n_repeats=summarize_counts(repeats),
         names=neuroids,
-        regions=names[REGION],
-        subjects=names[SUBJECT],
-        groups=groups,
+        regions=groups.names[REGION],
+        subjects=groups.names[SUBJECT],
+        groups=groups.members,
+        overlap=groups.overlap,
         coords=coords,
     )
 
 
-def _find_usable(values: np.ndarray, presented: Presented, neuroids: np.ndarray) -> np.ndarray:
-    """Return which neuroids (neuroid,) can be predicted, of ``values`` (presentation, neuroid)."""
-    finite = np.isfinite(values)
-    dead = presented.ids[np.unique(presented.codes[~finite.any(axis=1)])]
-    if len(dead):
-        raise InputError(
-            "responses must hold numbers, but every neuroid is NaN or inf for stimuli "
-            f"{list_names(dead)}. Drop those presentations first."
-        )
-    whole = finite.all(axis=0)
-    usable = whole & (values != values[:1]).any(axis=0)
-    _warn_unusable(neuroids[~whole], neuroids[whole & ~usable])
+def _find_missing(values: np.ndarray, presented: Presented) -> np.ndarray:
+    """Return where ``values`` (presentation, neuroid, ...) are NaN, which is not recorded.
+
+    Raises InputError for values that are not real, and for a stimulus that is missing throughout.
+    """
+    check_real(values, "responses")
+    missing = np.isnan(values)
+    if missing.any():
+        rows = ~missing.reshape(len(values), -1).all(axis=1)
+        dead = np.bincount(presented.codes[rows], minlength=len(presented.ids)) == 0
+        if dead.any():
+            raise InputError(
+                "responses must hold numbers, but every neuroid is NaN for stimuli "
+                f"{list_names(presented.ids[dead])}. Drop those presentations first."
+            )
+    return missing
+
+
+def _find_usable(
+    values: np.ndarray, missing: np.ndarray, counts: np.ndarray, neuroids: np.ndarray
+) -> np.ndarray:
+    """Return which neuroids (neuroid,) can be predicted, of ``values`` (presentation, neuroid).
+
+    ``missing`` marks NaN, ``counts`` (stimulus, neuroid) are the presentations without.
+    """
+    infinite = np.isinf(values).any(axis=0)
+    lacking = (counts == 0).any(axis=0) & ~infinite
+    # The first number of each neuroid, which all others are compared with.
+    first = np.take_along_axis(values, np.argmin(missing, axis=0)[None], axis=0)
+    varies = ((values != first) & ~missing).any(axis=0)
+    constant = ~infinite & ~lacking & ~varies
+    usable = ~infinite & ~lacking & varies
+    _warn_unusable(
+        {
+            "no response to some stimulus": neuroids[lacking],
+            "an infinite response": neuroids[infinite],
+            "no change over presentations": neuroids[constant],
+        }
+    )
     if not usable.any():
         raise InputError(
             f"responses hold no neuroid that can be predicted, of {len(usable)}. Pass some that "
@@ -257,10 +287,14 @@ def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.nda
     missing = [key for key in wanted if key not in position]
     extra = set(present) - set(wanted)
     if missing or extra:
+        present_ids = [key[0] for key in present]
+        wanted_ids = [key[0] for key in wanted]
+        labels.refuse_forms(present_ids, wanted_ids, labels.NEUROID_ID, name, other_name)
+        fix = labels.tell_offset(present_ids, wanted_ids, labels.NEUROID_ID, name, other_name)
         raise LabelError(
             f"{name} and {other_name} must hold the same {len(wanted)} neuroids. Missing from "
-            f"{name}: {list_names(missing)}; only in {name}: {list_names(extra)}. Select the "
-            f"common ones on both sides."
+            f"{name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
+            f"{fix or 'Select the common ones on both sides.'}"
         )
     return np.array([position[key] for key in wanted])
 
@@ -276,8 +310,8 @@ def _open_responses(
     responses: xr.DataArray, *more: str
 ) -> tuple[xr.DataArray, Presented, np.ndarray]:
     """Return ``responses`` (rows, neuroid, ...), what the rows showed and the ids of neuroids."""
+    check_response_dims(responses, *more)
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
-    labels.check_dims(responses, (rows, NEUROID, *more), "responses")
     presented = read_presented(responses, "responses")
     unnamed = np.arange(responses.sizes[NEUROID])
     neuroids = (
@@ -286,28 +320,8 @@ def _open_responses(
     return responses.transpose(rows, NEUROID, ...), presented, neuroids
 
 
-def _group_neuroids(columns: dict[str, Any], n_neuroids: int) -> tuple[dict[str, list], Places]:
-    """Return the labels of each of ``columns``, and the neuroids of each combination that exists.
-
-    A combination is a tuple of positions among those labels.
-    """
-    numbered = {
-        dim: number_labels(np.broadcast_to(column, n_neuroids), f"{dim!r} of neuroids")
-        for dim, column in columns.items()
-    }
-    names = {dim: different.tolist() for dim, (_, different) in numbered.items()}
-    places = np.array([codes for codes, _ in numbered.values()], dtype=int)
-    places = places.reshape(-1, n_neuroids)  # (label, neuroid), also without any label
-    # One more row, all 0, for neuroids without any label.
-    order = np.lexsort([np.zeros(n_neuroids), *places[::-1]])
-    is_new = (np.diff(places[:, order]) != 0).any(axis=0)
-    groups = np.split(order, np.flatnonzero(is_new) + 1)
-    return names, {tuple(places[:, group[0]].tolist()): group for group in groups}
-
-
-def _warn_unusable(broken: np.ndarray, constant: np.ndarray) -> None:
-    """Warn once, naming the neuroids that cannot be predicted."""
-    reasons = {"NaN or inf": broken, "no change over presentations": constant}
+def _warn_unusable(reasons: dict[str, np.ndarray]) -> None:
+    """Warn once, naming the neuroids that cannot be predicted for each of ``reasons``."""
     sentences = [
         f"{reason} in {len(ids)}: {list_names(ids)}" for reason, ids in reasons.items() if len(ids)
     ]

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurolens.compare.inputs.responses import number_labels
+from neurolens.compare.inputs.missing import NEUROID_REPEATS
+from neurolens.compare.inputs.regions import MEMBER, list_members, list_regions
 from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,
@@ -129,9 +130,10 @@ def fit_bins(fit: Callable[[xr.DataArray], Scores], responses: xr.DataArray) -> 
         parted = _part(parted, NEUROID, n_times)
         for name, column in _list_coords(responses, NEUROID).items():
             coords[f"neuroid_{name}" if name in (REGION, SUBJECT) else name] = column
-    regions = responses[REGION].values if REGION in responses.coords else UNNAMED[REGION]
-    names = number_labels(np.broadcast_to(regions, responses.sizes[NEUROID]))[1]
-    return parted.assign_coords({REGION: names, **coords})
+    if NEUROID_REPEATS in scores.coords:
+        repeats = scores[NEUROID_REPEATS].values.reshape(-1, n_times)  # (neuroid, time_bin)
+        coords[NEUROID_REPEATS] = xr.Variable((NEUROID, TIME_BIN), repeats)
+    return parted.assign_coords({REGION: list_regions(responses), **coords})
 
 
 def merge_bins(responses: xr.DataArray) -> xr.DataArray:
@@ -141,8 +143,28 @@ def merge_bins(responses: xr.DataArray) -> xr.DataArray:
     timed = [name for name, c in responses.coords.items() if TIME_BIN in c.dims or name == NEUROID]
     flat = responses.drop_vars(timed).rename({NEUROID: PLACE})
     flat = flat.stack({NEUROID: (PLACE, TIME_BIN)}, create_index=False)  # neuroid * time_bin
+    members = list_members(responses)
+    flat = flat.drop_vars([MEMBER + region for region in members])
+    if members:
+        return _name_bins(flat.assign_coords(_spread_members(members, n_times)), n_times)
     if REGION not in flat.coords:
         flat = flat.assign_coords({REGION: UNNAMED[REGION]})
+    return _name_bins(flat, n_times)
+
+
+def _spread_members(members: dict[str, np.ndarray], n_times: int) -> dict[str, xr.Variable]:
+    """Return which neuroids at a time (neuroid * time_bin) are of each region at each time."""
+    spread = {}
+    for region, inside in members.items():
+        for t in range(n_times):
+            here = np.zeros((len(inside), n_times), dtype=bool)
+            here[:, t] = inside
+            spread[f"{MEMBER}{region} at {t}"] = xr.Variable(NEUROID, here.ravel())
+    return spread
+
+
+def _name_bins(flat: xr.DataArray, n_times: int) -> xr.DataArray:
+    """Return ``flat`` (..., neuroid * time_bin) with regions and neuroids named by their time."""
     for name in {REGION, NEUROID_ID} & set(flat.coords):
         column = np.broadcast_to(flat[name].values, flat.sizes[NEUROID]).tolist()
         names = [f"{label} at {i % n_times}" for i, label in enumerate(column)]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from brains import label_responses
 from squares import draw_square, label_squares
 
 from neurolens.compare import (
@@ -32,22 +33,68 @@ def simulate(rng, n=400, repeats=3, signal=SIGNAL) -> xr.DataArray:
     ).isel(presentation=rng.permutation(len(codes)))
 
 
+def analyze_variance(column, ids, n_needed=2) -> float:
+    """Return ncsnr of one neuroid by loops over stimuli, without what is NaN."""
+    groups = [column[(ids == i) & ~np.isnan(column)] for i in dict.fromkeys(ids.tolist())]
+    groups = [group for group in groups if len(group) >= n_needed]
+    counts = [len(group) for group in groups]
+    total, n_groups = sum(counts), len(groups)
+    mean = sum(group.sum() for group in groups) / total
+    between = sum(len(g) * (g.mean() - mean) ** 2 for g in groups) / (n_groups - 1)
+    within = sum(((g - g.mean()) ** 2).sum() for g in groups) / (total - n_groups)
+    n_each = (total - sum(n**2 for n in counts) / total) / (n_groups - 1)
+    return np.sqrt(max(between - within, 0) / n_each / within)
+
+
 class TestNcsnr:
-    def test_loop(self, rng):
-        responses = simulate(rng, n=12)
+    @pytest.mark.parametrize("repeats", [3, np.resize([1, 2, 5], 12)])
+    @pytest.mark.parametrize("offset", [0, 1e6])
+    def test_loop(self, rng, repeats, offset):
+        responses = simulate(rng, n=12, repeats=repeats) + offset
         found = compute_ncsnr(responses)
         for k, column in enumerate(responses.values.T):
-            groups = [
-                column[responses.stimulus_id.values == s] for s in np.unique(responses.stimulus_id)
-            ]
-            noise = sum(sum((x - g.mean()) ** 2 for x in g) / (len(g) - 1) for g in groups) / len(
-                groups
-            )
-            total = sum((x - column.mean()) ** 2 for x in column) / (len(column) - 1)
-            assert found.values[k] == pytest.approx(np.sqrt(max(total - noise, 0) / noise))
+            expected = analyze_variance(column, responses.stimulus_id.values)
+            assert found.values[k] == pytest.approx(expected, rel=1e-5)
         assert found.attrs["kind"] == "ncsnr"
         assert found.attrs["n_repeats"] == 1
         assert found.region.values.tolist() == ["V1", "V1", "IT", "IT"]
+
+    def test_few_stimuli(self, rng):
+        """The mean of ncsnr^2 over many neuroids is the planted one, also of 8 stimuli.
+
+        The total variance less that of noise would give .26.
+        """
+        signal = np.sqrt(0.3) * rng.normal(size=(8, 4000))
+        values = np.tile(signal, (12, 1)) + rng.normal(size=(96, 4000))
+        ids = [f"s{k}" for k in range(8)] * 12
+        responses = label_responses(values, ids=ids)
+        assert float((compute_ncsnr(responses) ** 2).mean()) == pytest.approx(0.3, abs=0.01)
+        uneven = responses.isel(presentation=rng.permutation(96)[:40])
+        assert float((compute_ncsnr(uneven) ** 2).mean()) == pytest.approx(0.3, abs=0.04)
+
+    def test_presentations_that_were_not_recorded(self, rng):
+        """Each neuroid is analyzed by the presentations that it has; others stay as they are."""
+        responses = simulate(rng, n=12, repeats=4)
+        whole = compute_ncsnr(responses)
+        responses[rng.permutation(48)[:9], 1] = np.nan
+        responses[5, 3] = np.nan
+        found = compute_ncsnr(responses)
+        np.testing.assert_allclose(found[[0, 2]], whole[[0, 2]], rtol=1e-12)
+        for k in (1, 3):
+            expected = analyze_variance(responses.values[:, k], responses.stimulus_id.values)
+            assert found.values[k] == pytest.approx(expected)
+        counts = responses.notnull().groupby("stimulus_id").sum()
+        np.testing.assert_allclose(
+            found.neuroid_repeats, 1 / (1 / counts.where(counts > 1)).mean("stimulus_id")
+        )
+        assert found.attrs["inverse_repeats"] == pytest.approx(1 / 4, abs=0.01)
+
+    def test_a_neuroid_without_repeats_is_named(self, rng):
+        responses = simulate(rng, n=6, repeats=2).sortby("stimulus_id")
+        responses[:8:2, 2] = np.nan
+        with pytest.warns(RuntimeWarning, match="because fewer than three of their .*: 'c'"):
+            found = compute_ncsnr(responses)
+        assert np.isnan(found).values.tolist() == [False, False, True, False]
 
     @pytest.mark.parametrize("repeats", [3, np.resize([1, 2, 5], 400)])
     def test_planted_signal(self, rng, repeats):
@@ -122,6 +169,34 @@ class TestSplitHalf:
             "reliability",
             pytest.approx(1 / np.mean(1 / np.asarray(repeats))),
         )
+
+    def test_presentations_that_were_not_recorded(self, rng):
+        """A neuroid that lacks presentations is as if they had never been shown."""
+        responses = simulate(rng, n=300, repeats=4, signal=np.full(4, 1.5)).sortby("stimulus_id")
+        whole = compute_split_half(responses, n_splits=20)
+        holes = np.zeros(1200, dtype=bool)
+        holes[:600:4] = True
+        holes[1:400:4] = True
+        responses[holes, 1] = np.nan
+        found = compute_split_half(responses, n_splits=20)
+        np.testing.assert_array_equal(found[[0, 2, 3]], whole[[0, 2, 3]])
+        alone = compute_split_half(responses[~holes, [1]], n_splits=20)
+        assert found[1].item() == pytest.approx(alone.item(), abs=0.01)
+        repeats = 300 / (100 / 2 + 50 / 3 + 150 / 4)
+        assert found[1].item() == pytest.approx(2.25 / (2.25 + 1 / repeats), abs=0.03)
+        np.testing.assert_allclose(found.neuroid_repeats, [4, repeats, 4, 4])
+        assert found.attrs["n_repeats"] == 4
+        assert alone.attrs["n_repeats"] == pytest.approx(repeats)
+
+    def test_a_single_missing_presentation_by_hand(self, rng):
+        """One of two presentations: its stimulus takes no part."""
+        responses = simulate(rng, n=9, repeats=2).isel(neuroid=[3]).sortby("stimulus_id")
+        responses[4, 0] = np.nan
+        without = responses.isel(presentation=[0, 1, 2, 3, *range(6, 18)])
+        found = compute_split_half(responses, n_splits=400)
+        expected = compute_split_half(without, n_splits=400)
+        assert found.item() == pytest.approx(expected.item(), abs=0.01)
+        assert found.attrs["n_repeats"] == 2
 
     def test_two_repeats_by_hand(self, rng):
         responses = simulate(rng, n=9, repeats=2).isel(neuroid=[3])
@@ -233,11 +308,20 @@ class TestNormalize:
             normalize_scores(scores, ceiling.drop_vars("neuroid_id"))
 
     def test_no_ceiling_excludes(self):
-        share = normalize_scores(
-            self.make([0.6, 0.6, 0.6], kind="r", n_repeats=1),
-            self.make([0.0, -0.2, np.nan], kind="r2", n_repeats=1),
-        )
+        with pytest.warns(RuntimeWarning, match="3 of 3 ceilings are none, 0 or below"):
+            share = normalize_scores(
+                self.make([0.6, 0.6, 0.6], kind="r", n_repeats=1),
+                self.make([0.0, -0.2, np.nan], kind="r2", n_repeats=1),
+            )
         assert np.isnan(share.values).all()
+
+    def test_low_ceilings_exclude_where_asked(self):
+        scores = self.make([0.2, 0.2, 0.2], kind="r", n_repeats=1)
+        ceiling = self.make([0.01, 0.16, 0.64], kind="r2", n_repeats=1)
+        share = normalize_scores(scores, ceiling, min_ceiling=0.3)
+        np.testing.assert_allclose(share, [np.nan, 0.5, 0.25])
+        assert share.attrs["normalization"] == "r / sqrt(NC)"
+        assert "1 of 3 ceilings" in share.attrs["normalization_note"]
 
     @pytest.mark.parametrize("measure", ["r", "r2"])
     @pytest.mark.parametrize("timed", [False, True])
@@ -261,12 +345,7 @@ class TestNormalize:
             scores = fit_encoding(features, responses, cv=3, metric=measure, ceiling=ceiling)
             share = normalize_scores(scores[measure], ceiling)
             assert share.dims == scores[measure].dims
-            expected = (
-                scores.normalized
-                if measure == "r2"
-                else np.sign(scores.r) * np.sqrt(abs(scores.normalized))
-            )
-            np.testing.assert_allclose(share, expected)
+            np.testing.assert_allclose(share, scores.normalised)
             assert np.isfinite(share).all()
             bounds = {
                 name: normalize_scores(scores[name], ceiling) / scores[name].variable
@@ -289,9 +368,9 @@ class TestNormalize:
         scores = compare_rdms(model, brain, n_bootstrap=0, n_splits=0)
         share = normalize_scores(scores.score_mean, scores.ceiling_upper)
         assert share.item() == pytest.approx(scores.score_mean.item() / scores.ceiling_upper.item())
-        other = compute_rdm_ceilings(brain, comparator="rho-a")
+        other = compute_rdm_ceilings(brain, comparator="spearman")
         with pytest.raises(
-            InputError, match="scores are of measure 'spearman', ceilings of 'rho-a'"
+            InputError, match="scores are of measure 'rho-a', ceilings of 'spearman'"
         ):
             normalize_scores(scores.score_mean, other.ceiling_upper)
 

@@ -54,6 +54,12 @@ def build_sides(rng):
     return model, brain
 
 
+def build_controlled(rng):
+    """Return RDMs of a model, of a brain and of one control."""
+    model, brain = build_sides(rng)
+    return model, brain, label_squares([draw_square(rng, N)], op=["control"])
+
+
 # Arguments of each function that takes a seed: how its data are made, and its settings.
 QUICK = {"n_bootstrap": 8, "n_splits": 2}
 SEEDED = {
@@ -74,15 +80,27 @@ SEEDED = {
         lambda rng: ({"a": build_features(rng), "b": build_features(rng, 1)}, build_responses(rng)),
         {"cv": 3, "n_iter": 2},
     ),
+    "compare_partial_rdms": (build_controlled, {**QUICK, "n_permutations": 9}),
     "compare_rdms": (build_sides, QUICK),
+    "fit_rdm_regression": (build_sides, {"n_bootstrap": 8, "n_permutations": 9, "n_folds": 3}),
     "bootstrap_rdms": (build_sides, {"n_bootstrap": 8}),
     "permute_rdms": (build_sides, {"n_permutations": 9}),
+    "compute_split_ceilings": (lambda rng: (build_responses(rng),), {"n_splits": 3}),
     "compute_split_half": (lambda rng: (build_responses(rng),), {"n_splits": 3}),
     "fit_reweighted_rdms": (
         lambda rng: (build_features(rng), label_squares(draw_square(rng, N))),
         {"n_folds": 3},
     ),
 }
+
+
+DRAWING = [
+    "bootstrap_rdms",
+    "compare_partial_rdms",
+    "compare_rdms",
+    "fit_encoding",
+    "fit_rdm_regression",
+]
 
 
 def call(name, source, **settings):
@@ -170,7 +188,7 @@ class TestSeeds:
         np.testing.assert_allclose(found.mean_ci_low, expected.mean_ci_low, atol=1e-12)
 
     def test_halves_of_regions_belong_to_ids(self, rng):
-        """The interval of a held-out score is made by a bootstrap within the half."""
+        """Intervals over subjects too are made by a bootstrap of the RDMs."""
         sides = build_sides(rng)
         order = rng.permutation(N)
         found = []
@@ -227,9 +245,9 @@ class TestDevices:
 
 class TestDraws:
     def test_every_function_with_draws_is_here(self):
-        assert list_takers("n_bootstrap") == ["bootstrap_rdms", "compare_rdms", "fit_encoding"]
+        assert list_takers("n_bootstrap") == DRAWING
 
-    @pytest.mark.parametrize("name", ["bootstrap_rdms", "compare_rdms", "fit_encoding"])
+    @pytest.mark.parametrize("name", DRAWING)
     def test_a_single_draw_is_refused(self, rng, name):
         with pytest.raises(
             InputError,
@@ -281,28 +299,42 @@ def build_inputs():
         "r": fit["r"],
         "predicted": fit["prediction"],
         "ceiling": compare.compute_ncsnr(responses),
+        "ceilings": compare.compute_rdm_ceilings(brains),
+        "controls": build_controlled(rng)[2],
+        "table": pd.DataFrame({"size": np.arange(N)}, index=[f"s{i}" for i in range(N)]),
     }
 
 
 # Arguments of each public function: kinds of data, and settings. A path stands for a file.
 DOORS = {
+    "add_ceilings": (["draws", "ceilings"], {}),
     "assign_regions": (["scores"], {}),
     "bootstrap_rdms": (["models", "brains"], {"n_bootstrap": 4}),
     "compare_grams": (["grams", "brain_grams"], {}),
     "compare_models": (["grams", "grams"], {}),
     "compare_ops": (["scores"], {}),
+    "compare_partial_rdms": (
+        ["models", "brains", "controls"],
+        {"n_bootstrap": 0, "n_splits": 0, "n_permutations": 0},
+    ),
     "compare_predicted": (["predicted", "responses"], {}),
     "compare_rdms": (["models", "brains"], {"n_bootstrap": 0, "n_splits": 0}),
     "compare_searchlight": (["models", "responses"], {"radius": 9.0}),
     "compute_encoding_weights": (["fit", "features"], {}),
     "compute_grams": (["responses"], {}),
+    "compute_metadata_rdms": (["table"], {"columns": "size"}),
     "compute_ncsnr": (["responses"], {}),
     "compute_rdm_ceilings": (["brains"], {}),
     "compute_rdms": (["responses"], {}),
     "compute_searchlight_rdms": (["responses"], {"radius": 9.0}),
+    "compute_split_ceilings": (["responses"], {"n_splits": 2}),
     "compute_split_half": (["responses"], {"n_splits": 2}),
     "fit_banded": (["spaces", "responses"], {"cv": 3, "n_iter": 2}),
     "fit_encoding": (["features", "responses"], {"cv": 2}),
+    "fit_rdm_regression": (
+        ["models", "brains"],
+        {"n_bootstrap": 0, "n_permutations": 0, "n_folds": 3},
+    ),
     "fit_reweighted_rdms": (["features", "brains"], {"n_folds": 3}),
     "from_rsatoolbox": (["rsatoolbox"], {}),
     "locate_peaks": (["scores"], {}),
@@ -312,6 +344,7 @@ DOORS = {
     "permute_rdms": (["models", "brains"], {"n_permutations": 2}),
     "read_rdms": (["path"], {}),
     "split_stimuli": (["responses"], {"n_folds": 2}),
+    "tabulate_models": (["draws"], {}),
     "to_rsatoolbox": (["models"], {}),
     "to_rsatoolbox_result": (["draws", "models"], {"region": "V1"}),
     "write_rdms": (["path", "models"], {}),
@@ -329,8 +362,8 @@ WRONG = {
     "DataArray": xr.DataArray(np.ones((N, 4))),
     "int": 3,
 }
-# A Dataset of anything along stimuli says which stimuli there are.
-TAKEN = {("split_stimuli", "Dataset")}
+# A Dataset of anything along stimuli says which stimuli there are; a table may hold metadata.
+TAKEN = {("split_stimuli", "Dataset"), ("compute_metadata_rdms", "DataFrame")}
 
 
 @pytest.fixture(scope="module")
@@ -420,6 +453,9 @@ COUNTED = {
     ),
     "compute_grams": lambda features, responses: compare.compute_grams(responses),
     "compute_ncsnr": lambda features, responses: compare.compute_ncsnr(responses),
+    "compute_split_ceilings": lambda features, responses: compare.compute_split_ceilings(
+        responses, n_splits=3
+    ),
     "compute_split_half": lambda features, responses: compare.compute_split_half(responses),
     "fit_encoding": lambda features, responses: compare.fit_encoding(features, responses, cv=2),
     "compute_searchlight_rdms": lambda features, responses: compare.compute_searchlight_rdms(
@@ -442,6 +478,27 @@ def test_true_and_false_are_one_and_zero(rng, name):
     xr.testing.assert_allclose(
         found, COUNTED[name](features.astype(float), responses.astype(float))
     )
+
+
+@pytest.mark.parametrize("missing", [np.nan, None, pd.NaT, pd.NA, "nan", "NaT", "<NA>"])
+def test_missing_labels_are_refused(missing):
+    labels = np.array([3, "b", missing, missing], dtype=object)
+    with pytest.raises(
+        LabelError, match=r"'run' of x must be known throughout, and 2 of 4 .* first in place 2"
+    ):
+        checks.check_labels_known(labels, "'run' of x")
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", ""], [0, 1], [0.5, 1.5], ["None", "none"], [True, False], [b"a", b"b"], []]
+)
+def test_labels_that_are_known_pass(labels):
+    checks.check_labels_known(labels, "'run'")
+
+
+def test_a_tensor_is_told_how_to_be_labelled():
+    with pytest.raises(InputError, match=r"got Tensor\. Label .*values\.numpy\(force=True\)"):
+        compare.compute_ncsnr(torch.ones(4, 3))
 
 
 def test_names_without_a_score_are_told_with_the_reason_and_the_fix():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolens.compare import split_stimuli
-from neurolens.compare.inputs.folds import check_folds, check_inner, read_folds
+from neurolens.compare.inputs.folds import Folds, check_folds, check_inner, read_folds
 from neurolens.errors import InputError, LabelError
 
 
@@ -87,8 +87,8 @@ class TestReady:
         folds = split_stimuli(data, n_folds=3)
         ids = data.stimulus.values.tolist()
         found = read_folds(folds[::-1], data, ids, 0)
-        np.testing.assert_array_equal(found, folds.values)
-        np.testing.assert_array_equal(read_folds(3, data, ids, 0), folds.values)
+        np.testing.assert_array_equal(found.number, folds.values)
+        np.testing.assert_array_equal(read_folds(3, data, ids, 0).number, folds.values)
 
     def test_minus_one_stays_in_training(self):
         check_folds(xr.DataArray([0] * 3 + [-1] * 5, dims="stimulus"))
@@ -124,9 +124,12 @@ class TestErrors:
             split_stimuli(responses, by="session")
         mixed = responses.assign_coords(run=("presentation", responses.repetition.values))
         with pytest.raises(
-            InputError, match=r"cannot make 1 folds of 1 groups .*groups that share a stimulus"
+            InputError, match=r"cv='run' .* leaves out no stimulus: its 2 groups share stimuli"
         ):
             split_stimuli(mixed, n_folds=None, by="run")
+        one = responses.assign_coords(run=("presentation", [3] * responses.sizes["presentation"]))
+        with pytest.raises(InputError, match="all stimuli have the same label"):
+            split_stimuli(one, n_folds=None, by="run")
 
     def test_labels(self):
         with pytest.raises(LabelError, match=r"folds need the labels of stimuli.*assign_coords"):
@@ -143,4 +146,59 @@ class TestErrors:
         with pytest.raises(LabelError, match="Missing from cv: 's0'"):
             read_folds(split_stimuli(data, n_folds=3)[1:], data, data.stimulus.values.tolist(), 0)
         with pytest.raises(InputError, match=r"needs 3 folds or more, got 2"):
-            check_inner(np.array([0, 0, 0, 1, 1, 1]))
+            check_inner(Folds(np.array([0, 0, 0, 1, 1, 1])))
+
+
+class TestContiguous:
+    def test_blocks_in_order_of_rows(self):
+        folds = split_stimuli(label_features(np.zeros((23, 1))), n_folds=4, contiguous=True)
+        assert (np.diff(folds.values) >= 0).all()
+        assert np.bincount(folds).tolist() == [6, 6, 6, 5]
+
+    @given(n_folds=st.integers(2, 5), gap=st.integers(0, 6), seed=st.integers(0, 1000))
+    def test_a_gap_keeps_neighbours_of_the_test_out_of_training(self, n_folds, gap, seed):
+        data = label_features(np.zeros((40, 1)))
+        folds = split_stimuli(data, n_folds=n_folds, contiguous=True, gap=gap)
+        order = np.random.default_rng(seed).permutation(40)
+        ids = data.stimulus.values[order].tolist()
+        found = read_folds(folds, data, ids, 0)
+        for number in range(n_folds):
+            test = order[found.find_test(number)]
+            train = order[found.find_train(number)]
+            nearest = abs(np.subtract.outer(np.arange(40), test)).min(axis=1)
+            assert set(test) == set(np.flatnonzero(nearest == 0))
+            assert set(train) == set(np.flatnonzero(nearest > gap))
+
+    def test_selection_keeps_the_gap(self):
+        data = label_features(np.zeros((40, 1)))
+        folds = split_stimuli(data, n_folds=4, contiguous=True, gap=5)
+        ids = data.stimulus.values.tolist()
+        half = read_folds(folds, data, ids, 0).select(np.arange(0, 40, 2))
+        np.testing.assert_array_equal(2 * half.find_test(1), np.arange(10, 20, 2))
+        np.testing.assert_array_equal(2 * half.find_train(1), [0, 2, 4, *range(24, 40, 2)])
+
+    def test_whole_groups_in_order(self):
+        folds = split_stimuli(build_runs(), n_folds=3, by="run", contiguous=True, gap=1)
+        np.testing.assert_array_equal(folds, np.repeat([0, 0, 1, 1, 2, 2], 4))
+        np.testing.assert_array_equal(folds.group, np.repeat(np.arange(6), 4))
+
+    def test_errors(self):
+        data = label_features(np.zeros((24, 1)))
+        with pytest.raises(InputError, match=r"gap=3 .* needs contiguous folds"):
+            split_stimuli(data, gap=3)
+        with pytest.raises(InputError, match="gap must be a whole number, 0 or more, got -1"):
+            split_stimuli(data, contiguous=True, gap=-1)
+        with pytest.raises(InputError, match=r"leave out 20 on each side. .*or a smaller gap"):
+            split_stimuli(data, n_folds=4, contiguous=True, gap=20)
+        ids = [f"s{i}" for i in (*range(12), *range(11, -1, -1))]
+        with pytest.raises(InputError, match="repeated in different orders"):
+            split_stimuli(label_responses(np.zeros((24, 2)), ids=ids), n_folds=2, contiguous=True)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_groups_that_are_not_known_are_refused(missing):
+    runs = np.repeat(np.arange(6), 4).astype(object)
+    runs[5] = missing
+    data = label_features(np.zeros((24, 1))).assign_coords(run=("stimulus", runs))
+    with pytest.raises(LabelError, match=r"'run' must be known throughout"):
+        split_stimuli(data, n_folds=None, by="run")

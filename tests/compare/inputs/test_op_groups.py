@@ -143,7 +143,9 @@ def test_what_workers_warn_of_is_told_here(client, net, stimuli, responses):
     )
     models[3] = 0.0
     with pytest.warns(RuntimeWarning, match=f"no score for '{models.op.values[3]}'"):
-        nl.compare_rdms(models, brains, n_bootstrap=0, n_splits=0, client=client)
+        nl.compare_rdms(
+            models, brains, comparator="spearman", n_bootstrap=0, n_splits=0, client=client
+        )
 
 
 def test_a_generator_that_workers_would_each_copy_is_refused(client, net, stimuli, responses, rng):
