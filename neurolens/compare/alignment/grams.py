@@ -13,7 +13,8 @@ from neurolens.compare.inputs.features import (
     read_eps,
     read_gram,
 )
-from neurolens.compare.inputs.responses import average_repeats, read_responses
+from neurolens.compare.inputs.recorded import iterate_groups
+from neurolens.compare.inputs.responses import read_responses
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.compare.rsa.comparators.table import COMPARATORS
 from neurolens.compare.stats.linalg import compute_gram
@@ -96,7 +97,7 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
     Dataset
         ``gram`` (region, subject, stimulus, stimulus_2), ``row_sum`` (region, subject, stimulus),
         ``n_features`` (region, subject); dimensions that the data lack are left out. NaN and 0
-        where a subject lacks a region.
+        where a subject lacks a region; NaN for a stimulus that was not recorded in it.
 
     Raises
     ------
@@ -108,19 +109,19 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
         raise InputError(
             "compute_grams takes one time bin. Select with responses.isel(time_bin=0, drop=True)."
         )
-    means = average_repeats(read.values[:, :, 0], read.codes)
     shape = tuple(len(labels) for labels in read.labels.values())
     n = len(read.ids)
     gram = np.full((*shape, n, n), np.nan)
     row_sum = np.full((*shape, n), np.nan)
     n_features = np.zeros(shape, dtype=int)
-    for position, neuroids in read.members.items():
-        values = np.ascontiguousarray(means[:, neuroids])
-        gram[position] = compute_gram(values)[0]
+    for group in iterate_groups(read, single=False):
+        position = group.place[:-1]
+        values = np.ascontiguousarray(group.values)
+        gram[position][np.ix_(group.stimuli, group.stimuli)] = compute_gram(values)[0]
         # NumPy sums contiguous rows pairwise; with a less exact sum a constant row could seem to
         # vary.
-        row_sum[position] = values.sum(axis=1)
-        n_features[position] = len(neuroids)
+        row_sum[position][group.stimuli] = values.sum(axis=1)
+        n_features[position] = values.shape[1]
     lead = tuple(read.labels)
     return xr.Dataset(
         {

@@ -6,6 +6,7 @@ from neurolens.compare.alignment.grams import Aligned, score_grams, warn_undefin
 from neurolens.compare.alignment.measures import ALIGNMENTS
 from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
+from neurolens.compare.rsa.sides import list_op_gaps, warn_gaps
 from neurolens.errors import InputError
 from neurolens.labels import OP, align_stimuli, suggest_name
 
@@ -16,7 +17,7 @@ def compare_models(
     a: xr.Dataset | xr.DataArray,
     b: xr.Dataset | xr.DataArray,
     *,
-    comparator: str = "cka-unbiased",
+    comparator: str | None = None,
 ) -> xr.DataArray:
     """Compare every op of one model with every op of another model, or of the same.
 
@@ -33,15 +34,17 @@ def compare_models(
     ----------
     a, b : Dataset or DataArray
         Both Grams, as ``extract_grams`` or ``compute_grams`` returns, or both RDMs (op, stimulus,
-        stimulus_2), of the same stimuli by id, in any order.
-    comparator : str
-        For Grams a key of ``ALIGNMENTS``, for RDMs of ``COMPARATORS``.
+        stimulus_2), of the same stimuli by id, in any order. Two RDMs are compared over the pairs
+        that both have; a warning names those that hold NaN.
+    comparator : str, optional
+        For Grams a key of ``ALIGNMENTS``, by default ``cka-unbiased``; for RDMs of ``COMPARATORS``,
+        by default ``rho-a``.
 
     Returns
     -------
     DataArray (op, op_2)
         Named "score": op of ``a`` against op_2 of ``b``. NaN, with a warning, where a
-        representation does not vary.
+        representation does not vary, or an RDM does not vary over pairs, but for rounding.
 
     Raises
     ------
@@ -81,8 +84,10 @@ def compare_models(
     [[1.0]]
     """
     if isinstance(a, xr.Dataset) and isinstance(b, xr.Dataset):
+        comparator = "cka-unbiased" if comparator is None else comparator
         aligned = score_grams(a, b, comparator)
     elif isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray):
+        comparator = "rho-a" if comparator is None else comparator
         aligned = _score_rdms(a, b, comparator)
     else:
         raise InputError(
@@ -104,5 +109,7 @@ def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
         )
     pairs_a = read_model_rdms(a)
     pairs_b = read_model_rdms(align_stimuli(b, pairs_a.ids.tolist(), name="b", other="a"))
+    gaps = list_op_gaps(pairs_a) + list_op_gaps(pairs_b)
+    warn_gaps(list(dict.fromkeys(gaps)))
     score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])
     return Aligned(score, pairs_a.ops, pairs_b.ops)

@@ -1,5 +1,6 @@
 """Dissimilarity matrices.
 
-``dissimilarity`` makes them, ``distances`` and ``crossnobis`` are the formulas, ``vectors`` turns
-labelled squares into checked pairs, ``rsatoolbox`` exchanges them.
+``dissimilarity`` makes them, ``distances`` and ``crossnobis`` are the formulas, ``metadata`` makes
+model RDMs from tables that ``metadata_tables`` reads, ``vectors`` turns labelled squares into
+checked pairs, ``rsatoolbox`` exchanges them.
 """

@@ -10,12 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from neurolens.compare.inputs.responses import number_labels
-from neurolens.compare.rdms.distances import METRICS, euclidean_distance
+from neurolens.compare.rdms.distances import (
+    FLOAT64_EPS,
+    METRICS,
+    Precision,
+    euclidean_distance,
+)
+from neurolens.compare.rdms.noise import GIVEN, is_given
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import PRESENTATION, STIMULUS, check_name, list_names, suggest_name
+from neurolens.labels import check_name, list_names, suggest_name
 
 
 class Design(NamedTuple):
@@ -89,7 +94,9 @@ def mahalanobis_distance(
     """Return the SQUARED distance of stimulus means per feature, from a Gram of presentations."""
     mean = average_rows(design.codes, design.n_stimuli)
     whitened = noise.whiten(gram, n_features, design.codes, np.arange(len(gram)))
-    return euclidean_distance(mean @ whitened @ mean.T, np.zeros(design.n_stimuli), n_features, 0.0)
+    no_sums = np.zeros(design.n_stimuli)
+    precision = Precision(FLOAT64_EPS, no_sums)
+    return euclidean_distance(mean @ whitened @ mean.T, no_sums, n_features, precision)
 
 
 def crossnobis_distance(
@@ -140,7 +147,12 @@ NOISE_METRICS: dict[str, NoiseMetric] = {
 def measure_noisy(
     gram: np.ndarray, n_features: int, metric: str, design: Design, noise: str
 ) -> np.ndarray:
-    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from the Gram of presentations."""
+    """Return the RDM (n, n) of a metric of ``NOISE_METRICS`` from the Gram of presentations.
+
+    Where no presentation differs from another all distances are 0, whatever the noise.
+    """
+    if not gram.any():
+        return np.zeros((design.n_stimuli, design.n_stimuli))
     try:
         return NOISE_METRICS[metric](gram, n_features, design, NOISES[noise])
     except InputError as error:
@@ -154,31 +166,31 @@ def measure_noisy(
         raise InputError(f"metric {metric!r}, noise={noise!r}: {error}. {fix}") from None
 
 
-def read_design(
-    data: xr.DataArray, codes: np.ndarray, metric: str, runs: str | None
-) -> Design | None:
-    """Return the stimulus and run of each presentation of ``data``, None if not needed."""
-    rows = PRESENTATION if PRESENTATION in data.dims else STIMULUS
-    columns = {str(name): c.values for name, c in data.coords.items() if c.dims == (rows,)}
-    return choose_design(codes, columns, metric, runs)
-
-
 def choose_design(
-    codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
+    codes: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    metric: str,
+    runs: str | None,
+    noise: str,
 ) -> Design | None:
     """Return the design that ``metric`` needs, None for a metric that averages presentations."""
-    return make_design(codes, columns, metric, runs) if metric in NOISE_METRICS else None
+    return make_design(codes, columns, metric, runs, noise) if metric in NOISE_METRICS else None
 
 
 def make_design(
-    codes: np.ndarray, columns: Mapping[str, np.ndarray], metric: str, runs: str | None
+    codes: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    metric: str,
+    runs: str | None,
+    noise: str,
 ) -> Design:
     """Return the stimulus and the run of each presentation.
 
     ``codes`` and the coordinates ``columns`` are along presentations.
     """
     n_stimuli = codes.max() + 1
-    if len(codes) == n_stimuli:
+    is_measured = metric == "crossnobis" or noise != "identity"
+    if is_measured and len(codes) == n_stimuli:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single "
             f"presentations with 'stimulus_id' on 'presentation', or use metric='euclidean'."
@@ -201,25 +213,43 @@ def make_design(
     return Design(codes, n_stimuli, numbers)
 
 
+def select_rows(design: Design, rows: np.ndarray) -> Design:
+    """Return the design of the presentations ``rows``, their stimuli numbered anew in order."""
+    numbers, codes = np.unique(design.codes[rows], return_inverse=True)
+    return Design(codes, len(numbers), design.runs[rows])
+
+
 class NoiseSettings(NamedTuple):
-    """The ``noise`` to use, and ``attrs`` of the RDMs that are made with it."""
+    """The ``noise`` to use, and ``attrs`` of the RDMs that are made with it.
+
+    ``covariance`` is what the user gave, if any; responses whitened by it have the ``noise``
+    "identity".
+    """
 
     noise: str
+    covariance: Any
     attrs: dict[str, Any]
 
 
-def choose_noise(metric: str, runs: str | None, noise: str | None) -> NoiseSettings:
+def choose_noise(metric: str, runs: str | None, noise: Any) -> NoiseSettings:
     """Return the noise to use, by default one that adds no bias.
 
     Raises UnknownNameError or InputError for a metric or settings that cannot be used.
     """
     check_name(metric, [*METRICS, *NOISE_METRICS], "metric")
-    if noise is None:
-        noise = "ledoit-wolf-per-run" if metric == "crossnobis" else "ledoit-wolf"
-    check_name(noise, NOISES, "noise")
     if runs is not None and metric != "crossnobis":
         raise InputError(
             f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out."
         )
+    if is_given(noise):
+        if metric not in NOISE_METRICS:
+            raise InputError(
+                f"a noise covariance is for metric='mahalanobis' or 'crossnobis'; {metric!r} does "
+                f"not use it. Leave it out."
+            )
+        return NoiseSettings("identity", noise, {"metric": metric, "noise": GIVEN})
+    if noise is None:
+        noise = "ledoit-wolf-per-run" if metric == "crossnobis" else "ledoit-wolf"
+    check_name(noise, NOISES, "noise")
     attrs = {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})
-    return NoiseSettings(noise, attrs)
+    return NoiseSettings(noise, None, attrs)

@@ -15,39 +15,41 @@ from neurolens.compare.inputs.features import (
     FeatureData,
     Grams,
     Products,
+    blank_rounding,
     flatten_features,
+    list_presentations,
     open_features,
 )
 from neurolens.compare.inputs.op_groups import over_ops
-from neurolens.compare.inputs.responses import (
-    Responses,
-    average_repeats,
-    number_labels,
-    read_responses,
-)
+from neurolens.compare.inputs.recorded import iterate_groups
+from neurolens.compare.inputs.regions import number_labels
+from neurolens.compare.inputs.responses import Responses, read_responses
 from neurolens.compare.rdms.crossnobis import (
     NOISE_METRICS,
-    Design,
+    NoiseSettings,
     choose_design,
     choose_noise,
     make_design,
     measure_noisy,
+    select_rows,
 )
-from neurolens.compare.rdms.distances import METRICS, compute_gram_for
-from neurolens.compare.stats.linalg import center_twice, compute_gram
-from neurolens.errors import InputError, warn_user
+from neurolens.compare.rdms.distances import METRICS, Precision, compute_gram_for
+from neurolens.compare.rdms.noise import read_covariance
+from neurolens.compare.rdms.rounding import FEATURE_NOISE
+from neurolens.compare.rdms.single import compute_one
+from neurolens.compare.rdms.undefined import warn_constant, warn_undefined
+from neurolens.compare.stats.linalg import center_twice
+from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,
     OP,
     PRESENTATION,
+    SAMPLE,
     STIMULUS,
     STIMULUS_2,
     STIMULUS_ID,
     TIME_BIN,
-    list_names,
 )
-
-FLOAT64_EPS = float(np.finfo(np.float64).eps)
 
 
 class Square(NamedTuple):
@@ -63,7 +65,7 @@ def compute_rdms(
     *,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str | None = None,
+    noise: str | np.ndarray | xr.DataArray | None = None,
     client: Any = None,
 ) -> xr.DataArray:
     """Compute the dissimilarity of every pair of stimuli, per op or (region, subject, time_bin).
@@ -85,24 +87,32 @@ def compute_rdms(
         ``activation`` (stimulus, ...); one feature array (stimulus, ...); brain responses
         (presentation, neuroid) or (stimulus, neuroid), with ``stimulus_id`` on presentation and,
         where known, ``region`` and ``subject`` on neuroid; either with a ``time_bin`` dimension
-        besides. Any unit. Finite numbers only. Presentations of the same stimulus are averaged
-        first.
+        besides. Regions that overlap are coordinates of True and False, ``region_V1``,
+        ``region_FFA``, instead of ``region``. Any unit. Finite numbers only; NaN in responses is
+        what was not recorded. Presentations of the same stimulus are averaged first, and so are
+        samples of a stochastic model (`extract_activations` with ``n_samples=``), which the
+        attribute ``samples`` of the result says.
     metric : str
         A key of ``METRICS``: "correlation", "cosine", "euclidean"; or, for data that hold repeats,
         of ``NOISE_METRICS``: "mahalanobis", "crossnobis". Those take responses or features
         (presentation, ...) with ``stimulus_id``, or Grams whose ``stimulus`` entries are
-        presentations, with ``stimulus_id`` on them.
+        presentations, with ``stimulus_id`` on them, or activations with samples, each of which
+        counts as a presentation, and as a run unless ``runs`` says otherwise.
     runs : str, optional
         For crossnobis: the coordinate of the presentations that says which belong to one fold.
         Default: "run" if it is there, else "repetition".
-    noise : str, optional
+    noise : str, array or DataArray, optional
         Of mahalanobis and crossnobis; per region, subject and time bin. "ledoit-wolf": the
         covariance over features of what is left of each presentation after its stimulus' mean,
         shrunk towards a multiple of the identity (Ledoit & Wolf 2004, as rsatoolbox's
         "shrinkage_eye" with ``cov_from_unbalanced``); the default for mahalanobis.
         "ledoit-wolf-per-run": the same for each run anew, on all other runs, which must repeat
         stimuli: 3 runs are enough; the default for crossnobis (mahalanobis has no runs, so for it
-        the same as "ledoit-wolf"). "identity": no whitening, for data that are whitened already.
+        the same as "ledoit-wolf"). "identity": no whitening, for data that are whitened already. Or
+        a covariance S of your own over all neuroids of the responses (of the residuals of a GLM,
+        say): an array (neuroid, neuroid) in their order, or a DataArray ("neuroid", "neuroid_2")
+        labelled by ``neuroid_id``, in any order; regions use their part of it. With "identity" or a
+        covariance of your own mahalanobis needs no repeats.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread. Activations in a store are read
         there.
@@ -111,26 +121,40 @@ def compute_rdms(
     -------
     DataArray (op, stimulus, stimulus_2), (region, subject, time_bin, stimulus, stimulus_2) or
     (stimulus, stimulus_2)
-        Named "rdm", float64, exactly symmetric, exactly 0 on the diagonal; in [0, 2] for
+        Named "rdm", float64, exactly symmetric, exactly 0 on the diagonal and wherever a distance
+        is within rounding of 0; distances equal up to rounding are equal. In [0, 2] for
         correlation and cosine, in squared units of the data for euclidean, none for whitened ones.
         Leading dimensions are those the data has, labels in order of first appearance. NaN where a
         stimulus has no variance (correlation), no length (cosine), or where no run has both stimuli
         of a pair and other runs have them too (crossnobis), with a RuntimeWarning; a (region,
-        subject) that does not exist is NaN throughout.
+        subject) that does not exist is NaN throughout. Where responses hold NaN, means are over the
+        presentations that were recorded. A stimulus that no neuroid of a region and subject has is
+        NaN there, also on the diagonal; and a neuroid that lacks another stimulus (of noise
+        metrics, another presentation) is left out, with a RuntimeWarning that names both.
 
     Raises
     ------
     InputError
-        Values are complex, not numbers, NaN or infinite; there are fewer than 3 stimuli; the type
-        is none of these; a noise metric finds no repeats, no second run or no noise.
+        Values are complex, not numbers or infinite, or, in features, NaN; a stimulus is NaN in all
+        responses; there are fewer than 3 stimuli; the type is none of these; a noise metric finds
+        no repeats, no second run or no noise; a covariance is not of these neuroids, symmetric and
+        positive definite.
     LabelError
         Stimulus labels are missing or repeated, or differ between ops; the coordinate of runs is
         not there.
     UnknownNameError
         ``metric`` or ``noise`` is not known.
 
+    Warns
+    -----
+    RuntimeWarning
+        Distances are undefined, or all distances of an op (or region and subject) are equal, as
+        those of a representation that is the same for every stimulus: named.
+
     Notes
     -----
+    A distance is within rounding of 0 if it is below what the rounding of products in the Gram's
+    precision, and of features in theirs (2e-6 of a row in single precision), can make of none.
     Time O(n^2 p) per op. Memory: one op's activations in their own dtype (of 512 stimuli or fewer
     and below 512 MiB, those of up to four ops, side by side), 4 MB float64 blocks, and the result.
     With "ledoit-wolf" the noise is measured on the very presentations that are compared, and
@@ -165,27 +189,30 @@ def compute_rdms(
     settings = choose_noise(metric, runs, noise)
     if isinstance(data, xr.DataArray) and {PRESENTATION, NEUROID} & set(data.dims):
         responses = read_responses(data)
-        rdms = _compute_from_responses(responses, metric, runs, settings.noise)
+        rdms = _compute_from_responses(responses, metric, runs, settings)
     else:
         features = open_features(data, "gram", "row_sum", "n_features")
+        if settings.covariance is not None:
+            _refuse_covariance()
         if isinstance(features, Grams):
-            products = features.read()
-            rdms = _compute_from_grams(products, metric, runs, settings.noise)
+            rdms = _compute_from_grams(features, metric, runs, settings.noise)
         else:
-            rdms = _compute_from_activations(features, metric)
-    _warn_undefined(rdms, metric)
-    return rdms.rename("rdm").assign_attrs({**labels.get_marks(data), **settings.attrs})
+            rdms = _compute_from_activations(features, metric, runs, settings.noise)
+    marks = labels.get_marks(data)
+    if metric in NOISE_METRICS and not isinstance(data, xr.Dataset):
+        marks.pop(labels.SAMPLES, None)  # they are presentations
+    rdms = rdms.rename("rdm").assign_attrs({**marks, **settings.attrs})
+    warn_undefined(rdms, metric in NOISE_METRICS)
+    warn_constant(rdms)
+    return rdms
 
 
-def compute_one(
-    values: np.ndarray, metric: str, design: Design | None = None, noise: str = "identity"
-) -> np.ndarray:
-    """Return the RDM (n, n) of features (n, p), or of presentations (q, p) and their ``design``."""
-    if design is not None:
-        gram, _ = compute_gram(values, values.mean(axis=0, keepdims=True))
-        return measure_noisy(gram, values.shape[1], metric, design, noise)
-    gram, row_sum = compute_gram_for(values, metric)
-    return METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS)
+def _refuse_covariance() -> None:
+    """Raise InputError because data without neuroids cannot be whitened by a given covariance."""
+    raise InputError(
+        "a noise covariance of your own is over neuroids, and Grams and activations have none. "
+        "Pass responses (presentation, neuroid), or use noise='ledoit-wolf'."
+    )
 
 
 def _refuse_noise(metric: str, what: str) -> None:
@@ -199,39 +226,53 @@ def _refuse_noise(metric: str, what: str) -> None:
 
 
 def _compute_from_responses(
-    responses: Responses, metric: str, runs: str | None, noise: str
+    responses: Responses, metric: str, runs: str | None, settings: NoiseSettings
 ) -> xr.DataArray:
     """Return one RDM for each (region, subject, time_bin) that the responses have."""
     presented = responses.presented
-    design = choose_design(presented.codes, presented.columns, metric, runs)
-    values = responses.values  # (presentation, neuroid, time_bin)
-    if design is None:
-        values = average_repeats(values, presented.codes)  # (stimulus, neuroid, time_bin)
+    noise = settings.noise
+    design = choose_design(presented.codes, presented.columns, metric, runs, noise)
+    covariance = None
+    if settings.covariance is not None:
+        covariance = read_covariance(settings.covariance, responses.neuroids)
     n_stimuli = len(presented.ids)
-    n_times = values.shape[2]
+    n_times = responses.values.shape[2]
     shape = [len(names) for names in responses.labels.values()]
     squares = np.full((*shape, n_times, n_stimuli, n_stimuli), np.nan)
-    for place, members in responses.members.items():
-        for t in range(n_times):
-            squares[(*place, t)] = compute_one(values[:, members, t], metric, design, noise)
+    for group in iterate_groups(responses, single=design is not None):
+        if len(group.stimuli) < 3 or not group.values.size:
+            continue
+        selected = design if design is None else select_rows(design, group.rows)
+        part = None if covariance is None else covariance[np.ix_(group.members, group.members)]
+        square = compute_one(group.values, metric, selected, noise, part)
+        squares[group.place][np.ix_(group.stimuli, group.stimuli)] = square
     if not responses.time:
         return _label_rdms(squares[..., 0, :, :], responses.labels, presented.ids)
     lead = responses.labels | {TIME_BIN: responses.time[TIME_BIN]}
     return _label_rdms(squares, lead, presented.ids).assign_coords(responses.time)
 
 
-def _compute_from_activations(features: Activations, metric: str) -> xr.DataArray:
+def _compute_from_activations(
+    features: Activations, metric: str, runs: str | None, noise: str
+) -> xr.DataArray:
     """Return RDMs (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for a single array.
 
     Few ops are loaded at a time.
     """
-    what = "a feature array (stimulus, ...)" if features.alone else "a DataTree of activations"
-    _refuse_noise(metric, what)
+    pairs = zip(features.arrays, features.names, strict=True)
+    once = [name for array, name in pairs if SAMPLE not in array.dims]
+    if once:
+        is_whole = len(once) == len(features.arrays) and not features.alone
+        _refuse_noise(metric, "a DataTree of activations" if is_whole else once[0])
     labels.check_unique(features.ops, "the op names of the activations")
     with ThreadPoolExecutor(_count_threads(features.arrays)) as pool:
         squares = list(
             pool.map(
-                lambda array, name: _compute_from_features(array, metric, name),
+                lambda array, name: (
+                    _compute_from_samples(array, metric, runs, noise, name)
+                    if metric in NOISE_METRICS
+                    else _compute_from_features(array, metric, name)
+                ),
                 features.arrays,
                 features.names,
             )
@@ -269,29 +310,52 @@ def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Squar
     # The square of NaN or inf is NaN or inf, so the diagonal shows them, and large arrays are read
     # only once.
     with np.errstate(all="ignore"):
-        gram, row_sum = compute_gram_for(values, metric)
+        gram, row_sum, precision = compute_gram_for(values, metric)
     if not np.isfinite(np.diag(gram)).all():
         check_numbers(values, ids, name)
         raise InputError(
             f"{name} holds numbers too large to square: up to {np.abs(values).max():.3g}. Scale it "
             f"first."
         )
-    return Square(ids, METRICS[metric].distance(gram, row_sum, values.shape[1], FLOAT64_EPS))
+    return Square(ids, METRICS[metric].distance(gram, row_sum, values.shape[1], precision))
 
 
-def _compute_from_grams(
-    products: Products, metric: str, runs: str | None, noise: str
-) -> xr.DataArray:
+def _compute_from_samples(
+    array: xr.DataArray, metric: str, runs: str | None, noise: str, name: str
+) -> Square:
+    """Return the RDM of one array (stimulus, sample, ...), samples as presentations."""
+    presented = list_presentations(array, name)
+    check_count(presented.ids, name)
+    columns = {SAMPLE: presented.samples}
+    crossed = (runs or SAMPLE) if metric == "crossnobis" else None
+    design = make_design(presented.codes, columns, metric, crossed, noise)
+    return Square(presented.ids, compute_one(presented.values, metric, design, noise))
+
+
+def _compute_from_grams(features: Grams, metric: str, runs: str | None, noise: str) -> xr.DataArray:
     """Return RDMs (op, stimulus, stimulus_2), or (stimulus, stimulus_2) for the Gram of one op."""
+    products = features.read()
     gram = products.gram
     if metric in NOISE_METRICS:
         rdms = _compute_from_presentations(products, metric, runs, noise)
     else:
         squares = np.empty(gram.shape)
+        noise_of_rows = _find_gram_noise(features.grams)
         for k, product in enumerate(products.iterate()):
-            squares[k] = METRICS[metric].distance(*product, products.eps)
+            blur = noise_of_rows**2 * np.diag(product.gram)
+            precision = Precision(products.eps, blur)
+            squares[k] = METRICS[metric].distance(*product, precision)
         rdms = gram.copy(data=squares).drop_attrs()
     return rdms.isel({OP: 0}) if products.alone else rdms
+
+
+def _find_gram_noise(grams: xr.Dataset) -> float:
+    """Return the relative rounding of the features behind Grams.
+
+    Those whose precision is recorded were made of what a network computed in single precision.
+    """
+    is_network = "eps" in grams.attrs
+    return FEATURE_NOISE[4 if is_network else min(8, max(4, grams["gram"].dtype.itemsize))]
 
 
 def _compute_from_presentations(
@@ -304,10 +368,10 @@ def _compute_from_presentations(
         _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
     codes, ids = number_labels(columns[STIMULUS_ID], "'stimulus_id' of the Gram")
     check_count(ids, "gram")
-    design = make_design(codes, columns, metric, runs)
+    design = make_design(codes, columns, metric, runs, noise)
     squares = np.empty((gram.sizes[OP], len(ids), len(ids)))
     for k, product in enumerate(products.iterate()):
-        square = center_twice(product.gram)
+        square = center_twice(blank_rounding(product.gram, products.eps))
         squares[k] = measure_noisy(square, product.n_features, metric, design, noise)
     return _label_rdms(squares, {OP: gram[OP].values}, ids)
 
@@ -316,47 +380,3 @@ def _label_rdms(squares: np.ndarray, lead: Mapping[str, Any], ids: np.ndarray) -
     """Return ``squares`` with its labels along ``lead`` and the stimulus ids on both sides."""
     coords: dict[str, Any] = {**lead, STIMULUS: ids, STIMULUS_2: ids}
     return xr.DataArray(squares, dims=tuple(coords), coords=coords)
-
-
-def _warn_undefined(rdms: xr.DataArray, metric: str) -> None:
-    """Warn once, naming each op (or region and subject) and its stimuli without distances."""
-    is_noisy = metric in NOISE_METRICS
-    sentences = []
-    for place in np.ndindex(rdms.shape[:-2]):
-        dead = _find_undefined(rdms.values[place], is_noisy)
-        if dead.any():
-            names = list_names(rdms[STIMULUS].values[dead])
-            sentences.append(f"{_name_place(rdms, place)}: stimuli {names}")
-    if not sentences:
-        return
-    reason = "a stimulus does not vary over features"
-    fix = "use metric='euclidean'"
-    if is_noisy:
-        reason = "no run has both stimuli of a pair and other runs have them too"
-        fix = "try runs='repetition'"
-    rest = f"; and {len(sentences) - 5} more" if len(sentences) > 5 else ""
-    warn_user(
-        f"the {metric} distance is undefined where {reason}; NaN in {'; '.join(sentences[:5])}"
-        f"{rest}. Drop those, or {fix}."
-    )
-
-
-def _find_undefined(square: np.ndarray, is_noisy: bool) -> np.ndarray:
-    """Return the stimuli (n,) without distances in one RDM (n, n).
-
-    A stimulus without variance is 0 to itself; a (region, subject) that does not exist is NaN there
-    too.
-    """
-    missing = np.isnan(square)
-    if is_noisy:
-        return missing.any(axis=1) & ~missing.all()
-    return missing.sum(axis=1) == len(missing) - 1
-
-
-def _name_place(rdms: xr.DataArray, place: tuple[int, ...]) -> str:
-    """Return the op, or the region, subject and time bin, of one of ``rdms``."""
-    names = [
-        f"{dim} {rdms[dim].values.tolist()[k]!r}"
-        for dim, k in zip(rdms.dims[:-2], place, strict=True)
-    ]
-    return ", ".join(names) or "the data"

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import check_kind, check_path
-from neurolens.compare.inputs.responses import number_labels
+from neurolens.compare.inputs.regions import number_labels
 from neurolens.errors import DataError, InputError, LabelError
 from neurolens.labels import (
     OP,
@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from rsatoolbox.rdm import RDMs
 
 LEADING = (OP, REGION, SUBJECT, TIME_BIN)
+# What rsatoolbox and its users call these descriptors: "time" in RDMs of movies, "participant" in
+# those of Meadows.
+ALIASES: dict[str, tuple[str, ...]] = {
+    REGION: ("roi", "ROI", "area"),
+    SUBJECT: ("participant", "participants", "participant_id", "subject_id", "subj", "sub"),
+    TIME_BIN: ("time", "times", "time_point"),
+}
 # Marks a file whose names are escaped, because rsatoolbox reads ASCII only.
 ESCAPED = "neurolens_escaped_names"
 GROUPS = ("rdm_descriptors", "pattern_descriptors")
+# The second byte of a pickle: its protocol.
+PICKLES = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
 def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
@@ -108,7 +117,8 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
     ----------
     rsa_rdms : rsatoolbox.rdm.RDMs
         With an ``rdm_descriptors`` entry "op", "region", "subject" or "time_bin" (any of them) when
-        it holds more than one RDM.
+        it holds more than one RDM. Taken for these are also "roi" and "area"; "participant",
+        "subject_id", "subj" and "sub"; "time", as ``calc_rdm_movie`` calls it.
     stimulus : str
         The pattern descriptor that holds the stimulus ids.
 
@@ -124,7 +134,7 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
     ------
     LabelError
         The pattern descriptor is not there, its ids repeat, or the RDM descriptors do not tell the
-        RDMs apart.
+        RDMs apart; the error names descriptors that do.
 
     Examples
     --------
@@ -135,10 +145,12 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
     {'subject': 2, 'stimulus': 3, 'stimulus_2': 3}
     """
     patterns = getattr(rsa_rdms, "pattern_descriptors", None)
-    if patterns is None:
+    if patterns is None or not hasattr(rsa_rdms, "get_matrices"):
+        source = "what rsatoolbox.rdm.calc_rdm or to_rsatoolbox returns"
+        if isinstance(rsa_rdms, list | tuple):
+            source += ", of several rsatoolbox.rdm.concat(rdms)"
         raise InputError(
-            f"rsa_rdms must be rsatoolbox.rdm.RDMs, got {type(rsa_rdms).__name__}. Pass what "
-            f"rsatoolbox.rdm.calc_rdm or to_rsatoolbox returns."
+            f"rsa_rdms must be rsatoolbox.rdm.RDMs, got {type(rsa_rdms).__name__}. Pass {source}."
         )
     if stimulus not in patterns:
         raise LabelError(
@@ -147,7 +159,9 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
         )
     ids = np.asarray(list(patterns[stimulus]))
     check_unique(ids.tolist(), f"the pattern descriptor {stimulus!r}")
-    columns = _read_columns(rsa_rdms)
+    sources = _find_descriptors(rsa_rdms)
+    columns = {dim: list(rsa_rdms.rdm_descriptors[name]) for dim, name in sources.items()}
+    _check_apart(rsa_rdms, columns)
     numbered = {
         dim: number_labels(column, f"the descriptor {dim!r}") for dim, column in columns.items()
     }
@@ -160,24 +174,43 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
         if name not in ("index", stimulus, *rdms.coords):
             rdms = rdms.assign_coords({name: (STIMULUS, list(values))})
     for name, values in rsa_rdms.rdm_descriptors.items():
-        if name not in ("index", *rdms.coords):
+        if name not in ("index", *sources.values(), *rdms.coords):
             rdms = _follow_column(rdms, columns, name, list(values))
     measure = rsa_rdms.dissimilarity_measure
     return rdms.assign_attrs({"metric": measure} if measure else {})
 
 
-def _read_columns(rsa_rdms: "RDMs") -> dict[str, list]:
-    """Return the RDM descriptors that name leading dimensions, which must tell the RDMs apart."""
-    described = rsa_rdms.rdm_descriptors
-    columns = {dim: list(described[dim]) for dim in LEADING if dim in described}
+def _find_descriptors(rsa_rdms: "RDMs") -> dict[str, str]:
+    """Return the name of the RDM descriptor of each leading dimension that there is."""
+    sources = {}
+    for dim in LEADING:
+        names = [n for n in (dim, *ALIASES.get(dim, ())) if n in rsa_rdms.rdm_descriptors]
+        if names:
+            sources[dim] = names[0]
+    return sources
+
+
+def _check_apart(rsa_rdms: "RDMs", columns: dict[str, list]) -> None:
+    """Raise LabelError unless the ``columns`` of leading dimensions tell the RDMs apart."""
     places = list(zip(*columns.values(), strict=True)) if columns else [()] * rsa_rdms.n_rdm
-    if len(set(places)) < len(places):
-        raise LabelError(
-            f"the {len(places)} RDMs must differ in their descriptors {LEADING}, got "
-            f"{list_names(places)}. Set e.g. rdms.rdm_descriptors['subject'] = [...] with one "
-            f"label per RDM."
-        )
-    return columns
+    if len(set(places)) == len(places):
+        return
+    others = {
+        str(name): list(values)
+        for name, values in rsa_rdms.rdm_descriptors.items()
+        if name != "index" and list(values) not in columns.values() and len({*values}) > 1
+    }
+    fix = "Set e.g. rdms.rdm_descriptors['subject'] = [...] with one label per RDM"
+    if others and columns:
+        name = next(iter(others))
+        fix = f"Average over {list_names(others)}, or select with rdms.subset({name!r}, value)"
+    elif others:
+        name = next(iter(others))
+        fix = f"Set e.g. rdms.rdm_descriptors['subject'] = rdms.rdm_descriptors[{name!r}]"
+    raise LabelError(
+        f"the {len(places)} RDMs must differ in their descriptors {LEADING}, got "
+        f"{list_names(places)}. {fix}."
+    )
 
 
 def _follow_column(
@@ -260,11 +293,13 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
     Raises
     ------
     DataError
-        The file is missing, or holds no RDMs.
+        The file is missing, or holds no RDMs, or is a pickle (``.pkl``), which would run code when
+        it is opened; the error says how to read one that you trust.
     LabelError
         As for ``from_rsatoolbox``.
     """
     check_path(path)
+    _refuse_others(path)
     from rsatoolbox.io.hdf5 import read_dict_hdf5
     from rsatoolbox.rdm.rdms import rdms_from_dict
 
@@ -279,7 +314,34 @@ def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
         ) from None
     if isinstance(rsa_rdms.dissimilarity_measure, np.ndarray | bytes):
         rsa_rdms.dissimilarity_measure = None
-    return from_rsatoolbox(rsa_rdms, stimulus=stimulus)
+    try:
+        return from_rsatoolbox(rsa_rdms, stimulus=stimulus)
+    except LabelError as error:
+        raise LabelError(
+            f"{error} To change what a file holds open it as rdms = "
+            f"rsatoolbox.rdm.load_rdm({str(path)!r}, 'hdf5'), and pass it to from_rsatoolbox(rdms)."
+        ) from None
+
+
+def _refuse_others(path: str | Path) -> None:
+    """Raise DataError for files that rsatoolbox reads in other ways, which it names."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(2)
+    except OSError:
+        # What cannot be opened is refused by its reader.
+        return
+    suffix = Path(path).suffix.lower()
+    if suffix in (".pkl", ".pickle") or (start[:1] == b"\x80" and start[1:] in PICKLES):
+        raise DataError(
+            f"{str(path)!r} is a pickle, and opening one runs whatever code it holds. If you trust "
+            f"it, convert it: from_rsatoolbox(rsatoolbox.rdm.load_rdm({str(path)!r}, 'pkl'))."
+        )
+    if suffix in (".mat", ".json"):
+        raise DataError(
+            f"{str(path)!r} is no HDF5 file of RDMs. If it is from Meadows, pass "
+            f"from_rsatoolbox(rsatoolbox.io.meadows.load_rdms({str(path)!r}), stimulus='conds')."
+        )
 
 
 def _map_names(content: dict[str, Any], change: Callable[[str], str]) -> None:

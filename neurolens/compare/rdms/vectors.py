@@ -11,6 +11,7 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import check_count, check_kind, check_real
 from neurolens.compare.inputs.time_bins import expand_leading
+from neurolens.compare.rdms.rounding import find_constant
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     OP,
@@ -27,26 +28,37 @@ from neurolens.labels import (
 # RDMs are published in single precision: triangles and diagonals may differ by its rounding, not by
 # more.
 TOLERANCE = 1e-5
+# Two RDMs with fewer pairs in common have no similarity.
+MIN_PAIRS = 3
 # Numbers in the squares that are checked together.
 BLOCK_NUMBERS = 2**20
 
 
 class ModelRDMs(NamedTuple):
-    """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``; ops with NaN are kept.
+    """``pairs`` (op, pair), ``ops`` and the stimulus ``ids``.
 
-    ``metric`` is the dissimilarity that the attributes of the RDMs name.
+    A pair that an op's RDM lacks is NaN; so are all pairs of an op whose RDM does not vary over
+    pairs (but for rounding), ``constant`` (op,). ``metric`` is the dissimilarity that the
+    attributes of the RDMs name.
     """
 
     pairs: np.ndarray
     ops: np.ndarray
     ids: np.ndarray
+    constant: np.ndarray
     metric: str = "unknown"
+
+    @property
+    def has_pair(self) -> np.ndarray:
+        """Which pairs (op, pair) can be compared."""
+        return ~np.isnan(self.pairs)
 
 
 class BrainRDMs(NamedTuple):
     """``pairs`` (region, subject, pair), their ``regions`` and ``subjects``.
 
-    ``present`` (region, subject) is False where a subject lacks the region: the pairs are NaN.
+    ``present`` (region, subject) is False where a subject lacks the region: the pairs are NaN. A
+    single pair that a subject lacks is NaN too.
     """
 
     pairs: np.ndarray
@@ -54,16 +66,24 @@ class BrainRDMs(NamedTuple):
     regions: np.ndarray
     subjects: np.ndarray
 
+    @property
+    def has_pair(self) -> np.ndarray:
+        """Which pairs (region, subject, pair) were measured."""
+        return ~np.isnan(self.pairs)
 
-def read_model_rdms(rdms: xr.DataArray) -> ModelRDMs:
-    """Return the pairs of model RDMs (op, stimulus, stimulus_2).
+
+def read_model_rdms(rdms: xr.DataArray, name: str = "model_rdms") -> ModelRDMs:
+    """Return the pairs of model RDMs (op, stimulus, stimulus_2), called ``name`` in messages.
 
     RDMs (stimulus, stimulus_2) are those of the op "model".
     """
-    rdms = _order_dims(rdms, {OP: "model"}, "model_rdms")
-    ids = get_ids(rdms, STIMULUS, "model_rdms")
-    pairs = _take_pairs(rdms, ids, "model_rdms", "its 'stimulus' labels")
-    return ModelRDMs(pairs, rdms[OP].values, ids, str(rdms.attrs.get("metric", "unknown")))
+    rdms = _order_dims(rdms, {OP: "model"}, name)
+    ids = get_ids(rdms, STIMULUS, name)
+    pairs = _take_pairs(rdms, ids, name, "its 'stimulus' labels")
+    constant = find_constant(pairs)
+    pairs[constant] = np.nan
+    metric = str(rdms.attrs.get("metric", "unknown"))
+    return ModelRDMs(pairs, rdms[OP].values, ids, constant, metric)
 
 
 def read_brain_rdms(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainRDMs:
@@ -76,24 +96,23 @@ def read_brain_rdms(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainR
     if ids is None:
         ids = get_ids(rdms, STIMULUS, "brain_rdms")
     pairs = _take_pairs(rdms, ids, "brain_rdms", other)
-    missing = np.isnan(pairs)
-    brain = BrainRDMs(pairs, ~missing.all(axis=-1), rdms[REGION].values, rdms[SUBJECT].values)
-    partial = brain.present & missing.any(axis=-1)
-    _refuse_rdms(brain, partial, "hold NaN for some pairs", "Drop those stimuli from both sides")
-    constant = brain.present & (np.ptp(pairs, axis=-1) == 0)
-    _refuse_rdms(brain, constant, "do not vary over pairs", "Leave them out")
+    n_pairs = (~np.isnan(pairs)).sum(axis=-1)
+    brain = BrainRDMs(pairs, n_pairs > 0, rdms[REGION].values, rdms[SUBJECT].values)
+    few = brain.present & (n_pairs < MIN_PAIRS)
+    _refuse_rdms(brain, few, f"hold fewer than {MIN_PAIRS} numbers")
+    _refuse_rdms(brain, find_constant(pairs), "do not vary over pairs, but for rounding")
     if not brain.present.any():
         raise InputError("brain_rdms are NaN throughout. Pass at least one RDM that holds numbers.")
     return brain
 
 
-def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str, fix: str) -> None:
+def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str) -> None:
     """Raise InputError naming each (region, subject) that is ``wrong``, if any."""
     if wrong.any():
         names = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in np.argwhere(wrong)]
         raise InputError(
-            "brain_rdms must be numbers throughout, or NaN throughout where a region and subject "
-            f"do not exist; these {what}: {list_names(names)}. {fix}."
+            f"brain_rdms must hold {MIN_PAIRS} different pairs or more, or NaN throughout where a "
+            f"region and subject do not exist; these {what}: {list_names(names)}. Leave them out."
         )
 
 

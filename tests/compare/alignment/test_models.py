@@ -325,6 +325,17 @@ class TestErrors:
             found = compare_models(grams, grams)
         assert np.isnan(found.values).tolist() == [[False, True], [True, True]]
 
+    @pytest.mark.parametrize("comparator", ["spearman", "cosine", "rho-a", "bures"])
+    def test_rdms_that_do_not_vary_are_not_alike(self, rng, comparator):
+        """They are of one vector for all stimuli, or of equal distances, up to rounding."""
+        square = draw_square(rng, 9)
+        flat = (1 - np.eye(9)) * (0.3 + 1e-16 * (square > 0.6))
+        model = label_squares([np.zeros((9, 9)), flat, square], op=["token", "flat", "conv"])
+        with pytest.warns(RuntimeWarning, match="^no score for 'token', 'flat': "):
+            found = compare_models(model, model, comparator=comparator)
+        assert found.notnull().values.sum() == 1
+        assert found[2, 2].item() == pytest.approx(1, abs=0.1)
+
     def test_two_kinds(self, rng, pair):
         with pytest.raises(
             InputError, match=r"both be Grams.*got Dataset and DataArray.*compute_rdms\(grams\)"

@@ -213,9 +213,9 @@ class TestTime:
             alone = compute_rdms(responses.isel(time_bin=t, drop=True), metric=metric)
             np.testing.assert_allclose(rdms.isel(time_bin=t), alone, atol=1e-12)
 
-    def test_nan_in_one_bin_names_the_neuroid(self, rng):
+    def test_infinity_in_one_bin_names_the_neuroid(self, rng):
         responses = xr.concat([build_runs(rng, shuffle=False)] * 2, "time_bin").copy()
-        responses[1, 2, 5] = np.nan
+        responses[1, 2, 5] = np.inf
         with pytest.raises(InputError, match="stimuli 'ape'; neuroids 5"):
             compute_rdms(responses)
 

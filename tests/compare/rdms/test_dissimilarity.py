@@ -272,9 +272,9 @@ class TestResponses:
         one = compute_rdms(responses.assign_coords(region="IT"))
         assert one.sizes == {"region": 1, "stimulus": 4, "stimulus_2": 4}
 
-    def test_nan_names_stimuli_and_neuroids(self, rng):
+    def test_infinity_names_stimuli_and_neuroids(self, rng):
         responses = build_responses(rng)
-        responses[7, 4] = np.nan
+        responses[7, 4] = np.inf
         with pytest.raises(InputError, match=r"stimuli 's2'; neuroids 'n4'"):
             compute_rdms(responses)
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import rsatoolbox
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 from rsatoolbox.rdm.rdms import load_rdm
@@ -82,6 +83,59 @@ def test_errors(rng):
         to_rsatoolbox(build_rdms(rng, "op") * np.nan)
 
 
+def build_named(rng, **descriptors):
+    """Return four RDMs of rsatoolbox with ``descriptors``."""
+    return RDMs(
+        rng.random((4, 6)),
+        rdm_descriptors=descriptors,
+        pattern_descriptors={"stimulus": IDS},
+    )
+
+
+@pytest.mark.parametrize("name", ["participant", "subj", "subject_id", "sub"])
+def test_participants_by_any_name_are_subjects(rng, name):
+    rsa = build_named(rng, **{name: list("ABCD")})
+    rdms = from_rsatoolbox(rsa)
+    assert rdms.subject.values.tolist() == list("ABCD")
+    assert rdms.dims == ("subject", "stimulus", "stimulus_2")
+    np.testing.assert_array_equal(rdms.values, rsa.get_matrices())
+
+
+def test_movies_have_time_bins(rng):
+    """RDMs of calc_rdm_movie, as they are and through a file."""
+    from rsatoolbox.data import TemporalDataset
+    from rsatoolbox.rdm import calc_rdm_movie
+
+    data = TemporalDataset(
+        rng.normal(size=(4, 7, 5)),
+        obs_descriptors={"stimulus": IDS},
+        time_descriptors={"time": [0.0, 0.1, 0.2, 0.3, 0.4]},
+    )
+    movie = calc_rdm_movie(data, method="euclidean", descriptor="stimulus")
+    rdms = from_rsatoolbox(movie)
+    assert rdms.dims == ("time_bin", "stimulus", "stimulus_2")
+    assert rdms.time_bin.values.tolist() == [0.0, 0.1, 0.2, 0.3, 0.4]
+    ids = list(movie.pattern_descriptors["stimulus"])
+    squares = rdms.sel(stimulus=ids, stimulus_2=ids)
+    np.testing.assert_allclose(squares, movie.get_matrices())
+
+
+def test_what_tells_rdms_apart_is_named(rng):
+    rsa = build_named(rng, session=[1, 2, 3, 4], task=["arrange"] * 4)
+    with pytest.raises(LabelError, match=r"\['subject'\] = rdms.rdm_descriptors\['session'\]"):
+        from_rsatoolbox(rsa)
+    rsa = build_named(rng, participant=list("AABB"), session=[1, 2, 1, 2])
+    with pytest.raises(
+        LabelError, match=r"Average over 'session', or select with rdms.subset\('session', value\)"
+    ):
+        from_rsatoolbox(rsa)
+    rsa.rdm_descriptors["participant"] = ["A", "B", "C", np.nan]
+    with pytest.raises(LabelError, match="'subject' must be known throughout"):
+        from_rsatoolbox(rsa)
+    with pytest.raises(InputError, match=r"got list\. Pass .*concat\(rdms\)"):
+        from_rsatoolbox([rsa, rsa])
+
+
 def describe(rdms):
     """Return ``rdms`` with a category per stimulus and the start of each time bin."""
     return rdms.assign_coords(
@@ -118,6 +172,36 @@ class TestFiles:
         rdms = build_rdms(rng, "region", "subject")
         to_rsatoolbox(rdms).save(str(tmp_path / "theirs.h5"))
         xr.testing.assert_identical(read_rdms(tmp_path / "theirs.h5"), rdms)
+
+    def test_files_of_participants_and_movies(self, rng, tmp_path):
+        path = str(tmp_path / "theirs.h5")
+        rsa = build_named(rng, participant=list("AABB"), time=[0.0, 0.5] * 2)
+        rsa.save(path)
+        rdms = read_rdms(path)
+        assert dict(rdms.sizes) == {"subject": 2, "time_bin": 2, "stimulus": 4, "stimulus_2": 4}
+        xr.testing.assert_identical(rdms, from_rsatoolbox(rsa))
+        np.testing.assert_array_equal(rdms.sel(subject="B", time_bin=0.5), rsa.get_matrices()[3])
+        build_named(rng, session=list("abcd")).save(path, overwrite=True)
+        with pytest.raises(LabelError, match=r"load_rdm\('.*theirs.h5', 'hdf5'\)"):
+            read_rdms(path)
+
+    @pytest.mark.parametrize("name", ["rdms.pkl", "rdms.pickle", "rdms.h5"])
+    @pytest.mark.filterwarnings("ignore:Exception ignored in")  # rsatoolbox leaves files open.
+    def test_pickles_are_refused_with_the_way_out(self, rng, tmp_path, name):
+        path = tmp_path / name
+        rsa = build_named(rng, subject=list("ABCD"))
+        rsa.save(str(path), file_type="pkl")
+        with pytest.raises(DataError, match="is a pickle, and opening one runs") as caught:
+            read_rdms(path)
+        code = str(caught.value).split("convert it: ")[1].rstrip(".")
+        found = eval(code, {"from_rsatoolbox": from_rsatoolbox, "rsatoolbox": rsatoolbox})
+        xr.testing.assert_identical(found, from_rsatoolbox(rsa))
+
+    def test_files_of_meadows_are_told_how_to_be_read(self, tmp_path):
+        path = tmp_path / "Meadows_exp_v1_tree_1_tree.mat"
+        path.write_bytes(b"MATLAB 5.0")
+        with pytest.raises(DataError, match=r"meadows.load_rdms\(.*stimulus='conds'\)"):
+            read_rdms(path)
 
     def test_names_beyond_ascii_and_no_metric(self, rng, tmp_path):
         """rsatoolbox raises UnicodeEncodeError on these, and TypeError on a pathlib path."""
