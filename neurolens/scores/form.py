@@ -39,14 +39,21 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "mean_ci_high": PER_REGION,
     "ceiling_lower": (REGION,),
     "ceiling_upper": (REGION,),
+    "ceiling_lower_ci_low": (REGION,),
+    "ceiling_lower_ci_high": (REGION,),
+    "ceiling_upper_ci_low": (REGION,),
+    "ceiling_upper_ci_high": (REGION,),
     "split_score": (*PER_HALF, *PER_REGION),
     "split_subject_score": (*PER_HALF, *PER_SUBJECT),
     "split_member": (SPLIT, STIMULUS),
     "bootstrap_mean": (BOOTSTRAP, *PER_REGION),
+    "bootstrap_ceiling": (BOOTSTRAP, REGION),
     "draws": (RESAMPLED, BOOTSTRAP, *PER_REGION),
+    "ceiling_draws": (RESAMPLED, BOOTSTRAP, REGION),
     "p": PER_REGION,
     "q": PER_REGION,
     "p_max": PER_REGION,
+    "n_pairs": PER_SUBJECT,
 }
 ALWAYS = (
     "score",
@@ -148,6 +155,28 @@ def build_scores(
     attrs["methods_text"] = write_methods({**(details or {}), **attrs})
     scores.attrs = attrs | dict(details or {}) | attrs
     return scores
+
+
+def replace_ceilings(
+    scores: xr.Dataset, ceilings: Mapping[str, xr.Variable], ceiling: Ceiling
+) -> xr.Dataset:
+    """Return ``scores`` with other ``ceilings``, by the names of `CEILINGS`.
+
+    Their attributes say so; whatever was made from the former ceilings is left out.
+    """
+    outdated = [name for name in scores if name not in CEILINGS and "ceiling" in str(name)]
+    scores = scores.drop_vars(outdated).assign(ceilings)
+    there = has_numbers(scores, CEILINGS)
+    ceiling = _describe_ceiling(ceiling, there)
+    attrs = scores.attrs
+    intervals = Intervals(attrs["interval_kind"], attrs["interval_over"], attrs["interval_level"])
+    sources = cite_sources(METHODS[attrs["method"]], intervals, ceiling, there)
+    attrs = attrs | {
+        "ceiling_note": ceiling.note,
+        "ceiling_bound": ceiling.bound,
+        "reference": ",".join(sources),
+    }
+    return scores.assign_attrs(attrs | {"methods_text": write_methods(attrs)})
 
 
 def _gather_variables(score: xr.DataArray, variables: Mapping[str, Any]) -> xr.Dataset:

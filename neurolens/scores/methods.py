@@ -9,15 +9,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Method:
-    """One way to score: what it is called in a paper, how to ask for it, and what to cite.
-
-    ``ceiling_references`` are those of the noise ceilings, where they were computed.
-    """
+    """One way to score: what it is called in a paper, how to ask for it, and what to cite."""
 
     function: str
     sentence: str
     references: tuple[str, ...]
-    ceiling_references: tuple[str, ...] = ()
 
 
 METHODS: dict[str, Method] = {
@@ -26,7 +22,6 @@ METHODS: dict[str, Method] = {
         "Representational dissimilarity matrices{dissimilarity} of each operation were compared "
         "with those of each brain region by {measure}.",
         ("kriegeskorte2008",),
-        ("nili2014",),
     ),
     "encoding": Method(
         "fit_encoding",
@@ -45,14 +40,25 @@ METHODS: dict[str, Method] = {
         "Dissimilarity matrices{dissimilarity} of responses predicted from each operation to "
         "held-out stimuli were compared with those of the measured responses by {measure}.",
         ("kriegeskorte2008", "naselaris2011", "conwell2024"),
-        ("nili2014",),
     ),
     "reweighted-rsa": Method(
         "fit_reweighted_rdms",
         "A weighted sum of dissimilarity matrices{dissimilarity}, its weights fitted to other "
         "stimuli, was compared with those of each brain region by {measure}.",
         ("kriegeskorte2008", "kaniuth2022"),
-        ("nili2014",),
+    ),
+    "partial-rsa": Method(
+        "compare_partial_rdms",
+        "Representational dissimilarity matrices{dissimilarity} of each operation were compared "
+        "with those of each brain region by {measure}, given the matrices of {controls}, of each "
+        "of which a polynomial of degree {degree} was regressed out of both.",
+        ("kriegeskorte2008", "freedman1983"),
+    ),
+    "regression-rsa": Method(
+        "fit_rdm_regression",
+        "Dissimilarity matrices of each brain region were regressed on those of all operations"
+        "{dissimilarity} together; scores are each operation's {measure}.",
+        ("kriegeskorte2008", "freedman1983"),
     ),
 }
 # What measures of scores are called in a paper.
@@ -65,6 +71,9 @@ MEASURES: dict[str, str] = {
     "whitened-pearson": "Pearson's correlation of whitened dissimilarities",
     "whitened-cosine": "cosine similarity of whitened dissimilarities",
     "bures": "normalized Bures similarity",
+    "partial-spearman": "partial rank correlation",
+    "partial-pearson": "partial correlation",
+    "beta": "standardized regression coefficient",
     "r": "Pearson's correlation",
     "r2": "coefficient of determination",
     "cka": "centered kernel alignment",
@@ -85,6 +94,11 @@ REFERENCES: dict[str, str] = {
         "Conwell C, Prince JS, Kay KN, Alvarez GA, Konkle T (2024). A large-scale examination of "
         "inductive biases shaping high-level visual representation in brains and machines. Nature "
         "Communications 15:9383. https://doi.org/10.1038/s41467-024-53147-y"
+    ),
+    "freedman1983": (
+        "Freedman D, Lane D (1983). A nonstochastic interpretation of reported significance "
+        "levels. Journal of Business & Economic Statistics 1(4):292–298. "
+        "https://doi.org/10.1080/07350015.1983.10509354"
     ),
     "kaniuth2022": (
         "Kaniuth P, Hebart MN (2022). Feature-reweighted representational similarity analysis: A "
@@ -115,6 +129,10 @@ REFERENCES: dict[str, str] = {
         "representational geometries. eLife 12:e82566. https://doi.org/10.7554/eLife.82566"
     ),
 }
+# How the attribute "pairs" of scores begins where some RDMs lack some pairs of stimuli.
+PARTIAL_PAIRS = "those that both RDMs have"
+# Which notes on ceilings stand for a procedure that is to be cited.
+CITED_IN_NOTES = {"nili2014": "Nili et al. 2014", "allen2022": "ncsnr"}
 BOUNDS = {
     "exact": " No model can exceed the upper ceiling.",
     "expected": " The upper ceiling is an estimate, which scores can exceed.",
@@ -155,7 +173,11 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         measure=f"{measure} ({MEASURES[measure]})" if measure in MEASURES else measure,
         dissimilarity=f" ({dissimilarity})" if dissimilarity else "",
         estimator=attrs.get("estimator") or "a linear model",
+        controls=", ".join(map(str, attrs.get("controls", ()))) or "control variables",
+        degree=attrs.get("degree", 1),
     )
+    if attrs.get("score_note"):
+        sentences += f" {attrs['score_note']}"
     sentences += f" There were {attrs['n_stimuli']} stimuli."
     if attrs["interval_kind"] != "none":
         level = attrs["interval_level"]
@@ -165,7 +187,14 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         if attrs["interval_over"]:
             facts.append(f"over {attrs['interval_over']}")
         sentences += f" Intervals: {', '.join(facts)}."
+    if attrs.get("inference_over"):
+        sentences += (
+            f" P values are of {attrs['n_permutations']} permutations ({attrs['permuted']}), over "
+            f"{attrs['inference_over']}."
+        )
     sentences += f" {attrs['ceiling_note']}{BOUNDS.get(attrs['ceiling_bound'], '')}"
+    if str(attrs.get("pairs", "")).startswith(PARTIAL_PAIRS):
+        sentences += " Each score is of the pairs of stimuli that both matrices have."
     mixing = attrs.get("batch_dependent_ops", ())
     if len(mixing):
         sentences += f" Values of {len(mixing)} operations depend on the other stimuli of a batch."
@@ -188,7 +217,5 @@ def cite_sources(
     if "bootstrap" in intervals.kind and "subjects" in intervals.over:
         keys.append("schuett2023")
     if has_ceiling:
-        keys += method.ceiling_references
-        if "ncsnr" in ceiling.note.lower():
-            keys.append("allen2022")
+        keys += [key for key in CITED_IN_NOTES if CITED_IN_NOTES[key] in ceiling.note]
     return keys

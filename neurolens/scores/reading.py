@@ -25,9 +25,14 @@ REMEDIES: dict[str, dict[str, str]] = {
         "": "compare_rdms(..., n_bootstrap=1000) or fit_encoding(..., n_splits=20)",
     },
     "ceiling_upper": {
-        "rsa": "compare_rdms and two or more subjects per region",
+        "rsa": "compare_rdms and two or more subjects per region, or with add_ceilings(scores, "
+        "compute_split_ceilings(responses))",
         "encoding": "fit_encoding(..., ceiling=compute_ncsnr(responses))",
         "": "compare_rdms, or fit_encoding(..., ceiling=compute_ncsnr(responses))",
+    },
+    "bootstrap_ceiling": {
+        "rsa": "compare_rdms or bootstrap_rdms of two or more subjects per region",
+        "": "compare_rdms or bootstrap_rdms of two or more subjects per region",
     },
     "p": {
         "rsa": "permute_rdms(model_rdms, brain_rdms)",
@@ -45,6 +50,11 @@ MADE_WITH: dict[str, str] = {
     "mean_ci_low": "ci_low",
     "mean_ci_high": "ci_low",
     "ceiling_lower": "ceiling_upper",
+    "ceiling_lower_ci_low": "bootstrap_ceiling",
+    "ceiling_lower_ci_high": "bootstrap_ceiling",
+    "ceiling_upper_ci_low": "bootstrap_ceiling",
+    "ceiling_upper_ci_high": "bootstrap_ceiling",
+    "ceiling_draws": "bootstrap_ceiling",
     "q": "p",
     "p_max": "p",
 }

@@ -13,13 +13,22 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
+from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import mean_subjects
-from neurolens.compare.rsa.ceilings import bound_scores, read_ceiling
+from neurolens.compare.rsa.ceilings.bounds import (
+    Variables,
+    bound_subjects,
+    label_spreads,
+    spread_both,
+)
+from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
+from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
 from neurolens.compare.rsa.sides import (
     Sides,
     compare_draws,
     count_ops,
+    describe_pairs,
     name_dissimilarity,
     name_variables,
     read_sides,
@@ -29,6 +38,7 @@ from neurolens.compare.stats.bootstrap import (
     RESAMPLED,
     combine_variances,
     covary_means,
+    draw_groups,
     draw_stimuli,
     draw_subjects,
     resample_means,
@@ -46,7 +56,8 @@ def bootstrap_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
     *,
-    comparator: str = "spearman",
+    comparator: str = "rho-a",
+    by: GroupsBy | None = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     rng: Seed = 0,
@@ -65,7 +76,12 @@ def bootstrap_rdms(
         their own. With ``time_bin`` besides, every result that has region has time_bin too; all
         share the draws of stimuli.
     comparator : str
-        A key of ``COMPARATORS``.
+        A key of ``COMPARATORS``; ``rho-a``, the default, does not reward models for ties.
+    by : str or DataArray, optional
+        Groups of stimuli that belong together, such as views of a picture or runs: a label per
+        stimulus or presentation (``responses["run"]``), or the name of such a coordinate of either
+        side's RDMs. Whole groups are resampled, C counts groups, and intervals and p are for new
+        groups.
     n_bootstrap : int
         Draws, 2 or more.
     confidence : float
@@ -84,14 +100,22 @@ def bootstrap_rdms(
         ``subject_q`` (op, region, subject): for new stimuli, that subject. p: one-sided, of a score
         above 0, NaN where it does not vary over draws; q: Benjamini-Hochberg over all ops, regions,
         time bins (and subjects). ``ceiling_lower``, ``ceiling_upper`` (region), see
-        ``compute_rdm_ceilings``. Besides: ``freedom``, ``n_subjects`` (region), ``left_out``
-        (region, subject); ``draws`` (resampled, bootstrap, op, region): means under "both",
-        "subjects", "stimuli". No halves: choose ops with ``compare_rdms``.
+        ``compute_rdm_ceilings``; ``ceiling_lower_ci_low``, ``..._ci_high``,
+        ``ceiling_upper_ci_low``, ``..._ci_high``: their intervals, for new stimuli and subjects, of
+        the same draws as those of scores. Besides: ``freedom``, ``n_subjects`` (region),
+        ``left_out``, ``kept_in`` (region, subject); ``draws`` (resampled, bootstrap, op, region):
+        means under "both", "subjects", "stimuli"; ``ceiling_draws`` (resampled, bootstrap, region):
+        the same of the lower ceiling. No halves: choose ops with ``compare_rdms``.
 
     Raises
     ------
     InputError, LabelError, UnknownNameError
-        As for ``compare_rdms``; ``n_bootstrap`` below 2; fewer than 4 stimuli.
+        As for ``compare_rdms``; ``n_bootstrap`` below 2; fewer than 4 stimuli, or groups.
+
+    Warns
+    -----
+    RuntimeWarning
+        As ``compare_rdms``.
 
     Notes
     -----
@@ -128,28 +152,35 @@ def bootstrap_rdms(
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)
 
-    resampling = _resample_both(sides, n_bootstrap, generator)
+    group = read_sides_groups(by, sides, brain_rdms, model_rdms)
+    if group is None:
+        warn_sides(sides, brain_rdms, np.zeros(len(sides.model.ids), dtype=int), RESAMPLING_FIX)
+    resampling = _resample_both(sides, group, n_bootstrap, generator)
     estimates = _estimate_scores(sides, resampling)
     warn_undefined(sides, estimates.score)
     ceilings = bound_scores(sides.brain, sides.comparator)
     values = _infer_scores(sides, estimates, confidence, ceilings)
+    values = values.assign(_spread_ceilings(sides, resampling, ceilings, confidence))
     new_subjects = bool((ceilings["n_subjects"] > 1).any())
+    units = "stimuli" if group is None else "groups of stimuli"
     return build_scores(
         values["score"],
         method="rsa",
         measure=comparator,
         n_stimuli=len(sides.model.ids),
-        variables=name_variables(values),
+        variables=name_variables(values, sides),
         dissimilarity=name_dissimilarity(model_rdms),
         intervals=Intervals(
             kind="t interval of the two-factor bootstrap",
-            over="stimuli and subjects" if new_subjects else "stimuli",
+            over=f"{units} and subjects" if new_subjects else units,
             level=float(confidence),
         ),
         ceiling=read_ceiling(ceilings),
         details={
             "n_bootstrap": int(n_bootstrap),
+            "n_units": resampling.n_units,
             "rng": describe_rng(rng),
+            **describe_pairs(sides),
             **get_marks(model_rdms),
         },
     )
@@ -159,43 +190,55 @@ class Resampling(NamedTuple):
     """Stimuli and subjects drawn, in the order of the RDMs.
 
     ``counts`` (draw, stimulus): how often each stimulus occurs; ``shares`` (draw, region, subject):
-    the weight of each subject in the mean.
+    the weight of each subject in the mean; ``n_units``: how many stimuli, or groups, were drawn
+    from.
     """
 
     counts: np.ndarray
     shares: np.ndarray
+    n_units: int
 
 
 class Estimates(NamedTuple):
     """Scores and their spread, pure arrays.
 
     ``score``, ``variance`` (op, region, subject), the variance over stimuli; ``draws`` (resampled,
-    bootstrap, op, region), means over subjects.
+    bootstrap, op, region), means over subjects; ``n_units`` stimuli, or groups, were drawn from.
     """
 
     score: np.ndarray
     variance: np.ndarray
     draws: np.ndarray
+    n_units: int
 
 
-def _resample_both(sides: Sides, n_bootstrap: int, generator: np.random.Generator) -> Resampling:
-    """Return draws of stimuli and subjects, which belong to their ids and not to their order."""
+def _resample_both(
+    sides: Sides, group: np.ndarray | None, n_bootstrap: int, generator: np.random.Generator
+) -> Resampling:
+    """Return draws of stimuli and subjects, which belong to their ids and not to their order.
+
+    With ``group`` (n,) whole groups are drawn.
+    """
     stimulus_rng, subject_rng = generator.spawn(2)
     ids = sides.model.ids
-    counts = draw_stimuli(len(ids), n_bootstrap, stimulus_rng).take(rank_ids(ids), axis=1)
+    if group is None:
+        n_units = len(ids)
+        counts = draw_stimuli(n_units, n_bootstrap, stimulus_rng).take(rank_ids(ids), axis=1)
+    else:
+        n_units = int(group.max()) + 1
+        counts = draw_groups(group, n_bootstrap, stimulus_rng)
     rank = rank_ids(sides.brain.subjects)
     present = sides.brain.present[:, np.argsort(rank)]
     shares = draw_subjects(present, n_bootstrap, subject_rng).take(rank, axis=2)
-    return Resampling(counts, shares)
+    return Resampling(counts, shares, n_units)
 
 
 def _estimate_scores(sides: Sides, resampling: Resampling) -> Estimates:
     """Return scores over all stimuli and over draws, a block of ops at a time."""
     comparator, model, brain = sides
-    counts, shares = resampling
+    counts, shares, n_units = resampling
     n_ops = len(model.ops)
-    n_stimuli = len(model.ids)
-    once = np.ones((1, n_stimuli), dtype=int)
+    once = np.ones((1, len(model.ids)), dtype=int)
     score = np.full((n_ops, *brain.present.shape), np.nan)
     variance = np.full_like(score, np.nan)
     draws = np.full((len(RESAMPLED), len(counts), n_ops, len(brain.regions)), np.nan)
@@ -204,7 +247,7 @@ def _estimate_scores(sides: Sides, resampling: Resampling) -> Estimates:
         ops = slice(start, start + width)
         score[ops] = compare_draws(model.pairs[ops], brain, once, comparator)[0]
         drawn = compare_draws(model.pairs[ops], brain, counts, comparator)
-        variance[ops] = vary_draws(drawn) * n_stimuli / (n_stimuli - 1)
+        variance[ops] = vary_draws(drawn) * n_units / (n_units - 1)
         for region, present in enumerate(brain.present):
             if present.any():
                 draws[:, :, ops, region] = resample_means(
@@ -212,7 +255,21 @@ def _estimate_scores(sides: Sides, resampling: Resampling) -> Estimates:
                     drawn[:, :, region, present],
                     shares[:, region, present],
                 )
-    return Estimates(score, variance, draws)
+    return Estimates(score, variance, draws, n_units)
+
+
+def _spread_ceilings(
+    sides: Sides, resampling: Resampling, ceilings: xr.Dataset, confidence: float
+) -> Variables:
+    """Return the intervals and draws of the ceilings, for new stimuli and subjects."""
+    drawn = bound_subjects(sides.brain, sides.comparator, resampling.counts)
+    spreads = [
+        spread_both(
+            ceilings[whole].values, of_draws, resampling.shares, resampling.n_units, confidence
+        )
+        for whole, of_draws in (("left_out", drawn.lower), ("kept_in", drawn.upper))
+    ]
+    return label_spreads(*spreads)
 
 
 def _combine_draws(draws: np.ndarray, n_subjects: np.ndarray, n_stimuli: int) -> np.ndarray:
@@ -230,14 +287,12 @@ def _infer_scores(
 ) -> xr.Dataset:
     """Return scores with their intervals, tests and ceilings, on labelled dimensions."""
     brain = sides.brain
-    n_stimuli = len(sides.model.ids)
+    n_units = estimates.n_units
     n_subjects = brain.present.sum(axis=1)
     mean = mean_subjects(estimates.score, brain.present)
-    mean_variance = _combine_draws(estimates.draws, n_subjects, n_stimuli)
-    freedom = np.array([count_freedom(count, n_stimuli) for count in n_subjects])
-    low, high, subject_p = infer_mean(
-        estimates.score, estimates.variance, n_stimuli - 1, confidence
-    )
+    mean_variance = _combine_draws(estimates.draws, n_subjects, n_units)
+    freedom = np.array([count_freedom(count, n_units) for count in n_subjects])
+    low, high, subject_p = infer_mean(estimates.score, estimates.variance, n_units - 1, confidence)
     mean_low, mean_high, p = infer_mean(mean, mean_variance, freedom, confidence)
     kind = ceilings["ceiling_lower"].attrs
     return xr.Dataset(

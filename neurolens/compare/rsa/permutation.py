@@ -11,13 +11,23 @@ from neurolens.compare.inputs.checks import (
     check_whole,
     describe_rng,
     make_generator,
-    rank_ids,
 )
+from neurolens.compare.inputs.dependence import find_exchanged
+from neurolens.compare.inputs.exchange import (
+    Exchange,
+    describe_exchange,
+    read_exchange,
+    warn_few_draws,
+)
+from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole
+from neurolens.compare.rsa.dependence import locate_rows, warn_sides
 from neurolens.compare.rsa.sides import (
     Sides,
+    describe_pairs,
+    has_gaps,
     name_dissimilarity,
     name_variables,
     read_sides,
@@ -35,6 +45,11 @@ from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
 # that are compared with them.
 BLOCK_NUMBERS = 2**23
 BLOCK_OPS = 2**25
+# What to do about stimuli that are no independent draws.
+FIX = (
+    "Permute by scheme='shift' for a series, or whole groups, by=... (a label per stimulus), or "
+    "within groups, scheme='within'."
+)
 
 
 @over_time_bins("brain_rdms")
@@ -42,7 +57,9 @@ def permute_rdms(
     model_rdms: xr.DataArray,
     brain_rdms: xr.DataArray,
     *,
-    comparator: str = "spearman",
+    comparator: str = "rho-a",
+    scheme: str | None = None,
+    by: GroupsBy | None = None,
     edges: Iterable[tuple[str, str]] = (),
     cluster_p: float = 0.05,
     n_permutations: int = 1000,
@@ -52,7 +69,8 @@ def permute_rdms(
 
     A permutation moves rows and columns together, the same in all regions, times and subjects, so
     pairs that share a stimulus and the dependence among regions stay as they are. p = (1 + hits) /
-    (1 + permutations), one-sided.
+    (1 + permutations), one-sided. The test is of these subjects, whose number it does not depend
+    on: a small p does not generalize to new subjects (for that see ``bootstrap_rdms``).
 
     Parameters
     ----------
@@ -61,7 +79,18 @@ def permute_rdms(
         result has it too, and whatever is over all regions is over all regions and times; clusters
         do not reach from one time to another.
     comparator : str
-        A key of ``COMPARATORS``.
+        A key of ``COMPARATORS``; ``rho-a``, the default, does not reward models for ties.
+    scheme : str, optional
+        What may be exchanged without a relation. "stimuli": all of them, the default without
+        ``by``. "within": stimuli within their groups only, where groups (runs, categories) resemble
+        each other on both sides for another reason. "groups": whole groups, the default with
+        ``by``, where stimuli of a group (views of a picture, a run) belong together; they exchange
+        places with groups of the same size only. "shift": circular shifts, for a series (frames, a
+        story), in the order of the rows of ``brain_rdms``; with ``by`` each group is shifted on its
+        own.
+    by : str or DataArray, optional
+        The groups: a label per stimulus or presentation, such as ``responses["run"]``, or the name
+        of such a coordinate of either side's RDMs.
     edges : iterable of (op, op)
         Which ops are neighbors, either way round; both must be in ``model_rdms``. With edges,
         clusters are tested.
@@ -69,7 +98,8 @@ def permute_rdms(
         An op may join a cluster where its own p is at most this; chosen in advance, it changes
         power, not error rate.
     n_permutations : int
-        1 or more; the smallest possible p is 1 / (1 + n_permutations).
+        1 or more; the smallest possible p is 1 / (1 + n_permutations). A single series of n stimuli
+        has n - 1 shifts, and no more are used.
     rng : int or Generator
         Seed of the permutations, which belong to the stimulus ids, whatever the order of the RDMs'
         stimuli.
@@ -90,7 +120,15 @@ def permute_rdms(
     ------
     InputError, LabelError, UnknownNameError
         As for ``compare_rdms``; a number of permutations or a ``cluster_p`` that cannot be used; an
-        unknown op in ``edges``.
+        unknown op in ``edges``, an unknown ``scheme``; groups that cannot be permuted.
+
+    Warns
+    -----
+    RuntimeWarning
+        An op has no score. Stimuli that are permuted singly are a series that changes slowly on
+        both sides, or copies of each other. So few permutations for so many tests that a q, though
+        its p is the smallest possible, is above .05; the message says how many are needed. There
+        are fewer than 20 different permutations; groups whose size no other has stay in place.
 
     Notes
     -----
@@ -98,7 +136,12 @@ def permute_rdms(
     of its standardized scores, compared with the largest under each permutation, over all regions.
     It says that the region is related to some op in the cluster, not to which, nor where the
     cluster ends. The null is that no stimulus of one side belongs to a stimulus of the
-    other: a low p says that there is a relation, not that it is specific. Time O(permutations ops
+    other: a low p says that there is a relation, not that it is specific. Circular shifts break
+    a series where its end meets its beginning, and RDMs of slow series hold that distances grow
+    with time on both sides: with 80 stimuli and an autocorrelation of .9, p is at most .05 in 11 %
+    of unrelated pairs of RDMs (without shifts in all), so ask for less than .05 there. Attributes:
+    ``permuted``, ``inference_over``, ``permutations_for_q`` (how many let one test among all have a
+    q of .05). Time O(permutations ops
     regions n^2), memory O(permutations ops regions); time bins count as regions do.
 
     References
@@ -125,37 +168,41 @@ def permute_rdms(
     check_share(cluster_p, "cluster_p", 0.05)
     links = _index_edges(edges, sides.model.ops)
 
-    orders = _draw_orders(sides.model.ids, n_permutations, generator)
+    ids = sides.model.ids
+    default = Exchange("stimuli", np.zeros(len(ids), dtype=int))
+    rows = locate_rows(sides, brain_rdms)
+    exchange = read_exchange(scheme, by, default, ids, brain_rdms, model_rdms, rows=rows)
+    exchanged = find_exchanged(exchange.scheme, exchange.group)
+    if exchanged is not None:
+        warn_sides(sides, brain_rdms, exchanged, FIX)
+
+    orders = exchange.draw_orders(n_permutations, generator)
     null_scores = _score_orders(sides, orders)
     _warn_unscored(sides, null_scores[0])
     tests = _test_scores(null_scores, links, cluster_p)
+    warn_few_draws(tests["p"], tests["q"], len(orders), exchange)
     values = _label_tests(sides, tests)
     return build_scores(
         values["score"],
         method="rsa",
         measure=comparator,
         n_stimuli=len(sides.model.ids),
-        variables=name_variables(values),
+        variables=name_variables(values, sides),
         dissimilarity=name_dissimilarity(model_rdms),
         details={
-            "n_permutations": int(n_permutations),
+            **describe_exchange(exchange, len(orders), tests["p"]),
             "cluster_p": float(cluster_p),
             "rng": describe_rng(rng),
+            **describe_pairs(sides),
             **get_marks(model_rdms),
         },
     )
 
 
-def follow_ids(orders: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Return ``orders`` (order, n) of sorted ``ids`` as orders of ``ids`` as they stand."""
-    rank = rank_ids(ids)
-    return np.argsort(rank)[orders][:, rank]
-
-
 def _score_orders(sides: Sides, orders: np.ndarray) -> np.ndarray:
     """Return the mean over subjects (order, op, region), by the fastest method that applies."""
     comparator, model, brain = sides
-    if comparator.embed:
+    if comparator.embed and not has_gaps(sides):
         return score_embedded(model, brain, orders, comparator.embed)
     return score_pairs(model, brain, orders, comparator)
 
@@ -207,15 +254,6 @@ def score_pairs(
         permuted = squares[:, order[first], order[second]]  # (brain RDM, pair)
         scores[k][:, brain.present] = compare_whole(model.pairs, permuted, comparator)
     return mean_subjects(scores, brain.present)
-
-
-def _draw_orders(
-    ids: np.ndarray, n_permutations: int, generator: np.random.Generator
-) -> np.ndarray:
-    """Return orders (1 + permutation, n) of stimuli, the first of which changes nothing."""
-    orders = [np.arange(len(ids))]
-    orders += [generator.permutation(len(ids)) for _ in range(n_permutations)]
-    return follow_ids(np.stack(orders), ids)
 
 
 def _warn_unscored(sides: Sides, score_mean: np.ndarray) -> None:

@@ -16,7 +16,9 @@ from neurolens.compare.inputs.checks import (
 )
 from neurolens.compare.inputs.features import read_features
 from neurolens.compare.inputs.time_bins import over_time_bins
+from neurolens.compare.rdms.rounding import find_constant
 from neurolens.compare.rdms.vectors import (
+    MIN_PAIRS,
     BrainRDMs,
     mean_subjects,
     pair_within,
@@ -24,9 +26,15 @@ from neurolens.compare.rdms.vectors import (
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
-from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
-from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, get_marks
+from neurolens.compare.rsa.sides import (
+    list_brain_gaps,
+    list_op_gaps,
+    name_dissimilarity,
+    name_variables,
+    warn_gaps,
+)
+from neurolens.errors import InputError, warn_user
+from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, get_marks, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
 
 PENALTIES = np.logspace(-4, 4, 9)
@@ -42,7 +50,7 @@ def fit_reweighted_rdms(
     model: xr.DataArray,
     brain_rdms: xr.DataArray,
     *,
-    comparator: str = "pearson",
+    comparator: str = "rho-a",
     n_folds: int = 4,
     rng: Seed = 0,
 ) -> xr.Dataset:
@@ -59,7 +67,7 @@ def fit_reweighted_rdms(
     brain_rdms : DataArray (region, subject, stimulus, stimulus_2)
         As for ``compare_rdms``; with ``time_bin`` besides, every result that has region has it too.
     comparator : str
-        A key of ``COMPARATORS``.
+        A key of ``COMPARATORS``; ``rho-a``, the default, does not reward models for ties.
     n_folds : int
         Folds of stimuli, of at least 3 stimuli each; alpha is chosen inside the training stimuli,
         by splitting them into halves.
@@ -71,7 +79,8 @@ def fit_reweighted_rdms(
     -------
     Dataset
         Scores in the form that ``build_scores`` defines, of one op, ``"reweighted"``, in the unit
-        of the comparator: ``score`` (op, region, subject), the mean of ``fold_score``, and
+        of the comparator: ``score`` (op, region, subject), the mean of ``fold_score``, which is 0
+        where all weights are 0 and nothing is predicted, and
         ``score_mean`` (op, region); without intervals and ceilings. Besides: ``fold_score`` (fold,
         op, region, subject); ``weight`` (region, subject, component), fitted on all stimuli, 0 or
         more, in units of brain dissimilarity per model dissimilarity scaled to unit deviation;
@@ -85,8 +94,8 @@ def fit_reweighted_rdms(
     Warns
     -----
     RuntimeWarning
-        A region and subject gets NaN, because in some fold its RDM or the fitted one does not vary
-        (all weights are 0).
+        A region and subject gets NaN, because in some fold its RDM does not vary, or too few pairs
+        are left. RDMs hold NaN for some pairs, which are left out. No component varies.
 
     Notes
     -----
@@ -103,10 +112,12 @@ def fit_reweighted_rdms(
     check_kind(model, "reweightable", "model")
     components = _read_components(model)
     brain = read_brain_rdms(brain_rdms, components.ids)
+    warn_gaps(list_brain_gaps(brain))
     _check_folds(n_folds, len(components.ids))
     rank = rank_ids(components.ids)
     dealt = deal_folds(len(components.ids), n_folds, generator)
     folds = Folds(dealt.fold_of[rank], dealt.half[:, rank])
+    _warn_constant(components)
     fits = _fit_folds(components.pairs, brain, folds, row)
     _warn_undefined(brain, fits.scores.mean(axis=0))
     values = _label_fits(components, brain, folds, fits)
@@ -176,9 +187,15 @@ def _read_components(model: xr.DataArray) -> Components:
     """Return the checked components that are to be weighted."""
     if STIMULUS_2 in model.dims:
         rdms = read_model_rdms(model)
-        if np.isnan(rdms.pairs).any():
-            raise InputError("the RDMs of some ops hold NaN. Leave those ops out.")
-        pairs = _scale_columns(rdms.pairs.T)
+        # An RDM that does not vary gets no weight.
+        pairs = np.where(rdms.constant[:, None], 0.0, rdms.pairs)
+        empty = rdms.ops[np.isnan(pairs).all(axis=1)]
+        if len(empty):
+            raise InputError(
+                f"the RDMs of some ops are NaN throughout: {list_names(empty)}. Leave those out."
+            )
+        warn_gaps(list_op_gaps(rdms))
+        pairs = _scale_columns(pairs.T)
         return Components(pairs, rdms.ops, rdms.ids, name_dissimilarity(model))
     ids, values = read_features(model, "model")
     first, second = np.triu_indices(len(ids), 1)
@@ -187,16 +204,28 @@ def _read_components(model: xr.DataArray) -> Components:
     return Components(_scale_columns(pairs), names, ids, "squared difference of each feature")
 
 
+def _warn_constant(components: Components) -> None:
+    """Warn where no component varies over pairs, so that every score is 0."""
+    if not (np.nanstd(components.pairs, axis=0) > 0).any():
+        warn_user(
+            "the model does not vary over stimuli: nothing can be weighted, and every score is 0. "
+            "Leave it out, or choose another op."
+        )
+
+
 def _scale_columns(pairs: np.ndarray) -> np.ndarray:
-    """Return each column divided by its deviation, where it has one."""
-    deviation = pairs.std(axis=0)
+    """Return each column divided by its deviation, where it has one; NaN stays NaN."""
+    deviation = np.nanstd(pairs, axis=0)
     return pairs / np.where(deviation > 0, deviation, 1)
 
 
 def _fit_folds(
     components: np.ndarray, brain: BrainRDMs, folds: Folds, comparator: Comparator
 ) -> Fits:
-    """Return the score of each fold with weights of the others, and the weights of all stimuli."""
+    """Return the score of each fold with weights of the others, and the weights of all stimuli.
+
+    Pairs that the brain or any of the components lack are left out.
+    """
     n_folds = len(folds.half) - 1
     scores = np.full((n_folds, *brain.present.shape), np.nan)
     weights = np.full((*brain.present.shape, components.shape[1]), np.nan)
@@ -206,10 +235,23 @@ def _fit_folds(
             test = pair_within(folds.fold_of == fold)
             weight = _choose_weights(components, target, folds.half[fold])
             predicted = components[test] @ weight
-            similarity = compare_whole(predicted[None], target[None, test], comparator)
-            scores[fold, region, subject] = similarity[0, 0]
+            scores[fold, region, subject] = _score_fold(predicted, target[test], comparator)
         weights[region, subject] = _choose_weights(components, target, folds.half[n_folds])
     return Fits(scores, weights)
+
+
+def _score_fold(predicted: np.ndarray, target: np.ndarray, comparator: Comparator) -> float:
+    """Return the similarity of the pairs (pair,) of test stimuli.
+
+    It is 0 where weights of 0 predict the same for all pairs: leaving such fits out would favor
+    those that find weights by luck.
+    """
+    there = ~np.isnan(target) & ~np.isnan(predicted)
+    if there.sum() < MIN_PAIRS or find_constant(target[there]):
+        return np.nan
+    if find_constant(predicted[there]):
+        return 0.0
+    return float(compare_whole(predicted[None], target[None], comparator)[0, 0])
 
 
 def _warn_undefined(brain: BrainRDMs, score: np.ndarray) -> None:
@@ -220,8 +262,8 @@ def _warn_undefined(brain: BrainRDMs, score: np.ndarray) -> None:
     ]
     warn_no_score(
         undefined,
-        "in some fold all weights are 0, or one of the RDMs does not vary over pairs",
-        "Pass other features, or use fewer folds",
+        "in some fold the brain RDM does not vary over pairs, or too few pairs are not NaN",
+        "Use fewer folds",
     )
 
 
@@ -281,7 +323,10 @@ def _choose_weights(components: np.ndarray, target: np.ndarray, half: np.ndarray
 
     The penalty is chosen between pairs within each half.
     """
-    train = pair_within(half >= 0)
-    halves = [pair_within(half == 0), pair_within(half == 1)]
+    there = ~np.isnan(target) & ~np.isnan(components).any(axis=1)
+    train = pair_within(half >= 0) & there
+    halves = [pair_within(half == number) & there for number in (0, 1)]
+    if min(pairs.sum() for pairs in halves) < MIN_PAIRS:
+        return np.full(components.shape[1], np.nan)
     penalty = _choose_penalty(components, target, halves)
     return fit_weights(components[train], target[train], penalty)

@@ -6,12 +6,27 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.responses import average_repeats, read_responses
-from neurolens.compare.rdms.crossnobis import Design, choose_noise, read_design
-from neurolens.compare.rdms.dissimilarity import compute_one
+from neurolens.compare.inputs.missing import average_repeats
+from neurolens.compare.inputs.responses import read_responses
+from neurolens.compare.rdms.crossnobis import (
+    Design,
+    NoiseSettings,
+    choose_design,
+    choose_noise,
+)
+from neurolens.compare.rdms.noise import read_covariance
+from neurolens.compare.rdms.rounding import find_constant
+from neurolens.compare.rdms.single import compute_one
 from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import compare_whole, find_comparator
-from neurolens.compare.rsa.sides import name_dissimilarity, warn_ops
+from neurolens.compare.rsa.searchlight_time import each_time_bin
+from neurolens.compare.rsa.sides import (
+    find_gaps,
+    list_op_gaps,
+    name_dissimilarity,
+    warn_gaps,
+    warn_ops,
+)
 from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
@@ -26,12 +41,13 @@ from neurolens.labels import (
     get_marks,
     list_names,
 )
-from neurolens.scores import GROUP, Ceiling, build_scores
+from neurolens.scores import GROUP, PER_SUBJECT, Ceiling, build_scores
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
 
 
+@each_time_bin
 def compute_searchlight_rdms(
     responses: xr.DataArray,
     *,
@@ -39,7 +55,7 @@ def compute_searchlight_rdms(
     centers: Sequence | None = None,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str | None = None,
+    noise: str | np.ndarray | xr.DataArray | None = None,
 ) -> xr.DataArray:
     """Compute the RDM of the voxels around each voxel of one subject.
 
@@ -47,7 +63,8 @@ def compute_searchlight_rdms(
     ----------
     responses : DataArray (presentation or stimulus, neuroid)
         As for ``compute_rdms``, of one subject, with ``voxel_x``, ``voxel_y``, ``voxel_z`` on
-        neuroid, in one unit.
+        neuroid, in one unit. With ``time_bin`` besides, there is one map for each time, and the
+        result has time_bin too.
     radius : float
         In the unit of the coordinates; voxels at this distance belong to the neighborhood.
     centers : sequence, optional
@@ -60,8 +77,9 @@ def compute_searchlight_rdms(
     DataArray (neuroid, stimulus, stimulus_2)
         Named "rdm"; ``neuroid`` holds the ids of the centers, with ``voxel_x/y/z`` and
         ``n_voxels``, how many voxels the RDM is of. NaN where a metric is undefined: a center
-        without neighbors has no correlation distance. To compare with a model:
-        ``compare_searchlight``, or ``compare_rdms(model, rdms.rename(neuroid="region"))``.
+        without neighbors has no correlation distance. Distances within rounding of 0 are 0. To
+        compare with a model: ``compare_searchlight``, or ``compare_rdms(model,
+        rdms.rename(neuroid="region"))``.
 
     Raises
     ------
@@ -72,7 +90,7 @@ def compute_searchlight_rdms(
     Warns
     -----
     RuntimeWarning
-        RDMs hold NaN; the message says of how many centers, and names some.
+        RDMs hold NaN, or do not vary; the message says of how many centers, and names some.
 
     Notes
     -----
@@ -97,31 +115,36 @@ def compute_searchlight_rdms(
     >>> dict(rdms.sizes), rdms.n_voxels.values.tolist()
     ({'neuroid': 4, 'stimulus': 3, 'stimulus_2': 3}, [2, 3, 3, 2])
     """
-    noise, attrs = choose_noise(metric, runs, noise)
-    search = _read_search(responses, radius, centers, metric, runs)
+    settings = choose_noise(metric, runs, noise)
+    search = _read_search(responses, radius, centers, metric, runs, settings)
     squares = np.empty((len(search.members), len(search.ids), len(search.ids)))
     undefined = np.zeros(len(search.members), dtype=bool)
-    for batch, rdms in _iterate_rdms(search, metric, noise):
+    constant = np.zeros_like(undefined)
+    first, second = np.triu_indices(len(search.ids), 1)
+    for batch, rdms in _iterate_rdms(search, metric):
         squares[batch] = rdms
         undefined[batch] = np.isnan(rdms).any(axis=(1, 2))
+        constant[batch] = find_constant(rdms[:, first, second])
     _warn_centers(search, undefined, "are NaN in part, where the metric is undefined")
+    _warn_centers(search, constant, "do not vary over pairs, but for rounding")
     coords = search.coords | {STIMULUS: search.ids, STIMULUS_2: search.ids}
-    attrs |= {"radius": radius}
+    attrs = settings.attrs | {"radius": radius}
     return xr.DataArray(
         squares, dims=(NEUROID, STIMULUS, STIMULUS_2), coords=coords, name="rdm", attrs=attrs
     )
 
 
+@each_time_bin
 def compare_searchlight(
     model_rdms: xr.DataArray,
     responses: xr.DataArray,
     *,
     radius: float,
-    comparator: str = "spearman",
+    comparator: str = "rho-a",
     centers: Sequence | None = None,
     metric: str = "correlation",
     runs: str | None = None,
-    noise: str | None = None,
+    noise: str | np.ndarray | xr.DataArray | None = None,
 ) -> xr.Dataset:
     """Map the similarity of each op's RDM to the RDM around each voxel.
 
@@ -132,7 +155,7 @@ def compare_searchlight(
     responses, radius, centers, metric, runs, noise
         As for ``compute_searchlight_rdms``.
     comparator : str
-        A key of ``COMPARATORS``.
+        A key of ``COMPARATORS``; ``rho-a``, the default, does not reward models for ties.
 
     Returns
     -------
@@ -140,7 +163,9 @@ def compare_searchlight(
         Scores in the form that ``build_scores`` defines, in the unit of the comparator, where each
         center is a region: ``score`` (op, region, subject), ``score_mean`` (op, region), with the
         ``neuroid_id`` of the center as ``region``, and ``voxel_x/y/z`` and ``n_voxels`` on it. NaN
-        where an RDM, of the op or around the voxel, is undefined. Without intervals and ceilings.
+        where an RDM, of the op or around the voxel, is undefined or does not vary, but for
+        rounding; ``n_pairs`` (op, region, subject) says how many pairs a score is of, those that
+        both RDMs have. Without intervals and ceilings.
 
     Raises
     ------
@@ -150,7 +175,8 @@ def compare_searchlight(
     Warns
     -----
     RuntimeWarning
-        Centers, or ops, have no score; the message says how many, and names some.
+        Centers, or ops, have no score, or lack some pairs; the message says how many, and names
+        some.
 
     Notes
     -----
@@ -158,35 +184,43 @@ def compare_searchlight(
     """
     row = find_comparator(comparator)
     model = read_model_rdms(model_rdms)
-    noise, noise_attrs = choose_noise(metric, runs, noise)
-    search = _read_search(responses, radius, centers, metric, runs)
+    settings = choose_noise(metric, runs, noise)
+    search = _read_search(responses, radius, centers, metric, runs, settings)
     order = _order_stimuli(search.ids, model.ids)
     first, second = np.triu_indices(len(order), 1)
     scores = np.full((len(model.ops), len(search.members)), np.nan)
+    n_pairs = np.zeros(scores.shape, dtype=int)
     undefined = np.zeros(len(search.members), dtype=bool)
-    for batch, squares in _iterate_rdms(search, metric, noise):
+    has_gap = np.zeros_like(undefined)
+    for batch, squares in _iterate_rdms(search, metric):
         pairs = squares[:, order[first], order[second]]  # (center, pair)
-        pairs[np.ptp(pairs, axis=1) == 0] = np.nan
-        undefined[batch] = np.isnan(pairs).any(axis=1)
+        pairs[find_constant(pairs)] = np.nan
+        has_pair = ~np.isnan(pairs)
         scores[:, batch] = compare_whole(model.pairs, pairs, row)
+        n_pairs[:, batch] = np.rint(model.has_pair.astype(float) @ has_pair.T.astype(float))
+        undefined[batch] = ~has_pair.any(axis=1)
+        has_gap[batch] = find_gaps(has_pair)
     _warn_centers(
         search, undefined, "are undefined or do not vary over pairs, so that there is no score"
     )
+    gaps = [f"center {center}" for center in search.coords[NEUROID][has_gap]]
+    warn_gaps(list_op_gaps(model) + gaps, "; n_pairs of the result says how many")
     warn_ops(model.ops[np.isnan(scores[:, ~undefined]).any(axis=1)])
     coords = {OP: model.ops, SUBJECT: [search.subject]} | search.coords
     by_center = xr.DataArray(scores[:, :, None], dims=(OP, NEUROID, SUBJECT), coords=coords)
-    settings = {name: value for name, value in noise_attrs.items() if name != "metric"}
+    details = {name: value for name, value in settings.attrs.items() if name != "metric"}
     return build_scores(
         by_center.rename({NEUROID: REGION}),
         method="rsa",
         measure=comparator,
         n_stimuli=len(model.ids),
+        variables={"n_pairs": (PER_SUBJECT, n_pairs[:, :, None])},
         dissimilarity=name_dissimilarity(model_rdms),
         ceiling=Ceiling(note="No noise ceiling was computed: the responses are of one subject."),
         details={
             "brain_dissimilarity": metric,
             "radius": radius,
-            **settings,
+            **details,
             **get_marks(model_rdms),
         },
     )
@@ -196,38 +230,69 @@ class Search(NamedTuple):
     """Checked responses of one subject, and which neuroids surround each center.
 
     ``values`` (row, neuroid): rows are stimuli, in the order of ``ids``, or presentations as in
-    ``design``. ``members``: the columns around each center. ``coords``: labels of the centers.
+    ``design``, whitened by ``noise`` or the ``covariance`` (neuroid, neuroid). ``members``: the
+    columns around each center. ``coords``: labels of the centers.
     """
 
     values: np.ndarray
     ids: np.ndarray
     design: Design | None
-    members: list[list[int]]
+    noise: str
+    covariance: np.ndarray | None
+    members: list[np.ndarray]
     coords: dict
     subject: str
 
 
 def _read_search(
-    responses: xr.DataArray, radius: float, centers: Sequence | None, metric: str, runs: str | None
+    responses: xr.DataArray,
+    radius: float,
+    centers: Sequence | None,
+    metric: str,
+    runs: str | None,
+    settings: NoiseSettings,
 ) -> Search:
     """Return the checked input of a searchlight."""
     from scipy.spatial import cKDTree
 
     read = read_responses(responses)
     _check_searchlight(responses, radius)
-    design = read_design(responses, read.codes, metric, runs)
+    design = choose_design(read.codes, read.presented.columns, metric, runs, settings.noise)
+    covariance = None
+    if settings.covariance is not None:
+        covariance = read_covariance(settings.covariance, read.neuroids)
     values = read.values[:, :, 0]  # (row, neuroid)
     if not design:
         values = average_repeats(values, read.codes)
+    complete = _find_recorded(values, read.neuroids)
     points = np.stack([responses[axis].values.astype(np.float64) for axis in AXES], axis=1)
     columns = _find_centers(read.neuroids, centers)
     reach = radius * (1 + 1e-9)
-    members = cKDTree(points).query_ball_point(points[columns], reach, return_sorted=True)
+    found = cKDTree(points[complete]).query_ball_point(points[columns], reach, return_sorted=True)
+    members = [complete[around] for around in found]
     coords: dict = {NEUROID: read.neuroids[columns]}
     for k, axis in enumerate(AXES):
         coords[axis] = (NEUROID, points[columns, k])
     coords["n_voxels"] = (NEUROID, [len(member) for member in members])
-    return Search(values, read.ids, design, members, coords, _list_subjects(responses)[0])
+    subject = _list_subjects(responses)[0]
+    return Search(values, read.ids, design, settings.noise, covariance, members, coords, subject)
+
+
+def _find_recorded(values: np.ndarray, neuroids: np.ndarray) -> np.ndarray:
+    """Return the columns of ``values`` (row, neuroid) without NaN; a warning names the others."""
+    is_lost = np.isnan(values).any(axis=0)
+    if is_lost.all():
+        raise InputError(
+            "responses hold no voxel that was recorded throughout: each is NaN for some stimulus. "
+            "Drop those stimuli."
+        )
+    if is_lost.any():
+        warn_user(
+            f"{is_lost.sum()} of {len(is_lost)} voxels are NaN where others are not, and are left "
+            f"out around every center: {list_names(neuroids[is_lost])}. Drop them, or those "
+            f"presentations."
+        )
+    return np.flatnonzero(~is_lost)
 
 
 def _find_centers(neuroids: np.ndarray, centers: Sequence | None) -> np.ndarray:
@@ -260,16 +325,22 @@ def _warn_centers(search: Search, undefined: np.ndarray, what: str) -> None:
         )
 
 
-def _iterate_rdms(search: Search, metric: str, noise: str) -> Iterator[tuple[slice, np.ndarray]]:
+def _iterate_rdms(search: Search, metric: str) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield (centers, RDMs) a batch at a time."""
     step = max(1, BATCH_BYTES // (8 * len(search.ids) ** 2))
     for start in range(0, len(search.members), step):
         members = search.members[start : start + step]
-        squares = [
-            compute_one(search.values[:, member], metric, search.design, noise)
-            for member in members
-        ]
+        squares = [_compute_center(search, member, metric) for member in members]
         yield slice(start, start + len(members)), np.stack(squares)
+
+
+def _compute_center(search: Search, member: np.ndarray, metric: str) -> np.ndarray:
+    """Return the RDM (stimulus, stimulus) of the voxels ``member``, NaN where there is none."""
+    if not len(member):
+        return np.full((len(search.ids), len(search.ids)), np.nan)
+    noise = search.covariance
+    part = None if noise is None else noise[np.ix_(member, member)]
+    return compute_one(search.values[:, member], metric, search.design, search.noise, part)
 
 
 def _list_subjects(responses: xr.DataArray) -> list[str]:
@@ -282,18 +353,13 @@ def _list_subjects(responses: xr.DataArray) -> list[str]:
 def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
     """Raise for responses or a radius that a searchlight cannot use.
 
-    Such responses lack voxel coordinates, are of several subjects, or have time bins.
+    Such responses lack voxel coordinates, or are of several subjects.
     """
     missing = [name for name in (NEUROID_ID, *AXES) if name not in responses.coords]
     if missing:
         raise LabelError(
             f"a searchlight needs {', '.join(missing)} on 'neuroid'. Add them with "
             "responses.assign_coords(voxel_x=('neuroid', x))."
-        )
-    if responses.ndim != 2:
-        raise LabelError(
-            f"a searchlight takes one time bin, got {tuple(responses.dims)}. Select "
-            f".isel(time_bin=0)."
         )
     subjects = _list_subjects(responses)
     if len(subjects) > 1:

@@ -1,6 +1,6 @@
 """Both sides of a comparison as pairs, and their scores, computed in blocks of ops."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,9 @@ from neurolens.compare.rdms.vectors import (
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
+from neurolens.errors import warn_user
+from neurolens.labels import list_names
+from neurolens.scores import PARTIAL_PAIRS, PER_SUBJECT
 
 # Limits of a block: pairs times ops, of which comparators make several copies; and draws times ops
 # times brain RDMs.
@@ -29,10 +32,68 @@ class Sides(NamedTuple):
 
 
 def read_sides(model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: str) -> Sides:
-    """Return the comparator and both RDMs, checked."""
+    """Return the comparator and both RDMs, checked; warn once of those that lack some pairs."""
     row = find_comparator(comparator)
     model = read_model_rdms(model_rdms)
-    return Sides(row, model, read_brain_rdms(brain_rdms, model.ids))
+    sides = Sides(row, model, read_brain_rdms(brain_rdms, model.ids))
+    warn_gaps(_list_gaps(sides), "; n_pairs of the result says how many")
+    return sides
+
+
+def find_gaps(has_pair: np.ndarray) -> np.ndarray:
+    """Return which RDMs (...,) lack some pairs and not all, of ``has_pair`` (..., pair)."""
+    n_pairs = has_pair.sum(axis=-1)
+    return (n_pairs > 0) & (n_pairs < has_pair.shape[-1])
+
+
+def has_gaps(sides: Sides) -> bool:
+    """Return whether some RDM lacks some pairs, so that not all scores are of the same pairs."""
+    gaps = [find_gaps(side.has_pair).any() for side in (sides.model, sides.brain)]
+    return any(gaps)
+
+
+def _list_gaps(sides: Sides) -> list[str]:
+    """Return the ops, and the regions and subjects, whose RDMs lack some pairs."""
+    return list_op_gaps(sides.model) + list_brain_gaps(sides.brain)
+
+
+def list_op_gaps(model: ModelRDMs) -> list[str]:
+    """Return the ops whose RDMs lack some pairs."""
+    return [f"op {op}" for op in model.ops[find_gaps(model.has_pair)]]
+
+
+def list_brain_gaps(brain: BrainRDMs) -> list[str]:
+    """Return the regions and subjects whose RDMs lack some pairs."""
+    places = np.argwhere(find_gaps(brain.has_pair))
+    return [f"{brain.regions[region]}, {brain.subjects[subject]}" for region, subject in places]
+
+
+def warn_gaps(names: list[str], more: str = "") -> None:
+    """Warn once of the RDMs called ``names``, which lack some pairs; ``more`` is said last."""
+    if names:
+        warn_user(
+            f"some pairs are NaN in the RDMs of {list_names(names)}. Each score is of the pairs "
+            f"that both of its RDMs have{more}."
+        )
+
+
+def count_pairs(sides: Sides) -> np.ndarray:
+    """Return how many pairs both RDMs have (op, region, subject)."""
+    of_model = sides.model.has_pair
+    of_brain = sides.brain.has_pair
+    if has_gaps(sides):
+        counts = np.tensordot(of_model.astype(float), of_brain.astype(float), axes=(1, 2))
+        return np.rint(counts).astype(int)
+    has_rdm = of_model.sum(axis=1) > 0
+    return (has_rdm[:, None, None] & sides.brain.present) * of_model.shape[1]
+
+
+def describe_pairs(sides: Sides) -> dict[str, str]:
+    """Return the attribute of scores that says which pairs they are of."""
+    n_pairs = sides.model.pairs.shape[1]
+    if has_gaps(sides):
+        return {"pairs": f"{PARTIAL_PAIRS}, of {n_pairs}; see n_pairs"}
+    return {"pairs": f"all {n_pairs}"}
 
 
 def name_dissimilarity(rdms: xr.DataArray) -> str:
@@ -40,9 +101,15 @@ def name_dissimilarity(rdms: xr.DataArray) -> str:
     return str(rdms.attrs.get("metric", ""))
 
 
-def name_variables(values: xr.Dataset) -> dict[str, xr.DataArray]:
-    """Return the variables of ``values`` with their labels, by name."""
-    return {str(name): array for name, array in values.data_vars.items()}
+def name_variables(values: xr.Dataset, sides: Sides | None = None) -> dict[str, Any]:
+    """Return the variables of ``values`` with their labels, by name.
+
+    With ``sides`` the numbers of pairs that scores are of are among them.
+    """
+    variables: dict[str, Any] = {str(name): array for name, array in values.data_vars.items()}
+    if sides is not None:
+        variables["n_pairs"] = (PER_SUBJECT, count_pairs(sides))
+    return variables
 
 
 def count_ops(model: ModelRDMs, brain: BrainRDMs, n_draws: int) -> int:
@@ -57,10 +124,10 @@ def compare_draws(
 ) -> np.ndarray:
     """Return the similarity (d, m, region, subject) of ``x`` (m, p) to each brain RDM.
 
-    Stimuli occur ``counts`` (d, n) times. The similarity is NaN for those of ``x`` with NaN, for a
-    subject without the region, and for draws of fewer than three stimuli.
+    Stimuli occur ``counts`` (d, n) times. The similarity is over the pairs that both have; it is
+    NaN for a subject without the region, and for draws of fewer than three stimuli or pairs.
     """
-    usable = ~np.isnan(x).any(axis=1)
+    usable = ~np.isnan(x).all(axis=1)
     enough = (counts > 0).sum(axis=1) >= 3
     scores = np.full((len(counts), len(x), brain.present.sum()), np.nan)
     scores[np.ix_(enough, usable)] = compare_pairs(
@@ -92,6 +159,6 @@ def warn_ops(ops: np.ndarray) -> None:
     """Warn once, naming the ops without a score."""
     warn_no_score(
         ops,
-        "the RDM holds NaN or does not vary over pairs",
-        "Leave those ops out, or drop the stimuli that compute_rdms warned about",
+        "the RDM does not vary over pairs, or has fewer than 3 in common with one of the brain",
+        "Leave those ops out",
     )

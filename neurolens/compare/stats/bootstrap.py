@@ -19,10 +19,43 @@ def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndar
     """
     if size and n_stimuli < 4:
         raise InputError(
-            f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, n_bootstrap=0 to "
-            f"compare_rdms, or no rdms= to assign_regions, which draws from half of the stimuli."
+            f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, or n_bootstrap=0 "
+            f"to compare_rdms."
         )
     return rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=size)
+
+
+def draw_groups(group: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """Return how often each stimulus occurs in each of ``size`` draws of whole groups, (d, n).
+
+    All stimuli of a ``group`` (n,), numbered from 0, occur equally often. Fewer than 4 groups are
+    refused.
+    """
+    n_groups = int(group.max()) + 1
+    if size and n_groups < 4:
+        raise InputError(
+            f"a bootstrap of groups needs at least 4 of them, got {n_groups}. Pass more groups, "
+            f"n_bootstrap=0 to compare_rdms, or resample stimuli, without by=."
+        )
+    return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)[:, group]
+
+
+def halve_units(unit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a mask (n,), True in half a, that halves stimuli at random with each ``unit`` whole.
+
+    Units are dealt in random order, the largest first, each to the half that holds fewer stimuli,
+    and halves are named at random, so they differ by the largest unit at most.
+    """
+    numbers, inverse, sizes = np.unique(unit, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(numbers))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    in_first = np.zeros(len(numbers), dtype=bool)
+    filled = [0, 0]
+    for place in order:
+        half = int(filled[1] < filled[0])
+        in_first[place] = half == 0
+        filled[half] += sizes[place]
+    return (in_first if rng.random() < 0.5 else ~in_first)[inverse]
 
 
 def draw_subjects(present: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Correlation and explained variance of columns: pure tensors."""
+"""Correlation of columns: pure tensors."""
 
 import torch
 
@@ -11,14 +11,6 @@ def correlate_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.
     x = _center(measured)
     y = _center(predicted)
     return ((x * y).sum(0) / torch.sqrt((x**2).sum(0) * (y**2).sum(0))).clamp(-1, 1)
-
-
-def explain_columns(measured: torch.Tensor, predicted: torch.Tensor) -> torch.Tensor:
-    """Return R^2 (v,) = 1 - sum (y - yhat)^2 / sum (y - mean y)^2 of two (t, v).
-
-    It is NaN where y does not vary.
-    """
-    return 1 - (measured - predicted).square().sum(0) / _center(measured).square().sum(0)
 
 
 def _center(columns: torch.Tensor) -> torch.Tensor:

@@ -42,6 +42,22 @@ def control_discoveries(p: np.ndarray) -> np.ndarray:
     return q
 
 
+def control_families(p: np.ndarray) -> np.ndarray:
+    """Return the p of Holm (1979) over the ``p`` that are not NaN.
+
+    It is the smallest chance of any false discovery at which a test counts as a discovery.
+    """
+    corrected = np.full(p.shape, np.nan)
+    is_tested = ~np.isnan(p)
+    tested = p[is_tested]
+    order = np.argsort(tested)
+    steps = np.maximum.accumulate(tested[order] * np.arange(len(tested), 0, -1))
+    in_place = np.empty(len(tested))
+    in_place[order] = np.minimum(steps, 1.0)
+    corrected[is_tested] = in_place
+    return corrected
+
+
 def rank_null(scores: np.ndarray) -> RankedNull:
     """Return the test of ``scores`` (1 + permutation, op, region), the observed ones first."""
     null = standardize_null(scores)

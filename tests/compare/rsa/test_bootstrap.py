@@ -22,7 +22,9 @@ from neurolens.compare.rsa import bootstrap
 from neurolens.compare.stats.bootstrap import (
     combine_variances,
     covary_means,
+    draw_groups,
     draw_subjects,
+    halve_units,
     resample_means,
 )
 from neurolens.compare.stats.null import control_discoveries
@@ -261,7 +263,7 @@ def test_blocks_and_order_change_nothing(rng, monkeypatch):
 def test_op_with_nan_has_no_score_and_spoils_no_other(rng):
     model, brain = build_sides(rng)
     clean = bootstrap_rdms(model.isel(op=[0, 2]), brain, n_bootstrap=20)
-    model[1, 0, 1] = model[1, 1, 0] = np.nan
+    model[1] = np.nan
     with pytest.warns(RuntimeWarning, match="no score for 'relu'"):
         scores = bootstrap_rdms(model, brain, n_bootstrap=20)
     assert scores.p.sel(op="relu").isnull().all()
@@ -401,3 +403,57 @@ def test_errors(rng):
     alone = bootstrap_rdms(model, brain.isel(subject=[0]), n_bootstrap=10)
     with pytest.raises(InputError, match="has 1 subjects and 0 ops without a score"):
         to_rsatoolbox_result(alone, model, region="V1")
+
+
+class TestGroups:
+    def build_views(self, rng):
+        """Return RDMs of 8 pictures in 3 views each, two subjects, and the picture of each."""
+        picture = np.repeat(np.arange(8), 3)
+        hidden = rng.normal(size=(8, 5))[picture]
+        points = hidden + 0.7 * rng.normal(size=(3, 24, 5))
+        gap = points[:, :, None] - points[:, None]
+        squares = (gap**2).sum(axis=-1)
+        model = label_squares(squares[:1], op=["a"])
+        brain = label_squares(squares[1:], subject=["A", "B"])
+        by = xr.DataArray(picture, dims="stimulus", coords={"stimulus": model.stimulus})
+        return model, brain, by
+
+    def test_whole_groups_are_drawn(self, rng):
+        counts = draw_groups(np.array([0, 0, 1, 2, 2, 2, 3]), 200, rng)
+        assert (counts[:, 0] == counts[:, 1]).all()
+        assert (counts[:, 3:6] == counts[:, [3]]).all()
+        assert (counts[:, [0, 2, 3, 6]].sum(axis=1) == 4).all()
+
+    def test_halves_keep_groups_whole_and_are_even(self, rng):
+        unit = rng.permutation(np.repeat(np.arange(7), [4, 3, 3, 3, 2, 2, 1]))
+        for _ in range(20):
+            half = halve_units(unit, rng)
+            assert half.sum() == 9
+            assert all(len(set(half[unit == k])) == 1 for k in range(7))
+
+    def test_intervals_are_for_new_groups(self, rng):
+        model, brain, by = self.build_views(rng)
+        single = bootstrap_rdms(model, brain, n_bootstrap=200)
+        whole = bootstrap_rdms(model, brain, by=by, n_bootstrap=200)
+        assert whole.attrs["interval_over"] == "groups of stimuli and subjects"
+        width = [float((one.ci_high - one.ci_low).mean()) for one in (single, whole)]
+        assert width[1] > width[0]
+        compared = compare_rdms(model, brain, by=by, n_bootstrap=20, n_splits=4)
+        assert compared.attrs["interval_over"] == "groups of stimuli"
+        members = compared.split_member.values.reshape(4, 8, 3)
+        assert (members == members[:, :, :1]).all()
+
+    def test_every_stimulus_alone_is_no_group(self, rng):
+        model, brain, by = self.build_views(rng)
+        alone = by.copy(data=np.arange(24))
+        single = bootstrap_rdms(model, brain, n_bootstrap=20)
+        xr.testing.assert_identical(
+            bootstrap_rdms(model, brain, by=alone, n_bootstrap=20).score, single.score
+        )
+
+    def test_too_few_groups(self, rng):
+        model, brain, by = self.build_views(rng)
+        with pytest.raises(InputError, match="at least 4 of them, got 3"):
+            bootstrap_rdms(model, brain, by=by % 3)
+        with pytest.raises(LabelError, match=r"no coordinate 'run' along the stimuli"):
+            compare_rdms(model, brain, by="run")

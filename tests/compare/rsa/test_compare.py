@@ -173,7 +173,7 @@ def test_pairs_are_taken_op_by_op(rng, monkeypatch):
     Beside the RDMs and their pairs only a few squares are in memory.
     """
     square, order = draw_square(rng, 40), rng.permutation(40)
-    model = label_squares(np.round([k * square for k in range(60)]), op=range(60))
+    model = label_squares(np.round([k * square for k in range(1, 61)]), op=range(60))
     moved = model.isel(stimulus=order).astype("int8")
     monkeypatch.setattr("neurolens.compare.rdms.vectors.BLOCK_NUMBERS", 2 * 40**2)
     tracemalloc.start()
@@ -244,21 +244,22 @@ def test_result_says_how_it_was_made_and_survives_a_file(rng, tmp_path):
     )
     expected = {
         "method": "rsa",
-        "measure": "spearman",
+        "measure": "rho-a",
         "dissimilarity": "cosine",
         "interval_kind": "bootstrap percentile",
         "interval_over": "stimuli",
         "interval_level": 0.95,
-        "ceiling_bound": "none",
+        "ceiling_bound": "exact",
         "n_stimuli": 7,
         "n_bootstrap": 5,
         "n_splits": 2,
         "rng": 3,
     }
     assert expected.items() <= scores.attrs.items()
-    assert scores.attrs["ceiling_note"].endswith(
-        "Subjects per region: V1 2, IT 1. No ceiling, for fewer than two subjects, in: IT."
-    )
+    assert (
+        "Subjects per region: V1 2, IT 1. No ceiling, for fewer than two subjects, in: IT. If a "
+        "subject saw stimuli repeatedly, compute_split_ceilings(responses)"
+    ) in scores.attrs["ceiling_note"]
     assert scores.bootstrap_mean.dtype == np.float32
     scores.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "scores.nc", engine="h5netcdf") as reread:
@@ -450,22 +451,24 @@ class TestTime:
         model, brain = build_sides(rng)
         timed = brain.expand_dims(time_bin=[10, 20]).copy()
         timed[1, 0, 0] = 1 - np.eye(7)
-        with pytest.raises(InputError, match="do not vary over pairs: 'V1 at 20, A'"):
+        with pytest.raises(
+            InputError, match="do not vary over pairs, but for rounding: 'V1 at 20, A'"
+        ):
             compare_rdms(model, timed, **QUICK)
 
 
 class TestUndefined:
-    def test_op_with_nan(self, rng):
+    def test_op_that_is_nan_throughout(self, rng):
         model, brain = build_sides(rng)
-        model[1, 2, :] = model[1, :, 2] = np.nan
-        with pytest.warns(RuntimeWarning, match="no score for 'relu': the RDM holds NaN"):
+        model[1] = np.nan
+        with pytest.warns(RuntimeWarning, match="no score for 'relu': the RDM does not vary"):
             scores = compare_rdms(model, brain, n_bootstrap=4, n_splits=1)
         assert np.isnan(scores.score.sel(op="relu").values).all()
         assert np.isnan(scores.split_score.sel(op="relu").values).all()
         rest = compare_rdms(model.sel(op=["conv", "fc"]), brain, n_bootstrap=4, n_splits=1)
         xr.testing.assert_equal(scores.sel(op=["conv", "fc"]), rest)
 
-    @pytest.mark.parametrize("comparator", ["spearman", "pearson"])
+    @pytest.mark.parametrize("comparator", COMPARATORS)
     def test_constant_op(self, rng, comparator):
         model, brain = build_sides(rng)
         model[0] = 0.1 * (1 - np.eye(7))
@@ -512,10 +515,10 @@ class TestErrors:
         with pytest.raises(InputError, match=r"model_rdms must be a DataArray .* got ndarray"):
             compare_rdms(model.values, brain, **QUICK)
 
-    def test_brain_nan_in_part(self, rng):
+    def test_brain_with_too_few_pairs(self, rng):
         model, brain = build_sides(rng)
-        brain[0, 1, 2, 3] = brain[0, 1, 3, 2] = np.nan
-        with pytest.raises(InputError, match="hold NaN for some pairs: 'V1, B'"):
+        brain[0, 1, 2:] = brain[0, 1, :, 2:] = np.nan
+        with pytest.raises(InputError, match="hold fewer than 3 numbers: 'V1, B'"):
             compare_rdms(model, brain, **QUICK)
 
     def test_brain_constant_or_empty(self, rng):
@@ -523,7 +526,7 @@ class TestErrors:
         with pytest.raises(InputError, match=r"NaN throughout. Pass at least one"):
             compare_rdms(model, brain * np.nan, **QUICK)
         brain[0, 0] = 1 - np.eye(7)
-        with pytest.raises(InputError, match="do not vary over pairs: 'V1, A'"):
+        with pytest.raises(InputError, match="do not vary over pairs, but for rounding: 'V1, A'"):
             compare_rdms(model, brain, **QUICK)
 
     def test_not_a_dissimilarity(self, rng):
@@ -579,7 +582,7 @@ class TestErrors:
         sides = build_sides(rng, 3)
         with pytest.raises(
             InputError,
-            match=r"needs at least 4 stimuli, got 3\. Pass more, n_bootstrap=0 to compare_",
+            match=r"needs at least 4 stimuli, got 3\. Pass more, or n_bootstrap=0 to compare_",
         ):
             compare_rdms(*sides, n_splits=0)
         assert np.isnan(compare_rdms(*sides, **QUICK).mean_ci_low).all()

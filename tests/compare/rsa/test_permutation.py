@@ -12,7 +12,11 @@ from squares import draw_square, label_squares
 from neurolens.compare import COMPARATORS, compare_rdms, permute_rdms
 from neurolens.compare.rsa import permutation
 from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
+from neurolens.compare.stats.permutations import draw_orders as stimulus_orders
 from neurolens.errors import InputError, LabelError, UnknownNameError
+
+# Few permutations are enough for numbers, and too few for a small q.
+pytestmark = pytest.mark.filterwarnings("ignore:with .* permutations p cannot be below")
 
 OPS = ["a", "b", "c", "d"]
 EMBEDDED = [name for name, row in COMPARATORS.items() if row.embed]
@@ -29,8 +33,8 @@ def build_sides(rng, n=8, *, ties=False) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def draw_orders(n, n_permutations, seed=0):
-    rng = np.random.default_rng(seed)
-    return [list(range(n))] + [rng.permutation(n).tolist() for _ in range(n_permutations)]
+    group = np.zeros(n, dtype=int)
+    return stimulus_orders("stimuli", group, n_permutations, np.random.default_rng(seed)).tolist()
 
 
 def score_slowly(model, brain, comparator, orders):
@@ -243,7 +247,7 @@ def test_blocks_do_not_change_numbers(rng, monkeypatch, block, size):
 def test_op_with_nan_has_no_p_and_spoils_no_other(rng, comparator):
     model, brain = build_sides(rng, 6)
     clean = permute_rdms(model.isel(op=[0, 1, 2]), brain, comparator=comparator, n_permutations=9)
-    model[3, 0, 1] = model[3, 1, 0] = np.nan
+    model[3] = np.nan
     with pytest.warns(RuntimeWarning, match="no score for 'd'"):
         found = permute_rdms(model, brain, comparator=comparator, n_permutations=9, edges=CHAIN)
     assert found[["p", "p_max", "p_cluster"]].sel(op="d").to_dataarray().isnull().all()
@@ -260,3 +264,66 @@ def test_errors(rng):
         permute_rdms(model, brain, cluster_p=5)
     with pytest.raises(UnknownNameError, match="no comparator named 'rho'"):
         permute_rdms(model, brain, comparator="rho")
+
+
+class TestSchemes:
+    def build_groups(self, rng, n_groups=6, n_each=4):
+        n = n_groups * n_each
+        group = np.repeat(np.arange(n_groups), n_each)
+        model = label_squares(draw_square(rng, n))
+        brain = label_squares(draw_square(rng, n))
+        return (
+            model,
+            brain,
+            xr.DataArray(group, dims="stimulus", coords={"stimulus": model.stimulus}),
+        )
+
+    @pytest.mark.parametrize("scheme", ["within", "groups", "shift"])
+    @pytest.mark.parametrize("comparator", ["spearman", "tau-a"])
+    def test_slow_loop(self, rng, scheme, comparator):
+        model, brain, group = self.build_groups(rng)
+        found = permute_rdms(
+            model, brain, comparator=comparator, scheme=scheme, by=group, n_permutations=9
+        )
+        orders = stimulus_orders(scheme, group.values, 9, np.random.default_rng(0))
+        similarity = oracles.SIMILARITIES[comparator]
+        expected = [
+            similarity(
+                oracles.triangle(model.values), oracles.triangle(brain.values[np.ix_(order, order)])
+            )
+            for order in orders
+        ]
+        assert found.null_mean.item() == pytest.approx(np.mean(expected))
+        assert found.null_sd.item() == pytest.approx(np.std(expected))
+
+    def test_whole_groups_are_the_default_with_by(self, rng):
+        model, brain, group = self.build_groups(rng)
+        found = permute_rdms(model, brain, by=group, n_permutations=9)
+        named = brain.assign_coords(view=("stimulus", group.values))
+        same = permute_rdms(model, named, by="view", scheme="groups", n_permutations=9)
+        xr.testing.assert_identical(found, same)
+        assert found.attrs["permuted"] == "whole groups"
+
+    def test_shifts_follow_the_rows_of_the_brain(self, rng):
+        model, brain, _ = self.build_groups(rng)
+        order = rng.permutation(24)
+        shuffled = model.isel(stimulus=order, stimulus_2=order)
+        whole = permute_rdms(model, brain, scheme="shift")
+        xr.testing.assert_allclose(permute_rdms(shuffled, brain, scheme="shift"), whole)
+        assert whole.attrs["n_permutations"] == 23
+
+    def test_series_on_both_sides_are_told(self, rng):
+        steps = [rng.normal(size=(40, 12)) for _ in range(2)]
+        points = [np.cumsum(step, axis=0) for step in steps]
+        model, brain = (label_squares(((x[:, None] - x) ** 2).sum(axis=-1)) for x in points)
+        with pytest.warns(RuntimeWarning, match=r"both autocorrelated .*scheme='shift'"):
+            permute_rdms(model, brain, n_permutations=9)
+        with pytest.warns(RuntimeWarning, match=r"both autocorrelated .*Resample whole groups"):
+            compare_rdms(model, brain, n_bootstrap=4, n_splits=0)
+        compare_rdms(model, brain, n_bootstrap=0, n_splits=0)
+        permute_rdms(model, brain, scheme="shift", n_permutations=9)
+
+    def test_subjects_are_fixed(self, rng):
+        model, brain, _ = self.build_groups(rng)
+        found = permute_rdms(model, brain, n_permutations=9)
+        assert "for these subjects (fixed)" in found.attrs["methods_text"]

@@ -6,7 +6,7 @@ import xarray as xr
 from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
-from squares import draw_square, label_squares
+from squares import draw_square, label_squares, measure_square
 
 from neurolens.compare import compute_rdms, fit_reweighted_rdms
 from neurolens.compare.rsa.reweighting import PENALTIES, deal_folds, fit_weights
@@ -99,19 +99,54 @@ class TestReweighting:
         for _ in range(200):
             assert loss(weight) <= loss(np.maximum(weight + 0.01 * rng.normal(size=4), 0)) + 1e-12
 
-    def test_all_weights_zero_is_no_score_and_is_named(self, rng):
+    def test_all_weights_zero_predict_nothing_and_score_0(self, rng):
         square = draw_square(rng, 16)
         against = 2 - square - 2 * np.eye(16)
         model = label_squares([square], op=["a"])
         sides = label_squares(
             [[square, against], [square, square]], region=["V1", "IT"], subject=["A", "B"]
         )
-        with pytest.warns(
-            RuntimeWarning, match="^no score for 'V1, B': in some fold all weights are 0"
-        ):
-            found = fit_reweighted_rdms(model, sides)
-        assert found.score.isnull().values.tolist() == [[[False, True], [False, False]]]
+        for comparator in ("pearson", "cosine", "rho-a"):
+            found = fit_reweighted_rdms(model, sides, comparator=comparator)
+            assert (found.score == 0).values.tolist() == [[[False, True], [False, False]]]
         assert found.weight.sel(region="V1", subject="B").item() == 0
+
+    def test_unrelated_rdms_score_0_on_average(self, rng):
+        """Leaving out fits without weights would keep those that found some by luck."""
+        scores = []
+        for seed in range(40):
+            first, second = rng.normal(size=(2, 16, 4))
+            model = label_squares([measure_square(rng, first, np.eye(4), 0)], op=["a"])
+            brain = label_squares(measure_square(rng, second, np.eye(4), 0))
+            scores.append(fit_reweighted_rdms(model, brain, rng=seed).score.item())
+        assert np.isfinite(scores).all()
+        assert abs(np.mean(scores)) < 0.1
+
+    def test_pairs_that_are_missing_are_not_used(self, rng):
+        """Whatever they hold, weights and scores are the same."""
+        model = label_squares([draw_square(rng, 16) for _ in "ab"], op=["a", "b"])
+        brain = label_squares(model.values.sum(axis=0) + 0.1 * draw_square(rng, 16))
+        spoiled = brain.copy(deep=True)
+        for i, j in ((0, 1), (4, 9), (10, 15)):
+            brain[i, j] = brain[j, i] = np.nan
+            spoiled[i, j] = spoiled[j, i] = 50.0
+        with pytest.warns(RuntimeWarning, match="some pairs are NaN in the RDMs of 'brain, group'"):
+            found = fit_reweighted_rdms(model, brain)
+        assert np.isfinite(found.fold_score).all()
+        assert found.score.item() > 0.9
+        assert fit_reweighted_rdms(model, spoiled).score.item() < found.score.item()
+        gapped = model.copy(deep=True)
+        gapped[0, 0, 1] = gapped[0, 1, 0] = np.nan
+        with pytest.warns(RuntimeWarning, match="NaN in the RDMs of 'op a'|'brain, group'"):
+            again = fit_reweighted_rdms(gapped, brain)
+        np.testing.assert_allclose(again.score, found.score, atol=1e-3)
+
+    def test_an_op_that_does_not_vary_gets_no_weight(self, rng):
+        squares = [draw_square(rng, 16), np.zeros((16, 16)), 0.3 * (1 - np.eye(16))]
+        model = label_squares(squares, op=["a", "dead", "flat"])
+        found = fit_reweighted_rdms(model, label_squares(squares[0]))
+        assert found.weight.values.ravel()[1:].tolist() == [0, 0]
+        assert found.score.item() == pytest.approx(1)
 
     def test_penalty_of_alternating_categories(self, rng):
         """Halves of every other stimulus would each hold a single category.
@@ -148,9 +183,11 @@ class TestReweighting:
 
     def test_mean_over_subjects_one_of_whom_has_no_score(self, rng):
         square = draw_square(rng, 16)
-        against = 2 - square - 2 * np.eye(16)
-        brain = label_squares([square, against], subject=["A", "B"])
-        with pytest.warns(RuntimeWarning, match="no score for 'brain, B'"):
+        seen = np.where(np.arange(16) < 3, 1, np.nan)
+        brain = label_squares([square, square * seen * seen[:, None]], subject=["A", "B"])
+        with pytest.warns(
+            RuntimeWarning, match="NaN in the RDMs of 'brain, B'|no score for 'brain, B'"
+        ):
             found = fit_reweighted_rdms(label_squares([square], op=["a"]), brain)
         assert np.isnan(found.score_mean.item())
 
@@ -185,5 +222,5 @@ class TestReweighting:
         with pytest.raises(LabelError, match="must hold the same 12 ids"):
             fit_reweighted_rdms(build_features(rng, 12), brain)
         model = label_squares([draw_square(rng, 12)], op=["a"]) * np.nan
-        with pytest.raises(InputError, match="hold NaN"):
+        with pytest.raises(InputError, match="NaN throughout: 'a'"):
             fit_reweighted_rdms(model, label_squares(draw_square(rng, 12)))

@@ -7,8 +7,8 @@ the Bures similarity are one number.
 
 import numpy as np
 
-from neurolens.compare.rsa.comparators.moments import Moments, empty_moments
-from neurolens.compare.stats.linalg import expand_pairs
+from neurolens.compare.rsa.comparators.moments import Moments, count_once, empty_moments
+from neurolens.compare.stats.linalg import expand_pairs, keep_positive
 
 
 def factor_gram(gram: np.ndarray) -> np.ndarray:
@@ -26,9 +26,17 @@ def sum_singular(product: np.ndarray) -> float:
     return float(np.linalg.svd(product, compute_uv=False).sum()) if product.size else 0.0
 
 
-def divide_mean(pairs: np.ndarray) -> np.ndarray:
-    """Return each row divided by its mean."""
-    return pairs / pairs.mean(axis=1, keepdims=True)
+def divide_trace(pairs: np.ndarray) -> np.ndarray:
+    """Return each row divided by the trace of its Gram without negative eigenvalues.
+
+    Of squared distances between points the trace is (n - 1) / 2 times their mean. Distances that
+    are corrected for noise can have a mean of 0 or below, and no scale; this trace is above 0
+    unless no eigenvalue is: NaN there.
+    """
+    squares = expand_pairs(pairs)
+    once = count_once(pairs)[0]
+    traces = np.array([(factor_gram(_weigh_gram(square, once)) ** 2).sum() for square in squares])
+    return pairs / keep_positive(traces)[:, None]
 
 
 def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:

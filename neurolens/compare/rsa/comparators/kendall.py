@@ -3,19 +3,25 @@
 import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import Moments, weigh_pairs
+from neurolens.compare.rsa.comparators.ranks import rank_rows
 from neurolens.compare.stats.linalg import keep_positive
 
 
-def count_concordance(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+def count_concordance(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
+) -> Moments:
     """Return concordant less discordant comparisons of drawn pairs as ``cross``.
 
-    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n). A drawn pair and its own copy are
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
+    count. Dissimilarities that are equal up to rounding are tied. A drawn pair and its own copy are
     tied. Time O(d m b p log p): with draws of stimuli by far the slowest comparator; rho-a serves
     the same purpose in closed form.
     """
+    x = rank_rows(x)
+    y = rank_rows(y)
     difference = np.zeros((len(counts), len(x), len(y)))
     total = np.zeros(len(counts))
-    for draws, weights in weigh_pairs(counts):
+    for draws, weights in weigh_pairs(counts, kept):
         for draw, weight in zip(range(draws.start, draws.stop), weights.astype(int), strict=True):
             total[draw] = weight.sum()
             drawn_x = np.repeat(x, weight, axis=1)

@@ -45,27 +45,44 @@ def count_once(pairs: np.ndarray) -> np.ndarray:
     return np.ones((1, count_stimuli(pairs.shape[1])), dtype=int)
 
 
-def weigh_pairs(counts: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield blocks of draws and their weights c_i c_j (draw, p), for ``counts`` (d, n)."""
+def weigh_pairs(
+    counts: np.ndarray, kept: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield blocks of draws and their weights c_i c_j (draw, p), for ``counts`` (d, n).
+
+    Pairs that are not ``kept`` (p,) weigh 0; all are by default.
+    """
     first, second = np.triu_indices(counts.shape[1], 1)
     step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
     for start in range(0, len(counts), step):
         block = counts[start : start + step].astype(np.float64)
         weights = block.take(first, axis=1)  # (draw, p)
         weights *= block.take(second, axis=1)
+        if kept is not None:
+            weights *= kept
         yield slice(start, start + len(block)), weights
 
 
+def average_rows(pairs: np.ndarray) -> np.ndarray:
+    """Return the mean (k, 1) of the numbers in each row (k, p), NaN left out."""
+    there = ~np.isnan(pairs)
+    if there.all():
+        return pairs.mean(axis=1, keepdims=True)
+    return pairs.sum(axis=1, keepdims=True, where=there) / keep_positive(
+        there.sum(axis=1, keepdims=True)
+    )
+
+
 def center_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return each row less its mean, exactly zero if constant."""
-    # Taking off the first value before the mean makes a constant vector exactly zero.
-    pairs = pairs - pairs[:, :1]
-    return pairs - pairs.mean(axis=1, keepdims=True)
+    """Return each row less its mean, exactly zero if constant; NaN stays NaN."""
+    # Taking off the smallest value before the mean makes a constant vector exactly zero.
+    pairs = pairs - np.fmin.reduce(pairs, axis=1, keepdims=True)
+    return pairs - average_rows(pairs)
 
 
 def divide_rms(pairs: np.ndarray) -> np.ndarray:
-    """Return each row divided by its root mean square."""
-    return pairs / np.sqrt((pairs**2).mean(axis=1, keepdims=True))
+    """Return each row divided by its root mean square; NaN stays NaN."""
+    return pairs / np.sqrt(average_rows(pairs**2))
 
 
 def standardize_rows(pairs: np.ndarray) -> np.ndarray:
@@ -73,31 +90,37 @@ def standardize_rows(pairs: np.ndarray) -> np.ndarray:
     return divide_rms(center_rows(pairs))
 
 
-def raw_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+def raw_moments(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
+) -> Moments:
     """Return weighted means of x y, x^2 and y^2 about zero.
 
-    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
+    count.
     """
-    return _product_moments(x, y, counts, centered=False)
+    return _product_moments(x, y, counts, kept, centered=False)
 
 
-def centered_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+def centered_moments(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
+) -> Moments:
     """Return weighted covariances and variances.
 
-    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
+    count.
     """
-    return _product_moments(center_rows(x), center_rows(y), counts, centered=True)
+    return _product_moments(center_rows(x), center_rows(y), counts, kept, centered=True)
 
 
 def _product_moments(
-    x: np.ndarray, y: np.ndarray, counts: np.ndarray, *, centered: bool
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None, *, centered: bool
 ) -> Moments:
     """Return weighted means of products, about the weighted means if ``centered``."""
     sums = empty_moments(len(x), len(y), len(counts))
     mean_x = np.zeros_like(sums.power_x)
     mean_y = np.zeros_like(sums.power_y)
     product = np.empty_like(x)
-    for draws, weights in weigh_pairs(counts):
+    for draws, weights in weigh_pairs(counts, kept):
         sums.total[draws] = weights.sum(axis=1)
         sums.power_x[draws] = _sum_rows(weights, x**2)
         sums.power_y[draws] = _sum_rows(weights, y**2)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from neurolens.compare.rdms.rounding import level_rows
 from neurolens.compare.rsa.comparators.moments import Moments, empty_moments, weigh_pairs
 from neurolens.compare.stats.linalg import keep_positive
 
@@ -13,10 +14,26 @@ BLOCK_RANKS = 2**18
 
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return the mid-ranks of each row."""
-    from scipy.stats import rankdata
+    """Return the mid-ranks of each row; NaN stays NaN and has no rank.
 
-    return np.asarray(rankdata(pairs, axis=1), dtype=np.float64)
+    Dissimilarities that are equal up to rounding have the same rank.
+    """
+    if np.isnan(pairs).any():
+        return _rank_partial(pairs)
+    order = np.argsort(pairs, axis=1)
+    ties = _find_ties(level_rows(np.take_along_axis(pairs, order, axis=1)))
+    ranks = np.empty(pairs.shape)
+    np.put_along_axis(ranks, order, (ties.below + ties.upto + 1) / 2, axis=1)
+    return ranks
+
+
+def _rank_partial(pairs: np.ndarray) -> np.ndarray:
+    """Return the mid-ranks of the numbers in each row, some of which hold NaN."""
+    ranks = np.full(pairs.shape, np.nan)
+    for row, values in zip(ranks, pairs, strict=True):
+        there = ~np.isnan(values)
+        row[there] = rank_rows(values[None, there])[0]
+    return ranks
 
 
 def average_ties(moments: Moments) -> np.ndarray:
@@ -25,6 +42,31 @@ def average_ties(moments: Moments) -> np.ndarray:
     It is the mean Spearman correlation when ties are broken at random.
     """
     return 12 * moments.cross / keep_positive(moments.total**2 - 1)[:, None, None]
+
+
+class Ties(NamedTuple):
+    """How many of a row's sorted values are ``below`` each, and how many ``upto`` it (k, p).
+
+    ``are_any`` says whether any two values of a row are tied.
+    """
+
+    below: np.ndarray
+    upto: np.ndarray
+    are_any: bool
+
+
+def _find_ties(in_order: np.ndarray) -> Ties:
+    """Return which of the sorted values (k, p) of each row are tied."""
+    k, p = in_order.shape
+    is_new = np.ones((k, p + 1), dtype=bool)
+    is_new[:, 1:p] = in_order[:, 1:] != in_order[:, :-1]
+    positions = np.broadcast_to(np.arange(p + 1), (k, p + 1))
+    if is_new.all():
+        return Ties(positions[:, :p], positions[:, 1:], False)
+    below = np.maximum.accumulate(np.where(is_new, positions, 0), axis=1)[:, :p]
+    after = np.where(is_new, positions, p)[:, ::-1]
+    upto = np.minimum.accumulate(after, axis=1)[:, ::-1][:, 1:]
+    return Ties(below, upto, True)
 
 
 class SortedPairs(NamedTuple):
@@ -52,12 +94,15 @@ class RankBuffers(NamedTuple):
     ranks: np.ndarray
 
 
-def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
+def rank_moments(
+    x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
+) -> Moments:
     """Return covariances and variances of the mid-ranks within each draw.
 
-    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n). Ranks are those of the drawn
-    pairs, each as often as its weight, so they differ between draws. Sorting is done once: a draw
-    only adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
+    RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
+    count. Ranks are those of the drawn pairs, each as often as its weight, so they differ between
+    draws. Dissimilarities that are equal up to rounding are tied. Sorting is done once: a draw only
+    adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
     result = empty_moments(len(x), len(y), len(counts))
     step = max(1, BLOCK_RANKS // max(1, x.shape[1]))
@@ -65,7 +110,7 @@ def rank_moments(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     blocks_y = _sort_blocks(y, step)
     buffers = _make_buffers(min(step, max(len(x), len(y))), x.shape[1])
     shares = np.empty_like(y)
-    for draws, weights in weigh_pairs(counts):
+    for draws, weights in weigh_pairs(counts, kept):
         for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
             total = weight.sum()
             result.total[draw] = total
@@ -98,19 +143,15 @@ def _sort_pairs(values: np.ndarray) -> SortedPairs:
     """Return the sorted order of each row (k, p), and how many are below and up to each value."""
     k, p = values.shape
     order = np.argsort(values, axis=1, kind="stable")
-    in_order = np.take_along_axis(values, order, axis=1)
-    is_new = np.ones((k, p + 1), dtype=bool)
-    is_new[:, 1:p] = in_order[:, 1:] != in_order[:, :-1]
-    positions = np.broadcast_to(np.arange(p + 1), (k, p + 1))
-    below = np.maximum.accumulate(np.where(is_new, positions, 0), axis=1)[:, :p]
-    after = np.where(is_new, positions, p)[:, ::-1]
-    upto = np.minimum.accumulate(after, axis=1)[:, ::-1][:, 1:]
+    in_order = level_rows(np.take_along_axis(values, order, axis=1))
+    ties = _find_ties(in_order)
     unsort = np.empty_like(order)
-    np.put_along_axis(unsort, order, positions[:, :p], axis=1)
+    np.put_along_axis(unsort, order, np.broadcast_to(np.arange(p), (k, p)), axis=1)
     offsets = np.arange(k)[:, None] * (p + 1)
-    flat_below = np.take_along_axis(below, unsort, axis=1) + offsets
-    flat_upto = np.take_along_axis(upto, unsort, axis=1) + offsets
-    return SortedPairs(order, flat_below, None if is_new.all() else flat_upto)
+    flat_below = np.take_along_axis(ties.below, unsort, axis=1) + offsets
+    if not ties.are_any:
+        return SortedPairs(order, flat_below, None)
+    return SortedPairs(order, flat_below, np.take_along_axis(ties.upto, unsort, axis=1) + offsets)
 
 
 def _center_ranks(

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurolens.compare.rdms.rounding import find_constant
 from neurolens.compare.rsa.comparators import quadratic
-from neurolens.compare.rsa.comparators.bures import divide_mean, overlap_shapes
+from neurolens.compare.rsa.comparators.bures import divide_trace, overlap_shapes
 from neurolens.compare.rsa.comparators.kendall import average_concordance, count_concordance
 from neurolens.compare.rsa.comparators.moments import (
     Moments,
@@ -17,6 +18,7 @@ from neurolens.compare.rsa.comparators.moments import (
     raw_moments,
     standardize_rows,
 )
+from neurolens.compare.rsa.comparators.partial import compare_partial
 from neurolens.compare.rsa.comparators.ranks import average_ties, rank_moments, rank_rows
 from neurolens.compare.rsa.comparators.whitened import (
     divide_whitened,
@@ -24,32 +26,34 @@ from neurolens.compare.rsa.comparators.whitened import (
     whiten_centered,
     whiten_raw,
 )
+from neurolens.errors import InputError
 from neurolens.labels import check_name
 
 
 class Comparator(NamedTuple):
     """One row of the table of comparators.
 
-    ``moments(x, y, counts)`` reduces pair vectors, ``score(moments)`` turns that into a similarity
+    ``moments(x, y, counts)`` reduces pair vectors, and if ``partial`` takes as a fourth argument
+    which pairs (p,) count, for RDMs that lack some. ``score(moments)`` turns that into a similarity
     (draw, model, brain). ``standardize(pairs)`` puts RDMs (rdm, pair) on the scale on which this
     comparator averages subjects, for ceilings. ``rsatoolbox`` is rsatoolbox's name for it.
     ``embed(pairs)`` returns squares (rdm, n, n) whose sums of products are similarities, where the
-    comparator can be written so. ``exceeds`` says which model RDMs can be more similar, on average,
-    to the subjects than the mean of the subjects is; none can where it is empty.
+    comparator can be written so. ``mean_is_best`` says whether no RDM, with ties or without, is
+    more similar to the subjects, on average, than the mean of the subjects on that scale is.
+    ``partial`` says whether RDMs can lack single pairs; the others need whole squares.
+    ``has_reliability`` says whether it is a correlation or a cosine, whose noise averages out as
+    the Spearman-Brown formula says.
     """
 
     name: str
-    moments: Callable[[np.ndarray, np.ndarray, np.ndarray], Moments]
+    moments: Callable[..., Moments]
     score: Callable[[Moments], np.ndarray]
     standardize: Callable[[np.ndarray], np.ndarray]
     rsatoolbox: str
     embed: Callable[[np.ndarray], np.ndarray] | None = None
-    exceeds: str = ""
-
-    @property
-    def bound(self) -> str:
-        """Whether the upper ceiling bounds the score of every model: "exact" or "none"."""
-        return "none" if self.exceeds else "exact"
+    mean_is_best: bool = True
+    has_reliability: bool = True
+    partial: bool = True
 
 
 ROWS = (
@@ -60,7 +64,7 @@ ROWS = (
         standardize=rank_rows,
         rsatoolbox="spearman",
         embed=quadratic.embed_ranks,
-        exceeds="a model RDM with ties can exceed it",
+        mean_is_best=False,
     ),
     Comparator(
         name="pearson",
@@ -92,7 +96,8 @@ ROWS = (
         score=average_concordance,
         standardize=rank_rows,
         rsatoolbox="tau-a",
-        exceeds="some model RDMs can exceed it",
+        mean_is_best=False,
+        has_reliability=False,
     ),
     Comparator(
         name="whitened-pearson",
@@ -101,6 +106,7 @@ ROWS = (
         standardize=divide_whitened_centered,
         rsatoolbox="corr_cov",
         embed=quadratic.embed_whitened_centered,
+        partial=False,
     ),
     Comparator(
         name="whitened-cosine",
@@ -109,14 +115,17 @@ ROWS = (
         standardize=divide_whitened,
         rsatoolbox="cosine_cov",
         embed=quadratic.embed_whitened,
+        partial=False,
     ),
     Comparator(
         name="bures",
         moments=overlap_shapes,
         score=correlate,
-        standardize=divide_mean,
+        standardize=divide_trace,
         rsatoolbox="bures",
-        exceeds="some model RDMs can exceed it",
+        mean_is_best=False,
+        has_reliability=False,
+        partial=False,
     ),
 )
 COMPARATORS: dict[str, Comparator] = {row.name: row for row in ROWS}
@@ -133,20 +142,43 @@ def compare_pairs(
 ) -> np.ndarray:
     """Return the similarity (d, m, b) of ``x`` (m, p) and ``y`` (b, p).
 
-    Stimuli occur ``counts`` (d, n) times.
+    Stimuli occur ``counts`` (d, n) times. RDMs that hold NaN are compared over the pairs that both
+    have; if the comparator is not ``partial``, these must be all pairs of some stimuli.
     """
-    return comparator.score(comparator.moments(x, y, counts))
+    if not (np.isnan(x).any() or np.isnan(y).any()):
+        return comparator.score(comparator.moments(x, y, counts))
+
+    def compare(
+        x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None
+    ) -> np.ndarray:
+        if kept is None:
+            return comparator.score(comparator.moments(x, y, counts))
+        if not comparator.partial:
+            raise _refuse_gaps(comparator)
+        return comparator.score(comparator.moments(x, y, counts, kept))
+
+    return compare_partial(x, y, counts, compare)
+
+
+def _refuse_gaps(comparator: Comparator) -> InputError:
+    """Return the error for RDMs that lack single pairs and a comparator that needs all."""
+    others = ", ".join(repr(row.name) for row in ROWS if row.partial)
+    return InputError(
+        f"comparator {comparator.name!r} needs every pair of the stimuli that it compares, and "
+        f"some pairs are NaN. Use one of {others}, which leave those pairs out, or drop their "
+        f"stimuli."
+    )
 
 
 def compare_whole(x: np.ndarray, y: np.ndarray, comparator: Comparator) -> np.ndarray:
     """Return the similarity (m, b) of ``x`` (m, p) and ``y`` (b, p), all stimuli once.
 
-    It is NaN where either holds NaN.
+    It is over the pairs that both have, NaN where these are fewer than three or do not vary.
     """
-    whole_x = ~np.isnan(x).any(axis=1)
-    whole_y = ~np.isnan(y).any(axis=1)
+    varies_x = ~find_constant(x)
+    varies_y = ~find_constant(y)
     similarity = np.full((len(x), len(y)), np.nan)
-    similarity[np.ix_(whole_x, whole_y)] = compare_pairs(
-        x[whole_x], y[whole_y], count_once(x), comparator
+    similarity[np.ix_(varies_x, varies_y)] = compare_pairs(
+        x[varies_x], y[varies_y], count_once(x), comparator
     )[0]
     return similarity

@@ -1,33 +1,42 @@
 """Noise ceilings: how similar to the subjects the best possible model RDM would be."""
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainRDMs, mean_subjects, read_brain_rdms
-from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
+from neurolens.compare.rsa.ceilings.bounds import bound_subjects
+from neurolens.compare.rsa.comparators.table import Comparator, find_comparator
+from neurolens.compare.stats.linalg import count_stimuli
 from neurolens.errors import warn_user
 from neurolens.labels import REGION, SUBJECT, list_names
 from neurolens.scores import Ceiling
 
 # The largest number of regions that a note lists.
 MAX_LISTED = 20
+FROM_REPEATS = (
+    "If a subject saw stimuli repeatedly, compute_split_ceilings(responses) makes one from split "
+    "halves of the presentations."
+)
 
 
 @over_time_bins("brain_rdms")
-def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearman") -> xr.Dataset:
+def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "rho-a") -> xr.Dataset:
     """Compute bounds on the mean similarity over subjects that a model RDM can reach per region.
 
-    lower = mean_s sim(d_s, pool(others)), upper = mean_s sim(d_s, pool(all)), where d_s is the RDM
-    of subject s and pool averages RDMs as the comparator sees them: ranked (spearman, rho-a,
-    tau-a), z-scored (pearson), divided by the root mean square (cosine), by the whitened norm
-    (whitened ones) or the mean (bures). Averaging raw RDMs under a rank comparator would give an
-    "upper" that is no bound. No model can exceed upper (``ceiling_bound`` "exact") with pearson,
-    cosine, rho-a and the whitened ones. With spearman no model RDM without ties can, but one with
-    ties can; for tau-a and bures no pool in closed form is best: there ``ceiling_bound`` is "none",
-    and ``ceiling_note`` says why.
+    lower = mean_s sim(d_s, pool(others)), where d_s is the RDM of subject s and pool averages RDMs
+    as the comparator sees them: ranked (spearman, rho-a, tau-a), z-scored (pearson), divided by the
+    root mean square (cosine), by the whitened norm (whitened ones) or by the trace of the positive
+    part of its Gram (bures). No model RDM, with ties or without, can exceed upper:
+
+    - pearson, cosine, rho-a and the whitened ones: upper = mean_s sim(d_s, pool(all)), for no RDM
+      is closer to all subjects than that pool;
+    - spearman, tau-a and bures: upper = sqrt(mean_st sim(d_s, d_t)) over all s and t, s = t too.
+      For spearman it is the norm of the mean of the subjects' ranks, each z-scored to length 1.
+      The pool itself scores less, and other RDMs, such as those with ties, exceed it.
+
+    Where subjects lack single pairs, each similarity is of the pairs that both sides have, and
+    upper is an estimate (``ceiling_bound`` "expected").
 
     Parameters
     ----------
@@ -44,9 +53,10 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
         subjects; NaN where a region has fewer than two subjects or a similarity is undefined: a
         mean over the other subjects would not bound scores that are means over all. ``left_out``
         (region, subject): the similarity of each subject to the pool of the others, whose mean is
-        the lower bound. ``n_subjects`` (region). Attributes: ``measure``, ``ceiling_note``,
-        ``ceiling_bound``; on each bound ``kind`` "r" (it bounds the score itself) and ``measure``,
-        for ``normalize_scores``.
+        the lower bound; ``kept_in``: each subject's part of the upper bound, whose mean it is.
+        ``n_subjects`` (region). Attributes: ``measure``, ``ceiling_note``, ``ceiling_bound``
+        ("exact": no model can exceed upper); on each bound ``kind`` "r" (it bounds the score
+        itself) and ``measure``, for ``normalize_scores``.
 
     Raises
     ------
@@ -61,12 +71,17 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
 
     Notes
     -----
-    Time O(subjects^2 n^2) per region.
+    Why upper bounds: each similarity is a product of two vectors of length 1 or less (tau-a: the
+    signs of all comparisons; bures: the points, rotated to fit), so its mean over subjects is at
+    most the length of their mean vector, and the root above is that length, or more for bures. For
+    rho-a no ranking, tied or not, has a larger product with the mean ranks than their own order.
+    One subject with repeated presentations: ``compute_split_ceilings``. Intervals of ceilings:
+    ``compare_rdms``, ``bootstrap_rdms``. Time O(subjects^2 n^2) per region.
 
     References
     ----------
     Nili et al. (2014) PLoS Comput. Biol. 10:e1003553, on the noise ceiling. Checked against
-    rsatoolbox ``boot_noise_ceiling``.
+    rsatoolbox ``boot_noise_ceiling``, which has no bound for tied models under Spearman.
 
     Examples
     --------
@@ -79,37 +94,51 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "spearma
     >>> ceilings.ceiling_lower.dims, ceilings.left_out.dims
     (('region',), ('region', 'subject'))
     >>> round(float(ceilings.ceiling_lower[0]), 3), round(float(ceilings.ceiling_upper[0]), 3)
-    (0.5, 0.866)
+    (0.5, 0.75)
     """
     return bound_scores(read_brain_rdms(brain_rdms), find_comparator(comparator))
 
 
 def bound_scores(brain: BrainRDMs, comparator: Comparator) -> xr.Dataset:
     """Return the ceilings of checked pairs; attributes say what they are."""
-    left_out = np.full(brain.present.shape, np.nan)
-    upper = np.full(len(brain.present), np.nan)
-    for region, present in enumerate(brain.present):
-        bounds = bound_region(brain.pairs[region, present], comparator)
-        left_out[region, present] = bounds.left_out
-        upper[region] = bounds.upper
-    undefined = _list_undefined(brain, left_out, upper)
+    once = np.ones((1, count_stimuli(brain.pairs.shape[-1])), dtype=int)
+    whole = bound_subjects(brain, comparator, once)
+    left_out = whole.lower[0]
+    kept_in = whole.upper[0]
+    undefined = _list_undefined(brain, left_out, kept_in)
     if undefined:
         _warn_undefined(comparator.name, undefined)
+    upper = mean_subjects(kept_in, brain.present)
     attrs = {"kind": "r", "n_repeats": "as in the RDMs", "measure": comparator.name}
     return xr.Dataset(
         {
             "ceiling_lower": (REGION, mean_subjects(left_out, brain.present), attrs),
             "ceiling_upper": (REGION, upper, attrs),
             "left_out": ((REGION, SUBJECT), left_out, attrs),
+            "kept_in": ((REGION, SUBJECT), kept_in, attrs),
             "n_subjects": (REGION, brain.present.sum(axis=1)),
         },
         coords={REGION: brain.regions, SUBJECT: brain.subjects},
         attrs={
             "measure": comparator.name,
             "ceiling_note": _describe_ceilings(brain, comparator, undefined),
-            "ceiling_bound": "none" if np.isnan(upper).all() else comparator.bound,
+            "ceiling_bound": _name_bound(brain, upper),
         },
     )
+
+
+def _name_bound(brain: BrainRDMs, upper: np.ndarray) -> str:
+    """Return whether no model can exceed ``upper`` (region,): only where no pairs are missing."""
+    if np.isnan(upper).all():
+        return "none"
+    return "expected" if _list_gaps(brain) else "exact"
+
+
+def _list_gaps(brain: BrainRDMs) -> list[str]:
+    """Return the regions and subjects whose RDMs lack some pairs."""
+    partial = brain.present & np.isnan(brain.pairs).any(axis=-1)
+    places = np.argwhere(partial)
+    return [f"{brain.regions[region]}, {brain.subjects[subject]}" for region, subject in places]
 
 
 def read_ceiling(ceilings: xr.Dataset) -> Ceiling:
@@ -117,37 +146,14 @@ def read_ceiling(ceilings: xr.Dataset) -> Ceiling:
     return Ceiling(note=ceilings.attrs["ceiling_note"], bound=ceilings.attrs["ceiling_bound"])
 
 
-class RegionBounds(NamedTuple):
-    """The ceilings of one region: lower for each subject (subject,), and upper."""
-
-    left_out: np.ndarray
-    upper: float
-
-
-def bound_region(pairs: np.ndarray, comparator: Comparator) -> RegionBounds:
-    """Return the ceilings of the RDMs (subject, pair) of one region; NaN for fewer than two."""
-    n_subjects = len(pairs)
-    if n_subjects < 2:
-        return RegionBounds(np.full(n_subjects, np.nan), np.nan)
-    scaled = comparator.standardize(pairs)
-    total = scaled.sum(axis=0)
-    upper = compare_whole(total[None] / n_subjects, pairs, comparator)  # (1, subject)
-    others = (total - scaled) / (n_subjects - 1)
-    lower = [
-        compare_whole(other[None], one[None], comparator)
-        for other, one in zip(others, pairs, strict=True)
-    ]
-    return RegionBounds(np.ravel(lower), float(upper.mean()))
-
-
-def _list_undefined(brain: BrainRDMs, left_out: np.ndarray, upper: np.ndarray) -> list[str]:
+def _list_undefined(brain: BrainRDMs, left_out: np.ndarray, kept_in: np.ndarray) -> list[str]:
     """Return the regions and subjects whose similarity to a pool is undefined."""
     pooled = brain.present & (brain.present.sum(axis=1) > 1)[:, None]
     names = [
         f"{brain.regions[region]}, {brain.subjects[subject]}"
         for region, subject in np.argwhere(pooled & np.isnan(left_out))
     ]
-    no_upper = brain.regions[pooled.any(axis=1) & np.isnan(upper)]
+    no_upper = brain.regions[(pooled & np.isnan(kept_in)).any(axis=1)]
     return names + [f"{region}, all subjects" for region in no_upper]
 
 
@@ -172,16 +178,26 @@ def _describe_ceilings(brain: BrainRDMs, comparator: Comparator, undefined: list
     n_subjects = brain.present.sum(axis=1)
     single = brain.regions[n_subjects < 2]
     if len(single) == len(brain.regions):
-        return "No noise ceiling: every region has fewer than two subjects."
+        return f"No noise ceiling: every region has fewer than two subjects. {FROM_REPEATS}"
     counts = [f"{region} {n}" for region, n in zip(brain.regions, n_subjects, strict=True)]
-    caveat = f" ({comparator.exceeds})" if comparator.exceeds else ""
+    upper = "upper includes it"
+    if not comparator.mean_is_best:
+        upper = f"upper is the root of the mean {name} over all pairs of subjects, equal ones too"
     notes = [
         f"RDM ceiling of Nili et al. 2014 on the mean {name} over subjects, averaged as {name} "
-        f"sees the RDMs; lower leaves the subject out, upper includes it{caveat}. "
+        f"sees the RDMs; lower leaves the subject out, {upper}. "
         f"Subjects per region: {_shorten(counts)}."
     ]
     if len(single):
-        notes.append(f"No ceiling, for fewer than two subjects, in: {_shorten(single.tolist())}.")
+        names = _shorten(single.tolist())
+        notes.append(f"No ceiling, for fewer than two subjects, in: {names}. {FROM_REPEATS}")
+    if gaps := _list_gaps(brain):
+        notes.append(
+            f"Pairs are missing in {list_names(gaps)}: the mean RDM of a pair is that of the "
+            "subjects who have it, each similarity is of the pairs that both sides have "
+            "(whitened and Bures: of the stimuli that all subjects have), and upper is no strict "
+            "bound."
+        )
     if undefined:
         notes.append(_explain_undefined(name, undefined))
     return " ".join(notes)
