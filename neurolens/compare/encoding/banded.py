@@ -11,19 +11,29 @@ import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.encoding.accuracy import SCORES
 from neurolens.compare.encoding.aggregate import (
+    AGGREGATES,
     NeuroidScores,
     aggregate_scores,
     build_encoding,
+    describe_score,
     pool_neuroids,
 )
-from neurolens.compare.encoding.cross_validation import RATIOS, read_alphas
 from neurolens.compare.encoding.explainable import read_ceiling
-from neurolens.compare.encoding.ridge import center_kernel
+from neurolens.compare.encoding.models.accuracy import SCORES, explain_variance, measure_fold
+from neurolens.compare.encoding.models.bands import (
+    Search,
+    count_band_ends,
+    scale_kernels,
+    search_weights,
+    split_residual,
+)
+from neurolens.compare.encoding.models.penalties import RATIOS, read_alphas, warn_ends
+from neurolens.compare.encoding.normalized import read_explainable
 from neurolens.compare.inputs.checks import Seed, check_whole, make_generator
+from neurolens.compare.inputs.dependence import KernelSum, warn_dependent
 from neurolens.compare.inputs.features import FeatureData, open_features
-from neurolens.compare.inputs.folds import check_inner, read_folds
+from neurolens.compare.inputs.folds import Folds, check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.errors import InputError, MissingToolError
 from neurolens.labels import NEUROID, REGION, SUBJECT, check_name, list_names
@@ -38,6 +48,7 @@ def fit_banded(
     *,
     cv: int | str | xr.DataArray = 5,
     metric: str = "r2",
+    aggregate: str = "mean",
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
     ceiling: xr.DataArray | None = None,
@@ -56,7 +67,7 @@ def fit_banded(
     spaces : mapping of str to Dataset, DataTree or DataArray
         Two or more, each what ``fit_encoding`` takes, with one op: ``{"early":
         grams.sel(op="conv1/conv2d"), ...}``.
-    responses, cv, metric, ceiling, rng
+    responses, cv, metric, aggregate, ceiling, rng
         As for ``fit_encoding``; 3 folds or more.
     n_iter : int
         Weights of the kernels to try, the first of them equal.
@@ -68,14 +79,10 @@ def fit_banded(
     Dataset
         As from ``fit_encoding`` without ``n_splits``: no halves and no intervals. The one op has
         the names of all spaces, "a + b". In addition, ``r2_split`` (space, neuroid): the part of
-        R^2 assigned to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2, with y less its mean
-        over the test stimuli and yhat_i what space i adds to the training mean. ``r2_offset``
-        (neuroid): the part assigned to the means, (2 m h - m^2) / v, with m the test mean less the
-        training mean of the responses, h the mean over test stimuli of sum_j yhat_j and v the
-        variance of the test responses (divided by their number). All are means over folds, and R^2
-        = sum of ``r2_split`` over spaces + ``r2_offset``, which can be large, and of either sign,
-        where folds are small. ``log_weight`` (space, fold, neuroid): log of kernel weight /
-        penalty.
+        R^2 assigned to each space, sum yhat_i (2 y - sum_j yhat_j) / sum y^2 over all held-out
+        stimuli, with y the response less its training mean and yhat_i what space i adds to that
+        mean. The parts add up to ``r2``. ``log_weight`` (space, fold, neuroid): log of kernel
+        weight / penalty.
 
     Raises
     ------
@@ -86,6 +93,12 @@ def fit_banded(
         ``fit_encoding``.
     LabelError, UnknownNameError
         As for ``fit_encoding``.
+
+    Warns
+    -----
+    RuntimeWarning
+        As for ``fit_encoding``; the penalty is at an end of ``alphas`` beyond which the fit would
+        still change.
 
     Notes
     -----
@@ -98,16 +111,20 @@ def fit_banded(
     264:119728, on the solver and the split of R^2 (product measure).
     """
     check_name(metric, SCORES, "metric")
+    check_name(aggregate, AGGREGATES, "aggregate")
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
-    explainable = read_ceiling(ceiling, problem.targets)
+    targets = problem.targets
+    share = read_ceiling(ceiling, targets)
+    explainable = None if share is None else read_explainable(share, responses, targets)
     fits = _fit_spaces(problem, list(spaces))
-    by_fold = {name: score[None] for name, score in fits.scores.items()}  # (op, fold, neuroid)
+    op = " + ".join(spaces)
+    warn_ends([op], fits.ends[None])
+    by_neuroid = {name: score[None] for name, score in fits.scores.items()}  # (op, neuroid)
     scores = NeuroidScores(
-        [" + ".join(spaces)], problem.targets, by_fold, metric, problem.fold, explainable
+        [op], targets, by_neuroid, metric, problem.folds.number, share, explainable, aggregate
     )
     result = aggregate_scores(scores).assign_coords({SPACE: list(spaces)})
-    result["r2_split"] = ((SPACE, NEUROID), fits.r2_split.mean(axis=1))
-    result["r2_offset"] = (NEUROID, fits.r2_offset.mean(axis=0))
+    result["r2_split"] = ((SPACE, NEUROID), fits.r2_split)
     result["log_weight"] = ((SPACE, "fold", NEUROID), fits.log_weight)
     return build_encoding(
         result, scores, estimator=ESTIMATOR, rng=rng, details={"n_iter": int(n_iter)}
@@ -119,6 +136,7 @@ def partition_variance(
     responses: xr.DataArray,
     *,
     cv: int | str | xr.DataArray = 5,
+    aggregate: str = "mean",
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
     rng: Seed = 0,
@@ -132,7 +150,7 @@ def partition_variance(
 
     Parameters
     ----------
-    spaces, responses, cv, n_iter, alphas, rng
+    spaces, responses, cv, aggregate, n_iter, alphas, rng
         As for ``fit_banded``, which is fitted to all spaces and to all but one, with the same
         folds.
 
@@ -140,35 +158,46 @@ def partition_variance(
     -------
     Dataset
         ``unique`` (space, neuroid), ``shared`` and ``r2`` (neuroid), R^2 of all spaces; and their
-        means over neuroids: ``unique_mean`` (space, region, subject), ``shared_mean``, ``r2_mean``
-        (region, subject).
+        means, or medians, over neuroids: ``unique_mean`` (space, region, subject), ``shared_mean``,
+        ``r2_mean`` (region, subject).
 
     Raises
     ------
     MissingToolError, InputError, LabelError
         As for ``fit_banded``.
 
+    Warns
+    -----
+    RuntimeWarning
+        As for ``fit_banded``, of any of the fits.
+
     References
     ----------
     Lescroart, Stansbury & Gallant (2015) Front. Comput. Neurosci. 9:135, on variance partitioning.
     """
+    check_name(aggregate, AGGREGATES, "aggregate")
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
     targets = problem.targets
     names = list(spaces)
-    r2 = _fit_spaces(problem, names).scores["r2"].mean(axis=0)  # (neuroid,)
+    whole = _fit_spaces(problem, names)
+    r2 = whole.scores["r2"]  # (neuroid,)
     unique = np.empty((len(names), len(r2)))
+    ends = {" + ".join(names): whole.ends}
     for k in range(len(names)):
         others = names[:k] + names[k + 1 :]
-        unique[k] = r2 - _fit_spaces(problem, others).scores["r2"].mean(axis=0)
+        without = _fit_spaces(problem, others)
+        unique[k] = r2 - without.scores["r2"]
+        ends[" + ".join(others)] = without.ends
+    warn_ends(list(ends), np.array(list(ends.values())))
     shared = r2 - unique.sum(axis=0)
     return xr.Dataset(
         {
             "unique": ((SPACE, NEUROID), unique),
             "shared": (NEUROID, shared),
             "r2": (NEUROID, r2, {"kind": "r2", "n_repeats": targets.n_repeats}),
-            "unique_mean": ((SPACE, REGION, SUBJECT), pool_neuroids(unique, targets)),
-            "shared_mean": ((REGION, SUBJECT), pool_neuroids(shared, targets)),
-            "r2_mean": ((REGION, SUBJECT), pool_neuroids(r2, targets)),
+            "unique_mean": ((SPACE, REGION, SUBJECT), pool_neuroids(unique, targets, aggregate)),
+            "shared_mean": ((REGION, SUBJECT), pool_neuroids(shared, targets, aggregate)),
+            "r2_mean": ((REGION, SUBJECT), pool_neuroids(r2, targets, aggregate)),
         },
         coords={SPACE: names, REGION: targets.regions, SUBJECT: targets.subjects, **targets.coords},
         attrs={
@@ -176,30 +205,10 @@ def partition_variance(
             "measure": "r2",
             "estimator": ESTIMATOR,
             "n_stimuli": len(targets.ids),
+            "aggregate": aggregate,
+            "score_note": describe_score(problem.folds.number, "r2", aggregate),
         },
     )
-
-
-def split_variance(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the part of R^2 (space, v) of each prediction (space, t, v).
-
-    ``measured`` (t, v) has zero means.
-    """
-    total = (measured**2).sum(axis=0)
-    parts = (predicted * (2 * measured - predicted.sum(axis=0))).sum(axis=1)
-    return parts / np.where(total > 0, total, np.nan)
-
-
-def offset_variance(measured: np.ndarray, predicted: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Return the part of R^2 (v,) of ``mean`` + the sum of ``predicted`` that belongs to no space.
-
-    ``measured`` (t, v) are the test responses, ``predicted`` (space, t, v) and ``mean`` (v,) that
-    of the training responses.
-    """
-    variance = measured.var(axis=0)
-    gap = measured.mean(axis=0) - mean
-    height = predicted.sum(axis=0).mean(axis=0)
-    return (2 * gap * height - gap**2) / np.where(variance > 0, variance, np.nan)
 
 
 class Problem(NamedTuple):
@@ -207,121 +216,65 @@ class Problem(NamedTuple):
 
     kernels: dict[str, torch.Tensor]
     targets: Targets
-    fold: np.ndarray
-    n_iter: int
-    alphas: np.ndarray
-    seed: int
+    folds: Folds
+    search: Search
 
 
 class SpaceFits(NamedTuple):
     """Results of fitting some spaces together, NaN for neuroids that cannot be predicted.
 
-    ``scores`` (fold, neuroid) for each of `SCORES`; the parts of R^2: ``r2_split`` (space, fold,
-    neuroid) and that of the means, ``r2_offset`` (fold, neuroid); ``log_weight`` (space, fold,
-    neuroid).
+    ``scores`` (neuroid,) for each of `SCORES`; ``r2_split`` (space, neuroid) are the parts of R^2;
+    ``log_weight`` is (space, fold, neuroid); ``ends`` (2,) are the shares of penalties at the ends
+    of the grid.
     """
 
     scores: dict[str, np.ndarray]
     r2_split: np.ndarray
-    r2_offset: np.ndarray
     log_weight: np.ndarray
-
-
-class ScaledKernels(NamedTuple):
-    """Centered kernels divided by their mean training eigenvalue.
-
-    ``train`` (space, n, n), ``test`` (space, t, n).
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-
-
-class KernelWeights(NamedTuple):
-    """himalaya's solution: ``log_weight`` (space, v) of kernels and ``dual`` weights (n, v)."""
-
-    log_weight: np.ndarray
-    dual: np.ndarray
+    ends: np.ndarray
 
 
 def _fit_spaces(problem: Problem, names: list[str]) -> SpaceFits:
     """Return the fits of the spaces ``names`` together, each fold held out in turn."""
-    fold = problem.fold
+    folds = problem.folds
     usable = problem.targets.usable
-    numbers = np.unique(fold[fold >= 0])
+    numbers = folds.numbers
     values = problem.targets.values[:, usable]
-    by_fold = (len(numbers), len(usable))
-    fits = SpaceFits(
-        {name: np.full(by_fold, np.nan) for name in SCORES},
-        np.full((len(names), *by_fold), np.nan),
-        np.full(by_fold, np.nan),
-        np.full((len(names), *by_fold), np.nan),
-    )
+    by_fold = (len(numbers), int(usable.sum()))
+    r = torch.empty(by_fold, dtype=torch.float64)
+    residual = torch.empty_like(r)
+    total = torch.empty_like(r)
+    parts = np.empty((len(names), *by_fold))
+    log_weight = np.full((len(names), len(numbers), len(usable)), np.nan)
+    ends = np.zeros(2)
     for k, number in enumerate(numbers):
-        train = np.flatnonzero(fold != number)
-        test = np.flatnonzero(fold == number)
-        kernels = _scale_kernels([problem.kernels[name] for name in names], train, test)
+        train = folds.find_train(number)
+        test = folds.find_test(number)
+        kernels = scale_kernels([problem.kernels[name] for name in names], train, test)
         mean = values[train].mean(axis=0)
         measured = values[test]
-        weights = _search_weights(kernels.train, values[train] - mean, fold[train], problem)
+        inner = folds.number[train]
+        weights = search_weights(kernels.train, values[train] - mean, inner, problem.search)
         # (space, t, v)
         predicted = np.exp(weights.log_weight)[:, None, :] * (kernels.test @ weights.dual)
         whole = torch.from_numpy(predicted.sum(axis=0) + mean)
-        for name, score in SCORES.items():
-            fits.scores[name][k, usable] = score(torch.from_numpy(measured), whole).numpy()
-        fits.log_weight[:, k, usable] = weights.log_weight
-        centered = measured - measured.mean(axis=0)
-        fits.r2_split[:, k, usable] = split_variance(centered, predicted)
-        fits.r2_offset[k, usable] = offset_variance(measured, predicted, mean)
-    # Responses that are constant up to rounding have no R^2, and no parts of it.
-    without = np.isnan(fits.scores["r2"])
-    fits.r2_split[:, without] = np.nan
-    fits.r2_offset[without] = np.nan
-    return fits
-
-
-def _scale_kernels(
-    kernels: list[torch.Tensor], train: np.ndarray, test: np.ndarray
-) -> ScaledKernels:
-    """Return the kernels at the indices ``train`` and ``test``, comparable in size."""
-    train_scaled = []
-    test_scaled = []
-    for kernel in kernels:
-        centered = center_kernel(kernel, torch.from_numpy(train), torch.from_numpy(test))
-        unit = centered.train.trace() / len(train)
-        # A space that does not vary stays 0.
-        unit = torch.where(unit > 0, unit, 1.0)
-        train_scaled.append((centered.train / unit).numpy())
-        test_scaled.append((centered.test / unit).numpy())
-    return ScaledKernels(np.stack(train_scaled), np.stack(test_scaled))
-
-
-def _search_weights(
-    kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray, problem: Problem
-) -> KernelWeights:
-    """Return the best weights for centered ``kernels`` (space, n, n) and ``targets`` (n, v)."""
-    from himalaya.backend import get_backend, set_backend
-    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
-    from sklearn.model_selection import PredefinedSplit
-
-    settings: dict[str, Any] = {
-        "n_iter": problem.n_iter if len(kernels) > 1 else np.ones((1, 1)),
-        "alphas": problem.alphas,
-        "random_state": problem.seed,
-        # With an intercept, kernels are centered anew within each inner split.
-        "fit_intercept": True,
-        "return_weights": "dual",
-        "progress_bar": False,
-    }
-    backend = get_backend()
-    set_backend("numpy")
-    try:
-        solved = solve_multiple_kernel_ridge_random_search(
-            kernels, targets, cv=PredefinedSplit(fold), **settings
-        )
-    finally:
-        set_backend(backend)
-    return KernelWeights(solved[0], solved[1])
+        accuracy = measure_fold(torch.from_numpy(measured), whole, torch.from_numpy(mean))
+        r[k] = accuracy.r
+        residual[k] = accuracy.residual
+        total[k] = accuracy.total
+        parts[:, k] = split_residual(measured - mean, predicted)
+        log_weight[:, k, usable] = weights.log_weight
+        alphas = problem.search.alphas
+        ends += count_band_ends(kernels.train, weights.log_weight, alphas) / len(numbers)
+    r2 = explain_variance(residual, total)
+    scores = {name: np.full(len(usable), np.nan) for name in SCORES}
+    scores["r"][usable] = r.mean(0).numpy()
+    scores["r2"][usable] = r2.numpy()
+    r2_split = np.full((len(names), len(usable)), np.nan)
+    # Without any variance R^2 is NaN, and so are its parts.
+    scale = torch.where(r2.isnan(), torch.nan, total.sum(0)).numpy()
+    r2_split[:, usable] = parts.sum(axis=1) / scale
+    return SpaceFits(scores, r2_split, log_weight, ends)
 
 
 def _read_problem(
@@ -345,11 +298,15 @@ def _read_problem(
     check_whole(n_iter, "n_iter", 1, 50)
     generator = make_generator(rng)
     targets = read_targets(responses)
-    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
-    check_inner(fold)
+    folds = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
+    check_inner(folds)
     kernels = {name: _read_kernel(name, features, targets.ids) for name, features in spaces.items()}
+    summed = KernelSum(len(targets.ids))
+    for kernel in kernels.values():
+        summed.add(kernel.numpy())
+    warn_dependent(summed, targets, folds)
     seed = int(generator.integers(2**31))
-    return Problem(kernels, targets, fold, int(n_iter), read_alphas(alphas), seed)
+    return Problem(kernels, targets, folds, Search(int(n_iter), read_alphas(alphas), seed))
 
 
 def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Tensor:

@@ -1,132 +1,133 @@
-"""Cross-validation with one kernel for many voxels: each fold is predicted from the others.
+"""Cross-validation of one op for many voxels: each fold is predicted from the others.
 
-Scores are computed within each fold. Pure tensors.
+Pure tensors.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from neurolens.compare.encoding.accuracy import SCORES
-from neurolens.compare.encoding.pls import predict_pls
-from neurolens.compare.encoding.ridge import Fit, Spectrum, find_edges, fit_ridge, split_kernel
-from neurolens.errors import InputError
+from neurolens.compare.encoding.models.accuracy import SCORES, explain_variance, measure_fold
+from neurolens.compare.encoding.models.penalties import Settings, count_ends, fit_penalties
+from neurolens.compare.encoding.models.pls import predict_pls
+from neurolens.compare.encoding.models.ridge import iterate_blocks
+from neurolens.compare.encoding.models.spectrum import Sides, split_predictors
+from neurolens.compare.inputs.folds import Folds
 
 # Method -> what it is called in a paper.
 METHODS = {"ridge": "ridge regression", "pls": "partial least squares"}
-# Penalties in units of the mean eigenvalue of the training kernel, that is, as a ratio of noise to
-# signal.
-RATIOS = np.logspace(-4, 5, 10)
-
-
-class Settings(NamedTuple):
-    """Settings of the fits of every op and fold; ``alphas`` is None for the default grid."""
-
-    method: str
-    alphas: np.ndarray | None
-    select: str
-    n_components: int
 
 
 class HeldOut(NamedTuple):
-    """Scores of one op's predictions of held-out stimuli.
+    """Accuracy of one op's predictions of held-out stimuli.
 
-    ``scores`` are (fold, v) by name, including "alpha", which is NaN for a method without penalty.
-    ``ends`` (2,) are the shares of fits whose penalty is at the lowest and the highest end of the
-    grid, where the fit depends on it. ``prediction`` (n, v), where asked for, is NaN for stimuli in
-    no fold.
+    ``r``, ``residual``, ``total`` (fold, v) are those of `Accuracy`; ``alpha`` (fold, v) is NaN for
+    a method without penalty. ``ends`` (2,) are the shares of fits whose penalty is at the lowest
+    and the highest end of the grid, where the fit depends on it. ``prediction`` (n, v), where asked
+    for, is NaN for stimuli in no fold.
     """
 
-    scores: dict[str, np.ndarray]
+    r: torch.Tensor
+    residual: torch.Tensor
+    total: torch.Tensor
+    alpha: torch.Tensor
     ends: np.ndarray
     prediction: np.ndarray | None
 
+    def pool_folds(self) -> dict[str, np.ndarray]:
+        """Return each of `SCORES` (v,) over all folds."""
+        pooled = (self.r.mean(0), explain_variance(self.residual, self.total))
+        return {name: score.cpu().numpy() for name, score in zip(SCORES, pooled, strict=True)}
+
 
 def score_heldout(
-    kernel: torch.Tensor,
+    sides: Sides,
     values: torch.Tensor,
-    fold: torch.Tensor,
+    folds: Folds,
     settings: Settings,
     columns: list[np.ndarray],
     *,
+    rows: np.ndarray | None = None,
     predictions: bool = False,
 ) -> HeldOut:
-    """Return scores of ``values`` (n, v) predicted from ``kernel`` (n, n), by ``fold`` (n,).
+    """Return the accuracy of ``values`` (n, v) predicted from an op, by ``folds`` of the n.
 
-    Stimuli of a fold below 0 are always trained on. ``columns`` are the voxels that "pls" fits
-    together.
+    ``columns`` are the voxels that "pls" fits together. ``rows`` are the stimuli to use, by default
+    all.
     """
-    numbers = fold[fold >= 0].unique()
-    scores = {name: np.full((len(numbers), values.shape[1]), np.nan) for name in (*SCORES, "alpha")}
-    ends = np.zeros(2)
+    if rows is None:
+        rows = np.arange(len(folds))
+    used = folds.select(rows)
+    numbers = used.numbers
+    blank = values.new_full((len(numbers), values.shape[1]), torch.nan)
     prediction = np.full(values.shape, np.nan) if predictions else None
+    heldout = HeldOut(blank, blank.clone(), blank.clone(), blank.clone(), np.zeros(2), prediction)
     for k, number in enumerate(numbers):
-        train = (fold != number).nonzero()[:, 0]
-        test = (fold == number).nonzero()[:, 0]
-        mean = values[train].mean(0)
-        spectrum = split_kernel(kernel, train, test)
-        targets = values[train] - mean
+        parts = Parts(rows[used.find_train(number)], rows[used.find_test(number)])
+        _score_fold(heldout, k, parts, sides, values, folds, settings, columns)
+    return heldout
+
+
+class Parts(NamedTuple):
+    """The indices of the training stimuli and of the test stimuli of one fold."""
+
+    train: np.ndarray
+    test: np.ndarray
+
+
+def _score_fold(
+    heldout: HeldOut,
+    k: int,
+    parts: Parts,
+    sides: Sides,
+    values: torch.Tensor,
+    folds: Folds,
+    settings: Settings,
+    columns: list[np.ndarray],
+) -> None:
+    """Write the accuracy of the ``k``-th fold into ``heldout``."""
+    train = torch.from_numpy(parts.train).to(values.device)
+    test = torch.from_numpy(parts.test).to(values.device)
+    inner = folds.select(parts.train)
+    spectrum = split_predictors(sides, train, test)
+    for voxels in list_blocks(settings, columns, len(train), values.shape[1]):
+        block = values[:, voxels]
+        targets = block[train]  # a copy
+        mean = targets.mean(0)
+        targets -= mean
         if settings.method == "pls":
-            predicted = torch.empty_like(values[test])
-            for group in columns:
-                predicted[:, group] = predict_pls(
-                    spectrum, targets[:, group], settings.n_components
-                )
+            predicted = predict_pls(spectrum, targets, settings.n_components)
         else:
-            fit = fit_penalties(spectrum, targets, fold[train], settings)
+            fit = fit_penalties(spectrum, targets, inner, settings)
             predicted = spectrum.test @ fit.coefficients
-            scores["alpha"][k] = fit.alphas[fit.chosen].cpu().numpy()
-            ends += count_ends(spectrum, fit) / len(numbers)
+            heldout.alpha[k, voxels] = fit.alphas[fit.chosen]
+            share = targets.shape[1] / values.shape[1] / len(heldout.r)
+            heldout.ends[:] += count_ends(spectrum, fit) * share
         predicted += mean
-        for name, score in SCORES.items():
-            scores[name][k] = score(values[test], predicted).cpu().numpy()
-        if prediction is not None:
-            prediction[test.cpu().numpy()] = predicted.cpu().numpy()
-    return HeldOut(scores, ends, prediction)
+        accuracy = measure_fold(block[test], predicted, mean)
+        heldout.r[k, voxels] = accuracy.r
+        heldout.residual[k, voxels] = accuracy.residual
+        heldout.total[k, voxels] = accuracy.total
+        if heldout.prediction is not None:
+            heldout.prediction[parts.test[:, None], np.r_[voxels]] = predicted.cpu().numpy()
 
 
-def fit_dual(
-    kernel: torch.Tensor, values: torch.Tensor, fold: torch.Tensor, settings: Settings
-) -> torch.Tensor:
+def list_blocks(
+    settings: Settings, columns: list[np.ndarray], n_train: int, n_voxels: int
+) -> list[np.ndarray] | list[slice]:
+    """Return the voxels that are fitted at once: those that share components, or a block."""
+    if settings.method == "pls":
+        return columns
+    return list(iterate_blocks(n_train, n_voxels))
+
+
+def fit_dual(sides: Sides, values: torch.Tensor, folds: Folds, settings: Settings) -> torch.Tensor:
     """Return ridge's dual weights (n, v), fitted to all stimuli.
 
     Predictions are ``centered kernel @ dual + mean``.
     """
-    everything = torch.arange(len(kernel), device=kernel.device)
-    spectrum = split_kernel(kernel, everything, everything[:0])
-    fit = fit_penalties(spectrum, values - values.mean(0), fold, settings)
+    everything = torch.arange(len(values), device=values.device)
+    spectrum = split_predictors(sides, everything, everything[:0])
+    fit = fit_penalties(spectrum, values - values.mean(0), folds, settings)
     return spectrum.vectors @ fit.coefficients
-
-
-def fit_penalties(
-    spectrum: Spectrum, targets: torch.Tensor, fold: torch.Tensor, settings: Settings
-) -> Fit:
-    """Fit ridge to the training ``targets`` (n, v) of stimuli in ``fold`` (n,)."""
-    values = spectrum.values
-    alphas = torch.from_numpy(RATIOS if settings.alphas is None else settings.alphas).to(values)
-    if settings.alphas is None and values.any():
-        alphas = alphas * values.mean()
-    blocks = [(fold == number).nonzero()[:, 0] for number in fold[fold >= 0].unique()]
-    return fit_ridge(spectrum, targets, alphas, settings.select, blocks)
-
-
-def count_ends(spectrum: Spectrum, fit: Fit) -> np.ndarray:
-    """Return the shares (2,) of voxels at either end of the grid that a wider grid would change."""
-    last = len(fit.alphas) - 1
-    if last == 0:
-        return np.zeros(2)
-    at_ends = [float((fit.chosen == end).double().mean()) for end in (0, last)]
-    return np.multiply(at_ends, find_edges(spectrum, fit.alphas))
-
-
-def read_alphas(alphas: Sequence[float]) -> np.ndarray:
-    """Return penalties in rising order, or raise InputError for those that cannot be used."""
-    grid = np.unique(np.asarray(alphas, dtype=np.float64))
-    if len(grid) == 0 or not (np.isfinite(grid) & (grid > 0)).all():
-        raise InputError(
-            f"alphas must be numbers above 0, got {alphas!r}. Pass e.g. alphas=np.logspace(-1, 8, "
-            f"10)."
-        )
-    return grid

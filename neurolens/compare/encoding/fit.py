@@ -1,30 +1,36 @@
 """Encoding models: prediction of each neuroid's responses to held-out stimuli from each op."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 
-from neurolens.compare.encoding.accuracy import SCORES
-from neurolens.compare.encoding.aggregate import NeuroidScores, aggregate_scores, build_encoding
+from neurolens.compare.encoding.aggregate import (
+    AGGREGATES,
+    MIN_CEILING,
+    NeuroidScores,
+    aggregate_scores,
+    build_encoding,
+)
 from neurolens.compare.encoding.cross_validation import (
     METHODS,
-    Settings,
-    fit_dual,
-    read_alphas,
-    score_heldout,
 )
 from neurolens.compare.encoding.explainable import read_ceiling
-from neurolens.compare.encoding.ridge import SELECTORS
+from neurolens.compare.encoding.models.accuracy import SCORES
+from neurolens.compare.encoding.models.penalties import Settings, read_alphas, warn_ends
+from neurolens.compare.encoding.models.ridge import SELECTORS
+from neurolens.compare.encoding.models.spectrum import describe_solvers
+from neurolens.compare.encoding.normalized import check_least, read_explainable
+from neurolens.compare.encoding.op_fits import Problem, add_fits, fit_ops
 from neurolens.compare.encoding.split_half import (
     Halves,
     add_halves,
     count_splits,
     describe_intervals,
+    find_units,
     halve_folds,
-    score_halves,
 )
 from neurolens.compare.inputs.checks import (
     Seed,
@@ -35,13 +41,13 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
-from neurolens.compare.inputs.features import FeatureData, Features, open_features
+from neurolens.compare.inputs.features import FeatureData, open_features
 from neurolens.compare.inputs.folds import check_inner, read_folds
 from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
-from neurolens.errors import InputError, warn_user
-from neurolens.labels import NEUROID, OP, STIMULUS, check_name, get_marks, list_names
+from neurolens.errors import InputError
+from neurolens.labels import check_name, get_marks, list_names
 
 
 @over_ops("features")
@@ -53,10 +59,12 @@ def fit_encoding(
     cv: int | str | xr.DataArray = 5,
     method: str = "ridge",
     metric: str = "r",
+    aggregate: str = "mean",
     alphas: Sequence[float] | None = None,
     select: str = "gcv",
     n_components: int = 25,
     ceiling: xr.DataArray | None = None,
+    min_ceiling: float = MIN_CEILING,
     dual: bool = False,
     predictions: bool = False,
     n_splits: int | None = None,
@@ -69,11 +77,13 @@ def fit_encoding(
     """Predict the held-out responses of each neuroid from each op, with one penalty per neuroid.
 
     Ridge minimizes ``|Y - 1 b' - A W|^2 + alpha |W|^2`` over training stimuli, features A
-    (stimulus, feature), with a free intercept b; only the kernel A A' is used, centered by training
-    means. The penalty of each neuroid is the one with the least cross-validated error within the
-    training stimuli (``select``), all from one eigendecomposition per op and fold. Scores are
-    measured in each fold of held-out stimuli and then averaged over folds: correlating predictions
-    pooled over folds would be biased below zero.
+    (stimulus, feature), centered by training means, with a free intercept b. With fewer features
+    than training stimuli it is solved from the features, otherwise from the kernel A A', with the
+    same answer. The penalty of each neuroid is the one with the least cross-validated error within
+    the training stimuli (``select``), all from one decomposition per op and fold. Correlations are
+    measured in each fold and averaged over folds, because those of predictions pooled over folds
+    would be biased below zero; R^2 is that of all held-out stimuli, because a fold of few stimuli
+    has no variance to divide by.
 
     Parameters
     ----------
@@ -84,18 +94,24 @@ def fit_encoding(
         should be.
     responses : DataArray (presentation, neuroid) or (stimulus, neuroid)
         Any unit. ``stimulus_id`` on presentation, exactly the stimuli of the features in any order;
-        ``region``, ``subject`` on neuroid where known (else "brain", "group"). Presentations of a
-        stimulus are averaged first. With ``time_bin`` besides, all that has region or neuroid has
+        ``region``, ``subject`` on neuroid where known (else "brain", "group"). Regions that overlap
+        are coordinates of True and False, ``region_V1``, ``region_FFA``, instead of ``region``;
+        not with "pls". Presentations of a stimulus are averaged first, of each neuroid those that
+        are not NaN. With ``time_bin`` besides, all that has region or neuroid has
         time_bin too: maps of op by time.
     cv : int, str or DataArray
         Number of folds over stimuli; the name of a coordinate of ``responses`` to leave out group
-        by group ("category", "run", "subject"); or folds from ``split_stimuli``.
+        by group ("category", "run", "subject"), which must not share stimuli; or folds from
+        ``split_stimuli``, such as contiguous blocks with gaps for a series.
     method : str
         "ridge", or "pls": partial least squares without feature scaling, ``n_components`` shared by
         the neuroids of each region and subject.
     metric : str
-        What ``score`` is: "r" (Pearson) or "r2" (1 - residual / total sum of squares, below 0 for
-        bad predictions).
+        What ``score`` is: "r" (Pearson, mean over folds) or "r2" (1 - residual / total sum of
+        squares, each summed over all held-out stimuli, the total about training means: 0 for what
+        predicts the training mean, below 0 for worse).
+    aggregate : str
+        How the scores of neuroids become that of a region and subject: "mean" or "median".
     alphas : sequence of float, optional
         Penalties to choose from, above 0, as in scikit-learn's Ridge. Default: 1e-4 to 1e5 by tens,
         times the mean eigenvalue of each training kernel; in these units a penalty is a ratio of
@@ -110,6 +126,9 @@ def fit_encoding(
         How well a perfect model would do. ``attrs["kind"]``: "ncsnr" (of single trials), or
         "reliability", "r", "r2" with ``attrs["n_repeats"]``, the number of presentations averaged.
         Matched by ``neuroid_id`` (and ``subject``).
+    min_ceiling : float
+        Neuroids of which less variance than this can be explained have no ``normalised`` score of
+        their own: a ratio to next to nothing is noise. ``score_normalised`` is over all neuroids.
     dual : bool
         Also return dual weights, fitted to all stimuli, for ``compute_encoding_weights``. Only with
         "ridge".
@@ -137,21 +156,26 @@ def fit_encoding(
     Returns
     -------
     Dataset
-        In the form of ``neurolens.scores``. ``score`` (op, region, subject): mean over neuroids
-        that can be predicted at all, ``score_mean`` (op, region): mean over subjects; ``r``, ``r2``
-        (op, neuroid): means over folds; ``alpha`` (op, fold, neuroid), absolute; ``n_neuroids``
+        In the form of ``neurolens.scores``. ``score`` (op, region, subject): mean, or median,
+        over neuroids that can be predicted at all, ``score_mean`` (op, region): mean over subjects;
+        ``r``, ``r2`` (op, neuroid); ``alpha`` (op, fold, neuroid), absolute; ``n_neuroids``
         (region, subject); ``stimulus_fold`` (stimulus). ``ceiling_upper`` (region) in units of the
         score, NaN without ``ceiling``; ``ceiling_lower`` (region): NaN. ``r``, ``r2``, the scores
         and the ceilings carry ``kind`` and ``n_repeats``, for ``normalize_scores``. ``ci_low``,
         ``ci_high`` (op, region, subject), ``mean_ci_low``, ``mean_ci_high`` (op, region): NaN
         without ``n_splits``; with it also ``bootstrap_mean``, ``split_score``,
         ``split_subject_score`` and ``split_member``, as in ``compare_rdms``; the score of a half is
-        that of the whole fit repeated within that half alone. With ``ceiling``: ``normalized`` (op,
-        neuroid), the share of explainable variance, r|r| / NC or R^2 / NC, and ``score_normalized``
-        (op, region, subject), its mean weighted by NC. With ``dual``: ``dual`` (op, stimulus,
+        that of the whole fit repeated within that half alone. With ``ceiling``: ``normalised`` (op,
+        neuroid), r / sqrt(NC) or R^2 / NC, as the attribute ``normalization`` says, with NC the
+        share of variance that can be explained; ``score_normalised`` (op, region, subject),
+        sqrt(sum of r|r| / sum of NC) or sum of R^2 / sum of NC over neuroids, about 1 for a perfect
+        model whatever the reliability (Notes), and ``score_normalised_se``, its standard error over
+        neuroids.
+        With ``dual``: ``dual`` (op, stimulus,
         neuroid) and ``response_mean`` (neuroid). With ``predictions``: ``prediction`` (op,
         stimulus, neuroid), each stimulus predicted by the fit that did not see it, NaN for those in
         no fold and for neuroids that cannot be predicted; ``stimulus_fold`` is then a coordinate.
+        ``neuroid_repeats`` (neuroid): presentations behind a response, where neuroids differ.
         Labels of neuroids are kept, ``region`` and ``subject`` as ``neuroid_region`` and
         ``neuroid_subject``.
 
@@ -168,9 +192,16 @@ def fit_encoding(
     Warns
     -----
     RuntimeWarning
-        Neuroids that are NaN or constant get NaN; an op predicts no change in some fold; a
-        neuroid's penalty is at an end of ``alphas`` beyond which the fit would still change (by
-        over one degree of freedom); a half of the stimuli has no score, so there is no interval.
+        Neuroids that are constant, infinite or without any response to a stimulus get NaN; an op
+        predicts no change in some fold; a neuroid's penalty is at an end of ``alphas`` beyond which
+        the fit would still change (by over one degree of freedom); a half of the stimuli has no
+        score, so there is no interval; hardly anything can be explained in a region of ten neuroids
+        or more, so there is no normalised score. Stimuli that folds tear apart depend on each other
+        on both sides: neighbors in the order of the rows of ``responses`` resemble each other more
+        than in any of 999 random orders (where rows are stimuli, which may be sorted by category,
+        they must change gradually too), stimuli of one run or session do, or stimuli under
+        different ids have the same features, or nearly (the first 1000 stimuli are looked at). For
+        stimuli in random order the chance of the first two is 1/1000 at most.
 
     Notes
     -----
@@ -178,12 +209,29 @@ def fit_encoding(
     stimuli would have been others too. Intervals here are score -+ t sqrt(mean of (a - b)^2 / 4)
     over halvings into a and b, with degrees of freedom f, 1 / f = 1 / splits + 1 / (stimuli -
     folds): half the stimuli have twice the variance, and everything is fitted anew. They are for
-    new stimuli, the same neuroids and subjects, and, with ``cv`` by groups, the same groups. Those
+    new stimuli, the same neuroids and subjects, and, with the name of a group as ``cv``, the same
+    groups. With folds of several groups, ``split_stimuli(..., n_folds=..., by=...)``, or contiguous
+    folds, halves keep groups, or blocks of the series, whole, and intervals are for new ones
+    (``interval_over``). Those
     of R^2 are too wide; docs/simulation.md gives the coverage of both. ``bootstrap_mean`` are draws
     from the t distribution that these intervals come from. For p use ``permute_encoding``.
 
-    Time O(n^3 + n^2 v) per op and fold with "gcv"; a factor of the number of penalties on n^2 v
-    with the others. Memory: the responses, a block of voxels and the result.
+    The attribute ``score_note`` says over what scores are averaged. Within t held-out stimuli a
+    correlation is too small, by a factor of about 1 - (1 - r^2) / (2 (t - 1)): for a true r of .71
+    the mean over folds of 5 stimuli was .65, of 10 .68, of 20 .69 and of 50 .69, with 100 stimuli
+    (4,000 voxels). Compare scores of folds of about the same size.
+
+    The noise ceiling of a neuroid is a noisy estimate, cut at 0. A mean of ratios to it can be
+    anything, and a ratio of means is too low where many neuroids are noise. For
+    ``score_normalised`` NC is estimated from the repeats in ``responses`` without the cut (for a
+    ceiling of kind "ncsnr" or "reliability"). A perfect model then got .99 to 1.01 at NC from .1 to
+    .8 with two repeats of 100 stimuli, .99 where half of the neuroids were noise (.77 with the cut)
+    and 1.06 at NC .05; with 40 stimuli .97 to 1.07, .99, and at .05 1.26 (standard deviation .35).
+
+    Time, with k the smaller of stimuli n and features p: O(n k^2 + n k v) per op and fold with
+    "gcv"; a factor of the number of penalties on n k v with the others. ``solver`` says which side
+    it was. Memory: features and responses, a few blocks of features and voxels, and the result; a
+    square of stimuli only where features are not fewer.
 
     References
     ----------
@@ -205,6 +253,7 @@ def fit_encoding(
     """
     check_name(method, METHODS, "method")
     check_name(metric, SCORES, "metric")
+    check_name(aggregate, AGGREGATES, "aggregate")
     check_name(select, SELECTORS, "select")
     if dual and method != "ridge":
         raise InputError(
@@ -221,33 +270,51 @@ def fit_encoding(
     settings = Settings(method, grid, select, int(n_components))
     by_op = open_features(features)
     targets = read_targets(responses)
-    fold = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
+    if method == "pls":
+        _refuse_overlap(targets)
+    folds = read_folds(cv, targets.presented, targets.ids.tolist(), rng)
     if method == "ridge" and select == "folds":
-        check_inner(fold)
-    explainable = read_ceiling(ceiling, targets)
-    n_splits = count_splits(n_splits, fold)
+        check_inner(folds)
+    share = read_ceiling(ceiling, targets)
+    explainable = None if share is None else read_explainable(share, responses, targets)
+    n_splits = count_splits(n_splits, folds)
     split_rng, draw_rng = generator.spawn(2)
     # Random numbers are assigned to stimuli in sorted order of their ids.
     rank = rank_ids(targets.ids)
-    member = halve_folds(fold[np.argsort(rank)], n_splits, split_rng)[:, rank]
+    by_id = folds.select(np.argsort(rank))
+    member = halve_folds(by_id.number, find_units(by_id), n_splits, split_rng)[:, rank]
 
-    problem = Problem(settings, targets, fold, member, metric, device)
-    fits = _fit_ops(by_op, problem, dual=dual, predictions=predictions)
-    _warn_ends(by_op.ops, fits.ends)
-    scores = NeuroidScores(by_op.ops, targets, fits.by_fold, metric, fold, explainable)
+    problem = Problem(settings, targets, folds, member, metric, aggregate, device)
+    fits = fit_ops(by_op, problem, dual=dual, predictions=predictions)
+    warn_ends(by_op.ops, fits.ends)
+    scores = NeuroidScores(
+        by_op.ops,
+        targets,
+        fits.by_neuroid,
+        metric,
+        folds.number,
+        share,
+        explainable,
+        aggregate,
+        check_least(min_ceiling),
+    )
     result = aggregate_scores(scores)
+    units = find_units(folds)
+    n_units = len(targets.ids) if units is None else len(set(units))
     if n_splits:
-        halves = Halves(member, fits.halves, n_bootstrap, confidence, draw_rng)
+        halves = Halves(member, fits.halves, n_units, n_bootstrap, confidence, draw_rng)
         result = add_halves(result, halves)
     result = build_encoding(
-        _add_fits(result, fits, targets, METHODS[method]),
+        add_fits(result, fits, targets, METHODS[method]),
         scores,
         estimator=METHODS[method],
         rng=rng,
-        intervals=describe_intervals(n_splits, confidence),
+        intervals=describe_intervals(n_splits, confidence, folds),
         details={
             "select": select if method == "ridge" else "none",
+            "solver": describe_solvers(fits.sides),
             "n_splits": n_splits,
+            "n_units": n_units,
             "n_bootstrap": n_bootstrap,
             **get_marks(features),
         },
@@ -255,96 +322,12 @@ def fit_encoding(
     return result.set_coords("stimulus_fold") if predictions else result
 
 
-class Problem(NamedTuple):
-    """Checked input of every op: settings of the fits, responses, and the fold of each stimulus.
-
-    ``fold`` (stimulus,), ``member`` (split, stimulus); ``measure`` is that of the scores of halves.
-    """
-
-    settings: Settings
-    targets: Targets
-    fold: np.ndarray
-    member: np.ndarray
-    measure: str
-    device: str | torch.device
-
-
-class Fits(NamedTuple):
-    """Results of the fits of all ops.
-
-    ``by_fold`` has (op, fold, neuroid) for each of `SCORES` and for "alpha", ``ends`` (op, 2) the
-    shares of penalties at the ends of the grid, ``halves`` (split, half, op, region, subject) the
-    scores within halves, ``dual`` and ``prediction`` (op, stimulus, neuroid) where asked for.
-    """
-
-    by_fold: dict[str, np.ndarray]
-    ends: np.ndarray
-    halves: np.ndarray
-    dual: np.ndarray | None
-    prediction: np.ndarray | None
-
-
-def _fit_ops(features: Features, problem: Problem, *, dual: bool, predictions: bool) -> Fits:
-    """Return the fits of every op of ``features``, one op in memory at a time."""
-    settings, targets, fold, member, measure, device = problem
-    usable = targets.usable
-    values = torch.from_numpy(targets.values[:, usable]).to(device)
-    folds = torch.from_numpy(fold).to(device)
-    n_ops = len(features.ops)
-    by_fold_shape = (n_ops, len(np.unique(fold[fold >= 0])), len(usable))
-    by_stimulus_shape = (n_ops, *targets.values.shape)
-    fits = Fits(
-        {name: np.full(by_fold_shape, np.nan) for name in (*SCORES, "alpha")},
-        np.zeros((n_ops, 2)),
-        np.empty((len(member), 2, n_ops, len(targets.regions), len(targets.subjects))),
-        np.full(by_stimulus_shape, np.nan) if dual else None,
-        np.full(by_stimulus_shape, np.nan) if predictions else None,
-    )
-    for i, gram in enumerate(features.iterate_kernels(targets.ids)):
-        kernel = torch.from_numpy(gram).to(device)
-        heldout = score_heldout(
-            kernel, values, folds, settings, targets.columns, predictions=predictions
-        )
-        fits.ends[i] = heldout.ends
-        for name, score in heldout.scores.items():
-            fits.by_fold[name][i][:, usable] = score
-        if fits.prediction is not None:
-            fits.prediction[i][:, usable] = heldout.prediction
-        fits.halves[:, :, i] = score_halves(
-            kernel, values, folds, settings, targets, member, measure
-        )
-        if fits.dual is not None:
-            fits.dual[i][:, usable] = fit_dual(kernel, values, folds, settings).cpu().numpy()
-    return fits
-
-
-def _add_fits(result: xr.Dataset, fits: Fits, targets: Targets, estimator: str) -> xr.Dataset:
-    """Return ``result`` with the penalties, and with dual weights and predictions if asked for."""
-    result["alpha"] = ((OP, "fold", NEUROID), fits.by_fold["alpha"])
-    if fits.dual is not None:
-        result["dual"] = ((OP, STIMULUS, NEUROID), fits.dual)
-        result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
-    if fits.prediction is not None:
-        # The name by which compare_predicted describes the model behind the predictions.
-        attrs = {"estimator": estimator}
-        result["prediction"] = ((OP, STIMULUS, NEUROID), fits.prediction, attrs)
-    return result
-
-
-def _warn_ends(ops: list[str], ends: np.ndarray) -> None:
-    """Warn once, naming the ops whose penalty a wider grid would change.
-
-    ``ends`` (op, 2) are the shares of fits at the lowest and the highest penalty.
-    """
-    sentences = []
-    for end, shares in zip(("lowest", "highest"), ends.T, strict=True):
-        names = [
-            f"{op}: {share:.1%} of the fits" for op, share in zip(ops, shares, strict=True) if share
-        ]
-        if names:
-            sentences.append(f"the {end} in {list_names(names)}")
-    if sentences:
-        warn_user(
-            f"the best penalty ends the grid: {'; '.join(sentences)}. A better one may lie beyond; "
-            f"widen it."
+def _refuse_overlap(targets: Targets) -> None:
+    """Raise InputError where a neuroid is not in one region, with whose neuroids it is fitted."""
+    if targets.overlap:
+        region = targets.regions[0]
+        raise InputError(
+            f"method='pls' fits the neuroids of a region together, so each must be in one region, "
+            f"and of {list_names(targets.regions)} some neuroid is in several or in none. Select "
+            f"one at a time: responses.isel(neuroid=responses['region_{region}'].values)."
         )

@@ -6,10 +6,12 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import check_kind, check_numbers, warn_no_score
-from neurolens.compare.inputs.responses import match_neuroids, number_labels
+from neurolens.compare.inputs.regions import Places, group_neuroids
+from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.compare.inputs.time_bins import expand_leading, over_time_bins
-from neurolens.compare.rdms.dissimilarity import compute_one, compute_rdms
+from neurolens.compare.rdms.dissimilarity import compute_rdms
 from neurolens.compare.rdms.distances import METRICS
+from neurolens.compare.rdms.single import compute_one
 from neurolens.compare.rdms.vectors import BrainRDMs, pair_within, read_brain_rdms
 from neurolens.compare.rsa.comparators.table import Comparator, compare_whole, find_comparator
 from neurolens.compare.stats.correlation import FLAT
@@ -40,7 +42,7 @@ def compare_predicted(
     measured: xr.DataArray,
     *,
     metric: str = "correlation",
-    comparator: str = "pearson",
+    comparator: str = "rho-a",
 ) -> xr.Dataset:
     """Compare the RDMs of predicted and of measured responses: voxel-encoding RSA (veRSA).
 
@@ -57,7 +59,8 @@ def compare_predicted(
     metric : str
         Dissimilarity, a key of ``METRICS``.
     comparator : str
-        Similarity of RDMs, a key of ``COMPARATORS``.
+        Similarity of RDMs, a key of ``COMPARATORS``; ``rho-a``, the default, does not reward models
+        for ties.
 
     Returns
     -------
@@ -122,7 +125,7 @@ class Predictions(NamedTuple):
     ``held_out`` marks which of the stimuli ``ids`` are predicted, ``is_predicted`` which measured
     neuroids; ``values`` (op, stimulus, neuroid) and ``fold`` (stimulus,) are of those, as are
     ``neuroids``, their ids. ``labels`` are the regions and subjects of all measured neuroids,
-    ``codes`` (2, neuroid) the index of each predicted neuroid's region and subject in them.
+    ``members`` the places of the predicted ones of each region and subject.
     """
 
     ops: np.ndarray
@@ -132,8 +135,8 @@ class Predictions(NamedTuple):
     values: np.ndarray
     fold: np.ndarray
     is_predicted: np.ndarray
-    labels: dict[str, np.ndarray]
-    codes: np.ndarray
+    labels: dict[str, list]
+    members: Places
 
 
 def _check_types(predicted: Any, measured: Any) -> None:
@@ -162,11 +165,8 @@ def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predic
     unknown = np.isnan(values)
     held_out = ~unknown.all(axis=(0, 2))  # (stimulus,)
     is_predicted = ~unknown.all(axis=(0, 1))  # (neuroid,)
-    labels = {}
-    codes = []
-    for dim, default in UNNAMED.items():
-        code, labels[dim] = number_labels(_list_labels(measured, dim, default))
-        codes.append(code[is_predicted])
+    groups = group_neuroids(measured, UNNAMED)
+    place = np.cumsum(is_predicted) - 1
     return Predictions(
         ops=get_ids(predicted, OP, "predicted"),
         ids=ids,
@@ -175,8 +175,8 @@ def _read_predictions(predicted: xr.DataArray, measured: xr.DataArray) -> Predic
         values=values[:, held_out][:, :, is_predicted],
         fold=_read_fold(predicted)[held_out],
         is_predicted=is_predicted,
-        labels=labels,
-        codes=np.array(codes),
+        labels=groups.names,
+        members={key: place[group[is_predicted[group]]] for key, group in groups.members.items()},
     )
 
 
@@ -218,7 +218,7 @@ def _score_folds(
             predictions.neuroids,
         )
         for region, subject in np.argwhere(brain.present):
-            inside = (predictions.codes == [[region], [subject]]).all(axis=0)
+            inside = predictions.members[(region, subject)]
             target = brain.pairs[region, subject]
             by_fold = [
                 score_geometry(values[fold][:, inside], target[within], metric, kernel)
@@ -233,12 +233,14 @@ def score_geometry(
 ) -> float:
     """Return the similarity of the RDM of ``predicted`` (n, v) to the pairs ``target``.
 
-    It is NaN if the predictions do not vary.
+    It is NaN if the predictions do not vary, or some of their distances are undefined.
     """
     # The RDM of equal rows would be only rounding error.
     if (np.ptp(predicted, axis=0) <= FLAT * np.abs(predicted).max(axis=0)).all():
         return np.nan
     pairs = compute_one(predicted, metric)[np.triu_indices(len(predicted), 1)]
+    if np.isnan(pairs).any():
+        return np.nan
     return float(compare_whole(pairs[None], target[None], kernel)[0, 0])
 
 

@@ -7,14 +7,16 @@ scores.
 from typing import NamedTuple
 
 import numpy as np
-import torch
 import xarray as xr
 from torch import Tensor
 
 from neurolens.compare.encoding.aggregate import mean_defined, pool_neuroids
-from neurolens.compare.encoding.cross_validation import Settings, score_heldout
-from neurolens.compare.inputs.folds import MIN_TEST
+from neurolens.compare.encoding.cross_validation import score_heldout
+from neurolens.compare.encoding.models.penalties import Settings
+from neurolens.compare.encoding.models.spectrum import Sides
+from neurolens.compare.inputs.folds import MIN_TEST, Folds
 from neurolens.compare.inputs.responses import Targets
+from neurolens.compare.stats.bootstrap import halve_units
 from neurolens.compare.stats.intervals import infer_mean
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, list_names
@@ -28,22 +30,40 @@ class Halves(NamedTuple):
     """Scores within halves of the stimuli, and settings of the intervals.
 
     ``member`` (split, stimulus) is True in half a; ``scores`` (split, half, op, region, subject).
+    ``n_units`` counts the stimuli, or groups of them, that were dealt to the halves.
     """
 
     member: np.ndarray
     scores: np.ndarray
+    n_units: int
     n_bootstrap: int
     confidence: float
     rng: np.random.Generator
 
 
-def count_splits(n_splits: int | None, fold: np.ndarray) -> int:
+def find_units(folds: Folds) -> np.ndarray | None:
+    """Return the number (n,) of the group or block that stays whole in halves, None for stimuli.
+
+    Stimuli are halved within their groups where a fold is a single group, or where halves made of
+    whole groups could hold too few stimuli.
+    """
+    if folds.unit is None:
+        return None
+    for number in folds.numbers:
+        half = halve_units(folds.unit[folds.find_test(number)], np.random.default_rng(0))
+        # The sizes of halves do not depend on chance.
+        if min(half.sum(), (~half).sum()) < MIN_TEST:
+            return None
+    return folds.unit
+
+
+def count_splits(n_splits: int | None, folds: Folds) -> int:
     """Return how many times to halve the stimuli, or raise InputError where that cannot be done.
 
-    None halves them if every ``fold`` (stimulus,) can be, and otherwise not at all.
+    None halves them if every fold can be, and otherwise not at all.
     """
-    sizes = np.bincount(fold[fold >= 0])
-    smallest = min(sizes[sizes > 0].min(), len(fold) - sizes.max())
+    sizes = [min(len(folds.find_test(k)), len(folds.find_train(k))) for k in folds.numbers]
+    smallest = min(sizes)
     enough = smallest >= 2 * MIN_TEST
     if n_splits is None:
         return DEFAULT_SPLITS if enough else 0
@@ -56,25 +76,34 @@ def count_splits(n_splits: int | None, fold: np.ndarray) -> int:
     return n_splits
 
 
-def halve_folds(fold: np.ndarray, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+def halve_folds(
+    fold: np.ndarray, unit: np.ndarray | None, n_splits: int, rng: np.random.Generator
+) -> np.ndarray:
     """Return masks (split, n), True in half a, that halve each ``fold`` (n,) at random.
 
-    The halves of a fold differ by one stimulus at most.
+    The halves of a fold differ by one stimulus at most, or, where each ``unit`` (n,) stays whole,
+    by the largest unit at most.
     """
     member = np.zeros((n_splits, len(fold)), dtype=bool)
     for row in member:
-        row[np.lexsort((rng.random(len(fold)), fold))[::2]] = True
+        if unit is None:
+            row[np.lexsort((rng.random(len(fold)), fold))[::2]] = True
+            continue
+        for number in np.unique(fold):
+            inside = np.flatnonzero(fold == number)
+            row[inside] = halve_units(unit[inside], rng)
     return member
 
 
 def score_halves(
-    kernel: Tensor,
+    sides: Sides,
     values: Tensor,
-    fold: Tensor,
+    folds: Folds,
     settings: Settings,
     targets: Targets,
     member: np.ndarray,
     measure: str,
+    aggregate: str,
 ) -> np.ndarray:
     """Return scores (split, half, region, subject) of the whole fit repeated within each half.
 
@@ -83,12 +112,10 @@ def score_halves(
     scores = np.empty((len(member), 2, len(targets.regions), len(targets.subjects)))
     mean = np.full(len(targets.usable), np.nan)
     for split, half in np.ndindex(scores.shape[:2]):
-        inside = torch.from_numpy(np.flatnonzero(member[split] != half)).to(fold.device)
-        heldout = score_heldout(
-            kernel[inside][:, inside], values[inside], fold[inside], settings, targets.columns
-        )
-        mean[targets.usable] = heldout.scores[measure].mean(axis=0)
-        scores[split, half] = pool_neuroids(mean, targets)
+        inside = np.flatnonzero(member[split] != half)
+        heldout = score_heldout(sides, values, folds, settings, targets.columns, rows=inside)
+        mean[targets.usable] = heldout.pool_folds()[measure]
+        scores[split, half] = pool_neuroids(mean, targets, aggregate)
     return scores
 
 
@@ -97,13 +124,13 @@ def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
 
     Halves a and b are independent, and each varies twice as much as the whole: the mean of (a -
     b)^2 / 4 over splits is the variance of the score. The variance of this estimate is the sum of
-    that over splits and that over stimuli; fold means cancel. A half without a score, where the
-    whole has one, leaves no interval: a warning names the op.
+    that over splits and that over stimuli (or groups of them); fold means cancel. A half without a
+    score, where the whole has one, leaves no interval: a warning names the op.
     """
     _warn_without_interval(result, halves.scores)
     n_splits = len(halves.scores)
     n_folds = len(np.unique(result["stimulus_fold"]))
-    freedom = 1 / (1 / n_splits + 1 / (result.sizes[STIMULUS] - n_folds))
+    freedom = 1 / (1 / n_splits + 1 / max(1, halves.n_units - n_folds))
     parts = {
         "score": ("ci", "split_subject_score", halves.scores),
         "score_mean": ("mean_ci", "split_score", mean_defined(halves.scores)),
@@ -122,11 +149,16 @@ def add_halves(result: xr.Dataset, halves: Halves) -> xr.Dataset:
     return result.assign_coords({HALF: ["a", "b"]})
 
 
-def describe_intervals(n_splits: int, confidence: float) -> Intervals:
+def describe_intervals(n_splits: int, confidence: float, folds: Folds) -> Intervals:
     """Return a description of the intervals of ``add_halves``."""
     if not n_splits:
         return Intervals()
-    return Intervals("t interval of halves", "stimuli", float(confidence))
+    over = "stimuli"
+    if find_units(folds) is not None:
+        over = "blocks of stimuli" if folds.in_blocks else "groups of stimuli"
+    elif folds.unit is not None:
+        over = "stimuli of the same groups"
+    return Intervals("t interval of halves", over, float(confidence))
 
 
 def _draw_means(result: xr.Dataset, freedom: float, halves: Halves) -> np.ndarray:

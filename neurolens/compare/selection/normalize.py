@@ -1,12 +1,14 @@
 """Scores divided by their noise ceilings."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xarray as xr
 
 from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats
+from neurolens.compare.encoding.normalized import RATIOS
+from neurolens.compare.inputs.missing import NEUROID_REPEATS
 from neurolens.compare.inputs.responses import match_neuroids
-from neurolens.errors import InputError, LabelError
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT
 from neurolens.scores import read_scores
 
@@ -27,7 +29,10 @@ class Kind(NamedTuple):
 
 
 def normalize_scores(
-    scores: xr.Dataset | xr.DataArray, ceilings: xr.DataArray | None = None
+    scores: xr.Dataset | xr.DataArray,
+    ceilings: xr.DataArray | None = None,
+    *,
+    min_ceiling: float = 0.0,
 ) -> xr.DataArray:
     """Divide scores by their ceilings, or raise an error if the two do not belong together.
 
@@ -45,13 +50,17 @@ def normalize_scores(
         Only with an array of scores, and then required. With attributes ``kind`` (reliability,
         ncsnr, r, r2) and ``n_repeats``; its dimensions are among those of ``scores``. Neuroids are
         matched by ``neuroid_id`` (and ``subject``) where either side has it.
+    min_ceiling : float
+        The least ceiling to divide by, in the unit of the scores ("r": the root of the share of
+        variance that can be explained). A ratio to next to nothing is noise.
 
     Returns
     -------
     DataArray
-        1 where the score is all that the noise allows; NaN where the ceiling is NaN, 0 or below:
-        such a neuroid is excluded, never divided. Above 1 where the score exceeds the estimate of
-        its ceiling.
+        1 where the score is all that the noise allows; NaN where the ceiling is NaN, 0 or below, or
+        below ``min_ceiling``: such a neuroid is excluded, never divided. Above 1 where the score
+        exceeds the estimate of its ceiling. The attribute ``normalization`` says what was divided
+        by what, ``normalization_note`` how many had no ceiling to divide by.
 
     Raises
     ------
@@ -61,6 +70,16 @@ def normalize_scores(
     LabelError
         Labels of a shared dimension differ, the ceilings have a dimension that the scores lack, or
         one side lacks ``neuroid_id``.
+
+    Warns
+    -----
+    RuntimeWarning
+        Over half of the neuroids, with ceilings of their own, have none that is high enough.
+
+    Notes
+    -----
+    Ceilings of single neuroids are noisy, and a mean of ratios to them is not what a perfect model
+    would get: for regions take ``score_normalised`` of ``fit_encoding``, a ratio of means.
 
     Examples
     --------
@@ -79,7 +98,7 @@ def normalize_scores(
                 "normalize_scores(scores), or normalize_scores(scores['score'], "
                 "scores['ceiling_upper'])."
             )
-        return _divide(scores, ceilings)
+        return _divide(scores, ceilings, min_ceiling)
     scores = read_scores(scores, "normalize_scores", needs=["ceiling_upper"], over_time=True)
     if ceilings is not None:
         raise InputError(
@@ -88,18 +107,22 @@ def normalize_scores(
         )
     # Both are in the same unit, whatever it is.
     upper = scores["ceiling_upper"]
-    return _describe_share(scores["score"], scores["score"] / upper.where(upper > 0), "upper")
+    bound = upper.where((upper > 0) & (upper >= min_ceiling))
+    return _describe_share(scores["score"], bound, "upper", "score / ceiling_upper", min_ceiling)
 
 
-def _divide(scores: xr.DataArray, ceilings: xr.DataArray) -> xr.DataArray:
+def _divide(scores: xr.DataArray, ceilings: xr.DataArray, min_ceiling: float) -> xr.DataArray:
     """Return ``scores`` as a share of ``ceilings``, after checking that they belong together."""
     kind = _read_kind(scores, "scores", ("r", "r2"))
     ceiling_kind = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
     _check_kinds(kind, ceiling_kind)
-    share = CEILINGS[ceiling_kind.name](ceilings, kind.n_repeats)
+    repeats: Any = kind.n_repeats
+    if NEUROID_REPEATS in scores.coords:
+        repeats = scores[NEUROID_REPEATS].variable
+    share = CEILINGS[ceiling_kind.name](_match_labels(ceilings, scores).variable, repeats)
     bound = share.where(share > 0) ** (0.5 if kind.name == "r" else 1)
-    bound = _match_labels(bound, scores)
-    return _describe_share(scores, scores / bound.drop_vars(bound.coords), ceiling_kind.name)
+    bound = bound.where(bound >= min_ceiling)
+    return _describe_share(scores, bound, ceiling_kind.name, RATIOS[kind.name], min_ceiling)
 
 
 def _check_kinds(scores: Kind, ceilings: Kind) -> None:
@@ -141,10 +164,27 @@ def _match_labels(bound: xr.DataArray, scores: xr.DataArray) -> xr.DataArray:
     return bound
 
 
-def _describe_share(scores: xr.DataArray, share: xr.DataArray, kind: str) -> xr.DataArray:
-    """Return ``share`` under the name and the attributes of ``scores``."""
-    attrs = scores.attrs | {"kind": f"share of ceiling ({kind})"}
-    return share.rename(scores.name).assign_attrs(attrs)
+def _describe_share(
+    scores: xr.DataArray,
+    bound: xr.DataArray | xr.Variable,
+    kind: str,
+    ratio: str,
+    min_ceiling: float,
+) -> xr.DataArray:
+    """Return ``scores`` / ``bound`` under the name and the attributes of ``scores``, and how."""
+    n_lost = int(bound.isnull().sum())
+    note = f"{n_lost} of {bound.size} ceilings are none, 0 or below, or below {min_ceiling:g}."
+    if NEUROID in bound.dims and n_lost > bound.size / 2:
+        warn_user(
+            f"{note} Normalised scores are those of the other neuroids, whose ceilings are the "
+            "higher for being chosen; for a region take score_normalised of fit_encoding, over all."
+        )
+    attrs = scores.attrs | {
+        "kind": f"share of ceiling ({kind})",
+        "normalization": ratio,
+        "normalization_note": note,
+    }
+    return (scores / bound).rename(scores.name).assign_attrs(attrs)
 
 
 def _format_repeats(n_repeats: float | str) -> str:

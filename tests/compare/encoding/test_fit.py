@@ -15,8 +15,15 @@ from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import Ridge
 
 from neurolens import assign_regions, compute_rdms, fit_encoding
-from neurolens.compare import compute_encoding_weights, compute_ncsnr, split_stimuli
-from neurolens.compare.stats.correlation import correlate_columns, explain_columns
+from neurolens.compare import (
+    compute_encoding_weights,
+    compute_ncsnr,
+    compute_split_half,
+    normalize_scores,
+    split_stimuli,
+)
+from neurolens.compare.encoding.models.accuracy import explain_variance, measure_fold
+from neurolens.compare.stats.correlation import correlate_columns
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 ALPHAS = np.logspace(-2, 4, 4)
@@ -170,7 +177,7 @@ class TestTruth:
         unit = 50**2 * 60
         assert float(np.median(scores.alpha) / unit) == pytest.approx(10, rel=0.2)
 
-    def test_normalized_score_of_the_true_model_is_one(self, rng):
+    def test_normalised_score_of_the_true_model_is_one(self, rng):
         features = label_features(rng.normal(size=(1000, 4)))
         signal = features.values @ rng.normal(size=(4, 60))
         signal /= signal.std(axis=0)
@@ -180,7 +187,7 @@ class TestTruth:
         ).assign_attrs(kind="ncsnr")
         for measure in ("r", "r2"):
             scores = fit_encoding(features, responses, ceiling=ncsnr, metric=measure, n_splits=0)
-            assert float(scores.score_normalized.squeeze()) == pytest.approx(1, abs=0.05)
+            assert float(scores.score_normalised.squeeze()) == pytest.approx(1, abs=0.05)
             # NC of a mean of 3: .25 / (.25 + 1/3).
             share = 0.25 / (0.25 + 1 / 3)
             assert float(scores.ceiling_upper[0]) == pytest.approx(
@@ -321,7 +328,8 @@ class TestBadResponses:
         responses[0, 3] = np.inf
         with pytest.warns(
             RuntimeWarning,
-            match=r"get NaN \(NaN or inf in 2: 'n1', 'n3'; no change .* in 1: 'n2'\)",
+            match=r"get NaN \(no response to some stimulus in 1: 'n1'; an infinite response in 1: "
+            r"'n3'; no change .* in 1: 'n2'\)",
         ):
             scores = fit_encoding(features, responses, dual=True)
         assert np.isnan(scores.r.values[0]).tolist() == [False, True, True, True, False, False]
@@ -334,10 +342,36 @@ class TestBadResponses:
     def test_a_stimulus_without_any_response(self, rng):
         features, responses = build_problem(rng)
         responses[4] = np.nan
-        with pytest.raises(
-            InputError, match=r"every neuroid is NaN or inf for stimuli 's4'\. Drop those"
-        ):
+        with pytest.raises(InputError, match=r"every neuroid is NaN for stimuli 's4'\. Drop those"):
             fit_encoding(features, responses)
+
+    def test_presentations_that_were_not_recorded_cost_nothing(self, rng):
+        """Means are over those that were; ceilings are for as many as each neuroid has."""
+        features, _ = build_problem(rng)
+        n = features.sizes["stimulus"]
+        ids = features.stimulus.values.tolist()
+        signal = features.values.reshape(n, -1)[:, :3]
+        trials = signal + 0.5 * rng.normal(size=(4, n, 3))
+        trials[0, ::2, 1] = np.nan
+        trials[1, ::4, 1] = np.nan
+        responses = label_responses(trials.reshape(-1, 3), ids=ids * 4)
+        means = label_responses(np.nanmean(trials, axis=0), ids=ids)
+        found = fit_encoding(features, responses, cv=3)
+        np.testing.assert_allclose(found.r, fit_encoding(features, means, cv=3).r)
+        repeats = n / (n / 2 / 4 + n / 4 / 3 + n / 4 / 2)
+        np.testing.assert_allclose(found.neuroid_repeats, [4, repeats, 4], rtol=0.02)
+        assert found.attrs["n_repeats"] == 4
+        ncsnr = compute_ncsnr(responses)
+        share = ncsnr.values**2 / (ncsnr.values**2 + 1 / found.neuroid_repeats.values)
+        scored = fit_encoding(features, responses, cv=3, ceiling=ncsnr)
+        np.testing.assert_allclose(scored.normalised[0], found.r[0] / np.sqrt(share))
+        np.testing.assert_allclose(
+            normalize_scores(found.r, ncsnr)[0], scored.normalised[0], rtol=1e-9
+        )
+        assert "other numbers where some were not recorded" in scored.attrs["ceiling_note"]
+        for k in (0, 2):
+            assert share[k] == pytest.approx(ncsnr.values[k] ** 2 / (ncsnr.values[k] ** 2 + 1 / 4))
+        fit_encoding(features, responses, cv=3, ceiling=compute_split_half(responses, n_splits=5))
 
     def test_labels_that_are_missing_make_no_group(self, rng):
         features, responses = build_problem(rng)
@@ -476,7 +510,141 @@ def test_what_is_constant_but_for_rounding_has_no_score():
     assert flat.max() > flat.min()
     assert np.isnan(correlate_columns(x, y).numpy()).tolist() == [True, False]
     assert np.isnan(correlate_columns(y, x).numpy()).tolist() == [True, False]
-    assert np.isnan(explain_columns(x, y).numpy()).tolist() == [True, False]
+    accuracy = measure_fold(x, y, torch.tensor([0.3, 1.0], dtype=torch.float64))
+    r2 = explain_variance(accuracy.residual[None], accuracy.total[None])
+    assert np.isnan(r2.numpy()).tolist() == [True, False]
+
+
+class TestPooling:
+    """R^2 over all held-out stimuli, scores over neuroids."""
+
+    def test_r2_of_small_folds_is_what_was_planted(self, rng):
+        """Divided by the variance of five stimuli at a time, it would be far below 0."""
+        space = rng.normal(size=(25, 2))
+        values = space @ rng.normal(size=(2, 300))
+        values = values / values.std(axis=0) + rng.normal(size=(25, 300))
+        scores = fit_encoding(
+            label_features(space), label_responses(values), metric="r2", predictions=True
+        )
+        fold, found = scores.stimulus_fold.values, scores.prediction.values[0]
+        base = np.stack([values[fold != k].mean(axis=0) for k in fold])
+        expected = 1 - ((values - found) ** 2).sum(axis=0) / ((values - base) ** 2).sum(axis=0)
+        np.testing.assert_allclose(scores.r2[0], expected, atol=1e-9)
+        assert 0.3 < scores.score.item() < 0.55
+        # Whoever predicts the training mean explains nothing: not less, in folds of any size.
+        dead = label_features(space * 0)
+        with pytest.warns(RuntimeWarning, match="no r, because responses or predictions"):
+            none = fit_encoding(dead, label_responses(values), metric="r2", n_splits=0)
+        np.testing.assert_allclose(none.r2, 0, atol=1e-12)
+
+    def test_r_is_smaller_in_small_folds_as_is_told(self, rng):
+        space = rng.normal(size=(100, 1))
+        responses = label_responses(space * np.ones(1000) + rng.normal(size=(100, 1000)))
+        found = {}
+        for cv in (2, 20):
+            scores = fit_encoding(label_features(space), responses, cv=cv, n_splits=0)
+            found[cv] = scores.score.item()
+        assert "within folds of 5 held-out" in scores.attrs["score_note"]
+        assert "1 - (1 - r^2) / 8" in scores.attrs["methods_text"]
+        true = np.sqrt(0.5)
+        assert found[20] == pytest.approx(true * (1 - 0.5 / 8), abs=0.05)
+        assert found[2] == pytest.approx(true, abs=0.03)
+        assert found[20] < found[2] - 0.03
+
+    @pytest.mark.parametrize("metric", ["r", "r2"])
+    def test_median_over_neuroids(self, rng, metric):
+        features, responses = build_problem(rng)
+        responses = responses.assign_coords(
+            region=("neuroid", ["V1"] * 5 + ["IT"]), subject=("neuroid", ["A"] * 6)
+        )
+        responses[3, 4] = np.nan
+        with pytest.warns(RuntimeWarning, match="no response to some stimulus in 1"):
+            scores = fit_encoding(features, responses, metric=metric, aggregate="median")
+        expected = np.median(scores[metric].values[0, :4])
+        assert scores.score.sel(region="V1").item() == pytest.approx(expected)
+        half = scores.split_subject_score.sel(region="V1")
+        assert np.isfinite(half).all()
+        assert scores.attrs["aggregate"] == "median"
+        assert "median over neuroids" in scores.attrs["methods_text"]
+        with pytest.raises(UnknownNameError, match="no aggregate named 'max'"):
+            fit_encoding(features, responses, aggregate="max")
+
+
+class TestSides:
+    @pytest.mark.parametrize("settings", [{}, {"select": "folds"}, {"method": "pls"}])
+    def test_features_and_their_gram_give_the_same_answer(self, rng, settings):
+        x, responses = build_problem(rng, n=60)
+        settings = {"cv": 3, "n_components": 4, "predictions": True, "n_splits": 2} | settings
+        settings["dual"] = settings.get("method") != "pls"
+        primal = fit_encoding(build_tree({"a/relu": x}), responses, **settings)
+        kernel = fit_encoding(build_grams({"a/relu": x}), responses, **settings)
+        assert primal.attrs["solver"] == "primal (12 features)"
+        assert kernel.attrs["solver"] == "kernel (60 stimuli)"
+        for name in primal.data_vars:
+            if np.issubdtype(primal[name].dtype, np.number):
+                np.testing.assert_allclose(
+                    primal[name], kernel[name], atol=1e-7 if "boot" in name else 1e-9
+                )
+
+    def test_more_features_than_training_stimuli_go_through_the_kernel(self, rng):
+        x, responses = build_problem(rng, n=30, p=24)
+        assert fit_encoding(x, responses).attrs["solver"] == "kernel (30 stimuli)"
+        assert fit_encoding(x[:, :23], responses).attrs["solver"] == "primal (23 features)"
+
+    def test_an_op_that_is_constant_but_for_the_rounding_of_its_dtype_predicts_nothing(self, rng):
+        _, responses = build_problem(rng)
+        flat = (30 + 1e-6 * rng.normal(size=(30, 4))).astype(np.float32)
+        assert len(np.unique(flat)) > 1
+        for p in (4, 40):
+            dead = label_features(np.tile(flat, p // 4))
+            with pytest.warns(RuntimeWarning, match="'model: 6 of 6 neuroids'"):
+                scores = fit_encoding(dead, responses, n_splits=0)
+            assert np.isnan(scores.score).all()
+
+
+class TestNormalised:
+    @pytest.mark.parametrize("share", [0.1, 0.3, 0.7])
+    @pytest.mark.parametrize("metric", ["r", "r2"])
+    def test_true_features_reach_one_though_half_of_the_neuroids_are_noise(
+        self, rng, share, metric
+    ):
+        """The mean of ceilings that are cut at 0 would put it at .7 or less where noise is large."""
+        n, v = 120, 600
+        space = rng.normal(size=(n, 1))
+        signal = space * np.r_[np.zeros(v // 2), np.full(v // 2, np.sqrt(share / (1 - share) / 2))]
+        both = (signal + rng.normal(size=(2, n, v))).reshape(-1, v)
+        responses = label_responses(both, ids=[f"s{i}" for i in range(n)] * 2)
+        scores = fit_encoding(
+            label_features(space),
+            responses,
+            ceiling=compute_ncsnr(responses),
+            metric=metric,
+            n_splits=0,
+        )
+        error = scores.score_normalised_se.item()
+        assert 0 < error < 0.2
+        assert abs(scores.score_normalised.item() - 1) < 0.06 + 3 * error
+        assert "not cut at 0" in scores.attrs["normalization_note"]
+
+    def test_nothing_but_noise_has_no_share(self, rng):
+        responses = label_responses(rng.normal(size=(60, 40)), ids=[f"s{i}" for i in range(30)] * 2)
+        ceiling = compute_ncsnr(responses)
+        with pytest.warns(RuntimeWarning, match="not by two standard errors"):
+            scores = fit_encoding(
+                label_features(rng.normal(size=(30, 3))), responses, ceiling=ceiling, n_splits=0
+            )
+        assert np.isnan(scores.score_normalised).all()
+
+    def test_neuroids_below_the_threshold_have_no_share_of_their_own(self, rng):
+        features, responses = build_problem(rng)
+        ceiling = TestCeilings().build_ceiling(responses, kind="r2", n_repeats=1)
+        ceiling.values[:] = [0.05, 0.1, 0.15, 0.2, 0.3, 0.4]
+        for least, lost in ((0.1, 1), (0.0, 0), (0.25, 4)):
+            scores = fit_encoding(features, responses, ceiling=ceiling, min_ceiling=least)
+            assert int(np.isnan(scores.normalised).sum()) == lost
+            assert f"{lost} of 6 neuroids" in scores.attrs["normalization_note"]
+        with pytest.raises(InputError, match="min_ceiling must be a share of variance"):
+            fit_encoding(features, responses, ceiling=ceiling, min_ceiling=10)
 
 
 class TestSettings:
@@ -552,13 +720,16 @@ class TestCeilings:
         scores = fit_encoding(features, responses, ceiling=ceiling)
         r = scores.r.values
         assert (r < 0).any()
-        np.testing.assert_allclose(scores.normalized, r * abs(r) / share)
+        np.testing.assert_allclose(scores.normalised, r / np.sqrt(share))
         np.testing.assert_allclose(scores.ceiling_upper, np.sqrt(share))
         first = (r * abs(r))[0, :2].mean() / share
-        assert float(scores.score_normalized[0, 0, 0]) == pytest.approx(first)
+        found = float(scores.score_normalised[0, 0, 0])
+        assert found == pytest.approx(np.sign(first) * np.sqrt(abs(first)))
+        assert scores.normalised.attrs["normalization"] == "r / sqrt(NC)"
         assert f"({kind}) of each neuroid" in scores.attrs["ceiling_note"]
         variance = fit_encoding(features, responses, ceiling=ceiling, metric="r2")
-        np.testing.assert_allclose(variance.normalized, variance.r2 / share)
+        np.testing.assert_allclose(variance.normalised, variance.r2 / share)
+        assert variance.attrs["normalization"] == "r2 / NC"
         np.testing.assert_allclose(variance.ceiling_upper, share)
 
     def test_uneven_repeats_count_by_their_harmonic_mean(self, rng):
@@ -576,15 +747,15 @@ class TestCeilings:
         ceiling = self.build_ceiling(responses, kind="r2", n_repeats=1)
         ceiling.values[:] = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
         scores = fit_encoding(features, responses, ceiling=ceiling[[3, 1, 5, 0, 4, 2]], metric="r2")
-        np.testing.assert_allclose(scores.r2 / scores.normalized, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
+        np.testing.assert_allclose(scores.r2 / scores.normalised, [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]])
 
     def test_nothing_is_divided_by_a_ceiling_of_nothing(self, rng):
         features, responses = build_problem(rng)
         ceiling = self.build_ceiling(responses, kind="reliability", n_repeats=1)
         ceiling.values[:3] = [0.0, -0.2, np.nan]
         scores = fit_encoding(features, responses, ceiling=ceiling)
-        assert np.isnan(scores.normalized.values[0]).tolist() == [True] * 3 + [False] * 3
-        assert np.isnan(scores.score_normalized.sel(region="V1", subject="A")).all()
+        assert np.isnan(scores.normalised.values[0]).tolist() == [True] * 3 + [False] * 3
+        assert np.isnan(scores.score_normalised.sel(region="V1", subject="A")).all()
         assert "3 neuroids have nothing that could be explained" in scores.attrs["ceiling_note"]
         # The score counts a neuroid without anything to explain, so its ceiling does too; subject A
         # has no other in V1, which leaves B's, and one of two in IT.

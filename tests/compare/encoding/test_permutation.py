@@ -11,7 +11,11 @@ from neurolens import fit_encoding
 from neurolens.compare import permute_encoding, split_stimuli
 from neurolens.compare.encoding import permutation as nulls
 from neurolens.compare.stats.null import rank_null
+from neurolens.compare.stats.permutations import draw_orders
 from neurolens.errors import InputError, LabelError, UnknownNameError
+
+# Few permutations are enough for numbers, and too few for a small q.
+pytestmark = pytest.mark.filterwarnings("ignore:with .* permutations p cannot be below")
 
 ALPHAS = np.logspace(-2, 4, 4)
 TESTED = ("score_mean", "null_mean", "null_sd", "p", "q", "p_max")
@@ -33,7 +37,8 @@ def build_problem(rng, n=18, noise=1.0):
 def draw(n, n_permutations, group=None, seed=0):
     """Return the orders that ``permute_encoding`` draws with ``seed`` for ids s0, s1, ..."""
     group = np.zeros(n, dtype=int) if group is None else group
-    return nulls.draw_orders(group, n_permutations, np.random.default_rng(seed).spawn(1)[0])
+    rng = np.random.default_rng(seed).spawn(1)[0]
+    return draw_orders("within", group, n_permutations, rng)
 
 
 def score_slowly(ops, values, fold, orders, measure, select):
@@ -106,7 +111,7 @@ def test_within_groups_of_a_slow_loop(rng, by_name):
 
 def test_orders_permute_within_groups(rng):
     group = rng.permutation(np.repeat([-1, 0, 1, 2], [4, 5, 3, 1]))
-    orders = nulls.draw_orders(group, 200, rng)
+    orders = draw_orders("within", group, 200, rng)
     np.testing.assert_array_equal(orders[0], np.arange(13))
     assert (np.sort(orders, axis=1) == np.arange(13)).all()
     assert (group[orders] == group).all()
@@ -140,6 +145,22 @@ def test_score_is_that_of_fit_encoding(rng, measure):
     np.testing.assert_allclose(one.null_mean[0], found.null_mean[1])
     names = ("n_stimuli", "n_folds", "n_permutations", "rng")
     assert [found.attrs[name] for name in names] == [18, 3, 5, 7]
+
+
+@pytest.mark.parametrize("measure", ["r", "r2"])
+def test_median_over_neuroids_as_in_fit_encoding(rng, measure):
+    ops, responses = build_problem(rng)
+    settings = {"cv": 3, "metric": measure, "aggregate": "median"}
+    scores = fit_encoding(build_tree(ops), responses, **settings)
+    found = permute_encoding(build_tree(ops), responses, n_permutations=3, **settings)
+    np.testing.assert_allclose(found.score, scores.score, atol=1e-12)
+    assert "median over neuroids" in found.attrs["methods_text"]
+
+
+def test_the_end_of_the_grid_is_told(rng):
+    ops, responses = build_problem(rng, noise=10)
+    with pytest.warns(RuntimeWarning, match=r"ends the grid: the highest in 'a/relu: [\d.]+%"):
+        permute_encoding(build_tree(ops), responses, cv=3, n_permutations=2, alphas=[1e-6, 1e-3])
 
 
 def test_a_seed_repeats_and_blocks_change_nothing(rng, monkeypatch):
@@ -177,7 +198,8 @@ def test_groups_that_differ_on_both_sides_are_no_relation(rng):
     values = rng.normal(size=(48, 4)) + 3 * rng.normal(size=(6, 4))[category]
     responses = label_responses(values).assign_coords(category=("presentation", category))
     inside = permute_encoding(features, responses, cv="category", n_permutations=99)
-    across = permute_encoding(features, responses, cv=4, n_permutations=99)
+    with pytest.warns(RuntimeWarning, match="both autocorrelated in order of presentation"):
+        across = permute_encoding(features, responses, cv=4, n_permutations=99)
     assert float(across.p[0, 0]) == 0.01
     assert float(inside.p[0, 0]) > 0.05
 
@@ -210,7 +232,10 @@ class TestMissing:
         )
         responses[4, 1] = np.nan
         responses[:, 2] = 1.0
-        with pytest.warns(RuntimeWarning, match=r"NaN or inf in 1: 'n1'; no change .* in 1: 'n2'"):
+        with pytest.warns(
+            RuntimeWarning,
+            match=r"no response to some stimulus in 1: 'n1'; no change .* in 1: 'n2'",
+        ):
             found = permute_encoding(build_tree(ops), responses, cv=3, n_permutations=9)
         tested = list(TESTED)
         xr.testing.assert_allclose(found[tested], clean[tested])
@@ -308,3 +333,111 @@ def test_errors(rng):
     broken[2, 0] = np.nan
     with pytest.raises(InputError, match=r"the feature array must be finite, .* stimuli 's2'"):
         permute_encoding(broken, responses, cv=3)
+
+
+class TestSchemes:
+    """What is permuted follows from what is held out together, or from ``scheme`` and ``by``."""
+
+    def build_pictures(self, rng):
+        """Return 8 pictures in 6 views each, features and responses without a relation."""
+        picture = np.repeat(np.arange(8), 6)
+        features = label_features(rng.normal(size=(8, 6))[picture] + rng.normal(size=(48, 6)))
+        values = rng.normal(size=(8, 5))[picture] + rng.normal(size=(48, 5))
+        return features, label_responses(values).assign_coords(picture=("presentation", picture))
+
+    def test_groups_that_are_held_out_together_are_permuted_together(self, rng):
+        features, responses = self.build_pictures(rng)
+        picture = responses.picture.values
+        folds = split_stimuli(responses, n_folds=4, by="picture")
+        found = permute_encoding(features, responses, cv=folds, alphas=ALPHAS, n_permutations=9)
+        orders = draw_orders("groups", picture, 9, np.random.default_rng(0).spawn(1)[0])
+        scores = [
+            oracles.mean(
+                oracles.encode(
+                    features.values, responses.values[order], folds.values, ALPHAS, "gcv"
+                )[0]
+            )
+            for order in orders
+        ]
+        assert found.null_mean.item() == pytest.approx(np.mean(scores))
+        assert found.attrs["permuted"] == "whole groups"
+        named = permute_encoding(
+            features, responses, cv=folds, alphas=ALPHAS, scheme="groups", by="picture",
+            n_permutations=9,
+        )  # fmt: skip
+        xr.testing.assert_identical(named, found)
+
+    def test_contiguous_folds_are_tested_by_shifts(self, rng):
+        features, responses = self.build_pictures(rng)
+        folds = split_stimuli(responses, n_folds=4, contiguous=True, gap=3)
+        found = permute_encoding(features, responses, cv=folds, n_permutations=200)
+        assert found.attrs["permuted"] == "circular shifts"
+        assert found.attrs["n_permutations"] == 47
+        assert found.p.item() * 48 == pytest.approx(round(found.p.item() * 48))
+
+    def test_a_gap_trains_on_what_is_left(self, rng):
+        features, responses = self.build_pictures(rng)
+        folds = split_stimuli(responses, n_folds=4, contiguous=True, gap=3)
+        found = fit_encoding(features, responses, cv=folds, alphas=ALPHAS, predictions=True)
+        place = np.arange(48)
+        for fold in range(4):
+            test = folds.values == fold
+            near = abs(np.subtract.outer(place, place[test])).min(axis=1)
+            kept = test | (near > 3)
+            alone = xr.DataArray(
+                np.where(test, 0, -1)[kept],
+                dims="stimulus",
+                coords={"stimulus": features.stimulus[kept]},
+            )
+            again = fit_encoding(
+                features[kept],
+                responses[kept],
+                cv=alone,
+                alphas=ALPHAS,
+                predictions=True,
+                n_splits=0,
+            )
+            np.testing.assert_allclose(
+                found.prediction.sel(stimulus=features.stimulus[test]),
+                again.prediction.sel(stimulus=features.stimulus[test]),
+            )
+
+    def test_errors(self, rng):
+        features, responses = self.build_pictures(rng)
+        with pytest.raises(UnknownNameError, match="no scheme named 'shifts'. Closest: 'shift'"):
+            permute_encoding(features, responses, scheme="shifts")
+        with pytest.raises(InputError, match="scheme='groups' needs two or more groups"):
+            permute_encoding(features, responses, scheme="groups")
+        with pytest.raises(LabelError, match=r"no coordinate 'run' along the stimuli.*'picture'"):
+            permute_encoding(features, responses, by="run")
+
+    def test_groups_that_cannot_move_are_told(self, rng):
+        features, responses = self.build_pictures(rng)
+        sizes = {"uneven": [6] * 6 + [5, 7], "alone": [1, 2, 3, 4, 5, 33], "two": [24, 24]}
+        for name, counts in sizes.items():
+            labels = np.repeat(np.arange(len(counts)), counts)
+            responses = responses.assign_coords({name: ("presentation", labels)})
+        settings = {"cv": split_stimuli(responses, n_folds=4, by="picture"), "n_permutations": 3}
+        with pytest.warns(RuntimeWarning, match="2 groups have a size that no other group has"):
+            permute_encoding(features, responses, by="uneven", **settings)
+        with pytest.raises(InputError, match="no two groups have the same size"):
+            permute_encoding(features, responses, by="alone", **settings)
+        with pytest.warns(RuntimeWarning, match="only 2 different permutations of whole groups"):
+            permute_encoding(features, responses, by="two", **settings)
+
+
+def test_a_q_that_cannot_be_small_says_how_many_permutations_are_needed(rng):
+    ops, responses = build_problem(rng, 60, noise=0.3)
+    responses = responses[:, [0, 3]]
+    many = {f"{k}/relu": label_features(rng.normal(size=(60, 4))) for k in range(3)}
+    tree = build_tree(many | {"a/relu": ops["a/relu"]})
+    with pytest.warns(RuntimeWarning, match=r"with 8 tests .* Pass n_permutations=159 or more"):
+        found = permute_encoding(tree, responses, n_permutations=39)
+    assert found.attrs["permutations_for_q"] == 159
+    enough = permute_encoding(tree, responses, n_permutations=159)
+    assert enough.q.sel(op="a/relu", region="V1").item() == pytest.approx(0.05)
+    assert "for these subjects (fixed)" in found.attrs["inference_over"]
+    assert (
+        "39 permutations (all stimuli), over stimuli, for these subjects"
+        in (found.attrs["methods_text"])
+    )

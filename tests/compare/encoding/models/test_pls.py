@@ -3,8 +3,8 @@ import pytest
 import torch
 from sklearn.cross_decomposition import PLSRegression
 
-from neurolens.compare.encoding.pls import predict_pls
-from neurolens.compare.encoding.ridge import split_kernel
+from neurolens.compare.encoding.models.pls import predict_pls
+from neurolens.compare.encoding.models.spectrum import split_kernel
 
 
 def split(x, n):

@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
-from neurolens.compare.encoding import ridge
-from neurolens.compare.encoding.ridge import (
+from neurolens.compare.encoding.models import ridge
+from neurolens.compare.encoding.models.ridge import (
     SELECTORS,
-    center_kernel,
+    Candidates,
     find_edges,
     fit_ridge,
+)
+from neurolens.compare.encoding.models.spectrum import (
+    center_kernel,
     split_kernel,
 )
 
@@ -43,11 +46,16 @@ def predict(x, y, train, test, alphas, select="gcv", blocks=()):
     return (spectrum.test @ fit.coefficients).numpy() + mean, alphas[fit.chosen.numpy()]
 
 
-def measure_losses(x, y, select, blocks=()):
-    spectrum = decompose(x, np.arange(len(x)), np.arange(0))
+def measure_losses(x, y, select, blocks=(), split=None):
+    everything = torch.arange(len(x))
+    spectrum = (split or split_kernel)(
+        torch.from_numpy(x if split else x @ x.T), everything, everything[:0]
+    )
     alphas = torch.from_numpy(ALPHAS)[:, None]
-    rotated = spectrum.vectors.T @ torch.from_numpy(y - y.mean(axis=0))
-    return SELECTORS[select](spectrum, rotated, alphas / (spectrum.values + alphas), blocks).numpy()
+    targets = torch.from_numpy(y - y.mean(axis=0))
+    rotated = spectrum.vectors.T @ targets
+    left = alphas / (spectrum.values + alphas)
+    return SELECTORS[select](Candidates(spectrum, targets, rotated, left, blocks)).numpy()
 
 
 @pytest.mark.parametrize("p", [8, 40])
@@ -178,5 +186,6 @@ def test_kernels_are_centred_by_training_means_only(rng):
 def test_ends_of_the_grid_matter_only_while_the_fit_depends_on_them(rng, alphas, expected):
     x, _, train, test = build_problem(rng, p=8)
     assert (
-        find_edges(decompose(x, train, test), torch.tensor(alphas, dtype=torch.float64)) == expected
+        find_edges(decompose(x, train, test).values, torch.tensor(alphas, dtype=torch.float64))
+        == expected
     )
