@@ -24,8 +24,10 @@ from neurolens.view import draw_graph, plot_profile
 
 REAL_REGIONS = ["IT", "EVA"]
 METRIC = "correlation"
-COMPARATOR = "spearman"
-HEADS = ("region", "best op", "chosen at", "held-out", "ceiling", "same choice", "naive maximum")
+COMPARATOR = "rho-a"
+HEADS = (
+    "region", "best op", "biased", "held-out", "interval", "ceiling", "same choice", "candidates",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -333,9 +335,10 @@ def _format_best(setup: Setup, findings: Findings) -> str:
         cells = map(str.ljust, row, widths)
         lines.append("  ".join(cells).rstrip())
     lines.append(
-        "Best op: chosen on one half of the stimuli, scored "
-        f"({findings.scores.attrs['measure']}, mean over subjects) on the other. Same\n"
-        f"choice: share of {2 * findings.scores.sizes['split']} random halves that choose it. "
-        "Naive maximum: chosen and scored on all stimuli, too high."
+        f"Biased: score ({findings.scores.attrs['measure']}) on all stimuli, which chose the op. "
+        f"Same choice: share of {2 * findings.scores.sizes['split']} random halves that choose it. "
+        "Candidates: ops that cannot be told apart from the best one."
     )
+    notes = [findings.best.attrs[name] for name in ("best_note", "set_note", "doubt_note")]
+    lines += [line for note in notes for line in textwrap.wrap(note, 100)]
     return "\n".join(lines)

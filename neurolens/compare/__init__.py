@@ -22,15 +22,21 @@ from neurolens.compare.inputs.folds import split_stimuli
 from neurolens.compare.rdms.crossnobis import NOISE_METRICS
 from neurolens.compare.rdms.dissimilarity import compute_rdms
 from neurolens.compare.rdms.distances import METRICS
+from neurolens.compare.rdms.metadata import compute_metadata_rdms
 from neurolens.compare.rdms.rsatoolbox import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
 from neurolens.compare.rsa.bootstrap import bootstrap_rdms
-from neurolens.compare.rsa.ceilings import compute_rdm_ceilings
+from neurolens.compare.rsa.ceilings.splits import compute_split_ceilings
+from neurolens.compare.rsa.ceilings.subjects import compute_rdm_ceilings
 from neurolens.compare.rsa.comparators.table import COMPARATORS
 from neurolens.compare.rsa.compare import compare_rdms
 from neurolens.compare.rsa.permutation import permute_rdms
+from neurolens.compare.rsa.regression.fit import fit_rdm_regression
+from neurolens.compare.rsa.regression.partial import compare_partial_rdms
 from neurolens.compare.rsa.reweighting import fit_reweighted_rdms
 from neurolens.compare.rsa.rsatoolbox import to_rsatoolbox_result
 from neurolens.compare.rsa.searchlight import compare_searchlight, compute_searchlight_rdms
+from neurolens.compare.selection.bars import tabulate_models
+from neurolens.compare.selection.ceilings import add_ceilings
 from neurolens.compare.selection.contrasts import compare_ops
 from neurolens.compare.selection.depth import locate_peaks
 from neurolens.compare.selection.normalize import normalize_scores
@@ -41,23 +47,28 @@ __all__ = [
     "COMPARATORS",
     "METRICS",
     "NOISE_METRICS",
+    "add_ceilings",
     "assign_regions",
     "bootstrap_rdms",
     "compare_grams",
     "compare_models",
     "compare_ops",
+    "compare_partial_rdms",
     "compare_predicted",
     "compare_rdms",
     "compare_searchlight",
     "compute_encoding_weights",
     "compute_grams",
+    "compute_metadata_rdms",
     "compute_ncsnr",
     "compute_rdm_ceilings",
     "compute_rdms",
     "compute_searchlight_rdms",
+    "compute_split_ceilings",
     "compute_split_half",
     "fit_banded",
     "fit_encoding",
+    "fit_rdm_regression",
     "fit_reweighted_rdms",
     "from_rsatoolbox",
     "locate_peaks",
@@ -67,6 +78,7 @@ __all__ = [
     "permute_rdms",
     "read_rdms",
     "split_stimuli",
+    "tabulate_models",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
     "write_rdms",

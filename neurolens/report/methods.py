@@ -3,9 +3,8 @@
 from neurolens.view.annotation import Annotation
 
 CHOICE = (
-    "The best op of a region was chosen on one half of the stimuli and scored on the other, with "
-    "the same subjects in both; the maximum over all ops on all stimuli is biased upwards and "
-    "given for comparison only."
+    "The score of a best op on all stimuli is biased upwards by the choice and given for "
+    "comparison only; the held-out score is for other stimuli and the same subjects."
 )
 
 
@@ -15,5 +14,5 @@ def write_paragraph(annotation: Annotation, *, has_best: bool) -> str:
     sentences.append(f"Colors: {annotation.describe_colors()}.")
     sentences += [f"{gap[0].upper()}{gap[1:]}." for gap in annotation.describe_gaps()]
     if has_best:
-        sentences.append(CHOICE)
+        sentences += [*annotation.notes.values(), CHOICE]
     return " ".join(sentences)

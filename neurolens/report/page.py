@@ -103,6 +103,7 @@ def write_report(
         "notes": notes,
         "facts": _list_facts(model, len(graph), annotation) | dict(facts or {}),
         "best": list_best_ops(scores, best) if best is not None else [],
+        "best_notes": list(annotation.notes.values()),
         "colors": annotation.colors,
         "graph": embed_drawing(draw_graph(trace, scores=scores, best=best)),
         "profile": embed_figure(profile, "svg"),

@@ -29,11 +29,12 @@ class BestRow(NamedTuple):
 
     region: str
     op: str
-    chosen_at: str
+    naive: str
     held_out: str
+    interval: str
     ceiling: str
     agreement: str
-    naive: str
+    n_ties: str
 
 
 class ScoreCell(NamedTuple):
@@ -55,16 +56,18 @@ def list_best_ops(scores: xr.Dataset, best: xr.Dataset) -> list[BestRow]:
         ]
         known = [style.format_score(bound, 3) for bound in bounds if np.isfinite(bound)]
         agreement = row["agreement"].item()
-        naive_score = style.format_score(row["naive_score"].item(), 3)
+        doubt = " (in doubt)" if row["doubtful"].item() else ""
+        ends = [row[f"heldout_ci_{end}"].item() for end in ("low", "high")]
         rows.append(
             BestRow(
                 region=str(region),
                 op=str(row["best_op"].item()),
-                chosen_at=style.format_score(row["selection_score"].item(), 3),
-                held_out=style.format_score(row["heldout_score"].item(), 3),
+                naive=style.format_score(row["naive_score"].item(), 3),
+                held_out=style.format_score(row["heldout_mean"].item(), 3),
+                interval=style.format_interval(ends[0], ends[1], 3).strip() or "none",
                 ceiling="–".join(dict.fromkeys(known)) or "none",
-                agreement=f"{agreement:.0%}" if np.isfinite(agreement) else "–",
-                naive=f"{row['naive_op'].item()} {naive_score}",
+                agreement=f"{agreement:.0%}{doubt}" if np.isfinite(agreement) else "–",
+                n_ties=str(int(row["indistinguishable"].sum())),
             )
         )
     return rows

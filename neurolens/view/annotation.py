@@ -13,7 +13,9 @@ from neurolens.labels import OP, REGION, align_stimuli, get_ids, list_names
 from neurolens.view.style import assign_region_colors, format_score
 
 SCORE_VARIABLES = ("score_mean", "mean_ci_low", "mean_ci_high", "ceiling_lower", "ceiling_upper")
-BEST_VARIABLES = ("best_op", "heldout_score", "indistinguishable")
+BEST_VARIABLES = ("best_op", "heldout_mean", "doubtful", "indistinguishable")
+# Sentences among the attributes of best ops.
+BEST_NOTES = ("best_note", "set_note", "doubt_note")
 MOST_NAMES = 6
 METHOD_NAMES = {
     "rsa": "RSA",
@@ -27,12 +29,15 @@ class BestOps(NamedTuple):
     """Regions by best op, and the held-out score of each region's best op.
 
     ``chosen`` holds the positions of the regions whose best op the key is, ``ties`` those of
-    regions whose best op cannot be told apart from it; ``heldout`` has one entry per region.
+    regions whose best op cannot be told apart from it; ``heldout`` and ``doubtful`` have one entry
+    per region; ``notes`` are sentences by the name of their attribute.
     """
 
     chosen: Marks
     ties: Marks
     heldout: np.ndarray
+    doubtful: np.ndarray
+    notes: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,11 @@ class Annotation:
         The regions (by position) whose best op this is, or whose best op cannot be told apart from
         it.
     heldout : array
-        The score of each region's best op on stimuli that did not choose it, NaN without one.
+        The score of each region's choice on stimuli that did not choose, NaN without one.
+    doubtful : array
+        Whether the best op of each region is in doubt.
+    notes : dict of str
+        What best ops, those that cannot be told apart from them, and doubts are, in sentences.
     """
 
     regions: tuple[str, ...]
@@ -65,6 +74,8 @@ class Annotation:
     best: Marks
     ties: Marks
     heldout: np.ndarray
+    doubtful: np.ndarray
+    notes: dict[str, str]
 
     @cached_property
     def colors(self) -> dict[str, str]:
@@ -185,7 +196,7 @@ def annotate_ops(
     regions = [str(name) for name in get_ids(scores, REGION, "scores")]
     if ops is not None:
         _check_ops(names, ops, "scores")
-    marks = BestOps({}, {}, np.full(len(regions), np.nan))
+    marks = BestOps({}, {}, np.full(len(regions), np.nan), np.zeros(len(regions), dtype=bool), {})
     if best is not None:
         marks = _read_best(best, names, regions)
     return Annotation(
@@ -199,6 +210,8 @@ def annotate_ops(
         marks.chosen,
         marks.ties,
         marks.heldout,
+        marks.doubtful,
+        marks.notes,
     )
 
 
@@ -258,14 +271,21 @@ def _read_best(best: Any, names: Sequence[str], regions: Sequence[str]) -> BestO
     for i, name in enumerate(chosen):
         if name:
             positions.setdefault(name, []).append(i)
-    tied = best["indistinguishable"].transpose(OP, REGION).astype(bool)
+    return BestOps(
+        {name: tuple(those) for name, those in positions.items()},
+        _read_ties(best["indistinguishable"], chosen),
+        best["heldout_mean"].values.astype(float),
+        best["doubtful"].values.astype(bool),
+        {name: str(best.attrs[name]) for name in BEST_NOTES if best.attrs.get(name)},
+    )
+
+
+def _read_ties(tied: xr.DataArray, chosen: Sequence[str]) -> Marks:
+    """Return the regions, by op, whose ``chosen`` best op cannot be told apart from it."""
     ties: Marks = {}
+    tied = tied.transpose(OP, REGION).astype(bool)
     for name, row in zip(map(str, tied[OP].values), tied.values, strict=True):
         others = tuple(i for i in np.flatnonzero(row).tolist() if chosen[i] != name)
         if others:
             ties[name] = others
-    return BestOps(
-        {name: tuple(those) for name, those in positions.items()},
-        ties,
-        best["heldout_score"].values.astype(float),
-    )
+    return ties

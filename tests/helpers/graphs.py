@@ -169,13 +169,19 @@ def fake_best(scores: xr.Dataset) -> xr.Dataset:
     return xr.Dataset(
         {
             "best_op": ("region", names),
-            "selection_score": ("region", top),
-            "heldout_score": ("region", top - 0.02),
-            "naive_op": ("region", names),
+            "selection_score": ("region", top + 0.02),
             "naive_score": ("region", top),
-            "agreement": ("region", np.full(len(top), 0.75)),
             "heldout_mean": ("region", top - 0.03),
+            "heldout_ci_low": ("region", top - 0.1),
+            "heldout_ci_high": ("region", top + 0.04),
+            "agreement": ("region", np.full(len(top), 0.75)),
+            "doubtful": ("region", np.zeros(len(top), dtype=bool)),
             "indistinguishable": (("region", "op"), mean.values > top[:, None] - 0.012),
         },
         coords={"region": scores.region.values, "op": scores.op.values},
+        attrs={
+            "best_note": "Best op: the one named. Held-out score: beside the star.",
+            "set_note": "Cannot be told apart from the best op: a set made by hand.",
+            "doubt_note": "",
+        },
     )

@@ -207,7 +207,8 @@ def pool(triangles, comparator):
             sd = math.sqrt(mean([(a - m) ** 2 for a in x]))
             scaled.append([(a - m) / sd for a in x])
         elif comparator == "bures":
-            scaled.append([a / mean(x) for a in x])
+            trace = np.trace(positive_gram(scipy.spatial.distance.squareform(np.array(x))))
+            scaled.append([a / trace for a in x])
         elif comparator.startswith("whitened"):
             m = mean(x) if comparator == "whitened-pearson" else 0
             scaled.append([(a - m) / whitened_norm([b - m for b in x]) for a in x])
@@ -218,12 +219,42 @@ def pool(triangles, comparator):
 
 
 def ceilings(squares, comparator):
-    """Return (lower, upper) of Nili et al. 2014 for the RDMs of one region's subjects."""
+    """Return (lower, upper) for the RDMs of one region's subjects.
+
+    Lower is that of Nili et al. 2014; so is upper where no RDM is closer to all subjects than their
+    mean.
+    """
     vectors, similarity = [triangle(s) for s in squares], SIMILARITIES[comparator]
-    everyone = pool(vectors, comparator)
     others = [pool(vectors[:s] + vectors[s + 1 :], comparator) for s in range(len(vectors))]
     lower = mean([similarity(o, v) for o, v in zip(others, vectors, strict=True)])
-    return lower, mean([similarity(everyone, v) for v in vectors])
+    return lower, UPPER.get(comparator, bound_by_pool)(vectors, comparator)
+
+
+def bound_by_pool(vectors, comparator):
+    """Return the mean similarity of RDM vectors to the mean of all."""
+    everyone = pool(vectors, comparator)
+    return mean([SIMILARITIES[comparator](everyone, v) for v in vectors])
+
+
+def bound_ranks(vectors, comparator):
+    """Return the length of the mean of mid-ranks, each centred and scaled to length 1."""
+    ranks = np.array([mid_ranks(v) for v in vectors])
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    return np.linalg.norm((ranks / np.linalg.norm(ranks, axis=1, keepdims=True)).mean(axis=0))
+
+
+def bound_signs(vectors, comparator):
+    """Return the root mean square, over pairs of entries, of the mean sign of their difference."""
+    signs = np.mean([np.sign(np.subtract.outer(v, v)) for v in vectors], axis=0)
+    return math.sqrt(mean(signs[np.tril_indices(len(signs), -1)] ** 2))
+
+
+def bound_rotations(vectors, comparator):
+    """Return the root of the mean fidelity of all pairs of RDMs, each with itself too."""
+    return math.sqrt(mean([bures(v, w) for v in vectors for w in vectors]))
+
+
+UPPER = {"spearman": bound_ranks, "tau-a": bound_signs, "bures": bound_rotations}
 
 
 def multiply_rows_slowly(features):
@@ -329,9 +360,9 @@ def predict_all(x, y, alpha):
 def encode(x, y, fold, alphas, select):
     """Return (r, r2, alpha), of shapes (v,), (v,) and (fold, v).
 
-    Each fold is predicted with the penalty that the others chose.
+    Each fold is predicted with the penalty that the others chose; R^2 is of all held-out rows.
     """
-    r, r2, chosen = [], [], []
+    r, chosen, residual, total = [], [], 0, 0
     for number in sorted(set(fold) - {-1}):
         train, test = fold != number, fold == number
         x_in, y_in, inner = x[train], y[train], fold[train]
@@ -352,14 +383,10 @@ def encode(x, y, fold, alphas, select):
             predicted.append(x[test] @ weights + intercept)
         measured = y[test].T
         r.append([pearson(a, b) for a, b in zip(measured, predicted, strict=True)])
-        r2.append(
-            [
-                1 - sum((a - b) ** 2) / sum((a - mean(a)) ** 2)
-                for a, b in zip(measured, predicted, strict=True)
-            ]
-        )
+        residual += np.array([sum((a - b) ** 2) for a, b in zip(measured, predicted, strict=True)])
+        total += np.array([sum((a - mean(b)) ** 2) for a, b in zip(measured, y_in.T, strict=True)])
         chosen.append(best)
-    return np.mean(r, axis=0), np.mean(r2, axis=0), np.array(chosen)
+    return np.mean(r, axis=0), 1 - residual / total, np.array(chosen)
 
 
 def shrink_covariance(residuals, dof):

@@ -26,7 +26,8 @@ from neurolens.compare import (
     permute_rdms,
 )
 from neurolens.compare.encoding import permutation as nulls
-from neurolens.compare.encoding import ridge
+from neurolens.compare.encoding.models import ridge
+from neurolens.compare.encoding.models.spectrum import split_kernel
 from neurolens.compare.inputs import op_groups as shards
 from neurolens.compare.inputs.features import list_ops
 from neurolens.compare.rdms import vectors as triangles
@@ -85,7 +86,7 @@ class TestRidge:
         """The result is that of each neuroid alone."""
         rng = np.random.default_rng(n * v)
         x, y = rng.normal(size=(n, 3)), torch.from_numpy(rng.normal(size=(n, v)))
-        spectrum = ridge.split_kernel(torch.from_numpy(x @ x.T), torch.arange(n), torch.arange(0))
+        spectrum = split_kernel(torch.from_numpy(x @ x.T), torch.arange(n), torch.arange(0))
         alphas = torch.logspace(-2, 3, 6, dtype=torch.float64)
         held = [torch.arange(n)[k::3] for k in range(3)]
         targets = y - y.mean(0)
@@ -100,9 +101,7 @@ class TestRidge:
 
     def test_no_neuroid(self):
         empty = torch.zeros((4, 0), dtype=torch.float64)
-        spectrum = ridge.split_kernel(
-            torch.eye(4, dtype=torch.float64), torch.arange(4), torch.arange(0)
-        )
+        spectrum = split_kernel(torch.eye(4, dtype=torch.float64), torch.arange(4), torch.arange(0))
         found = ridge.fit_ridge(spectrum, empty, torch.ones(2, dtype=torch.float64))
         assert found.coefficients.shape == (4, 0)
         assert found.chosen.shape == (0,)

@@ -87,6 +87,9 @@ PLAIN = {"n_bootstrap": 0, "n_splits": 0}
 PRODUCERS = {
     "bootstrap_rdms": lambda p: compare.bootstrap_rdms(p.rdms, p.brain, n_bootstrap=20),
     "compare_grams": lambda p: compare.compare_grams(p.grams, compare.compute_grams(p.responses)),
+    "compare_partial_rdms": lambda p: compare.compare_partial_rdms(
+        p.rdms.isel(op=slice(1, None)), p.brain, p.rdms[:1], n_permutations=9, **DRAWN
+    ),
     "compare_predicted": predict,
     "compare_rdms": lambda p: nl.compare_rdms(p.rdms, p.brain, **DRAWN),
     "compare_rdms, plain": lambda p: nl.compare_rdms(p.rdms, p.brain, **PLAIN),
@@ -97,6 +100,9 @@ PRODUCERS = {
     "fit_encoding": lambda p: encode(p, **DRAWN),
     "fit_encoding, plain": lambda p: encode(p, **PLAIN),
     "fit_encoding over time": lambda p: nl.fit_encoding(p.grams, p.timed, cv=3, **DRAWN),
+    "fit_rdm_regression": lambda p: compare.fit_rdm_regression(
+        p.rdms, p.brain, n_bootstrap=20, n_permutations=9
+    ),
     "fit_reweighted_rdms": lambda p: compare.fit_reweighted_rdms(p.rdms, p.brain),
     "permute_encoding": lambda p: compare.permute_encoding(
         p.grams, p.responses, cv=3, n_permutations=9
@@ -107,6 +113,7 @@ CONSUMERS = {
     "assign_regions": lambda scores, p, folder: nl.assign_regions(scores),
     "locate_peaks": lambda scores, p, folder: compare.locate_peaks(scores),
     "compare_ops": lambda scores, p, folder: compare.compare_ops(scores),
+    "tabulate_models": lambda scores, p, folder: compare.tabulate_models(scores),
     "normalize_scores": lambda scores, p, folder: compare.normalize_scores(scores),
     "draw_graph": lambda scores, p, folder: nl.draw_graph(p.trace, scores=scores),
     "plot_profile": lambda scores, p, folder: nl.plot_profile(scores),
@@ -117,16 +124,17 @@ CONSUMERS = {
 TIMED = {"compare_rdms over time", "fit_encoding over time"}
 # Their one op is made of several, so it is not in any graph.
 JOINT = {"fit_banded", "fit_reweighted_rdms"}
-SPLIT = {"compare_rdms", "fit_encoding"}
+SPLIT = {"compare_partial_rdms", "compare_rdms", "fit_encoding"}
 CEILED = {"bootstrap_rdms", "compare_rdms", "compare_rdms, plain", "compare_rdms over time"}
-CEILED |= {"fit_encoding", "fit_encoding, plain"}
+CEILED |= {"compare_partial_rdms", "fit_encoding", "fit_encoding, plain"}
 ON_GRAPHS = {"draw_graph", "write_report"}
 ONE_TIME = set(PRODUCERS) - TIMED
 # The scores that each function can use.
 WORKS = {
     "assign_regions": SPLIT,
-    "locate_peaks": SPLIT | {"bootstrap_rdms", "compare_rdms, plain"},
-    "compare_ops": SPLIT | {"bootstrap_rdms"},
+    "locate_peaks": SPLIT | {"bootstrap_rdms", "compare_rdms, plain", "fit_rdm_regression"},
+    "compare_ops": SPLIT | {"bootstrap_rdms", "fit_rdm_regression"},
+    "tabulate_models": SPLIT | {"bootstrap_rdms", "fit_rdm_regression"},
     "normalize_scores": CEILED,
     "draw_graph": ONE_TIME - JOINT,
     "plot_profile": ONE_TIME,

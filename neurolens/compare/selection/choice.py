@@ -13,6 +13,11 @@ def find_peaks(scores: np.ndarray, eligible: np.ndarray) -> np.ndarray:
     return np.where(usable.any(axis=1), largest, -1)
 
 
+def share_choices(chosen: np.ndarray, n_ops: int) -> np.ndarray:
+    """Return the fraction (op, region) of ``chosen`` (choice, region) that each op is."""
+    return (chosen[:, None] == np.arange(n_ops)[:, None]).mean(axis=0)
+
+
 def nest_subjects(halves: np.ndarray) -> float:
     """Return the mean score in the subject and the half that did not choose.
 

@@ -1,4 +1,4 @@
-"""Differences between the scores of ops, layers or models, with intervals and p values."""
+"""Differences between the scores of ops, layers or models, or to a noise ceiling, with tests."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,16 +7,19 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import find_ops
-from neurolens.compare.selection.draws import read_draws, read_level
-from neurolens.compare.stats.bootstrap import combine_variances, covary_means
+from neurolens.compare.selection.draws import Draws, count_units, read_draws, read_level
+from neurolens.compare.stats.bootstrap import RESAMPLED, combine_variances, covary_means
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
-from neurolens.labels import OP, REGION
-from neurolens.scores import read_scores
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, check_name
+from neurolens.scores import BOOTSTRAP, find_remedy, read_scores
 
 OP_2 = "op_2"
 # Differences between ops that differ by a constant vary only by rounding error.
 ROUNDING = 1e-13
+# What scores can be compared with.
+AGAINST = ("ops", "ceiling")
 
 
 class Groups(NamedTuple):
@@ -26,11 +29,14 @@ class Groups(NamedTuple):
     members: list[np.ndarray]
 
 
-def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) -> xr.Dataset:
-    """Compare the scores of ops, layers or models, for new stimuli and subjects.
+def compare_ops(
+    scores: xr.Dataset, *, groups: Mapping[str, str] | None = None, against: str = "ops"
+) -> xr.Dataset:
+    """Compare the scores of ops, layers or models, with each other or with the noise ceiling.
 
     For ops i and j the variance of score_i - score_j comes from the draws that both share, V_ii +
-    V_jj - 2 V_ij under each kind of resampling, and is combined as in ``bootstrap_rdms``.
+    V_jj - 2 V_ij under each kind of resampling, and is combined as in ``bootstrap_rdms``: for new
+    stimuli and subjects. The lower ceiling is drawn with the scores and takes the place of op j.
 
     Parameters
     ----------
@@ -41,29 +47,41 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     groups : mapping of op to group
         The layer, or the model, that an op belongs to: then means over the ops of each group are
         compared, under the group's name. Ops not named are left out. None compares op with op.
+    against : str
+        "ops": each with each other. "ceiling": each with the lower noise ceiling of its region, of
+        scores from ``bootstrap_rdms`` or ``compare_rdms``.
 
     Returns
     -------
     Dataset over op, op_2 and region
         ``difference`` (op, op_2, region): score of ``op`` minus that of ``op_2``; ``ci_low``,
         ``ci_high``; ``p``: two-sided, of no difference; ``q``: Benjamini-Hochberg over all pairs
-        and regions. NaN on the diagonal, save ``difference``. Antisymmetric.
+        and regions. NaN on the diagonal, save ``difference``. Antisymmetric. Against the ceiling
+        without op_2: ``difference`` (op, region) is the score minus ``ceiling_lower``, below 0
+        where an op falls short; ``p`` is one-sided, of a score that is not below the ceiling, and
+        ``q`` over all ops and regions; NaN in regions without a ceiling.
 
     Raises
     ------
     InputError
-        ``scores`` are no scores, hold no draws, or only one; there are several time bins.
+        ``scores`` are no scores, hold no draws, or only one, or, against the ceiling, no draws of
+        it; there are several time bins.
     LabelError
         ``groups`` names an op that ``scores`` lacks, or none at all.
+    UnknownNameError
+        ``against`` is neither "ops" nor "ceiling".
 
     Notes
     -----
     The test holds for ops and groups fixed in advance. The best of many ops is not fixed in
-    advance: see ``assign_regions``. Time O(draws ops^2 regions), memory O(ops^2 regions).
+    advance: see ``assign_regions``. The lower ceiling is what the mean RDM of the other subjects
+    scores, and the true RDM scores no less on average: few true models are called worse than the
+    ceiling, fewer than the level of the test. An op that is not may still be far below the upper
+    ceiling. Time O(draws ops^2 regions), memory O(ops^2 regions).
 
     References
     ----------
-    Schuett et al. (2023) eLife 12:e82566, Methods. Checked against rsatoolbox
+    Schuett et al. (2023) eLife 12:e82566, Methods, on both tests. Checked against rsatoolbox
     ``Result.test_pairwise``.
 
     Examples
@@ -81,11 +99,14 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
     0.6
     """
     scores = read_scores(scores, "compare_ops")
+    check_name(against, AGAINST, "side of compare_ops")
     draws = read_draws(scores, "compare_ops", least=2)
     names, members = _find_groups(scores[OP].values.astype(str), groups)
+    if against == "ceiling":
+        return _compare_ceiling(scores, draws, Groups(names, members))
     mean = _average(scores["score_mean"].transpose(REGION, OP).values, members).T  # (group, region)
     difference = mean[:, None] - mean  # (group, group, region)
-    n_stimuli = int(scores.attrs["n_stimuli"])
+    n_stimuli = count_units(scores)
     low = np.full(difference.shape, np.nan)
     high = np.full(difference.shape, np.nan)
     p = np.full(difference.shape, np.nan)
@@ -111,6 +132,54 @@ def compare_ops(scores: xr.Dataset, *, groups: Mapping[str, str] | None = None) 
         coords={OP: names, OP_2: names, REGION: scores[REGION].values},
         attrs=dict(scores.attrs),
     )
+
+
+def _compare_ceiling(scores: xr.Dataset, draws: Draws, groups: Groups) -> xr.Dataset:
+    """Return the scores of ``groups`` minus the lower ceiling, with intervals and tests."""
+    ceiling = scores["ceiling_lower"].values.astype(np.float64)  # (region,)
+    ceiling_draws = _read_ceiling_draws(scores)  # (resampled, draw, region)
+    mean = _average(scores["score_mean"].transpose(REGION, OP).values, groups.members).T
+    difference = mean - ceiling  # (group, region)
+    n_stimuli = count_units(scores)
+    low = np.full(difference.shape, np.nan)
+    high = np.full(difference.shape, np.nan)
+    p = np.full(difference.shape, np.nan)
+    for region, n_subjects in enumerate(draws.n_subjects):
+        drawn = _average(draws.values[..., region], groups.members)  # (resampled, draw, group)
+        gaps = ceiling_draws[..., region, None] - drawn
+        power = np.diagonal(covary_means(gaps), axis1=1, axis2=2)  # (resampled, group)
+        inferred = infer_mean(
+            -difference[:, region],
+            combine_variances(power, n_subjects, n_stimuli),
+            count_freedom(n_subjects, n_stimuli),
+            read_level(scores),
+        )
+        low[:, region] = -inferred.high
+        high[:, region] = -inferred.low
+        p[:, region] = inferred.p
+    values = {"difference": difference, "ci_low": low, "ci_high": high, "p": p}
+    values["q"] = control_discoveries(p)
+    return xr.Dataset(
+        {name: ((OP, REGION), array) for name, array in values.items()},
+        coords={OP: groups.names, REGION: scores[REGION].values},
+        attrs=scores.attrs | {"against": "ceiling_lower"},
+    )
+
+
+def _read_ceiling_draws(scores: xr.Dataset) -> np.ndarray:
+    """Return the draws (resampled, draw, region) of the lower ceiling, which are those of scores.
+
+    All three kinds are the same where only stimuli were drawn.
+    """
+    name = "ceiling_draws" if "draws" in scores else "bootstrap_ceiling"
+    if name not in scores or not scores[name].notnull().any():
+        raise InputError(
+            'compare_ops(..., against="ceiling") needs draws of the noise ceiling, which these '
+            f"scores ({scores.attrs['method']}) do not hold. {scores.attrs['ceiling_note']} Make "
+            f"scores with {find_remedy(name, scores.attrs['method'])}."
+        )
+    draws = scores[name].transpose(..., BOOTSTRAP, REGION).values.astype(np.float64)
+    return np.broadcast_to(draws, (len(RESAMPLED), *draws.shape[-2:]))
 
 
 def _vary_differences(drawn: np.ndarray, n_subjects: int, n_stimuli: int) -> np.ndarray:

@@ -12,6 +12,7 @@ from neurolens.compare.selection.choice import find_peaks
 from neurolens.compare.selection.draws import read_draws, read_level
 from neurolens.compare.stats.correlation import correlate_columns
 from neurolens.compare.stats.intervals import percentile_interval
+from neurolens.compare.stats.orders import MOST_EXACT, count_orders, permute_order
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION
 from neurolens.scores import read_scores
@@ -37,7 +38,10 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
         ``peak_op``, ``peak_depth``, ``peak_depth_low``, ``peak_depth_high`` (region): percentiles
         of the depth of the largest score in each draw. ``hierarchy``, ``hierarchy_low``,
         ``hierarchy_high``: Spearman correlation over regions of their order with the depth of their
-        peak, in [-1, 1]; NaN for fewer than three regions. Attribute ``interval_level``.
+        peak, in [-1, 1]; NaN for fewer than three regions. ``hierarchy_p``: the share of all orders
+        of the regions whose correlation is as large, one-sided; its smallest value is 1 / R! for R
+        regions, 0.17 for three and 0.04 for four. Attributes ``interval_level`` and
+        ``hierarchy_note``, which says how the test was made.
 
     Raises
     ------
@@ -51,7 +55,12 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     -----
     Taking the largest score biases that score upwards, but does not bias the depth in one
     direction, so the depth needs no held-out data. Resampled data are noisier than the data, so the
-    interval errs on the wide side. Time O(draws ops regions).
+    interval errs on the wide side. ``hierarchy_p`` tests whether depth has nothing to do with the
+    order of the regions: then each order of their peaks is as likely as any other, and p <= .05
+    occurs in 5 % of data sets or fewer, whatever the number of regions, noise that all regions
+    share, and ties. It takes regions as independent: where neighbors in the order share noise that
+    others do not, it is too small (depths of five regions correlated by .5 with the next one: p <=
+    .05 in 9 % of simulations without any order). Time O(draws ops regions).
 
     Examples
     --------
@@ -79,6 +88,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     level = read_level(scores)
     low, high = percentile_interval(drawn_depth, level)
     hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), level)
+    n_regions = scores.sizes[REGION]
     return xr.Dataset(
         {
             "peak_op": (REGION, np.where(peak[0] >= 0, ops[peak[0]], "")),
@@ -88,9 +98,10 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
             "hierarchy": order_depths(peak_depth)[0],
             "hierarchy_low": ((), hierarchy_low),
             "hierarchy_high": ((), hierarchy_high),
+            "hierarchy_p": permute_order(peak_depth[0]),
         },
         coords={REGION: scores[REGION].values},
-        attrs={"interval_level": level},
+        attrs={"interval_level": level, "hierarchy_note": _describe_test(n_regions)},
     )
 
 
@@ -105,6 +116,18 @@ def order_depths(depths: np.ndarray) -> np.ndarray:
     order = torch.arange(n_regions, dtype=torch.float64)
     ranks = torch.from_numpy(rank_rows(depths).T)  # (region, draw)
     return correlate_columns(ranks, order[:, None]).numpy()
+
+
+def _describe_test(n_regions: int) -> str:
+    """Return in a sentence how the order of depths was tested, or why it was not."""
+    if n_regions < 3:
+        return "The order of depths is not tested: that takes three regions or more."
+    n_orders = count_orders(n_regions)
+    which = "all" if n_regions <= MOST_EXACT else "random"
+    return (
+        f"One-sided permutation test of depth against the order of {n_regions} regions, over "
+        f"{n_orders:,} {which} orders; p cannot be below {1 / n_orders:.2g}."
+    )
 
 
 def _take_depths(depths: np.ndarray, peaks: np.ndarray) -> np.ndarray:

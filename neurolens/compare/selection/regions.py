@@ -1,4 +1,4 @@
-"""Best op for each region, chosen on one half of the stimuli and scored on the other."""
+"""Best op for each region, and the score that such a choice has on stimuli not used for it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,11 +6,17 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import put_on
-from neurolens.compare.selection.choice import find_peaks, nest_subjects
+from neurolens.compare.inputs.groups import GroupsBy
+from neurolens.compare.selection.choice import find_peaks, nest_subjects, share_choices
 from neurolens.compare.selection.depth import locate_peaks
-from neurolens.compare.selection.draws import read_draws, read_level
-from neurolens.compare.selection.heldout import bound_encoding, bound_rdms
-from neurolens.compare.stats.intervals import percentile_interval
+from neurolens.compare.selection.draws import read_errors, read_level
+from neurolens.compare.selection.heldout import bound_heldout, resample_subjects
+from neurolens.compare.selection.ties import (
+    describe_doubts,
+    describe_ties,
+    find_doubts,
+    find_ties,
+)
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, SUBJECT, align_stimuli, list_names
 from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
@@ -24,15 +30,15 @@ def assign_regions(
     scores: xr.Dataset,
     *,
     rdms: tuple[xr.DataArray, xr.DataArray] | None = None,
+    by: GroupsBy | None = None,
     control: xr.Dataset | Sequence[xr.Dataset] = (),
     depth: Mapping[str, float] | None = None,
-    split: int = 0,
 ) -> xr.Dataset:
-    """Choose the best op for each region, and score it on stimuli not used for the choice.
+    """Name the best op of each region, and score the choice on stimuli not used for it.
 
     The largest of many noisy scores is biased upwards, because it was chosen for being the largest.
-    Here the op with the largest subject mean on half a of the stimuli is reported with its score on
-    half b.
+    The op named is that with the largest subject mean on all stimuli. How good such a choice is
+    comes from half splits: each half of the stimuli chooses an op, which is scored on the other.
 
     Parameters
     ----------
@@ -40,42 +46,48 @@ def assign_regions(
         Any scores that hold half splits: from ``compare_rdms`` or ``fit_encoding``, with
         ``n_splits`` above 0. Any unit.
     rdms : (model_rdms, brain_rdms), optional
-        Those the scores were made from, of 7 stimuli or more, with all ops and regions of the
-        scores or more; with them the held-out score gets an interval. Not for encoding scores.
+        Those the scores were made from, with all ops and regions of the scores or more; with them
+        all intervals and sets are over stimuli and subjects, by ``bootstrap_rdms`` with as many
+        draws as the scores have or, where they have none, 1000. Not for encoding scores.
+    by : str or DataArray, optional
+        Groups of stimuli, as for ``compare_rdms``; with ``rdms`` only, where scores were made so.
     control : Dataset or sequence of Dataset
         Scores of the same regions for a model with random weights (``randomize_weights``), or for
         several, one per seed; made like ``scores``.
     depth : mapping of op to number, optional
         As for ``locate_peaks``.
-    split : int
-        Which random half split names the op.
 
     Returns
     -------
     Dataset over region (and op)
-        ``best_op`` (region): chosen on half a; "" where nothing could be chosen.
-        ``selection_score``: its score on half a (biased up); ``heldout_score``: on half b, without
-        that bias. ``heldout_ci_low``, ``heldout_ci_high``, ``heldout_p``: over stimuli and
-        subjects, as ``bootstrap_rdms`` on half b, with as many draws as the scores have or, where
-        they have none, 1000; only with ``rdms``; of encoding over stimuli, from the halves as in
-        ``fit_encoding``. ``naive_op``, ``naive_score``: largest score on all stimuli, biased up;
-        for comparison only. ``agreement``: fraction of the ``2 n_splits`` halves that choose
-        ``best_op``; in [0, 1]. ``heldout_mean``: mean over splits and both directions of the score
-        on the half that did not choose. It belongs to the procedure, not to ``best_op``: each half
-        may choose another op. ``nested_score``: the same with the op chosen by the other subjects
-        and scored in the subject left out, mean over subjects; NaN for fewer than two. It is not
-        biased by a choice on the same subjects either. ``control_score`` (control, region):
-        ``heldout_mean`` of each control; only with ``control``. ``peak_depth``, ``hierarchy`` and
-        their intervals: as ``locate_peaks``. ``indistinguishable`` (region, op): True where the
-        bootstrap interval of (best_op - op) includes 0, and for best_op itself. Without bootstrap
-        draws nothing can be told apart, so every op with a score is True.
+        ``best_op`` (region): largest score on all stimuli, of the ops with a score on both halves
+        of some split; "" where nothing could be chosen. ``naive_score``: its score on all stimuli,
+        biased up; for comparison only. ``heldout_mean``: mean over splits and both directions of
+        the score on the half that did not choose, without that bias. It belongs to the choice, not
+        to ``best_op``: each half may choose another op. ``selection_score``: the mean score on the
+        half that did choose, biased up further. ``heldout_ci_low``, ``heldout_ci_high``,
+        ``heldout_p``: interval of ``heldout_mean``, and p of one above 0, for the mean true score
+        of the ops that halves choose; NaN without draws. ``agreement``: fraction of the ``2
+        n_splits`` halves that choose ``best_op``, in [0, 1]; ``doubtful``: whether it is below a
+        half. ``nested_score``: as ``heldout_mean``, the op chosen by the other subjects and scored
+        in the subject left out, mean over subjects; NaN for fewer than two. It is not biased by a
+        choice on the same subjects either. ``control_score`` (control, region): ``heldout_mean`` of
+        each control; only with ``control``. ``peak_depth``, ``hierarchy``, their intervals and p:
+        as ``locate_peaks``. ``indistinguishable`` (region, op): the ops that cannot be told apart
+        from the best one, a simultaneous set: at the level of the intervals, it holds all ops that
+        are truly best at once. ``margin`` (region): ops whose score on all stimuli is further than
+        this below the largest are not in it. Without enough draws (19 at 95 %) nothing can be told
+        apart: every op with a score is in the set and ``margin`` is NaN.
+        Attributes ``best_note``, ``set_note``, ``doubt_note`` and ``hierarchy_note`` say this in
+        sentences; ``interval_over``: over what intervals and sets are, "" where there are none.
 
     Raises
     ------
     InputError
         The scores, or those of a control, are no scores or hold no half splits (``n_splits=0``) or
-        a single draw; ``split`` is not one of them; there are several time bins; ``rdms`` go with
-        scores of another method; or a control is of another method or measure.
+        a single draw; there are several time bins; ``rdms`` go with scores of another method, or
+        lack the groups ``by`` which the scores were resampled; or a control is of another method or
+        measure.
     LabelError
         Regions of a control, or stimuli of ``rdms``, differ from those of ``scores``, or ``rdms``
         lack an op or region.
@@ -89,13 +101,21 @@ def assign_regions(
     -----
     Halves hold half the stimuli, so scores on them are noisier than ``score_mean``, but neither
     larger nor smaller in expectation for an op fixed in advance; of encoding they are smaller, for
-    half the stimuli train each fit. ``heldout_score`` generalizes to other stimuli, not to other
-    subjects: both halves have the same subjects.
+    half the stimuli train each fit. A choice by all stimuli is better than one by half of them, so
+    ``heldout_mean`` errs on the low side for ``best_op``. It generalizes to other stimuli, not to
+    other subjects: both halves have the same subjects. Its interval is too wide where halves choose
+    different ops (docs/simulation.md).
+
+    The set compares the gap to the largest score with the range that errors of equally good ops
+    have over draws, one margin for all ops; ``compare_ops`` tells two ops fixed in advance apart
+    more sharply. Errors of encoding scores come from the differences between halves. Time O(draws
+    ops regions); with ``rdms`` that of ``bootstrap_rdms``.
 
     References
     ----------
-    Kriegeskorte et al. (2009) Nat. Neurosci. 12:535, on selection; checked by simulation
-    (``test_regions.py``).
+    Kriegeskorte et al. (2009) Nat. Neurosci. 12:535, on selection; Hansen, Lunde & Nason (2011)
+    Econometrica 79:453, on model confidence sets; checked by simulation (``test_regions.py``,
+    ``test_model_sets.py``).
 
     Examples
     --------
@@ -108,37 +128,33 @@ def assign_regions(
     >>> scores = build_scores(mean, method="rsa", measure="spearman", n_stimuli=20,
     ...                       variables=splits)
     >>> best = assign_regions(scores)
-    >>> best.best_op.item(), best.selection_score.item(), best.heldout_score.item()
-    ('conv', 0.5, 0.3)
+    >>> best.best_op.item(), best.naive_score.item(), best.heldout_mean.item()
+    ('conv', 0.4, 0.25)
+    >>> best.agreement.item(), best.doubtful.item()
+    (0.5, False)
     """
     scores = _read_halves(scores, "assign_regions")
-    n_splits = scores.sizes[SPLIT]
-    if not 0 <= split < n_splits:
-        raise InputError(
-            f"split must be in 0..{n_splits - 1}, got {split}. Pass one of the splits the scores "
-            "hold."
-        )
     method = scores.attrs["method"]
     if rdms is not None and method != "rsa":
         raise InputError(
             f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out."
         )
-    best = _choose_ops(scores, split)
+    if rdms is not None:
+        read_scores(scores, "assign_regions", needs=["split_member"])
+        scores = resample_subjects(scores, rdms, by)
+    best = _choose_ops(scores)
     _warn_empty(best)
-    best["indistinguishable"] = _find_ties(best, scores)
+    best = _infer_choice(best, scores)
     if "split_subject_score" in scores:
         best["nested_score"] = _score_nested(scores)
     if controls := _list_controls(control):
         best["control_score"] = _score_controls(controls, scores)
-    if rdms is not None:
-        read_scores(scores, "assign_regions", needs=["split_member"])
-        best = best.assign(bound_rdms(best["best_op"], scores, rdms, split))
-    elif method == "encoding":
-        best = best.assign(bound_encoding(best, scores, _list_halves(scores)))
-    best = best.assign(locate_peaks(scores, depth=depth).drop_vars("peak_op").data_vars)
+    peaks = locate_peaks(scores, depth=depth)
+    best = best.assign(peaks.drop_vars("peak_op").data_vars)
     attrs = {key: scores.attrs[key] for key in KEPT if key in scores.attrs}
-    attrs |= {"split": split, "n_splits": n_splits, "interval_level": read_level(scores)}
-    return best.assign_attrs(attrs)
+    attrs["n_splits"] = scores.sizes[SPLIT]
+    attrs["best_note"] = _describe_choice(scores)
+    return best.assign_attrs(attrs | peaks.attrs)
 
 
 def _read_halves(scores: xr.Dataset, consumer: str) -> xr.Dataset:
@@ -172,35 +188,70 @@ def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
     return halves.where(halves.notnull().all(HALF))
 
 
-def _choose_ops(scores: xr.Dataset, split: int) -> xr.Dataset:
-    """Return the choice in each region, and its scores on the half that chose and on the other."""
+def _choose_ops(scores: xr.Dataset) -> xr.Dataset:
+    """Return the choices of all stimuli and of halves, and their scores.
+
+    ``share`` (op, region) is the fraction of halves that choose each op.
+    """
     ops = scores[OP].values.astype(str)
     halves = _list_halves(scores)
-    overall = scores["score_mean"].transpose(OP, REGION).values
-    n_ops, n_regions = overall.shape
-    eligible = np.ones(n_ops, dtype=bool)
+    n_ops, n_regions = halves.shape[2:]
     every = np.arange(n_regions)
+    eligible = np.ones(n_ops, dtype=bool)
     chosen = find_peaks(halves.reshape(-1, n_ops, n_regions), eligible)
     chosen = chosen.reshape(-1, 2, n_regions)  # (split, half, region)
-    naive = find_peaks(overall[None], eligible)[0]
-    best = chosen[split, 0]
-    is_known = (chosen >= 0).all(axis=(0, 1)) & (naive >= 0)
+    overall = scores["score_mean"].transpose(OP, REGION).values
+    overall = np.where(np.isnan(halves).all(axis=(0, 1)), np.nan, overall)
+    best = find_peaks(overall[None], eligible)[0]
+    is_known = (chosen >= 0).all(axis=(0, 1)) & (best >= 0)
+    own = np.take_along_axis(halves, chosen[:, :, None], axis=2)
     # Half a scores the op that half b chose, and the other way round.
     crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=2)
+    share = share_choices(chosen.reshape(-1, n_regions), n_ops)
     numbers = {
-        "selection_score": halves[split, 0, best, every],
-        "heldout_score": halves[split, 1, best, every],
-        "naive_score": overall[naive, every],
-        "agreement": (chosen == best).mean(axis=(0, 1)),
+        "naive_score": overall[best, every],
+        "selection_score": own.mean(axis=(0, 1, 2)),
         "heldout_mean": crossed.mean(axis=(0, 1, 2)),
+        "agreement": share[best, every],
     }
-    names = {"best_op": ops[best], "naive_op": ops[naive]}
     return xr.Dataset(
         {
-            **put_on(REGION, **{k: np.where(is_known, v, "") for k, v in names.items()}),
+            **put_on(REGION, best_op=np.where(is_known, ops[best], "")),
             **put_on(REGION, **{k: np.where(is_known, v, np.nan) for k, v in numbers.items()}),
+            "share": ((OP, REGION), np.where(is_known, share, np.nan)),
         },
         coords={REGION: scores[REGION].values, OP: ops},
+    )
+
+
+def _infer_choice(best: xr.Dataset, scores: xr.Dataset) -> xr.Dataset:
+    """Return ``best`` with intervals, ties and doubts in place of the shares of ops."""
+    errors = read_errors(scores, "assign_regions")
+    level = read_level(scores)
+    bounds = bound_heldout(best["heldout_mean"].values, best["share"].values, errors, level)
+    ties = find_ties(scores, best["best_op"].values, errors, level)
+    doubtful = find_doubts(best["agreement"].values)
+    variables = put_on(
+        REGION,
+        heldout_ci_low=bounds.low,
+        heldout_ci_high=bounds.high,
+        heldout_p=bounds.p,
+        doubtful=doubtful,
+    )
+    attrs = {
+        "interval_over": errors.over,
+        "set_note": describe_ties(errors, level),
+        "doubt_note": describe_doubts(doubtful, best[REGION].values),
+    }
+    return best.drop_vars("share").assign(variables).assign(ties).assign_attrs(attrs)
+
+
+def _describe_choice(scores: xr.Dataset) -> str:
+    """Return in sentences how ops are named and scored."""
+    return (
+        f"Best op: largest {scores.attrs['measure']} on all stimuli. Held-out score: mean over "
+        f"{scores.sizes[SPLIT]} random splits of the stimuli of the score on the half that did not "
+        "choose the op."
     )
 
 
@@ -212,21 +263,6 @@ def _warn_empty(best: xr.Dataset) -> None:
             "no op could be chosen, because no op has a score in every half, in: "
             f"{list_names(empty)}. Drop those regions, or look at their RDMs."
         )
-
-
-def _find_ties(best: xr.Dataset, scores: xr.Dataset) -> xr.DataArray:
-    """Return (region, op) True where the interval of (best op - op) over draws includes 0."""
-    draws = read_draws(scores, "assign_regions", least=0).values[0]  # (draw, op, region)
-    has_score = scores["score_mean"].transpose(OP, REGION).notnull().values
-    ties = np.zeros(has_score.shape, dtype=bool)
-    ops = best[OP].values.tolist()
-    for region, name in enumerate(best["best_op"].values.tolist()):
-        if name:
-            drawn = draws[..., region]
-            gap = drawn[:, [ops.index(name)]] - drawn  # (draw, op)
-            low, high = percentile_interval(gap, read_level(scores))
-            ties[:, region] = has_score[:, region] & ~((low > 0) | (high < 0))
-    return xr.DataArray(ties.T, dims=(REGION, OP))
 
 
 def _score_nested(scores: xr.Dataset) -> xr.DataArray:
@@ -255,7 +291,7 @@ def _score_controls(controls: list[xr.Dataset], scores: xr.Dataset) -> xr.DataAr
                     "settings."
                 )
         best = align_stimuli(
-            _choose_ops(control, 0), regions, name="control", other="scores", dims=[REGION]
+            _choose_ops(control), regions, name="control", other="scores", dims=[REGION]
         )
         _warn_empty(best)
         means.append(best["heldout_mean"].values)

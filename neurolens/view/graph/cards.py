@@ -89,13 +89,14 @@ def _list_marks(annotation: Annotation | None, plan: Layout) -> dict[str, str]:
     """Return the marks that this picture uses, with their meanings."""
     marks = {}
     if annotation is not None and annotation.best:
-        marks["★ framed"] = (
-            "best op for that region, chosen on half of the stimuli; the score beside the star is "
-            "held out, from the other half"
-        )
+        marks["★ framed"] = annotation.notes.get("best_note", "best op, with its held-out score")
+        if "doubt_note" in annotation.notes:
+            marks["in doubt"] = annotation.notes["doubt_note"]
     drawn_ops = [node.ops[0].name for node in plan.nodes if node.kind == "op"]
     if annotation is not None and annotation.ties.keys() & set(drawn_ops):
-        marks["underlined"] = "cannot be told apart from that region's best op"
+        marks["underlined"] = annotation.notes.get(
+            "set_note", "cannot be told apart from the best op"
+        )
     if any(edge.shortcut for edge in plan.edges):
         marks["- - -"] = "shortcut (a longer path exists)"
     if any(node.generated for node in plan.nodes):
@@ -165,7 +166,8 @@ def _add_scores(head: str, node: Node, rows: list[list[str]], annotation: Annota
         for i in annotation.best.get(op.name, ()):
             region = annotation.regions[i]
             score = f"{name} held out {style.format_score(annotation.heldout[i])} "
-            text = write_font(f" ★ best {region} ", 7, style.CARD, True)
+            doubt = "(in doubt) " if annotation.doubtful[i] else ""
+            text = write_font(f" ★ best {region} {doubt}", 7, style.CARD, True)
             text += write_font(score, 7, style.CARD)
             fill = annotation.colors[region]
             lines.append(_write_cell(text, COLSPAN=span, ALIGN="LEFT", HEIGHT=11, BGCOLOR=fill))

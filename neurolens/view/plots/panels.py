@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Inches a character takes at the small label size, a little more than measured.
-CHARACTER = 0.046
+CHARACTER = 0.05
 
 
 def make_panels(

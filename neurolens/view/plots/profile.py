@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# Characters of a caption per inch of the figure.
+CAPTION_CHARACTERS = 20
 MOST_COLUMNS = 4
+# Small characters that a letter of a panel's title takes the place of.
+BOLD = 2.4
 
 
 class OpAxis(NamedTuple):
@@ -68,8 +73,8 @@ def plot_profile(
         What ``compare_rdms`` or ``fit_encoding`` returned: means as a line, their intervals as a
         ribbon, the noise ceiling as a band; with ``subjects=True`` a thin line per subject.
     best : Dataset, optional
-        What ``assign_regions`` returned; a hollow dot marks each region's best op at its held-out
-        score.
+        What ``assign_regions`` returned; a hollow dot marks each region's best op at the held-out
+        score of the choice.
     graph : Trace or Graph, optional
         Gives the order of ops and their modules; else the order and names in ``scores`` do.
     axes : sequence of Axes, optional
@@ -206,9 +211,10 @@ def _draw_best(axis: "Axes", annotation: Annotation, i: int, ops: list[str]) -> 
             ops.index(name), annotation.heldout[i], "o", ms=5, mfc=style.CARD,
             mec=annotation.colors[region], mew=1.4, zorder=4, gid="heldout",
         )  # fmt: skip
-        # The region's name, in larger bold letters, takes about twice its characters.
-        room = int(measure_width(axis) / CHARACTER) - 2 * len(region) - 1
-        text = style.shorten_text(name, max(8, room))
+        # The region's name is in larger bold letters, and apart from this.
+        room = int(measure_width(axis) / CHARACTER - BOLD * len(region)) - 2
+        doubt = " (in doubt)" if annotation.doubtful[i] else ""
+        text = style.shorten_text(name, max(8, room - len(doubt))) + doubt
         axis.set_title(text, loc="right", fontsize=6.5, color=style.MUTED)
 
 
@@ -217,7 +223,7 @@ def _draw_legend(panels: "Sequence[Axes]", control: xr.Dataset | None, *, is_out
 
     The legend stands outside the panels if the figure has no other content.
     """
-    labels = {"heldout": "held-out score of the best op", "ceiling": "noise ceiling"}
+    labels = {"heldout": "best op, at the held-out score", "ceiling": "noise ceiling"}
     if control is not None:
         labels["control"] = style.shorten_text(str(control.attrs.get("label", "control")), 24)
     by_gid: dict[str, Artist] = {}
@@ -238,9 +244,11 @@ def _write_caption(axis: "Axes", annotation: Annotation) -> None:
     lines = [describe_method(annotation.attrs)]
     if annotation.has_intervals:
         lines.append(f"ribbon: {describe_interval(annotation.attrs)}")
-    find_figure(axis).supxlabel(
-        "\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=style.MUTED
-    )
+    figure = find_figure(axis)
+    for name in ("best_note", "doubt_note"):
+        width = round(CAPTION_CHARACTERS * figure.get_figwidth())
+        lines += wrap(annotation.notes.get(name, ""), width)
+    figure.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=6.5, color=style.MUTED)
 
 
 def _share_range(axes: "Sequence[Axes]") -> None:

@@ -5,7 +5,7 @@ import xarray as xr
 from scores import make_scores
 
 from neurolens.compare import compare_ops
-from neurolens.errors import InputError
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.scores import METHODS, Intervals
 
 VALUES = [[0.2, 0.3], [0.4, 0.5], [0.6, 0.1]]
@@ -74,6 +74,70 @@ def test_groups_are_means_of_their_ops(rng):
     low, _ = bound_by_hand(gaps, 0.3, 0.95, 20)
     assert float(pair.difference) == pytest.approx(0.3)
     assert float(pair.ci_low) == pytest.approx(low)
+
+
+def test_against_the_ceiling_by_hand(rng):
+    """The ceiling takes the place of another op; p is of the side below it."""
+    draws = draw(rng)
+    ceiling = np.array([0.5, 0.2]) + 0.1 * rng.normal(size=(30, 2))
+    variables = {
+        "bootstrap_mean": (("bootstrap", *PER_REGION), draws),
+        "bootstrap_ceiling": (("bootstrap", "region"), ceiling),
+        "ceiling_lower": ("region", [0.5, 0.2]),
+    }
+    scores = make_scores(VALUES, variables=variables)
+    found = compare_ops(scores.transpose(), against="ceiling")
+    assert found.p.dims == ("op", "region")
+    low, high = bound_by_hand(draws[:, 0, 0] - ceiling[:, 0], 0.2 - 0.5, 0.95, 20)
+    one = found.sel(op="a", region="V1")
+    assert float(one.difference) == pytest.approx(-0.3)
+    assert float(one.ci_low) == pytest.approx(low)
+    assert float(one.ci_high) == pytest.approx(high)
+    spread = np.sqrt(np.var(draws[:, 0, 0] - ceiling[:, 0], ddof=1) * 20 / 19)
+    assert float(one.p) == pytest.approx(scipy.stats.t.cdf(-0.3 / spread, 19))
+    assert float(found.p.sel(op="b", region="IT")) > 0.5
+    q = scipy.stats.false_discovery_control(found.p.values.ravel())
+    np.testing.assert_allclose(found.q.values.ravel(), q)
+    assert found.attrs["against"] == "ceiling_lower"
+
+
+@pytest.mark.parametrize("against", ["ops", "ceiling"])
+def test_draws_of_groups_of_stimuli_count_groups(rng, against):
+    """Twenty stimuli of six groups say as much of new groups as six stimuli of new stimuli."""
+    variables = {
+        "bootstrap_mean": (("bootstrap", *PER_REGION), draw(rng)),
+        "bootstrap_ceiling": (("bootstrap", "region"), np.full((30, 2), 0.5)),
+        "ceiling_lower": ("region", [0.5, 0.5]),
+    }
+    grouped = make_scores(VALUES, variables=variables, details={"n_units": 6})
+    single = make_scores(VALUES, variables=variables, n_stimuli=6)
+    found = compare_ops(grouped, against=against)
+    xr.testing.assert_allclose(found, compare_ops(single, against=against))
+
+
+def test_groups_are_compared_with_the_ceiling(rng):
+    draws = draw(rng)
+    variables = {
+        "bootstrap_mean": (("bootstrap", *PER_REGION), draws),
+        "bootstrap_ceiling": (("bootstrap", "region"), np.full((30, 2), 0.5)),
+        "ceiling_lower": ("region", [0.5, 0.5]),
+    }
+    groups = {"a": "early", "c": "late", "b": "early"}
+    scores = make_scores(VALUES, variables=variables)
+    found = compare_ops(scores, groups=groups, against="ceiling").sel(op="early", region="V1")
+    low, _ = bound_by_hand(draws[:, :2, 0].mean(axis=1), 0.3 - 0.5, 0.95, 20)
+    assert float(found.difference) == pytest.approx(-0.2)
+    assert float(found.ci_low) == pytest.approx(low)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_ceiling_without_draws_is_refused(rng, method):
+    variables = {"bootstrap_mean": (("bootstrap", *PER_REGION), draw(rng))}
+    scores = make_scores(VALUES, method=method, variables=variables)
+    with pytest.raises(InputError, match=r"draws of the noise ceiling.*scores with compare_rdms"):
+        compare_ops(scores, against="ceiling")
+    with pytest.raises(UnknownNameError, match="no side of compare_ops named 'ceilings'"):
+        compare_ops(scores, against="ceilings")
 
 
 @pytest.mark.parametrize("method", METHODS)

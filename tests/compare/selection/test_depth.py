@@ -41,6 +41,7 @@ def test_known_answer(scores):
         assert float(found.peak_depth_low.sel(region=region)) == pytest.approx(low)
         assert float(found.peak_depth_high.sel(region=region)) == pytest.approx(high)
     assert np.isnan(found.hierarchy)
+    assert np.isnan(found.hierarchy_p)
     assert locate_peaks(scores).peak_depth.values[1] == pytest.approx(2 / 3)
 
 
@@ -68,7 +69,15 @@ def test_planted_hierarchy(rng):
         assert found.peak_op.values.tolist() == ["a", "b", "d"]
         assert float(found.hierarchy) == pytest.approx(1)
         assert float(found.hierarchy_low) == pytest.approx(1)
+        assert float(found.hierarchy_p) == pytest.approx(1 / 6)
+        assert "all orders; p cannot be below 0.17" in found.hierarchy_note.replace("6 all", "all")
         np.testing.assert_allclose(found.peak_depth_low, found.peak_depth)
+
+
+def test_two_regions_are_not_tested(scores):
+    found = locate_peaks(scores.sel(region=["V1", "V4"]))
+    assert np.isnan(found.hierarchy_p)
+    assert "not tested: that takes three regions" in found.hierarchy_note
 
 
 def test_errors(scores):

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scores import make_scores
-from squares import draw_square, label_squares
+from squares import draw_square, label_squares, measure_square
 
 from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
 from neurolens.errors import InputError, LabelError
@@ -17,7 +18,11 @@ def build_scores(splits, overall, draws, level=0.9) -> xr.Dataset:
     return make_scores(
         overall,
         variables={
-            "split_score": (("split", "half", *per_region), np.array(splits, dtype=float)),
+            "split_score": xr.DataArray(
+                np.array(splits, dtype=float),
+                dims=("split", "half", *per_region),
+                coords={"half": ["a", "b"], "op": list("abc"), "region": ["V1", "IT"]},
+            ),
             "bootstrap_mean": (("bootstrap", *per_region), np.array(draws, dtype=np.float32)),
         },
         intervals=Intervals("bootstrap percentile", "stimuli", level),
@@ -41,25 +46,44 @@ def scores() -> xr.Dataset:
 
 def test_known_answer(scores):
     best = assign_regions(scores)
-    assert best.best_op.values.tolist() == ["a", "b"]
-    assert best.selection_score.values.tolist() == [0.5, 0.6]
-    assert best.heldout_score.values.tolist() == [0.2, 0.5]
-    assert best.naive_op.values.tolist() == ["b", "b"]
+    assert best.best_op.values.tolist() == ["b", "b"]
     assert best.naive_score.values.tolist() == [0.4, 0.55]
     # V1: the four halves choose a, b, c, a; scored on the other half .2, .3, .2, .1.
-    assert best.agreement.values.tolist() == [0.5, 1.0]
     np.testing.assert_allclose(best.heldout_mean, [0.2, (0.5 + 0.6 + 0.6 + 0.4) / 4])
+    np.testing.assert_allclose(
+        best.selection_score, [(0.5 + 0.4 + 0.6 + 0.7) / 4, (0.6 + 0.5 + 0.4 + 0.6) / 4]
+    )
+    assert best.agreement.values.tolist() == [0.25, 1.0]
+    assert best.doubtful.values.tolist() == [True, False]
     assert best.indistinguishable.dims == ("region", "op")
-    assert best.indistinguishable.sel(region="V1").values.tolist() == [True, True, False]
-    assert best.indistinguishable.sel(region="IT").values.tolist() == [False, True, True]
-    assert best.attrs["split"] == 0
+    assert best.indistinguishable.sel(region="V1").values.tolist() == [True, True, True]
+    assert best.indistinguishable.sel(region="IT").values.tolist() == [False, True, False]
+    assert 0.2 < best.margin.sel(region="IT") < 0.25
     assert best.attrs["measure"] == "spearman"
 
 
-def test_another_split_and_order_of_dimensions(scores):
-    best = assign_regions(scores.transpose(), split=1)
-    assert best.best_op.values.tolist() == ["c", "b"]
-    assert best.heldout_score.values.tolist() == [0.2, 0.6]
+def test_notes_say_what_was_done(scores):
+    best = assign_regions(scores)
+    assert "largest spearman on all stimuli" in best.best_note
+    assert "mean over 2 random splits" in best.best_note
+    assert "simultaneous 90 % set over stimuli" in best.set_note
+    assert "in doubt in 'V1'" in best.doubt_note
+    assert best.interval_over == "stimuli"
+    assert best.indistinguishable.attrs["level"] == 0.9
+    bare = assign_regions(scores.sel(region=["IT"]).drop_vars("bootstrap_mean"))
+    assert bare.doubt_note == bare.interval_over == ""
+    assert "too few draws or none" in bare.set_note
+
+
+def test_agreement_of_a_half_is_no_doubt(scores):
+    scores["split_score"].loc[{"region": "V1", "op": "b"}] = np.array([[0.6, 0.5], [0, 0]])
+    best = assign_regions(scores)
+    assert best.agreement.values.tolist() == [0.5, 1.0]
+    assert not best.doubtful.any()
+
+
+def test_order_of_dimensions(scores):
+    xr.testing.assert_identical(assign_regions(scores.transpose()), assign_regions(scores))
 
 
 def test_op_without_score_is_never_chosen(scores):
@@ -76,12 +100,17 @@ def test_region_without_scores(scores):
     with pytest.warns(RuntimeWarning, match=r"no op could be chosen, .* in: 'V1'"):
         best = assign_regions(scores)
     assert best.best_op.values.tolist() == ["", "b"]
-    assert np.isnan(best.heldout_score.values[0])
+    assert np.isnan(best.heldout_mean.values[0])
+    assert best.doubtful.values.tolist() == [False, False]
     assert not best.indistinguishable.sel(region="V1").any()
 
 
-def test_without_draws_nothing_is_told_apart(scores):
-    assert assign_regions(scores.isel(bootstrap=slice(0))).indistinguishable.all()
+def test_without_enough_draws_nothing_is_told_apart(scores):
+    """The 90 % point of a range takes nine draws."""
+    for n_draws, is_enough in ((0, False), (8, False), (9, True)):
+        best = assign_regions(scores.isel(bootstrap=slice(n_draws)))
+        assert best.indistinguishable.all() != is_enough
+        assert best.margin.isnull().all() != is_enough
 
 
 def test_errors(scores):
@@ -89,8 +118,6 @@ def test_errors(scores):
         assign_regions(scores.drop_vars("split_score"))
     with pytest.raises(InputError, match="missing: none, number of splits: 0"):
         assign_regions(scores.isel(split=slice(0)))
-    with pytest.raises(InputError, match=r"split must be in 0\.\.1, got 2"):
-        assign_regions(scores, split=2)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -149,32 +176,47 @@ def build_sides(rng) -> tuple[xr.DataArray, xr.DataArray]:
     return model, brain
 
 
-def test_heldout_interval_is_that_of_the_other_half(rng):
+def test_heldout_interval_is_that_of_the_ops_chosen(rng):
+    """Its variance is the mean of those of bootstrap_rdms over the choices of the halves."""
     model, brain = build_sides(rng)
+    brain = brain.isel(subject=[0, 1])
+    brain[1] = brain[1] + 20 * draw_square(rng, 16)
     scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
-    best = assign_regions(scores, rdms=(model.isel(stimulus=slice(None, None, -1)), brain), split=2)
+    best = assign_regions(scores, rdms=(model.isel(stimulus=slice(None, None, -1)), brain))
+    alone = bootstrap_rdms(model, brain, n_bootstrap=40)
+    for region in ("V1", "IT"):
+        here, drawn = best.sel(region=region), alone.sel(region=region)
+        halves = scores.split_score.sel(region=region)
+        choices = halves.idxmax("op").values.ravel().tolist()
+        reach = [
+            float(drawn.mean_ci_high.sel(op=op) - drawn.score_mean.sel(op=op)) for op in choices
+        ]
+        expected = np.sqrt(np.mean(np.square(reach)))
+        assert float(here.heldout_ci_high - here.heldout_mean) == pytest.approx(expected)
+        assert float(here.heldout_mean - here.heldout_ci_low) == pytest.approx(expected)
+        assert here.agreement.item() == np.mean([op == here.best_op.item() for op in choices])
+    assert best.interval_over == "stimuli and subjects"
+    assert len(set(choices)) > 1
+    assert best.peak_depth_low.equals(locate_peaks(alone).peak_depth_low)
+
+
+def test_heldout_interval_without_rdms_is_over_stimuli(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain.isel(subject=[0]), n_bootstrap=40, n_splits=3)
+    best = assign_regions(scores)
     assert best.best_op.values.tolist() == ["op1", "op4"]
-    kept = scores.stimulus.values[~scores.split_member.values[2]]
-    half = {"stimulus": kept, "stimulus_2": kept}
     for region, op in (("V1", "op1"), ("IT", "op4")):
-        alone = bootstrap_rdms(model.sel(half), brain.sel(half), n_bootstrap=40).sel(
-            region=region, op=op
-        )
+        drawn = scores.bootstrap_mean.sel(region=region, op=op).values.astype(float)
+        error = np.sqrt(drawn.var(ddof=1) * 16 / 15)
         here = best.sel(region=region)
-        assert float(here.heldout_score) == pytest.approx(float(alone.score_mean))
-        assert float(here.heldout_ci_low) == pytest.approx(float(alone.mean_ci_low))
-        assert float(here.heldout_ci_high) == pytest.approx(float(alone.mean_ci_high))
-        assert float(here.heldout_p) == pytest.approx(float(alone.p))
-
-
-def test_half_of_three_stimuli_has_no_interval(rng):
-    six = {"stimulus": slice(6), "stimulus_2": slice(6)}
-    sides = tuple(side.isel(six) for side in build_sides(rng))
-    scores = compare_rdms(*sides, n_bootstrap=5, n_splits=2)
-    with pytest.raises(
-        InputError, match=r"at least 4 stimuli, got 3\..* or no rdms= to assign_regions"
-    ):
-        assign_regions(scores, rdms=sides)
+        assert here.agreement == 1
+        reach = scipy.stats.t.ppf(0.975, 15) * error
+        assert here.heldout_ci_low.item() == pytest.approx(here.heldout_mean.item() - reach)
+        p = scipy.stats.t.sf(here.heldout_mean.item() / error, 15)
+        assert here.heldout_p.item() == pytest.approx(p)
+    assert best.interval_over == "stimuli"
+    bare = assign_regions(compare_rdms(model, brain, n_bootstrap=0, n_splits=3))
+    assert bare.heldout_p.isnull().all()
 
 
 def test_heldout_interval_in_another_order_or_of_some_regions(rng):
@@ -208,12 +250,16 @@ def test_heldout_interval_of_rdms_without_op_and_region(rng):
 
 
 def test_op_without_a_score_on_the_other_half_is_not_chosen(scores):
-    scores["split_score"].loc[{"split": 0, "half": 1, "op": "a", "region": "V1"}] = np.nan
+    scores["split_score"].loc[{"split": 0, "half": "b", "op": "a", "region": "V1"}] = np.nan
     best = assign_regions(scores)
     assert best.best_op.values.tolist() == ["b", "b"]
-    assert best.heldout_score.values.tolist() == [0.4, 0.5]
     # The halves of V1 choose b, b; c, a, scored on the other half with .4, .3; .2, .1.
     np.testing.assert_allclose(best.heldout_mean[0], 0.25)
+    # An op that no split can choose is not named, however large its score.
+    scores["split_score"].loc[{"half": "b", "op": "b", "region": "V1"}] = np.nan
+    best = assign_regions(scores)
+    assert best.best_op.values.tolist() == ["a", "b"]
+    assert best.naive_score.values[0] == 0.35
 
 
 def test_region_without_choice_has_no_interval(rng):
@@ -319,13 +365,18 @@ def test_scores_without_draws_of_any_kind(scores):
 
 def test_draws_of_subjects_too_tell_ops_apart(scores):
     """Ops are compared under draws of both stimuli and subjects, the first on the axis."""
-    same = np.broadcast_to(scores.score_mean.values, (21, 3, 2))
-    draws = np.stack([scores.bootstrap_mean.values, same, same])
+    drawn = scores.bootstrap_mean.values
     dims = ("resampled", "bootstrap", "op", "region")
-    both = scores.drop_vars("bootstrap_mean").assign(draws=(dims, draws))
-    expected = assign_regions(scores).indistinguishable
-    assert not expected.all()
-    xr.testing.assert_equal(assign_regions(both).indistinguishable, expected)
+    both = scores.drop_vars("bootstrap_mean").assign(
+        draws=(dims, np.stack([drawn, drawn, 0.1 * drawn])), n_subjects=("region", [20, 20])
+    )
+    best = assign_regions(both)
+    assert best.interval_over == "stimuli and subjects"
+    # 20 subjects have as many degrees of freedom as 20 stimuli.
+    np.testing.assert_allclose(
+        best.margin / assign_regions(scores).margin, np.sqrt(19 / 20), rtol=0.02
+    )
+    assert not best.indistinguishable.all()
 
 
 def test_rdms_are_for_scores_of_rdms(scores):
@@ -341,3 +392,51 @@ def test_a_single_region_that_was_selected(scores):
     best = assign_regions(scores.sel(region="IT"))
     assert best.best_op.values.tolist() == ["b"]
     assert best.region.values.tolist() == ["IT"]
+
+
+def test_equal_ops_stay_together_and_an_unrelated_one_is_left_out(rng):
+    """Twenty ops are one geometry with noise of their own; the interval of each gap would not do.
+
+    Leaving out each op whose own 95 % interval of the gap is above 0 breaks the group up.
+    """
+    n_whole, n_without, n_broken = 0, 0, 0
+    for k in range(20):
+        points = rng.normal(size=(24, 6))
+        layers = [points + 0.7 * rng.normal(size=points.shape) for _ in range(20)]
+        layers.append(rng.normal(size=points.shape))
+        squares = [measure_square(rng, layer, np.eye(6), 0.0) for layer in layers]
+        model = label_squares(squares, op=[f"op{i}" for i in range(21)])
+        sides = [measure_square(rng, points, rng.normal(size=(6, 20)), 1.0) for _ in "ABCD"]
+        brain = label_squares(sides, subject=list("ABCD"))
+        scores = compare_rdms(
+            model, brain, comparator="pearson", n_bootstrap=100, n_splits=1, rng=k
+        )
+        best = assign_regions(scores)
+        member = best.indistinguishable.values[0]
+        n_whole += member[:20].all()
+        n_without += not member[20]
+        drawn = scores.bootstrap_mean.squeeze("region").transpose("bootstrap", "op").values
+        gap = drawn[:, [np.argmax(scores.score_mean.values)]] - drawn
+        n_broken += (np.quantile(gap, 0.025, axis=0)[:20] > 0).any()
+    assert n_whole >= 18
+    assert n_without >= 15
+    assert n_broken >= 8
+
+
+def test_groups_that_were_resampled_set_the_degrees_of_freedom(rng):
+    model, brain = build_sides(rng)
+    by = xr.DataArray(np.arange(16) // 2, dims="stimulus", coords={"stimulus": model.stimulus})
+    scores = compare_rdms(model, brain, by=by, n_bootstrap=40, n_splits=3)
+    best = assign_regions(scores)
+    assert best.interval_over == "groups of stimuli"
+    drawn = scores.bootstrap_mean.sel(region="V1", op="op1").values.astype(float)
+    assert best.agreement[0] == 1
+    reach = scipy.stats.t.ppf(0.975, 7) * np.sqrt(drawn.var(ddof=1) * 8 / 7)
+    assert (best.heldout_ci_high - best.heldout_mean).values[0] == pytest.approx(reach)
+    with pytest.raises(InputError, match=r"resampled groups of stimuli, .* Pass by="):
+        assign_regions(scores, rdms=(model, brain))
+    both = assign_regions(scores, rdms=(model, brain), by=by)
+    assert both.interval_over == "groups of stimuli and subjects"
+    alone = bootstrap_rdms(model, brain, by=by, n_bootstrap=40).sel(region="V1", op="op1")
+    reach = float(alone.mean_ci_high - alone.score_mean)
+    assert (both.heldout_ci_high - both.heldout_mean).values[0] == pytest.approx(reach)

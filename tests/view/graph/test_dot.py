@@ -178,18 +178,18 @@ def test_stars_show_the_held_out_score_and_the_legend_says_so(rng):
     graph = build_residual()
     scores = fake_scores(graph, rng)
     best = fake_best(scores)
-    best["heldout_score"] = best.heldout_score.copy(data=[0.11, 0.12, 0.13, 0.14])
+    best["heldout_mean"] = best.heldout_mean.copy(data=[0.11, 0.12, 0.13, 0.14])
     source = draw_graph(graph, scores=scores, best=best).source
     tags = re.findall(r"★ best (\w+) </B></FONT><FONT[^>]*> held out (\.\d+) <", source)
     assert sorted(tags) == [("IT", ".14"), ("V1", ".11"), ("V2", ".12"), ("V4", ".13")]
-    assert "the score beside the star is held out" in source
+    assert "Held-out score: beside the star." in source
 
 
 def test_folded_cards_show_the_held_out_score_too(rng):
     graph = build_residual()
     scores = fake_scores(graph, rng, regions=("V2",))
     best = fake_best(scores)
-    best["heldout_score"] = best.heldout_score.copy(data=[0.11])
+    best["heldout_mean"] = best.heldout_mean.copy(data=[0.11])
     source = draw_graph(graph, scores=scores, best=best, depth=1).source
     assert "underlined" not in source
     assert re.search(r"★ best V2 </B></FONT><FONT[^>]*> \S+: held out \.11 <", source)
@@ -256,7 +256,7 @@ def test_best_ops_are_framed_and_ties_underlined(rng):
         assert f'color="{color}"' in card
         assert "penwidth=2.2" in card
         assert f"★ best {region}" in card
-    assert "cannot be told apart" in source
+    assert "Cannot be told apart from the best op: a set made by hand." in source
 
 
 def test_text_on_every_colour_is_readable():

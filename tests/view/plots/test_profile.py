@@ -36,12 +36,12 @@ def test_profile_draws_the_means_and_marks_the_best(scores):
 
 def test_the_dot_stands_at_the_held_out_score_and_the_legend_says_so(scores):
     best = fake_best(scores)
-    best["heldout_score"] = best.heldout_score.copy(data=[0.11, 0.12, 0.13, 0.14])
+    best["heldout_mean"] = best.heldout_mean.copy(data=[0.11, 0.12, 0.13, 0.14])
     figure = plot_profile(scores, best=best)
     dots = [axis.get_lines()[-1] for axis in figure.axes]
     assert [dot.get_ydata()[0] for dot in dots] == [0.11, 0.12, 0.13, 0.14]
     [legend] = figure.legends
-    names = ["held-out score of the best op", "noise ceiling"]
+    names = ["best op, at the held-out score", "noise ceiling"]
     assert [text.get_text() for text in legend.get_texts()] == names
     axes = list(Figure().subplots(1, 4))
     plot_profile(scores, best=best, axes=axes)
