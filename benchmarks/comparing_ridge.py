@@ -1,28 +1,36 @@
 """The time of ridge with a penalty per voxel beside scikit-learn and himalaya, at equal held-out r.
 
-    python benchmarks/comparing_ridge.py [--quick] [--device cuda]
+    python benchmarks/comparing_ridge.py [--quick] [--device cuda] [--sides]
 
 One split: choose a penalty per voxel on the training stimuli, predict the held-out ones. Every
 method sees the same float64 features, responses and penalties, and must reach the same mean
-held-out r, or the benchmark stops."""
+held-out r, or the benchmark stops. Then (``--sides``: only that) cross-validation in 5 folds where
+stimuli are more than features, with the growth of peak memory over what holds features and
+responses, each method in a process of its own.
+
+himalaya is used where it is installed."""
 
 import argparse
-from importlib import metadata
+import multiprocessing
+import resource
+from importlib import metadata, util
 
 import numpy as np
 import torch
-from himalaya.backend import set_backend
-from himalaya.kernel_ridge import KernelRidgeCV
-from himalaya.ridge import RidgeCV as PrimalRidgeCV
 from machine import compare_times, describe_machine, time_call, write_result
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from tqdm import tqdm
 
-from neurolens.compare.encoding.ridge import fit_ridge, split_kernel
+from neurolens.compare.encoding.cross_validation import score_heldout
+from neurolens.compare.encoding.models.penalties import Settings
+from neurolens.compare.encoding.models.ridge import fit_ridge
+from neurolens.compare.encoding.models.spectrum import Sides, split_predictors
+from neurolens.compare.inputs.folds import Folds
 from neurolens.compare.stats.correlation import correlate_columns
 
 N_TEST, N_ALPHAS, N_FOLDS = 200, 10, 5
+HAS_HIMALAYA = util.find_spec("himalaya") is not None
 TOLERANCE = 0.005
 
 
@@ -50,7 +58,10 @@ def build_methods(n: int, alphas: np.ndarray, device: str, slow: bool):
         def call(x, y):
             features, values = torch.from_numpy(x).to(device), torch.from_numpy(y[:n]).to(device)
             mean = values.mean(0)
-            spectrum = split_kernel(features @ features.T, train, test)
+            # Fewer features than training stimuli stay as they are; others become a kernel.
+            is_kernel = features.shape[1] >= n
+            sides = Sides(features @ features.T if is_kernel else features, is_kernel)
+            spectrum = split_predictors(sides, train, test)
             fit = fit_ridge(spectrum, values - mean, grid, select, blocks)
             return (spectrum.test @ fit.coefficients + mean).cpu().numpy()
 
@@ -63,9 +74,16 @@ def build_methods(n: int, alphas: np.ndarray, device: str, slow: bool):
 
         return call
 
+    methods = {f"NeuroLens, {s}": fit_ours(s) for s in ("gcv", "loo", "folds")}
+    methods["scikit-learn RidgeCV, loo"] = fit_peer(RidgeCV(alphas=alphas, alpha_per_target=True))
+    if not HAS_HIMALAYA:
+        return methods
+    from himalaya.backend import set_backend
+    from himalaya.kernel_ridge import KernelRidgeCV
+    from himalaya.ridge import RidgeCV as PrimalRidgeCV
+
     cuda = device.startswith("cuda")
     backend = set_backend("torch_cuda" if cuda else "torch")
-    methods = {f"NeuroLens, {s}": fit_ours(s) for s in ("gcv", "loo", "folds")}
     solver = {"n_targets_batch": 5000, "n_alphas_batch": N_ALPHAS}
     kernel = KernelRidgeCV(
         alphas=backend.asarray(alphas), cv=N_FOLDS, fit_intercept=True, solver_params=solver
@@ -79,7 +97,6 @@ def build_methods(n: int, alphas: np.ndarray, device: str, slow: bool):
             solver_params={"warn": False},
         )
         methods["himalaya RidgeCV, 5 folds"] = fit_peer(plain)
-    methods["scikit-learn RidgeCV, loo"] = fit_peer(RidgeCV(alphas=alphas, alpha_per_target=True))
     return methods
 
 
@@ -121,38 +138,154 @@ def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> lis
     return rows
 
 
+def build_sides(alphas: np.ndarray):
+    """Return calls (x, y) -> mean held-out r over folds, by name, for few features."""
+
+    def fit_ours(select):
+        def call(x, y):
+            fold = np.arange(len(x)) % N_FOLDS
+            heldout = score_heldout(
+                Sides(torch.from_numpy(x), False),
+                torch.from_numpy(y),
+                Folds(fold),
+                Settings("ridge", alphas, select, 0),
+                [],
+            )
+            return float(heldout.r.mean())
+
+        return call
+
+    def fit_peer(make):
+        def call(x, y):
+            fold = np.arange(len(x)) % N_FOLDS
+            r = []
+            for k in range(N_FOLDS):
+                train, test = fold != k, fold == k
+                found = np.asarray(make().fit(x[train], y[train]).predict(x[test]))
+                r.append(
+                    float(
+                        correlate_columns(torch.from_numpy(y[test]), torch.from_numpy(found)).mean()
+                    )
+                )
+            return float(np.mean(r))
+
+        return call
+
+    methods = {f"NeuroLens, {select}": fit_ours(select) for select in ("gcv", "loo", "folds")}
+    methods["scikit-learn RidgeCV, loo"] = fit_peer(
+        lambda: RidgeCV(alphas=alphas, alpha_per_target=True)
+    )
+    if HAS_HIMALAYA:
+        from himalaya.backend import set_backend
+        from himalaya.ridge import RidgeCV as PrimalRidgeCV
+
+        backend = set_backend("torch")
+        settings = {"cv": N_FOLDS - 1, "fit_intercept": True, "solver_params": {"warn": False}}
+        methods["himalaya RidgeCV, 4 folds"] = fit_peer(
+            lambda: PrimalRidgeCV(alphas=backend.asarray(alphas), **settings)
+        )
+    return methods
+
+
+def measure_growth(call, x: np.ndarray, y: np.ndarray) -> float:
+    """Return by how many MB peak memory grows in a forked process that calls ``call(x, y)``."""
+    context = multiprocessing.get_context("fork")
+    queue = context.SimpleQueue()
+
+    def run():
+        torch.set_num_threads(1)
+        call(x[:200].copy(), y[:200, :5].copy())  # what libraries load and reserve once
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        call(x, y)
+        queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+    process = context.Process(target=run)
+    process.start()
+    grown = queue.get()
+    process.join()
+    return grown
+
+
+def measure_sides(n: int, p: int, v: int, rounds: int) -> list[str]:
+    """Return rows of the table of few features; the fastest peer is the base of the ratios."""
+    ops, y = simulate(n - N_TEST, p, v, 1)
+    x = ops[0]
+    methods = build_sides(np.logspace(-2, 4, N_ALPHAS))
+    # Memory first, before any thread has started: a process that forks has only one.
+    grown = {name: measure_growth(call, x, y) for name, call in methods.items()}
+    scores = {name: call(x, y) for name, call in methods.items()}
+    assert max(scores.values()) - min(scores.values()) < TOLERANCE, scores
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    for _ in range(rounds):
+        for name, call in methods.items():
+            times[name].append(time_call(lambda call=call: call(x, y)))
+    peers = [name for name in methods if not name.startswith("NeuroLens")]
+    base = min(peers, key=lambda name: sum(times[name]))
+    held = (x.nbytes + y.nbytes) / 2**20
+    rows = []
+    for name in methods:
+        seconds = sum(times[name])
+        rows.append(
+            f"| {n} x {p}, {v} voxels, {N_FOLDS} folds | {name} | {scores[name]:.4f} | "
+            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} | {grown[name]:.0f} | "
+            f"{grown[name] / held:.1f} |"
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="smaller, one round")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sides", action="store_true", help="only more stimuli than features")
+    parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     full, small = (
         [(1000, 2000, 5000, 1), (1000, 2000, 5000, 50)],
         [(400, 800, 1000, 1), (200, 400, 500, 5)],
     )
-    versions = ", ".join(
-        f"{name} {metadata.version(name)}" for name in ("himalaya", "scikit-learn")
-    )
+    names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
     lines = [
         "# Ridge with a penalty per voxel",
         "",
         f"{describe_machine(options.device)}; {versions}",
         "",
     ]
-    lines += [
-        f"{N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns at each op. "
-        f"Seconds: all ops; gain",
-        "is the summed time of the fastest peer / that of the method, its range that of single "
-        "turns.",
-        "",
-    ]
-    lines += ["| problem | method | held-out r | seconds | gain over the fastest peer (range) |"]
-    lines += ["|---|---|---:|---:|---:|"]
-    for n, p, v, n_ops in small if options.quick else full:
-        lines += measure(n, p, v, n_ops, 1 if options.quick or n_ops > 1 else 5, options.device)
-    write_result(f"comparing_ridge-{options.device}", "\n".join(lines))
+    sides = [(600, 64, 100)] if options.quick else [(3000, 256, 500), (10_000, 512, 2000)]
+    table: list[str] = []
+    if options.device == "cpu":
+        for n, p, v in sides:
+            table += measure_sides(n, p, v, 1 if options.quick else options.rounds)
+    if not options.sides:
+        lines += [
+            f"{N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns at each op. "
+            f"Seconds: all ops; gain",
+            "is the summed time of the fastest peer / that of the method, its range that of single "
+            "turns.",
+            "",
+            "| problem | method | held-out r | seconds | gain over the fastest peer (range) |",
+            "|---|---|---:|---:|---:|",
+        ]
+        for n, p, v, n_ops in small if options.quick else full:
+            rounds = 1 if options.quick or n_ops > 1 else options.rounds
+            lines += measure(n, p, v, n_ops, rounds, options.device)
+    if table:
+        lines += [
+            "",
+            "More stimuli than features: the whole cross-validation. Memory: growth of the peak of "
+            "a process that",
+            "holds the features and responses, also as a multiple of those.",
+            "",
+            "| problem | method | held-out r | seconds | gain over the fastest peer | MB | times |",
+            "|---|---|---:|---:|---:|---:|---:|",
+            *table,
+        ]
+    name = f"comparing_ridge-{options.device}{'-sides' if options.sides else ''}"
+    write_result(name, "\n".join(lines))
 
 
 if __name__ == "__main__":

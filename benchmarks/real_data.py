@@ -36,7 +36,7 @@ N_BOOTSTRAP, SLOW = 1000, {"tau-a": 200, "bures": 100}
 N_SPLITS = 20
 WHOLE = ("op", "naive score", "95 % interval", "noise ceiling")
 HALVES = (
-    "op, and halves that chose it",
+    "halves that chose it",
     "naive",
     "held out",
     "and other subjects",
@@ -117,7 +117,7 @@ def measure_comparator(
     settings = {"comparator": name, "n_bootstrap": 0, "n_splits": N_SPLITS, "rng": SEED}
     scores, control = (nl.compare_rdms(x, human, **settings) for x in (rdms, random_rdms))
     best = nl.assign_regions(scores, control=[control])
-    chosen = list(dict.fromkeys(best.naive_op.values.tolist()))
+    chosen = list(dict.fromkeys(best.best_op.values.tolist()))
     n_bootstrap = SLOW.get(name, N_BOOTSTRAP)
     draws = nl.compare.bootstrap_rdms(
         rdms.sel(op=chosen), human, comparator=name, n_bootstrap=n_bootstrap, rng=SEED
@@ -129,7 +129,7 @@ def measure_comparator(
     ).mean("part")
     rows = {}
     for region in REGIONS:
-        here, op = best.sel(region=region), best.naive_op.sel(region=region).item()
+        here, op = best.sel(region=region), best.best_op.sel(region=region).item()
         interval = [
             draws[f"mean_ci_{end}"].sel(region=region, op=op).item() for end in ("low", "high")
         ]
@@ -139,7 +139,7 @@ def measure_comparator(
         )
         cells = [f"`{op}`", here.naive_score.item(), write_range(*interval), write_range(*whole)]
         cells += [
-            f"`{here.best_op.item()}`, {here.agreement.item():.0%}",
+            f"{here.agreement.item():.0%}",
             naive.sel(region=region).item(),
         ]
         cells += [here.heldout_mean.item(), here.nested_score.item()]
@@ -183,7 +183,7 @@ def measure_encoding(model: torch.nn.Module) -> tuple[list[str], dict]:
             nl.fit_encoding(features, responses, cv=5, select="loo", ceiling=ncsnr, rng=seed)
             for seed in range(N_FOLDINGS)
         ]
-        found[what] = xr.concat([run[["r", "normalized"]] for run in runs], "folding")
+        found[what] = xr.concat([run[["r", "normalised"]] for run in runs], "folding")
     rows = [write_voxels("pixels", found["pixels"].isel(op=0), share, good)]
     means = found["ops"].r.values[:, :, good].mean(axis=(0, 2))
     top = int(means.argmax())
@@ -248,17 +248,18 @@ def write_voxels(
 ) -> list[object]:
     """Return a row of the table of ``measure_encoding``.
 
-    ``r`` and ``normalized`` are (folding, neuroid).
+    ``r`` and ``normalised`` are (folding, neuroid).
     """
     by_folding = scores.r.values[:, good].mean(axis=1)
-    normalized = np.average(scores.normalized.values[:, good].mean(axis=0), weights=share[good])
+    ratio = scores.normalised.values[:, good]  # r / sqrt(NC)
+    normalised = np.average((ratio * abs(ratio)).mean(axis=0), weights=share[good])
     spread = write_range(by_folding.min(), by_folding.max())
     return [
         name,
         float(by_folding.mean()),
         spread,
         float(scores.r.values[:, ~good].mean()),
-        float(normalized),
+        float(normalised),
     ]
 
 

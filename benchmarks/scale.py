@@ -269,7 +269,7 @@ Grams and RDMs grow with n^2, projected features with n k: beyond n = k / 2 stim
   {find_sketch_error(SKETCH):.1%} of two rows' norms per entry (standard deviation); Grams stay n x n
 - **Features**: pooled or projected, in a store. Ridge and linear CKA need only their products, k x k and k x voxels,
   summed over blocks of stimuli: k is {k:,}, {show_bytes(8 * k**2)} per op in float64, whatever n
-- **Blocks**: `fit_encoding` and CKA here work on n x n matrices, so give them one subject's 10,000 images
+- **Blocks**: `fit_encoding` of Grams and CKA work on n x n matrices, so give them one subject's 10,000 images
   ({show_bytes(8 * 10_000**2)} per op), or random blocks of the store, and average
 """
 

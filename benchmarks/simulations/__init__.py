@@ -1,0 +1,1 @@
+"""Simulations that check the statistics where the truth is known, one study a file."""
