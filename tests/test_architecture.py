@@ -20,7 +20,13 @@ MAX_ENTRIES = 13
 MAX_COMPLEXITY = 15
 MAX_ARGUMENTS = 10
 # Public functions all of whose arguments are decisions that only the user can make.
-MANY_ARGUMENTS = {"extract_activations", "extract_grams", "fit_encoding", "forecast"}
+MANY_ARGUMENTS = {
+    "extract_activations",
+    "extract_grams",
+    "fit_encoding",
+    "forecast",
+    "permute_encoding",
+}
 
 # room -> rooms that it may import from
 MAY_IMPORT = {

@@ -97,15 +97,17 @@ nl.plot_rdms(
 # %% [markdown]
 # ## 4. Scores, with the best that any model could reach
 #
-# `nl.compare_rdms` correlates each operation's RDM with each subject's. A score alone says little: the data are noisy, and even the true
-# model would not reach 1. The grey band is the noise ceiling: between the score of the other subjects (its lower edge) and that of the
-# average over all subjects (its upper edge) lies what a perfect model would score. Ribbons are 95 % intervals over stimuli.
+# `nl.compare_rdms` correlates the ranks of each operation's RDM with those of each subject's. The default, rho-a, is the mean of Spearman's
+# correlation when ties are broken at random: without ties both are the same, and a model with ties is not rewarded for them. A score alone
+# says little: the data are noisy, and even the true model would not reach 1. The grey band is the noise ceiling: between the score of the
+# other subjects (its lower edge) and that of the average over all subjects (its upper edge, which no model can exceed) lies what a perfect
+# model would score. Ribbons are 95 % intervals over stimuli.
 #
 # Each region's curve peaks at another depth: V1 early, V4 in the middle, IT late. Near each peak the curve is flat: neighbouring
 # operations represent the pictures almost alike, so the data cannot tell them apart. This is normal, and worth reporting.
 
 # %%
-scores = nl.compare_rdms(rdms, region_rdms, comparator="spearman", rng=0)
+scores = nl.compare_rdms(rdms, region_rdms, comparator="rho-a", rng=0)
 best = nl.assign_regions(scores)
 nl.plot_profile(scores, best=best, graph=trace.graph)
 
@@ -113,14 +115,14 @@ nl.plot_profile(scores, best=best, graph=trace.graph)
 # ## 5. Which operation for which region?
 #
 # Taking the operation with the highest score and reporting that score is too good to be true: among many noisy numbers the largest is
-# large partly by luck. `nl.assign_regions` chooses on one half of the stimuli and scores on the other. It also says how often random
-# halves agree on the choice, and which operations cannot be told from the chosen one.
+# large partly by luck. `nl.assign_regions` names that operation, and scores the choice honestly: random halves of the stimuli choose, and
+# the other halves score. It also says how often halves choose the operation that is named, and which operations cannot be told from it.
 #
-# In this table the chosen operation is the planted one in all three regions, and the held-out score lies near the ceiling.
+# In this table the best operation is the planted one in all three regions, and the held-out score lies near the ceiling.
 
 # %%
 planted = dict(zip(brain.responses.region.values, brain.responses.planted_op.values, strict=True))
-table = best[["best_op", "heldout_score", "agreement", "naive_op", "naive_score"]].to_dataframe()
+table = best[["best_op", "heldout_mean", "agreement", "doubtful", "naive_score"]].to_dataframe()
 table["planted_op"] = [planted[region] for region in table.index]
 table["ceiling"] = [
     f"{low:.2f}-{high:.2f}"
@@ -158,7 +160,7 @@ for region in best.region.values:
     assert row.best_op.item() == planted[region] or bool(
         row.indistinguishable.sel(op=planted[region])
     )
-    assert row.heldout_score > 0.9 * scores.ceiling_lower.sel(region=region)
+    assert row.heldout_mean > 0.9 * scores.ceiling_lower.sel(region=region)
 depth = [[op.name for op in trace.graph].index(str(op)) for op in best.best_op.values]
 assert depth == sorted(depth)
 

@@ -148,7 +148,7 @@ print(
 #
 # `nl.fit_encoding` fits a ridge regression from each operation to all voxels, one penalty per voxel, and scores predictions of pictures that
 # were held out. `n_splits` repeats the whole within random halves of the pictures, from which intervals follow, and which let
-# `nl.assign_regions` choose on one half and score on the other.
+# `nl.assign_regions` score a choice on the halves that did not make it.
 #
 # The ceiling says how much of each voxel's response repeats when the picture does. Each picture was shown twice; what differs is noise.
 
@@ -169,7 +169,7 @@ region_rdms = nl.compute_rdms(brain.responses)
 scores = nl.compare_rdms(nl.compute_rdms(grams), region_rdms)
 by_rdm = nl.assign_regions(scores)
 planted = dict(zip(brain.responses.region.values, brain.responses.planted_op.values, strict=True))
-table = best[["best_op", "heldout_score", "naive_score"]].to_dataframe()
+table = best[["best_op", "heldout_mean", "naive_score"]].to_dataframe()
 table["candidates"] = best.indistinguishable.sum("op").to_series()
 table["planted_op"] = [planted[region] for region in table.index]
 table["RDMs: best_op"] = by_rdm.best_op.to_series()
@@ -244,7 +244,7 @@ for region, op in planted.items():
     assert best.indistinguishable.sel(region=region, op=op)
     n_candidates = best.indistinguishable.sel(region=region).sum()
     assert by_rdm.indistinguishable.sel(region=region).sum() < n_candidates
-    assert best.heldout_score.sel(region=region) < best.naive_score.sel(region=region)
+    assert best.heldout_mean.sel(region=region) < best.naive_score.sel(region=region)
 assert tested.p_max.max() <= 0.02 < 0.05 < null.p_max.min()
 
 # %% [markdown]
