@@ -11,6 +11,10 @@ import neurolens as nl
 from neurolens.errors import InputError
 
 N_STIMULI = 8
+# The models ask for the sum of the whole batch, which is told.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*results are computed from values of the whole batch:RuntimeWarning"
+)
 
 
 def make_stimuli():
