@@ -1,6 +1,6 @@
 """Model RDMs against brain RDMs: scores, intervals and halves, for every comparator."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,15 +9,12 @@ from neurolens.compare.inputs.checks import (
     Seed,
     check_draws,
     check_share,
-    check_whole,
     describe_rng,
     make_generator,
-    rank_ids,
 )
 from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.time_bins import over_time_bins
-from neurolens.compare.rdms.vectors import mean_subjects
 from neurolens.compare.rsa.ceilings.bounds import (
     Variables,
     bound_subjects,
@@ -26,32 +23,28 @@ from neurolens.compare.rsa.ceilings.bounds import (
 )
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
+from neurolens.compare.rsa.estimates import (
+    Estimates,
+    Resampling,
+    check_splits,
+    estimate_scores,
+    label_estimates,
+    resample_stimuli,
+)
 from neurolens.compare.rsa.sides import (
     Sides,
     compare_draws,
-    count_ops,
     describe_pairs,
     name_dissimilarity,
     name_variables,
     read_sides,
     warn_undefined,
 )
-from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli, halve_units
-from neurolens.compare.stats.intervals import percentile_interval
-from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, STIMULUS, SUBJECT, get_marks
+from neurolens.labels import get_marks
 from neurolens.scores import (
-    BOOTSTRAP,
-    HALF,
-    PER_REGION,
-    PER_SUBJECT,
-    SPLIT,
     Intervals,
     build_scores,
 )
-
-# Fewer stimuli have no halves of three.
-MIN_SPLIT_STIMULI = 6
 
 
 @over_ops("model_rdms")
@@ -187,13 +180,13 @@ def compare_rdms(
     sides = read_sides(model_rdms, brain_rdms, comparator)
     n_stimuli = len(sides.model.ids)
     check_draws(n_bootstrap)
-    _check_splits(n_splits, n_stimuli)
+    check_splits(n_splits, n_stimuli)
     check_share(confidence, "confidence", 0.95)
 
     group = read_sides_groups(by, sides, brain_rdms, model_rdms)
     if group is None and (n_bootstrap or n_splits):
         warn_sides(sides, brain_rdms, np.zeros(len(sides.model.ids), dtype=int), RESAMPLING_FIX)
-    resampling = _resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, generator)
+    resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, generator)
     estimates = _estimate_scores(sides, resampling, confidence)
     warn_undefined(sides, estimates.score)
     ceilings = bound_scores(sides.brain, sides.comparator)
@@ -219,151 +212,26 @@ def compare_rdms(
     )
 
 
-class Resampling(NamedTuple):
-    """Stimuli drawn and split, in the order of the RDMs.
-
-    ``counts`` (draw, stimulus): how often each occurs in a draw; ``member`` (split, stimulus): True
-    in half a.
-    """
-
-    counts: np.ndarray
-    member: np.ndarray
-
-
-class Estimates(NamedTuple):
-    """Scores and their spread, pure arrays.
-
-    ``score``, ``low``, ``high`` (op, region, subject); ``mean_low``, ``mean_high`` (op, region);
-    ``bootstrap_mean`` (bootstrap, op, region); ``split_score`` (split, half, op, region, subject).
-    """
-
-    score: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    mean_low: np.ndarray
-    mean_high: np.ndarray
-    bootstrap_mean: np.ndarray
-    split_score: np.ndarray
-
-
-def _check_splits(n_splits: Any, n_stimuli: int) -> None:
-    """Raise InputError for a number of splits that cannot be used."""
-    check_whole(n_splits, "n_splits", 0, 20)
-    if n_splits and n_stimuli < MIN_SPLIT_STIMULI:
-        raise InputError(
-            f"half splits need at least {MIN_SPLIT_STIMULI} stimuli, got {n_stimuli}. Pass "
-            f"n_splits=0 or more stimuli."
-        )
-
-
-def _resample_stimuli(
-    ids: np.ndarray,
-    group: np.ndarray | None,
-    n_bootstrap: int,
-    n_splits: int,
-    generator: np.random.Generator,
-) -> Resampling:
-    """Return draws and halves of stimuli, which belong to ``ids`` and not to their order.
-
-    With ``group`` (n,) they are of whole groups.
-    """
-    draw_rng, split_rng = generator.spawn(2)
-    n_stimuli = len(ids)
-    member = np.zeros((n_splits, n_stimuli), dtype=bool)
-    if group is not None:
-        for row in member:
-            row[:] = halve_units(group, split_rng)
-        _check_halves(member)
-        return Resampling(draw_groups(group, n_bootstrap, draw_rng), member)
-    rank = rank_ids(ids)
-    counts = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
-    for row in member:
-        row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
-    return Resampling(counts, member.take(rank, axis=1))
-
-
-def _check_halves(member: np.ndarray) -> None:
-    """Raise InputError where a half of whole groups, ``member`` (split, n), is too small."""
-    smallest = np.minimum(member.sum(axis=1), (~member).sum(axis=1)).min(initial=member.shape[1])
-    if smallest < MIN_SPLIT_STIMULI // 2:
-        raise InputError(
-            f"halves made of whole groups need at least {MIN_SPLIT_STIMULI // 2} stimuli each, got "
-            f"{smallest}. Pass n_splits=0, or more groups with by=."
-        )
-
-
 def _estimate_scores(sides: Sides, resampling: Resampling, confidence: float) -> Estimates:
-    """Return scores over all stimuli, over draws and over halves, a block of ops at a time."""
+    """Return the scores of both sides over all stimuli, over draws and over halves."""
     comparator, model, brain = sides
-    counts, member = resampling
-    estimates = _allocate_estimates(sides, len(counts), len(member))
-    once = np.ones((1, len(model.ids)), dtype=int)
-    halves = np.stack([member, ~member], axis=1)  # (split, half, stimulus)
-    flat_halves = halves.reshape(-1, len(model.ids))
+
+    def score_draws(ops: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return compare_draws(model.pairs[ops], brain, counts, comparator)
+
     usable = np.flatnonzero(model.has_pair.any(axis=1))
-    width = count_ops(model, brain, len(counts))
-    for ops in np.split(usable, range(width, len(usable), width)):
-        pairs = model.pairs[ops]
-        estimates.score[ops] = compare_draws(pairs, brain, once, comparator)[0]
-        of_halves = compare_draws(pairs, brain, flat_halves, comparator)
-        estimates.split_score[:, :, ops] = of_halves.reshape(
-            *halves.shape[:2], *of_halves.shape[1:]
-        )
-        drawn = compare_draws(pairs, brain, counts, comparator)
-        drawn_mean = mean_subjects(drawn, brain.present)  # (draw, op, region)
-        estimates.low[ops], estimates.high[ops] = percentile_interval(drawn, confidence)
-        mean_interval = percentile_interval(drawn_mean, confidence)
-        estimates.mean_low[ops], estimates.mean_high[ops] = mean_interval
-        estimates.bootstrap_mean[:, ops] = drawn_mean
-    return estimates
-
-
-def _allocate_estimates(sides: Sides, n_draws: int, n_splits: int) -> Estimates:
-    """Return estimates that are NaN throughout."""
-    n_ops = len(sides.model.ops)
-    by_subject = (n_ops, *sides.brain.present.shape)
-    by_region = by_subject[:2]
-    return Estimates(
-        score=np.full(by_subject, np.nan),
-        low=np.full(by_subject, np.nan),
-        high=np.full(by_subject, np.nan),
-        mean_low=np.full(by_region, np.nan),
-        mean_high=np.full(by_region, np.nan),
-        bootstrap_mean=np.full((n_draws, *by_region), np.nan, dtype=np.float32),
-        split_score=np.full((n_splits, 2, *by_subject), np.nan),
-    )
+    return estimate_scores(model, brain, score_draws, usable, resampling, confidence)
 
 
 def _label_estimates(
     sides: Sides, resampling: Resampling, estimates: Estimates, ceilings: xr.Dataset
 ) -> xr.Dataset:
-    """Return the estimates on labelled dimensions."""
-    brain = sides.brain
-    kind = ceilings["ceiling_lower"].attrs
-    split_mean = mean_subjects(estimates.split_score, brain.present)
-    return xr.Dataset(
-        {
-            "score": (PER_SUBJECT, estimates.score, kind),
-            "score_mean": (PER_REGION, mean_subjects(estimates.score, brain.present), kind),
-            "ci_low": (PER_SUBJECT, estimates.low),
-            "ci_high": (PER_SUBJECT, estimates.high),
-            "mean_ci_low": (PER_REGION, estimates.mean_low),
-            "mean_ci_high": (PER_REGION, estimates.mean_high),
-            "ceiling_lower": ceilings["ceiling_lower"],
-            "ceiling_upper": ceilings["ceiling_upper"],
-            "bootstrap_mean": ((BOOTSTRAP, *PER_REGION), estimates.bootstrap_mean),
-            "split_score": ((SPLIT, HALF, *PER_REGION), split_mean),
-            "split_subject_score": ((SPLIT, HALF, *PER_SUBJECT), estimates.split_score),
-            "split_member": ((SPLIT, STIMULUS), resampling.member),
-        },
-        coords={
-            OP: sides.model.ops,
-            REGION: brain.regions,
-            SUBJECT: brain.subjects,
-            STIMULUS: sides.model.ids,
-            HALF: ["a", "b"],
-        },
-    )
+    """Return the estimates and ceilings on labelled dimensions."""
+    bounds = {name: ceilings[name] for name in ("ceiling_lower", "ceiling_upper")}
+    values = label_estimates(sides.model, sides.brain, resampling, estimates, bounds)
+    for name in ("score", "score_mean"):
+        values[name].attrs = dict(ceilings["ceiling_lower"].attrs)
+    return values
 
 
 def _spread_ceilings(sides: Sides, counts: np.ndarray, confidence: float) -> Variables:

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurolens.compare.inputs.checks import rank_ids
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
+from neurolens.compare.rsa.estimates import Estimates, Resampling, estimate_scores
 from neurolens.compare.rsa.regression.freedman_lane import correlate_orders, draw_orders
 from neurolens.compare.rsa.regression.residuals import (
     Controls,
@@ -15,9 +15,6 @@ from neurolens.compare.rsa.regression.residuals import (
     take_residuals,
 )
 from neurolens.compare.rsa.regression.weighted_ranks import sort_rows
-from neurolens.compare.rsa.sides import count_ops
-from neurolens.compare.stats.bootstrap import draw_stimuli
-from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.compare.stats.null import rank_null
 
 
@@ -28,33 +25,6 @@ class PartialSides(NamedTuple):
     brain: BrainRDMs
     controls: Controls
     control_names: list[str]
-
-
-class Resampling(NamedTuple):
-    """Stimuli drawn and split, in the order of the RDMs.
-
-    ``counts`` (draw, stimulus): how often each occurs in a draw; ``member`` (split, stimulus): True
-    in half a.
-    """
-
-    counts: np.ndarray
-    member: np.ndarray
-
-
-class Estimates(NamedTuple):
-    """Scores and their spread, pure arrays.
-
-    ``score``, ``low``, ``high`` (op, region, subject); ``mean_low``, ``mean_high`` (op, region);
-    ``bootstrap_mean`` (bootstrap, op, region); ``split_score`` (split, half, op, region, subject).
-    """
-
-    score: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    mean_low: np.ndarray
-    mean_high: np.ndarray
-    bootstrap_mean: np.ndarray
-    split_score: np.ndarray
 
 
 class Residuals(NamedTuple):
@@ -69,42 +39,14 @@ class Residuals(NamedTuple):
     basis: np.ndarray
 
 
-def resample_stimuli(
-    ids: np.ndarray, n_bootstrap: int, n_splits: int, generator: np.random.Generator
-) -> Resampling:
-    """Return draws and halves of stimuli, which belong to ``ids`` and not to their order."""
-    draw_rng, split_rng = generator.spawn(2)
-    n_stimuli = len(ids)
-    rank = rank_ids(ids)
-    counts = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
-    member = np.zeros((n_splits, n_stimuli), dtype=bool)
-    for row in member:
-        row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
-    return Resampling(counts, member.take(rank, axis=1))
-
-
 def estimate_partial(sides: PartialSides, resampling: Resampling, confidence: float) -> Estimates:
-    """Return scores over all stimuli, over draws and over halves, a block of ops at a time."""
-    counts, member = resampling
-    estimates = _allocate_estimates(sides, len(counts), len(member))
-    n_stimuli = len(sides.model.ids)
-    once = np.ones((1, n_stimuli), dtype=int)
-    halves = np.stack([member, ~member], axis=1)  # (split, half, stimulus)
+    """Return scores over all stimuli, over draws and over halves."""
     usable = np.flatnonzero(~np.isnan(sides.model.pairs).any(axis=1))
-    width = count_ops(sides.model, sides.brain, len(counts))
-    for ops in np.split(usable, range(width, len(usable), width)):
-        estimates.score[ops] = _score_draws(sides, ops, once)[0]
-        of_halves = _score_draws(sides, ops, halves.reshape(-1, n_stimuli))
-        estimates.split_score[:, :, ops] = of_halves.reshape(
-            *halves.shape[:2], *of_halves.shape[1:]
-        )
-        drawn = _score_draws(sides, ops, counts)
-        drawn_mean = mean_subjects(drawn, sides.brain.present)  # (draw, op, region)
-        estimates.low[ops], estimates.high[ops] = percentile_interval(drawn, confidence)
-        mean_interval = percentile_interval(drawn_mean, confidence)
-        estimates.mean_low[ops], estimates.mean_high[ops] = mean_interval
-        estimates.bootstrap_mean[:, ops] = drawn_mean
-    return estimates
+
+    def score_draws(ops: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return _score_draws(sides, ops, counts)
+
+    return estimate_scores(sides.model, sides.brain, score_draws, usable, resampling, confidence)
 
 
 def _score_draws(sides: PartialSides, ops: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -116,21 +58,6 @@ def _score_draws(sides: PartialSides, ops: np.ndarray, counts: np.ndarray) -> np
     by_subject = np.full((*scores.shape[:2], *present.shape), np.nan)
     by_subject[:, :, present] = scores
     return by_subject
-
-
-def _allocate_estimates(sides: PartialSides, n_draws: int, n_splits: int) -> Estimates:
-    """Return estimates that are NaN throughout."""
-    by_subject = (len(sides.model.ops), *sides.brain.present.shape)
-    by_region = by_subject[:2]
-    return Estimates(
-        score=np.full(by_subject, np.nan),
-        low=np.full(by_subject, np.nan),
-        high=np.full(by_subject, np.nan),
-        mean_low=np.full(by_region, np.nan),
-        mean_high=np.full(by_region, np.nan),
-        bootstrap_mean=np.full((n_draws, *by_region), np.nan, dtype=np.float32),
-        split_score=np.full((n_splits, 2, *by_subject), np.nan),
-    )
 
 
 def leave_residuals(sides: PartialSides) -> Residuals:

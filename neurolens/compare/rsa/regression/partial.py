@@ -17,28 +17,28 @@ from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import (
     BrainRDMs,
     ModelRDMs,
-    mean_subjects,
     read_brain_rdms,
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import COMPARATORS
+from neurolens.compare.rsa.estimates import (
+    Estimates,
+    Resampling,
+    label_estimates,
+    resample_stimuli,
+)
 from neurolens.compare.rsa.regression.ceilings import bound_partial, describe_ceiling
 from neurolens.compare.rsa.regression.estimates import (
-    Estimates,
     PartialSides,
-    Resampling,
     estimate_partial,
     infer_partial,
-    resample_stimuli,
 )
 from neurolens.compare.rsa.regression.residuals import MIN_FREEDOM, Controls, find_flat
 from neurolens.compare.rsa.regression.weighted_ranks import sort_rows
 from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
 from neurolens.errors import InputError
 from neurolens.labels import (
-    OP,
     REGION,
-    STIMULUS,
     SUBJECT,
     align_stimuli,
     check_name,
@@ -46,11 +46,7 @@ from neurolens.labels import (
     list_names,
 )
 from neurolens.scores import (
-    BOOTSTRAP,
-    HALF,
     PER_REGION,
-    PER_SUBJECT,
-    SPLIT,
     Intervals,
     build_scores,
 )
@@ -174,7 +170,7 @@ def compare_partial_rdms(
     _check_halves(sides, n_splits)
 
     draw_rng, order_rng = generator.spawn(2)
-    resampling = resample_stimuli(sides.model.ids, n_bootstrap, n_splits, draw_rng)
+    resampling = resample_stimuli(sides.model.ids, None, n_bootstrap, n_splits, draw_rng)
     estimates = estimate_partial(sides, resampling, confidence)
     _warn_unscored(sides, estimates.score)
     values = _label_estimates(sides, resampling, estimates)
@@ -313,30 +309,10 @@ def _label_estimates(
     sides: PartialSides, resampling: Resampling, estimates: Estimates
 ) -> xr.Dataset:
     """Return the estimates and ceilings on labelled dimensions."""
-    brain = sides.brain
     bounds = bound_partial(sides)
-    split_mean = mean_subjects(estimates.split_score, brain.present)
-    return xr.Dataset(
-        {
-            "score": (PER_SUBJECT, estimates.score),
-            "score_mean": (PER_REGION, mean_subjects(estimates.score, brain.present)),
-            "ci_low": (PER_SUBJECT, estimates.low),
-            "ci_high": (PER_SUBJECT, estimates.high),
-            "mean_ci_low": (PER_REGION, estimates.mean_low),
-            "mean_ci_high": (PER_REGION, estimates.mean_high),
-            "ceiling_lower": (REGION, bounds.lower),
-            "ceiling_upper": (REGION, bounds.upper),
-            "control_explained": ((REGION, SUBJECT), bounds.explained),
-            "bootstrap_mean": ((BOOTSTRAP, *PER_REGION), estimates.bootstrap_mean),
-            "split_score": ((SPLIT, HALF, *PER_REGION), split_mean),
-            "split_subject_score": ((SPLIT, HALF, *PER_SUBJECT), estimates.split_score),
-            "split_member": ((SPLIT, STIMULUS), resampling.member),
-        },
-        coords={
-            OP: sides.model.ops,
-            REGION: brain.regions,
-            SUBJECT: brain.subjects,
-            STIMULUS: sides.model.ids,
-            HALF: ["a", "b"],
-        },
-    )
+    others = {
+        "ceiling_lower": (REGION, bounds.lower),
+        "ceiling_upper": (REGION, bounds.upper),
+        "control_explained": ((REGION, SUBJECT), bounds.explained),
+    }
+    return label_estimates(sides.model, sides.brain, resampling, estimates, others)

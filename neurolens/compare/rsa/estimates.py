@@ -1,0 +1,178 @@
+"""Scores over all stimuli, over draws and over halves of them, and their labels."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from neurolens.compare.inputs.checks import check_whole, rank_ids
+from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
+from neurolens.compare.rsa.sides import count_ops
+from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli, halve_units
+from neurolens.compare.stats.intervals import percentile_interval
+from neurolens.errors import InputError
+from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
+from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, PER_SUBJECT, SPLIT
+
+# Fewer stimuli have no halves of three.
+MIN_SPLIT_STIMULI = 6
+
+# Scores (draw, op, region, subject) of the ops at some positions, stimuli (draw, n) times each.
+ScoreDraws = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Resampling(NamedTuple):
+    """Stimuli drawn and split, in the order of the RDMs.
+
+    ``counts`` (draw, stimulus): how often each occurs in a draw; ``member`` (split, stimulus): True
+    in half a.
+    """
+
+    counts: np.ndarray
+    member: np.ndarray
+
+
+class Estimates(NamedTuple):
+    """Scores and their spread, pure arrays.
+
+    ``score``, ``low``, ``high`` (op, region, subject); ``mean_low``, ``mean_high`` (op, region);
+    ``bootstrap_mean`` (bootstrap, op, region); ``split_score`` (split, half, op, region, subject).
+    """
+
+    score: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean_low: np.ndarray
+    mean_high: np.ndarray
+    bootstrap_mean: np.ndarray
+    split_score: np.ndarray
+
+
+def check_splits(n_splits: Any, n_stimuli: int) -> None:
+    """Raise InputError for a number of splits that cannot be used."""
+    check_whole(n_splits, "n_splits", 0, 20)
+    if n_splits and n_stimuli < MIN_SPLIT_STIMULI:
+        raise InputError(
+            f"half splits need at least {MIN_SPLIT_STIMULI} stimuli, got {n_stimuli}. Pass "
+            f"n_splits=0 or more stimuli."
+        )
+
+
+def resample_stimuli(
+    ids: np.ndarray,
+    group: np.ndarray | None,
+    n_bootstrap: int,
+    n_splits: int,
+    generator: np.random.Generator,
+) -> Resampling:
+    """Return draws and halves of stimuli, which belong to ``ids`` and not to their order.
+
+    With ``group`` (n,) they are of whole groups.
+    """
+    draw_rng, split_rng = generator.spawn(2)
+    n_stimuli = len(ids)
+    member = np.zeros((n_splits, n_stimuli), dtype=bool)
+    if group is not None:
+        for row in member:
+            row[:] = halve_units(group, split_rng)
+        _check_halves(member)
+        return Resampling(draw_groups(group, n_bootstrap, draw_rng), member)
+    rank = rank_ids(ids)
+    counts = draw_stimuli(n_stimuli, n_bootstrap, draw_rng).take(rank, axis=1)
+    for row in member:
+        row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
+    return Resampling(counts, member.take(rank, axis=1))
+
+
+def _check_halves(member: np.ndarray) -> None:
+    """Raise InputError where a half of whole groups, ``member`` (split, n), is too small."""
+    smallest = np.minimum(member.sum(axis=1), (~member).sum(axis=1)).min(initial=member.shape[1])
+    if smallest < MIN_SPLIT_STIMULI // 2:
+        raise InputError(
+            f"halves made of whole groups need at least {MIN_SPLIT_STIMULI // 2} stimuli each, got "
+            f"{smallest}. Pass n_splits=0, or more groups with by=."
+        )
+
+
+def estimate_scores(
+    model: ModelRDMs,
+    brain: BrainRDMs,
+    score_draws: ScoreDraws,
+    usable: np.ndarray,
+    resampling: Resampling,
+    confidence: float,
+) -> Estimates:
+    """Return scores over all stimuli, over draws and over halves, a block of ops at a time.
+
+    ``usable`` are the positions of the ops that can have a score; the others are NaN throughout.
+    """
+    counts, member = resampling
+    estimates = _allocate_estimates(model, brain, len(counts), len(member))
+    once = np.ones((1, len(model.ids)), dtype=int)
+    halves = np.stack([member, ~member], axis=1)  # (split, half, stimulus)
+    flat_halves = halves.reshape(-1, len(model.ids))
+    width = count_ops(model, brain, len(counts))
+    for ops in np.split(usable, range(width, len(usable), width)):
+        estimates.score[ops] = score_draws(ops, once)[0]
+        of_halves = score_draws(ops, flat_halves)
+        estimates.split_score[:, :, ops] = of_halves.reshape(
+            *halves.shape[:2], *of_halves.shape[1:]
+        )
+        drawn = score_draws(ops, counts)
+        drawn_mean = mean_subjects(drawn, brain.present)  # (draw, op, region)
+        estimates.low[ops], estimates.high[ops] = percentile_interval(drawn, confidence)
+        mean_interval = percentile_interval(drawn_mean, confidence)
+        estimates.mean_low[ops], estimates.mean_high[ops] = mean_interval
+        estimates.bootstrap_mean[:, ops] = drawn_mean
+    return estimates
+
+
+def _allocate_estimates(
+    model: ModelRDMs, brain: BrainRDMs, n_draws: int, n_splits: int
+) -> Estimates:
+    """Return estimates that are NaN throughout."""
+    by_subject = (len(model.ops), *brain.present.shape)
+    by_region = by_subject[:2]
+    return Estimates(
+        score=np.full(by_subject, np.nan),
+        low=np.full(by_subject, np.nan),
+        high=np.full(by_subject, np.nan),
+        mean_low=np.full(by_region, np.nan),
+        mean_high=np.full(by_region, np.nan),
+        bootstrap_mean=np.full((n_draws, *by_region), np.nan, dtype=np.float32),
+        split_score=np.full((n_splits, 2, *by_subject), np.nan),
+    )
+
+
+def label_estimates(
+    model: ModelRDMs,
+    brain: BrainRDMs,
+    resampling: Resampling,
+    estimates: Estimates,
+    others: Mapping[str, Any],
+) -> xr.Dataset:
+    """Return the estimates, and ``others``, on labelled dimensions."""
+    split_mean = mean_subjects(estimates.split_score, brain.present)
+    return xr.Dataset(
+        {
+            "score": (PER_SUBJECT, estimates.score),
+            "score_mean": (PER_REGION, mean_subjects(estimates.score, brain.present)),
+            "ci_low": (PER_SUBJECT, estimates.low),
+            "ci_high": (PER_SUBJECT, estimates.high),
+            "mean_ci_low": (PER_REGION, estimates.mean_low),
+            "mean_ci_high": (PER_REGION, estimates.mean_high),
+            "bootstrap_mean": ((BOOTSTRAP, *PER_REGION), estimates.bootstrap_mean),
+            "split_score": ((SPLIT, HALF, *PER_REGION), split_mean),
+            "split_subject_score": ((SPLIT, HALF, *PER_SUBJECT), estimates.split_score),
+            "split_member": ((SPLIT, STIMULUS), resampling.member),
+            **others,
+        },
+        coords={
+            OP: model.ops,
+            REGION: brain.regions,
+            SUBJECT: brain.subjects,
+            STIMULUS: model.ids,
+            HALF: ["a", "b"],
+        },
+    )
