@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from neurolens.compare.inputs.exchange import Exchange
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
 from neurolens.compare.rsa.estimates import Estimates, Resampling, estimate_scores
-from neurolens.compare.rsa.regression.freedman_lane import correlate_orders, draw_orders
+from neurolens.compare.rsa.regression.freedman_lane import correlate_orders
 from neurolens.compare.rsa.regression.residuals import (
     Controls,
     correlate_partially,
@@ -80,7 +81,9 @@ def infer_partial(
     """Return the tests (op, region) of mean scores by permuting residuals, none without draws."""
     if n_permutations == 0:
         return {}
-    orders = draw_orders(sides.model.ids, n_permutations, generator)
+    ids = sides.model.ids
+    exchange = Exchange("stimuli", np.zeros(len(ids), dtype=int), ids)
+    orders = exchange.draw_orders(n_permutations, generator)
     residuals = leave_residuals(sides)
     drawn = correlate_orders(residuals.model, residuals.brain, residuals.basis, orders)
     by_subject = np.full((*drawn.shape[:2], *sides.brain.present.shape), np.nan)

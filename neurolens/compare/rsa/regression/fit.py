@@ -14,11 +14,11 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
+from neurolens.compare.inputs.exchange import Exchange
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, read_brain_rdms, read_model_rdms
 from neurolens.compare.rsa.regression.coefficients import SINGULAR, inflate_variance
 from neurolens.compare.rsa.regression.fits import Plan, estimate_fits, label_fits
-from neurolens.compare.rsa.regression.freedman_lane import draw_orders
 from neurolens.compare.rsa.regression.held_out import deal_divisions
 from neurolens.compare.rsa.regression.partial import name_intervals, refuse_gaps
 from neurolens.compare.rsa.regression.residuals import MIN_FREEDOM, find_flat
@@ -259,10 +259,11 @@ def _plan_fits(ids: np.ndarray, settings: Settings, generator: np.random.Generat
     rank = rank_ids(ids)
     counts = draw_stimuli(len(ids), settings.n_bootstrap, draw_rng).take(rank, axis=1)
     fold_of = deal_divisions(len(ids), settings.n_folds, N_DIVISIONS, fold_rng).take(rank, axis=1)
+    exchange = Exchange("stimuli", np.zeros(len(ids), dtype=int), ids)
     return Plan(
         counts,
         fold_of,
-        draw_orders(ids, settings.n_permutations, order_rng),
+        exchange.draw_orders(settings.n_permutations, order_rng),
         settings.ranked,
         settings.nonnegative,
         settings.confidence,

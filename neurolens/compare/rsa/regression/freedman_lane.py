@@ -6,19 +6,7 @@ regressed on the controls again.
 
 import numpy as np
 
-from neurolens.compare.inputs.checks import rank_ids
 from neurolens.compare.stats.linalg import expand_pairs
-
-
-def draw_orders(ids: np.ndarray, n_permutations: int, rng: np.random.Generator) -> np.ndarray:
-    """Return orders (1 + permutation, n) of stimuli, the first of which changes nothing.
-
-    They belong to ``ids`` and not to their order.
-    """
-    orders = [np.arange(len(ids))]
-    orders += [rng.permutation(len(ids)) for _ in range(n_permutations)]
-    rank = rank_ids(ids)
-    return np.argsort(rank)[np.stack(orders)][:, rank]
 
 
 def correlate_orders(
