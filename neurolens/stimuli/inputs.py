@@ -115,7 +115,8 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
         warn_user(
             f"stimuli are padded, {'; '.join(padding.describe())}. Results include the padded "
             "positions, beyond the lengths in stimuli.lengths, which reducer='mean' leaves out: "
-            "give the model a mask of what counts"
+            "give the model a mask of what counts, without which all values can depend on the "
+            "longest stimulus"
         )
     return padding
 

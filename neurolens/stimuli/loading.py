@@ -16,13 +16,15 @@ from neurolens.stimuli.inputs import is_compound, list_inputs
 from neurolens.stimuli.pictures import MAX_PIXELS, Display, Picture
 from neurolens.stimuli.rows import ColumnRows, ItemRows, check_pictures, list_pictures
 from neurolens.stimuli.sets import StimulusSet
-from neurolens.stimuli.sources import read_source
+from neurolens.stimuli.sources import read_source, read_texts
 
 
 def load_stimuli(
     source: Any,
     *,
     ids: Sequence[Any] | None = None,
+    model: Any = None,
+    kind: str | None = None,
     transform: Callable[[Any], torch.Tensor] | str | None = "auto",
     metadata: pd.DataFrame | None = None,
     value_range: tuple[float, float] | None = None,
@@ -48,6 +50,12 @@ def load_stimuli(
     ids : sequence, optional
         Text, numbers or bytes, which become text. Default: file names without suffix (bytes that
         are not UTF-8 read as Latin-1); ``stim000``, ``stim001`` ... for others.
+    model : LoadedModel, optional
+        What ``load_model`` returned: its transform is used.
+    kind : str, optional
+        "text" for a list of texts, which are otherwise taken for the names of files. Their
+        transform turns each into a tensor or a dict of tensors. Pictures with texts are a dict of
+        both, ``{"images": files, "text": texts}``, without ``kind``.
     transform : callable, None or "auto"
         Turns a PIL image (or an array's entry) into a tensor. ``"auto"``: `ImageTransform` for
         pictures, nothing for other arrays. Pass the one your model was trained with, e.g.
@@ -109,8 +117,13 @@ def load_stimuli(
     {'input_ids': tensor([4, 0, 0]), 'attention_mask': tensor([ True, False, False])}
     """
     _check_settings(ids, transform, metadata)
+    if model is not None:
+        transform = _take_transform(model, transform)
     display = Display(_make_tuple(background), _make_tuple(value_range), max_pixels)
-    items = read_source(source, display, decode=transform is not None)
+    if kind is None:
+        items = read_source(source, display, decode=transform is not None)
+    else:
+        items = read_texts(source, kind)
     _check_range(items, display)
     first = items[0] if len(items) > 0 else None
     check_pictures(first, transform)
@@ -125,6 +138,20 @@ def load_stimuli(
     if metadata is not None:
         metadata = order_metadata(metadata, texts)
     return StimulusSet(items, texts, chosen, metadata, layout)
+
+
+def _take_transform(model: Any, transform: Any) -> Any:
+    """Return the transform of what ``load_model`` returned; "auto" where its source states none."""
+    if not hasattr(model, "identity") or not hasattr(model, "transform"):
+        raise InputError(
+            f"model must be what load_model returned, got {type(model).__name__}. Pass transform= "
+            "for a model of your own."
+        )
+    if transform != "auto":
+        raise InputError(
+            "model= and transform= both say how stimuli are prepared. Pass one of the two."
+        )
+    return transform if model.transform is None else model.transform
 
 
 def _name_items(items: Any) -> list[str]:

@@ -17,6 +17,8 @@ from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
 # Arrays of these packages are read several rows at a time.
 _SLICED = frozenset({"numpy", "torch", "h5py", "zarr"})
 _NUMBERS = "biufc"
+# The kind of stimuli, and the name of an input, whose texts are neither names of files nor labels.
+TEXT = "text"
 _BLOCK_BYTES = 2**25
 
 
@@ -102,6 +104,19 @@ class ItemRows:
         return convert_item(item, row, self.display)
 
 
+class TextRows:
+    """Texts, such as words or sentences, which a transform turns into what the model takes."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = list(texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, row: int) -> str:
+        return self.texts[row]
+
+
 class ColumnRows:
     """Stimuli of several inputs, each of which comes from rows of its own.
 
@@ -155,7 +170,7 @@ class ChosenRows:
 
 def wrap_items(items: Any) -> Any:
     """Return stimuli as they are where they are pictures or rows, else the rows that copy them."""
-    if isinstance(items, (ArrayRows, ItemRows, ColumnRows, ChosenRows)):
+    if isinstance(items, (ArrayRows, ItemRows, TextRows, ColumnRows, ChosenRows)):
         return items
     if isinstance(items, list) and all(isinstance(item, Picture) for item in items):
         return items
@@ -235,6 +250,8 @@ def _convert_input(part: Any, key: Any, row: int, display: Display) -> Any:
     """Return one of several inputs as a picture or a copied array."""
     if isinstance(part, (bool, int, float)):
         part = np.asarray(part)
+    if isinstance(part, str) and key == TEXT:
+        return part
     converted = _convert_part(part, row, display)
     if converted is None or (isinstance(key, str) and not key.isidentifier()):
         raise InputError(

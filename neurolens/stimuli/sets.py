@@ -265,6 +265,8 @@ class StimulusSet:
             item = item.prepare(self.transform)
         elif self.transform is not None and is_picture(item):
             item = Image.fromarray(item)  # (height, width, 3)
+        elif isinstance(item, str):
+            self._check_text(item)
         elif type(self.transform) is ImageTransform:
             raise InputError(
                 f"ImageTransform takes pictures, and {name!r} is an array of {item.dtype} of shape "
@@ -276,7 +278,9 @@ class StimulusSet:
     def _show_input(self, part: Any) -> Any:
         """Return one of several inputs as the model sees it, or as the transform takes it."""
         shown = part
-        if isinstance(part, Picture):
+        if isinstance(part, str):
+            self._check_text(part)
+        elif isinstance(part, Picture):
             shown = part.prepare(self.transform)
         elif self.transform is not None and is_picture(part):
             shown = Image.fromarray(part)
@@ -285,6 +289,14 @@ class StimulusSet:
         if isinstance(shown, np.ndarray) or self.transform is None:
             return torch.as_tensor(shown)
         return self.transform(shown)
+
+    def _check_text(self, text: str) -> None:
+        """Raise InputError for a text that no transform turns into what the model takes."""
+        if not self._takes_all_inputs:
+            raise InputError(
+                f"{text[:40]!r} is a text, and no transform turns it into what the model takes. "
+                "Pass model=load_model(...), or transform=, such as a tokenizer's."
+            )
 
     def _pad(self, stimulus: Any) -> Any:
         """Return a stimulus with its inputs in the shapes that they have for all of the set."""
@@ -323,5 +335,7 @@ def _update_hash(digest: Any, item: Any) -> None:
             _update_hash(digest, part)
     elif isinstance(item, Picture):
         item.update_hash(digest)
+    elif isinstance(item, str):
+        digest.update(f"text of {len(item)}:".encode() + item.encode())
     else:
         digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())

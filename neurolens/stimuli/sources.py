@@ -14,11 +14,19 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from neurolens.errors import InputError
-from neurolens.labels import list_names
+from neurolens.labels import check_name, list_names
 from neurolens.stimuli.files import check_file, list_images
 from neurolens.stimuli.inputs import is_compound, list_inputs
 from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
-from neurolens.stimuli.rows import ArrayRows, ColumnRows, ItemRows, describe_item, drop_labels
+from neurolens.stimuli.rows import (
+    TEXT,
+    ArrayRows,
+    ColumnRows,
+    ItemRows,
+    TextRows,
+    describe_item,
+    drop_labels,
+)
 from neurolens.stimuli.sets import StimulusSet
 
 _LABELLED = (xr.DataArray, xr.Dataset, xr.DataTree, pd.DataFrame)
@@ -68,6 +76,41 @@ def read_source(source: Any, display: Display, *, decode: bool) -> Any:
     return rows
 
 
+def read_texts(source: Any, kind: str) -> TextRows:
+    """Return texts as stimuli.
+
+    Raises
+    ------
+    InputError
+        When ``kind`` is unknown or the source holds something else than texts.
+    """
+    check_name(kind, (TEXT,), "kind of stimuli")
+    if isinstance(source, (*_PATHS, Mapping, set, frozenset)) or not isinstance(source, Iterable):
+        raise InputError(
+            f"texts are loaded from a list, one text per stimulus, got {type(source).__name__}. "
+            "Type e.g. load_stimuli(sentences, kind='text')."
+        )
+    texts = list(source)
+    wrong = [i for i, text in enumerate(texts) if not isinstance(text, str) or not text.strip()]
+    if wrong:
+        raise InputError(
+            f"every stimulus must be a text that is not empty; number {wrong[0] + 1} is "
+            f"{texts[wrong[0]]!r}. Leave it out, or replace it."
+        )
+    broken = [i for i, text in enumerate(texts) if _has_surrogates(text)]
+    if broken:
+        raise InputError(
+            f"text number {broken[0] + 1} holds half of a character, which no file can. Read the "
+            "texts again with their encoding."
+        )
+    return TextRows(texts)
+
+
+def _has_surrogates(text: str) -> bool:
+    """Return whether a text holds halves of characters, which cannot be written."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _is_array(source: Any) -> bool:
     """Return whether a source is an array, in memory or in a file."""
     if isinstance(source, _ARRAYS):
@@ -95,7 +138,10 @@ def _read_columns(source: Any, display: Display, decode: bool) -> Any:
                 "pass stimuli by id as load_stimuli(list(d.values()), ids=list(d))."
             )
         try:
-            columns[key] = _read_column(column, display, decode)
+            is_text = key == TEXT and isinstance(column, list | tuple)
+            columns[key] = (
+                read_texts(column, TEXT) if is_text else _read_column(column, display, decode)
+            )
         except InputError as error:
             raise InputError(f"input {key!r}: {error}") from None
     if isinstance(source, Mapping):
@@ -234,6 +280,8 @@ def _are_equal(first: Any, again: Any) -> bool:
         return parts.keys() == others.keys() and all(
             _are_equal(part, others[key]) for key, part in parts.items()
         )
+    if isinstance(first, str):
+        return bool(first == again)
     if isinstance(first, Picture):
         first = first.decode().image
         again = again.decode().image
