@@ -1,0 +1,160 @@
+import pickle
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import xarray as xr
+
+import neurolens as nl
+from neurolens.errors import DataError, InputError, LabelError
+
+IDS = ["cat", "dog", "cup"]
+
+
+@pytest.fixture
+def values(rng):
+    """Return responses (stimulus, repetition, neuroid); a repetition was not recorded."""
+    values = rng.standard_normal((3, 2, 5)).astype(np.float32)
+    values[1, 1] = np.nan
+    return values
+
+
+def check(found, values):
+    assert found.dims == ("presentation", "neuroid")
+    assert found.stimulus_id.values.tolist() == ["cat", "cat", "dog", "cup", "cup"]
+    assert found.repetition.values.tolist() == [0, 1, 0, 0, 1]
+    np.testing.assert_array_equal(found, values.reshape(6, 5)[[0, 1, 2, 4, 5]])
+
+
+def test_axes_are_named(values):
+    dims = ("stimulus", "repetition", "neuroid")
+    check(nl.read_responses(values, events=IDS, dims=dims), values)
+    turned = np.moveaxis(values, 2, 0)
+    check(nl.read_responses(turned, events=IDS, dims=("neuroid", *dims[:2])), values)
+
+
+def save_mat73(path, values):
+    """Write as MATLAB 7.3 does: a header of 512 bytes, and the axes turned round."""
+    with h5py.File(path, "w", userblock_size=512) as file:
+        file["betas"] = values.T
+    with path.open("r+b") as file:
+        file.write(b"MATLAB 7.3 MAT-file")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "mat", "mat73", "h5"])
+def test_files(values, tmp_path, kind):
+    path = tmp_path / f"betas.{kind.removesuffix('73')}"
+    if kind == "npy":
+        np.save(path, values)
+    elif kind == "npz":
+        np.savez(path, betas=values, other=np.zeros(3))
+    elif kind == "mat":
+        scipy.io.savemat(path, {"betas": values, "name": "text"})
+    elif kind == "mat73":
+        save_mat73(path, values)
+    else:
+        with h5py.File(path, "w") as file:
+            file["group/betas"] = values
+    variable = {"npz": "betas", "h5": "group/betas"}.get(kind)
+    found = nl.read_responses(
+        path,
+        events=IDS,
+        variable=variable,
+        dims=("stimulus", "repetition", "neuroid"),
+        subject="S1",
+    )
+    check(found, values)
+    assert set(found.subject.values) == {"S1"}
+
+
+def test_tables(tmp_path, rng):
+    table = pd.DataFrame(rng.normal(size=(3, 4)), columns=list("abcd"))
+    table.to_csv(tmp_path / "betas.csv", index=False)
+    events = pd.DataFrame({"stimulus": IDS, "run": [1, 1, 2]})
+    found = nl.read_responses(
+        tmp_path / "betas.csv", events=events, regions=["V1"] * 2 + ["IT"] * 2
+    )
+    np.testing.assert_allclose(found, table, rtol=1e-6)
+    assert found.run.values.tolist() == [1, 1, 2]
+    assert "event_stimulus" in found.coords
+    assert found.region.values.tolist() == ["V1", "V1", "IT", "IT"]
+
+
+def test_time_bins(rng):
+    values = rng.normal(size=(3, 4, 6))
+    found = nl.read_responses(values, events=IDS, dims=("presentation", "neuroid", "time_bin"))
+    assert found.dims == ("presentation", "neuroid", "time_bin")
+    assert nl.compute_rdms(found).sizes["time_bin"] == 6
+
+
+@pytest.mark.parametrize(
+    ("dims", "message"),
+    [
+        (("stimulus", "neuroid"), "has 3 axes, of shape .* and dims name 2"),
+        (("stimulus", "voxel", "repetition"), "dims must name each axis once"),
+        (("presentation", "repetition", "neuroid"), "dims with 'repetition' need 'stimulus'"),
+        (("stimulus", "presentation", "neuroid"), "one of 'presentation' and 'stimulus'"),
+    ],
+)
+def test_axes_that_are_not_those(values, dims, message):
+    with pytest.raises(InputError, match=message):
+        nl.read_responses(values, events=IDS, dims=dims)
+
+
+def test_files_that_cannot_be_read(values, tmp_path):
+    dims = ("stimulus", "repetition", "neuroid")
+    np.savez(tmp_path / "two.npz", a=values, b=values)
+    with pytest.raises(InputError, match=r"holds several arrays, or none called None: a \(3, 2, 5"):
+        nl.read_responses(tmp_path / "two.npz", events=IDS, dims=dims)
+    with (tmp_path / "bomb.npy").open("wb") as file:
+        pickle.dump(values, file)
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "cut.mat").write_bytes(b"MATLAB 5.0 MAT-file" + b" " * 50)
+    (tmp_path / "text.h5").write_text("no file")
+    for name in ("bomb.npy", "objects.npy", "cut.mat", "text.h5"):
+        with pytest.raises(DataError, match=f"{name} cannot be read"):
+            nl.read_responses(tmp_path / name, events=IDS, dims=dims)
+    (tmp_path / "words.csv").write_text("a,b\n1,x\n")
+    with pytest.raises(DataError, match="a column of numbers for each neuroid, and 'b' holds 'x'"):
+        nl.read_responses(tmp_path / "words.csv", events=["s"])
+    with pytest.raises(DataError, match="there is no file of responses at"):
+        nl.read_responses(tmp_path / "none.npy", events=IDS)
+
+
+def test_arrays_that_would_lose_something(rng):
+    masked = np.ma.masked_equal(np.array([[1.0, 999], [2, 3], [4, 5]]), 999)
+    found = nl.read_responses(masked, events=IDS)
+    assert np.isnan(found.values).tolist() == [[False, True], [False, False], [False, False]]
+    with pytest.raises(InputError, match="source is a DataArray, with labels of its own"):
+        nl.read_responses(xr.DataArray(np.zeros((3, 2))), events=IDS)
+    with pytest.raises(InputError, match="beyond single precision, up to 1e\\+300"):
+        nl.read_responses(np.full((3, 2), 1e300), events=IDS)
+    with pytest.raises(InputError, match=r"must hold responses, got shape \(3, 0\)"):
+        nl.read_responses(np.zeros((3, 0)), events=IDS)
+    with pytest.raises(LabelError, match="the region of neuroid 1 is missing"):
+        nl.read_responses(np.zeros((3, 2)), events=IDS, regions=["V1", None])
+
+
+def test_columns_name_neuroids(tmp_path):
+    (tmp_path / "sub-03_betas.tsv").write_text("cell1\tcell2\n1\t2\n3\tn/a\n5\t6\n")
+    found = nl.read_responses(tmp_path / "sub-03_betas.tsv", events=IDS)
+    assert found.neuroid_id.values.tolist() == ["cell1", "cell2"]
+    assert set(found.subject.values) == {"03"}
+    assert np.isnan(found.values[1, 1])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",a,b\n0,1,2\n1,3,4\n2,5,6\n", "column 1 of betas.csv has no name"),
+        ("a,b\n1,2,\n3,4,\n5,6,\n", "line 2 of betas.csv has 3 values for 2 columns"),
+        ("a,a\n1,2\n3,4\n5,6\n", "several columns named 'a'"),
+        ("run,a\n1,2\n1,4\n1,6\n", "'run' say what was shown"),
+    ],
+)
+def test_tables_that_hold_something_else(tmp_path, text, message):
+    (tmp_path / "betas.csv").write_text(text)
+    with pytest.raises(InputError, match=message):
+        nl.read_responses(tmp_path / "betas.csv", events=IDS)

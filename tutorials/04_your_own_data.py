@@ -1,0 +1,190 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Your own data: a folder of pictures and NIfTI betas
+#
+# What you have is a folder of pictures, betas of one subject as NIfTI images (one for each run), tables that say which picture each volume
+# belongs to, and an atlas. This notebook goes from there to the annotated graph and to a map of scores as an image, on the grid of the
+# betas.
+#
+# The files are made here, by a stand-in for a scanner: 30 pictures of shapes, a small brain in which "V1" reads an early operation of a
+# network and "IT" a late one, with noise, in four runs. Replace the folder by your own.
+
+# %%
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import matplotlib_inline.backend_inline
+import nibabel
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+import neurolens as nl
+
+matplotlib_inline.backend_inline.set_matplotlib_formats("png")
+FOLDER = Path("own_data")
+N_RUNS = 4
+EARLY = "features.1/relu"
+LATE = "features.10/cat"
+
+
+def draw_pictures(folder, rng):
+    """Thirty pictures of shapes: three kinds, in random colors, sizes and places."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in ("circle", "square", "stripes"):
+        for number in range(10):
+            picture = Image.new("RGB", (160, 160), tuple(rng.integers(90, 160, 3)))
+            pen = ImageDraw.Draw(picture)
+            color = tuple(rng.integers(0, 256, 3))
+            x, y = rng.integers(20, 80, 2)
+            side = int(rng.integers(30, 70))
+            if kind == "circle":
+                pen.ellipse((x, y, x + side, y + side), fill=color)
+            elif kind == "square":
+                pen.rectangle((x, y, x + side, y + side), fill=color)
+            else:
+                for start in range(0, 160, int(rng.integers(8, 24))):
+                    pen.line((start, 0, start + side, 160), fill=color, width=5)
+            picture.save(folder / f"{kind}{number:02d}.png")
+
+
+def scan(folder, model, rng):
+    """Write betas, tables of events and an atlas of a subject who saw the pictures."""
+    stimuli = nl.load_stimuli(folder / "pictures", model=model)
+    atlas = np.zeros((10, 12, 8), dtype=np.int16)
+    atlas[1:4, 2:10, 1:7] = 1
+    atlas[6:9, 2:10, 1:7] = 2
+    # Each voxel reads all features of an operation through random weights of its own.
+    readout = nl.extract.Project(int((atlas == 1).sum()))
+    acts = nl.extract_activations(
+        model.model, stimuli, ops=[EARLY, LATE], reducer=readout, quiet=True
+    )
+    signal = np.zeros((*atlas.shape, len(stimuli)))
+    for number, op in ((1, EARLY), (2, LATE)):
+        seen = acts[op].activation.values
+        signal[atlas == number] = seen.T / seen.std(axis=0).mean()
+    affine = np.array([[-3.0, 0, 0, 15], [0, 3, 0, -18], [0, 0, 3, -12], [0, 0, 0, 1]])
+    nibabel.save(nibabel.Nifti1Image(atlas, affine), folder / "atlas.nii.gz")
+    (folder / "atlas.tsv").write_text("index\tname\n1\tV1\n2\tIT\n")
+    for run in range(1, N_RUNS + 1):
+        order = rng.permutation(len(stimuli))
+        betas = signal[..., order] + 1.5 * rng.normal(size=signal.shape)
+        name = folder / f"sub-01_task-shapes_run-{run}"
+        nibabel.save(nibabel.Nifti1Image(betas.astype(np.float32), affine), f"{name}_betas.nii.gz")
+        shown = [stimuli.ids[k] for k in order]
+        table = pd.DataFrame({"onset": 4.0 * np.arange(len(shown)), "trial_type": shown})
+        table.to_csv(f"{name}_events.tsv", sep="\t", index=False)
+
+
+rng = np.random.default_rng(0)
+draw_pictures(FOLDER / "pictures", rng)
+scan(FOLDER, nl.load_model("torchvision/squeezenet1_1", weights=None, rng=1), rng)
+print(f"{len(list(FOLDER.glob('*_betas.nii.gz')))} runs")
+
+# %%
+figure, axes = plt.subplots(1, 6, figsize=(9, 1.7))
+for axis, path in zip(axes, sorted((FOLDER / "pictures").glob("*.png"))[::5], strict=True):
+    axis.imshow(Image.open(path))
+    axis.set_title(path.stem, fontsize=8)
+    axis.axis("off")
+plt.close(figure)
+figure
+
+# %% [markdown]
+# ## 1. From the files to the scores
+#
+# `load_model` knows the preprocessing of the model, and `load_stimuli` uses it. `read_responses` reads the voxels of the atlas, names them,
+# and takes the stimulus of each volume from the tables. Stimuli are matched by id: the names of the pictures without their suffix, on both
+# sides. If they were not the same, an error would say which differ. (With `weights="pretrained"`, the default, the network is the trained
+# one; random weights make this notebook the same everywhere.)
+
+# %%
+model = nl.load_model("torchvision/squeezenet1_1", weights=None, rng=1)
+stimuli = nl.load_stimuli(FOLDER / "pictures", model=model)
+grams = nl.extract_grams(model.model, stimuli, quiet=True)
+betas = sorted(FOLDER.glob("*_betas.nii.gz"))
+events = sorted(FOLDER.glob("*_events.tsv"))
+atlas = (FOLDER / "atlas.nii.gz", FOLDER / "atlas.tsv")
+responses = nl.read_responses(betas, events=events, regions=atlas)
+scores = nl.compare_rdms(nl.compute_rdms(grams), nl.compute_rdms(responses))
+
+# %%
+print(model.identity.describe())
+responses
+
+# %% [markdown]
+# One subject has no noise ceiling from other subjects. The repeated presentations give one: each half of the runs is compared with the
+# other, and the result is corrected for the length of the halves (Spearman-Brown).
+
+# %%
+ceilings = nl.compare.compute_split_ceilings(responses, comparator="rho-a")
+scores = nl.compare.add_ceilings(scores, ceilings)
+best = nl.assign_regions(scores)
+for region in ("V1", "IT"):
+    here = best.sel(region=region)
+    print(
+        f"{region}: {here.best_op.item()}, held-out rho-a {here.heldout_mean.item():.2f}, ceiling {scores.ceiling_upper.sel(region=region).item():.2f}"
+    )
+
+# %% [markdown]
+# V1 reads `features.1/relu` and IT `features.10/cat` in truth. Operations next to these hold nearly the same, and cannot be told from them:
+# `indistinguishable` lists the set.
+
+# %%
+for region, true_op in (("V1", EARLY), ("IT", LATE)):
+    same = best.indistinguishable.sel(region=region)
+    print(
+        f"{region}: {int(same.sum())} of {same.size} operations cannot be told apart; the true one is among them: {bool(same.sel(op=true_op))}"
+    )
+
+# %%
+trace = nl.trace(model.model, stimuli[stimuli.ids[0]][None])
+nl.draw_graph(
+    trace, scores=scores, best=best, title="SqueezeNet, random weights; a made-up subject"
+)
+
+# %%
+nl.plot_profile(scores)
+
+# %% [markdown]
+# ## 2. A map of scores, as an image
+#
+# An encoding model predicts each voxel from one operation, and its correlations on held-out stimuli go back into an image with the affine
+# of the betas, for any program that shows brains. Voxels outside the atlas are NaN. Steps between reading and fitting are explicit, and say
+# in the data what they did.
+
+# %%
+clean = nl.brain.standardize_responses(responses, by="run")
+fit = nl.fit_encoding(grams.sel(op=[EARLY, LATE]), clean, n_splits=0)
+path = nl.brain.write_map(
+    fit["r"].sel(op=LATE), FOLDER / "late_r.nii.gz", like=clean, overwrite=True
+)
+again = nl.brain.read_map(path, like=clean)
+print(clean.attrs["steps"])
+print(
+    f"the numbers are the same when read back: {bool(np.allclose(again, fit['r'].sel(op=LATE), atol=1e-6))}"
+)
+
+# %%
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
+for axis, op in zip(axes, (EARLY, LATE), strict=True):
+    path = nl.brain.write_map(fit["r"].sel(op=op), FOLDER / "r.nii.gz", like=clean, overwrite=True)
+    shown = axis.imshow(nibabel.load(path).get_fdata()[:, :, 4].T, origin="lower", vmin=0, vmax=0.8)
+    axis.set_title(f"{op}: held-out r", fontsize=9)
+    axis.set_xlabel("voxel i (V1 left, IT right)", fontsize=8)
+figure.colorbar(shown, ax=axes, shrink=0.8)
+plt.close(figure)
+print(fit.score.squeeze("subject").to_pandas().round(2).to_string())
+figure
