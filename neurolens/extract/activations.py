@@ -79,7 +79,7 @@ def extract_activations(
         statistics, sorting, capacity), which are left out otherwise, or refused where they are
         asked for by name. They are marked by the attribute ``batch_dependent``. With
         ``batch_size=1`` each stimulus is alone, and nothing is left out.
-    client : dask.distributed.Client or neurolens.parallel.Cluster, optional
+    client : dask.distributed.Client or neurolens.support.parallel.Cluster, optional
         Spread the batches over its workers; needs a store that all of them can write. ``model`` may
         then be a function that makes the model, which is cheaper to send. With
         ``Cluster(client, {"GPU": 1})`` each task takes one GPU of a worker.
@@ -142,15 +142,17 @@ def extract_activations(
     compiled code, all ops do. Reducers are fitted to sample 0. `compute_rdms` and all others that
     compare take the mean over samples, as of repeats of a stimulus in a brain.
 
-    Three small passes, over stimuli from all parts of the set, find the stimulus axis of each op
-    and test that each row follows its stimulus in another batch; values of these stimuli are
-    compared again when the set is run. Then comes one pass over the set, ended after the
-    last chosen op (two, and more where they do not fit ``memory`` together, with a reducer that is
-    fitted first). At a given ``batch_size`` results do not depend on ``memory`` or ``workers``:
-    give it to compare two runs bit for bit, since by default it follows from ``memory``. On
-    ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6 of the op's
-    largest value, so that single values near zero may differ altogether. With `PCA`, an op whose
-    fitted stimuli exceed ``memory`` alone depends on it as far as rounding does.
+    Three small passes, over stimuli from all parts of the set, find the stimulus axis of each
+    op and test that each row follows its stimulus in another batch; values of these stimuli are
+    compared again when the set is run. Where the results of three stimuli, twice, take more than
+    three quarters of ``memory`` (and 16 MiB), groups of ops are tested, with three passes for each;
+    where one op alone does, a warning says what planning takes. Then comes one pass over the set,
+    ended after the last chosen op (two, and more where they do not fit ``memory`` together, with a
+    reducer that is fitted first). At a given ``batch_size`` results do not depend on ``memory`` or
+    ``workers``: give it to compare two runs bit for bit, since by default it follows from
+    ``memory``. On ``batch_size`` they depend as far as torch's kernels do, in float32 by a few 1e-6
+    of the op's largest value, so that single values near zero may differ altogether. With `PCA`, an
+    op whose fitted stimuli exceed ``memory`` alone depends on it as far as rounding does.
 
     Examples
     --------

@@ -154,14 +154,15 @@ def forecast(
 
     Notes
     -----
-    Costs four small passes, up to four batches, and a short matrix product; with ``n_samples`` of a
-    stochastic model three small passes more. A pass is one run of the model over the set; after
-    sample 0 it ends with the last op that random numbers feed, which the seconds leave out. Bytes
-    on disk are exactly those of the stored values; labels, checks and metadata take some 20 kB and
-    4 kB per result more. Memory is the larger of that of the planning passes and that of the batch,
-    as measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
-    system does not report it, the memory of the results alive at one moment is used. Seconds leave
-    out reading the stimuli and writing to disk.
+    Costs four small passes, up to four batches, and a short matrix product; with ``n_samples``
+    of a stochastic model three small passes more; and more where ``memory`` does not hold the
+    results of all ops for a few stimuli, as in `extract_activations`. A pass is one run of the
+    model over the set; after sample 0 it ends with the last op that random numbers feed, which the
+    seconds leave out. Bytes on disk are exactly those of the stored values; labels, checks and
+    metadata take some 20 kB and 4 kB per result more. Memory is the larger of that of the planning
+    passes and that of the batch, as measured now, workspace of torch's kernels included, plus what
+    is kept meanwhile; where the system does not report it, the memory of the results alive at one
+    moment is used. Seconds leave out reading the stimuli and writing to disk.
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)

@@ -1,9 +1,9 @@
 """Trace: the graph of one pass together with its values."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,9 @@ from neurolens.extract.capture.forward import (
     prepare_call,
     record_forward,
     record_kernels,
+    run_with_needed,
 )
+from neurolens.extract.capture.recorder import detach_values
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph
@@ -283,7 +285,8 @@ def trace(
     hold) are as before; the inputs are as before too, since the model runs on copies of their
     tensors. Lazy modules get their sizes and weights first, as in a plain call. A PyTorch
     transformer layer runs op by op rather than through its fused path, whose result differs in the
-    last bits. Compiled and data-parallel models are unwrapped and run eagerly.
+    last bits. Compiled and data-parallel models are unwrapped and run eagerly. A model that
+    differentiates in its forward (energy models, predictive coding) runs with gradients.
 
     Parameters
     ----------
@@ -351,19 +354,30 @@ def trace(
         )
     with use_attention(attention):
         call = prepare_call(model, inputs, kwargs)
-        keep: Callable[[str], bool] = _keep_all
-        if ops != "all" or stop_after is not None:
-            graph = _list_ops(call, level)
-            if ops != "all":
-                keep = set(select_ops(graph, ops)).__contains__
-            if stop_after is not None:
-                stop_after = graph.find_op(stop_after).name
-        call = call.copy_inputs()
-        if level == "aten":
-            recording = record_kernels(call, keep=keep)
-        else:
-            recording = record_forward(call, keep=keep, stop_after=stop_after, gradients=grad)
+        record = partial(_record, ops=ops, stop_after=stop_after, grad=grad, level=level)
+        recording = run_with_needed(record, call)
     return Trace(RecordedSource(recording), _collect_values(recording), type(call.model).__name__)
+
+
+def _record(
+    call: ModelCall, ops: OpSelection, stop_after: str | None, grad: bool, level: str
+) -> Recording:
+    """Record the pass of a trace, whose values are outside of autograd without ``grad``."""
+    names: set[str] | None = None
+    if ops != "all" or stop_after is not None:
+        graph = _list_ops(call, level)
+        names = set(select_ops(graph, ops))
+        if stop_after is not None:
+            stop_after = graph.find_op(stop_after).name
+    copied = call.copy_inputs()
+    settings: dict[str, Any] = {} if names is None else {"keep": names.__contains__}
+    if level == "aten":
+        recording = record_kernels(copied, **settings)
+    else:
+        recording = record_forward(copied, **settings, stop_after=stop_after, gradients=grad)
+    if call.gradients and not grad:
+        detach_values(recording)
+    return recording
 
 
 def _list_ops(call: ModelCall, level: str) -> Graph:
@@ -371,7 +385,7 @@ def _list_ops(call: ModelCall, level: str) -> Graph:
     if level == "aten":
         recording = record_kernels(call.copy_inputs(), keep=None)
     else:
-        recording = record_forward(call.copy_inputs(), keep=_keep_none)
+        recording = record_forward(call.copy_inputs(), keep=lambda name: False)
     return assemble_graph(recording)
 
 
@@ -383,11 +397,3 @@ def _collect_values(recording: Recording) -> dict[str, tuple[torch.Tensor, ...]]
         if len(results) == len(event.outputs):
             values[event.name] = tuple(results)
     return values
-
-
-def _keep_all(name: str) -> bool:
-    return True
-
-
-def _keep_none(name: str) -> bool:
-    return False

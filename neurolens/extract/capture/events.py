@@ -30,15 +30,20 @@ class Value:
     was then: the live tensor, or a clone once something is about to overwrite it; None when it is
     not kept. ``previous`` is the value the same tensor object had before an in-place change;
     ``edge`` its place in the autograd graph, if any; ``version`` the tensor's counter of in-place
-    changes then, -1 where that was not noted.
+    changes then, -1 where that was not noted; ``shape`` its shape; ``elements`` which elements of
+    its memory it has, where the value is not kept; ``memory`` the number of its memory in the pass,
+    which ``storage`` identifies while it is not freed.
     """
 
     __slots__ = (
         "edge",
+        "elements",
         "kind",
+        "memory",
         "output",
         "previous",
         "ref",
+        "shape",
         "source",
         "storage",
         "tensor",
@@ -53,10 +58,22 @@ class Value:
         self.output = output
         self.ref = weakref.ref(tensor)
         self.storage = storage
-        self.tensor = tensor if keep else None
+        self.memory = 0
+        # Nested tensors have none.
+        self.shape = torch.Size() if tensor.is_nested else tensor.shape
+        self.tensor: torch.Tensor | None = tensor
+        self.elements: tuple | None = None
+        if not keep:
+            self.let_go()
         self.version = -1
         self.previous: Value | None = None
         self.edge: Any = None
+
+    def let_go(self) -> None:
+        """Keep the value no longer, only which elements of its memory it has."""
+        if self.tensor is not None and self.storage:
+            self.elements = list_elements(self.tensor)
+        self.tensor = None
 
     def detach_memory(self) -> None:
         """Keep a clone of the value, since its memory is about to be written to.
@@ -115,6 +132,41 @@ class Event:
     seconds: float
     random_state: RandomState | None = None
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether its results are kept."""
+        return all(value.tensor is not None for value in self.outputs)
+
+    def measure_results(self) -> int:
+        """Return the bytes of its results, had each memory of its own."""
+        return sum(spec.shape.numel() * spec.dtype.itemsize for spec in self.specs)
+
+
+class KeptMemory:
+    """Adds up the memory that results of ops take while they are kept.
+
+    Memory that several share counts once, and again where an op writes into it, since what it held
+    is then copied. That of parameters, buffers and inputs does not count.
+
+    Attributes
+    ----------
+    n_bytes : int
+    """
+
+    def __init__(self) -> None:
+        self.n_bytes = 0
+        self._memories: set[int] = set()
+
+    def add(self, event: Event) -> None:
+        """Add the results of an op, in the order of execution."""
+        known = self._memories
+        known.update(value.memory for value, _ in event.parents if value.kind != "op")
+        is_new = event.call.mutates or bool(event.call.writes)
+        is_new = is_new or any(value.memory not in known for value in event.outputs)
+        if is_new or not event.outputs[0].memory:
+            self.n_bytes += event.measure_results()
+        known.update(value.memory for value in event.outputs)
+
 
 @dataclass(slots=True)
 class Recording:
@@ -144,6 +196,23 @@ class Recording:
         """Return the names of the ops, in the order they ran."""
         return [event.name for event in self.events]
 
+    def list_kept(self) -> list[str]:
+        """Return the names of the ops whose results are kept, in the order they ran."""
+        return [event.name for event in self.events if event.is_kept]
+
+    def release_values(self) -> None:
+        """Let go of the results of ops, and of what the model returned."""
+        self.result = None
+        values = [*self.module_outputs.values(), *[value for value, _ in self.outputs]]
+        values += [read.value for read in self.host_reads]
+        for event in self.events:
+            values += [*event.outputs, *[value for value, _ in event.parents]]
+        for value in values:
+            earlier = value
+            while earlier is not None and earlier.kind == "op":
+                earlier.let_go()
+                earlier = earlier.previous
+
 
 def hash_tensors(tensors: Iterable[torch.Tensor]) -> str:
     """Return the sha256 of tensors' shapes, dtypes and values, as hex.
@@ -172,6 +241,13 @@ def read_storage(tensor: torch.Tensor) -> int:
         return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError, ValueError):
         return 0
+
+
+def list_elements(tensor: torch.Tensor) -> tuple:
+    """Return what two tensors on one memory have in common where they have the same elements."""
+    if tensor.layout != torch.strided or tensor.is_nested:
+        return (id(tensor),)
+    return tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype
 
 
 def read_random_state() -> RandomState:

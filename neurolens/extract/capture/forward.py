@@ -1,9 +1,9 @@
 """One run of a model, plain or recorded, after which everything is restored."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from neurolens.extract.capture.aten import KernelRecorder
 from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Recording, StopForward, read_storage
-from neurolens.extract.capture.interceptor import Interceptor
+from neurolens.extract.capture.interceptor import Interceptor, describe_failure
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import (
@@ -30,6 +30,7 @@ from neurolens.extract.capture.restore import (
 from neurolens.extract.capture.tensor_tracker import TensorTracker
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 
+Made = TypeVar("Made")
 # How torch refuses to differentiate what ran without gradients.
 _GRADIENTS_ARE_OFF = (
     "does not require grad",
@@ -197,6 +198,7 @@ def record_forward(
     gradients: bool = False,
     sites: CallSites | None = None,
     noise: StimulusNoise | None = None,
+    room: int | None = None,
 ) -> Recording:
     """Run the model once and return every torch function that ran.
 
@@ -217,6 +219,8 @@ def record_forward(
         Of an earlier pass, so that the same places get the same names.
     noise : StimulusNoise, optional
         Draws the random numbers.
+    room : int, optional
+        The most bytes of results that are kept: from the first op that takes more on, none are.
 
     Raises
     ------
@@ -235,6 +239,7 @@ def record_forward(
             stop_after=stop_after,
             random_states=random_states,
             noise=noise,
+            room=room,
         )
         recorder.size_reads = [] if random_states else None
         recording = recorder.recording
@@ -334,6 +339,16 @@ def preserve_gradients(call: ModelCall) -> Iterator[None]:
             one.grad = gradient
 
 
+def run_with_needed(function: Callable[[ModelCall], Made], call: ModelCall) -> Made:
+    """Return ``function(call)``, with gradients where the model differentiates in its forward."""
+    try:
+        return function(call)
+    except RecordingError as error:
+        if call.gradients or not wants_gradients(error):
+            raise
+    return function(replace(call, gradients=True))
+
+
 def wants_gradients(error: RecordingError) -> bool:
     """Return whether a model raised because it differentiates while gradients are off."""
     return isinstance(error.__cause__, RuntimeError) and any(
@@ -381,20 +396,3 @@ def unwrap_model(model: Any) -> nn.Module:
             f"forward."
         )
     return model
-
-
-def describe_failure(
-    recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
-) -> str:
-    """Return what the model raised, and where: in which op or module, after which op."""
-    last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
-    if recorder.failure is not None and recorder.failure[0] is error:
-        where = f"while recording op {recorder.failure[1]!r}, {last}"
-    elif scopes.failure is not None and scopes.failure[0] is error:
-        where = f"in the forward of module {scopes.failure[1] or 'the model itself'!r}, {last}"
-    else:
-        where = last
-    return (
-        f"the model raised {type(error).__name__} {where}: {error}. "
-        "Check that model(*inputs) runs without NeuroLens on the same inputs."
-    )

@@ -1,5 +1,6 @@
 """Interception of torch calls, common to all passes; torch's own Python functions are opened."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -168,3 +169,20 @@ class Interceptor(TorchFunctionMode):
         """Note in which op an error was raised first."""
         if self.failure is None or self.failure[0] is not error:
             self.failure = (error, f"{self._scopes.current.address}/{call.function}")
+
+
+def describe_failure(
+    recorder: Interceptor, scopes: ScopeStack, done: Sequence[str], error: Exception
+) -> str:
+    """Return what the model raised, and where: in which op or module, after which op."""
+    last = f"after {done[-1]!r} ({len(done)} ops ran)" if done else "before the first op"
+    if recorder.failure is not None and recorder.failure[0] is error:
+        where = f"while recording op {recorder.failure[1]!r}, {last}"
+    elif scopes.failure is not None and scopes.failure[0] is error:
+        where = f"in the forward of module {scopes.failure[1] or 'the model itself'!r}, {last}"
+    else:
+        where = last
+    return (
+        f"the model raised {type(error).__name__} {where}: {error}. "
+        "Check that model(*inputs) runs without NeuroLens on the same inputs."
+    )

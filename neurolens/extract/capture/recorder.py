@@ -11,6 +11,7 @@ from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import (
     Event,
+    KeptMemory,
     ReadEvent,
     Recording,
     StopForward,
@@ -25,7 +26,7 @@ from neurolens.extract.capture.tensor_tracker import (
     TensorTracker,
     find_written,
 )
-from neurolens.extract.capture.trees import iterate_tensors
+from neurolens.extract.capture.trees import iterate_tensors, replace_tensors
 
 _Tensor = torch.Tensor
 _NOTHING: list[torch.Tensor] = []
@@ -47,6 +48,8 @@ class Recorder(Interceptor):
         Name of the op after which the pass is ended with StopForward.
     random_states : bool
         Whether to store the generator states before each op, for replay.
+    room : int, optional
+        The most bytes of results that are kept: from the first op that takes more on, none are.
 
     Attributes
     ----------
@@ -68,6 +71,7 @@ class Recorder(Interceptor):
         stop_after: str | None = None,
         random_states: bool = False,
         noise: StimulusNoise | None = None,
+        room: int | None = None,
     ) -> None:
         super().__init__(scopes, sites, noise)
         self.recording = Recording()
@@ -77,6 +81,8 @@ class Recorder(Interceptor):
         self._keep = keep
         self._stop_after = stop_after
         self._random_states = random_states
+        self._room = room
+        self._memory = KeptMemory()
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and record it."""
@@ -161,8 +167,34 @@ class Recorder(Interceptor):
             random_state,
         )
         events.append(event)
+        if keep and self._room is not None:
+            keep = self._has_room(event)
         if self.draws(call):
             self.recording.random.append(name)
         if written and call.exact not in METADATA_ONLY:
             tracker.renew_aliases(written, index, keep)
         return name
+
+    def _has_room(self, event: Event) -> bool:
+        """Return whether the results of an op can be kept; let go of them where they cannot."""
+        self._memory.add(event)
+        if self._room is None or self._memory.n_bytes <= self._room:
+            return True
+        self._keep = _keep_none
+        for value in event.outputs:
+            value.let_go()
+        return False
+
+
+def _keep_none(name: str) -> bool:
+    return False
+
+
+def detach_values(recording: Recording) -> None:
+    """Take the kept results of ops, and what the model returned, out of autograd."""
+    detached = {id(one): one.detach() for one in iterate_tensors(recording.result)}
+    recording.result = replace_tensors(recording.result, detached)
+    for event in recording.events:
+        for value in event.outputs:
+            if value.tensor is not None:
+                value.tensor = value.tensor.detach()

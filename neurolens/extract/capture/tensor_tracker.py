@@ -1,18 +1,22 @@
 """Tracking of the value that each live tensor holds, and of values about to be overwritten."""
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 
 from neurolens.extract.capture.calls.torch_calls import Call
-from neurolens.extract.capture.events import Recording, Value, read_storage
+from neurolens.extract.capture.events import Recording, Value, list_elements, read_storage
 from neurolens.extract.capture.module_calls import Scope, ScopeStack
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
+# So many memories are looked at for each new one, whether they were freed.
+_N_LOOKED_AT = 4
 # In-place calls that change the description of a tensor and no element, so that other views do not
 # change.
 METADATA_ONLY = frozenset(
@@ -29,6 +33,13 @@ class NotedArguments(NamedTuple):
     args: tuple
     kwargs: dict
     parents: list[tuple[Value, str]]
+
+
+class Memory(NamedTuple):
+    """One memory of a pass: ``number`` is that of no other, also once it is freed."""
+
+    number: int
+    reference: StorageWeakRef
 
 
 class TensorTracker:
@@ -52,6 +63,10 @@ class TensorTracker:
         self._gradients = gradients
         self._values: dict[int, Value] = {}
         self._storages: dict[int, list[Value]] = {}
+        self._memories: dict[int, Memory] = {}
+        self._n_memories = 0
+        # Those that may be freed before the pass ends.
+        self._passing: deque[int] = deque()
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Return whether the tensor is the model's own or one seen before in this pass."""
@@ -83,16 +98,17 @@ class TensorTracker:
         An example is a tensor that was converted to a subclass.
         """
         storage = read_storage(tensor)
-        for value in reversed(self._storages.get(storage, ()) if storage else ()):
+        values = self._storages.get(storage, ()) if storage else ()
+        elements = list_elements(tensor) if values else ()
+        for value in reversed(values):
             live = value.ref()
-            if live is None or self.look_up(live) is not value or live.layout != tensor.layout:
+            if live is None:
+                found = value.elements
+            elif self.look_up(live) is value:
+                found = list_elements(live)
+            else:
                 continue
-            same = (
-                live.shape == tensor.shape
-                and live.stride() == tensor.stride()
-                and live.dtype == tensor.dtype
-            )
-            if same and live.storage_offset() == tensor.storage_offset():
+            if found == elements:
                 return value
         return None
 
@@ -103,10 +119,33 @@ class TensorTracker:
         storage = read_storage(tensor)
         value = Value(kind, source, output, tensor, storage, keep)
         if storage:
+            value.memory = self._number_memory(storage, tensor, kind)
             self._storages.setdefault(storage, []).append(value)
         if self._gradients and tensor.requires_grad:
             value.edge = find_edge(tensor)
         return value
+
+    def _number_memory(self, storage: int, tensor: torch.Tensor, kind: str) -> int:
+        """Return the number of the memory behind a tensor, whose identity is ``storage``."""
+        known = self._memories.get(storage)
+        if known is None:
+            self._forget_freed()
+            self._n_memories += 1
+            known = Memory(self._n_memories, StorageWeakRef(tensor.untyped_storage()))
+            self._memories[storage] = known
+            if kind in ("op", "constant"):
+                self._passing.append(storage)
+        return known.number
+
+    def _forget_freed(self) -> None:
+        """Forget memories that were freed, of some; only then can others get their identities."""
+        for _ in range(min(_N_LOOKED_AT, len(self._passing))):
+            storage = self._passing.popleft()
+            if self._memories[storage].reference.expired():
+                del self._memories[storage]
+                self._storages.pop(storage, None)
+            else:
+                self._passing.append(storage)
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
         """Make ``value`` the current one of ``tensor``."""

@@ -26,12 +26,12 @@ def assemble_graph(recording: Recording) -> Graph:
         site = event.site
         scope = event.scope
         call = event.call
-        storage = event.outputs[0].storage
+        memory = event.outputs[0].memory
         alias = ""
         parents = []
         for value, position in event.parents:
             parents.append(name_parent(value, position, names))
-            if storage and not alias and value.kind == "op" and value.storage == storage:
+            if memory and not alias and value.kind == "op" and value.memory == memory:
                 alias = names[value.source]
         return Op(
             index,

@@ -2,20 +2,20 @@
 
 import dataclasses
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 
 from neurolens.errors import DataError
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Costs, HostRead, Op, Parent, TensorSpec
 from neurolens.extract.graph.steps import number_steps
+from neurolens.support.tensor_files import FileKind, explain_damage, read_tensors, write_tensors
 
-FORMAT = "neurolens-trace-1"
+TRACE = FileKind(
+    "neurolens-trace-1", "trace", "write one with trace.save(path)", "Trace the model again."
+)
 
 
 class StoredTrace(NamedTuple):
@@ -41,24 +41,11 @@ def write_trace(path: Path, trace: StoredTrace) -> None:
         for k, tensor in enumerate(results):
             tensors[f"{name}#{k}"] = _pack(name, tensor)
     header = {
-        "format": FORMAT,
         "model": trace.model_name,
         "graph": json.dumps(_describe_graph(trace.graph)),
         "costs": json.dumps(trace.costs),
     }
-    # Values read from a file are still mapped to it, so an existing file must not be written over.
-    partial = Path(f"{path}.partial")
-    try:
-        save_file(tensors, partial, metadata=header)
-        partial.replace(path)
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise DataError(
-            f"the trace could not be written to {str(path)!r}: {error}. Give a path you may write "
-            "to."
-        ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+    write_tensors(path, TRACE, header, tensors)
 
 
 def read_trace(path: Path) -> StoredTrace:
@@ -69,26 +56,11 @@ def read_trace(path: Path) -> StoredTrace:
     DataError
         When the file is missing, damaged, or not a trace.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-        if header.get("format") != FORMAT:
-            raise DataError(
-                f"{str(path)!r} is not a NeuroLens trace (format {header.get('format')!r}, not "
-                f"{FORMAT!r})"
-            )
+    with explain_damage(path, TRACE):
+        header, tensors = read_tensors(path, TRACE)
         graph = _read_graph(json.loads(header["graph"]))
         costs = _read_costs(json.loads(header.get("costs", "{}")), graph)
-        values = _group_values(load_file(path), graph)
-    except FileNotFoundError:
-        raise DataError(f"no trace file {str(path)!r}; write one with trace.save(path)") from None
-    except DataError:
-        raise
-    except Exception as error:
-        message = (
-            f"{str(path)!r} is damaged or not a NeuroLens trace: {error}. Trace the model again."
-        )
-        raise DataError(message) from error
+        values = _group_values(tensors, graph)
     return StoredTrace(graph, values, str(header.get("model", "")), costs)
 
 

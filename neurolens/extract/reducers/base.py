@@ -1,5 +1,7 @@
 """Base of reducers, which make one op's results smaller on the device before they are copied."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,15 +83,20 @@ class Step:
     def explain(self) -> dict[str, Any]:
         """Return kind, settings, shapes and dtypes before and after, in JSON's types.
 
-        Only ``kept_units``, where present, is an array.
+        Only ``kept_units``, where present, is an array. Of the stimuli that the reducer is fitted
+        on, which may be 10,000, there is a hash.
         """
         reducer = self.reducer
+        settings = dict(vars(reducer))
+        fit_on = settings.pop("fit_on", None)
+        if fit_on:
+            settings["fit_on_sha256"] = hashlib.sha256(json.dumps(fit_on).encode()).hexdigest()
         details = {"stayed_whole": self.stayed_whole}
         if not self.stayed_whole:
             details = reducer._add_details(self.before)
         return {
             "kind": type(reducer).__name__.lower(),
-            **vars(reducer),
+            **settings,
             "shape_before": list(self.before.shape),
             "shape_after": list(self.after.shape),
             "dtype_before": str(self.before.dtype),

@@ -31,7 +31,9 @@ class Pool(Reducer):
     ``window_2``; not ``key``, the tokens that each token attends to, nor ``group``, such as the
     heads of an attention. The mean of integers and booleans is float32. Positions that only pad a
     stimulus are left out where the axis that holds them is known, which the result's attributes
-    say: that is where it has the length of the padded input and comes from no other.
+    say: that is where it has the length of the padded input and comes from no other. The result is
+    then NaN for a stimulus none of whose positions count, and so of integers and booleans it is
+    float64, or float32 where that holds them all.
     """
 
     how: str
@@ -54,8 +56,12 @@ class Pool(Reducer):
                 f"'max' wants values that can be ordered, got {rows.dtype}. Type reducer='mean'."
             )
         kept = [i for i in range(len(rows.dims)) if i not in axes]
-        counts = self.how == "mean" and real and not rows.dtype.is_floating_point
-        dtype = torch.float32 if counts else rows.dtype
+        dtype = rows.dtype
+        if real and not dtype.is_floating_point:
+            if self.how == "mean":
+                dtype = torch.float32
+            elif rows.padded in axes:
+                dtype = torch.float64 if dtype.itemsize > 2 else torch.float32
         return Rows(tuple(rows.shape[i] for i in kept), tuple(rows.dims[i] for i in kept), dtype)
 
     def _make(self, rows: Rows, after: Rows, device: torch.device, shared: dict) -> Function:
@@ -92,22 +98,22 @@ class PaddedPool:
     def __call__(self, tensor: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
         """Return pooled results of (batch, *shape); ``counted`` (batch, position) is boolean.
 
-        Where no position counts the result is NaN, or the smallest number of its dtype ("max"; of
-        integers and booleans "cls" too).
+        Where no position counts the result is NaN.
         """
+        if tensor.device.type == "mps" and self.dtype == torch.float64:
+            tensor = tensor.cpu()  # that device has no float64
         counted = counted.to(tensor.device)
         if self.how == "cls":
             first = counted.to(torch.uint8).argmax(1)  # (batch,)
             rows = torch.arange(len(tensor), device=tensor.device)
-            taken = tensor.movedim(self.padded, 1)[rows, first]
-            is_empty = ~counted.any(1).reshape(-1, *[1] * (taken.ndim - 1))
-            return taken.masked_fill(is_empty, find_filler(taken.dtype))
+            return self._blank(tensor.movedim(self.padded, 1)[rows, first], counted)
         shape = [1] * tensor.ndim
         shape[0] = tensor.shape[0]
         shape[self.padded] = tensor.shape[self.padded]
         left_out = ~counted.reshape(shape)
         if self.how == "max":
-            return tensor.masked_fill(left_out, find_lowest(tensor.dtype)).amax(self.axes)
+            filled = tensor.masked_fill(left_out, find_lowest(tensor.dtype))
+            return self._blank(filled.amax(self.axes), counted)
         others = [tensor.shape[axis] for axis in self.axes if axis != self.padded]
         n_summed = counted.sum(1) * math.prod(others)  # (batch,)
         precise = torch.promote_types(self.dtype, torch.float32)
@@ -115,11 +121,10 @@ class PaddedPool:
         total = tensor.masked_fill(left_out, 0).sum(self.axes, dtype=precise)
         return (total / n_summed.reshape(-1, *[1] * (total.ndim - 1))).to(self.dtype)
 
-
-def find_filler(dtype: torch.dtype) -> float | int | bool:
-    """Return NaN, or the smallest number of a dtype that has none."""
-    has_nan = dtype.is_floating_point or dtype.is_complex
-    return math.nan if has_nan else find_lowest(dtype)
+    def _blank(self, pooled: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+        """Return pooled results with NaN for stimuli none of whose positions count."""
+        is_empty = ~counted.any(1).reshape(-1, *[1] * (pooled.ndim - 1))
+        return pooled.to(self.dtype).masked_fill(is_empty, math.nan)
 
 
 def find_lowest(dtype: torch.dtype) -> float | int | bool:

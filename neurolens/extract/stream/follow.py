@@ -1,10 +1,12 @@
 """Light passes: each op is checked against a recorded pass, and wanted results are passed on."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from neurolens.errors import RecordingError
@@ -12,19 +14,17 @@ from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, StopForward
-from neurolens.extract.capture.forward import (
-    ModelCall,
-    describe_failure,
-    open_pass,
-    run_model,
-)
-from neurolens.extract.capture.interceptor import Interceptor
+from neurolens.extract.capture.forward import ModelCall, open_pass, run_model
+from neurolens.extract.capture.interceptor import Interceptor, describe_failure
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.tensor_tracker import find_written
 from neurolens.extract.capture.trees import iterate_tensors
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
+# Those that hand out no values, or only to be shown.
+_NOT_READ = frozenset("__dlpack__ data_ptr __repr__ __str__ __format__".split())
+_LONGEST = 64
 # Position in the expected pass -> the function that gets that op's live results once it has run.
 Handlers = Mapping[int, Callable[[list[torch.Tensor]], None]]
 
@@ -43,6 +43,14 @@ class Counts(NamedTuple):
     more: int
 
 
+class Read(NamedTuple):
+    """A value that Python read in a pass: after how many ops, by which function, and a digest."""
+
+    after: int
+    function: str
+    value: str
+
+
 class KnownShapes(NamedTuple):
     """The shapes of an op's results in the smaller and in the larger of two recorded batches."""
 
@@ -57,7 +65,8 @@ class ExpectedPass:
     ``names`` are the ops in order; ``composites`` those that are a function of torch's own as a
     whole, with its name; ``sizes`` holds, per op, the shapes of its results at both ``counts`` of
     stimuli, or None where only one batch ran it; ``sites`` the lines that call torch, so that every
-    later pass gives the same names.
+    later pass gives the same names. ``fixed_reads`` are the places, (position, function), where
+    Python reads values that do not follow from the stimuli.
     """
 
     names: tuple[str, ...]
@@ -66,6 +75,7 @@ class ExpectedPass:
     counts: Counts
     sites: CallSites
     n_results: tuple[int, ...]
+    fixed_reads: frozenset[tuple[int, str]] = frozenset()
 
     @cached_property
     def positions(self) -> dict[str, int]:
@@ -126,6 +136,32 @@ def _read_shapes(recording: Recording) -> dict[str, Shapes]:
     return shapes
 
 
+def list_reads(recording: Recording, fixed: Collection[tuple[int, str]] = ()) -> tuple[Read, ...]:
+    """Return what Python read in a recorded pass that follows from the stimuli, but for floats."""
+    reads = []
+    for read in recording.host_reads:
+        if (read.after, read.function) not in fixed and is_read(read.function, read.result):
+            reads.append(Read(read.after, read.function, digest_read(read.result)))
+    return tuple(reads)
+
+
+def is_read(function: str, result: Any) -> bool:
+    """Return whether a function read a value other than a float, by which a pass can be steered.
+
+    What follows from floats of the whole batch is told in any case.
+    """
+    return function not in _NOT_READ and not isinstance(result, float)
+
+
+def digest_read(result: Any) -> str:
+    """Return a short text that is another for every value read."""
+    if isinstance(result, np.ndarray):
+        text = f"{result.dtype}{result.shape}{hashlib.sha256(result.tobytes()).hexdigest()}"
+    else:
+        text = repr(result)
+    return text if len(text) <= _LONGEST else hashlib.sha256(text.encode()).hexdigest()
+
+
 class FollowingRecorder(Interceptor):
     """Checks a pass op by op while it is the active function mode, and passes on wanted results.
 
@@ -145,6 +181,8 @@ class FollowingRecorder(Interceptor):
         Position of the last op that has a handler, which ends the pass.
     error : Exception or None
         What a handler raised.
+    reads : list of Read
+        What Python read, but for floats and what does not follow from the stimuli.
     """
 
     def __init__(
@@ -159,6 +197,7 @@ class FollowingRecorder(Interceptor):
         self.position = 0
         self.last = max(handlers)
         self.error: Exception | None = None
+        self.reads: list[Read] = []
         self._expected = expected
         self._shapes = expected.predict_shapes(n_stimuli)
         self._handlers = handlers
@@ -180,7 +219,14 @@ class FollowingRecorder(Interceptor):
             )
             if tensors:
                 self._follow(call, tensors)
+            elif call.host_read:
+                self._note_read(call, result)
         return result
+
+    def _note_read(self, call: Call, result: Any) -> None:
+        place = (self.position, call.exact)
+        if place not in self._expected.fixed_reads and is_read(call.exact, result):
+            self.reads.append(Read(*place, digest_read(result)))
 
     def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
         """Check the composite itself where the expected pass has it as an op."""
@@ -219,8 +265,10 @@ def follow_forward(
     n_stimuli: int,
     handlers: Handlers,
     noise: StimulusNoise | None = None,
-) -> None:
+) -> tuple[Read, ...]:
     """Run the model as expected, up to the last op whose results are wanted.
+
+    Returns what Python read meanwhile and follows from the stimuli, but for floats.
 
     Parameters
     ----------
@@ -261,3 +309,4 @@ def follow_forward(
         raise PassDeviated(
             f"ended after {recorder.position} ops, before {expected.names[recorder.last]!r}"
         )
+    return tuple(recorder.reads)

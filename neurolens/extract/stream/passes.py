@@ -4,12 +4,14 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from neurolens.errors import InputError, RecordingError
+from neurolens.extract.capture.events import Recording
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.stream.batches import (
     call_with_batch,
@@ -19,7 +21,8 @@ from neurolens.extract.stream.batches import (
     load_batches,
     read_batch,
 )
-from neurolens.extract.stream.follow import PassDeviated, follow_forward
+from neurolens.extract.stream.company import CompanyTest
+from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
 from neurolens.extract.stream.plan import Plan, Step, refuse_mixing
@@ -122,7 +125,9 @@ def run_set(
     Notes
     -----
     Every op of a batch is checked against the first recording, by name and shape, and the pass ends
-    after the last wanted op. A batch that does something else is recorded in full.
+    after the last wanted op. A batch that does something else is recorded in full. One in which
+    Python reads other values of the stimuli than in those compared before is run twice more; see
+    `CompanyTest`.
     """
     ids = plan.stimuli.ids
     by_op: dict[str, list[Layout]] = {}
@@ -132,19 +137,32 @@ def run_set(
     groups = [list(group) for _, group in itertools.groupby(steps, lambda step: step.rows)]
     batches = [group[0].rows for group in groups]
     loaded = load_batches(plan.stimuli, batches, plan.device, plan.workers)
+    company = CompanyTest(plan, by_op)
     for group, (rows, batch) in zip(groups, loaded, strict=True):
         for step in group:
             try:
                 hand_out = _HandOut(plan, handle, step)
                 wanted = sampled if step.sample else by_op
-                deviation = _run_batch(plan, batch, wanted, hand_out, is_last=step is group[-1])
+                ran = _run_batch(plan, batch, wanted, hand_out, is_last=step is group[-1])
+                for name in company.find_mixing(step, ran.reads):
+                    hand_out.refuse(name)
             except RecordingError as error:
                 raise RecordingError(
                     f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
                 ) from error
-            close(step, deviation)
+            unplaced = hand_out.list_unplaced()
+            mixing = tuple(dict.fromkeys(hand_out.mixing))
+            close(step, BatchDeviation(ran.changed, ran.unlisted, unplaced, mixing))
             if progress is not None:
                 progress.update(len(rows))
+
+
+class _Ran(NamedTuple):
+    """How a batch ran: where it deviated, the ops that only it has, what Python read."""
+
+    changed: str
+    unlisted: tuple[str, ...]
+    reads: tuple[Read, ...]
 
 
 def _run_batch(
@@ -153,7 +171,7 @@ def _run_batch(
     by_op: Mapping[str, Sequence[Layout]],
     hand_out: "_HandOut",
     is_last: bool,
-) -> BatchDeviation:
+) -> _Ran:
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
     expected = plan.layouts.expected
     handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
@@ -164,19 +182,20 @@ def _run_batch(
     sample = hand_out.step.sample
     plan.noise.begin(hand_out.ids, sample)
     try:
-        follow_forward(call, expected, count_rows(batch), handlers, plan.noise)
+        reads = follow_forward(call, expected, count_rows(batch), handlers, plan.noise)
     except PassDeviated as change:
         if list_versions(call) != versions:
             batch = read_batch(plan.stimuli, hand_out.step.rows, plan.device)
         plan.noise.begin(hand_out.ids, sample)
-        results = _record_batch(plan, batch if is_last else copy_batch(batch), by_op)
+        recording = _record_batch(plan, batch if is_last else copy_batch(batch), by_op)
+        results: dict[str, list[torch.Tensor]] = {}
+        for event in recording.events:
+            results[event.name] = [value.tensor for value in event.outputs]  # type: ignore[misc]
         for op, layouts in by_op.items():
             hand_out(layouts, results.get(op))
         unlisted = sorted(set(results) - set(expected.names))
-        return BatchDeviation(
-            str(change), tuple(unlisted), hand_out.list_unplaced(), tuple(hand_out.mixing)
-        )
-    return BatchDeviation(unplaced=hand_out.list_unplaced(), mixing=tuple(hand_out.mixing))
+        return _Ran(str(change), tuple(unlisted), list_reads(recording, expected.fixed_reads))
+    return _Ran("", (), reads)
 
 
 class _HandOut:
@@ -217,6 +236,16 @@ class _HandOut:
                     self._unplaced[layout.name] = str(error)
             self._handle(layout, self.step, placed)
 
+    def refuse(self, name: str) -> None:
+        """Note that the rows of a result do not follow their stimuli."""
+        if self._plan.batch_dependent:
+            self.mixing.append(name)
+            return
+        reason = refuse_mixing(name, MIXES)
+        if self._plan.named:
+            raise InputError(reason)
+        self._unplaced[name] = reason
+
     def list_unplaced(self) -> tuple[tuple[str, str], ...]:
         """Return the results that could not be assigned, each with the reason."""
         return tuple(self._unplaced.items())
@@ -241,20 +270,11 @@ class _HandOut:
         return rows
 
 
-def _record_batch(
-    plan: Plan, batch: Batch, by_op: Mapping[str, Sequence[Layout]]
-) -> dict[str, list[torch.Tensor]]:
-    """Record a batch that deviated from the expected pass; return the results of its ops, by name.
-
-    Only the results of the wanted ops are tensors.
-    """
+def _record_batch(plan: Plan, batch: Batch, by_op: Mapping[str, Sequence[Layout]]) -> Recording:
+    """Record a batch that deviated from the expected pass; results of the wanted ops are kept."""
     sites = plan.layouts.expected.sites
     call = call_with_batch(plan.model, batch, plan.kwargs, plan.layouts.gradients)
-    recording = record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
-    results = {}
-    for event in recording.events:
-        results[event.name] = [value.tensor for value in event.outputs]
-    return results  # type: ignore[return-value]
+    return record_forward(call, keep=by_op.__contains__, sites=sites, noise=plan.noise)
 
 
 def show_progress(total: int, what: str, quiet: bool) -> tqdm:

@@ -164,7 +164,7 @@ class Plan:
 
 
 def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
-    """Return the plan of a run; the model runs twice, on three stimuli at most, in its own mode.
+    """Return the plan of a run; the model runs in its own mode, as `read_layouts` says.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
         stimuli.split_rows(batch_size)
     kwargs = prepare_kwargs(settings.kwargs, device)
     n_samples = check_samples(settings.n_samples)
-    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs, n_samples > 1)
+    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs, n_samples > 1, budget)
     sampled = list_sampled(layouts) if n_samples > 1 else frozenset()
     outputs = plan_outputs(layouts, settings, reducers, stimuli, sampled)
     if n_samples > 1:
@@ -308,9 +308,7 @@ def _plan_output(
     explained = []
     for step in chain.explain():
         arrays |= {key: value for key, value in step.items() if isinstance(value, np.ndarray)}
-        explained.append(
-            {key: value for key, value in step.items() if key not in arrays and key != "fit_on"}
-        )
+        explained.append({key: value for key, value in step.items() if key not in arrays})
     attributes: dict[str, Any] = {"position": position}
     if explained:
         attributes["reducers"] = json.dumps(explained)

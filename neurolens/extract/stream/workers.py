@@ -24,8 +24,8 @@ from neurolens.extract.stream.stores.provenance import (
     warn_of_unseen,
 )
 from neurolens.extract.stream.stores.store import ActivationStore
-from neurolens.parallel import count_shards, run_tasks, split_evenly
 from neurolens.stimuli import StimulusSet
+from neurolens.support.parallel import count_shards, run_tasks, split_evenly
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,13 @@ import torch
 from torch import nn
 
 from neurolens.extract.capture.events import Event, Recording, Value
-from neurolens.extract.capture.forward import ModelCall, prepare_call, record_forward, run_plain
+from neurolens.extract.capture.forward import (
+    ModelCall,
+    prepare_call,
+    record_forward,
+    run_plain,
+    run_with_needed,
+)
 from neurolens.extract.capture.restore import (
     hold_model,
     open_attention,
@@ -124,7 +130,7 @@ def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Ve
     refuse_unreadable(call)
     # Ops that are run again may draw from generators that the model holds.
     with hold_model(call.model), preserve_random_states(call.model):
-        return _check_model(call)
+        return run_with_needed(_check_model, call)
 
 
 def _check_model(call: ModelCall) -> Verdict:
@@ -143,6 +149,9 @@ def _check_model(call: ModelCall) -> Verdict:
             reason = "plain passes on one input differ: it cannot be compared"
             unseen.append(Finding("", "output", "unverified", reason))
             plain = recording.result
+    if call.gradients:
+        reason = "it differentiates in its forward, which a replay of single ops cannot follow"
+        unseen.append(Finding("", "program", "unverified", reason))
     unseen += find_draws(recording) + find_history(recording)
     unseen += find_unseen_inputs(recording, call)
     unseen += find_unrecorded_kernels(call)

@@ -17,7 +17,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError, UnknownNameError
-from neurolens.extract.graph.files import FORMAT
+from neurolens.extract.graph.files import TRACE
 from neurolens.extract.validation.replay import equal_bits
 
 
@@ -197,7 +197,7 @@ def test_a_write_that_fails_leaves_the_file_before(saved, monkeypatch):
         filename.write_bytes(b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neurolens.extract.graph.files.save_file", fill_disk)
+    monkeypatch.setattr("neurolens.support.tensor_files.save_file", fill_disk)
     with pytest.raises(DataError, match="could not be written to .*No space left on device"):
         nl.trace(*make_net("chain")).save(path)
     assert_equal_traces(made, nl.load_trace(path))
@@ -289,7 +289,7 @@ def test_safetensors_of_another_format_or_version_are_refused(metadata, tmp_path
     save_file({"a": torch.ones(2)}, path, metadata=metadata)
     held = (metadata or {}).get("format")
     with pytest.raises(
-        DataError, match=f"is not a NeuroLens trace .format {held!r}, not '{FORMAT}'"
+        DataError, match=f"is not a NeuroLens trace .format {held!r}, not '{TRACE.format}'"
     ):
         nl.load_trace(path)
 

@@ -19,7 +19,7 @@ import neurolens as nl
 from neurolens.errors import DataError, InputError
 from neurolens.extract.stream.grams.slices import split_passes
 from neurolens.extract.stream.workers import chain_passes
-from neurolens.parallel import Cluster
+from neurolens.support.parallel import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 

@@ -24,11 +24,10 @@ def test_small_nets_are_verified(name):
 
 @pytest.mark.parametrize("name", ["resnet18", "squeezenet1_0", "vit_b_16", "googlenet"])
 def test_torchvision_models_are_verified(name):
-    options = {"init_weights": False} if name == "googlenet" else {}
-    size = 224 if name == "vit_b_16" else 96
+    options = {"googlenet": {"init_weights": False}, "vit_b_16": {"image_size": 96}}
     torch.manual_seed(0)
-    net = torchvision.models.get_model(name, weights=None, **options).eval()
-    verdict = nl.validate(net, torch.randn(1, 3, size, size))
+    net = torchvision.models.get_model(name, weights=None, **options.get(name, {})).eval()
+    verdict = nl.validate(net, torch.randn(1, 3, 96, 96))
     assert verdict.status == "verified", verdict
     assert verdict.n_replayed == verdict.n_ops
 

@@ -1,37 +1,39 @@
 """The layouts of all results of a model, found from two recordings."""
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
 from neurolens.extract.capture.calls.noise import StimulusNoise
-from neurolens.extract.capture.differences import measure_difference
-from neurolens.extract.capture.events import Event, Recording, hash_tensors
+from neurolens.extract.capture.events import Event, KeptMemory, Recording, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
-from neurolens.extract.graph.ops import Op
-from neurolens.extract.stream.batches import call_with_batch, count_rows, list_batch_inputs
-from neurolens.extract.stream.follow import Counts, ExpectedPass, expect_pass
-from neurolens.extract.stream.layouts.axes import name_dims
-from neurolens.extract.stream.layouts.layout import Layout, read_numbers
-from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
-from neurolens.extract.stream.layouts.naming import Result, name_results
+from neurolens.extract.graph.ops import Op, Parent
+from neurolens.extract.stream.batches import call_with_batch, count_rows
+from neurolens.extract.stream.follow import (
+    Counts,
+    ExpectedPass,
+    Read,
+    expect_pass,
+    list_reads,
+)
+from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.recorded import LayoutReader, RecordedRows
 from neurolens.extract.stream.layouts.rows import KnownRows
 from neurolens.extract.stream.layouts.unseen import find_unseen
+from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
 from neurolens.stimuli.inputs import Batch
 
 # These hand out memory that may then be written to unseen.
 _HANDING_OUT = frozenset(("numpy", "__array__", "__dlpack__", "data_ptr"))
-# Only these may share a Gram with what they view, and only when the values agree too.
-_VIEWS = frozenset(
-    "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
-    "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
-)
+# These read two tensors, of which a recording notes the first.
+_COMPARING = frozenset(("equal", "allclose", "__contains__"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Layouts:
     addresses of what a pass changes in the model and that cannot be put back; ``suspects`` the
     results that were computed from values of the whole batch. ``unseen`` says what takes tensors
     that something unseen made; ``gradients`` whether the model differentiates in its forward and
-    runs with gradients.
+    runs with gradients. ``reads`` is what Python read in each of the batches that were compared.
     """
 
     graph: Graph
@@ -65,6 +67,7 @@ class Layouts:
     suspects: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     gradients: bool = False
+    reads: frozenset[tuple[Read, ...]] = frozenset()
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -74,35 +77,17 @@ class Layouts:
         return low + (high - low) * (n_stimuli - counts.few) // (counts.more - counts.few)
 
 
-class Recorded(NamedTuple):
-    """The layouts of all results, and the results of the larger batch, stimuli first.
-
-    ``precisions`` and ``differing`` are those of `_LayoutReader`.
-    """
-
-    layouts: Layouts
-    rows: dict[str, torch.Tensor]
-    precisions: dict[str, float]
-    differing: list[str]
-
-
 def find_layouts(model: nn.Module, few: Batch, more: Batch) -> Layouts:
-    """Return the layouts of all results, as `record_layouts` finds them."""
+    """Return the layouts of all results, as `LayoutFinder` finds them."""
     ids = [str(i) for i in range(count_rows(more))]
-    return record_layouts(model, few, more, ids, StimulusNoise()).layouts
+    finder = LayoutFinder(model, few, more, ids, StimulusNoise())
+    for _ in finder.iterate_groups():
+        pass
+    return finder.describe()
 
 
-def record_layouts(
-    model: nn.Module,
-    few: Batch,
-    more: Batch,
-    ids: Sequence[str],
-    noise: StimulusNoise,
-    kwargs: dict[str, Any] | None = None,
-    dim_names: Mapping[str, Sequence[str]] | None = None,
-    gradients: bool = False,
-) -> Recorded:
-    """Find the stimulus axis of every result from a batch and a larger one that begins with it.
+class LayoutFinder:
+    """Finds the stimulus axis of every result from a batch and a larger one that begins with it.
 
     Parameters
     ----------
@@ -115,14 +100,19 @@ def record_layouts(
         Draws the random numbers, and learns where the stimuli are among them.
     kwargs : dict, optional
         Keyword arguments of the model that are the same for all stimuli.
-    dim_names : dict of str, optional
-        Input -> names of its axes beside the stimuli's.
     gradients : bool
         Run the model with gradients.
+    room : int, optional
+        The most bytes that results of the larger batch, twice, may take at once.
 
-    Returns
-    -------
-    Recorded
+    Attributes
+    ----------
+    layouts : Layouts
+        What the first two passes tell of the model, without the layouts themselves.
+    largest : str
+        The op whose results take most.
+    largest_bytes : int
+        What they take for the larger batch, twice.
 
     Notes
     -----
@@ -130,42 +120,142 @@ def record_layouts(
     stimuli, the values tell whether they come stimulus by stimulus or interleaved; where both fit,
     the results that fed the op decide, else it is left out. Nothing is assumed from position:
     attention in PyTorch puts tokens first.
+
+    The model runs twice. Where the room does not hold the results of all ops, it holds those of a
+    group of consecutive ones, as many as fit and at least one, and both passes are repeated, up to
+    the last of them, for every further group.
     """
-    sites = make_sites()
-    counts = Counts(count_rows(few), count_rows(more))
 
-    def record(batch: Batch) -> Recording:
-        noise.begin(ids[: count_rows(batch)])
-        call = call_with_batch(model, batch, kwargs, gradients).copy_inputs()
-        return record_forward(call, sites=sites, noise=noise)
+    def __init__(
+        self,
+        model: nn.Module,
+        few: Batch,
+        more: Batch,
+        ids: Sequence[str],
+        noise: StimulusNoise,
+        kwargs: dict[str, Any] | None = None,
+        gradients: bool = False,
+        room: int | None = None,
+    ) -> None:
+        self._call = partial(call_with_batch, model, kwargs=kwargs, gradients=gradients)
+        self._batches = (few, more)
+        self._ids = ids
+        self._noise = noise
+        self._sites = make_sites()
+        self._counts = Counts(count_rows(few), count_rows(more))
+        # For the smaller batch.
+        self._room = None if room is None else room * self._counts.few // (2 * self._counts.more)
+        small, large = self._record_first()
+        if noise.forget_guesses():
+            small, large = self._record_first()
+        drawn = self._confirm_drawn(small, large)
+        noise.seeds_generators = bool(drawn)
+        self._recorded = (small, large)
+        self._small_events = _list_events(small)
+        self._reader = LayoutReader(self._counts, _may_share(large))
+        graph = assemble_graph(large)
+        fixed_reads = _find_fixed_reads(graph)
+        expected = expect_pass(small, large, self._counts, self._sites)
+        largest = max(large.events, key=Event.measure_results, default=None)
+        self.largest = largest.name if largest else ""
+        self.largest_bytes = 2 * largest.measure_results() if largest else 0
+        self.layouts = Layouts(
+            graph=graph,
+            by_name={},
+            skipped={},
+            expected=replace(expected, fixed_reads=fixed_reads),
+            live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
+            constants=hash_tensors(_list_constants(large)),
+            drawn=drawn,
+            random=_list_random(graph, {*small.random, *large.random}),
+            history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
+            unseen=find_unseen(small, large),
+            gradients=gradients,
+            reads=frozenset(list_reads(one, fixed_reads) for one in (small, large)),
+        )
 
-    small = record(few)
-    large = record(more)
-    if noise.forget_guesses():
-        small = record(few)
-        large = record(more)
-    noise.seeds_generators = bool(small.drawn or large.drawn)
-    graph = assemble_graph(large)
-    reader = _LayoutReader(counts, _may_share(large))
-    small_events = {event.name: event for event in small.events}
-    for op, event in zip(graph, large.events, strict=True):
-        reader.read(op, small_events.get(op.name), event)
-    reader.name_dims(more, dim_names or {})
-    with_layout = {layout.op for layout in reader.layouts.values()}
-    layouts = Layouts(
-        graph=graph,
-        by_name=reader.layouts,
-        skipped={name: why for name, why in reader.skipped.items() if name not in with_layout},
-        expected=expect_pass(small, large, counts, sites),
-        live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
-        constants=hash_tensors(_list_constants(large)),
-        drawn=tuple(dict.fromkeys(small.drawn + large.drawn)),
-        random=_list_fed(graph, {*small.random, *large.random}),
-        history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
-        unseen=find_unseen(small, large),
-        gradients=gradients,
-    )
-    return Recorded(layouts, reader.rows, reader.precisions, reader.differing)
+    def _record(self, number: int, **settings: Any) -> Recording:
+        """Record a pass of the smaller (0) or the larger batch (1)."""
+        batch = self._batches[number]
+        self._noise.begin(self._ids[: count_rows(batch)])
+        call = self._call(batch).copy_inputs()
+        return record_forward(call, sites=self._sites, noise=self._noise, **settings)
+
+    def _record_first(self) -> tuple[Recording, Recording]:
+        """Record both passes, and keep the results of the first ops, as many as there is room."""
+        small = self._record(0, room=self._room)
+        kept = small.list_kept()
+        keeps_all = len(kept) == len(small.events)
+        return small, self._record(1, keep=None if keeps_all else set(kept).__contains__)
+
+    def _confirm_drawn(self, small: Recording, large: Recording) -> tuple[str, ...]:
+        """Return the generators that the model draws from, each time.
+
+        Another thread, such as that of a worker of a cluster, may have drawn from those of the
+        process while it ran.
+        """
+        drawn = dict.fromkeys(small.drawn + large.drawn)
+        again: set[str] = set()
+        for number in (0, 1) if drawn else ():
+            again.update(self._record(number, keep=lambda name: False).drawn)
+        return tuple(name for name in drawn if name in again)
+
+    def _record_again(self, names: Sequence[str]) -> tuple[Recording, Recording]:
+        """Record both passes as they were, and keep the results of some ops."""
+        seeds = self._noise.seeds_generators
+        self._noise.seeds_generators = False
+        settings = {"keep": set(names).__contains__, "stop_after": names[-1]}
+        try:
+            return self._record(0, **settings), self._record(1, **settings)
+        finally:
+            self._noise.seeds_generators = seeds
+
+    def _split_ops(self) -> list[list[Op]]:
+        """Return the groups of ops; the results of the first are kept already."""
+        ops = list(self.layouts.graph)
+        lacking = {event.name for event in self._small_events.values() if not event.is_kept}
+        first = list(itertools.takewhile(lambda op: op.name not in lacking, ops))
+        groups = [first] if first else []
+        memory = None
+        for op in ops[len(first) :]:
+            event = self._small_events.get(op.name)
+            if event is not None:
+                if memory is not None:
+                    memory.add(event)
+                if memory is None or memory.n_bytes > (self._room or 0):
+                    memory = KeptMemory()
+                    memory.add(event)
+                    groups.append([])
+            groups[-1].append(op)
+        return groups
+
+    def iterate_groups(self) -> Iterator[RecordedRows]:
+        """Find the layouts, group by group, and yield what was recorded of each.
+
+        The values of a group are let go of before the next.
+        """
+        groups = self._split_ops()
+        events = _list_events(self._recorded[1])
+        reader = self._reader
+        for number, ops in enumerate(groups):
+            names = [op.name for op in ops if op.name in self._small_events]
+            if names and (number or not self._small_events[names[0]].is_kept):
+                self._recorded = self._record_again(names)
+            small, large = map(_list_events, self._recorded)
+            for op in ops:
+                reader.read(op, events[op.name], small.get(op.name), large.get(op.name))
+            for recording in self._recorded:
+                recording.release_values()
+            later = itertools.chain.from_iterable(groups[number + 1 :])
+            yield reader.close_group(later)
+
+    def describe(self, dim_names: Mapping[str, Sequence[str]] | None = None) -> Layouts:
+        """Return the layouts of all results; ``dim_names`` are a user's, of inputs' axes."""
+        reader = self._reader
+        reader.name_dims(self._batches[1], dim_names or {})
+        with_layout = {layout.op for layout in reader.layouts.values()}
+        skipped = {name: why for name, why in reader.skipped.items() if name not in with_layout}
+        return replace(self.layouts, by_name=reader.layouts, skipped=skipped)
 
 
 def _may_share(recording: Recording) -> bool:
@@ -173,7 +263,41 @@ def _may_share(recording: Recording) -> bool:
     return not any(read.function in _HANDING_OUT for read in recording.host_reads)
 
 
-def _list_fed(graph: Graph, random: Collection[str]) -> tuple[str, ...]:
+def _list_events(recording: Recording) -> dict[str, Event]:
+    """Return the events of a recording by the name of their op."""
+    return {event.name: event for event in recording.events}
+
+
+def list_fed(graph: Graph) -> set[str]:
+    """Return the ops that are computed from values of the stimuli, not only from their number."""
+    fed: set[str] = set()
+    for op in graph:
+        if any(p.kind == "input" or p.source in fed for p in _list_values(op)):
+            fed.add(op.name)
+    return fed
+
+
+def _list_values(op: Op) -> list[Parent]:
+    """Return the arguments of an op whose values it reads, not only their shape or dtype."""
+    if op.call in SHAPE_ONLY:
+        return []
+    if op.function in SHAPE_OF_SECOND:
+        return list(op.parents[:1])
+    return list(op.parents)
+
+
+def _find_fixed_reads(graph: Graph) -> frozenset[tuple[int, str]]:
+    """Return where Python reads values that do not follow from the stimuli."""
+    fed = list_fed(graph) | set(graph.inputs)
+    places: dict[tuple[int, str], bool] = {}
+    for read in graph.host_reads:
+        place = (read.after, read.function)
+        is_fed = read.parent in fed or read.function in _COMPARING
+        places[place] = places.get(place, False) or is_fed
+    return frozenset(place for place, is_fed in places.items() if not is_fed)
+
+
+def _list_random(graph: Graph, random: Collection[str]) -> tuple[str, ...]:
     """Return the ops that random numbers feed, in order; ``random`` are those that drew some."""
     fed = []
     reached = set(random)
@@ -182,104 +306,6 @@ def _list_fed(graph: Graph, random: Collection[str]) -> tuple[str, ...]:
             reached.add(op.name)
             fed.append(op.name)
     return tuple(fed)
-
-
-class _LayoutReader:
-    """Reads two recordings op by op, in order, and finds the layouts of their results.
-
-    Attributes
-    ----------
-    layouts : dict of str
-        By label of the result.
-    skipped : dict of str
-        Op -> why a result of it has no layout.
-    rows : dict of str
-        Result -> its values in the larger batch, (stimulus, *shape).
-    precisions : dict of str
-        Result -> the coarsest machine precision of what it was computed from.
-    differing : list of str
-        The results whose values for a stimulus differ between the two batches.
-    """
-
-    def __init__(self, counts: Counts, may_share: bool) -> None:
-        self.layouts: dict[str, Layout] = {}
-        self.skipped: dict[str, str] = {}
-        self.rows: dict[str, torch.Tensor] = {}
-        self._counts = counts
-        self._may_share = may_share
-        self.precisions: dict[str, float] = {}
-        self.differing: list[str] = []
-        self._coarsest: dict[str, float] = {}
-        self._results: list[Result] = []
-
-    def read(self, op: Op, small: Event | None, large: Event) -> None:
-        """Find the layouts of an op's results from its events in the two recordings."""
-        if small is None or len(small.outputs) != len(large.outputs):
-            self.skipped[op.name] = "runs only for some batch sizes"
-            return
-        before = [self.layouts[name] for name in op.parent_ops if name in self.layouts]
-        for k, (a, b) in enumerate(zip(small.outputs, large.outputs, strict=True)):
-            assert a.tensor is not None, "recordings without keep= hold all values"
-            assert b.tensor is not None, "recordings without keep= hold all values"
-            few = read_numbers(a.tensor)
-            more = read_numbers(b.tensor)
-            precision = self._follow_precision(op, more.dtype)
-            match = match_axes(few, more, self._counts, before, precision)
-            if isinstance(match, str):
-                self.skipped.setdefault(op.name, match)
-                continue
-            layout = self._add(op, large, k, match, more)
-            self.precisions[layout.name] = precision
-            fewer_rows = layout.put_stimuli_first(few, self._counts.few)
-            same_rows = self.rows[layout.name][: self._counts.few]
-            if measure_difference(fewer_rows, same_rows, precision) > 1:
-                self.differing.append(layout.name)
-
-    def _follow_precision(self, op: Op, dtype: torch.dtype) -> float:
-        """Return the coarsest machine precision of a result and of what it was computed from."""
-        coarsest = max((self._coarsest.get(name, 0.0) for name in op.parent_ops), default=0.0)
-        if dtype.is_floating_point or dtype.is_complex:
-            coarsest = max(coarsest, torch.finfo(dtype).eps)
-        self._coarsest[op.name] = max(coarsest, self._coarsest.get(op.name, 0.0))
-        return coarsest
-
-    def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> Layout:
-        """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
-        self._results.append(Result(op, event, k, tuple(tensor.shape), match.stimuli))
-        layout = Layout(
-            op=op.name,
-            output=k if len(event.outputs) > 1 else -1,
-            axis=match.stimuli.axis,
-            group=match.stimuli.group,
-            major=match.stimuli.major,
-            shape=match.shape,
-            dims=(),
-            dtype=tensor.dtype,
-            shares="",
-        )
-        rows = layout.put_stimuli_first(tensor, self._counts.more)
-        self.rows[layout.name] = rows
-        if layout.output < 0 and self._may_share:
-            layout = replace(layout, shares=self._find_source(op, event, rows))
-        self.layouts[layout.name] = layout
-        return layout
-
-    def name_dims(self, batch: Batch, given: Mapping[str, Sequence[str]]) -> None:
-        """Name the axes of all results; ``given`` are a user's names for those of inputs."""
-        shapes = {key: tensor.shape for key, tensor in list_batch_inputs(batch).items()}
-        axes = name_results(self._results, shapes, given)
-        for name, layout in self.layouts.items():
-            found = axes[layout.op, max(layout.output, 0)]
-            self.layouts[name] = replace(layout, dims=name_dims(found, len(layout.shape)))
-
-    def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
-        """Return the label of the result that an op only views, or ""."""
-        if op.function not in _VIEWS or event.call.mutates:
-            return ""
-        source = self.layouts.get(op.alias_of)
-        if source is None or fingerprint_rows(rows) != fingerprint_rows(self.rows[source.name]):
-            return ""
-        return source.shares or source.name
 
 
 def _list_constants(recording: Recording) -> list[torch.Tensor]:
@@ -299,29 +325,13 @@ def measure_live_bytes(recording: Recording) -> int:
     for i, event in enumerate(recording.events):
         for value, spec in zip(event.outputs, event.specs, strict=True):
             n_bytes = spec.shape.numel() * spec.dtype.itemsize
-            size[value.storage] = max(size.get(value.storage, 0), n_bytes)
-            spans.setdefault(value.storage, [i, i])[1] = i
+            size[value.memory] = max(size.get(value.memory, 0), n_bytes)
+            spans.setdefault(value.memory, [i, i])[1] = i
         for value, _ in event.parents:
-            if value.storage in spans:
-                spans[value.storage][1] = i
+            if value.memory in spans:
+                spans[value.memory][1] = i
     change = [0] * (len(recording.events) + 1)
-    for storage, (first, last) in spans.items():
-        change[first] += size[storage]
-        change[last + 1] -= size[storage]
+    for memory, (first, last) in spans.items():
+        change[first] += size[memory]
+        change[last + 1] -= size[memory]
     return max(itertools.accumulate(change), default=0)
-
-
-def fingerprint_rows(rows: torch.Tensor) -> tuple:
-    """Return a fingerprint of each stimulus that does not change when its values are reordered.
-
-    It consists of dtype, count, and exact sums over the bits of (stimulus, ...).
-    """
-    flat = rows.resolve_conj().resolve_neg().reshape(len(rows), -1).contiguous()
-    if flat.is_complex():
-        flat = torch.view_as_real(flat).flatten(1)  # (stimulus, 2 * feature)
-    elif flat.dtype in (torch.bool, torch.bfloat16):
-        flat = flat.float()
-    width = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.dtype.itemsize]
-    bits = flat.view(width).to(torch.int64)
-    sums = [bits.sum(1), (bits * bits).sum(1), (bits * bits * bits).sum(1)]
-    return rows.dtype, bits.shape[1], tuple(tuple(s.tolist()) for s in sums)

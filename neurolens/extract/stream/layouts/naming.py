@@ -149,9 +149,9 @@ def _find_axes(
         axes = inputs.get(parent.source)
     else:
         axes = found.get((parent.source, parent.output))
-    if axes is None or value.tensor is None:
-        return axes
-    return axes if measure_axes(axes) == list(value.tensor.shape) else None
+    if axes is None:
+        return None
+    return axes if measure_axes(axes) == list(value.shape) else None
 
 
 def _list_roles(op: Op, by_argument: Mapping[str, Axes]) -> Iterator[tuple[str, str]]:

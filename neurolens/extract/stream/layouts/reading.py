@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurolens.errors import InputError, RecordingError
+from neurolens.errors import InputError, RecordingError, warn_user
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.forward import record_forward, wants_gradients
 from neurolens.extract.capture.restore import release_memory
-from neurolens.extract.graph.ops import Op, Parent
+from neurolens.extract.graph.ops import Op
 from neurolens.extract.stream.batches import (
     are_alike,
     call_with_batch,
@@ -20,9 +20,10 @@ from neurolens.extract.stream.batches import (
     slice_rows,
     take_places,
 )
-from neurolens.extract.stream.follow import PassDeviated, follow_forward
-from neurolens.extract.stream.layouts.finding import Layouts, Recorded, record_layouts
+from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
+from neurolens.extract.stream.layouts.finding import LayoutFinder, Layouts, list_fed
 from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.recorded import RecordedRows
 from neurolens.extract.stream.layouts.rows import (
     MIXES,
     KnownRows,
@@ -30,13 +31,13 @@ from neurolens.extract.stream.layouts.rows import (
     shuffle_rows,
     spread_rows,
 )
-from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.inputs import Batch
 
 _N_RECORDED = 3
 _N_SHUFFLED = 8
 _N_ROUNDS = 3
+_LEAST_HELD = 2**24  # bytes of results that are held whatever the budget
 # Functions whose arguments after the first say which values of it to take.
 _INDEXING = frozenset(("getitem", "index_select"))
 
@@ -49,11 +50,15 @@ def read_layouts(
     batch_size: int | None = None,
     kwargs: dict[str, Any] | None = None,
     samples: bool = False,
+    budget: int | None = None,
 ) -> Layouts:
     """Return the layouts of all results of a model for the stimuli of a set.
 
     ``kwargs`` are keyword arguments of the model that are the same for all stimuli. With
     ``samples`` the results that differ between samples count as those that random numbers feed.
+    Results held meanwhile take no more than three quarters of ``budget``, or 16 MiB where that is
+    more: where they do not fit, ops are tested in groups, and the passes repeated for each. Where
+    not even those of one op do, a warning says so.
 
     The first two and the first three stimuli are recorded, or others where these are alike. Up to
     eight from all parts of the set, among them these in another order, are then run in one batch,
@@ -80,25 +85,40 @@ def read_layouts(
     for key, names in stimuli.layout.items():
         dim_names["input" if key is None else f"input.{key}"] = names
     few = slice_rows(batch, slice(-1))
-    settings = (few, batch, ids, noise, kwargs, dim_names)
+    room = None if budget is None else max(budget * 3 // 4, _LEAST_HELD)
+    settings = (few, batch, ids, noise, kwargs)
     try:
-        recorded = record_layouts(model, *settings)
+        finder = LayoutFinder(model, *settings, room=room)
     except RecordingError as error:
         if not wants_gradients(error):
             raise
-        recorded = record_layouts(model, *settings, gradients=True)
-    test = _BatchTest(model, stimuli, device, noise, recorded, ids, kwargs, samples)
-    if batch_size == 1:
-        layouts = test.find_random(rows[:1])
-    else:
-        n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
-        layouts = test.run(shuffle_rows(len(stimuli), rows, n_rows))
-    release_memory()
-    return layouts
+        finder = LayoutFinder(model, *settings, gradients=True, room=room)
+    if room is not None and finder.largest_bytes > room:
+        _warn_of_largest(finder, room)
+    n_rows = min(_N_SHUFFLED, batch_size or _N_SHUFFLED, len(stimuli))
+    chosen = rows[:1] if batch_size == 1 else shuffle_rows(len(stimuli), rows, n_rows)
+    test = _BatchTest(model, stimuli, device, noise, finder.layouts, ids, chosen, kwargs, samples)
+    for recorded in finder.iterate_groups():
+        test.run(recorded)
+        release_memory()
+    return test.describe(finder.describe(dim_names))
+
+
+def _warn_of_largest(finder: LayoutFinder, room: int) -> None:
+    """Warn where planning cannot do with the memory that it may take."""
+    warn_user(
+        f"planning holds the results of one op for {_N_RECORDED} stimuli, twice, at least: "
+        f"{finder.largest_bytes / 2**20:.0f} MiB of {finder.largest!r}, and memory= leaves it "
+        f"{room / 2**20:.0f} MiB, three quarters. It takes what it needs; give more memory=, or "
+        "smaller stimuli"
+    )
 
 
 class _BatchTest:
-    """Compares the results of a second batch with those recorded before."""
+    """Compares the results of a second batch, of these rows, with those recorded before.
+
+    In batches of one stimulus, rows follow their stimuli, and only random numbers are looked for.
+    """
 
     def __init__(
         self,
@@ -106,8 +126,9 @@ class _BatchTest:
         stimuli: StimulusSet,
         device: torch.device,
         noise: StimulusNoise,
-        recorded: Recorded,
+        layouts: Layouts,
         recorded_ids: Sequence[str],
+        rows: Sequence[int],
         kwargs: dict[str, Any] | None,
         samples: bool = False,
     ) -> None:
@@ -116,42 +137,62 @@ class _BatchTest:
         self._device = device
         self._kwargs = kwargs
         self._noise = noise
-        self._layouts = recorded.layouts
-        self._recorded = recorded
+        self._layouts = layouts
         self._recorded_ids = recorded_ids
-        self._is_drawn = bool(recorded.layouts.drawn)
-        self._samples = samples and bool(self._is_drawn or recorded.layouts.random)
+        self._rows = rows
+        self._ids = [stimuli.ids[row] for row in rows]
+        self._is_drawn = bool(layouts.drawn)
+        self._samples = samples and bool(self._is_drawn or layouts.random)
         self._is_repeated = self._is_drawn or self._samples
+        # Of the group of ops that is being tested.
+        self._tested: dict[str, Layout] = {}
+        self._precisions: dict[str, float] = {}
+        # Of all groups.
+        self._random: set[str] = set()
+        self._mixing: list[str] = []
+        self._known: dict[str, torch.Tensor] = {}
+        # What Python read in the last pass, and in that of the batch that is compared.
+        self._reads: tuple[Read, ...] = ()
+        self._reads_compared: tuple[Read, ...] = ()
 
-    def run(self, rows: Sequence[int]) -> Layouts:
-        """Return the layouts with what a batch of these rows tells of them."""
-        ids = [self._stimuli.ids[row] for row in rows]
-        batch = read_batch(self._stimuli, rows, self._device)
-        first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
-        random = self._find_following(batch, ids, first)
-        layouts = self._mark_random(random)
+    def run(self, recorded: RecordedRows) -> None:
+        """Test the results of a group of ops, whose recorded values are then let go of."""
+        is_alone = len(self._rows) == 1
+        if is_alone and not self._is_repeated:
+            return
+        self._tested = recorded.layouts
+        self._precisions |= recorded.precisions
+        batch = read_batch(self._stimuli, self._rows, self._device)
+        first = self._compare(batch, self._ids, recorded.rows, self._recorded_ids)
+        # The last group of ops has those of a whole pass.
+        self._reads_compared = self._reads
+        recorded.rows.clear()
+        random = self._find_following(batch, self._ids, first)
+        self._random |= random
+        if is_alone:
+            return
         # What follows the batch's numbers has other values in another batch for that reason alone.
         unlike = random if self._is_drawn else set()
-        differing = dict.fromkeys([*self._recorded.differing, *first.mixing])
+        differing = dict.fromkeys([*recorded.differing, *first.mixing])
         mixing = [name for name in differing if name not in unlike]
         if self._is_drawn:
-            mixing += [name for name in self._compare_company(ids, first) if name not in mixing]
-        samples = {name: one for name, one in first.samples.items() if name not in unlike}
+            others = self._compare_company(self._ids, first)
+            mixing += [name for name in others if name not in mixing]
+        self._mixing += mixing
+        self._known |= {name: one for name, one in first.samples.items() if name not in unlike}
+
+    def describe(self, layouts: Layouts) -> Layouts:
+        """Return the layouts with what the batch tells of them."""
+        layouts = self._mark_random(layouts)
+        if len(self._rows) == 1:
+            return layouts
         return replace(
             layouts,
-            mixing=dict.fromkeys(mixing, MIXES),
-            known=KnownRows(samples, ids, self._recorded.precisions),
-            suspects=_list_suspects(layouts, mixing),
+            mixing=dict.fromkeys(self._mixing, MIXES),
+            known=KnownRows(self._known, self._ids, self._precisions),
+            suspects=_list_suspects(layouts, self._mixing),
+            reads=layouts.reads | {self._reads_compared},
         )
-
-    def find_random(self, rows: Sequence[int]) -> Layouts:
-        """Return the layouts with the ops that numbers of other generators feed."""
-        if not self._is_repeated:
-            return self._layouts
-        ids = [self._stimuli.ids[row] for row in rows]
-        batch = read_batch(self._stimuli, rows, self._device)
-        first = self._compare(batch, ids, self._recorded.rows, self._recorded_ids)
-        return self._mark_random(self._find_following(batch, ids, first))
 
     def _find_following(self, batch: Batch, ids: Sequence[str], first: RowComparison) -> set[str]:
         """Return the results that follow generators whose numbers are not drawn per stimulus.
@@ -187,10 +228,9 @@ class _BatchTest:
         replaced = take_places(batch, places)
         return self._compare(replaced, order, known.values, kept).mixing
 
-    def _mark_random(self, results: Collection[str]) -> Layouts:
-        """Return the layouts with these results among those that random numbers feed."""
-        layouts = self._layouts
-        random = {*layouts.random, *[layouts.by_name[name].op for name in results]}
+    def _mark_random(self, layouts: Layouts) -> Layouts:
+        """Return the layouts with what was found among the results that random numbers feed."""
+        random = {*layouts.random, *[layouts.by_name[name].op for name in self._random]}
         return replace(layouts, random=tuple(op.name for op in layouts.graph if op.name in random))
 
     def _compare(
@@ -204,12 +244,11 @@ class _BatchTest:
         """Run a batch and compare its results with those of reference, (stimulus, ...)."""
         expected = self._layouts.expected
         by_op: dict[str, list[Layout]] = {}
-        for name, layout in self._layouts.by_name.items():
+        for name, layout in self._tested.items():
             if name in reference:
                 by_op.setdefault(layout.op, []).append(layout)
-        settings = (reference, reference_ids, ids, self._recorded.precisions)
-        keeps_all = self._is_repeated
-        comparison = RowComparison(*settings, keeps_all)
+        settings = (reference, reference_ids, ids, self._precisions, self._is_repeated)
+        comparison = RowComparison(*settings)
         if not by_op:
             return comparison
         take = partial(_take_results, comparison, len(ids))
@@ -217,9 +256,9 @@ class _BatchTest:
         call = call_with_batch(self._model, batch, self._kwargs, self._layouts.gradients)
         self._noise.begin(ids, sample)
         try:
-            follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
+            reads = follow_forward(call.copy_inputs(), expected, len(ids), handlers, self._noise)
         except PassDeviated:
-            comparison = RowComparison(*settings, keeps_all)
+            comparison = RowComparison(*settings)
             self._noise.begin(ids, sample)
             recording = record_forward(
                 call.copy_inputs(),
@@ -227,10 +266,12 @@ class _BatchTest:
                 sites=expected.sites,
                 noise=self._noise,
             )
+            reads = list_reads(recording, expected.fixed_reads)
             for event in recording.events:
                 if event.name in by_op:
                     tensors = [value.tensor for value in event.outputs]
                     _take_results(comparison, len(ids), by_op[event.name], tensors)
+        self._reads = reads
         return comparison
 
 
@@ -251,24 +292,6 @@ def _take_results(
         except InputError:
             continue
         comparison.compare(layout, rows)
-
-
-def _list_values(op: Op) -> list[Parent]:
-    """Return the arguments of an op whose values it reads, not only their shape or dtype."""
-    if op.call in SHAPE_ONLY:
-        return []
-    if op.function in SHAPE_OF_SECOND:
-        return list(op.parents[:1])
-    return list(op.parents)
-
-
-def _list_fed(layouts: Layouts) -> set[str]:
-    """Return the ops that are computed from values of the stimuli."""
-    fed: set[str] = set()
-    for op in layouts.graph:
-        if any(p.kind == "input" or p.source in fed for p in _list_values(op)):
-            fed.add(op.name)
-    return fed
 
 
 def _list_taken(op: Op, fed: Collection[str]) -> list[str]:
@@ -301,7 +324,7 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     graph = layouts.graph
     reads = {read.parent: read for read in reversed(graph.host_reads) if _is_float(read.value)}
     first_read = len(graph)
-    fed = _list_fed(layouts)
+    fed = list_fed(layouts.graph)
     of_batch = {layouts.by_name[name].op for name in mixing}
     reached: set[str] = set()
     for op in graph:

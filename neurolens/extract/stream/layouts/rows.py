@@ -27,8 +27,8 @@ class RowComparison:
         The stimuli of the other batch, and of this one.
     precisions : dict of str
         Result -> the coarsest machine precision of what it was computed from.
-    keeps_all : bool
-        Whether to keep the values of all results, not only of those that differ.
+    keeps_values : bool
+        Whether to keep the values of all results.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class RowComparison:
     mixing : list of str
         The results whose values differ between the two batches for a stimulus of both.
     values : dict of str
-        Result -> its values here for the stimuli of both.
+        Result -> its values here for the stimuli of both, where they are kept.
     samples : dict of str
         Result -> some of its values (stimulus, k) for all stimuli of this batch.
     """
@@ -48,7 +48,7 @@ class RowComparison:
         reference_ids: Sequence[str],
         ids: Sequence[str],
         precisions: Mapping[str, float],
-        keeps_all: bool = False,
+        keeps_values: bool = False,
     ) -> None:
         self.mixing: list[str] = []
         self.values: dict[str, torch.Tensor] = {}
@@ -58,7 +58,7 @@ class RowComparison:
         self._rows = [ids.index(stimulus) for stimulus in self.shared_ids]
         self._reference_rows = [reference_ids.index(stimulus) for stimulus in self.shared_ids]
         self._precisions = precisions
-        self._keeps_all = keeps_all
+        self._keeps_values = keeps_values
 
     def compare(self, layout: Layout, rows: torch.Tensor) -> None:
         """Take a result of this batch, (stimulus, ...)."""
@@ -66,10 +66,9 @@ class RowComparison:
         rows = rows.detach()
         here = rows[self._rows]
         there = take_rows(self._reference[name], self._reference_rows).detach()
-        differs = measure_difference(here, there, self._precisions[name]) > 1
-        if differs:
+        if measure_difference(here, there, self._precisions[name]) > 1:
             self.mixing.append(name)
-        if differs or self._keeps_all:
+        if self._keeps_values:
             self.values[name] = here.clone()
         self.samples[name] = sample_values(rows)
 
@@ -112,7 +111,9 @@ def sample_values(rows: torch.Tensor) -> torch.Tensor:
     """Return up to 64 evenly spread values of each stimulus (stimulus, k)."""
     flat = rows.reshape(len(rows), math.prod(rows.shape[1:]))
     n_features = flat.shape[1]
-    features = torch.linspace(0, max(n_features - 1, 0), min(n_features, _N_SAMPLED))
+    n_taken = min(n_features, _N_SAMPLED)
+    # In float32 the last of many would be one too far.
+    features = torch.linspace(0, max(n_features - 1, 0), n_taken, dtype=torch.float64)
     return flat[:, features.long().to(rows.device)]
 
 

@@ -55,7 +55,7 @@ def test_products_do_not_follow_the_precision_that_is_set_for_the_model(surround
         add_products(rows, gram, np.zeros(len(gram)))
         assert torch.get_float32_matmul_precision() == precision
     mirror_triangle(gram)
-    np.testing.assert_allclose(gram, exact, atol=1e-4)
+    np.testing.assert_allclose(gram, exact, atol=5e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.int64])

@@ -233,18 +233,46 @@ def test_rows_taken_by_their_numbers_keep_their_order(rng):
     assert "ops_after_mixing" not in acts.attrs
 
 
-@pytest.mark.filterwarnings("ignore:.*hold NaN or infinite values:RuntimeWarning")
-def test_a_stimulus_without_words_has_no_first_one(rng):
+WORDS = {
+    "float32": lambda h: h.relu(),
+    "int64": lambda h: (h * 1e6).long(),
+    "int16": lambda h: (h * 100).short(),
+    "bool": lambda h: h > 0,
+}
+
+
+@pytest.mark.parametrize("kind", WORDS)
+@pytest.mark.parametrize("how", ["mean", "max", "cls"])
+def test_a_stimulus_none_of_whose_positions_count_is_nan(how, kind, rng):
     ids = rng.integers(1, 30, (4, 5))
     mask = np.ones_like(ids)
     mask[2] = 0
+    mask[3, :2] = 0
 
     class Words(Encoder):
         def forward(self, input_ids, attention_mask):
-            return self.words(input_ids).relu()
+            return WORDS[kind](self.words(input_ids))
 
+    model = Words()
     stimuli = nl.load_stimuli({"input_ids": ids, "attention_mask": mask})
-    acts = nl.extract_activations(Words(), stimuli, ops="/relu", reducer="cls", quiet=True)
-    assert np.isnan(acts["/relu"]["activation"]).all("feature").values.tolist() == [
-        False, False, True, False,
-    ]  # fmt: skip
+    op = (
+        nl.trace(
+            model,
+            None,
+            kwargs={
+                key: torch.from_numpy(one)
+                for key, one in {"input_ids": ids, "attention_mask": mask}.items()
+            },
+        )
+        .graph.ops[-1]
+        .name
+    )
+    with pytest.warns(RuntimeWarning, match="1 ops hold NaN or infinite values"):
+        acts = nl.extract_activations(model, stimuli, ops=op, reducer=how, quiet=True)
+    found = acts[op]["activation"]
+    assert found.dtype == (np.float64 if kind == "int64" and how != "mean" else np.float32)
+    assert np.isnan(found).all("feature").values.tolist() == [False, False, True, False]
+    whole = model(torch.from_numpy(ids), None).double()
+    for i, row in ((0, whole[0]), (3, whole[3, 2:])):
+        expected = {"mean": row.mean(0), "max": row.amax(0), "cls": row[0]}[how]
+        np.testing.assert_allclose(found[i], expected.detach(), rtol=1e-6, atol=1e-6)

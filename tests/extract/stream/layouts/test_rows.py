@@ -10,7 +10,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.stream.layouts.rows import shuffle_rows, spread_rows
+from neurolens.extract.stream.layouts.rows import sample_values, shuffle_rows, spread_rows
 
 REASON = "its values for a stimulus depend on the other stimuli of the batch"
 
@@ -216,11 +216,21 @@ def test_no_false_alarm(name, rng):
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "swin_t", "vit_b_16"])
 def test_no_false_alarm_on_models_of_torchvision(name, rng):
     torch.manual_seed(0)
-    size = 224 if name == "vit_b_16" else 64
-    model = torchvision.models.get_model(name, weights=None).eval()
-    stimuli = nl.load_stimuli(rng.standard_normal((10, 3, size, size)).astype(np.float32))
+    options = {"image_size": 64} if name == "vit_b_16" else {}
+    model = torchvision.models.get_model(name, weights=None, **options).eval()
+    stimuli = nl.load_stimuli(rng.standard_normal((10, 3, 64, 64)).astype(np.float32))
     grams = nl.extract_grams(model, stimuli, batch_size=10, quiet=True)
     assert not [text for text in grams.attrs["skipped_ops"] if REASON in text]
+
+
+@pytest.mark.parametrize("n_features", [0, 1, 63, 65, 19_668_992])
+def test_values_are_taken_from_the_first_to_the_last(n_features):
+    rows = torch.zeros(2, 1).expand(2, n_features)  # without memory of its own
+    assert sample_values(rows).shape == (2, min(n_features, 64))
+    if n_features == 65:
+        places = sample_values(torch.arange(65.0)[None])[0]
+        assert places[0] == 0
+        assert places[-1] == 64
 
 
 @given(n_stimuli=st.integers(2, 300), n_rows=st.integers(2, 12))

@@ -85,6 +85,31 @@ def test_models_that_differentiate_run_with_gradients(kind, mode, values):
     assert last in costs.index
 
 
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("kind", [Energy, Adapts, RunsBackward])
+def test_they_are_traced_and_validated_with_gradients(kind, mode, values):
+    model = kind()
+    x = torch.from_numpy(values)
+    expected = model(x.clone()).detach()
+    gradients = [one.grad for one in model.parameters()]
+    with mode():
+        traces = [
+            nl.trace(model, x),
+            nl.trace(model, x, ops=["/mul", "/einsum"] if kind is Adapts else "/mul*"),
+            nl.trace(model, x, level="aten"),
+        ]
+        assert nl.validate(model, x).status == "unverified"
+    for trace in traces:
+        assert not trace.output.requires_grad
+        torch.testing.assert_close(trace.output, expected)
+    last = traces[0].graph.ops[-1]
+    assert torch.equal(traces[1][last.name].value, expected)
+    assert not traces[0][last.name].value.requires_grad
+    assert not x.requires_grad
+    for one, before in zip(model.parameters(), gradients, strict=True):
+        assert one.grad is before
+
+
 def test_other_models_run_without_gradients(values):
     seen = []
 
@@ -105,6 +130,8 @@ def test_a_model_that_cannot_differentiate_at_all_says_so(values):
 
     with pytest.raises(RecordingError, match=r"the model raised RuntimeError.*require grad"):
         nl.extract_activations(Fails(), nl.load_stimuli(values), quiet=True)
+    with pytest.raises(RecordingError, match=r"the model raised RuntimeError.*require grad"):
+        nl.trace(Fails(), torch.from_numpy(values))
 
 
 class Threaded(nn.Module):

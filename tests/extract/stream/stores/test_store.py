@@ -474,24 +474,35 @@ def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
         [sys.executable, "-c", SCRIPT], stdin=-1, stdout=-1, text=True, bufsize=1
     ) as parent:
 
-        def run(path, seconds=None):
+        def count_batches(path):
+            done = path / "checks/done/c/0"
+            return len(list(done.glob("[0-9]*"))) if done.exists() else 0
+
+        def run(path, n_batches=None, seconds=0.0):
+            """Run to the end, or kill a while after so many batches are done."""
             parent.stdin.write(f"{path}\n")
             child = int(parent.stdout.readline())
-            if seconds is not None:
-                time.sleep(seconds)
+            while n_batches is not None:
                 with contextlib.suppress(ProcessLookupError):
+                    if count_batches(path) < n_batches:
+                        os.kill(child, 0)
+                        time.sleep(0.001)
+                        continue
+                    time.sleep(seconds)
                     os.kill(child, signal.SIGKILL)
+                break
             return int(parent.stdout.readline())
 
         whole, path, states, ends = tmp_path / "whole.zarr", tmp_path / "killed.zarr", [], []
         began = time.monotonic()
         assert run(whole) == 0
         length = time.monotonic() - began
+        n_batches = count_batches(whole)
         chance = random.Random(0)
-        for _ in range(20):
-            ends.append(run(path, chance.uniform(0.01, 0.09) * length))
-            done = path / "checks/done/c/0"
-            states.append(len(list(done.glob("[0-9]*"))) if done.exists() else 0)
+        for k in range(20):
+            place = min(count_batches(path) + (k % 2), n_batches - 1)
+            ends.append(run(path, place, chance.uniform(0, 0.02) * length))
+            states.append(count_batches(path))
         assert ends.count(-signal.SIGKILL) >= 10
         assert set(ends) <= {0, -signal.SIGKILL}
         assert len(set(states)) > 4  # killed at different places, and each run continued from there

@@ -3,7 +3,7 @@
 import pytest
 
 from neurolens.errors import InputError
-from neurolens.parallel import Cluster, count_shards, read_client, split_evenly
+from neurolens.support.parallel import Cluster, count_shards, read_client, split_evenly
 
 
 def test_shards_are_even_and_whole():

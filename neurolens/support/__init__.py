@@ -1,0 +1,4 @@
+"""What rooms share beside labels and errors.
+
+``parallel`` runs tasks on dask workers, ``tensor_files`` writes and reads files of tensors.
+"""
