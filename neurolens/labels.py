@@ -27,6 +27,8 @@ UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 # A whole number as text, also of a float, and a name with one number in it.
 _WHOLE = re.compile(r"[0-9]+(\.0+)?")
+# A folder before, or a suffix after, the name of a file.
+_FILE = re.compile(r"^.*[/\\\\]|\.[A-Za-z]\w{0,4}$")
 _COUNTED = re.compile(r"([^0-9]*)([0-9]+)([^0-9]*)")
 
 
@@ -100,8 +102,10 @@ def align_stimuli(
         extra = _subtract_ids(present, wanted)
         if missing or extra:
             refuse_forms(present, wanted, dim, name, other)
-            fix = tell_offset(present, wanted, dim, name, other) or _suggest_selection(
-                array, dim, present, wanted, name, other
+            fix = (
+                tell_offset(present, wanted, dim, name, other)
+                or tell_files(present, wanted, dim, name, other)
+                or _suggest_selection(array, dim, present, wanted, name, other)
             )
             raise LabelError(
                 f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "
@@ -187,6 +191,22 @@ def tell_offset(present: list, wanted: list, dim: str, name: str, other: str) ->
     )
 
 
+def tell_files(present: list, wanted: list, dim: str, name: str, other: str) -> str:
+    """Return what to do where ids have a folder or a suffix on one side only.
+
+    It is empty for other ids.
+    """
+    ours = [_FILE.sub("", str(label)) for label in present]
+    theirs = [_FILE.sub("", str(label)) for label in wanted]
+    if set(ours) != set(theirs) or len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
+        return ""
+    file_side = name if ours != [str(label) for label in present] else other
+    return (
+        f"The ids of {file_side} are the same with a folder or a suffix. If these name the same "
+        f"{dim}, leave it out: x.assign_coords({dim}=[Path(i).stem for i in x.{dim}.values])."
+    )
+
+
 def _read_counts(ids: list) -> tuple[tuple[str, str], list[int]] | None:
     """Return the text before and after the number in all ``ids``, and those numbers.
 
@@ -210,16 +230,21 @@ def _differ_by_one(ours: list[int], theirs: list[int]) -> bool:
     """Return whether numbers look like the same ones counted from 0 and from 1.
 
     They start at 0 and at 1; or all of one side are one more than those of the other; or those of
-    one side have no gap and the other reaches beyond their end by one.
+    one side have no gap, and the other reaches beyond one end by one and lacks the other end.
     """
     if {min(ours), min(theirs)} == {0, 1}:
         return True
     for some, others in ((ours, theirs), (theirs, ours)):
         if {number + 1 for number in some} == set(others):
             return True
-        whole = set(range(min(some), max(some) + 1)) == set(some)
+        first = min(some)
+        last = max(some)
+        if first not in (0, 1) or set(range(first, last + 1)) != set(some):
+            continue
         beyond = set(others) - set(some)
-        if whole and min(some) in (0, 1) and beyond in ({max(some) + 1}, {min(some) - 1}):
+        is_later = beyond == {last + 1} and first not in others
+        is_earlier = beyond == {first - 1} and last not in others
+        if is_later or is_earlier:
             return True
     return False
 

@@ -140,7 +140,14 @@ def test_ids_counted_from_0_and_from_1_are_not_advised_to_be_shifted(case):
 
 
 @pytest.mark.parametrize(
-    ("ids", "wanted"), [([3, 5, 8], [3, 6, 8]), (["a1", "b2"], ["a2", "b2"]), ([2, 4], [7, 9])]
+    ("ids", "wanted"),
+    [
+        ([3, 5, 8], [3, 6, 8]),
+        (["a1", "b2"], ["a2", "b2"]),
+        ([2, 4], [7, 9]),
+        (list(range(15)), list(range(16))),
+        (list(range(1, 17)), list(range(1, 16))),
+    ],
 )
 def test_other_ids_are_not_taken_for_counted(ids, wanted):
     with pytest.raises(LabelError) as told:
@@ -163,3 +170,20 @@ def test_advice_names_the_side_that_has_too_many():
         LabelError, match=r"common ones on both sides, e\.g\. x\.sel\(stimulus=common_ids, stim"
     ):
         align_stimuli(brain, list("abcx"), name="op 'a'", other="model")
+
+
+@pytest.mark.parametrize(
+    ("ids", "wanted"),
+    [
+        (["cat", "dog"], ["dog.png", "cat.jpeg"]),
+        (["cat", "dog"], ["stim/cat", "stim/dog"]),
+        (["cat", "dog"], ["a/b/cat.png", "a/dog.png"]),
+    ],
+)
+def test_names_of_files_are_pointed_out(ids, wanted):
+    for one, two, side in ((ids, wanted, "model"), (wanted, ids, "brain")):
+        with pytest.raises(LabelError, match=f"The ids of {side} are the same with a folder or"):
+            align_stimuli(make_square(one), two, name="brain", other="model")
+    with pytest.raises(LabelError) as told:
+        align_stimuli(make_square(["cat", "dog.png"]), ["cat.v2", "fox"])
+    assert "suffix" not in str(told.value)

@@ -346,3 +346,12 @@ class TestReading:
         scores = make_scores(VALUES, variables={"split_score": (VARIABLES["split_score"], halves)})
         with pytest.raises(NeuroLensError, match="needs the dimension 'split'"):
             read_scores(scores.isel(split=0), "assign_regions")
+
+
+def test_selected_subjects_are_refused_with_the_means_of_all():
+    labels = {"subjects": ["A", "B"]}
+    scores = make_scores(np.arange(12.0).reshape(3, 2, 2), labels=labels)
+    read_scores(scores, "this")
+    for chosen in (scores.isel(subject=[0]), scores.isel(subject=1)):
+        with pytest.raises(InputError, match=r"made with, 'A', 'B', got '[AB]': score_mean and"):
+            read_scores(chosen, "this")

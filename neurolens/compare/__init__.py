@@ -14,10 +14,13 @@ from neurolens.compare.alignment.measures import ALIGNMENTS
 from neurolens.compare.alignment.models import compare_models
 from neurolens.compare.encoding.banded import fit_banded, partition_variance
 from neurolens.compare.encoding.ceilings import compute_ncsnr, compute_split_half
+from neurolens.compare.encoding.encoders.files import load_encoder, save_encoder
+from neurolens.compare.encoding.encoders.generalization import fit_test_sets
+from neurolens.compare.encoding.encoders.prediction import predict_responses
+from neurolens.compare.encoding.encoders.weights import compute_encoding_weights
 from neurolens.compare.encoding.fit import fit_encoding
 from neurolens.compare.encoding.permutation import permute_encoding
 from neurolens.compare.encoding.predicted_rsa import compare_predicted
-from neurolens.compare.encoding.weights import compute_encoding_weights
 from neurolens.compare.inputs.folds import split_stimuli
 from neurolens.compare.rdms.crossnobis import NOISE_METRICS
 from neurolens.compare.rdms.dissimilarity import compute_rdms
@@ -39,6 +42,7 @@ from neurolens.compare.selection.bars import tabulate_models
 from neurolens.compare.selection.ceilings import add_ceilings
 from neurolens.compare.selection.contrasts import compare_ops
 from neurolens.compare.selection.depth import locate_peaks
+from neurolens.compare.selection.generalization import compare_test_sets
 from neurolens.compare.selection.normalize import normalize_scores
 from neurolens.compare.selection.regions import assign_regions
 
@@ -57,6 +61,7 @@ __all__ = [
     "compare_predicted",
     "compare_rdms",
     "compare_searchlight",
+    "compare_test_sets",
     "compute_encoding_weights",
     "compute_grams",
     "compute_metadata_rdms",
@@ -70,13 +75,17 @@ __all__ = [
     "fit_encoding",
     "fit_rdm_regression",
     "fit_reweighted_rdms",
+    "fit_test_sets",
     "from_rsatoolbox",
+    "load_encoder",
     "locate_peaks",
     "normalize_scores",
     "partition_variance",
     "permute_encoding",
     "permute_rdms",
+    "predict_responses",
     "read_rdms",
+    "save_encoder",
     "split_stimuli",
     "tabulate_models",
     "to_rsatoolbox",

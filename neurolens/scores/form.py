@@ -67,6 +67,8 @@ ALWAYS = (
 )
 INTERVALS = ("ci_low", "mean_ci_low")
 CEILINGS = ("ceiling_lower", "ceiling_upper")
+# What each subject adds to the means that ceilings are.
+OF_CEILINGS = ("left_out", "kept_in")
 
 
 def build_scores(
@@ -114,9 +116,9 @@ def build_scores(
     Dataset
         With the attributes ``method``, ``measure``, ``dissimilarity`` (where given),
         ``interval_kind``, ``interval_over``, ``interval_level``, ``ceiling_note``,
-        ``ceiling_bound``, ``reference`` (keys of `REFERENCES`, comma-separated), ``n_stimuli``
-        and ``methods_text``. Scores and ceilings have the attributes ``measure``, ``kind`` and
-        ``n_repeats``.
+        ``ceiling_bound``, ``reference`` (keys of `REFERENCES`, comma-separated), ``n_stimuli``,
+        ``subjects`` and ``methods_text``. Scores and ceilings have the attributes ``measure``,
+        ``kind`` and ``n_repeats``.
 
     Raises
     ------
@@ -143,6 +145,7 @@ def build_scores(
         attrs["dissimilarity"] = dissimilarity
     if estimator:
         attrs["estimator"] = estimator
+    names = [str(name) for name in scores[SUBJECT].values]
     attrs |= {
         "interval_kind": intervals.kind,
         "interval_over": intervals.over,
@@ -151,6 +154,8 @@ def build_scores(
         "ceiling_bound": ceiling.bound,
         "reference": ",".join(cite_sources(METHODS[method], intervals, ceiling, has_ceiling)),
         "n_stimuli": int(n_stimuli),
+        # A single one as text, as files give it back.
+        "subjects": names[0] if len(names) == 1 else names,
     }
     attrs["methods_text"] = write_methods({**(details or {}), **attrs})
     scores.attrs = attrs | dict(details or {}) | attrs
@@ -165,6 +170,7 @@ def replace_ceilings(
     Their attributes say so; whatever was made from the former ceilings is left out.
     """
     outdated = [name for name in scores if name not in CEILINGS and "ceiling" in str(name)]
+    outdated += [name for name in OF_CEILINGS if name in scores]
     scores = scores.drop_vars(outdated).assign(ceilings)
     there = has_numbers(scores, CEILINGS)
     ceiling = _describe_ceiling(ceiling, there)

@@ -188,9 +188,10 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
             facts.append(f"over {attrs['interval_over']}")
         sentences += f" Intervals: {', '.join(facts)}."
     if attrs.get("inference_over"):
+        tested = f" of {attrs['tested']}" if attrs.get("tested") else ""
         sentences += (
-            f" P values are of {attrs['n_permutations']} permutations ({attrs['permuted']}), over "
-            f"{attrs['inference_over']}."
+            f" P values are of {attrs['n_permutations']} permutations "
+            f"({attrs['permuted']}{tested}), over {attrs['inference_over']}."
         )
     sentences += f" {attrs['ceiling_note']}{BOUNDS.get(attrs['ceiling_bound'], '')}"
     if str(attrs.get("pairs", "")).startswith(PARTIAL_PAIRS):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError
@@ -95,6 +96,7 @@ def read_scores(
             f"There are {scores.sizes[TIME_BIN]}."
         )
     scores = _restore_dims(scores, consumer)
+    _check_subjects(scores, consumer)
     has_score = has_numbers(scores, ("score", "score_mean"))
     for name in needs:
         absent = name not in scores or scores[name].size == 0
@@ -105,6 +107,20 @@ def read_scores(
                 f"Make scores with {find_remedy(name, method)}."
             )
     return scores
+
+
+def _check_subjects(scores: xr.Dataset, consumer: str) -> None:
+    """Raise InputError where subjects were selected, because means are of all of them."""
+    made_with = np.atleast_1d(scores.attrs.get("subjects", [])).tolist()
+    if not made_with or SUBJECT not in scores.coords:
+        return
+    there = [str(name) for name in np.atleast_1d(scores[SUBJECT].values)]
+    if sorted(there) != sorted(made_with):
+        raise InputError(
+            f"{consumer} takes scores of the subjects that they were made with, "
+            f"{list_names(made_with)}, got {list_names(there)}: score_mean and ceilings are of all "
+            "of them. Select subjects in the RDMs or responses, and make scores anew."
+        )
 
 
 def find_remedy(name: str, method: str) -> str:

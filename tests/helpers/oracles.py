@@ -446,3 +446,23 @@ def unbiased_cka(gram_x, gram_y):
         return (total - 2 / (n - 2) * ones @ k @ m @ ones) / (n * (n - 3))
 
     return hsic(gram_x, gram_y) / math.sqrt(hsic(gram_x, gram_x) * hsic(gram_y, gram_y))
+
+
+def subtract_lag_means(square, group):
+    """Return dissimilarities less the mean of all pairs at their distance in time, by a loop.
+
+    Stimuli stand in order of time; pairs of the same group have other means than other pairs.
+    """
+    n = len(square)
+    place = [sum(group[:i] == group[i]) for i in range(n)]
+    kinds = {}
+    for i in range(n):
+        for j in range(i):
+            kind = (abs(place[i] - place[j]), group[i] == group[j])
+            kinds.setdefault(kind, []).append((i, j))
+    result = np.zeros_like(square)
+    for pairs in kinds.values():
+        mean = sum(square[i, j] for i, j in pairs) / len(pairs)
+        for i, j in pairs:
+            result[i, j] = result[j, i] = square[i, j] - mean
+    return result

@@ -38,7 +38,7 @@ from neurolens.compare.rsa.comparators import moments as weights
 from neurolens.compare.rsa.comparators import ranks
 from neurolens.compare.stats.linalg import compute_gram
 from neurolens.errors import InputError
-from neurolens.parallel import split_evenly
+from neurolens.support.parallel import split_evenly
 
 SEEDS = st.integers(0, 2**32 - 1)
 # One entry, a few, or more than any array here has.

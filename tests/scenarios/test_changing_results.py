@@ -210,7 +210,9 @@ def test_models_that_choose_their_own_gradient_mode(mode, sketch):
     with torch.no_grad():
         rows = model.a(x).double()
     if sketch is None:
-        np.testing.assert_allclose(grams.gram.sel(op="a/linear"), rows @ rows.T, rtol=1e-6)
+        np.testing.assert_allclose(
+            grams.gram.sel(op="a/linear"), rows @ rows.T, rtol=1e-6, atol=1e-5
+        )
 
 
 def test_a_view_made_before_its_base_is_written_to_and_used_after():

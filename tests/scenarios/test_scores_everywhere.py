@@ -77,6 +77,13 @@ def predict(problem):
     return compare.compare_predicted(fitted["prediction"], problem.responses)
 
 
+def score_sets(problem, responses):
+    ids = problem.grams.stimulus.values.tolist()
+    split = dict(zip(ids, ["train"] * 8 + ["test"] * 8 + ["sketch"] * 8, strict=True))
+    ceiling = compare.compute_ncsnr(responses)
+    return compare.fit_test_sets(problem.grams, responses, split=split, ceiling=ceiling)
+
+
 def encode(problem, **settings):
     ceiling = compare.compute_ncsnr(problem.responses)
     return nl.fit_encoding(problem.grams, problem.responses, cv=3, ceiling=ceiling, **settings)
@@ -104,6 +111,8 @@ PRODUCERS = {
         p.rdms, p.brain, n_bootstrap=20, n_permutations=9
     ),
     "fit_reweighted_rdms": lambda p: compare.fit_reweighted_rdms(p.rdms, p.brain),
+    "fit_test_sets": lambda p: score_sets(p, p.responses)["sketch"],
+    "fit_test_sets over time": lambda p: score_sets(p, p.timed)["test"],
     "permute_encoding": lambda p: compare.permute_encoding(
         p.grams, p.responses, cv=3, n_permutations=9
     ),
@@ -121,12 +130,13 @@ CONSUMERS = {
         folder / "page.html", trace=p.trace, scores=scores
     ),
 }
-TIMED = {"compare_rdms over time", "fit_encoding over time"}
+TIMED = {"compare_rdms over time", "fit_encoding over time", "fit_test_sets over time"}
 # Their one op is made of several, so it is not in any graph.
 JOINT = {"fit_banded", "fit_reweighted_rdms"}
-SPLIT = {"compare_partial_rdms", "compare_rdms", "fit_encoding"}
+SPLIT = {"compare_partial_rdms", "compare_rdms", "fit_encoding", "fit_test_sets"}
 CEILED = {"bootstrap_rdms", "compare_rdms", "compare_rdms, plain", "compare_rdms over time"}
 CEILED |= {"compare_partial_rdms", "fit_encoding", "fit_encoding, plain"}
+CEILED |= {"fit_test_sets", "fit_test_sets over time"}
 ON_GRAPHS = {"draw_graph", "write_report"}
 ONE_TIME = set(PRODUCERS) - TIMED
 # The scores that each function can use.
@@ -171,7 +181,8 @@ class TestEveryProducer:
         assert scores.region.values.tolist() == ["V1", "IT"]
         assert scores.subject.values.tolist() == ["A", "B"]
         assert scores.attrs["method"] in METHODS
-        assert scores.attrs["n_stimuli"] == N_STIMULI
+        in_set = "fit_test_sets" in producer
+        assert scores.attrs["n_stimuli"] == (N_STIMULI // 3 if in_set else N_STIMULI)
         assert scores.attrs["methods_text"].endswith(".")
         mean = scores.score.mean("subject").transpose(*scores.score_mean.dims)
         np.testing.assert_allclose(scores.score_mean, mean)

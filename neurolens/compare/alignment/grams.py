@@ -148,7 +148,8 @@ def score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> Aligned:
         raise suggest_name(name, ALIGNMENTS, "comparator of Grams", hint)
     gram_a = _read_gram(a, "a", None)
     gram_b = _read_gram(b, "b", gram_a[STIMULUS].values)
-    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name])
+    eps = (read_eps(a), read_eps(b))
+    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name], eps)
     return Aligned(score, gram_a[OP].values, gram_b[OP].values)
 
 

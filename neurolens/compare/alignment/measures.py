@@ -20,10 +20,15 @@ PENALTIES = np.logspace(-6, 6, 25)
 
 
 class Alignment(NamedTuple):
-    """One row of ALIGNMENTS: how a centered Gram (n, n) is prepared, and how a pair is scored."""
+    """One row of ALIGNMENTS: how a centered Gram (n, n) is prepared, and how a pair is scored.
 
-    prepare: Callable[[np.ndarray], Any]
+    ``by_rank`` says whether every component counts alike, so that ``prepare`` must know, as a
+    second argument, up to which eigenvalue components are rounding.
+    """
+
+    prepare: Callable[..., Any]
     score: Callable[[Any, Any], float]
+    by_rank: bool = False
 
 
 class Components(NamedTuple):
@@ -71,12 +76,12 @@ def overlap_factors(a: np.ndarray, b: np.ndarray) -> float:
     return sum_singular(a.T @ b)
 
 
-def find_basis(gram: np.ndarray, kept: float = 1.0) -> np.ndarray:
+def find_basis(gram: np.ndarray, rounding: float = 0.0, *, kept: float = 1.0) -> np.ndarray:
     """Return the basis (n, k) of the fewest principal components with ``kept`` of the variance.
 
-    With ``kept`` = 1 all components are kept.
+    With ``kept`` = 1 all components are kept whose eigenvalues are above ``rounding``.
     """
-    factor = factor_gram(gram)[:, ::-1]
+    factor = factor_gram(gram, rounding)[:, ::-1]
     share = np.cumsum((factor**2).sum(axis=0))
     if kept < 1:
         factor = factor[:, : 1 + int(np.searchsorted(share, kept * share[-1]))]
@@ -90,7 +95,7 @@ def correlate_bases(a: np.ndarray, b: np.ndarray) -> float:
 
 def find_components(gram: np.ndarray) -> Components:
     """Return the principal components that SVCCA would keep, with the Gram."""
-    return Components(find_basis(gram, KEPT_VARIANCE), gram)
+    return Components(find_basis(gram, kept=KEPT_VARIANCE), gram)
 
 
 def weigh_correlations(a: Components, b: Components) -> float:
@@ -132,19 +137,21 @@ ALIGNMENTS: dict[str, Alignment] = {
     "cka-unbiased": Alignment(center_unbiased, np.vdot),
     "procrustes": Alignment(find_factor, overlap_factors),
     "linear-predictivity": Alignment(decompose, predict_left_out),
-    "cca": Alignment(find_basis, correlate_bases),
+    "cca": Alignment(find_basis, correlate_bases, by_rank=True),
     "svcca": Alignment(partial(find_basis, kept=KEPT_VARIANCE), correlate_bases),
     "pwcca": Alignment(find_components, weigh_correlations),
 }
 
 
-def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarray:
+def align_grams(
+    a: np.ndarray, b: np.ndarray, alignment: Alignment, eps: tuple[float, float]
+) -> np.ndarray:
     """Return scores (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
 
-    A score is NaN where a Gram is NaN or does not vary.
+    ``eps`` are the precisions of both. A score is NaN where a Gram is NaN or does not vary.
     """
-    prepared_a = [_prepare(gram, alignment) for gram in a]
-    prepared_b = [_prepare(gram, alignment) for gram in b]
+    prepared_a = [_prepare(gram, alignment, eps[0]) for gram in a]
+    prepared_b = [_prepare(gram, alignment, eps[1]) for gram in b]
     score = np.full((len(a), len(b)), np.nan)
     for i, j in np.ndindex(score.shape):
         if prepared_a[i] is not None and prepared_b[j] is not None:
@@ -152,10 +159,14 @@ def align_grams(a: np.ndarray, b: np.ndarray, alignment: Alignment) -> np.ndarra
     return score
 
 
-def _prepare(gram: np.ndarray, alignment: Alignment) -> Any:
+def _prepare(gram: np.ndarray, alignment: Alignment, eps: float) -> Any:
     """Return the prepared Gram, or None if centering leaves only rounding error."""
     centered = center_twice(gram[None])[0]
     centered = (centered + centered.T) / 2
     if not np.trace(centered) > 1e-12 * np.trace(gram):
         return None
+    if alignment.by_rank:
+        # Rounding of products is relative to the features as they are, not about their mean. That
+        # of n x n products of about the mean square q is a matrix of norm 2 sqrt(n) eps q or so.
+        return alignment.prepare(centered, 4 * eps * np.trace(gram))
     return alignment.prepare(centered)

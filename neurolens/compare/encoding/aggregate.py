@@ -37,7 +37,8 @@ class NeuroidScores:
     """Held-out scores of each neuroid, with the responses, folds and ceilings they belong to.
 
     ``by_neuroid`` has (op, neuroid) for each of `SCORES`; ``measure`` is the one that becomes the
-    score. ``fold`` (stimulus,) says which fold held out each stimulus of ``targets``.
+    score. ``fold`` (stimulus,) says which fold held out each stimulus of ``targets``, and
+    ``held_out`` names in a message what was.
     ``ceiling`` is what ``read_ceiling`` returned and ``explainable`` what follows for these
     responses; both are None without a ceiling. ``aggregate`` is a key of `AGGREGATES`.
     """
@@ -51,6 +52,7 @@ class NeuroidScores:
     explainable: Explainable | None = None
     aggregate: str = "mean"
     min_ceiling: float = MIN_CEILING
+    held_out: str = "some fold"
 
 
 def aggregate_scores(scores: NeuroidScores) -> xr.Dataset:
@@ -137,7 +139,8 @@ def _warn_undefined(scores: NeuroidScores) -> None:
     if names:
         warn_user(
             f"no {'score' if scores.measure == 'r' else 'r'}, because responses or predictions do "
-            f"not vary in some fold: {list_names(names)}. Leave those out, or use fewer folds."
+            f"not vary in {scores.held_out}: {list_names(names)}. Leave those out, or hold out "
+            f"more stimuli at a time."
         )
 
 

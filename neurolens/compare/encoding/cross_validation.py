@@ -119,15 +119,26 @@ def list_blocks(
     """Return the voxels that are fitted at once: those that share components, or a block."""
     if settings.method == "pls":
         return columns
-    return list(iterate_blocks(n_train, n_voxels))
+    return list(iterate_blocks(n_train, n_voxels, settings.select))
 
 
-def fit_dual(sides: Sides, values: torch.Tensor, folds: Folds, settings: Settings) -> torch.Tensor:
-    """Return ridge's dual weights (n, v), fitted to all stimuli.
+class Dual(NamedTuple):
+    """Ridge fitted to all stimuli: predictions are ``centered kernel @ weights + mean``.
 
-    Predictions are ``centered kernel @ dual + mean``.
+    ``weights`` (n, v); ``alpha`` (v,) are the penalties. ``power`` (n,) is the squared length of
+    each stimulus's features about their mean, by which the features are known again.
     """
+
+    weights: np.ndarray
+    alpha: np.ndarray
+    power: np.ndarray
+
+
+def fit_dual(sides: Sides, values: torch.Tensor, folds: Folds, settings: Settings) -> Dual:
+    """Return ridge's dual weights, fitted to all stimuli."""
     everything = torch.arange(len(values), device=values.device)
     spectrum = split_predictors(sides, everything, everything[:0])
     fit = fit_penalties(spectrum, values - values.mean(0), folds, settings)
-    return spectrum.vectors @ fit.coefficients
+    weights = spectrum.vectors @ fit.coefficients
+    alpha = fit.alphas[fit.chosen]
+    return Dual(weights.cpu().numpy(), alpha.cpu().numpy(), sides.measure_power().cpu().numpy())

@@ -54,13 +54,18 @@ def read_ceiling(ceiling: xr.DataArray | None, targets: Targets) -> xr.DataArray
     }
     order = match_neuroids(ceiling, xr.Dataset(coords=coords), "ceiling", "responses")
     values = ceiling.values[order].astype(np.float64)
-    if kind != "ncsnr" and np.nanmax(values, initial=0.0) > 1 + 1e-6:
-        raise InputError(
-            f"a ceiling of kind {kind!r} is at most 1, got {np.nanmax(values):g}. Divide percent "
-            f"by 100."
-        )
+    refuse_percent(kind, values)
     share = CEILINGS[kind](values, targets.repeats)
     return xr.DataArray(np.where(share > 0, share, np.nan), dims=NEUROID, attrs={"kind": kind})
+
+
+def refuse_percent(kind: str, values: np.ndarray) -> None:
+    """Raise InputError for ceilings above 1 of a kind that is at most 1."""
+    largest = np.nanmax(values, initial=0.0)
+    if kind != "ncsnr" and largest > 1 + 1e-6:
+        raise InputError(
+            f"a ceiling of kind {kind!r} is at most 1, got {largest:g}. Divide percent by 100."
+        )
 
 
 def _read_kind(ceiling: Any, n_repeats: float) -> str:

@@ -171,10 +171,12 @@ def fit_encoding(
         sqrt(sum of r|r| / sum of NC) or sum of R^2 / sum of NC over neuroids, about 1 for a perfect
         model whatever the reliability (Notes), and ``score_normalised_se``, its standard error over
         neuroids.
-        With ``dual``: ``dual`` (op, stimulus,
-        neuroid) and ``response_mean`` (neuroid). With ``predictions``: ``prediction`` (op,
-        stimulus, neuroid), each stimulus predicted by the fit that did not see it, NaN for those in
-        no fold and for neuroids that cannot be predicted; ``stimulus_fold`` is then a coordinate.
+        With ``dual``: ``dual`` (op, stimulus, neuroid), their penalties ``dual_alpha`` (op,
+        neuroid), ``response_mean`` (neuroid) and ``feature_power`` (op, stimulus), by which
+        ``compute_encoding_weights`` knows the features again. With ``predictions``: ``prediction``
+        (op, stimulus, neuroid), each stimulus predicted by the fit that did not see it, NaN for
+        those in no fold and for neuroids that cannot be predicted; ``stimulus_fold`` is then a
+        coordinate.
         ``neuroid_repeats`` (neuroid): presentations behind a response, where neuroids differ.
         Labels of neuroids are kept, ``region`` and ``subject`` as ``neuroid_region`` and
         ``neuroid_subject``.
@@ -199,9 +201,9 @@ def fit_encoding(
         or more, so there is no normalised score. Stimuli that folds tear apart depend on each other
         on both sides: neighbors in the order of the rows of ``responses`` resemble each other more
         than in any of 999 random orders (where rows are stimuli, which may be sorted by category,
-        they must change gradually too), stimuli of one run or session do, or stimuli under
-        different ids have the same features, or nearly (the first 1000 stimuli are looked at). For
-        stimuli in random order the chance of the first two is 1/1000 at most.
+        they must change gradually on one side too), stimuli of one run or session do, or stimuli
+        under different ids have the same features, or nearly (the first 1000 stimuli are looked
+        at). For stimuli in random order the chance of the first two is 1/1000 at most.
 
     Notes
     -----

@@ -39,7 +39,8 @@ class Fits(NamedTuple):
     ``by_neuroid`` has (op, neuroid) for each of `SCORES`, ``alpha`` is (op, fold, neuroid),
     ``ends`` (op, 2) are the shares of penalties at the ends of the grid, ``sides`` those that the
     ops were solved on, ``halves`` (split, half, op, region, subject) are the scores within halves,
-    ``dual`` and ``prediction`` (op, stimulus, neuroid) are there where asked for.
+    ``dual`` and ``prediction`` (op, stimulus, neuroid) are there where asked for; with ``dual``
+    also its penalties, ``dual_alpha`` (op, neuroid), and ``power`` (op, stimulus) of the features.
     """
 
     by_neuroid: dict[str, np.ndarray]
@@ -48,6 +49,8 @@ class Fits(NamedTuple):
     sides: list[Size]
     halves: np.ndarray
     dual: np.ndarray | None
+    dual_alpha: np.ndarray
+    power: np.ndarray
     prediction: np.ndarray | None
 
 
@@ -67,6 +70,8 @@ def fit_ops(features: Features, problem: Problem, *, dual: bool, predictions: bo
         [],
         np.empty((len(member), 2, n_ops, len(targets.regions), len(targets.subjects))),
         np.full(by_stimulus_shape, np.nan) if dual else None,
+        np.full((n_ops, len(usable)), np.nan),
+        np.full((n_ops, len(targets.ids)), np.nan),
         np.full(by_stimulus_shape, np.nan) if predictions else None,
     )
     kernels = KernelSum(len(targets.ids))
@@ -88,7 +93,10 @@ def fit_ops(features: Features, problem: Problem, *, dual: bool, predictions: bo
             sides, values, folds, settings, targets, member, measure, aggregate
         )
         if fits.dual is not None:
-            fits.dual[i][:, usable] = fit_dual(sides, values, folds, settings).cpu().numpy()
+            fitted = fit_dual(sides, values, folds, settings)
+            fits.dual[i][:, usable] = fitted.weights
+            fits.dual_alpha[i][usable] = fitted.alpha
+            fits.power[i] = fitted.power
     warn_dependent(kernels, targets, folds)
     return fits
 
@@ -98,6 +106,8 @@ def add_fits(result: xr.Dataset, fits: Fits, targets: Targets, estimator: str) -
     result["alpha"] = ((OP, "fold", NEUROID), fits.alpha)
     if fits.dual is not None:
         result["dual"] = ((OP, STIMULUS, NEUROID), fits.dual)
+        result["dual_alpha"] = ((OP, NEUROID), fits.dual_alpha)
+        result["feature_power"] = ((OP, STIMULUS), fits.power)
         result["response_mean"] = (NEUROID, targets.values.mean(axis=0))
     if fits.prediction is not None:
         # The name by which compare_predicted describes the model behind the predictions.

@@ -48,11 +48,16 @@ KINDS = {
         "what extract_grams or extract_activations returns",
         ("stimulus", "feature"),
     ),
-    "activation": Kind(
-        (xr.DataArray,),
-        "a DataArray (stimulus, feature)",
-        "the variable 'activation' of one op",
+    "activations": Kind(
+        (xr.DataArray, xr.Dataset, xr.DataTree),
+        "a DataTree of activations, or the DataArray (stimulus, ...) of one op",
+        "what extract_activations returns",
         ("stimulus", "feature"),
+    ),
+    "encoder": Kind(
+        (xr.Dataset, xr.DataTree),
+        "an encoder, a Dataset with 'weight' and 'intercept', or a DataTree of several",
+        "what compute_encoding_weights returns",
     ),
     "rdms": Kind(
         (xr.DataArray,),
@@ -159,12 +164,11 @@ def check_labels_known(column: Any, name: str) -> None:
         )
 
 
-def check_path(path: Any) -> None:
-    """Raise InputError unless ``path`` can name a file."""
+def check_path(path: Any, example: str = "'rdms.h5', before the RDMs where there are some") -> None:
+    """Raise InputError unless ``path`` can name a file, such as that of the ``example``."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(
-            f"path must be the path of a file, got {type(path).__name__}. Pass e.g. 'rdms.h5', "
-            f"before the RDMs where there are some."
+            f"path must be the path of a file, got {type(path).__name__}. Pass e.g. {example}."
         )
 
 

@@ -13,7 +13,7 @@ from neurolens.compare.inputs.folds import Folds
 from neurolens.compare.inputs.groups import join_groups
 from neurolens.compare.inputs.responses import Presented, Targets
 from neurolens.compare.stats.autocorrelation import (
-    drifts_gradually,
+    drift_together,
     find_copies,
     resemble_members,
     resemble_neighbours,
@@ -166,12 +166,13 @@ def is_series(
     """Return whether neighbors in ``sequence`` (q,) resemble each other on both sides.
 
     With ``group`` (n,): neighbors of the same group. ``in_catalog``: the stimuli may be sorted, by
-    category for example, so they must also change gradually.
+    category for example, so they must also change gradually, on one side at least: a brain that is
+    measured with noise does not show it.
     """
     sides = (model, brain)
     if in_catalog:
         ordered = [side[np.ix_(sequence, sequence)] for side in sides]
-        if not all(drifts_gradually(side) for side in ordered):
+        if not (drift_together(ordered) or any(drift_together([side]) for side in ordered)):
             return False
     return all(resemble_neighbours(side, sequence, group) for side in sides)
 
@@ -214,6 +215,21 @@ def _find_runs(presented: Presented, name: str) -> np.ndarray | None:
         return None
     enough = 1 < groups.n_groups <= len(groups.number) / 2
     return groups.number if enough else None
+
+
+def list_recorded(presented: Presented) -> dict[str, np.ndarray]:
+    """Return the run, session and so on (n,) of each stimulus, where all of its rows agree."""
+    found = {}
+    for name in RECORDED:
+        if name not in presented.columns:
+            continue
+        column = np.asarray(presented.columns[name], dtype=object)
+        first = np.empty(len(presented.ids), dtype=int)
+        first[presented.codes[::-1]] = np.arange(len(column))[::-1]
+        own = column[first]
+        if all(label == own[code] for label, code in zip(column, presented.codes, strict=True)):
+            found[name] = np.asarray(own.tolist())
+    return found
 
 
 def warn_copies(

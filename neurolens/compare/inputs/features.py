@@ -247,7 +247,8 @@ def center_features(values: np.ndarray, n_train: int) -> Predictors:
     All is 0 where what is left by the mean is rounding of the dtype of ``values``.
     """
     mean = values.mean(axis=0, dtype=np.float64, keepdims=True)  # (1, p)
-    eps = np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps
+    # A Python float: numbers of the features' own type could overflow below.
+    eps = float(np.finfo(values.dtype if values.dtype.kind == "f" else np.float64).eps)
     level = len(values) * float((mean**2).sum()) * (16 * eps) ** 2
     if values.shape[1] < n_train:
         centered = np.subtract(values, mean, dtype=np.float64)

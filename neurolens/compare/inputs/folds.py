@@ -30,7 +30,8 @@ class Folds:
     ``position`` (n,) is its place in order of presentation, where folds have a ``gap``: stimuli of
     other folds that are no more than that many places from one of a fold are in neither its
     training nor its test set. ``unit`` (n,) numbers what belongs together, groups or blocks of a
-    series (then ``in_blocks``); it is None for single stimuli.
+    series (then ``in_blocks``); it is None for single stimuli. With ``fixed_train`` folds are test
+    sets of one fit, which stimuli that no fold holds out train.
     """
 
     number: np.ndarray
@@ -38,6 +39,7 @@ class Folds:
     position: np.ndarray | None = None
     gap: int = 0
     in_blocks: bool = False
+    fixed_train: bool = False
 
     def __len__(self) -> int:
         """Return how many stimuli there are."""
@@ -54,6 +56,8 @@ class Folds:
 
     def find_train(self, fold: int) -> np.ndarray:
         """Return the positions of the stimuli that ``fold`` is trained on."""
+        if self.fixed_train:
+            return np.flatnonzero(self.number < 0)
         is_train = self.number != fold
         if self.gap and self.position is not None:
             test = np.sort(self.position[~is_train])
@@ -68,7 +72,7 @@ class Folds:
         """Return the folds of the stimuli at ``rows``."""
         unit = None if self.unit is None else self.unit[rows]
         position = None if self.position is None else self.position[rows]
-        return Folds(self.number[rows], unit, position, self.gap, self.in_blocks)
+        return Folds(self.number[rows], unit, position, self.gap, self.in_blocks, self.fixed_train)
 
 
 def split_stimuli(
@@ -205,9 +209,10 @@ def _cut_folds(presented: Presented, n_folds: int | None, by: str | None, gap: i
 
 
 def _check_passes(presented: Presented) -> None:
-    """Raise InputError where stimuli were repeated in different orders."""
+    """Raise InputError where stimuli were repeated in different orders, or some alone."""
     n_passes = int(np.bincount(presented.codes).max())
-    if (np.diff(presented.codes) < 0).sum() >= n_passes:
+    steps = np.diff(presented.codes)
+    if ((steps < 0) | (steps > 1)).sum() >= n_passes:
         raise InputError(
             "contiguous folds need stimuli in one order of presentation, and these were repeated "
             "in different orders, so neighbors differ between repetitions. Leave contiguous= out."
@@ -261,7 +266,14 @@ def _refuse_shared(groups: Groups, by: str) -> None:
     raise InputError(
         f"leaving out one {by!r} at a time (cv={by!r} or by={by!r}) leaves out no stimulus: its "
         f"{groups.n_labels} groups share stimuli, so training and test would hold the same ones. "
-        f"Pass cv=5 to hold out stimuli with all their presentations. To predict presentations of "
+        f"Pass cv=5 to hold out stimuli with all their presentations. {suggest_own_names(by)}"
+    )
+
+
+def suggest_own_names(by: str) -> str:
+    """Return how to predict presentations, in groups ``by``, of stimuli that training has seen."""
+    return (
+        f"To predict presentations of "
         f"stimuli that training has seen, name each presentation on both sides, own = "
         f"[f'{{s}}, {{g}}' for s, g in zip(responses.stimulus_id.values, "
         f"responses[{by!r}].values)]: features.sel(stimulus=responses.stimulus_id.values)"

@@ -15,9 +15,9 @@ import xarray as xr
 from neurolens.compare.inputs.checks import Seed
 from neurolens.compare.inputs.features import FeatureData, list_arrays, list_ops
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import OP, STIMULUS, align_stimuli, check_unique
-from neurolens.parallel import count_shards, run_tasks, split_evenly
+from neurolens.labels import OP, SAMPLES, STIMULUS, align_stimuli, check_unique
 from neurolens.scores import PARTIAL_PAIRS
+from neurolens.support.parallel import count_shards, run_tasks, split_evenly
 
 Result = TypeVar("Result", xr.Dataset, xr.DataArray)
 Settings = ParamSpec("Settings")
@@ -123,16 +123,18 @@ def _split_ops(features: FeatureData, n_parts: int) -> list[Any]:
             for i, (op, array) in enumerate(list_arrays(features))
         ]
         parts = split_evenly(range(len(nodes)), n_parts)
-        return [_join_nodes(nodes, part) for part in parts]
+        return [_join_nodes(nodes, part, features.attrs) for part in parts]
     if OP not in getattr(features, "dims", ()):
         return [features]
     parts = split_evenly(range(features.sizes[OP]), n_parts)
     return [features.isel({OP: slice(part[0], part[-1] + 1)}) for part in parts]
 
 
-def _join_nodes(nodes: list[xr.Dataset], part: Any) -> xr.DataTree:
-    """Return a tree of those of ``nodes`` at the positions ``part``."""
-    return xr.DataTree.from_dict({str(i): nodes[i] for i in part})
+def _join_nodes(nodes: list[xr.Dataset], part: Any, attributes: dict[Any, Any]) -> xr.DataTree:
+    """Return a tree, with these attributes, of those of ``nodes`` at the positions ``part``."""
+    tree = xr.DataTree.from_dict({str(i): nodes[i] for i in part})
+    tree.attrs = dict(attributes)
+    return tree
 
 
 def _join_ops(results: list[Result]) -> Result:
@@ -160,9 +162,16 @@ def _join_ops(results: list[Result]) -> Result:
 
 
 def _choose_attrs(attributes: list[dict[str, Any]], context: Any = None) -> dict[str, Any]:
-    """Return those of the first group, or of the first whose scores are of some pairs only."""
+    """Return those of the first group, or of the first whose scores are of some pairs only.
+
+    Only some groups may have ops with samples.
+    """
     partial = [one for one in attributes if str(one.get("pairs", "")).startswith(PARTIAL_PAIRS)]
-    return (partial or attributes)[0]
+    sampled = [one for one in attributes if SAMPLES in one]
+    chosen = dict((partial or attributes)[0])
+    if sampled:
+        chosen[SAMPLES] = sampled[0][SAMPLES]
+    return chosen
 
 
 def _compare_part(

@@ -50,7 +50,8 @@ def list_members(array: xr.DataArray, dim: str = NEUROID) -> dict[str, np.ndarra
     Raises
     ------
     LabelError
-        A region is of 0 and 1, which could be labels; there is a coordinate ``region`` too.
+        A region is of 0 and 1, which could be labels, or says nothing of some neuroids; there is a
+        coordinate ``region`` too.
     """
     members = {}
     for name, coord in array.coords.items():
@@ -58,11 +59,11 @@ def list_members(array: xr.DataArray, dim: str = NEUROID) -> dict[str, np.ndarra
             continue
         if coord.dtype == bool:
             members[str(name).removeprefix(MEMBER)] = coord.values
-        elif REGION not in array.coords and set(coord.values.tolist()) <= {0, 1, None}:
+        elif _could_be_member(coord.values, is_only=REGION not in array.coords):
             raise LabelError(
-                f"{str(name)!r} must be True or False where it says which neuroids are of a "
-                f"region, got {coord.dtype}. Make it so: "
-                f"x.assign_coords({name}=x.{name}.astype(bool))."
+                f"{str(name)!r} must be True or False for every neuroid where it says which are of "
+                f"a region, got {_describe_values(coord)}. Make it so: "
+                f"x.assign_coords({name}={_write_remedy(str(name), coord)})."
             )
     if members and REGION in array.coords:
         names = [MEMBER + region for region in members]
@@ -72,6 +73,34 @@ def list_members(array: xr.DataArray, dim: str = NEUROID) -> dict[str, np.ndarra
             f"others: .drop_vars({names!r})."
         )
     return members
+
+
+def _describe_values(coord: xr.DataArray) -> str:
+    """Return the dtype of a coordinate, and whether values are missing."""
+    missing = " with missing values" if pd.isna(coord.values).any() else ""
+    return f"{coord.dtype}{missing}"
+
+
+def _write_remedy(name: str, coord: xr.DataArray) -> str:
+    """Return the code that makes True and False of the values of a coordinate."""
+    if any(isinstance(value, str) for value in coord.values.tolist()):
+        return f"x.{name}.astype(str).str.lower() == 'true'"
+    missing = ".fillna(False)" if pd.isna(coord.values).any() else ""
+    return f"x.{name}{missing}.astype(bool)"
+
+
+def _could_be_member(values: np.ndarray, *, is_only: bool) -> bool:
+    """Return whether values, not of a bool dtype, seem to say which neuroids are of a region.
+
+    Numbers of 0 and 1 do where they are the ``is_only`` mention of regions; True and False always,
+    as text too.
+    """
+    known = [value for value in values.tolist() if not pd.isna(value)]
+    if known and {str(value).lower() for value in known} <= {"true", "false"}:
+        return True
+    if not known or not set(known) <= {0, 1}:
+        return False
+    return is_only or any(isinstance(value, bool) for value in known)
 
 
 def group_neuroids(responses: xr.DataArray, defaults: Mapping[str, str] | None = None) -> Groups:

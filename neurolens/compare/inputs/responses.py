@@ -47,6 +47,17 @@ class Presented(NamedTuple):
     dim: str
     columns: dict[str, np.ndarray]
 
+    def find_rows(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the rows (row,) that showed one of the ``chosen`` (stimulus,) stimuli."""
+        return np.flatnonzero(chosen[self.codes])
+
+    def select(self, chosen: np.ndarray) -> "Presented":
+        """Return the rows of ``chosen`` (stimulus,) stimuli alone, in the same order."""
+        rows = self.find_rows(chosen)
+        place = np.cumsum(chosen) - 1
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return Presented(place[self.codes[rows]], self.ids[chosen], self.dim, columns)
+
 
 class Responses(NamedTuple):
     """``values`` (presentation, neuroid, time_bin), NaN where not recorded, and their labels.
@@ -109,6 +120,26 @@ class Targets(NamedTuple):
         """The positions of each group among the usable neuroids."""
         position = np.cumsum(self.usable) - 1
         return [position[group[self.usable[group]]] for group in self.groups.values()]
+
+    def select(self, chosen: np.ndarray, responses: xr.DataArray) -> "Targets":
+        """Return the targets of ``chosen`` (stimulus,) stimuli, with how often those were shown.
+
+        ``responses`` are those that the targets were read from.
+        """
+        presented = self.presented.select(chosen)
+        rows = self.presented.find_rows(chosen)
+        known = ~np.isnan(responses.transpose(presented.dim, NEUROID).values[rows])
+        repeats = average_counts(count_repeats(known, presented.codes, len(presented.ids)))
+        coords = {name: coord for name, coord in self.coords.items() if name != NEUROID_REPEATS}
+        if len(np.unique(repeats[self.usable])) > 1:
+            coords[NEUROID_REPEATS] = (NEUROID, repeats)
+        return self._replace(
+            presented=presented,
+            values=self.values[chosen],
+            repeats=repeats,
+            n_repeats=summarize_counts(repeats),
+            coords=coords,
+        )
 
 
 def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> Presented:
@@ -259,9 +290,15 @@ def _find_usable(
         }
     )
     if not usable.any():
+        fix = "Pass some that vary."
+        if lacking.any():
+            fix = (
+                "Of some stimuli each lacks all responses. Where subjects saw different stimuli, "
+                "fit them one by one: one = responses.sel(neuroid=responses.subject == 'S1')"
+                ".dropna('presentation'), with the features of its stimuli."
+            )
         raise InputError(
-            f"responses hold no neuroid that can be predicted, of {len(usable)}. Pass some that "
-            f"vary."
+            f"responses hold no neuroid that can be predicted, of {len(usable)}. {fix}"
         )
     return usable
 

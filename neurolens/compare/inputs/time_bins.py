@@ -28,7 +28,8 @@ from neurolens.labels import (
     get_ids,
 )
 
-Scores = TypeVar("Scores", xr.Dataset, xr.DataArray)
+Scores = TypeVar("Scores", xr.Dataset, xr.DataArray, dict[str, xr.Dataset])
+Labeled = TypeVar("Labeled", xr.Dataset, xr.DataArray)
 Settings = ParamSpec("Settings")
 # The dimension that is merged with time, until its labels are restored.
 PLACE = "place"
@@ -43,7 +44,7 @@ def over_time_bins(
     responses (..., neuroid, time_bin) it gets each neuroid at each time as a neuroid, in a region
     of that time. It is called once, so whatever it computes over regions or neuroids, such as the
     largest of all scores, it computes over time too. All of its result that has region or neuroid
-    gets time_bin too.
+    gets time_bin too; of responses, there may be several Datasets by name.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def _match_bins(other: xr.DataArray, data: xr.DataArray, name: str, data_name: s
     return merge_bins(other)
 
 
-def compare_bins(compare: Callable[[xr.DataArray], Scores], rdms: xr.DataArray) -> Scores:
+def compare_bins(compare: Callable[[xr.DataArray], Any], rdms: xr.DataArray) -> Any:
     """Return the result of ``compare`` for ``rdms`` (..., time_bin), with the dimension time_bin.
 
     ``compare`` gets each region at each time as a region.
@@ -114,15 +115,22 @@ def compare_bins(compare: Callable[[xr.DataArray], Scores], rdms: xr.DataArray) 
     return parted.assign_coords({REGION: regions, **_list_coords(rdms, TIME_BIN)})
 
 
-def fit_bins(fit: Callable[[xr.DataArray], Scores], responses: xr.DataArray) -> Scores:
+def fit_bins(fit: Callable[[xr.DataArray], Any], responses: xr.DataArray) -> Any:
     """Return the result of ``fit`` for ``responses`` (..., time_bin), with the dimension time_bin.
 
-    ``fit`` gets each neuroid at each time as a neuroid.
+    ``fit`` gets each neuroid at each time as a neuroid, and returns one Dataset or several by name.
     """
     responses = _open_levels(responses)
     if TIME_BIN in responses.coords:
         get_ids(responses, TIME_BIN, "responses")
-    scores = fit(merge_bins(responses))
+    found = fit(merge_bins(responses))
+    if isinstance(found, dict):
+        return {name: _part_bins(scores, responses) for name, scores in found.items()}
+    return _part_bins(found, responses)
+
+
+def _part_bins(scores: Labeled, responses: xr.DataArray) -> Labeled:
+    """Return ``scores`` of regions and neuroids at times with the dimension time_bin."""
     n_times = responses.sizes[TIME_BIN]
     parted = _part(_drop_along(scores, REGION, NEUROID), REGION, n_times)
     coords = _list_coords(responses, TIME_BIN)
@@ -192,7 +200,7 @@ def _list_coords(array: xr.DataArray, dim: str) -> dict[str, xr.Variable]:
     return {str(name): c.variable for name, c in array.coords.items() if c.dims == (dim,)}
 
 
-def _drop_along(scores: Scores, *dims: str) -> Scores:
+def _drop_along(scores: Labeled, *dims: str) -> Labeled:
     """Return ``scores`` without the coordinates that have any of ``dims``."""
     names = []
     for label, coord in scores.coords.items():
@@ -201,7 +209,7 @@ def _drop_along(scores: Scores, *dims: str) -> Scores:
     return scores.drop_vars(names)
 
 
-def _part(scores: Scores, dim: str, n_times: int) -> Scores:
+def _part(scores: Labeled, dim: str, n_times: int) -> Labeled:
     """Return ``scores`` with the unlabelled ``dim`` split into itself and time_bin."""
     return (
         scores.coarsen({dim: n_times})

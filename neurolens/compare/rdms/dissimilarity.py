@@ -10,6 +10,7 @@ import xarray as xr
 
 from neurolens import labels
 from neurolens.compare.inputs.checks import check_count, check_numbers
+from neurolens.compare.inputs.dependence import list_recorded
 from neurolens.compare.inputs.features import (
     Activations,
     FeatureData,
@@ -246,10 +247,13 @@ def _compute_from_responses(
         part = None if covariance is None else covariance[np.ix_(group.members, group.members)]
         square = compute_one(group.values, metric, selected, noise, part)
         squares[group.place][np.ix_(group.stimuli, group.stimuli)] = square
+    recorded = {name: (STIMULUS, labels) for name, labels in list_recorded(presented).items()}
     if not responses.time:
-        return _label_rdms(squares[..., 0, :, :], responses.labels, presented.ids)
+        whole = _label_rdms(squares[..., 0, :, :], responses.labels, presented.ids)
+        return whole.assign_coords(recorded)
     lead = responses.labels | {TIME_BIN: responses.time[TIME_BIN]}
-    return _label_rdms(squares, lead, presented.ids).assign_coords(responses.time)
+    labelled = _label_rdms(squares, lead, presented.ids)
+    return labelled.assign_coords({**responses.time, **recorded})
 
 
 def _compute_from_activations(

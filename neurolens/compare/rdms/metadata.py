@@ -168,6 +168,7 @@ def _choose_kinds(
 
 def _suggest_kind(table: pd.DataFrame, name: str, columns: list[str]) -> str:
     """Return the kind that the values of ``columns`` suggest; warn where it is a guess."""
+    _refuse_dates(table, name, columns)
     ordered = [_is_ordered(table[column]) for column in columns]
     numeric = [_is_number(table[column]) for column in columns]
     if all(numeric) or all(ordered):
@@ -192,6 +193,22 @@ def _suggest_kind(table: pd.DataFrame, name: str, columns: list[str]) -> str:
             "'difference'} for numbers, 'category' for codes."
         )
     return "category"
+
+
+def _refuse_dates(table: pd.DataFrame, name: str, columns: list[str]) -> None:
+    """Raise InputError for columns of dates, which are neither numbers nor categories."""
+    dates = [column for column in columns if _holds_dates(table[column])]
+    if dates:
+        raise InputError(
+            f"{list_names(dates)} hold dates or times. Make numbers of them, e.g. seconds: "
+            f"(x - x.min()) / pd.Timedelta('1s'), or pass kinds={{{name!r}: 'category'}}."
+        )
+
+
+def _holds_dates(column: pd.Series) -> bool:
+    """Return whether a column holds dates, times or spans of time."""
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    return kind.startswith(("date", "time", "period", "interval"))
 
 
 def _is_ordered(column: pd.Series) -> bool:

@@ -65,12 +65,11 @@ def clean_square(square: np.ndarray, rounding: np.ndarray, blur: np.ndarray) -> 
     error = rounding + blur
     square = np.where(square <= np.add.outer(error, error), 0.0, square)
     square = merge_duplicates(square)
-    known = np.sort(rounding[~np.isnan(rounding)])
-    if len(known) < 2:
+    if (~np.isnan(rounding)).sum() < 2:
         return square
     first, second = _list_pairs(len(square))
     pairs = square[first, second]
-    level = level_values(pairs, known[-2:].sum())
+    level = level_values(pairs, rounding[first] + rounding[second])
     if level is not pairs:
         square[first, second] = square[second, first] = level
     return square
@@ -98,34 +97,37 @@ def merge_duplicates(square: np.ndarray) -> np.ndarray:
     return np.where(same, 0.0, merged)
 
 
-def level_values(values: np.ndarray, tolerance: float) -> np.ndarray:
-    """Return ``values`` (p,), NaN or not, in which those that repeat one number are equal."""
-    in_order = np.sort(values[~np.isnan(values)])
-    level = level_sorted(in_order, tolerance)
+def level_values(values: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Return ``values`` (p,), NaN or not, in which those that repeat one number are equal.
+
+    Each is known up to its ``tolerance`` (p,).
+    """
+    order = np.argsort(values)  # NaN last
+    order = order[: len(order) - np.isnan(values).sum()]
+    in_order = values[order]
+    level = level_sorted(in_order, tolerance[order])
     if level is in_order:
         return values
-    return np.where(np.isnan(values), np.nan, level[_locate(in_order, values)])
+    leveled = values.copy()
+    leveled[order] = level
+    return leveled
 
 
-def _locate(in_order: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return a position in ``in_order`` of each of ``values``; any for NaN."""
-    return np.minimum(np.searchsorted(in_order, values), len(in_order) - 1)
-
-
-def level_sorted(in_order: np.ndarray, tolerance: float) -> np.ndarray:
+def level_sorted(in_order: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
     """Return sorted numbers (p,) in which those that repeat one number are equal.
 
-    A run of numbers, each within ``tolerance`` of the next, repeats one number if it is no wider
-    than that, and if so many numbers so far from all others would hardly be so close by chance:
-    p (tolerance / distance to the next number)^(length - 1) is below ``CHANCE``. So numbers that
-    are close because there are many stay distinct. The array itself is returned where nothing
-    changes.
+    A run of numbers, each within the ``tolerance`` (p,) of one of the two of the next, repeats one
+    number if it is no wider than that, and if so many numbers so far from all others would hardly
+    be so close by chance: p (tolerance / distance to the next number)^(length - 1) is below
+    ``CHANCE``. So numbers that are close because there are many stay distinct. The array itself is
+    returned where nothing changes.
     """
     gaps = np.diff(in_order)
-    is_close = gaps <= tolerance
+    is_close = gaps <= np.maximum(tolerance[1:], tolerance[:-1])
     if not (is_close & (gaps > 0)).any():
         return in_order
     starts = np.flatnonzero(np.append(True, ~is_close))
+    tolerance = np.maximum.reduceat(tolerance, starts)
     lengths = np.diff(np.append(starts, len(in_order)))
     low = in_order[starts]
     high = in_order[starts + lengths - 1]
@@ -149,7 +151,7 @@ def level_rows(in_order: np.ndarray) -> np.ndarray:
     if len(rows):
         in_order = in_order.copy()
     for row in rows:
-        in_order[row] = level_sorted(in_order[row], tolerance[row])
+        in_order[row] = level_sorted(in_order[row], np.full(in_order.shape[1], tolerance[row]))
     return in_order
 
 

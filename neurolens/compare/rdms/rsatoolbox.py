@@ -17,6 +17,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     TIME_BIN,
+    align_stimuli,
     check_unique,
     get_ids,
     list_names,
@@ -89,6 +90,8 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
         )
     for dim in (STIMULUS, *lead):
         get_ids(rdms, dim, "rdms")
+    ids = rdms[STIMULUS].values.tolist()
+    rdms = align_stimuli(rdms, ids, name="rdms", other="its 'stimulus' labels")
     flat = rdms.stack(rdm=lead, create_index=False) if lead else rdms.expand_dims("rdm")
     flat = flat.transpose("rdm", STIMULUS, STIMULUS_2)  # leading dimensions -> rdm
     flat = flat[~np.isnan(flat.values).all(axis=(1, 2))]

@@ -152,9 +152,10 @@ def bootstrap_rdms(
     check_whole(n_bootstrap, "n_bootstrap", 2, 1000)
     check_share(confidence, "confidence", 0.95)
 
-    group = read_sides_groups(by, sides, brain_rdms, model_rdms)
+    group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
     if group is None:
-        warn_sides(sides, brain_rdms, np.zeros(len(sides.model.ids), dtype=int), RESAMPLING_FIX)
+        alone = np.zeros(len(sides.model.ids), dtype=int)
+        warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
     resampling = _resample_both(sides, group, n_bootstrap, generator)
     estimates = _estimate_scores(sides, resampling)
     warn_undefined(sides, estimates.score)
@@ -175,7 +176,7 @@ def bootstrap_rdms(
             over=f"{units} and subjects" if new_subjects else units,
             level=float(confidence),
         ),
-        ceiling=read_ceiling(ceilings),
+        ceiling=read_ceiling(ceilings, sides.model),
         details={
             "n_bootstrap": int(n_bootstrap),
             "n_units": resampling.n_units,

@@ -183,9 +183,10 @@ def compare_rdms(
     check_splits(n_splits, n_stimuli)
     check_share(confidence, "confidence", 0.95)
 
-    group = read_sides_groups(by, sides, brain_rdms, model_rdms)
+    group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
     if group is None and (n_bootstrap or n_splits):
-        warn_sides(sides, brain_rdms, np.zeros(len(sides.model.ids), dtype=int), RESAMPLING_FIX)
+        alone = np.zeros(len(sides.model.ids), dtype=int)
+        warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
     resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, generator)
     estimates = _estimate_scores(sides, resampling, confidence)
     warn_undefined(sides, estimates.score)
@@ -200,7 +201,7 @@ def compare_rdms(
         variables=name_variables(values, sides),
         dissimilarity=name_dissimilarity(model_rdms),
         intervals=_name_intervals(n_bootstrap, confidence, in_groups=group is not None),
-        ceiling=read_ceiling(ceilings),
+        ceiling=read_ceiling(ceilings, sides.model),
         details={
             "n_bootstrap": int(n_bootstrap),
             "n_splits": int(n_splits),

@@ -1,7 +1,7 @@
 """Differences between the scores of ops, layers or models, or to a noise ceiling, with tests."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -130,7 +130,7 @@ def compare_ops(
             "q": (dims, _control_pairs(p)),
         },
         coords={OP: names, OP_2: names, REGION: scores[REGION].values},
-        attrs=dict(scores.attrs),
+        attrs=_describe_contrasts(scores, "differences of ops, two-sided"),
     )
 
 
@@ -162,8 +162,17 @@ def _compare_ceiling(scores: xr.Dataset, draws: Draws, groups: Groups) -> xr.Dat
     return xr.Dataset(
         {name: ((OP, REGION), array) for name, array in values.items()},
         coords={OP: groups.names, REGION: scores[REGION].values},
-        attrs=scores.attrs | {"against": "ceiling_lower"},
+        attrs=_describe_contrasts(scores, "scores below the lower ceiling, one-sided")
+        | {"against": "ceiling_lower"},
     )
+
+
+def _describe_contrasts(scores: xr.Dataset, tested: str) -> dict[str, Any]:
+    """Return the attributes of scores, with what is tested in place of what concerns scores."""
+    attrs = {k: v for k, v in scores.attrs.items() if not k.startswith("normalization")}
+    kind = "t interval of draws"
+    sentence = f" Intervals and P values of {tested}: t tests on the draws."
+    return attrs | {"interval_kind": kind, "methods_text": scores.attrs["methods_text"] + sentence}
 
 
 def _read_ceiling_draws(scores: xr.Dataset) -> np.ndarray:

@@ -88,7 +88,6 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     level = read_level(scores)
     low, high = percentile_interval(drawn_depth, level)
     hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), level)
-    n_regions = scores.sizes[REGION]
     return xr.Dataset(
         {
             "peak_op": (REGION, np.where(peak[0] >= 0, ops[peak[0]], "")),
@@ -101,7 +100,7 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
             "hierarchy_p": permute_order(peak_depth[0]),
         },
         coords={REGION: scores[REGION].values},
-        attrs={"interval_level": level, "hierarchy_note": _describe_test(n_regions)},
+        attrs={"interval_level": level, "hierarchy_note": _describe_test(peak_depth[0])},
     )
 
 
@@ -118,10 +117,13 @@ def order_depths(depths: np.ndarray) -> np.ndarray:
     return correlate_columns(ranks, order[:, None]).numpy()
 
 
-def _describe_test(n_regions: int) -> str:
-    """Return in a sentence how the order of depths was tested, or why it was not."""
+def _describe_test(depths: np.ndarray) -> str:
+    """Return in a sentence how the order of ``depths`` (region,) was tested, or why it was not."""
+    n_regions = len(depths)
     if n_regions < 3:
         return "The order of depths is not tested: that takes three regions or more."
+    if np.isnan(depths).any():
+        return "The order of depths is not tested: a region has no op with a score."
     n_orders = count_orders(n_regions)
     which = "all" if n_regions <= MOST_EXACT else "random"
     return (

@@ -36,7 +36,9 @@ def bound_heldout(
     over splits from above.
     """
     is_chosen = shares > 0
-    variance = np.where(is_chosen, shares * errors.variance, 0.0).sum(axis=0)
+    parts = np.where(is_chosen, shares * errors.variance, 0.0)
+    # Sorted, so that the order of the ops does not change the last bit of their sum.
+    variance = np.sort(parts, axis=0).sum(axis=0)
     return infer_mean(heldout_mean, variance, errors.freedom, level)
 
 

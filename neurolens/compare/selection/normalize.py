@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import xarray as xr
 
-from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats
+from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats, refuse_percent
 from neurolens.compare.encoding.normalized import RATIOS
 from neurolens.compare.inputs.missing import NEUROID_REPEATS
 from neurolens.compare.inputs.responses import match_neuroids
@@ -116,6 +116,7 @@ def _divide(scores: xr.DataArray, ceilings: xr.DataArray, min_ceiling: float) ->
     kind = _read_kind(scores, "scores", ("r", "r2"))
     ceiling_kind = _read_kind(ceilings, "ceilings", tuple(CEILINGS))
     _check_kinds(kind, ceiling_kind)
+    refuse_percent(ceiling_kind.name, ceilings.values)
     repeats: Any = kind.n_repeats
     if NEUROID_REPEATS in scores.coords:
         repeats = scores[NEUROID_REPEATS].variable

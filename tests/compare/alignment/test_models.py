@@ -21,6 +21,7 @@ from neurolens.compare.alignment.measures import PENALTIES, align_grams
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
 # The root of a rounding error: eigenvalues that should be 0.
+EPS = np.finfo(np.float64).eps
 ATOL = 1e-6
 
 
@@ -226,8 +227,25 @@ def test_what_is_rounding_beside_its_mean(rng, name):
     offset = np.sqrt(power / share[1:] / 12 - power / 12)
     grams = [np.zeros((12, 12))] + [points @ points.T + high**2 for high in offset]
     grams.append(np.full((12, 12), np.nan))
-    found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name])
+    found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name], (EPS, EPS))
     assert np.isnan(found[:, 0]).tolist() == [True, True, False, False, True]
+
+
+@pytest.mark.parametrize("offset", [0, 10, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rounding_beside_an_offset_is_no_component(rng, offset, dtype):
+    """Canonical correlations count every component alike, however small."""
+    x = rng.normal(size=(30, 6))
+    y = x[:, :4] @ rng.normal(size=(4, 5)) + rng.normal(size=(30, 5))
+    bases = [np.linalg.qr(one - one.mean(axis=0))[0] for one in (x, y)]
+    expected = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False).mean()
+    a = build_grams({"a": x + offset}).astype(dtype)
+    b = build_grams({"b": y + offset}).astype(dtype)
+    if dtype == np.float32 and offset == 1000:
+        with pytest.warns(RuntimeWarning, match="no score for anything"):
+            assert np.isnan(compare_models(a, b, comparator="cca").item())
+        return
+    assert compare_models(a, b, comparator="cca").item() == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_gram_of_rounding_has_no_score(rng, pair):

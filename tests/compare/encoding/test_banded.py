@@ -194,6 +194,14 @@ class TestUse:
             fit_banded(routes, responses, cv=3, n_iter=5).r2, plain.r2, atol=1e-8
         )
 
+    @pytest.mark.parametrize("unit", [1e-9, 1e9])
+    def test_the_unit_of_responses_does_not_matter(self, rng, unit):
+        spaces, responses = build_problem(rng, n=60)
+        expected = fit_banded(spaces, responses, cv=3, n_iter=5)
+        found = fit_banded(spaces, unit * responses, cv=3, n_iter=5)
+        np.testing.assert_allclose(found.r2, expected.r2, rtol=1e-5)
+        np.testing.assert_allclose(found.r2_split, expected.r2_split, rtol=1e-4, atol=1e-6)
+
     def test_the_end_of_the_grid_is_told(self, rng):
         spaces, responses = build_problem(rng, n=45)
         noise = responses + 20 * rng.normal(size=responses.shape)

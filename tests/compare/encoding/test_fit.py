@@ -697,7 +697,7 @@ class TestSettings:
             compute_encoding_weights(scores, features)
         with pytest.raises(UnknownNameError, match="no op in scores named 'relu'"):
             compute_encoding_weights(scores, features, op="relu")
-        with pytest.raises(LabelError, match="only in activation|Missing from activation: 's0'"):
+        with pytest.raises(LabelError, match="Missing from the feature array: 's0'"):
             compute_encoding_weights(scores, features[1:], op="a/relu")
 
 

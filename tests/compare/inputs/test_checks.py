@@ -62,11 +62,16 @@ def build_controlled(rng):
 
 # Arguments of each function that takes a seed: how its data are made, and its settings.
 QUICK = {"n_bootstrap": 8, "n_splits": 2}
+SETS = {f"s{i}": "train" if i < 7 else "test" for i in range(N)}
 SEEDED = {
     "split_stimuli": (lambda rng: (build_responses(rng),), {"n_folds": 3}),
     "fit_encoding": (
         lambda rng: (build_grams({"a": build_features(rng)}), build_responses(rng)),
         {"cv": 2, **QUICK},
+    ),
+    "fit_test_sets": (
+        lambda rng: (build_features(rng), build_responses(rng)),
+        {"split": SETS},
     ),
     "permute_encoding": (
         lambda rng: (build_features(rng), build_responses(rng)),
@@ -94,6 +99,7 @@ SEEDED = {
 }
 
 
+DEVICED = ["fit_encoding", "fit_test_sets", "permute_encoding"]
 DRAWING = [
     "bootstrap_rdms",
     "compare_partial_rdms",
@@ -106,7 +112,12 @@ DRAWING = [
 def call(name, source, **settings):
     """Return the result of the function called ``name`` for its data, drawn from ``source``."""
     build, own = SEEDED[name]
-    return getattr(compare, name)(*build(source), **own | settings)
+    return pick_set(getattr(compare, name)(*build(source), **own | settings))
+
+
+def pick_set(result):
+    """Return ``result``, or that of the test set."""
+    return result["test"] if isinstance(result, dict) else result
 
 
 def move(data, order, shown):
@@ -119,6 +130,7 @@ def move(data, order, shown):
 
 def sort_stimuli(result):
     """Return ``result`` with its stimuli in one order, whatever the order of the data."""
+    result = pick_set(result)
     return result.sortby("stimulus") if "stimulus" in result.dims else result
 
 
@@ -223,9 +235,9 @@ def test_numbers_in_names_are_ranked_as_numbers():
 
 class TestDevices:
     def test_every_function_with_a_device_is_here(self):
-        assert list_takers("device") == ["fit_encoding", "permute_encoding"]
+        assert list_takers("device") == DEVICED
 
-    @pytest.mark.parametrize("name", ["fit_encoding", "permute_encoding"])
+    @pytest.mark.parametrize("name", DEVICED)
     @pytest.mark.parametrize("device", ["foo", "meta", 2.5, "cpu:x"])
     def test_what_is_no_device_is_refused(self, rng, name, device):
         with pytest.raises(
@@ -296,6 +308,10 @@ def build_inputs():
         "scores": compare.compare_rdms(models, brains, **QUICK),
         "draws": compare.bootstrap_rdms(models, brains, n_bootstrap=4),
         "fit": fit,
+        "sets": compare.fit_test_sets(
+            features, responses, split=SETS | {"s0": "b", "s1": "b", "s2": "b"}
+        ),
+        "encoder": compare.compute_encoding_weights(fit, features),
         "r": fit["r"],
         "predicted": fit["prediction"],
         "ceiling": compare.compute_ncsnr(responses),
@@ -320,6 +336,7 @@ DOORS = {
     "compare_predicted": (["predicted", "responses"], {}),
     "compare_rdms": (["models", "brains"], {"n_bootstrap": 0, "n_splits": 0}),
     "compare_searchlight": (["models", "responses"], {"radius": 9.0}),
+    "compare_test_sets": (["sets"], {}),
     "compute_encoding_weights": (["fit", "features"], {}),
     "compute_grams": (["responses"], {}),
     "compute_metadata_rdms": (["table"], {"columns": "size"}),
@@ -336,13 +353,17 @@ DOORS = {
         {"n_bootstrap": 0, "n_permutations": 0, "n_folds": 3},
     ),
     "fit_reweighted_rdms": (["features", "brains"], {"n_folds": 3}),
+    "fit_test_sets": (["features", "responses"], {"split": SETS}),
     "from_rsatoolbox": (["rsatoolbox"], {}),
+    "load_encoder": (["encoder_path"], {}),
     "locate_peaks": (["scores"], {}),
     "normalize_scores": (["r", "ceiling"], {}),
     "partition_variance": (["spaces", "responses"], {"cv": 3, "n_iter": 2}),
     "permute_encoding": (["features", "responses"], {"cv": 3, "n_permutations": 2}),
     "permute_rdms": (["models", "brains"], {"n_permutations": 2}),
+    "predict_responses": (["encoder", "features"], {}),
     "read_rdms": (["path"], {}),
+    "save_encoder": (["encoder_path", "encoder"], {"overwrite": True}),
     "split_stimuli": (["responses"], {"n_folds": 2}),
     "tabulate_models": (["draws"], {}),
     "to_rsatoolbox": (["models"], {}),
@@ -371,7 +392,8 @@ def inputs(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         inputs = build_inputs()
-    return inputs | {"path": tmp_path_factory.mktemp("rdms") / "rdms.h5"}
+    folder = tmp_path_factory.mktemp("files")
+    return inputs | {"path": folder / "rdms.h5", "encoder_path": folder / "encoder.safetensors"}
 
 
 class TestDoors:
@@ -380,6 +402,8 @@ class TestDoors:
             return compare.to_rsatoolbox(inputs["models"])
         if kind == "path" and not inputs[kind].exists():
             compare.write_rdms(inputs[kind], inputs["models"])
+        if kind == "encoder_path" and not inputs[kind].exists():
+            compare.save_encoder(inputs[kind], inputs["encoder"])
         return inputs[kind]
 
     def call(self, name, inputs, replaced=None, value=None):

@@ -7,7 +7,7 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
-from neurolens.compare.inputs.features import read_features
+from neurolens.compare.inputs.features import center_features, read_features
 from neurolens.errors import InputError, LabelError
 from neurolens.extract import select_results
 
@@ -173,3 +173,13 @@ def test_whole_numbers_are_averaged_as_numbers(rng):
     )
     means = read_features(counts, "features")[1]
     np.testing.assert_allclose(means, counts.values.mean(1), rtol=1e-12)
+
+
+def test_half_precision_beside_a_large_mean(rng):
+    """Sums of squares that half precision does not hold make no op constant."""
+    values = (30 + 5 * rng.normal(size=(40, 200))).astype(np.float16)
+    assert len(values) * (values.astype(float).mean(axis=0) ** 2).sum() > np.finfo(np.float16).max
+    kernel = center_features(values, 0).values
+    centered = values.astype(float) - values.astype(float).mean(axis=0)
+    np.testing.assert_allclose(kernel, centered @ centered.T, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(center_features(values, 300).values, centered, atol=1e-9)

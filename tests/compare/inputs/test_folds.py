@@ -202,3 +202,12 @@ def test_groups_that_are_not_known_are_refused(missing):
     data = label_features(np.zeros((24, 1))).assign_coords(run=("stimulus", runs))
     with pytest.raises(LabelError, match=r"'run' must be known throughout"):
         split_stimuli(data, n_folds=None, by="run")
+
+
+@pytest.mark.parametrize("late", [[5, 14], [0, 2, 1]])
+def test_stimuli_that_come_again_alone_have_no_neighbours(late):
+    responses = label_responses(
+        np.zeros((20 + len(late), 2)), ids=[f"s{i:02d}" for i in [*range(20), *late]]
+    )
+    with pytest.raises(InputError, match="contiguous folds need stimuli in one order"):
+        split_stimuli(responses, n_folds=4, contiguous=True, gap=2)

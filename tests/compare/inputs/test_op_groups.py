@@ -13,7 +13,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.compare.inputs import op_groups
 from neurolens.errors import InputError, LabelError
-from neurolens.parallel import run_tasks
+from neurolens.support.parallel import run_tasks
 
 distributed = pytest.importorskip("distributed", reason="needs the extra 'cluster'")
 # dask's own warnings depend on the load of the machine
@@ -232,3 +232,37 @@ def test_a_decorated_function_sees_a_group_of_ops_and_no_client(two_workers, rng
         double(2, rdms, rng=rng, client=two_workers)
     with pytest.raises(LabelError, match="the names of the ops must be unique"):
         double(2, rdms.assign_coords(op=list("aba")), client=two_workers)
+
+
+@pytest.fixture
+def marked(rng):
+    """Activations of three ops, of which the last has samples, with marks."""
+    ids = [f"s{i}" for i in range(8)]
+    nodes = {}
+    for i, op in enumerate("abc"):
+        dims = ("stimulus", "sample", "unit") if op == "c" else ("stimulus", "unit")
+        shape = (8, 2, 5) if op == "c" else (8, 5)
+        attributes = {"op": op, "position": i} | ({"n_samples": 2} if op == "c" else {})
+        array = xr.DataArray(rng.normal(size=shape), dims=dims, coords={"stimulus": ids})
+        nodes[op] = array.assign_attrs(attributes).to_dataset(name="activation")
+    tree = xr.DataTree.from_dict(nodes)
+    tree.attrs = {"batch_dependent_ops": ["b"], "random_ops": ["c"], "depends_on_history": ["n"]}
+    return tree
+
+
+def test_marks_of_activations_go_on_into_what_groups_make(two_workers, marked, rng):
+    here = nl.compute_rdms(marked)
+    there = nl.compute_rdms(marked, client=two_workers)
+    assert here.attrs["batch_dependent_ops"] == ["b"]
+    assert here.attrs["samples"] == "mean of 2"
+    assert there.attrs == here.attrs
+    responses = xr.DataArray(
+        rng.normal(size=(8, 3)),
+        dims=("stimulus", "neuroid"),
+        coords={"stimulus": marked["a"].stimulus.values},
+    )
+    settings = {"cv": 2, "n_splits": 0, "rng": 0}
+    here = nl.fit_encoding(marked, responses, **settings)
+    there = nl.fit_encoding(marked, responses, **settings, client=two_workers)
+    assert "Values of 1 operations depend on the other stimuli" in there.attrs["methods_text"]
+    assert there.attrs == here.attrs

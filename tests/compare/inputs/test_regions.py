@@ -110,6 +110,38 @@ def test_two_ways_to_name_regions_are_refused(rng):
     assert compare.compute_rdms(labelled).region.values.tolist() == ["V1"]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([True, False, None], dtype=object),
+        np.array([True, False, np.nan], dtype=object),
+        np.array([1.0, 0.0, np.nan]),
+    ],
+    ids=["None", "NaN", "numbers"],
+)
+@pytest.mark.parametrize("other", [True, False])
+def test_a_region_that_says_nothing_of_some_neuroids(rng, values, other):
+    """Joining subjects of whom one lacks a region makes such a coordinate."""
+    responses = label_responses(rng.normal(size=(8, 3)))
+    responses = responses.assign_coords(region_V1=("neuroid", values))
+    if other:
+        responses = responses.assign_coords(region_IT=("neuroid", [True, True, False]))
+    with pytest.raises(
+        LabelError,
+        match=r"'region_V1' must be True or False for every .*, got (object|float64) with missing "
+        r"values\. Make it so: x\.assign_coords\(region_V1=x\.region_V1\.fillna\(False\)",
+    ):
+        compare.compute_rdms(responses)
+
+
+def test_a_region_written_as_text(rng):
+    values = ["True", "False", "true"]
+    responses = label_responses(rng.normal(size=(8, 3)))
+    responses = responses.assign_coords(region_V1=("neuroid", values))
+    with pytest.raises(LabelError, match=r"astype\(str\)\.str\.lower\(\) == 'true'"):
+        compare.compute_rdms(responses)
+
+
 def test_regions_without_neuroids_are_left_out(rng):
     data = build_overlapping(rng).isel(neuroid=[0, 1, 2, 3])
     assert compare.compute_rdms(data, metric="euclidean").region.values.tolist() == ["V1"]

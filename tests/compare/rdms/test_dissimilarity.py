@@ -169,6 +169,17 @@ def test_offset_does_not_cost_digits(rng):
         )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("place", [0, 4, 9])
+def test_a_stimulus_far_from_all_others_costs_them_no_digits(rng, dtype, place):
+    values = rng.normal(size=(10, 40))
+    values[place] = 1e9
+    values = values.astype(dtype)
+    expected = squareform(pdist(values.astype(float), "sqeuclidean")) / 40
+    found = compute_rdms(label_features(values), metric="euclidean")
+    np.testing.assert_allclose(found.squeeze(), expected, rtol=1e-6)
+
+
 def test_gram_in_blocks_is_the_gram(rng):
     x = rng.normal(size=(4, 23))
     gram, row_sum = compute_gram(x, np.zeros((1, 1)), block_bytes=4 * 8 * 5)
@@ -222,7 +233,9 @@ class TestDigits:
         found = compute_rdms(label_features(values)).values
         np.testing.assert_allclose(found, correlate_exactly(values), rtol=0, atol=1e-14)
         found = compute_rdms(label_features(values), metric="euclidean").values[0, 1]
-        np.testing.assert_allclose(found, ((values[0] - values[1]) ** 2).mean(), rtol=1e-12)
+        # A difference of products of about 2: whichever pair it is, this many digits are left.
+        exact = ((values[0] - values[1]) ** 2).mean()
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14)
 
     def test_a_constant_stimulus_among_central_ones(self, rng):
         values = rng.normal(size=(4, 3000))

@@ -1,3 +1,5 @@
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -200,3 +202,22 @@ def test_spellings_of_one_category_are_told():
     table = build_table(**{"class": ["animal", "Animal ", "tool", "tool", "plant"]})
     with pytest.warns(RuntimeWarning, match="'animal', 'Animal '"):
         compute_metadata_rdms(table, "class")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pd.to_datetime(["2020-01-01"] * 3 + ["2020-01-05"] * 3),
+        pd.to_timedelta([1, 1, 1, 2, 2, 3], unit="s"),
+        [datetime.date(2020, 1, day) for day in (1, 1, 2, 3, 4, 5)],
+        pd.period_range("2020-01", periods=6, freq="M"),
+    ],
+    ids=["times", "spans", "dates", "periods"],
+)
+def test_dates_are_no_categories(values):
+    table = pd.DataFrame({"when": values}, index=list("abcdef"))
+    with pytest.raises(InputError, match=r"'when' hold dates or times\. Make numbers of them"):
+        compute_metadata_rdms(table, ["when"])
+    if len(set(values)) < 6:
+        made = compute_metadata_rdms(table, ["when"], kinds={"when": "category"})
+        assert made.values[0, 0, 1] == 0

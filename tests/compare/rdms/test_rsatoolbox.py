@@ -219,3 +219,11 @@ class TestFiles:
             read_rdms(tmp_path / "text.h5")
         with pytest.raises(DataError, match="cannot write"):
             write_rdms(tmp_path / "nowhere" / "x.h5", build_rdms(rng))
+
+
+def test_columns_in_another_order_than_rows(rng):
+    """Rows and columns of the same stimuli are matched by id."""
+    rdms = build_rdms(rng, "op")
+    moved = rdms.isel(stimulus_2=[2, 0, 3, 1])
+    expected = to_rsatoolbox(rdms)
+    np.testing.assert_array_equal(to_rsatoolbox(moved).dissimilarities, expected.dissimilarities)

@@ -7,10 +7,12 @@ import xarray as xr
 from form import check_form
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import pdist, squareform
 from squares import draw_square, label_squares
 
 from neurolens.compare import COMPARATORS, compare_rdms, permute_rdms
 from neurolens.compare.rsa import permutation
+from neurolens.compare.stats.autocorrelation import drift_together
 from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.compare.stats.permutations import draw_orders as stimulus_orders
 from neurolens.errors import InputError, LabelError, UnknownNameError
@@ -30,6 +32,18 @@ def build_sides(rng, n=8, *, ties=False) -> tuple[xr.DataArray, xr.DataArray]:
     brain = label_squares(squares, region=["V1", "IT"], subject=["A", "B"])
     brain[1, 1] = np.nan
     return model, brain
+
+
+def draw_series(rng, n=40, n_features=20, carry=0.9) -> np.ndarray:
+    """Return a stationary series (n, feature), each stimulus like the one before."""
+    series = rng.normal(size=(n, n_features))
+    for k in range(1, n):
+        series[k] = carry * series[k - 1] + np.sqrt(1 - carry**2) * series[k]
+    return series
+
+
+def correlate_square(series) -> np.ndarray:
+    return squareform(pdist(series, "correlation"))
 
 
 def draw_orders(n, n_permutations, seed=0):
@@ -287,14 +301,21 @@ class TestSchemes:
         )
         orders = stimulus_orders(scheme, group.values, 9, np.random.default_rng(0))
         similarity = oracles.SIMILARITIES[comparator]
+        square = brain.values
+        if scheme == "shift":
+            square = oracles.subtract_lag_means(square, group.values)
         expected = [
             similarity(
-                oracles.triangle(model.values), oracles.triangle(brain.values[np.ix_(order, order)])
+                oracles.triangle(model.values), oracles.triangle(square[np.ix_(order, order)])
             )
             for order in orders
         ]
         assert found.null_mean.item() == pytest.approx(np.mean(expected))
         assert found.null_sd.item() == pytest.approx(np.std(expected))
+        observed = similarity(oracles.triangle(model.values), oracles.triangle(brain.values))
+        assert found.score_mean.item() == pytest.approx(observed)
+        if scheme == "shift":
+            assert found.tested_score.item() == pytest.approx(expected[0])
 
     def test_whole_groups_are_the_default_with_by(self, rng):
         model, brain, group = self.build_groups(rng)
@@ -322,6 +343,56 @@ class TestSchemes:
             compare_rdms(model, brain, n_bootstrap=4, n_splits=0)
         compare_rdms(model, brain, n_bootstrap=0, n_splits=0)
         permute_rdms(model, brain, scheme="shift", n_permutations=9)
+
+    def test_shifts_of_unrelated_slow_series(self, rng):
+        """Distances that grow with time on both sides make no relation."""
+        p = []
+        for _ in range(60):
+            model, brain = (label_squares(correlate_square(draw_series(rng))) for _ in range(2))
+            p.append(permute_rdms(model, brain, scheme="shift").p.item())
+        assert np.mean(np.array(p) <= 0.05) < 0.15
+
+    def test_shifts_find_a_relation_of_slow_series(self, rng):
+        series = draw_series(rng)
+        model = label_squares(correlate_square(series))
+        brain = label_squares(correlate_square(series + 0.2 * draw_series(rng)))
+        found = permute_rdms(model, brain, scheme="shift")
+        assert found.p.item() == 1 / 40
+        assert (
+            "(circular shifts of brain RDMs less their mean at each distance in time)"
+            in (found.attrs["methods_text"])
+        )
+
+    def test_shifts_of_several_times_and_regions_without_a_pair(self, rng):
+        model, _, _ = self.build_groups(rng)
+        _, brain = build_sides(rng, 24)
+        brain[0, 0, 2, 5] = np.nan
+        brain[0, 0, 5, 2] = np.nan
+        timed = xr.concat([brain, 2 * brain], "time_bin").assign_coords(time_bin=[1, 2])
+        with pytest.warns(RuntimeWarning, match="some pairs are NaN in the RDMs of .V1 at 1, A"):
+            found = permute_rdms(model, timed, scheme="shift")
+        assert found.tested_score.dims == ("op", "region", "time_bin")
+        assert found.tested_score.notnull().all()
+        np.testing.assert_allclose(found.p.sel(time_bin=1), found.p.sel(time_bin=2))
+
+    def test_what_shifts_cannot_test(self, rng):
+        model, brain, _ = self.build_groups(rng)
+        with pytest.raises(InputError, match=r"which comparator='bures' cannot\. Pass comparator="):
+            permute_rdms(model, brain, scheme="shift", comparator="bures")
+        times = np.arange(24.0)
+        lags = label_squares(np.abs(times[:, None] - times) ** 0.5)
+        with pytest.raises(
+            InputError, match=r"more than a function of .* time, .*not: .brain, group"
+        ):
+            permute_rdms(model, lags, scheme="shift")
+
+    def test_a_series_is_told_where_noise_hides_how_the_brain_changes(self, rng):
+        points = np.cumsum(rng.normal(size=(2, 60, 12)), axis=1)
+        points[1] += 5 * rng.normal(size=points[1].shape)
+        model, brain = (label_squares(((x[:, None] - x) ** 2).sum(axis=-1)) for x in points)
+        assert not drift_together([-brain.values])
+        with pytest.warns(RuntimeWarning, match=r"both autocorrelated .*scheme='shift'"):
+            permute_rdms(model, brain, n_permutations=9)
 
     def test_subjects_are_fixed(self, rng):
         model, brain, _ = self.build_groups(rng)

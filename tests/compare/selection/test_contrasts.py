@@ -156,3 +156,16 @@ def test_too_few_draws_are_refused_with_a_remedy(method, n_draws):
 def test_anything_but_scores_is_refused():
     with pytest.raises(InputError, match="compare_ops takes scores, the Dataset that"):
         compare_ops(xr.Dataset({"draws": ("bootstrap", [1.0])}))
+
+
+def test_attributes_are_of_the_differences(rng):
+    """Not of the scores, whose intervals are of another kind."""
+    scores = make_scores(
+        VALUES,
+        variables={"bootstrap_mean": (("bootstrap", *PER_REGION), draw(rng))},
+        intervals=Intervals("bootstrap percentile", "stimuli", 0.8),
+    ).assign_attrs(normalization="r / sqrt(NC)")
+    found = compare_ops(scores)
+    assert found.attrs["interval_kind"] == "t interval of draws"
+    assert "differences of ops, two-sided: t tests on the draws" in found.attrs["methods_text"]
+    assert "normalization" not in found.attrs

@@ -109,3 +109,9 @@ def test_a_single_draw_is_refused(scores, function):
     with pytest.raises(InputError, match=rf"{function.__name__} needs.*two of them or more, got 1"):
         function(scores.isel(bootstrap=[3]))
     assert function(scores.isel(bootstrap=[])).peak_depth_low.isnull().all()
+
+
+def test_a_region_without_scores_leaves_the_order_untested(scores):
+    found = locate_peaks(scores)
+    assert np.isnan(found.hierarchy_p)
+    assert found.attrs["hierarchy_note"].endswith("not tested: a region has no op with a score.")

@@ -96,3 +96,11 @@ def test_ceilings_of_neuroids_do_not_spread_over_regions():
     ceiling = scores["ceiling_upper"].rename(region="neuroid")
     with pytest.raises(LabelError, match=r"dimensions \['neuroid'\], which scores with .* lack"):
         normalize_scores(scores["score"], ceiling)
+
+
+def test_percent_is_refused():
+    kind = {"kind": "r2", "n_repeats": 2}
+    scores = xr.DataArray([0.5, 0.4], dims="neuroid", attrs=kind)
+    percent = xr.DataArray([70.0, 80.0], dims="neuroid", attrs=kind)
+    with pytest.raises(InputError, match=r"kind 'r2' is at most 1, got 80\. Divide percent by 100"):
+        normalize_scores(scores, percent)

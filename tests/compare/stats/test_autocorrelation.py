@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neurolens.compare.stats.autocorrelation import (
-    drifts_gradually,
+    drift_together,
     find_copies,
     resemble_members,
     resemble_neighbours,
@@ -56,12 +56,12 @@ def test_members_of_a_group(rng):
 
 
 def test_series_change_gradually_and_sorted_categories_do_not(rng):
-    assert drifts_gradually(-compute_squares(autoregress(rng, 80, 20)))
-    assert not drifts_gradually(-compute_squares(rng.normal(size=(80, 20))))
+    assert drift_together([-compute_squares(autoregress(rng, 80, 20))] * 2)
+    assert not drift_together([-compute_squares(rng.normal(size=(80, 20)))] * 2)
     for n_each in (2, 4, 10, 40):
         group = np.repeat(np.arange(80 // n_each), n_each)
         sorted_blocks = rng.normal(size=(80, 20)) + 3 * rng.normal(size=(80, 20))[group]
-        assert not drifts_gradually(-compute_squares(sorted_blocks)), n_each
+        assert not drift_together([-compute_squares(sorted_blocks)] * 2), n_each
 
 
 class TestCopies:

@@ -53,7 +53,11 @@ def scale_kernels(
 def search_weights(
     kernels: np.ndarray, targets: np.ndarray, fold: np.ndarray, search: Search
 ) -> KernelWeights:
-    """Return the best weights for centered ``kernels`` (space, n, n) and ``targets`` (n, v)."""
+    """Return the best weights for centered ``kernels`` (space, n, n) and ``targets`` (n, v).
+
+    Targets are divided by their standard deviation, because himalaya prefers one set of weights to
+    another only where its error is less by an amount that has no unit.
+    """
     from himalaya.backend import get_backend, set_backend
     from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
     from sklearn.model_selection import PredefinedSplit
@@ -67,15 +71,17 @@ def search_weights(
         "return_weights": "dual",
         "progress_bar": False,
     }
+    spread = targets.std(axis=0)
+    scale = np.where(spread > 0, spread, 1.0)
     backend = get_backend()
     set_backend("numpy")
     try:
         solved = solve_multiple_kernel_ridge_random_search(
-            kernels, targets, cv=PredefinedSplit(fold), **settings
+            kernels, targets / scale, cv=PredefinedSplit(fold), **settings
         )
     finally:
         set_backend(backend)
-    return KernelWeights(solved[0], solved[1])
+    return KernelWeights(solved[0], solved[1] * scale)
 
 
 def split_residual(measured: np.ndarray, predicted: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from neurolens.compare.encoding.models.spectrum import Spectrum
 
 # Numbers held at once per block of voxels, so that memory does not grow with the number of voxels.
 BLOCK = 2**22
+LEAST_BLOCK = 2**17
 # Share of the squared length of responses below which a difference of squares has lost its digits.
 CANCELED = 1e-6
 
@@ -80,7 +81,7 @@ def fit_ridge(
     left = alphas[:, None] / (values + alphas[:, None])  # (a, k)
     coefficients = targets.new_empty((len(values), targets.shape[1]))
     chosen = torch.zeros(targets.shape[1], dtype=torch.long, device=targets.device)
-    for voxels in iterate_blocks(*targets.shape):
+    for voxels in iterate_blocks(len(targets), targets.shape[1], select):
         part = targets[:, voxels]
         rotated = spectrum.vectors.T @ part
         if len(alphas) > 1:
@@ -92,9 +93,16 @@ def fit_ridge(
     return Fit(coefficients, chosen, alphas)
 
 
-def iterate_blocks(n: int, n_voxels: int) -> Iterator[slice]:
-    """Yield slices of voxels whose responses to ``n`` stimuli are at most `BLOCK` numbers."""
-    width = max(1, BLOCK // max(1, n))
+def iterate_blocks(n: int, n_voxels: int, select: str = "gcv") -> Iterator[slice]:
+    """Yield slices of voxels whose responses to ``n`` stimuli are at most `BLOCK` numbers.
+
+    With "gcv", which does nothing anew for each block, they are an eighth of all, so that what is
+    computed of a block adds little to the memory that responses take; or `LEAST_BLOCK`.
+    """
+    size = BLOCK
+    if select == "gcv":
+        size = min(BLOCK, max(LEAST_BLOCK, n * n_voxels // 8))
+    width = max(1, size // max(1, n))
     for start in range(0, n_voxels, width):
         yield slice(start, min(start + width, n_voxels))
 

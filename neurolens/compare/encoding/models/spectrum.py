@@ -33,6 +33,13 @@ class Sides(NamedTuple):
         """The smaller side, which the op is solved on."""
         return Size("kernel" if self.is_kernel else "primal", self.values.shape[1])
 
+    def measure_power(self) -> torch.Tensor:
+        """Return the squared length (stimulus,) of features about their mean."""
+        if self.is_kernel:
+            mean = self.values.mean(0)
+            return self.values.diagonal() - 2 * mean + mean.mean()
+        return (self.values - self.values.mean(0)).square().sum(1)
+
 
 def describe_solvers(sizes: Sequence[Size]) -> str:
     """Return on which side ops were solved: "primal (256 features)", "kernel (90 stimuli)"."""

@@ -99,9 +99,11 @@ def compute_split_ceilings(
     presentations, so that ceilings of noisy RDMs are low. In simulations (rho-a, 24 stimuli, 6
     presentations) the true RDM scored .97, .87 and .72 on average, and upper was low by at most
     .006, by .01 to .04 (most for crossnobis) and by .03 to .05; a second measurement scored .95,
-    .78 and .55, and lower was low by .01, .05 to .08 and .07 to .11. Noise biases distances that
-    are not cross-validated, which a cosine counts as signal: its upper ceiling is that of an RDM
-    with the same bias. Time is 2 n_splits times that of ``compute_rdms``.
+    .78 and .55, and lower was low by .01, .05 to .08 and .07 to .11. With crossnobis and six runs
+    of 24 presentations, whose halves estimate the noise of 30 neuroids less well, upper was low by
+    .07 and lower by .11 where the true RDM scored .84 (docs/simulation.md). Noise biases distances
+    that are not cross-validated, which a cosine counts as signal: its upper ceiling is that of an
+    RDM with the same bias. Time is 2 n_splits times that of ``compute_rdms``.
 
     References
     ----------

@@ -4,9 +4,15 @@ import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.time_bins import over_time_bins
-from neurolens.compare.rdms.vectors import BrainRDMs, mean_subjects, read_brain_rdms
+from neurolens.compare.rdms.vectors import (
+    BrainRDMs,
+    ModelRDMs,
+    mean_subjects,
+    read_brain_rdms,
+)
 from neurolens.compare.rsa.ceilings.bounds import bound_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, find_comparator
+from neurolens.compare.rsa.sides import find_gaps
 from neurolens.compare.stats.linalg import count_stimuli
 from neurolens.errors import warn_user
 from neurolens.labels import REGION, SUBJECT, list_names
@@ -141,9 +147,17 @@ def _list_gaps(brain: BrainRDMs) -> list[str]:
     return [f"{brain.regions[region]}, {brain.subjects[subject]}" for region, subject in places]
 
 
-def read_ceiling(ceilings: xr.Dataset) -> Ceiling:
-    """Return the description of ceilings that ``bound_scores`` wrote into the attributes."""
-    return Ceiling(note=ceilings.attrs["ceiling_note"], bound=ceilings.attrs["ceiling_bound"])
+def read_ceiling(ceilings: xr.Dataset, model: ModelRDMs) -> Ceiling:
+    """Return the description of ceilings that ``bound_scores`` wrote into the attributes.
+
+    They bound no op of ``model`` that is compared on fewer pairs.
+    """
+    note = ceilings.attrs["ceiling_note"]
+    bound = ceilings.attrs["ceiling_bound"]
+    if bound == "exact" and find_gaps(model.has_pair).any():
+        note += " They are of all pairs that the brain's matrices have; some ops lack pairs."
+        bound = "expected"
+    return Ceiling(note=note, bound=bound)
 
 
 def _list_undefined(brain: BrainRDMs, left_out: np.ndarray, kept_in: np.ndarray) -> list[str]:

@@ -11,13 +11,14 @@ from neurolens.compare.rsa.comparators.moments import Moments, count_once, empty
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
 
 
-def factor_gram(gram: np.ndarray) -> np.ndarray:
+def factor_gram(gram: np.ndarray, rounding: float = 0.0) -> np.ndarray:
     """Return F (n, k) with F F' = ``gram`` (n, n), its negative eigenvalues set to zero.
 
-    k is its numerical rank.
+    k is its numerical rank: eigenvalues up to ``rounding`` count as 0 too.
     """
     values, vectors = np.linalg.eigh(gram)
-    positive = values > len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    least = len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    positive = values > max(least, rounding)
     return vectors[:, positive] * np.sqrt(values[positive])
 
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurolens.compare.inputs.exchange import Exchange
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
 from neurolens.compare.rsa.estimates import Estimates, Resampling, estimate_scores
 from neurolens.compare.rsa.regression.freedman_lane import correlate_orders
@@ -75,15 +74,11 @@ def leave_residuals(sides: PartialSides) -> Residuals:
     return Residuals(model, brain, basis)
 
 
-def infer_partial(
-    sides: PartialSides, n_permutations: int, generator: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Return the tests (op, region) of mean scores by permuting residuals, none without draws."""
-    if n_permutations == 0:
-        return {}
-    ids = sides.model.ids
-    exchange = Exchange("stimuli", np.zeros(len(ids), dtype=int), ids)
-    orders = exchange.draw_orders(n_permutations, generator)
+def infer_partial(sides: PartialSides, orders: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the tests (op, region) of mean scores by permuting residuals.
+
+    Stimuli of the brain's residuals stand in each of ``orders`` (order, n).
+    """
     residuals = leave_residuals(sides)
     drawn = correlate_orders(residuals.model, residuals.brain, residuals.basis, orders)
     by_subject = np.full((*drawn.shape[:2], *sides.brain.present.shape), np.nan)

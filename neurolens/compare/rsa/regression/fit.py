@@ -14,9 +14,11 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     rank_ids,
 )
-from neurolens.compare.inputs.exchange import Exchange
+from neurolens.compare.inputs.exchange import Exchange, describe_exchange, warn_few_draws
+from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, read_brain_rdms, read_model_rdms
+from neurolens.compare.rsa.dependence import read_sides_exchange, read_sides_groups
 from neurolens.compare.rsa.regression.coefficients import SINGULAR, inflate_variance
 from neurolens.compare.rsa.regression.fits import Plan, estimate_fits, label_fits
 from neurolens.compare.rsa.regression.held_out import deal_divisions
@@ -24,7 +26,7 @@ from neurolens.compare.rsa.regression.partial import name_intervals, refuse_gaps
 from neurolens.compare.rsa.regression.residuals import MIN_FREEDOM, find_flat
 from neurolens.compare.rsa.regression.weighted_ranks import merge_ties, rank_rows_once
 from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
-from neurolens.compare.stats.bootstrap import draw_stimuli
+from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import check_name, get_marks, list_names
 from neurolens.scores import Ceiling, build_scores
@@ -57,6 +59,8 @@ def fit_rdm_regression(
     *,
     transform: str = "z-score",
     nonnegative: bool = False,
+    scheme: str | None = None,
+    by: GroupsBy | None = None,
     n_folds: int = 4,
     n_bootstrap: int = 1000,
     n_permutations: int = 1000,
@@ -82,6 +86,12 @@ def fit_rdm_regression(
         p, that only others explain: see Notes.
     nonnegative : bool
         Coefficients are 0 or above; p are those of the coefficients without that bound.
+    scheme : str, optional
+        What is permuted, as for ``permute_rdms``, but for "shift", which ``compare_partial_rdms``
+        takes.
+    by : str or DataArray, optional
+        Groups of stimuli, such as runs or views of a picture, as for ``permute_rdms``; whole groups
+        are resampled and held out, too.
     n_folds : int
         Folds of stimuli for held-out variance, 3 stimuli or more each; ten random divisions into
         folds are averaged.
@@ -119,7 +129,9 @@ def fit_rdm_regression(
     Warns
     -----
     RuntimeWarning
-        ``vif`` of some RDMs exceeds 10: their coefficients can hardly be told from others'.
+        ``vif`` of some RDMs exceeds 10: their coefficients can hardly be told from others'. Stimuli
+        that are permuted or resampled singly depend on each other, as for ``permute_rdms``; there
+        are few permutations.
 
     Notes
     -----
@@ -175,9 +187,16 @@ def fit_rdm_regression(
         brain = _merge_brain_ties(brain)
     inflation = _check_inflation(model, settings.ranked)
 
-    plan = _plan_fits(model.ids, settings, generator)
+    exchange = _read_exchange(scheme, by, model, brain, brain_rdms, model_rdms)
+    group = read_sides_groups(by, model, brain_rdms, model_rdms)
+    plan = _plan_fits(model.ids, group, exchange, settings, generator)
     fits = estimate_fits(model.pairs, brain, plan)
     values = label_fits(model, brain, fits, inflation)
+    tests = {}
+    if n_permutations:
+        p = values["p"].values
+        warn_few_draws(p, values["q"].values, len(plan.orders), exchange)
+        tests = describe_exchange(exchange, len(plan.orders), p)
     return build_scores(
         values["score"],
         method="regression-rsa",
@@ -185,14 +204,16 @@ def fit_rdm_regression(
         n_stimuli=len(model.ids),
         variables=name_variables(values),
         dissimilarity=name_dissimilarity(model_rdms),
-        intervals=name_intervals(n_bootstrap, confidence),
+        intervals=name_intervals(n_bootstrap, confidence, in_groups=group is not None),
         ceiling=Ceiling(note=NO_CEILING),
         details={
             "transform": transform,
             "nonnegative": int(nonnegative),
             "n_folds": int(n_folds),
             "n_bootstrap": int(n_bootstrap),
+            "n_units": plan.n_units,
             "n_permutations": int(n_permutations),
+            **tests,
             "rng": describe_rng(rng),
             **get_marks(model_rdms),
         },
@@ -253,18 +274,60 @@ def _merge_brain_ties(brain: BrainRDMs) -> BrainRDMs:
     return brain._replace(pairs=pairs)
 
 
-def _plan_fits(ids: np.ndarray, settings: Settings, generator: np.random.Generator) -> Plan:
-    """Return the draws, folds and orders of stimuli, which belong to ``ids``."""
+def _read_exchange(
+    scheme: str | None,
+    by: GroupsBy | None,
+    model: ModelRDMs,
+    brain: BrainRDMs,
+    brain_rdms: xr.DataArray,
+    model_rdms: xr.DataArray,
+) -> Exchange:
+    """Return which stimuli are permuted, but for shifts, which are refused."""
+    if scheme == "shift":
+        raise InputError(
+            "fit_rdm_regression has no test by shifts: distances of a series grow with time, and "
+            "models explain that of each other. Pass by=, whole pieces of the series, or use "
+            "compare_partial_rdms(..., scheme='shift')."
+        )
+    return read_sides_exchange(scheme, by, model, brain, brain_rdms, model_rdms)
+
+
+def _plan_fits(
+    ids: np.ndarray,
+    group: np.ndarray | None,
+    exchange: Exchange,
+    settings: Settings,
+    generator: np.random.Generator,
+) -> Plan:
+    """Return the draws, folds and orders of stimuli, which belong to ``ids``, or of groups."""
     draw_rng, fold_rng, order_rng = generator.spawn(3)
-    rank = rank_ids(ids)
-    counts = draw_stimuli(len(ids), settings.n_bootstrap, draw_rng).take(rank, axis=1)
-    fold_of = deal_divisions(len(ids), settings.n_folds, N_DIVISIONS, fold_rng).take(rank, axis=1)
-    exchange = Exchange("stimuli", np.zeros(len(ids), dtype=int), ids)
+    if group is None:
+        n_units = len(ids)
+        rank = rank_ids(ids)
+        counts = draw_stimuli(n_units, settings.n_bootstrap, draw_rng).take(rank, axis=1)
+        fold_of = deal_divisions(n_units, settings.n_folds, N_DIVISIONS, fold_rng)
+        fold_of = fold_of.take(rank, axis=1)
+    else:
+        n_units = int(group.max()) + 1
+        counts = draw_groups(group, settings.n_bootstrap, draw_rng)
+        fold_of = deal_divisions(n_units, settings.n_folds, N_DIVISIONS, fold_rng)[:, group]
+        _check_group_folds(fold_of, n_units, settings.n_folds)
     return Plan(
         counts,
+        n_units,
         fold_of,
         exchange.draw_orders(settings.n_permutations, order_rng),
         settings.ranked,
         settings.nonnegative,
         settings.confidence,
     )
+
+
+def _check_group_folds(fold_of: np.ndarray, n_groups: int, n_folds: int) -> None:
+    """Raise InputError where a fold of whole groups, ``fold_of`` (division, n), is too small."""
+    sizes = [np.bincount(folds, minlength=n_folds).min() for folds in fold_of]
+    if min(sizes) < MIN_FOLD:
+        raise InputError(
+            f"held-out variance needs {MIN_FOLD} stimuli or more in each fold, got {min(sizes)} in "
+            f"some of {n_folds} folds of {n_groups} groups. Pass fewer folds or more groups."
+        )

@@ -34,11 +34,13 @@ PER_BRAIN = (REGION, SUBJECT)
 class Plan(NamedTuple):
     """What is fitted, stimuli in the order of the RDMs.
 
-    ``counts`` (draw, n) of stimuli; ``fold_of`` (division, n); ``orders`` (1 + permutation, n);
-    whether pairs are ranked and coefficients 0 or above; ``confidence`` of the intervals.
+    ``counts`` (draw, n) of stimuli, or of groups of which there are ``n_units``; ``fold_of``
+    (division, n); ``orders`` (1 + permutation, n); whether pairs are ranked and coefficients 0 or
+    above; ``confidence`` of the intervals.
     """
 
     counts: np.ndarray
+    n_units: int
     fold_of: np.ndarray
     orders: np.ndarray
     ranked: bool
@@ -139,7 +141,7 @@ def _bound_unique(
         variance = np.ma.filled(kept.var(axis=0, ddof=1), np.nan)
     else:
         variance = np.full(mean.shape, np.nan)
-    bounds = infer_mean(mean, variance, plan.counts.shape[1] - 1, plan.confidence)
+    bounds = infer_mean(mean, variance, plan.n_units - 1, plan.confidence)
     return {"unique_mean": mean, "unique_ci_low": bounds.low, "unique_ci_high": bounds.high}
 
 

@@ -1,5 +1,7 @@
 """Partial RSA: model RDMs against brain RDMs, given control RDMs."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -13,6 +15,8 @@ from neurolens.compare.inputs.checks import (
     make_generator,
     warn_no_score,
 )
+from neurolens.compare.inputs.exchange import describe_exchange, warn_few_draws
+from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rdms.vectors import (
     BrainRDMs,
@@ -21,6 +25,12 @@ from neurolens.compare.rdms.vectors import (
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.table import COMPARATORS
+from neurolens.compare.rsa.dependence import (
+    TESTED_SERIES,
+    read_sides_exchange,
+    read_sides_groups,
+    remove_lags,
+)
 from neurolens.compare.rsa.estimates import (
     Estimates,
     Resampling,
@@ -64,6 +74,8 @@ def compare_partial_rdms(
     *,
     comparator: str = "spearman",
     degree: int = 3,
+    scheme: str | None = None,
+    by: GroupsBy | None = None,
     n_bootstrap: int = 1000,
     n_splits: int = 20,
     n_permutations: int = 1000,
@@ -91,6 +103,11 @@ def compare_partial_rdms(
         linear (in ranks): two RDMs that each add something of their own to a control then
         correlate by Spearman, given the control, at .03 to .11 where nothing else is shared. 3
         takes curves out too.
+    scheme : str, optional
+        What is permuted, as for ``permute_rdms``.
+    by : str or DataArray, optional
+        Groups of stimuli, such as runs or views of a picture, as for ``permute_rdms``; whole groups
+        are resampled and split, too.
     n_bootstrap, n_splits, confidence, rng
         As for ``compare_rdms``. Ranks, residuals and halves are made anew in each draw.
     n_permutations : int
@@ -121,7 +138,8 @@ def compare_partial_rdms(
     -----
     RuntimeWarning
         The score of an op is undefined: its RDM holds NaN, does not vary, or is explained by the
-        controls. The message names it.
+        controls. The message names it. Stimuli that are permuted or resampled singly depend on each
+        other, as for ``permute_rdms``; there are few permutations.
 
     Notes
     -----
@@ -170,12 +188,28 @@ def compare_partial_rdms(
     _check_halves(sides, n_splits)
 
     draw_rng, order_rng = generator.spawn(2)
-    resampling = resample_stimuli(sides.model.ids, None, n_bootstrap, n_splits, draw_rng)
+    exchange = read_sides_exchange(scheme, by, sides.model, sides.brain, brain_rdms, model_rdms)
+    group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
+    resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, draw_rng)
     estimates = estimate_partial(sides, resampling, confidence)
     _warn_unscored(sides, estimates.score)
     values = _label_estimates(sides, resampling, estimates)
-    for name, tested in infer_partial(sides, n_permutations, order_rng).items():
-        values[name] = (PER_REGION, tested)
+    details: dict[str, Any] = {}
+    if n_permutations:
+        is_series = exchange.scheme == "shift"
+        tested = sides
+        if is_series:
+            tested = sides._replace(brain=remove_lags(sides.brain, exchange))
+            details["tested"] = TESTED_SERIES
+        orders = exchange.draw_orders(n_permutations, order_rng)
+        tests = infer_partial(tested, orders)
+        score_mean = tests.pop("score_mean")
+        if is_series:
+            tests["tested_score"] = score_mean
+        warn_few_draws(tests["p"], tests["q"], len(orders), exchange)
+        for name, found in tests.items():
+            values[name] = (PER_REGION, found)
+        details |= describe_exchange(exchange, len(orders), tests["p"])
     return build_scores(
         values["score"],
         method="partial-rsa",
@@ -183,14 +217,16 @@ def compare_partial_rdms(
         n_stimuli=len(sides.model.ids),
         variables=name_variables(values),
         dissimilarity=name_dissimilarity(model_rdms),
-        intervals=name_intervals(n_bootstrap, confidence),
+        intervals=name_intervals(n_bootstrap, confidence, in_groups=group is not None),
         ceiling=describe_ceiling(sides.brain),
         details={
             "controls": sides.control_names,
             "degree": int(degree),
             "n_bootstrap": int(n_bootstrap),
             "n_splits": int(n_splits),
+            "n_units": len(sides.model.ids) if group is None else int(group.max()) + 1,
             "n_permutations": int(n_permutations),
+            **details,
             "rng": describe_rng(rng),
             **get_marks(model_rdms),
         },
@@ -255,10 +291,11 @@ def refuse_gaps(brain: BrainRDMs) -> None:
         )
 
 
-def name_intervals(n_bootstrap: int, confidence: float) -> Intervals:
+def name_intervals(n_bootstrap: int, confidence: float, *, in_groups: bool) -> Intervals:
     """Return a description of percentile intervals; without draws it holds only their level."""
     if n_bootstrap:
-        return Intervals("bootstrap percentile", "stimuli", float(confidence))
+        over = "groups of stimuli" if in_groups else "stimuli"
+        return Intervals("bootstrap percentile", over, float(confidence))
     return Intervals(level=float(confidence))
 
 

@@ -304,3 +304,18 @@ def test_errors(rng):
     brain[0, 0, 2:] = brain[0, 0, :, 2:] = np.nan
     with pytest.raises(InputError, match="fewer than 3 numbers: 'IT, A'"):
         compute_rdm_ceilings(brain)
+
+
+def test_ops_that_lack_pairs_can_exceed_the_ceiling(rng):
+    """Their scores are of other pairs than the ceiling is."""
+    brain = label_squares([draw_square(rng, 8) for _ in "AB"], subject=["A", "B"])
+    model = label_squares([draw_square(rng, 8) for _ in "ab"], op=["a", "b"])
+    whole = compare_rdms(model, brain, n_bootstrap=0, n_splits=0)
+    assert whole.attrs["ceiling_bound"] == "exact"
+    assert "No model can exceed the upper ceiling" in whole.attrs["methods_text"]
+    model[0, :5] = np.nan
+    model[0, :, :5] = np.nan
+    with pytest.warns(RuntimeWarning, match="some pairs are NaN in the RDMs of 'op a'"):
+        some = compare_rdms(model, brain, n_bootstrap=0, n_splits=0)
+    assert some.attrs["ceiling_bound"] == "expected"
+    assert "some ops lack pairs. The upper ceiling is an estimate" in some.attrs["methods_text"]
