@@ -36,10 +36,19 @@ def read_points(rng: np.random.Generator, points: np.ndarray, noise: float) -> n
 
 
 def build_brain(
-    rng: np.random.Generator, points: list[np.ndarray], n_subjects: int = N_SUBJECTS
+    rng: np.random.Generator,
+    points: list[np.ndarray],
+    n_subjects: int = N_SUBJECTS,
+    noise: np.ndarray | None = None,
 ) -> xr.DataArray:
-    """Return RDMs (region, subject) of one set of points per region."""
-    seen = [[read_points(rng, here, 1.0) for _ in range(n_subjects)] for here in points]
+    """Return RDMs (region, subject) of one set of points per region.
+
+    ``noise`` (subject,) is 1 unless given.
+    """
+    size = np.ones(n_subjects) if noise is None else noise
+    seen = []
+    for here in points:
+        seen.append([read_points(rng, here, each) for each in size])
     return label_rdms(
         np.array(seen), region=REGIONS[: len(points)], subject=[f"S{i}" for i in range(n_subjects)]
     )
@@ -74,3 +83,24 @@ def build_encoding(
         coords=dict(zip(dims, (ops, ids, ids), strict=True)),
     )
     return gram.to_dataset(name="gram"), responses
+
+
+def show_once(responses: xr.DataArray) -> xr.DataArray:
+    """Return ``responses`` (stimulus, neuroid) as presentations, in the order of their rows."""
+    ids = responses.stimulus.values
+    shown = responses.drop_vars("stimulus").rename(stimulus="presentation")
+    return shown.assign_coords(stimulus_id=("presentation", ids))
+
+
+def build_halves(rng: np.random.Generator, points: np.ndarray) -> xr.DataArray:
+    """Return RDMs of two ops, each of which reads one half of what the brain reads, ``points``.
+
+    Which fits the brain better is chance: they fit it equally well.
+    """
+    half = points.shape[1] // 2
+    weights = np.random.default_rng(0).normal(size=(half, N_FEATURES))
+    sides = [
+        side @ weights + 0.3 * rng.normal(size=(len(points), N_FEATURES))
+        for side in (points[:, :half], points[:, half:])
+    ]
+    return label_rdms(np.array(sides), op=["a", "b"])

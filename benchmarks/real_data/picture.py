@@ -1,4 +1,4 @@
-"""The picture of docs/real_data.md, from the numbers that real_data.py measures."""
+"""The picture of docs/real_data.md, from the numbers that the studies measure."""
 
 from pathlib import Path
 
@@ -19,11 +19,13 @@ def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
         voxels["explainable"], color="#999999", linewidth=0.8, label="explainable from here"
     )
     middle.set(
-        xlabel="noise ceiling of the mean response (variance)", ylabel="held-out r from pixels"
+        xlabel="noise ceiling of the mean response (variance)",
+        ylabel="r from pixels, sets held out",
     )
     middle.set_title(
         f"{len(voxels['r'])} voxels: what noise allows, what pixels predict", fontsize=10
     )
+    middle.set_ylim(-1.0, 1.05)
     middle.legend(frameon=False, fontsize=8, loc="lower right")
     for k, found in enumerate(distances.values()):
         for values, colour, shift in zip(found, ("#c8431b", "#3b6ea5"), (-0.18, 0.18), strict=True):
