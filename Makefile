@@ -21,8 +21,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One thread in each of the processes, which would wait for each other's otherwise.
 check: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
 # What it costs, beside peers, as ratios: tables in benchmarks/results/. THINGSVISION=<a Python that has it> adds it.
 bench: $(VENV)/.peers
@@ -41,13 +42,14 @@ conformance: $(VENV)/.peers
 	$(BIN)/python benchmarks/gram_budgets.py
 	$(BIN)/python benchmarks/rows.py --again
 
-# Error rates, coverage and bias of the statistics where the truth is known: docs/simulation.md. Takes some minutes.
+# Error rates, coverage and bias of the statistics where the truth is known: docs/simulation.md. Takes some 20 minutes
+# on two cores, each of which has a process of one thread.
 simulate: $(READY)
-	$(BIN)/python benchmarks/simulate.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/simulate.py
 
-# What real data say, from the files that NEUROLENS_MIRROR names: docs/real_data.md. Takes two minutes.
+# What real data say, from the files that NEUROLENS_MIRROR names: docs/real_data.md. Takes some minutes.
 figures: $(READY)
-	$(BIN)/python benchmarks/real_data.py
+	$(BIN)/python benchmarks/figures.py
 
 setup: $(READY)
 

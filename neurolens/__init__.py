@@ -3,20 +3,23 @@
 Its parts, in the order in which an analysis uses them:
 
 ``stimuli``    what was shown, by id
+``models``     models of the field's libraries by name, with their preprocessing
+``brain``      brain responses from images and arrays, and maps of results as images
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set
 ``compare``    RDMs, alignments, encoding: scores with noise ceilings and intervals
 ``scores``     the form of scores, in which every method returns them
 ``view``       the annotated graph and the figures
 ``report``     the results of a run on one page
-``demo``       the main analysis, end to end; ``cli`` runs it from the shell
-``labels``     names of dimensions, matching by id; ``errors`` what can be raised; ``parallel``
-               tasks on dask workers
+``demo``       the main analysis, end to end, and the command that runs it from the shell
+``labels``     names of dimensions, matching by id; ``errors`` what can be raised; ``support``
+               tasks on dask workers, and files of traces and encoders
 
 `extract` and `compare` never import each other: they exchange labelled xarray objects. What is used
 most is here; the rest is in ``neurolens.extract`` and ``neurolens.compare``.
 """
 
+from neurolens.brain import read_responses
 from neurolens.compare import assign_regions, compare_rdms, compute_rdms, fit_encoding
 from neurolens.datasets import describe_dataset, list_datasets, load_dataset
 from neurolens.extract import (
@@ -29,12 +32,14 @@ from neurolens.extract import (
     trace,
     validate,
 )
+from neurolens.models import LoadedModel, list_models, load_model
 from neurolens.report import write_report
 from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
 from neurolens.view import draw_graph, plot_profile, plot_rdms
 
 __all__ = [
     "ImageTransform",
+    "LoadedModel",
     "StimulusSet",
     "assign_regions",
     "compare_rdms",
@@ -46,13 +51,16 @@ __all__ = [
     "fit_encoding",
     "forecast",
     "list_datasets",
+    "list_models",
     "load_dataset",
+    "load_model",
     "load_stimuli",
     "load_trace",
     "open_activations",
     "plot_profile",
     "plot_rdms",
     "randomize_weights",
+    "read_responses",
     "trace",
     "validate",
     "write_report",

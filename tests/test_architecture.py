@@ -21,9 +21,12 @@ MAX_COMPLEXITY = 15
 MAX_ARGUMENTS = 10
 # Public functions all of whose arguments are decisions that only the user can make.
 MANY_ARGUMENTS = {
+    "compare_partial_rdms",
     "extract_activations",
     "extract_grams",
     "fit_encoding",
+    "fit_rdm_regression",
+    "fit_test_sets",
     "forecast",
     "permute_encoding",
 }
@@ -33,18 +36,21 @@ MAY_IMPORT = {
     "errors": set(),
     "labels": {"errors"},
     "scores": {"errors", "labels"},
-    "parallel": {"errors"},
+    "support": {"errors"},
     "stimuli": {"errors", "labels"},
-    "extract": {"errors", "labels", "stimuli", "parallel"},
-    "compare": {"errors", "labels", "scores", "parallel"},
+    "extract": {"errors", "labels", "stimuli", "support"},
+    "compare": {"errors", "labels", "scores", "support"},
+    "models": {"errors", "labels", "extract"},
+    "brain": {"errors", "labels"},
     "datasets": {"errors", "labels", "stimuli"},
     "view": {"errors", "labels", "scores", "extract"},
     "report": {"errors", "labels", "scores", "extract", "view"},
     "demo": {
         "errors", "labels", "scores", "stimuli", "extract", "compare", "datasets", "view", "report",
     },
-    "cli": {"errors", "datasets", "demo"},
-    "__init__": {"stimuli", "extract", "compare", "datasets", "view", "report"},
+    "__init__": {
+        "stimuli", "brain", "extract", "compare", "datasets", "models", "view", "report",
+    },
 }  # fmt: skip
 # Within a room: a floor may import from those below it and from itself. What is not in a folder
 # stands on the highest floor.

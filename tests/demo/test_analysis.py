@@ -9,8 +9,8 @@ import torch
 import xarray as xr
 
 import neurolens as nl
-from neurolens.cli import main
 from neurolens.demo import run_demo
+from neurolens.demo.command import main
 from neurolens.errors import DataError, InputError, UnknownNameError
 
 MIRROR = os.environ.get("NEUROLENS_MIRROR")
@@ -110,13 +110,13 @@ def test_wrong_requests_end_with_a_sentence(tmp_path, capsys, monkeypatch):
     def interrupt(**kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("neurolens.cli.run_demo", interrupt)
+    monkeypatch.setattr("neurolens.demo.command.run_demo", interrupt)
     assert main(["demo"]) == 130
     assert "run the same command again" in capsys.readouterr().err
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
-    from neurolens.demo import load_model
+    from neurolens.demo.analysis import load_model
 
     torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match=r"other.pth' is not a state dict of squeezenet1_0"):

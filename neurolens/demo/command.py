@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from neurolens.datasets import describe_dataset, list_datasets
-from neurolens.demo import run_demo
+from neurolens.demo.analysis import run_demo
 from neurolens.errors import NeuroLensError
 
 

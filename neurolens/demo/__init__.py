@@ -1,0 +1,8 @@
+"""The main analysis, end to end, and the ``neurolens`` command that runs it.
+
+``analysis`` holds `run_demo`, ``command`` reads the command line.
+"""
+
+from neurolens.demo.analysis import load_model, run_demo
+
+__all__ = ["load_model", "run_demo"]
