@@ -161,7 +161,8 @@ def main() -> None:
                 file.write(json.dumps(planned[name]._asdict()) + "\n")
             gc.collect()
     rows = [planned[name] for name in names]
-    text = f"{describe_machine()}\n\n{measure_cost()}\n\n{write_table(rows)}\n"
+    title = "# Models of torchvision that lose no op to the test of rows"
+    text = f"{title}\n\n{describe_machine()}\n\n{measure_cost()}\n\n{write_table(rows)}\n"
     print(text)
     if arguments.only == "*":
         write_result("rows", text)
