@@ -73,7 +73,7 @@ def write_summary(rows: list[Row]) -> list[str]:
         "the row says: a finding counts, and its absence says less than it seems to.",
         f"- **warns**: {counts[WARNS]} are wrong by what the row says, at settings that do not fit "
         f"the data, and a warning with the way out says so in {MOST:.0%} of runs or more.",
-        f"- **no**: {counts[FAILS]} are not as they should be.",
+        f"- **no**: {counts[FAILS]} find too much, or cover too little, without a warning.",
         "",
     ]
 

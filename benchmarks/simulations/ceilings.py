@@ -6,7 +6,8 @@ of what the brain reads. Intervals of ceilings are for new stimuli and subjects.
 ``compute_split_ceilings`` has one subject with six presentations of 24 stimuli: its upper ceiling
 should be what the true RDM scores, its lower one what a second measurement scores. Both are too low
 where noise is large, most of all by crossnobis, whose noise is estimated from half of the runs: a
-model that reaches them may still be improved.
+model that reaches them may still be improved. What they are held to was set after pilot runs, by
+their bias there; 0 would be right.
 """
 
 from functools import partial
@@ -22,7 +23,7 @@ from neurolens.compare import (
     compute_split_ceilings,
 )
 from simulations.brains import build_brain, build_halves, label_rdms
-from simulations.table import Row, judge_coverage, judge_mean, judge_rate, judge_share, repeat
+from simulations.table import Row, judge_coverage, judge_mean, judge_power, judge_rate, repeat
 
 SIZES = [(40, 12), (24, 6)]
 N_LATENT = 4
@@ -102,7 +103,7 @@ def list_rows(times: int) -> list[Row]:
             rows.append(judge_rate(what, found[f"truth, {over}"], at_most=True))
         if k == 0:
             what = f"half of the truth called below the ceiling, both, {size}"
-            rows.append(judge_share(what, found["half, both"], least=0.5))
+            rows.append(judge_power(what, found["half, both"]))
         for end in ("lower", "upper"):
             mean = found[end].mean()
             inside = (found[f"{end} low"] <= mean) & (mean <= found[f"{end} high"])

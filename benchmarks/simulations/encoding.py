@@ -3,8 +3,7 @@
 Null: 36 stimuli in three folds, eight neuroids in two regions, four ops that share half of their
 variance. Categories: six, which shape features and responses alike; within a category they are
 unrelated, and stimuli are permuted within them. Intervals: the same eight neuroids under new
-stimuli and noise, two ops that each hold half of what these follow, four folds, 20 halvings; those
-of R^2 are known to be too wide.
+stimuli and noise, two ops that each hold half of what these follow, four folds, 20 halvings.
 """
 
 from functools import partial

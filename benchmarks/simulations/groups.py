@@ -3,10 +3,11 @@
 Copies: 16 objects in three almost equal pictures each; features and responses hold the objects, and
 have nothing else to do with each other. Runs: eight runs of six stimuli; each run moves features
 and responses by an offset of its own. Where single stimuli are held out and permuted, as they are
-by default, copies and runs predict themselves: nearly every data set has a finding. A warning says
-so where copies are almost equal, or where the run is a label of the responses; RDMs know of no runs
-unless ``by=`` names them. Whole groups, held out, permuted and resampled by ``by=``, hold their
-level.
+by default, copies and runs predict themselves: half of the data sets or more have a finding. A
+warning says so where copies are almost equal, or where the run is a label of the responses or of
+the RDMs. Copies are known by their distances, which must stand out: these have 20 features; in
+pilot runs with 8 the warning came in 94 % of 54 false findings, with 4 in 2 of 20 data sets. Whole
+groups, held out, permuted and resampled by ``by=``, hold their level.
 """
 
 from functools import partial

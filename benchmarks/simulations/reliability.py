@@ -5,8 +5,8 @@ A perfect model has the one feature that every neuroid follows, so that what it 
 half of them to that share and the others to nothing. ``score_normalised`` should be 1, and is
 missing, with a warning, where neuroids do not show that there is anything to explain. By R^2 it is
 less where little can be explained: the size of each weight is learned from 80 noisy stimuli, and
-what that costs is not the fault of the ceiling. For r^2 and its ceiling, 200 stimuli are shown
-three times and the true responses are known.
+what that costs is not the fault of the ceiling (the .7 was set after pilot runs). For r^2 and its
+ceiling, 200 stimuli are shown three times and the true responses are known.
 """
 
 from functools import partial

@@ -128,6 +128,12 @@ def judge_share(name: str, hits: np.ndarray, *, least: float) -> Row:
     return Row(name, f"{share:.1%}", f"{floor:.1%} or more", verdict, len(hits))
 
 
+def judge_power(name: str, hits: np.ndarray, *, least: float = 0.5) -> Row:
+    """Return a row on how often what is true is found, which should be ``least`` or more."""
+    row = judge_share(name, hits, least=least)
+    return row if row.verdict == HOLDS else row._replace(verdict=CONSERVATIVE)
+
+
 def judge_never(name: str, hits: np.ndarray) -> Row:
     """Return a row on what must not happen."""
     verdict = FAILS if hits.any() else HOLDS
