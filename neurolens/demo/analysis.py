@@ -163,7 +163,7 @@ def load_model(name: str, weights: str | Path | None, seed: int, *, trained: boo
         return LoadedModel(model, f"random, seed {seed}")
     default = torchvision.models.get_model_weights(name).DEFAULT
     try:
-        state = default.get_state_dict(progress=False, check_hash=True)
+        state = default.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except Exception as error:
         raise DataError(
             f"torchvision's weights for {name} could not be fetched from {default.url} ({error}). "

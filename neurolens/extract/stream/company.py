@@ -5,12 +5,11 @@ from functools import partial
 
 import torch
 
-from neurolens.errors import InputError
 from neurolens.extract.capture.differences import measure_difference
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.stream.batches import call_with_batch, read_batch
 from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward
-from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.layout import Layout, iterate_rows
 from neurolens.extract.stream.layouts.rows import sample_values
 from neurolens.extract.stream.plan import Plan, Step
 
@@ -123,13 +122,5 @@ def _take_samples(
     tensors: Sequence[torch.Tensor | None],
 ) -> None:
     """Take some values of the results of an op; such as have no rows here are left to the run."""
-    for layout in layouts:
-        k = max(layout.output, 0)
-        tensor = tensors[k] if k < len(tensors) else None
-        if tensor is None:
-            continue
-        try:
-            rows = layout.put_stimuli_first(tensor, n_stimuli)
-        except InputError:
-            continue
+    for layout, rows in iterate_rows(layouts, n_stimuli, tensors):
         samples[layout.name] = sample_values(rows.detach())

@@ -1,5 +1,6 @@
 """The position of the stimuli in one result."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,3 +70,19 @@ class Layout:
 def read_numbers(tensor: torch.Tensor) -> torch.Tensor:
     """Return a result outside of autograd; a quantized one as the numbers that it stands for."""
     return tensor.dequantize() if tensor.is_quantized else tensor.detach()
+
+
+def iterate_rows(
+    layouts: Sequence[Layout], n_stimuli: int, tensors: Sequence[torch.Tensor | None]
+) -> Iterator[tuple[Layout, torch.Tensor]]:
+    """Yield each layout of an op's results with its rows (stimulus, ...), where there are any."""
+    for layout in layouts:
+        k = max(layout.output, 0)
+        tensor = tensors[k] if k < len(tensors) else None
+        if tensor is None:
+            continue
+        try:
+            rows = layout.put_stimuli_first(tensor, n_stimuli)
+        except InputError:
+            continue
+        yield layout, rows

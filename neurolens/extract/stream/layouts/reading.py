@@ -22,7 +22,7 @@ from neurolens.extract.stream.batches import (
 )
 from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
 from neurolens.extract.stream.layouts.finding import LayoutFinder, Layouts, list_fed
-from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.layout import Layout, iterate_rows
 from neurolens.extract.stream.layouts.recorded import RecordedRows
 from neurolens.extract.stream.layouts.rows import (
     MIXES,
@@ -282,15 +282,7 @@ def _take_results(
     tensors: Sequence[torch.Tensor | None],
 ) -> None:
     """Compare the results of one op; those that have no rows here are left to the run."""
-    for layout in layouts:
-        k = max(layout.output, 0)
-        tensor = tensors[k] if k < len(tensors) else None
-        if tensor is None:
-            continue
-        try:
-            rows = layout.put_stimuli_first(tensor, n_stimuli)
-        except InputError:
-            continue
+    for layout, rows in iterate_rows(layouts, n_stimuli, tensors):
         comparison.compare(layout, rows)
 
 
