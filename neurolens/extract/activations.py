@@ -41,7 +41,7 @@ def extract_activations(
 
     Parameters
     ----------
-    model : Module
+    model : Module or LoadedModel
         Runs in evaluation mode; its own mode is put back afterwards.
     stimuli : StimulusSet
         At least 2, of one shape.

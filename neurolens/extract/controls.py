@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.models import find_module
 from neurolens.extract.capture.restore import preserve_random_states
 
 
@@ -18,7 +19,7 @@ def randomize_weights(model: nn.Module, *, rng: int = 0) -> nn.Module:
 
     Parameters
     ----------
-    model : Module
+    model : Module or LoadedModel
         Anything that ``copy.deepcopy`` can copy.
     rng : int
         Seed; the same seed gives the same weights. Use several, and report each.
@@ -52,6 +53,7 @@ def randomize_weights(model: nn.Module, *, rng: int = 0) -> nn.Module:
     >>> bool((control[0].weight == model[0].weight).any())
     False
     """
+    model = find_module(model)
     if not isinstance(model, nn.Module):
         raise InputError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Pass the model, not its "

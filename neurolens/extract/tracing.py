@@ -290,7 +290,7 @@ def trace(
 
     Parameters
     ----------
-    model : Module
+    model : Module or LoadedModel
         Any eager PyTorch module.
     inputs : tensor, tuple or other
         A tuple is the positional arguments, anything else the single argument.

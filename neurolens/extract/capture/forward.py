@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
@@ -16,6 +16,7 @@ from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Recording, StopForward, read_storage
 from neurolens.extract.capture.interceptor import Interceptor, describe_failure
+from neurolens.extract.capture.models import unwrap_model
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import (
@@ -29,6 +30,7 @@ from neurolens.extract.capture.restore import (
 )
 from neurolens.extract.capture.tensor_tracker import TensorTracker
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
+from neurolens.stimuli import StimulusSet
 
 Made = TypeVar("Made")
 # How torch refuses to differentiate what ran without gradients.
@@ -44,12 +46,15 @@ class ModelCall:
     """A model that can be recorded, and the arguments that it is called with.
 
     ``gradients`` says that it runs with gradients, because it differentiates in its forward.
+    ``rewritten`` collects the addresses of parameters that its recorded passes write into, so that
+    others can copy them first.
     """
 
     model: nn.Module
     args: tuple
     kwargs: dict
     gradients: bool = False
+    rewritten: set[str] = field(default_factory=set)
 
     def copy_inputs(self) -> "ModelCall":
         """Return the call with its tensors cloned, for models that write into them.
@@ -60,7 +65,7 @@ class ModelCall:
             return self
         with allow_gradients(self):
             args, kwargs = copy_tensors((self.args, self.kwargs))
-        return ModelCall(self.model, args, kwargs, self.gradients)
+        return ModelCall(self.model, args, kwargs, self.gradients, self.rewritten)
 
 
 def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> ModelCall:
@@ -77,9 +82,16 @@ def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> M
     Raises
     ------
     InputError
-        For something that is not an eager nn.Module, or keyword arguments that are no dict.
+        For something that is not an eager nn.Module, keyword arguments that are no dict, and a
+        stimulus set, of which a pass takes one batch.
     """
     model = unwrap_model(model)
+    if isinstance(inputs, StimulusSet):
+        raise InputError(
+            "inputs must be what the model takes in one pass, got a StimulusSet. Type batch = "
+            "stimuli.read_rows(range(4)), and pass batch, or kwargs=batch with inputs=None where "
+            "it is a dict."
+        )
     if kwargs is not None and not isinstance(kwargs, dict):
         raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
     if inputs is None and kwargs:
@@ -105,6 +117,10 @@ class OpenPass:
     def list_storages(self) -> set[int]:
         """Return the memories of the model's buffers and plain attributes."""
         return self._state.list_storages()
+
+    def watch_writes(self, recorder: Interceptor) -> None:
+        """Copy the parameters that ops of the pass are about to write into."""
+        recorder.before_write = self._state.keep_parameters
 
     def keep_result(self, result: Any) -> Any:
         """Return what the model returned, with what shares memory that is put back cloned."""
@@ -151,8 +167,12 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
         if noise is not None:
             held = random.held.values()
             noise.note_generators([one for one in held if isinstance(one, torch.Generator)])
-        with preserve_gradients(call), preserve_state(call.model) as state:
-            yield OpenPass(random, state)
+        with preserve_gradients(call), preserve_state(call.model, call.rewritten) as state:
+            try:
+                yield OpenPass(random, state)
+            finally:
+                state.compare()
+                call.rewritten.update(state.list_rewritten())
 
 
 def make_lazy_modules(call: ModelCall) -> None:
@@ -242,6 +262,7 @@ def record_forward(
             room=room,
         )
         recorder.size_reads = [] if random_states else None
+        opened.watch_writes(recorder)
         recording = recorder.recording
         tracker.begin(recording, scopes, call.args, call.kwargs)
         try:
@@ -366,33 +387,3 @@ def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
         for name, tensor in named:
             sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
     return sources
-
-
-def unwrap_model(model: Any) -> nn.Module:
-    """Return the model inside a compiled or data-parallel wrapper.
-
-    Raises InputError for a model that cannot be recorded.
-    """
-    while isinstance(model, nn.Module):
-        if isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod
-        elif isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-            model = model.module
-        else:
-            break
-    if isinstance(model, torch.jit.ScriptModule):
-        raise InputError(
-            f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be "
-            "recorded. Pass the nn.Module it was made from."
-        )
-    if isinstance(model, torch.export.ExportedProgram):
-        raise InputError(
-            "an exported program cannot be recorded; pass program.module() or the original "
-            "nn.Module"
-        )
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's "
-            f"forward."
-        )
-    return model

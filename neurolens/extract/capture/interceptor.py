@@ -1,6 +1,6 @@
 """Interception of torch calls, common to all passes; torch's own Python functions are opened."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from neurolens.extract.capture.calls.torch_calls import (
 )
 from neurolens.extract.capture.events import read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.tensor_tracker import find_written
 
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
@@ -47,6 +48,8 @@ class Interceptor(TorchFunctionMode):
     drew : bool or None
         Whether a call has drawn from torch's own random generators; None where that is not known,
         because parts of the model run unseen.
+    before_write : callable or None
+        Called with the tensors that a call is about to write into.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Interceptor(TorchFunctionMode):
         self.failure: tuple[BaseException, str] | None = None
         self.size_reads: list[torch.Tensor] | None = None
         self.drew: bool | None = None if scopes.has_script else False
+        self.before_write: Callable[[list[torch.Tensor]], None] | None = None
         self._end: BaseException | None = None
         self._scopes = scopes
         self._sites = sites
@@ -125,6 +129,10 @@ class Interceptor(TorchFunctionMode):
 
     def call_function(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Call a torch function, with random numbers from the noise if there is one."""
+        if self.before_write is not None and (kwargs or not call.harmless):
+            written = find_written(call, args, kwargs)
+            if written:
+                self.before_write(written)
         if self._noise is None or not self._noise.may_draw(call):
             return func(*args, **kwargs)
         return self._noise.run(call, self._scopes.current.address, func, args, kwargs)

@@ -6,12 +6,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurolens.errors import InputError
-from neurolens.stimuli import StimulusSet
+from neurolens.errors import InputError, warn_user
+from neurolens.extract.capture.models import is_loaded
+from neurolens.stimuli import StimulusSet, describe_preprocessing
 
 
 def check_inputs(model: Any, stimuli: Any) -> None:
-    """Raise InputError unless a run is of a model and a stimulus set."""
+    """Raise InputError unless a run is of a model and a stimulus set.
+
+    A model of ``load_model`` whose stimuli are prepared in another way than its own is warned of.
+    """
+    if is_loaded(model):
+        _compare_transforms(model, stimuli)
+        model = model.model
     if isinstance(model, StimulusSet) and isinstance(stimuli, nn.Module):
         raise InputError(
             "model and stimuli are the wrong way round: give the model first, then the stimuli"
@@ -22,6 +29,20 @@ def check_inputs(model: Any, stimuli: Any) -> None:
         raise InputError(
             f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with "
             "neurolens.load_stimuli(...)."
+        )
+
+
+def _compare_transforms(loaded: Any, stimuli: Any) -> None:
+    """Warn where stimuli are not prepared as what ``load_model`` returned has it."""
+    if loaded.transform is None or not isinstance(stimuli, StimulusSet):
+        return
+    if stimuli.transform is loaded.transform:
+        return
+    if describe_preprocessing(stimuli.transform) != describe_preprocessing(loaded.transform):
+        warn_user(
+            f"stimuli are not prepared as {loaded.identity.name} was trained "
+            f"({loaded.identity.preprocessing}). Type load_stimuli(..., model=model), or pass "
+            "model.model if this is meant."
         )
 
 

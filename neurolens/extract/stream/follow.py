@@ -292,6 +292,7 @@ def follow_forward(
     recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise)
     try:
         with open_pass(call, noise) as opened:
+            opened.watch_writes(recorder)
             try:
                 with scopes, recorder:
                     run_model(call, gradients=False)

@@ -17,7 +17,7 @@ from torch import nn
 from neurolens.errors import InputError, warn_user
 from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.calls.noise import StimulusNoise
-from neurolens.extract.capture.forward import unwrap_model
+from neurolens.extract.capture.models import find_module, unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows
@@ -246,6 +246,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
 
 def materialize_model(source: Any) -> Any:
     """Return a model from itself or from a function that makes it; `open_plan` checks it."""
+    source = find_module(source)
     return source if isinstance(source, nn.Module) or not callable(source) else source()
 
 

@@ -53,3 +53,11 @@ def test_weights_that_hold_no_values_are_refused_in_a_sentence():
     with pytest.raises(InputError, match="weights are on device 'meta', which holds no values"):
         nl.extract_activations(net, stimuli, quiet=True)
     assert nl.trace(net, torch.ones(2, 4, device="meta"))["0"].value.is_meta
+
+
+@pytest.mark.parametrize("run", [nl.trace, nl.validate])
+def test_a_stimulus_set_is_not_the_input_of_one_pass(run):
+    stimuli = nl.load_stimuli(np.ones((3, 4), np.float32))
+    with pytest.raises(InputError, match=r"got a StimulusSet. Type batch = stimuli.read_rows"):
+        run(torch.nn.Linear(4, 2), stimuli)
+    assert len(nl.trace(torch.nn.Linear(4, 2), stimuli.read_rows(range(3))).graph) == 1

@@ -25,6 +25,7 @@ ATOMS = frozenset(
 )
 # Two of these are the same thing where they are equal: a method is made anew whenever it is read.
 _COMPARED = ATOMS | {types.BuiltinFunctionType, types.MethodType}
+_PLAIN = frozenset({torch.Tensor, nn.Parameter})
 _MOST_BYTES = 2**28
 _MOST_TENSORS = 10_000
 _MOST_OBJECTS = 100_000
@@ -58,17 +59,31 @@ class TensorCopy(Copy):
         self.place = tensor.detach()
         self.content = self.place.clone() if has_content else None
         self._version = read_version(tensor)
+        self._pointer = _read_pointer(tensor)
         self._is_moved = False
+
+    def keep_content(self) -> None:
+        """Copy the content now, where only the place was noted and nothing has changed since."""
+        if self.content is None and not self.compare():
+            self.content = self.place.clone()
 
     def compare(self) -> bool:
         """Return whether values, shape or memory of the tensor differ."""
         tensor = self.tensor
-        self._is_moved = not _is_same_place(tensor, self.place)
+        self._is_moved = not (self._is_obviously_there() or _is_same_place(tensor, self.place))
         if self.content is None:
             self.changed = self._is_moved or read_version(tensor) != self._version
         else:
             self.changed = self._is_moved or not equal_content(tensor, self.content)
         return self.changed
+
+    def _is_obviously_there(self) -> bool:
+        """Return whether the quickest look finds the tensor in its place; False tells nothing."""
+        tensor = self.tensor
+        place = self.place
+        if not self._pointer or tensor.data_ptr() != self._pointer:
+            return False
+        return tensor.shape == place.shape and tensor.stride() == place.stride()
 
     def restore(self) -> bool:
         """Put memory and values back."""
@@ -170,14 +185,14 @@ class Copier:
     shared : set of int
         Ids of objects that belong elsewhere and are only put back into their places: registered
         modules.
-    parameters : list of Parameter
+    parameters : list of tensor
         Registered ones, whose memory is not copied.
     packages : set of str
         Packages of the model's modules, whose objects are read.
     """
 
     def __init__(
-        self, shared: set[int], parameters: list[nn.Parameter], packages: set[str]
+        self, shared: set[int], parameters: list[torch.Tensor], packages: set[str]
     ) -> None:
         self._copied = shared | set(map(id, parameters))
         self._parameters = parameters
@@ -288,6 +303,12 @@ def _is_same_place(a: torch.Tensor, b: torch.Tensor) -> bool:
     if read_storage(a) != read_storage(b) or a.stride() != b.stride():
         return False
     return int(a.storage_offset()) == int(b.storage_offset())
+
+
+def _read_pointer(tensor: torch.Tensor) -> int:
+    """Return the address of a plain tensor's first element, 0 of others and of empty ones."""
+    is_plain = type(tensor) in _PLAIN and tensor.layout is torch.strided and tensor.numel() > 0
+    return tensor.data_ptr() if is_plain else 0
 
 
 def read_version(tensor: torch.Tensor) -> int:

@@ -1,6 +1,6 @@
 """State of a model beside its parameters, which every pass begins with and leaves as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ from neurolens.extract.capture.restore.copies import (
     Copy,
     TensorCopy,
     is_same,
-    read_version,
 )
 
 # What every Module has, its mode aside.
@@ -39,6 +38,10 @@ class _Held(NamedTuple):
 class ModelState:
     """Buffers and plain attributes of a model's modules, and of their classes, at one moment.
 
+    A parameter is copied when `keep_parameters` is told that something is about to write into it,
+    or here where it is ``rewritten``. Of others only the place in memory is known, to which they
+    return; a change in place is told.
+
     Attributes are tensors, numbers, arrays, and containers, objects, classes and functions that
     hold these: objects that can be called, methods with the object that they belong to, functions
     with the variables that they keep. Of tensors beyond 256 MiB or 10,000, and of parameters that
@@ -50,6 +53,8 @@ class ModelState:
     Parameters
     ----------
     model : Module
+    rewritten : collection of str
+        Addresses of parameters that passes of this model write into.
 
     Attributes
     ----------
@@ -60,20 +65,24 @@ class ModelState:
         among them.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, rewritten: Collection[str] = ()) -> None:
         self.changed: list[str] = []
         self.lost: list[str] = []
         self._is_compared = False
         self._moved: list[_Held] = []
-        self._changed_parameters: list[str] = []
+        self._replaced: list[str] = []
+        self._by_storage: dict[int, list[TensorCopy]] | None = None
         with torch._C.DisableTorchFunction():
             modules = dict(model.named_modules())
             self._parameters = {
-                name: (parameter, read_version(parameter))
+                name: TensorCopy(parameter, has_content=False)
                 for name, parameter in model.named_parameters()
                 if not is_lazy(parameter)
             }
-            self._copier = _make_copier(modules, [one for one, _ in self._parameters.values()])
+            for name in rewritten:
+                if name in self._parameters:
+                    self._parameters[name].keep_content()
+            self._copier = _make_copier(modules, [one.tensor for one in self._parameters.values()])
             self._held = [
                 self._hold_module(address, module)
                 for address, module in modules.items()
@@ -100,6 +109,23 @@ class ModelState:
         parts = {**dict(module._parameters.items()), **dict(module._modules.items())}
         return _Held(address, module, copies, attributes, buffers, parts)
 
+    def keep_parameters(self, written: Iterable[torch.Tensor]) -> None:
+        """Copy the parameters that share memory with ``written``, before it changes."""
+        with torch._C.DisableTorchFunction():
+            if self._by_storage is None:
+                self._by_storage = {}
+                for one in self._parameters.values():
+                    self._by_storage.setdefault(read_storage(one.tensor), []).append(one)
+            for tensor in written:
+                storage = read_storage(tensor)
+                for one in self._by_storage.get(storage, ()) if storage else ():
+                    one.keep_content()
+
+    def list_rewritten(self) -> list[str]:
+        """Return the addresses of parameters that were copied and then changed."""
+        named = self._parameters.items()
+        return [name for name, one in named if one.changed and one.content is not None]
+
     def compare(self) -> list[str]:
         """Return the addresses of everything that differs now from what was copied.
 
@@ -117,8 +143,9 @@ class ModelState:
                 self._moved += [held] if names else []
                 found += [f"{held.address}.{name}".removeprefix(".") for name in names]
                 found += [address for address, one in held.copies if one.compare()]
-            self._changed_parameters = self._list_changed_parameters()
-        found += self._changed_parameters
+            found += [name for name, one in self._parameters.items() if one.compare()]
+            self._replaced = self._list_replaced()
+        found += self._replaced
         self.changed = list(dict.fromkeys(found))
         return self.changed
 
@@ -139,7 +166,8 @@ class ModelState:
         return {read_storage(one.place) for one in tensors if one.content is not None} - {0}
 
     def _list_copies(self) -> list[Copy]:
-        return [one for held in self._held for _, one in held.copies]
+        copies: list[Copy] = [one for held in self._held for _, one in held.copies]
+        return copies + list(self._parameters.values())
 
     def restore(self) -> None:
         """Put everything back that differs."""
@@ -152,25 +180,25 @@ class ModelState:
                 for address, one in held.copies:
                     if one.changed and not one.restore():
                         lost.append(address)
-        self.lost += dict.fromkeys(lost + self._changed_parameters)
+            for address, parameter in self._parameters.items():
+                if parameter.changed and not parameter.restore():
+                    lost.append(address)
+        self.lost += dict.fromkeys(lost + self._replaced)
 
-    def _list_changed_parameters(self) -> list[str]:
-        """Return the addresses of parameters that were changed in place or replaced."""
-        changed = []
-        for name, (parameter, version) in self._parameters.items():
-            if read_version(parameter) != version:
-                changed.append(name)
+    def _list_replaced(self) -> list[str]:
+        """Return the addresses of parameters in whose place the model has put others."""
+        replaced = []
         for held in self._held:
             for name, part in held.module._parameters.items():
                 before = held.parts.get(name)
                 if before is None or part is None or (before.is_meta and part.is_meta):
                     continue
                 if part is not before:
-                    changed.append(f"{held.address}.{name}".removeprefix("."))
-        return changed
+                    replaced.append(f"{held.address}.{name}".removeprefix("."))
+        return replaced
 
 
-def _make_copier(modules: dict[str, nn.Module], parameters: list[nn.Parameter]) -> Copier:
+def _make_copier(modules: dict[str, nn.Module], parameters: list[torch.Tensor]) -> Copier:
     """Return a copier that leaves registered modules and parameters as they are."""
     shared = {id(module) for module in modules.values()}
     packages = {type(module).__module__.partition(".")[0] for module in modules.values()}
@@ -235,9 +263,9 @@ def _put_back(held: _Held) -> None:
 
 
 @contextmanager
-def preserve_state(model: nn.Module) -> Iterator[ModelState]:
+def preserve_state(model: nn.Module, rewritten: Collection[str] = ()) -> Iterator[ModelState]:
     """Put back, afterwards, everything of a model that `ModelState` holds."""
-    state = ModelState(model)
+    state = ModelState(model, rewritten)
     try:
         yield state
     finally:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import neurolens as nl
 from neurolens.errors import RecordingError
@@ -212,10 +213,89 @@ class Learns(nn.Module):
         return self.fc(x)
 
 
+def test_parameters_that_a_pass_writes_into_are_put_back():
+    net, x = Learns(), torch.randn(2, 4)
+    before = net.fc.weight.detach().clone()
+    expected = F.linear(x, before + 0.1, net.fc.bias)
+    recording = record_forward(prepare_call(net, x))
+    assert recording.changed == ["fc.weight"]
+    assert recording.depends_on_history == []
+    assert torch.equal(net.fc.weight, before)
+    # What was recorded is what the pass computed from, not what was put back.
+    (linear,) = [event for event in recording.events if event.call.function == "linear"]
+    weight = next(v for v, _ in linear.parents if v.source == "fc.weight" or v.kind == "op")
+    assert torch.equal(weight.tensor, before + 0.1)
+    torch.testing.assert_close(recording.result, expected)
+    verdict = nl.validate(net, x)
+    assert torch.equal(net.fc.weight, before)
+    assert verdict.reasons.reason.str.contains("'fc.weight', which was put back").any()
+
+
+class Rescales(nn.Module):
+    """Divides its weights once, as RWKV of transformers does in evaluation mode."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(4, 3)
+        self.is_rescaled = False
+
+    def forward(self, x):
+        if not self.is_rescaled:
+            with torch.no_grad():
+                self.fc.weight.div_(4)
+            self.is_rescaled = True
+        return self.fc(x)
+
+
+def test_weights_that_are_rescaled_once_are_rescaled_once(rng):
+    net, plain = Rescales(), Rescales()
+    x = rng.standard_normal((7, 4)).astype(np.float32)
+    expected = plain(torch.from_numpy(x)).detach().numpy()
+    acts = nl.extract_activations(net, nl.load_stimuli(x), batch_size=2, quiet=True)
+    np.testing.assert_allclose(acts["fc/linear"].activation.values, expected, rtol=1e-6)
+    assert "depends_on_history" not in acts.attrs
+    assert not net.is_rescaled
+    assert torch.equal(net.fc.weight, Rescales().fc.weight)
+    assert nl.validate(net, torch.from_numpy(x)).status == "verified"
+
+
+class Constrains(nn.Module):
+    """Bounds the norm of its weights by ``.data``, as networks for EEG do."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        self.fc.weight.data = torch.renorm(self.fc.weight.data, 2, 0, 0.1)
+        return self.fc(x)
+
+
+def test_parameters_that_are_given_other_data_are_put_back(rng):
+    net, plain = Constrains(), Constrains()
+    x = torch.from_numpy(rng.standard_normal((5, 4)).astype(np.float32))
+    trace = nl.trace(net, x)
+    assert torch.equal(net.fc.weight, plain.fc.weight)
+    assert torch.equal(trace["fc"].value, plain(x))
+    assert nl.validate(net, x).status == "verified"
+    assert torch.equal(net.fc.weight, Constrains().fc.weight)
+
+
+class LearnsUnseen(Learns):
+    """Writes where torch's functions are not seen, as code in C does."""
+
+    def forward(self, x):
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            self.fc.weight.add_(0.1)
+        return self.fc(x)
+
+
 def test_what_cannot_be_put_back_is_said():
-    recording = record_forward(prepare_call(Learns(), torch.ones(2, 4)))
+    recording = record_forward(prepare_call(LearnsUnseen(), torch.ones(2, 4)))
     assert recording.depends_on_history == ["fc.weight"]
-    verdict = nl.validate(Learns(), torch.ones(2, 4))
+    verdict = nl.validate(LearnsUnseen(), torch.ones(2, 4))
     assert verdict.status != "verified"
     assert verdict.reasons.reason.str.contains("'fc.weight' and it could not be put back").any()
 
