@@ -26,7 +26,7 @@ from neurolens.compare.rdms.crossnobis import NOISE_METRICS
 from neurolens.compare.rdms.dissimilarity import compute_rdms
 from neurolens.compare.rdms.distances import METRICS
 from neurolens.compare.rdms.metadata import compute_metadata_rdms
-from neurolens.compare.rdms.rsatoolbox import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
+from neurolens.compare.rdms.rsatoolbox import from_rsatoolbox, to_rsatoolbox
 from neurolens.compare.rsa.bootstrap import bootstrap_rdms
 from neurolens.compare.rsa.ceilings.splits import compute_split_ceilings
 from neurolens.compare.rsa.ceilings.subjects import compute_rdm_ceilings
@@ -84,11 +84,9 @@ __all__ = [
     "permute_encoding",
     "permute_rdms",
     "predict_responses",
-    "read_rdms",
     "save_encoder",
     "split_stimuli",
     "tabulate_models",
     "to_rsatoolbox",
     "to_rsatoolbox_result",
-    "write_rdms",
 ]

@@ -1,8 +1,9 @@
 """Labelled results of every operation of a model, for stimuli.
 
 One pass: ``tracing``. A whole set: ``activations``, ``grams``, what they will cost
-(``forecasting``), and a control with random weights (``controls``); ``assemblies`` exchanges
-results with BrainIO, ``results`` finds results again and stacks the steps of a layer. Below them:
+(``forecasting``), and a control with random weights (``controls``); ``assemblies`` turns results
+into assemblies of BrainIO, ``results`` finds results again and stacks the steps of a layer. Below
+them:
 
 ``capture``     records one forward pass as a stream of op events
 ``graph``       which ops ran and what fed them, as plain records
@@ -12,7 +13,7 @@ results with BrainIO, ``results`` finds results again and stacks the steps of a 
 """
 
 from neurolens.extract.activations import extract_activations
-from neurolens.extract.assemblies import read_assembly, to_assembly, write_assembly
+from neurolens.extract.assemblies import to_assembly
 from neurolens.extract.controls import randomize_weights
 from neurolens.extract.forecasting import Forecast, forecast
 from neurolens.extract.grams import extract_grams
@@ -54,11 +55,9 @@ __all__ = [
     "load_trace",
     "open_activations",
     "randomize_weights",
-    "read_assembly",
     "select_results",
     "stack_steps",
     "to_assembly",
     "trace",
     "validate",
-    "write_assembly",
 ]

@@ -1,15 +1,13 @@
-"""Activations as BrainIO assemblies, (presentation, neuroid), and their netCDF files."""
+"""Activations as BrainIO assemblies, (presentation, neuroid)."""
 
 import fnmatch
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from neurolens.errors import DataError, InputError, LabelError
+from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,
     NEUROID_ID,
@@ -17,14 +15,13 @@ from neurolens.labels import (
     SAMPLE,
     STIMULUS,
     STIMULUS_ID,
-    TIME_BIN,
-    check_dims,
     list_names,
     suggest_name,
 )
 
 MAX_NEUROIDS = 2_000_000
-_VARIABLES = ("data", "__xarray_dataarray_variable__")
+# The name that BrainIO gives the array in its files.
+_VARIABLE = "data"
 # Brain-Score's names of the axes of maps; other axes keep their names.
 _COORDINATES = {"y": "channel_y", "x": "channel_x", "frame": "channel_temporal"}
 
@@ -124,7 +121,7 @@ def to_assembly(
             "neuroid_num": (NEUROID, numbers),
             **{name: (NEUROID, indices) for name, indices in positions.items()},
         },
-        name=_VARIABLES[0],
+        name=_VARIABLE,
         attrs={"identifier": label, "stimulus_set_identifier": activations.attrs["stimulus_hash"]},
     )
 
@@ -176,98 +173,6 @@ def _number_axes(arrays: Sequence[xr.DataArray], sizes: Sequence[int]) -> dict[s
     return positions
 
 
-def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
-    """Write an assembly as BrainIO does: netCDF4, one variable ``data`` and one per coordinate.
-
-    Parameters
-    ----------
-    assembly : DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
-        With ``stimulus_id`` and ``neuroid_id``; the levels of a MultiIndex become coordinates.
-    path : str or Path
-        Replaced where it exists.
-
-    Raises
-    ------
-    InputError
-        For something else than a DataArray.
-    LabelError
-        When dimensions or ids are missing, or a dimension has a coordinate of its own name, which
-        Brain-Score refuses.
-    DataError
-        When the file cannot be written.
-    """
-    if not isinstance(assembly, xr.DataArray):
-        raise InputError(
-            f"assembly must be a DataArray, got {type(assembly).__name__}. Type "
-            "write_assembly(to_assembly(activations), path)."
-        )
-    stacked = [dim for dim, index in assembly.indexes.items() if isinstance(index, pd.MultiIndex)]
-    assembly = _order_dims(assembly.reset_index(stacked), "assembly")
-    for dim, needed in ((PRESENTATION, STIMULUS_ID), (NEUROID, NEUROID_ID)):
-        if needed not in assembly.coords:
-            raise LabelError(
-                f"assembly must have the coordinate '{needed}' on '{dim}', got "
-                f"{list_names(assembly.coords)}. Add it with "
-                f"assembly.assign_coords({needed}=('{dim}', ids))."
-            )
-    indexed = next((dim for dim in assembly.dims if dim in assembly.coords), None)
-    if indexed is not None:
-        raise LabelError(
-            f"assembly must have no coordinate named as its dimension '{indexed}'. "
-            f"Type assembly.drop_vars('{indexed}') where it only repeats ids, or rename it."
-        )
-    try:
-        assembly.to_dataset(name=_VARIABLES[0]).to_netcdf(path, engine="h5netcdf")
-    except OSError as error:
-        raise DataError(
-            f"{str(path)!r} cannot be written: {error}. Give a path you may write to."
-        ) from error
-
-
-def read_assembly(path: str | Path) -> xr.DataArray:
-    """Read an assembly from a netCDF4 file of `write_assembly`, BrainIO or Brain-Score.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    DataArray (presentation, neuroid) or (presentation, neuroid, time_bin)
-        In memory, with one-dimensional coordinates and no index; older files' ``image_id`` is
-        ``stimulus_id``.
-
-    Raises
-    ------
-    DataError
-        When there is no such file, or it holds no assembly.
-    LabelError
-        When its dimensions are others.
-    """
-    try:
-        content = xr.load_dataset(path, engine="h5netcdf")
-    except FileNotFoundError:
-        raise DataError(
-            f"no file {str(path)!r}; write one with write_assembly(assembly, path)"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{str(path)!r} is damaged or not a netCDF4 file: {error}. Write it again with "
-            "write_assembly."
-        ) from error
-    name = next((name for name in _VARIABLES if name in content.data_vars), None)
-    if name is None:
-        raise DataError(
-            f"{str(path)!r} must have a variable 'data', got {list_names(content.data_vars)}. Open "
-            "it with xarray.open_dataset, and write what you need of it with write_assembly."
-        )
-    array = _order_dims(content[name], "the file's array").rename(_VARIABLES[0])
-    array = array.assign_attrs(content.attrs)
-    if "image_id" in array.coords and STIMULUS_ID not in array.coords:
-        array = array.rename(image_id=STIMULUS_ID)
-    return array
-
-
 def _choose_arrays(
     activations: xr.DataTree, ops: str | Sequence[str] | None
 ) -> dict[str, xr.DataArray]:
@@ -309,10 +214,3 @@ def _list_units(array: xr.DataArray) -> dict[str, int]:
     """
     own = {dim: size for dim, size in array.sizes.items() if dim not in (STIMULUS, SAMPLE)}
     return {str(dim).removeprefix("model_"): size for dim, size in own.items()}
-
-
-def _order_dims(array: xr.DataArray, name: str) -> xr.DataArray:
-    """Return an assembly with its dimensions in order."""
-    time = [TIME_BIN] if TIME_BIN in array.dims else []
-    check_dims(array, (PRESENTATION, NEUROID, *time), name)
-    return array.transpose(PRESENTATION, NEUROID, ...)

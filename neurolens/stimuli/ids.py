@@ -1,8 +1,10 @@
 """Ids of stimuli as text: from numbers, bytes and file names; rows of metadata matched by them."""
 
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -12,6 +14,7 @@ from neurolens.labels import check_unique, list_names, suggest_name
 # Bytes that are no UTF-8 stand in file names as these code points (PEP 383).
 _FIRST_BYTE = 0xDC80
 _LAST_BYTE = 0xDCFF
+UNICODE_FORM = "another form of Unicode (NFC or NFD; file names of a Mac may be NFD)"
 
 
 def write_id(value: Any) -> str:
@@ -23,12 +26,17 @@ def write_id(value: Any) -> str:
     Raises
     ------
     InputError
-        When the id holds code points that no file can store.
+        When the id is missing (None or NaN), or holds code points that no file can store.
     """
     if isinstance(value, torch.Tensor) and value.ndim == 0:
         value = value.item()
     if isinstance(value, bytes):
         value = value.decode("utf-8", "surrogateescape")
+    if _is_missing(value):
+        raise InputError(
+            f"an id is missing: got {value!r}. Give every stimulus one, e.g. with ids=[...], or "
+            "leave it out."
+        )
     text = str(value)
     if text.isascii():
         return text
@@ -41,6 +49,12 @@ def write_id(value: Any) -> str:
             "it, e.g. with ids=[...]."
         ) from None
     return text
+
+
+def _is_missing(value: Any) -> bool:
+    """Return whether a value stands for none: None, NaN, NaT or pandas' NA."""
+    is_unequal = isinstance(value, (float, np.floating)) and bool(value != value)
+    return value is None or value is pd.NA or value is pd.NaT or is_unequal
 
 
 def _read_escape(letter: str) -> str:
@@ -71,6 +85,11 @@ def refuse_id(wanted: Any, ids: Collection[str]) -> UnknownNameError:
     twin = _find_twin(text, ids)
     if twin is None:
         return suggest_name(text, ids, "stimulus")
+    if is_same_text(text, twin):
+        return UnknownNameError(
+            f"no stimulus named {text!r}; {twin!r} is the same text in {UNICODE_FORM}. Type "
+            f"{twin!a}, or rename the stimuli with ids=[...]."
+        )
     return UnknownNameError(
         f"no stimulus named {text!r} ({type(wanted).__name__}); {twin!r} is the same number in "
         f"another type or spelling. Type {twin!r}."
@@ -78,13 +97,20 @@ def refuse_id(wanted: Any, ids: Collection[str]) -> UnknownNameError:
 
 
 def _find_twin(text: str, ids: Collection[str]) -> str | None:
-    """Return the id that is the same number as a text, None where there is none."""
+    """Return the id that is the same number or letters as a text, None where there is none."""
+    if not text.isascii():
+        return next((other for other in ids if is_same_text(text, other)), None)
     try:
         number = float(text)
     except ValueError:
         return None
     spellings = [str(number), f"{number:.0f}"]
     return next((other for other in spellings if other != text and other in ids), None)
+
+
+def is_same_text(text: str, other: str) -> bool:
+    """Return whether two texts look the same, their letters composed or with marks of their own."""
+    return unicodedata.normalize("NFC", text) == unicodedata.normalize("NFC", other)
 
 
 def order_metadata(metadata: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
@@ -115,6 +141,11 @@ def _explain_types(index: pd.Index, lacking: list[str], rows: Collection[str]) -
     twin = _find_twin(lacking[0], rows) if lacking else None
     if twin is None:
         return ""
+    if is_same_text(lacking[0], twin):
+        return (
+            f" {lacking[0]!a} and {twin!a} are the same text in {UNICODE_FORM}. Write "
+            "both alike, e.g. metadata.index = metadata.index.str.normalize('NFC'), or 'NFD'."
+        )
     return (
         f" {lacking[0]!r} and {twin!r} differ by type or spelling only: the index of metadata "
         f"holds {index.dtype}. Write both alike, e.g. metadata.index = metadata.index.astype(int)."

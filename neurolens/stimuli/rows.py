@@ -1,4 +1,4 @@
-"""Stimuli in arrays, lists and Datasets: read when they are used, always as copies."""
+"""Stimuli in arrays, lists and Datasets: read when used, as copies; hashes of all stimuli."""
 
 import importlib
 import operator
@@ -10,12 +10,13 @@ import torch
 from PIL import Image
 
 from neurolens.errors import InputError
-from neurolens.stimuli.images import is_picture
-from neurolens.stimuli.inputs import is_compound, list_inputs, map_inputs
-from neurolens.stimuli.pictures import Display, MemoryPicture, Picture
+from neurolens.stimuli.batches.inputs import is_compound, list_inputs, map_inputs
+from neurolens.stimuli.media import Medium
+from neurolens.stimuli.pictures.display import Display, MemoryPicture
+from neurolens.stimuli.pictures.images import is_picture
 
-# Arrays of these packages are read several rows at a time.
-_SLICED = frozenset({"numpy", "torch", "h5py", "zarr"})
+# Arrays of these packages are read several rows at a time; ours are those of HDF5 files by name.
+_SLICED = frozenset({"numpy", "torch", "h5py", "zarr", "neurolens"})
 _NUMBERS = "biufc"
 # The kind of stimuli, and the name of an input, whose texts are neither names of files nor labels.
 TEXT = "text"
@@ -169,19 +170,19 @@ class ChosenRows:
 
 
 def wrap_items(items: Any) -> Any:
-    """Return stimuli as they are where they are pictures or rows, else the rows that copy them."""
+    """Return stimuli as they are where they are media or rows, else the rows that copy them."""
     if isinstance(items, (ArrayRows, ItemRows, TextRows, ColumnRows, ChosenRows)):
         return items
-    if isinstance(items, list) and all(isinstance(item, Picture) for item in items):
+    if isinstance(items, list) and all(isinstance(item, Medium) for item in items):
         return items
     return ItemRows(items, Display())
 
 
-def list_pictures(items: Any) -> list[Picture]:
-    """Return the pictures of stimuli, or of their inputs, where they are listed."""
+def list_media(items: Any) -> list[Medium]:
+    """Return the pictures, sounds and videos of stimuli, or of their inputs, that are listed."""
     if isinstance(items, ColumnRows):
         columns = [column for _, column in list_inputs(items.columns)]
-        return [picture for column in columns for picture in list_pictures(column)]
+        return [medium for column in columns for medium in list_media(column)]
     return items if isinstance(items, list) else []
 
 
@@ -192,8 +193,17 @@ def has_one_shape(items: Any) -> bool:
     return isinstance(items, ArrayRows)
 
 
+def is_ragged(items: Any) -> bool:
+    """Return whether stimuli are sounds or videos that differ in length."""
+    if not isinstance(items, list) or not any(medium.is_ragged for medium in items):
+        return False
+    return len({medium.read_shape() for medium in items}) > 1
+
+
 def choose_rows(items: Any, rows: Sequence[int]) -> Any:
-    """Return some of the stimuli; pictures as a list, others without reading them."""
+    """Return some of the stimuli; media as a list, others without reading them."""
+    if isinstance(items, ColumnRows):
+        return ColumnRows(map_inputs(lambda column: choose_rows(column, rows), items.columns))
     return [items[row] for row in rows] if isinstance(items, list) else ChosenRows(items, rows)
 
 
@@ -341,3 +351,17 @@ def check_pictures(entry: Any, transform: Any) -> None:
             f"shape {entry.shape}. Move the axes, or pass transform=None to give the numbers to "
             "the model as they are."
         )
+
+
+def update_hash(digest: Any, item: Any) -> None:
+    """Add the raw content of a stimulus to a hash: its file's, or an array's shape and values."""
+    if is_compound(item):
+        for key, part in list_inputs(item):
+            digest.update(f"{key!r}:".encode())
+            update_hash(digest, part)
+    elif isinstance(item, Medium):
+        item.update_hash(digest)
+    elif isinstance(item, str):
+        digest.update(f"text of {len(item)}:".encode() + item.encode())
+    else:
+        digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())

@@ -5,39 +5,50 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 
 from neurolens.errors import InputError
-from neurolens.stimuli.ids import order_metadata, refuse_id, write_id, write_ids
-from neurolens.stimuli.images import ImageTransform, is_picture
-from neurolens.stimuli.inputs import (
+from neurolens.stimuli.batches.inputs import (
     NO_PADDING,
     Batch,
     Key,
     Padding,
     Shape,
-    check_inputs,
     is_compound,
     list_inputs,
-    map_inputs,
     measure_inputs,
     read_layout,
     stack_stimuli,
 )
-from neurolens.stimuli.pictures import Picture, describe_display, describe_pictures
-from neurolens.stimuli.preprocessing import Description, describe_preprocessing
+from neurolens.stimuli.batches.preparation import (
+    prepare_item,
+    read_shape,
+    show_input,
+    takes_all_inputs,
+)
+from neurolens.stimuli.descriptions.preprocessing import Description, describe_preprocessing
+from neurolens.stimuli.ids import order_metadata, refuse_id, write_id, write_ids
+from neurolens.stimuli.media import Medium
+from neurolens.stimuli.pictures.display import describe_display
 from neurolens.stimuli.rows import (
     ColumnRows,
     choose_rows,
     has_one_shape,
+    is_ragged,
     iterate_items,
-    list_pictures,
+    list_media,
     read_block,
+    update_hash,
     wrap_items,
 )
+from neurolens.stimuli.sources.checks import check_count
+from neurolens.stimuli.views.notebooks import write_html
+from neurolens.stimuli.views.thumbnails import choose_shown, make_thumbnail, try_thumbnail
+
+# Of stimuli shown to people.
+N_IN_NOTEBOOK = 12
+MOST_COLUMNS = 6
 
 
 class StimulusSet:
@@ -85,16 +96,14 @@ class StimulusSet:
             raise InputError("the stimulus set is empty; pass at least one stimulus")
         self.transform = transform
         self._items = wrap_items(items)
+        self._is_ragged = is_ragged(self._items)
         self._padding: Padding | None = None
+        self._metadata: pd.DataFrame
         self._rows = {name: row for row, name in enumerate(self.ids)}
         table = metadata
         if table is None:
             table = pd.DataFrame(index=pd.Index(self.ids, name="stimulus"))
-        if [write_id(i) for i in table.index] != list(self.ids):
-            raise InputError(
-                "metadata must have one row per stimulus, indexed by stimulus id in the same order"
-            )
-        self.metadata = order_metadata(table, self.ids)
+        self.metadata = table
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -102,6 +111,50 @@ class StimulusSet:
     def __repr__(self) -> str:
         columns = ", ".join(map(str, self.metadata.columns)) or "none"
         return f"<StimulusSet: {len(self)} stimuli, metadata: {columns}>"
+
+    def _repr_html_(self) -> str:
+        """Return a few stimuli as small pictures, for notebooks."""
+        rows = choose_shown(len(self), N_IN_NOTEBOOK)
+        shown = [try_thumbnail(self._items[row]) for row in rows]
+        return write_html(shown, [self.ids[row] for row in rows], self._summarize(len(rows)))
+
+    def show(self, n: int = 12, columns: int | None = None) -> Any:
+        """Return a figure of some stimuli as they are, each under its id.
+
+        Pictures are seen, of videos some frames, of sounds the waveform, texts as text, and of
+        other arrays the shape. They are read, and nothing else is.
+
+        Parameters
+        ----------
+        n : int
+            How many, spread evenly over the set.
+        columns : int, optional
+            How many in a row; by default up to 6.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read.
+        """
+        from neurolens.stimuli.views.figures import draw_stimuli
+
+        check_count("n", n)
+        if columns is not None:
+            check_count("columns", columns)
+        rows = choose_shown(len(self), n)
+        shown = [make_thumbnail(self._items[row]) for row in rows]
+        names = [self.ids[row] for row in rows]
+        return draw_stimuli(shown, names, columns or MOST_COLUMNS, self._summarize(len(rows)))
+
+    def _summarize(self, n_shown: int) -> str:
+        """Return how many stimuli there are, and what is known of them."""
+        columns = ", ".join(map(str, self.metadata.columns)) or "none"
+        shown = "" if n_shown == len(self) else f", {n_shown} shown"
+        return f"{len(self)} stimuli{shown}; metadata: {columns}"
 
     def __getitem__(self, stimulus: Any) -> Any:
         """Return one stimulus, by id (a number or its text), as the model sees it.
@@ -112,31 +165,52 @@ class StimulusSet:
         return self._pad(self._prepare(self._items[row], row))
 
     @property
+    def metadata(self) -> pd.DataFrame:
+        """One row per stimulus, in the order of the stimuli, indexed by id.
+
+        Rows are matched by id wherever metadata are used: a table that was sorted, here or before
+        it is assigned, is put back in the order of the stimuli. `InputError` tells of one that
+        lacks a stimulus or has another index.
+        """
+        if list(self._metadata.index) != list(self.ids):
+            self._metadata = order_metadata(self._metadata, self.ids)
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, table: pd.DataFrame) -> None:
+        if not isinstance(table, pd.DataFrame):
+            raise InputError(
+                f"metadata must be a DataFrame indexed by stimulus id, got {type(table).__name__}. "
+                "Type e.g. stimuli.metadata = pandas.DataFrame(columns, index=stimuli.ids)."
+            )
+        self._metadata = order_metadata(table, self.ids)
+
+    @property
     def lengths(self) -> pd.DataFrame:
         """The length of each stimulus in each input that is padded; no column where none is."""
-        columns = {str(key): list(values) for key, values in self.padding.lengths.items()}
+        columns = {}
+        for key, values in self.padding.lengths.items():
+            columns["length" if key is None else str(key)] = list(values)
         return pd.DataFrame(columns, index=pd.Index(self.ids, name="stimulus"))
 
     @property
     def padding(self) -> Padding:
         """How inputs that differ in length are padded; the lengths of all stimuli are read once."""
         if self._padding is None:
-            first = self._items[0]
-            is_uniform = False
-            if self._takes_all_inputs:
-                first = self._prepare(first, 0)
-            else:
-                is_uniform = has_one_shape(self._items)
-            self._padding = NO_PADDING
-            if is_compound(first) and not is_uniform:
+            padding = NO_PADDING
+            if self._may_differ():
                 shapes = map(self._read_shapes, iterate_items(self._items), range(len(self)))
-                self._padding = measure_inputs(shapes, self.ids)
+                padding = measure_inputs(shapes, self.ids)
+            self._padding = padding
         return self._padding
 
-    @property
-    def _takes_all_inputs(self) -> bool:
-        """Whether the transform takes whole stimuli, and not just the pictures among inputs."""
-        return self.transform is not None and type(self.transform) is not ImageTransform
+    def _may_differ(self) -> bool:
+        """Return whether stimuli may differ in length and are padded then."""
+        if self._is_ragged:
+            return True
+        if takes_all_inputs(self.transform):
+            return is_compound(self._prepare(self._items[0], 0))
+        return not has_one_shape(self._items) and is_compound(self._items[0])
 
     def select(self, ids: Sequence[Any]) -> "StimulusSet":
         """Return the stimuli with these ids, in this order."""
@@ -145,7 +219,9 @@ class StimulusSet:
         names = [self.ids[row] for row in rows]
         selected = StimulusSet(chosen, names, self.transform, self.metadata.iloc[rows])
         selected.layout = self.layout
-        if self._padding is not None or not isinstance(self._items[rows[0]], Picture):
+        first = self._items[rows[0]]
+        selected._is_ragged = self._is_ragged
+        if self._padding is not None or not isinstance(first, Medium) or self._is_ragged:
             selected._padding = self.padding.select(rows)
         return selected
 
@@ -189,11 +265,11 @@ class StimulusSet:
 
         Raises what `read_rows` raises.
         """
-        if not isinstance(self._items, ColumnRows) or self._takes_all_inputs:
+        if not isinstance(self._items, ColumnRows) or takes_all_inputs(self.transform):
             return self.read_rows(rows)[key]
         parts = []
         for part in read_block(self._items.columns[key], rows):
-            parts.append(self.padding.pad(key, self._show_input(part)))
+            parts.append(self.padding.pad(key, show_input(part, self.transform)))
         return torch.stack(parts)
 
     def iterate_batches(self, batch_size: int) -> Iterator[tuple[tuple[str, ...], Batch]]:
@@ -211,18 +287,23 @@ class StimulusSet:
         See `describe_preprocessing` for the parts of the transform.
         """
         described = describe_preprocessing(self.transform)
-        parts = described.parts | self._describe_pictures()
+        parts = described.parts | self._describe_media()
         for key, names in self.layout.items():
             parts["layout" if key is None else f"layout of {key!r}"] = " ".join(names)
         return Description(parts, described.unseen)
 
-    def _describe_pictures(self) -> dict[str, str]:
-        pictures = list_pictures(self._items)
-        if not pictures:
-            display = getattr(self._items, "display", None)
-            return {} if display is None else {"pictures": describe_display(display)}
-        kinds = {picture.kind for picture in pictures}
-        return describe_pictures(kinds, pictures[0].display, self.transform)
+    def _describe_media(self) -> dict[str, str]:
+        """Return what is done to pictures, sounds and videos before the transform."""
+        by_noun: dict[str, list[Medium]] = {}
+        for medium in list_media(self._items):
+            by_noun.setdefault(medium.noun, []).append(medium)
+        parts: dict[str, str] = {}
+        for media in by_noun.values():
+            parts |= media[0].describe_set(media, self.transform)
+        display = getattr(self._items, "display", None)
+        if not parts and display is not None:
+            parts["pictures"] = describe_display(display)
+        return parts
 
     def hash_content(self) -> str:
         """Return the sha256 of ids, raw content and preprocessing, as hex."""
@@ -235,7 +316,7 @@ class StimulusSet:
         digest = hashlib.sha256()
         for name, item in zip(self.ids, iterate_items(self._items), strict=True):
             digest.update(name.encode() + b"\0")
-            _update_hash(digest, item)
+            update_hash(digest, item)
         return digest.hexdigest()
 
     def hash_each(self) -> list[str]:
@@ -243,7 +324,7 @@ class StimulusSet:
         hashes = []
         for item in iterate_items(self._items):
             digest = hashlib.sha256()
-            _update_hash(digest, item)
+            update_hash(digest, item)
             hashes.append(digest.hexdigest())
         return hashes
 
@@ -255,87 +336,20 @@ class StimulusSet:
 
     def _prepare(self, item: Any, row: int) -> Any:
         """Return an item as the model sees it, before it is padded."""
-        name = self.ids[row]
-        if is_compound(item):
-            shown = map_inputs(self._show_input, item)
-            if not self._takes_all_inputs:
-                return shown
-            return check_inputs(self.transform(shown), name)  # type: ignore[misc]
-        if isinstance(item, Picture):
-            item = item.prepare(self.transform)
-        elif self.transform is not None and is_picture(item):
-            item = Image.fromarray(item)  # (height, width, 3)
-        elif isinstance(item, str):
-            self._check_text(item)
-        elif type(self.transform) is ImageTransform:
-            raise InputError(
-                f"ImageTransform takes pictures, and {name!r} is an array of {item.dtype} of shape "
-                f"{item.shape}. Pass transform=None, or pictures (n, height, width, 3) of uint8."
-            )
-        made = torch.as_tensor(item) if self.transform is None else self.transform(item)
-        return check_inputs(made, name)
-
-    def _show_input(self, part: Any) -> Any:
-        """Return one of several inputs as the model sees it, or as the transform takes it."""
-        shown = part
-        if isinstance(part, str):
-            self._check_text(part)
-        elif isinstance(part, Picture):
-            shown = part.prepare(self.transform)
-        elif self.transform is not None and is_picture(part):
-            shown = Image.fromarray(part)
-        if self._takes_all_inputs:
-            return shown
-        if isinstance(shown, np.ndarray) or self.transform is None:
-            return torch.as_tensor(shown)
-        return self.transform(shown)
-
-    def _check_text(self, text: str) -> None:
-        """Raise InputError for a text that no transform turns into what the model takes."""
-        if not self._takes_all_inputs:
-            raise InputError(
-                f"{text[:40]!r} is a text, and no transform turns it into what the model takes. "
-                "Pass model=load_model(...), or transform=, such as a tokenizer's."
-            )
+        return prepare_item(item, self.transform, self.ids[row])
 
     def _pad(self, stimulus: Any) -> Any:
         """Return a stimulus with its inputs in the shapes that they have for all of the set."""
         if not is_compound(stimulus):
-            return stimulus
+            return self.padding.pad(None, stimulus) if self._is_ragged else stimulus
         padding = self.padding
         padded = {key: padding.pad(key, part) for key, part in list_inputs(stimulus)}
         return padded if isinstance(stimulus, dict) else tuple(padded.values())
 
     def _read_shapes(self, item: Any, row: int) -> dict[Key, Shape | None]:
         """Return the shape of each input of an item; None where the transform makes it the same."""
-        if self._takes_all_inputs:
+        if takes_all_inputs(self.transform):
             item = self._prepare(item, row)
         if not is_compound(item):
-            raise InputError(
-                f"stimuli of one set must be of one kind: {self.ids[0]!r} has several inputs, "
-                f"{self.ids[row]!r} is {type(item).__name__}"
-            )
-        shapes: dict[Key, Shape | None] = {}
-        for key, part in list_inputs(item):
-            is_cropped = self.transform is not None and not self._takes_all_inputs
-            if is_cropped and (isinstance(part, Picture) or is_picture(part)):
-                shapes[key] = None
-            elif isinstance(part, Picture):
-                shapes[key] = tuple(part.prepare(None).shape)
-            else:
-                shapes[key] = tuple(part.shape)
-        return shapes
-
-
-def _update_hash(digest: Any, item: Any) -> None:
-    """Add the raw content of a stimulus to a hash: its file's, or an array's shape and values."""
-    if is_compound(item):
-        for key, part in list_inputs(item):
-            digest.update(f"{key!r}:".encode())
-            _update_hash(digest, part)
-    elif isinstance(item, Picture):
-        item.update_hash(digest)
-    elif isinstance(item, str):
-        digest.update(f"text of {len(item)}:".encode() + item.encode())
-    else:
-        digest.update(f"{item.shape}{item.dtype}".encode() + item.tobytes())
+            return {None: read_shape(item, self.transform)}
+        return {key: read_shape(part, self.transform) for key, part in list_inputs(item)}

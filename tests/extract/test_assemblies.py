@@ -1,15 +1,14 @@
-"""Assemblies: each neuroid has its op and position, and files are those of Brain-Score."""
+"""Assemblies: each neuroid has its op and position."""
 
-import h5py
 import numpy as np
 import pytest
 import xarray as xr
 from torch import nn
 
 import neurolens as nl
-from neurolens.errors import DataError, InputError, LabelError, UnknownNameError
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract import assemblies
-from neurolens.extract.assemblies import read_assembly, to_assembly, write_assembly
+from neurolens.extract.assemblies import to_assembly
 
 
 class Net(nn.Module):
@@ -146,98 +145,7 @@ def test_what_cannot_be_an_assembly_is_refused(acts, monkeypatch):
     assert to_assembly(acts, ops="conv/conv2d").sizes["neuroid"] == 12
 
 
-def test_files_come_back_as_they_were(acts, tmp_path):
-    made = to_assembly(acts)
-    write_assembly(made, tmp_path / "a.nc")
-    xr.testing.assert_identical(read_assembly(tmp_path / "a.nc"), made)
-    write_assembly(made.transpose(), tmp_path / "a.nc")
-    xr.testing.assert_identical(read_assembly(tmp_path / "a.nc"), made)
-
-
-def test_files_are_laid_out_as_brainio_does(acts, tmp_path):
-    made = to_assembly(acts)
-    write_assembly(made, tmp_path / "a.nc")
-    with h5py.File(tmp_path / "a.nc") as file:
-        bare = {
-            name
-            for name, held in file.items()
-            if b"not a netCDF variable" in held.attrs.get("NAME", b"")
-        }
-        assert bare == {"presentation", "neuroid"}
-        assert set(file) - bare == {"data", *made.coords}
-        assert file["data"].shape == made.shape
-        assert set(file["data"].attrs["coordinates"].split()) == set(made.coords)
-        assert file["data"].attrs["identifier"] == "Net"
-        assert all(file[name].ndim == 1 for name in made.coords)
-
-
-def test_an_assembly_of_brain_score_is_written_without_its_multiindex(acts, tmp_path):
-    made = to_assembly(acts)
-    indexed = made.set_index(
-        neuroid=["neuroid_id", "layer"], presentation=["stimulus_id", "repetition"]
-    )
-    write_assembly(indexed, tmp_path / "a.nc")
-    xr.testing.assert_identical(read_assembly(tmp_path / "a.nc"), made)
-
-
-def test_older_files_with_time_bins_are_read(tmp_path):
-    old = xr.DataArray(
-        np.arange(6.0).reshape(3, 1, 2),
-        dims=("neuroid", "time_bin", "presentation"),
-        coords={
-            "neuroid_id": ("neuroid", ["x", "y", "z"]),
-            "image_id": ("presentation", ["b", "a"]),
-            "time_bin_start": ("time_bin", [70]),
-        },
-    )
-    old.to_dataset(name="__xarray_dataarray_variable__").assign_attrs(
-        identifier="dicarlo.Test"
-    ).to_netcdf(tmp_path / "old.nc", engine="h5netcdf")
-    read = read_assembly(tmp_path / "old.nc")
-    assert read.dims == ("presentation", "neuroid", "time_bin")
-    assert read.stimulus_id.values.tolist() == ["b", "a"]
-    np.testing.assert_array_equal(read[:, :, 0], [[0, 2, 4], [1, 3, 5]])
-    assert (read.name, read.attrs["identifier"]) == ("data", "dicarlo.Test")
-    write_assembly(read, tmp_path / "new.nc")
-    xr.testing.assert_identical(read_assembly(tmp_path / "new.nc"), read)
-
-
 def test_an_assembly_serves_as_responses(acts):
     made = to_assembly(acts, ops="conv/conv2d")
     of_ops = nl.compute_rdms(acts, metric="euclidean").sel(op="conv/conv2d", drop=True)
     np.testing.assert_allclose(nl.compute_rdms(made, metric="euclidean"), of_ops, atol=1e-6)
-
-
-def test_what_brain_score_would_refuse_is_not_written(acts, tmp_path):
-    made = to_assembly(acts, ops="conv/conv2d")
-    with pytest.raises(
-        LabelError, match="must have the coordinate 'neuroid_id' on 'neuroid', got 'stimulus_id'"
-    ):
-        write_assembly(made.drop_vars("neuroid_id"), tmp_path / "a.nc")
-    with pytest.raises(
-        LabelError, match=r"no coordinate named as its dimension 'neuroid'. Type assembly.drop_vars"
-    ):
-        write_assembly(made.assign_coords(neuroid=made.neuroid_num.values), tmp_path / "a.nc")
-    with pytest.raises(
-        LabelError, match=r"assembly must have dimensions \('presentation', 'neuroid'\), got"
-    ):
-        write_assembly(made.rename(presentation="stimulus"), tmp_path / "a.nc")
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(
-        DataError, match=r"none/a.nc' cannot be written: .*Give a path you may write to"
-    ):
-        write_assembly(made, tmp_path / "none" / "a.nc")
-
-
-def test_files_that_hold_no_assembly_are_named(tmp_path):
-    with pytest.raises(DataError, match=r"no file .*a.nc'; write one with write_assembly"):
-        read_assembly(tmp_path / "a.nc")
-    (tmp_path / "a.nc").write_text("hello")
-    with pytest.raises(DataError, match="is damaged or not a netCDF4 file"):
-        read_assembly(tmp_path / "a.nc")
-    xr.Dataset({"other": ("a", np.zeros(2))}).to_netcdf(tmp_path / "b.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match="must have a variable 'data', got 'other'"):
-        read_assembly(tmp_path / "b.nc")
-    xr.Dataset({"data": ("a", np.zeros(2))}).to_netcdf(tmp_path / "c.nc", engine="h5netcdf")
-    with pytest.raises(LabelError, match=r"the file's array must have dimensions .* got \('a',\)"):
-        read_assembly(tmp_path / "c.nc")

@@ -12,6 +12,7 @@ from neurolens.errors import InputError, LabelError, UnknownNameError
 from neurolens.stimuli.ids import write_id
 
 VALUES = np.arange(12, dtype=np.float32).reshape(3, 4)
+TABLE = pd.DataFrame({"a": [1], "b": [2], "c": [3]})
 
 
 def load(ids, **settings):
@@ -88,3 +89,34 @@ def test_bytes_become_text_that_can_be_stored(data):
     assert text.encode().decode() == text
     assert write_id(text) == text
     assert write_id(data.decode("utf-8", "surrogateescape")) == text
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT])
+def test_an_id_that_is_missing(missing):
+    with pytest.raises(InputError, match="an id is missing: got .*Give every stimulus one"):
+        load([1.0, missing, 3.0])
+    with pytest.raises(InputError, match="an id is missing"):
+        load([1, 2, 3], metadata=pd.DataFrame(index=pd.Index([1, 2, missing], dtype=object)))
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [{"a", "b", "c"}, frozenset("abc"), {"x.png": "a", "y.png": "b", "z.png": "c"}, TABLE],
+    ids=lambda ids: type(ids).__name__,
+)
+def test_ids_without_an_order_are_refused(ids):
+    with pytest.raises(InputError, match=rf"in the order of the stimuli, got {type(ids).__name__}"):
+        load(ids)
+
+
+def test_ids_in_another_form_of_unicode_are_told_and_not_taken():
+    stimuli = load(["cafe\u0301", "dog", "cat"])
+    assert stimuli.ids[0] == "cafe\u0301"
+    with pytest.raises(
+        UnknownNameError, match=r"same text in .* of a Mac .*Type 'cafe\\u0301', or"
+    ):
+        stimuli["caf\xe9"]
+    with pytest.raises(InputError, match=r"'cafe\\u0301' and 'caf\\xe9' are the same text in"):
+        load(["cafe\u0301", "dog", "cat"], metadata=pd.DataFrame(index=["caf\xe9", "dog", "cat"]))
+    with pytest.raises(UnknownNameError, match=r"no stimulus named 'caf\xe8'. Closest"):
+        stimuli["caf\xe8"]

@@ -239,7 +239,7 @@ class Stream(IterableDataset):
         (Items(lambda row: np.ones((4, 4), np.uint8)), "uint8 arrays are read as pictures"),
         (np.ma.masked_array(np.ones((2, 2)), np.eye(2)), "has masked values. Fill them"),
         ([Image.new("RGB", (2, 2)), "a.png"], "begins with pictures must hold pictures only"),
-        (["a.png", Image.new("RGB", (2, 2))], "begins with paths of image files must hold"),
+        (["a.png", Image.new("RGB", (2, 2))], "begins with paths of files must hold"),
         ([], "the stimulus set is empty"),
         (pd.Series(["a.png"]), "these stimulus files do not exist: 'a.png'"),
     ],
@@ -266,3 +266,18 @@ def test_the_usual_transform_names_an_array_that_is_no_picture():
     stimuli = nl.load_stimuli(np.ones((2, 3), np.float32), transform=nl.ImageTransform())
     with pytest.raises(InputError, match="ImageTransform takes pictures, and 'stim000' is an arr"):
         stimuli["stim000"]
+
+
+def test_a_selection_of_several_inputs_says_what_is_done_to_its_pictures(tmp_path):
+    modes = ("L", "RGBA", "L")
+    for i, mode in enumerate(modes):
+        Image.new(mode, (4 + i, 4)).save(tmp_path / f"{i}.png")
+    files = sorted(tmp_path.iterdir())
+    stimuli = nl.load_stimuli({"x": files, "n": np.arange(3)}, ids=["a", "b", "c"])
+    assert stimuli.select(["b", "a"]).preprocessing == stimuli.preprocessing
+    chosen = stimuli.select(["c", "b"]).select(["c"])
+    assert "pictures of L, 8 bits" in chosen.preprocessing.parts
+    assert "pictures of RGBA, 8 bits, with alpha" not in chosen.preprocessing.parts
+    assert int(chosen["c"]["n"]) == 2
+    assert torch.equal(chosen["c"]["x"], stimuli["c"]["x"])
+    assert chosen.hash_each() == [stimuli.hash_each()[2]]

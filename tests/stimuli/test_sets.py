@@ -20,7 +20,6 @@ def folder(tmp_path, rng):
         Image.fromarray(rng.integers(0, 255, (40, 50, 3)).astype(np.uint8)).save(
             tmp_path / f"{name}.png"
         )
-    (tmp_path / "notes.txt").write_text("not an image")
     return tmp_path
 
 
@@ -150,7 +149,7 @@ def test_sources_that_hold_nothing_are_refused(source, message):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no images in"):
+    with pytest.raises(InputError, match="no images, sounds or videos in"):
         nl.load_stimuli(tmp_path)
 
 
@@ -213,3 +212,38 @@ def test_preprocessing_is_told_apart_by_what_it_holds(one, other):
     x = nl.load_stimuli(np.ones((2, 3), np.float32), transform=one)
     assert x.hash_content() == x.use_transform(one).hash_content()
     assert x.hash_content() != x.use_transform(other).hash_content()
+
+
+@pytest.mark.parametrize("how", ["sorted in place", "sorted and assigned"])
+def test_metadata_that_were_sorted_stay_with_their_stimuli(how):
+    kinds = pd.DataFrame({"kind": ["z", "y", "x"]}, index=["a", "b", "c"])
+    values = np.arange(6, dtype=np.float32).reshape(3, 2)
+    stimuli = nl.load_stimuli(values, ids=["a", "b", "c"], metadata=kinds)
+    ordered = stimuli.metadata.sort_values("kind")
+    if how == "sorted and assigned":
+        stimuli.metadata = ordered
+    else:
+        held = stimuli.metadata
+        held[:] = ordered.to_numpy()
+        held.index = ordered.index
+    assert list(stimuli.metadata.index) == ["a", "b", "c"]
+    results = nl.extract_activations(torch.nn.Flatten(), stimuli, quiet=True)
+    [node] = [node for node in results.subtree if "kind" in node.coords and node.data_vars]
+    found = dict(zip(node.stimulus.values.tolist(), node["kind"].values.tolist(), strict=True))
+    assert found == {"a": "z", "b": "y", "c": "x"}
+    assert stimuli.select(["c", "a"]).metadata.kind.tolist() == ["x", "z"]
+
+
+def test_metadata_can_be_changed_and_are_checked():
+    kinds = pd.DataFrame({"kind": ["z", "y"]}, index=["a", "b"])
+    stimuli = nl.load_stimuli(np.zeros((2, 3), np.float32), ids=["a", "b"], metadata=kinds)
+    stimuli.metadata["size"] = [1, 2]
+    assert list(stimuli.metadata.columns) == ["kind", "size"]
+    assert list(kinds.columns) == ["kind"]
+    with pytest.raises(InputError, match=r"must be a DataFrame indexed by stimulus id, got list"):
+        stimuli.metadata = ["z", "y"]
+    with pytest.raises(InputError, match=r"one row per stimulus id; without a row: 'a', 'b'"):
+        stimuli.metadata = kinds.reset_index()
+    stimuli.metadata.index = [0, 1]
+    with pytest.raises(InputError, match=r"one row per stimulus id; without a row: 'a', 'b'"):
+        stimuli.select(["a"])

@@ -8,7 +8,7 @@ from neurolens.compare.rdms.vectors import read_model_rdms
 from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
 from neurolens.compare.rsa.sides import list_op_gaps, warn_gaps
 from neurolens.errors import InputError
-from neurolens.labels import OP, align_stimuli, suggest_name
+from neurolens.labels import OP, align_labels, suggest_name
 
 OP_2 = "op_2"
 
@@ -108,7 +108,7 @@ def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
             name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams."
         )
     pairs_a = read_model_rdms(a)
-    pairs_b = read_model_rdms(align_stimuli(b, pairs_a.ids.tolist(), name="b", other="a"))
+    pairs_b = read_model_rdms(align_labels(b, pairs_a.ids.tolist(), name="b", other="a"))
     gaps = list_op_gaps(pairs_a) + list_op_gaps(pairs_b)
     warn_gaps(list(dict.fromkeys(gaps)))
     score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])

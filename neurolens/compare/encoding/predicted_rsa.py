@@ -24,7 +24,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     check_dims,
     check_name,
     get_ids,
@@ -197,7 +197,7 @@ def _read_fold(predicted: xr.DataArray) -> np.ndarray:
 def _measure_brain(predictions: Predictions, measured: xr.DataArray, metric: str) -> BrainRDMs:
     """Return the measured RDMs of the neuroids and stimuli that are predicted."""
     rdms = compute_rdms(measured.isel({NEUROID: predictions.is_predicted}), metric=metric)
-    rdms = align_stimuli(rdms, predictions.ids.tolist(), name="measured", other="predicted")
+    rdms = align_labels(rdms, predictions.ids.tolist(), name="measured", other="predicted")
     rdms = rdms.isel({STIMULUS: predictions.held_out, STIMULUS_2: predictions.held_out})
     # A region or subject without any predicted neuroid is kept, as NaN.
     return read_brain_rdms(expand_leading(rdms, UNNAMED).reindex(predictions.labels))

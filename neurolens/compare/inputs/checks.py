@@ -164,7 +164,7 @@ def check_labels_known(column: Any, name: str) -> None:
         )
 
 
-def check_path(path: Any, example: str = "'rdms.h5', before the RDMs where there are some") -> None:
+def check_path(path: Any, example: str) -> None:
     """Raise InputError unless ``path`` can name a file, such as that of the ``example``."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(

@@ -21,15 +21,21 @@ from neurolens.compare.stats.linalg import compute_gram
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     OP,
+    REGION,
     SAMPLE,
     STIMULUS,
     STIMULUS_2,
-    align_stimuli,
+    STIMULUS_ID,
+    SUBJECT,
+    TIME_BIN,
+    align_labels,
     check_dims,
     get_ids,
     list_names,
 )
 
+# Coordinates along the stimuli that RDMs have for themselves.
+_LABELS_OF_RDMS = (STIMULUS, STIMULUS_2, STIMULUS_ID, OP, REGION, SUBJECT, TIME_BIN, SAMPLE)
 # What users pass.
 FeatureData = xr.Dataset | xr.DataTree | xr.DataArray
 
@@ -74,7 +80,7 @@ class Activations(NamedTuple):
         """
         for array, name in zip(self.arrays, self.names, strict=True):
             if STIMULUS in array.dims:
-                array = align_stimuli(
+                array = align_labels(
                     array, ids.tolist(), name=name, other="the responses", dims=(STIMULUS,)
                 )
             yield center_features(read_features(array, name)[1], n_train)
@@ -274,7 +280,7 @@ def read_gram(
         gram = gram.expand_dims(OP if OP in gram.coords else {OP: [name]})
     check_dims(gram, (OP, STIMULUS, STIMULUS_2), name)
     ids = get_ids(gram, STIMULUS, name) if ids is None else ids
-    gram = align_stimuli(gram, ids.tolist(), name=name, other=other)
+    gram = align_labels(gram, ids.tolist(), name=name, other=other)
     check_count(ids, name, least)
     return gram.transpose(OP, STIMULUS, STIMULUS_2)
 
@@ -355,3 +361,12 @@ def list_presentations(array: xr.DataArray, name: str) -> Presentations:
     values = check_numbers(values, np.repeat(ids, n_samples), name)
     codes = np.repeat(np.arange(len(ids)), n_samples)
     return Presentations(ids, values, codes, np.tile(np.arange(n_samples), len(ids)))
+
+
+def list_metadata(array: xr.DataArray) -> dict[str, Any]:
+    """Return what is known of the stimuli of an array, by name, as coordinates of its RDM."""
+    known = {}
+    for name, coord in array.coords.items():
+        if coord.dims == (STIMULUS,) and name not in _LABELS_OF_RDMS:
+            known[str(name)] = (STIMULUS, coord.values)
+    return known

@@ -11,7 +11,7 @@ from neurolens.compare.inputs.checks import Seed, check_kind, check_whole, make_
 from neurolens.compare.inputs.groups import Groups, join_groups
 from neurolens.compare.inputs.responses import Presented, read_presented
 from neurolens.errors import InputError
-from neurolens.labels import STIMULUS, align_stimuli, list_names
+from neurolens.labels import STIMULUS, align_labels, list_names
 
 # With two held-out stimuli every correlation is 1 or -1.
 MIN_TEST = 3
@@ -302,7 +302,7 @@ def read_folds(
 
 def _open_folds(folds: xr.DataArray, ids: Sequence[Any]) -> Folds:
     """Return ``folds`` in the order of ``ids``."""
-    folds = align_stimuli(folds, list(ids), name="cv", other="the responses")
+    folds = align_labels(folds, list(ids), name="cv", other="the responses")
     return _read_coords(folds)
 
 

@@ -8,7 +8,7 @@ import xarray as xr
 from neurolens.compare.inputs.checks import rank_ids
 from neurolens.compare.inputs.responses import Presented, number_labels, read_presented
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import STIMULUS, align_stimuli, list_names
+from neurolens.labels import STIMULUS, align_labels, list_names
 
 GroupsBy = str | xr.DataArray
 
@@ -68,7 +68,7 @@ def read_groups(by: GroupsBy, ids: np.ndarray, *data: xr.DataArray) -> np.ndarra
     name = repr(by) if isinstance(by, str) else "by"
     joined = _join_labels(presented, column, name)
     numbers = xr.DataArray(joined.number, dims=STIMULUS, coords={STIMULUS: presented.ids})
-    return align_stimuli(numbers, ids.tolist(), name="by", other="the data").values.astype(int)
+    return align_labels(numbers, ids.tolist(), name="by", other="the data").values.astype(int)
 
 
 def _find_column(by: GroupsBy, data: tuple[xr.DataArray, ...]) -> tuple[xr.DataArray, np.ndarray]:

@@ -15,7 +15,7 @@ import xarray as xr
 from neurolens.compare.inputs.checks import Seed
 from neurolens.compare.inputs.features import FeatureData, list_arrays, list_ops
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import OP, SAMPLES, STIMULUS, align_stimuli, check_unique
+from neurolens.labels import OP, SAMPLES, STIMULUS, align_labels, check_unique
 from neurolens.scores import PARTIAL_PAIRS
 from neurolens.support.parallel import count_shards, run_tasks, split_evenly
 
@@ -143,7 +143,7 @@ def _join_ops(results: list[Result]) -> Result:
     if isinstance(first, xr.DataArray) and STIMULUS in first.dims:
         ids = first[STIMULUS].values.tolist()
         results = [
-            align_stimuli(result, ids, name="an op", other="the first op") for result in results
+            align_labels(result, ids, name="an op", other="the first op") for result in results
         ]
     settings: Any = {"data_vars": "minimal"} if isinstance(first, xr.Dataset) else {}
     joined = xr.concat(

@@ -348,6 +348,7 @@ def _open_responses(
 ) -> tuple[xr.DataArray, Presented, np.ndarray]:
     """Return ``responses`` (rows, neuroid, ...), what the rows showed and the ids of neuroids."""
     check_response_dims(responses, *more)
+    labels.refuse_mixed_subjects(responses)
     rows = PRESENTATION if PRESENTATION in responses.dims else STIMULUS
     presented = read_presented(responses, "responses")
     unnamed = np.arange(responses.sizes[NEUROID])

@@ -23,7 +23,7 @@ from neurolens.labels import (
     SUBJECT,
     TIME_BIN,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     check_dims,
     get_ids,
 )
@@ -93,7 +93,7 @@ def _match_bins(other: xr.DataArray, data: xr.DataArray, name: str, data_name: s
     check_dims(other, [*others, TIME_BIN], name)
     if TIME_BIN in data.coords:
         times = data[TIME_BIN].values.tolist()
-        other = align_stimuli(other, times, name=name, other=f"the {data_name}", dims=[TIME_BIN])
+        other = align_labels(other, times, name=name, other=f"the {data_name}", dims=[TIME_BIN])
     return merge_bins(other)
 
 

@@ -18,6 +18,7 @@ from neurolens.compare.inputs.features import (
     Products,
     blank_rounding,
     flatten_features,
+    list_metadata,
     list_presentations,
     open_features,
 )
@@ -125,7 +126,8 @@ def compute_rdms(
         Named "rdm", float64, exactly symmetric, exactly 0 on the diagonal and wherever a distance
         is within rounding of 0; distances equal up to rounding are equal. In [0, 2] for
         correlation and cosine, in squared units of the data for euclidean, none for whitened ones.
-        Leading dimensions are those the data has, labels in order of first appearance. NaN where a
+        Leading dimensions are those the data has, labels in order of first appearance; coordinates
+        along the stimuli of a model's data (metadata, such as "category") go on. NaN where a
         stimulus has no variance (correlation), no length (cosine), or where no run has both stimuli
         of a pair and other runs have them too (crossnobis), with a RuntimeWarning; a (region,
         subject) that does not exist is NaN throughout. Where responses hold NaN, means are over the
@@ -282,13 +284,14 @@ def _compute_from_activations(
             )
         )
     ids = squares[0].ids
+    metadata = list_metadata(features.arrays[0])
     if features.alone:
-        return _label_rdms(squares[0].rdm, {}, ids)
+        return _label_rdms(squares[0].rdm, {}, ids).assign_coords(metadata)
     aligned = [
         _align_square(square, ids, name)
         for square, name in zip(squares, features.names, strict=True)
     ]
-    return _label_rdms(np.stack(aligned), {OP: features.ops}, ids)
+    return _label_rdms(np.stack(aligned), {OP: features.ops}, ids).assign_coords(metadata)
 
 
 def _count_threads(arrays: list[xr.DataArray]) -> int:
@@ -305,7 +308,7 @@ def _align_square(square: Square, ids: np.ndarray, name: str) -> np.ndarray:
     if square.ids.tolist() == ids.tolist():
         return square.rdm
     labelled = _label_rdms(square.rdm, {}, square.ids)
-    return labels.align_stimuli(labelled, ids.tolist(), name=name, other="the first op").values
+    return labels.align_labels(labelled, ids.tolist(), name=name, other="the first op").values
 
 
 def _compute_from_features(array: xr.DataArray, metric: str, name: str) -> Square:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, align_stimuli
+from neurolens.labels import NEUROID, NEUROID_ID, align_labels
 
 # What the attribute "noise" of RDMs says.
 GIVEN = "given"
@@ -56,7 +56,7 @@ def _order_neuroids(noise: xr.DataArray, neuroids: np.ndarray) -> np.ndarray:
     for dim in noise.dims:
         ids = _list_ids(noise, str(dim))
         labelled = xr.DataArray(np.arange(len(ids)), dims=NEUROID, coords={NEUROID: ids})
-        order = align_stimuli(
+        order = align_labels(
             labelled, neuroids.tolist(), name="noise", other="the responses", dims=(NEUROID,)
         )
         noise = noise.isel({dim: order.values})

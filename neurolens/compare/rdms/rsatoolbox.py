@@ -1,15 +1,13 @@
 """RDMs to and from rsatoolbox, with labels intact."""
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.checks import check_kind, check_path
+from neurolens.compare.inputs.checks import check_kind
 from neurolens.compare.inputs.regions import number_labels
-from neurolens.errors import DataError, InputError, LabelError
+from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     OP,
     REGION,
@@ -17,7 +15,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     TIME_BIN,
-    align_stimuli,
+    align_labels,
     check_unique,
     get_ids,
     list_names,
@@ -34,11 +32,6 @@ ALIASES: dict[str, tuple[str, ...]] = {
     SUBJECT: ("participant", "participants", "participant_id", "subject_id", "subj", "sub"),
     TIME_BIN: ("time", "times", "time_point"),
 }
-# Marks a file whose names are escaped, because rsatoolbox reads ASCII only.
-ESCAPED = "neurolens_escaped_names"
-GROUPS = ("rdm_descriptors", "pattern_descriptors")
-# The second byte of a pickle: its protocol.
-PICKLES = (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
 def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
@@ -91,7 +84,7 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     for dim in (STIMULUS, *lead):
         get_ids(rdms, dim, "rdms")
     ids = rdms[STIMULUS].values.tolist()
-    rdms = align_stimuli(rdms, ids, name="rdms", other="its 'stimulus' labels")
+    rdms = align_labels(rdms, ids, name="rdms", other="its 'stimulus' labels")
     flat = rdms.stack(rdm=lead, create_index=False) if lead else rdms.expand_dims("rdm")
     flat = flat.transpose("rdm", STIMULUS, STIMULUS_2)  # leading dimensions -> rdm
     flat = flat[~np.isnan(flat.values).all(axis=(1, 2))]
@@ -229,126 +222,3 @@ def _follow_column(
             in_order = [by_label[label] for label in rdms[dim].values.tolist()]
             return rdms.assign_coords({name: (dim, in_order)})
     return rdms
-
-
-def write_rdms(path: str | Path, rdms: xr.DataArray) -> Path:
-    r"""Write RDMs to an HDF5 file that rsatoolbox can open.
-
-    Open it there with ``rsatoolbox.rdm.load_rdm(str(path), "hdf5")``.
-
-    Parameters
-    ----------
-    path : path
-        An existing file is replaced.
-    rdms : DataArray (..., stimulus, stimulus_2)
-        As for ``to_rsatoolbox``.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    DataError
-        The file cannot be written.
-    InputError, LabelError
-        As for ``to_rsatoolbox``.
-
-    Notes
-    -----
-    Names beyond ASCII, which rsatoolbox refuses, are written with escapes (``\xe9``): ``read_rdms``
-    restores them, rsatoolbox shows the escapes.
-    """
-    check_path(path)
-    content = to_rsatoolbox(rdms).to_dict()
-    from rsatoolbox.io.hdf5 import write_dict_hdf5
-
-    names = [v for group in GROUPS for values in content[group].values() for v in values]
-    if not all(str(name).isascii() for name in names):
-        _map_names(content, lambda v: v.encode("unicode_escape").decode("ascii"))
-        content[ESCAPED] = "yes"
-    try:
-        Path(path).unlink(missing_ok=True)
-        write_dict_hdf5(str(path), content)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written."
-        ) from None
-    return Path(path)
-
-
-def read_rdms(path: str | Path, *, stimulus: str = STIMULUS) -> xr.DataArray:
-    """Read RDMs from an HDF5 file of ``write_rdms`` or of rsatoolbox's ``RDMs.save``.
-
-    Parameters
-    ----------
-    path : path
-        Of the file.
-    stimulus : str
-        The pattern descriptor that holds the stimulus ids.
-
-    Returns
-    -------
-    DataArray (..., stimulus, stimulus_2)
-        As from ``from_rsatoolbox``.
-
-    Raises
-    ------
-    DataError
-        The file is missing, or holds no RDMs, or is a pickle (``.pkl``), which would run code when
-        it is opened; the error says how to read one that you trust.
-    LabelError
-        As for ``from_rsatoolbox``.
-    """
-    check_path(path)
-    _refuse_others(path)
-    from rsatoolbox.io.hdf5 import read_dict_hdf5
-    from rsatoolbox.rdm.rdms import rdms_from_dict
-
-    try:
-        content = read_dict_hdf5(str(path))
-        if content.pop(ESCAPED, None):
-            _map_names(content, lambda v: v.encode("ascii").decode("unicode_escape"))
-        rsa_rdms = rdms_from_dict(content)
-    except (OSError, KeyError) as error:
-        raise DataError(
-            f"{str(path)!r} is no HDF5 file of RDMs ({error}). Write one with write_rdms."
-        ) from None
-    if isinstance(rsa_rdms.dissimilarity_measure, np.ndarray | bytes):
-        rsa_rdms.dissimilarity_measure = None
-    try:
-        return from_rsatoolbox(rsa_rdms, stimulus=stimulus)
-    except LabelError as error:
-        raise LabelError(
-            f"{error} To change what a file holds open it as rdms = "
-            f"rsatoolbox.rdm.load_rdm({str(path)!r}, 'hdf5'), and pass it to from_rsatoolbox(rdms)."
-        ) from None
-
-
-def _refuse_others(path: str | Path) -> None:
-    """Raise DataError for files that rsatoolbox reads in other ways, which it names."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(2)
-    except OSError:
-        # What cannot be opened is refused by its reader.
-        return
-    suffix = Path(path).suffix.lower()
-    if suffix in (".pkl", ".pickle") or (start[:1] == b"\x80" and start[1:] in PICKLES):
-        raise DataError(
-            f"{str(path)!r} is a pickle, and opening one runs whatever code it holds. If you trust "
-            f"it, convert it: from_rsatoolbox(rsatoolbox.rdm.load_rdm({str(path)!r}, 'pkl'))."
-        )
-    if suffix in (".mat", ".json"):
-        raise DataError(
-            f"{str(path)!r} is no HDF5 file of RDMs. If it is from Meadows, pass "
-            f"from_rsatoolbox(rsatoolbox.io.meadows.load_rdms({str(path)!r}), stimulus='conds')."
-        )
-
-
-def _map_names(content: dict[str, Any], change: Callable[[str], str]) -> None:
-    """Apply ``change`` to every text in the descriptors of ``content``."""
-    for group in GROUPS:
-        for name, values in content[group].items():
-            content[group][name] = [change(str(v)) if isinstance(v, str) else v for v in values]

@@ -20,7 +20,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     get_ids,
     list_names,
 )
@@ -183,7 +183,7 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
 def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other: str) -> np.ndarray:
     """Return the position along ``dim`` of each of ``ids``."""
     numbered = rdms[dim].copy(data=np.arange(rdms.sizes[dim]))
-    return align_stimuli(numbered, ids.tolist(), name=name, other=other).values
+    return align_labels(numbered, ids.tolist(), name=name, other=other).values
 
 
 def _refuse_similarities(largest: np.ndarray, name: str) -> None:

@@ -11,7 +11,7 @@ from neurolens.compare.rsa.comparators.table import find_comparator
 from neurolens.compare.stats.bootstrap import RESAMPLED, covary_means
 from neurolens.compare.stats.intervals import count_freedom
 from neurolens.errors import InputError
-from neurolens.labels import OP, REGION, align_stimuli, suggest_name
+from neurolens.labels import OP, REGION, align_labels, suggest_name
 from neurolens.scores import read_scores
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def to_rsatoolbox_result(
     here = _select_region(scores, region)
     ops = scores[OP].values.tolist()
     model = read_model_rdms(
-        align_stimuli(model_rdms, ops, name="model_rdms", other="scores", dims=[OP])
+        align_labels(model_rdms, ops, name="model_rdms", other="scores", dims=[OP])
     )
     resampled = here["draws"].sel(resampled=list(RESAMPLED))
     draws = resampled.transpose("bootstrap", OP, "resampled").values

@@ -36,7 +36,7 @@ from neurolens.labels import (
     STIMULUS,
     STIMULUS_2,
     SUBJECT,
-    align_stimuli,
+    align_labels,
     check_unique,
     get_marks,
     list_names,
@@ -312,7 +312,7 @@ def _find_centers(neuroids: np.ndarray, centers: Sequence | None) -> np.ndarray:
 def _order_stimuli(ids: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Return the positions of the stimuli ``wanted`` among ``ids``, which must be the same."""
     positions = xr.DataArray(np.arange(len(ids)), dims=STIMULUS, coords={STIMULUS: ids})
-    return align_stimuli(positions, wanted.tolist(), name="responses", other="model_rdms").values
+    return align_labels(positions, wanted.tolist(), name="responses", other="model_rdms").values
 
 
 def _warn_centers(search: Search, undefined: np.ndarray, what: str) -> None:

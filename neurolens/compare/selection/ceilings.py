@@ -5,7 +5,7 @@ from typing import Any
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import REGION, TIME_BIN, align_stimuli
+from neurolens.labels import REGION, TIME_BIN, align_labels
 from neurolens.scores import CEILINGS, Ceiling, read_scores, replace_ceilings
 
 
@@ -65,7 +65,7 @@ def add_ceilings(scores: xr.Dataset, ceilings: xr.Dataset) -> xr.Dataset:
             )
         for dim in array.dims:
             labels = scores[dim].values.tolist()
-            array = align_stimuli(array, labels, name="ceilings", other="scores", dims=[str(dim)])
+            array = align_labels(array, labels, name="ceilings", other="scores", dims=[str(dim)])
         arrays[name] = array.variable
     ceiling = Ceiling(ceilings.attrs["ceiling_note"], ceilings.attrs["ceiling_bound"])
     return replace_ceilings(scores, arrays, ceiling)

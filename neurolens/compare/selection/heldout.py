@@ -16,7 +16,7 @@ from neurolens.labels import (
     REGION,
     STIMULUS,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     get_ids,
     list_names,
 )
@@ -56,8 +56,8 @@ def resample_subjects(
         )
     model, brain = rdms
     ids = scores["split_member"][STIMULUS].values.tolist()
-    model = align_stimuli(model, ids, name="model_rdms", other="scores")
-    brain = align_stimuli(brain, ids, name="brain_rdms", other="scores")
+    model = align_labels(model, ids, name="model_rdms", other="scores")
+    brain = align_labels(brain, ids, name="brain_rdms", other="scores")
     ops = scores[OP].values.tolist()
     regions = scores[REGION].values.tolist()
     drawn = bootstrap_rdms(

@@ -18,7 +18,7 @@ from neurolens.compare.selection.ties import (
     find_ties,
 )
 from neurolens.errors import InputError, warn_user
-from neurolens.labels import OP, REGION, SUBJECT, align_stimuli, list_names
+from neurolens.labels import OP, REGION, SUBJECT, align_labels, list_names
 from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
 
 CONTROL = "control"
@@ -290,7 +290,7 @@ def _score_controls(controls: list[xr.Dataset], scores: xr.Dataset) -> xr.DataAr
                     f"got {control.attrs.get(key)!r}. Make both with the same function and "
                     "settings."
                 )
-        best = align_stimuli(
+        best = align_labels(
             _choose_ops(control), regions, name="control", other="scores", dims=[REGION]
         )
         _warn_empty(best)

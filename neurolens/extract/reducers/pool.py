@@ -18,6 +18,11 @@ POOLED = {
 }
 
 
+# What a result's attributes say of positions that only pad a stimulus.
+LEFT_OUT = "left out"
+INCLUDED = "included, if any"
+
+
 def is_position(dim: str, how: str = "mean") -> bool:
     """Return whether an axis of this name is pooled over."""
     return re.sub(r"^window_\d+$", "window", dim) in POOLED[how]
@@ -79,7 +84,7 @@ class Pool(Reducer):
         axes = self._find_axes(rows)
         details: dict[str, Any] = {"pooled": [rows.dims[i] for i in axes]}
         if rows.padding:
-            details["padding"] = "left out" if rows.padded in axes else "included, if any"
+            details["padding"] = LEFT_OUT if rows.padded in axes else INCLUDED
         return details
 
 

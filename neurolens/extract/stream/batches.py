@@ -15,7 +15,7 @@ from neurolens.extract.capture.forward import ModelCall
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
-from neurolens.stimuli.inputs import Batch, is_compound, list_inputs, map_inputs
+from neurolens.stimuli.batches.inputs import Batch, is_compound, list_inputs, map_inputs
 
 
 def load_batches(

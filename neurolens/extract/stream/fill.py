@@ -26,7 +26,7 @@ from neurolens.extract.stream.plan import (
 )
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
-from neurolens.stimuli.masks import find_positions
+from neurolens.stimuli.batches.masks import find_positions
 
 LEAST_HELD = 2**24  # bytes of fitted stimuli that are held whatever the budget
 

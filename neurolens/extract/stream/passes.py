@@ -27,7 +27,7 @@ from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
 from neurolens.extract.stream.plan import Plan, Step, refuse_mixing
 from neurolens.labels import list_names
-from neurolens.stimuli.inputs import Batch
+from neurolens.stimuli.batches.inputs import Batch
 
 # Called with (layout, step, result with stimuli first or None where the op did not run).
 ResultHandler = Callable[[Layout, Step, torch.Tensor | None], None]

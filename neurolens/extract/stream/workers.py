@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from neurolens.extract.stream.fill import group_outputs, run_groups
 from neurolens.extract.stream.grams.slices import FeatureSlice, Pass, count_runs
 from neurolens.extract.stream.grams.sums import GramSums, run_passes
+from neurolens.extract.stream.metadata import warn_of_others
 from neurolens.extract.stream.passes import show_progress
 from neurolens.extract.stream.plan import (
     ModelSource,
@@ -78,6 +79,7 @@ def fill_store(
         parts = list_parts(plan)
         job = make_job(source, plan, settings, describe_provenance(plan, parts))
         warn_of_unseen(plan)
+        warn_of_others(plan.stimuli.metadata)
         store = ActivationStore(path, plan, group_outputs(plan))
         flaws = store.inspect(job.provenance, parts)
         if flaws == []:

@@ -1,5 +1,4 @@
-"""Objects as text that is equal in every process.
+"""Texts as stimuli.
 
-``plain`` writes numbers, arrays and containers, ``contents`` lists what objects hold, ``origins``
-tells installed packages from the user's own code.
+``settings`` says what of each text is a stimulus, ``units`` finds words and windows.
 """

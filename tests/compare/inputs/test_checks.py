@@ -362,17 +362,13 @@ DOORS = {
     "permute_encoding": (["features", "responses"], {"cv": 3, "n_permutations": 2}),
     "permute_rdms": (["models", "brains"], {"n_permutations": 2}),
     "predict_responses": (["encoder", "features"], {}),
-    "read_rdms": (["path"], {}),
     "save_encoder": (["encoder_path", "encoder"], {"overwrite": True}),
     "split_stimuli": (["responses"], {"n_folds": 2}),
     "tabulate_models": (["draws"], {}),
     "to_rsatoolbox": (["models"], {}),
     "to_rsatoolbox_result": (["draws", "models"], {"region": "V1"}),
-    "write_rdms": (["path", "models"], {}),
 }
-WITH_RSATOOLBOX = {
-    name for name in DOORS if "rsatoolbox" in name or name in ("read_rdms", "write_rdms")
-}
+WITH_RSATOOLBOX = {name for name in DOORS if "rsatoolbox" in name}
 WRONG = {
     "ndarray": np.ones((N, N)),
     "list": [[1.0, 2.0], [3.0, 4.0]],
@@ -393,15 +389,13 @@ def inputs(tmp_path_factory):
         warnings.simplefilter("ignore", RuntimeWarning)
         inputs = build_inputs()
     folder = tmp_path_factory.mktemp("files")
-    return inputs | {"path": folder / "rdms.h5", "encoder_path": folder / "encoder.safetensors"}
+    return inputs | {"encoder_path": folder / "encoder.safetensors"}
 
 
 class TestDoors:
     def get(self, inputs, kind):
         if kind == "rsatoolbox":
             return compare.to_rsatoolbox(inputs["models"])
-        if kind == "path" and not inputs[kind].exists():
-            compare.write_rdms(inputs[kind], inputs["models"])
         if kind == "encoder_path" and not inputs[kind].exists():
             compare.save_encoder(inputs[kind], inputs["encoder"])
         return inputs[kind]

@@ -1,12 +1,10 @@
 import numpy as np
 import pytest
-import rsatoolbox
 import xarray as xr
 from rsatoolbox.rdm import RDMs
-from rsatoolbox.rdm.rdms import load_rdm
 
-from neurolens.compare import from_rsatoolbox, read_rdms, to_rsatoolbox, write_rdms
-from neurolens.errors import DataError, InputError, LabelError
+from neurolens.compare import from_rsatoolbox, to_rsatoolbox
+from neurolens.errors import InputError, LabelError
 
 IDS = ["cup", "cat", "dog", "ape"]
 LABELS = {
@@ -151,74 +149,6 @@ def test_descriptors_survive(rng):
     xr.testing.assert_identical(from_rsatoolbox(rsa), rdms)
     rsa.rdm_descriptors["session"] = [1, 2, 3, 4]
     assert "session" not in from_rsatoolbox(rsa).coords
-
-
-class TestFiles:
-    @pytest.mark.parametrize("lead", [(), ("op",), ("region", "subject"), ("region", "time_bin")])
-    def test_round_trip(self, rng, lead, tmp_path):
-        rdms = build_rdms(rng, *lead)
-        path = write_rdms(tmp_path / "rdms.h5", rdms)
-        xr.testing.assert_identical(read_rdms(path), rdms)
-        xr.testing.assert_identical(
-            read_rdms(write_rdms(path, rdms * 2)), (rdms * 2).assign_attrs(rdms.attrs)
-        )
-
-    def test_rsatoolbox_reads_ours(self, rng, tmp_path):
-        rdms = describe(build_rdms(rng, "region", "time_bin"))
-        theirs = load_rdm(str(write_rdms(tmp_path / "rdms.h5", rdms)))
-        xr.testing.assert_identical(from_rsatoolbox(theirs), rdms)
-
-    def test_we_read_rsatoolbox(self, rng, tmp_path):
-        rdms = build_rdms(rng, "region", "subject")
-        to_rsatoolbox(rdms).save(str(tmp_path / "theirs.h5"))
-        xr.testing.assert_identical(read_rdms(tmp_path / "theirs.h5"), rdms)
-
-    def test_files_of_participants_and_movies(self, rng, tmp_path):
-        path = str(tmp_path / "theirs.h5")
-        rsa = build_named(rng, participant=list("AABB"), time=[0.0, 0.5] * 2)
-        rsa.save(path)
-        rdms = read_rdms(path)
-        assert dict(rdms.sizes) == {"subject": 2, "time_bin": 2, "stimulus": 4, "stimulus_2": 4}
-        xr.testing.assert_identical(rdms, from_rsatoolbox(rsa))
-        np.testing.assert_array_equal(rdms.sel(subject="B", time_bin=0.5), rsa.get_matrices()[3])
-        build_named(rng, session=list("abcd")).save(path, overwrite=True)
-        with pytest.raises(LabelError, match=r"load_rdm\('.*theirs.h5', 'hdf5'\)"):
-            read_rdms(path)
-
-    @pytest.mark.parametrize("name", ["rdms.pkl", "rdms.pickle", "rdms.h5"])
-    @pytest.mark.filterwarnings("ignore:Exception ignored in")  # rsatoolbox leaves files open.
-    def test_pickles_are_refused_with_the_way_out(self, rng, tmp_path, name):
-        path = tmp_path / name
-        rsa = build_named(rng, subject=list("ABCD"))
-        rsa.save(str(path), file_type="pkl")
-        with pytest.raises(DataError, match="is a pickle, and opening one runs") as caught:
-            read_rdms(path)
-        code = str(caught.value).split("convert it: ")[1].rstrip(".")
-        found = eval(code, {"from_rsatoolbox": from_rsatoolbox, "rsatoolbox": rsatoolbox})
-        xr.testing.assert_identical(found, from_rsatoolbox(rsa))
-
-    def test_files_of_meadows_are_told_how_to_be_read(self, tmp_path):
-        path = tmp_path / "Meadows_exp_v1_tree_1_tree.mat"
-        path.write_bytes(b"MATLAB 5.0")
-        with pytest.raises(DataError, match=r"meadows.load_rdms\(.*stimulus='conds'\)"):
-            read_rdms(path)
-
-    def test_names_beyond_ascii_and_no_metric(self, rng, tmp_path):
-        """rsatoolbox raises UnicodeEncodeError on these, and TypeError on a pathlib path."""
-        ids = ["tête", "猫", "back\\slash", "plain"]
-        rdms = build_rdms(rng, "subject").assign_coords(stimulus=ids, stimulus_2=ids).drop_attrs()
-        path = write_rdms(tmp_path / "rdms.h5", rdms)
-        xr.testing.assert_identical(read_rdms(path), rdms)
-        assert load_rdm(str(path)).pattern_descriptors["stimulus"][0] == "t\\xeate"
-
-    def test_errors(self, rng, tmp_path):
-        with pytest.raises(DataError, match="is no HDF5 file of RDMs"):
-            read_rdms(tmp_path / "absent.h5")
-        (tmp_path / "text.h5").write_text("no")
-        with pytest.raises(DataError, match="Write one with write_rdms"):
-            read_rdms(tmp_path / "text.h5")
-        with pytest.raises(DataError, match="cannot write"):
-            write_rdms(tmp_path / "nowhere" / "x.h5", build_rdms(rng))
 
 
 def test_columns_in_another_order_than_rows(rng):

@@ -15,7 +15,7 @@ from neurolens.labels import (
     OP,
     STIMULUS,
     TIME_BIN,
-    align_stimuli,
+    align_labels,
     get_ids,
     get_marks,
     list_names,
@@ -160,7 +160,7 @@ def arrange_features(source: Source, encoder: xr.Dataset) -> Source:
         )
     for axis in axes:
         if axis in weight.coords:
-            array = align_stimuli(
+            array = align_labels(
                 array,
                 weight[axis].values.tolist(),
                 name=source.name,

@@ -17,7 +17,7 @@ from neurolens.labels import (
     REGION,
     STIMULUS,
     SUBJECT,
-    align_stimuli,
+    align_labels,
     get_marks,
     suggest_name,
 )
@@ -140,7 +140,7 @@ def _weigh_features(scores: xr.Dataset, source: Source, op: str) -> xr.Dataset:
     ids = scores[STIMULUS].values.tolist()
     array = source.array
     if STIMULUS in array.dims:
-        array = align_stimuli(array, ids, name=source.name, other="scores", dims=(STIMULUS,))
+        array = align_labels(array, ids, name=source.name, other="scores", dims=(STIMULUS,))
     flat = flatten_source(source._replace(array=array))
     mean = flat.values.mean(axis=0, dtype=np.float64)  # (feature,)
     centered = np.subtract(flat.values, mean, dtype=np.float64)  # (stimulus, feature)

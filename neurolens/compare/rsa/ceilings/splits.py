@@ -19,7 +19,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     check_name,
     list_names,
 )
@@ -284,7 +284,7 @@ def _compute_half(
 def _compare_halves(first: xr.DataArray, second: xr.DataArray, row: Comparator) -> xr.DataArray:
     """Return the similarity (region, subject, ...) of the RDMs of two halves."""
     ids = first[STIMULUS].values.tolist()
-    second = align_stimuli(second, ids, name="the second half", other="the first half")
+    second = align_labels(second, ids, name="the second half", other="the first half")
     pairs = [half.values[..., *np.triu_indices(len(ids), 1)] for half in (first, second)]
     similarity = np.full(pairs[0].shape[:-1], np.nan)
     for place in np.ndindex(similarity.shape):

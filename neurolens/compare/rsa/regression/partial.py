@@ -50,7 +50,7 @@ from neurolens.errors import InputError
 from neurolens.labels import (
     REGION,
     SUBJECT,
-    align_stimuli,
+    align_labels,
     check_name,
     get_marks,
     list_names,
@@ -268,7 +268,7 @@ def read_controls(control_rdms: xr.DataArray, model: ModelRDMs) -> ModelRDMs:
     """Return the checked control RDMs, their stimuli in the order of the model's."""
     check_kind(control_rdms, "rdms", "control_rdms")
     ids = model.ids.tolist()
-    aligned = align_stimuli(control_rdms, ids, name="control_rdms", other="model_rdms")
+    aligned = align_labels(control_rdms, ids, name="control_rdms", other="model_rdms")
     known = read_model_rdms(aligned, "control_rdms")
     unusable = np.isnan(known.pairs).any(axis=1) | find_flat(known.pairs)
     if unusable.any():

@@ -10,6 +10,7 @@ from neurolens.extract.stream.grams import products
 from neurolens.extract.stream.grams.plan import GramPlan, leave_out
 from neurolens.extract.stream.grams.sums import GramSums
 from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.metadata import list_coordinates, read_columns, warn_of_others
 from neurolens.extract.stream.passes import describe_deviations, list_unplaced
 from neurolens.extract.stream.plan import count_elements
 from neurolens.extract.stream.stores.writer import describe_rows
@@ -27,6 +28,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
         When the features that were added up are not all features of a result.
     """
     stimuli = gram_plan.plan.stimuli
+    warn_of_others(stimuli.metadata)
     skipped = find_unusable(gram_plan, sums)
     for layout in gram_plan.own:
         if layout.name not in skipped:
@@ -79,6 +81,7 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             "alias_of": (OP, np.array(aliases, dtype=object)),
             "time_step": (OP, time_steps),
             "executions": (OP, np.array([executions[op.name] for op in ops], dtype=object)),
+            **list_coordinates(read_columns(stimuli.metadata)),
         },
         attrs=attributes,
     )

@@ -28,7 +28,7 @@ from neurolens.extract.stream.layouts.recorded import LayoutReader, RecordedRows
 from neurolens.extract.stream.layouts.rows import KnownRows
 from neurolens.extract.stream.layouts.unseen import find_unseen
 from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
-from neurolens.stimuli.inputs import Batch
+from neurolens.stimuli.batches.inputs import Batch
 
 # These hand out memory that may then be written to unseen.
 _HANDING_OUT = frozenset(("numpy", "__array__", "__dlpack__", "data_ptr"))

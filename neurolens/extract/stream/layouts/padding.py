@@ -8,7 +8,7 @@ from neurolens.extract.reducers.pool import is_position
 from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.stimuli import StimulusSet
-from neurolens.stimuli.masks import find_positions
+from neurolens.stimuli.batches.masks import find_positions
 
 # Functions that may put values into other places along an axis, without changing its length.
 _MOVING = frozenset(
@@ -57,6 +57,20 @@ class PaddedRows:
             return []
         size = self._positions.size
         return [i for i, length in enumerate(layout.shape) if length == size]
+
+
+def find_padded(layouts: Layouts, stimuli: StimulusSet) -> frozenset[str]:
+    """Return the ops whose results come from inputs that are padded."""
+    graph = layouts.graph
+    positions = find_positions(stimuli)
+    keys = {*stimuli.padding.shapes, *(positions.inputs if positions is not None else ())}
+    if not keys:
+        return frozenset()
+    padded = {f"input.{key}" for key in keys}
+    if len(graph.inputs) == 1:
+        padded.update(graph.inputs)
+    sources = trace_inputs(graph)
+    return frozenset(name for name, inputs in sources.items() if not padded.isdisjoint(inputs))
 
 
 def find_moved(graph: Graph, long: Collection[str]) -> set[str]:

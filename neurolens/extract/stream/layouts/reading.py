@@ -32,7 +32,7 @@ from neurolens.extract.stream.layouts.rows import (
     spread_rows,
 )
 from neurolens.stimuli import StimulusSet
-from neurolens.stimuli.inputs import Batch
+from neurolens.stimuli.batches.inputs import Batch
 
 _N_RECORDED = 3
 _N_SHUFFLED = 8

@@ -15,7 +15,7 @@ from neurolens.extract.stream.layouts.axes import name_dims
 from neurolens.extract.stream.layouts.layout import Layout, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 from neurolens.extract.stream.layouts.naming import Result, name_results
-from neurolens.stimuli.inputs import Batch
+from neurolens.stimuli.batches.inputs import Batch
 
 # Only these may share a Gram with what they view, and only when the values agree too.
 _VIEWS = frozenset(

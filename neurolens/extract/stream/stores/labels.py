@@ -23,6 +23,8 @@ class Labels:
             return "the numbers of the samples"
         if folder == f"checks/{OP}":
             return "the names of the ops"
+        if folder == "checks/metadata":
+            return "the metadata of the stimuli"
         if place == "checks":
             return f"{array!r} of all ops"
         op = self.ops.get(folder.removeprefix("ops/"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from neurolens.extract.stream.metadata import pack_columns, read_columns
 from neurolens.extract.stream.plan import Plan, find_numpy_dtype
 from neurolens.extract.stream.stores.headers import (
     FORMAT,
@@ -24,6 +25,8 @@ from neurolens.labels import OP, SAMPLE, STIMULUS
 DEVIATIONS = "checks/note"
 DONE = "checks/done"
 PARTS = "checks/parts"
+# The metadata of the stimuli.
+METADATA = "checks/metadata"
 
 
 def make_files(plan: Plan, provenance: Mapping[str, Any], parts: Parts) -> dict[str, bytes]:
@@ -65,8 +68,8 @@ def make_files(plan: Plan, provenance: Mapping[str, Any], parts: Parts) -> dict[
     shape = (len(names), plan.n_steps)
     create_array(root, DONE, np.dtype(bool), shape, (OP, "step"), (len(names), 1))
     create_array(root, DEVIATIONS, str, (plan.n_steps,), ("step",), (1,))
-    packed = np.frombuffer(json.dumps(parts).encode(), np.uint8)
-    create_array(root, PARTS, packed.dtype, packed.shape, ("byte",))[:] = packed
+    _write_bytes(root, PARTS, json.dumps(parts).encode(), "byte")
+    _write_bytes(root, METADATA, pack_columns(read_columns(plan.stimuli.metadata)), "text_byte")
     return {key: buffer.to_bytes() for key, buffer in memory.items()}
 
 
@@ -126,3 +129,8 @@ def create_array(
 
 def _write_strings(group: Any, name: str, values: Sequence[str]) -> None:
     create_array(group, name, str, (len(values),), (name,))[:] = np.array(values, dtype=object)
+
+
+def _write_bytes(group: Any, name: str, content: bytes, dim: str) -> None:
+    packed = np.frombuffer(content, np.uint8)
+    create_array(group, name, packed.dtype, packed.shape, (dim,))[:] = packed

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import DataError, InputError
+from neurolens.extract.stream.metadata import label_nodes, unpack_columns
 from neurolens.extract.stream.stores.chunks import ArrayForm, read_form, read_values
 from neurolens.extract.stream.stores.headers import (
     EARLIER_FORMATS,
@@ -20,6 +21,7 @@ from neurolens.extract.stream.stores.headers import (
     read_header,
 )
 from neurolens.extract.stream.stores.labels import Labels
+from neurolens.extract.stream.stores.making import METADATA
 from neurolens.extract.stream.stores.repair import read_file
 from neurolens.extract.stream.stores.store import LEFT_OUT
 from neurolens.extract.stream.stores.writer import name_paths
@@ -93,6 +95,8 @@ def _open_tree(
     for folder in folders.values():
         if not datasets[folder].attrs.get(LEFT_OUT):
             nodes[folder] = datasets[folder]
+    if METADATA in forms:
+        nodes = label_nodes(nodes, unpack_columns(checks[METADATA[7:]][:].tobytes()))
     tree = xr.DataTree.from_dict({"/": stored.to_dataset(), **nodes}, name="activations")
     tree.attrs["ops"] = LabelList(tree.attrs.get("ops", names))
     tree.attrs["provenance"] = provenance

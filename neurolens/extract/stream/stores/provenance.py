@@ -14,6 +14,7 @@ from neurolens.errors import DataError, warn_user
 from neurolens.extract.capture.events import hash_tensors
 from neurolens.extract.capture.restore import preserve_random_states
 from neurolens.extract.capture.trees import iterate_tensors
+from neurolens.extract.stream.metadata import hash_columns, read_columns
 from neurolens.extract.stream.plan import Plan
 from neurolens.labels import list_names
 from neurolens.stimuli import WHOLE, StimulusSet, describe_preprocessing
@@ -29,6 +30,7 @@ _WORDS = {
     "weights_sha256": "the weights differ",
     "graph_sha256": "the ops that the model runs differ",
     "stimuli_sha256": "the stimuli differ",
+    "metadata_sha256": "the metadata of the stimuli differ",
     "ops_sha256": "the ops differ",
     "constants_sha256": "the tensors and numbers that the model holds beside its weights differ",
     "sampled_stimuli_sha256": "the stimuli differ as the model sees them",
@@ -56,6 +58,7 @@ def list_parts(plan: Plan) -> Parts:
         "graph_sha256": graph,
         "stimuli_sha256": dict(zip(plan.stimuli.ids, plan.stimuli.hash_each(), strict=True)),
         "ops_sha256": {output.name: "" for output in plan.outputs},
+        "metadata_sha256": hash_columns(read_columns(plan.stimuli.metadata)),
         "sampled_stimuli_sha256": hash_sample(plan.stimuli),
         "kwargs_sha256": hash_kwargs(plan.kwargs),
     }

@@ -1,5 +1,6 @@
 """Writers of the results of a run: the interface, the labels of results, results in memory."""
 
+import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -8,7 +9,10 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, warn_user
+from neurolens.extract.reducers.pool import INCLUDED
 from neurolens.extract.stream.layouts.finding import Layouts
+from neurolens.extract.stream.layouts.padding import find_padded
+from neurolens.extract.stream.metadata import label_nodes, read_columns, warn_of_others
 from neurolens.extract.stream.passes import (
     BatchDeviation,
     describe_deviations,
@@ -77,7 +81,8 @@ class ArrayWriter(Writer):
 
     def label(self) -> xr.DataTree:
         """Return the labelled tree, as `open_activations` would."""
-        coords = {STIMULUS: np.array(self._plan.stimuli.ids, dtype=object)}
+        warn_of_others(self._plan.stimuli.metadata)
+        coords: dict[str, Any] = {STIMULUS: np.array(self._plan.stimuli.ids, dtype=object)}
         if self._plan.n_rounds > 1:
             coords[SAMPLE] = np.arange(self._plan.n_rounds)
         nodes = {"/": xr.Dataset(coords=coords)}
@@ -92,7 +97,8 @@ class ArrayWriter(Writer):
             if lacks_some(node.output, ran):
                 variables["ran"] = xr.DataArray(arrange_ran(node.output, ran), dims=node.lead)
             nodes[node.path] = xr.Dataset(variables)
-        tree = xr.DataTree.from_dict(nodes, name="activations")
+        labelled = label_nodes(nodes, read_columns(self._plan.stimuli.metadata))
+        tree = xr.DataTree.from_dict(labelled, name="activations")
         tree.attrs.update(describe_result(self._plan, self._deviations, self._checks))
         return tree
 
@@ -170,6 +176,7 @@ def describe_result(
         **describe_deviations(plan.stimuli.ids, deviations, ran),
     }
     attributes |= describe_rows(plan, names, deviations.values())
+    attributes |= _describe_padding(plan, unplaced)
     for key, counts, what in (
         ("ops_not_finite", checks["n_nonfinite"], "hold NaN or infinite values"),
         (
@@ -224,6 +231,34 @@ def describe_rows(
             f"{list_names(mixing)}; see .attrs['batch_dependent_ops']"
         )
     return attributes
+
+
+def _describe_padding(plan: Plan, unplaced: Collection[str]) -> dict[str, Any]:
+    """Return which results are pooled together with positions that only pad stimuli; warn of them.
+
+    Such results have another length than the padded inputs, or their positions in another order.
+    """
+    padded = find_padded(plan.layouts, plan.stimuli)
+    pooled = [
+        output.name
+        for output in plan.outputs
+        if output.layout.op in padded and output.name not in unplaced and _includes_padding(output)
+    ]
+    if not pooled:
+        return {}
+    warn_user(
+        f"{len(pooled)} results are pooled with the positions that pad shorter stimuli, which "
+        f"cannot be told apart in them: {list_names(pooled)}. They follow the length of the "
+        "longest stimulus: give stimuli of one length, or pool the whole results by "
+        "stimuli.lengths; see .attrs['pooled_with_padding']"
+    )
+    return {"pooled_with_padding": pooled}
+
+
+def _includes_padding(output: Output) -> bool:
+    """Return whether a result is a mean or maximum that may include positions that only pad."""
+    steps = json.loads(output.attributes.get("reducers", "[]"))
+    return any(step.get("padding") == INCLUDED and step.get("how") != "cls" for step in steps)
 
 
 def _describe_random(plan: Plan) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def test_half_precision_adds_up_in_single(rng):
     np.testing.assert_allclose(acts["/abs"]["activation"], 3e4, rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:1 results are pooled with the positions that pad")
 def test_places_of_a_picture_are_no_words(rng):
     """An axis as long as the padded one, of another input, is pooled whole, and that is told."""
     sentences = make_sentences(rng, [3, 6, 2, 5])
@@ -172,6 +173,7 @@ def read_padding(acts, op):
     return json.loads(acts[op]["activation"].attrs["reducers"])[0]["padding"]
 
 
+@pytest.mark.filterwarnings("ignore:1 results are pooled with the positions that pad")
 @pytest.mark.parametrize("form", ["ragged", "padded"])
 def test_the_mask_of_an_encoder_is_not_that_of_the_decoder(form, rng):
     read = make_sentences(rng, [3, 6, 2, 5, 6])
@@ -216,8 +218,10 @@ def test_words_in_another_order_are_not_masked_in_the_first(kind, rng):
             return MOVED[kind](self, input_ids).relu()
 
     stimuli = load_ragged(make_sentences(rng, [3, 6, 2, 5, 6]))
-    acts = nl.extract_activations(Moving(), stimuli, ops="/relu", reducer="mean", quiet=True)
+    with pytest.warns(RuntimeWarning, match="1 results are pooled with the positions that pad"):
+        acts = nl.extract_activations(Moving(), stimuli, ops="/relu", reducer="mean", quiet=True)
     assert read_padding(acts, "/relu") == "included, if any"
+    assert acts.attrs["pooled_with_padding"] == ["/relu"]
 
 
 def test_rows_taken_by_their_numbers_keep_their_order(rng):
@@ -276,3 +280,35 @@ def test_a_stimulus_none_of_whose_positions_count_is_nan(how, kind, rng):
     for i, row in ((0, whole[0]), (3, whole[3, 2:])):
         expected = {"mean": row.mean(0), "max": row.amax(0), "cls": row[0]}[how]
         np.testing.assert_allclose(found[i], expected.detach(), rtol=1e-6, atol=1e-6)
+
+
+class Frames(nn.Module):
+    """A layer over windows of a sound, as in networks that read waveforms."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(1, 4, 4, stride=2)
+
+    def forward(self, input_values):
+        return self.conv(input_values[:, None]).relu()
+
+
+def test_frames_that_windows_make_of_padded_sounds_are_told(rng):
+    """Frames are fewer than samples: which of them are padding cannot be told, but that some are."""
+    sounds = [rng.standard_normal(size).astype(np.float32) for size in (20, 31, 12)]
+    stimuli = nl.load_stimuli({"input_values": sounds})
+    with pytest.warns(RuntimeWarning, match="stimuli are padded"):
+        assert len(stimuli.lengths) == 3
+    with pytest.warns(RuntimeWarning, match=r"2 results are pooled with .*'conv/conv1d', '/relu'"):
+        acts = nl.extract_activations(Frames(), stimuli, reducer="mean", quiet=True)
+    assert acts.attrs["pooled_with_padding"] == ["conv/conv1d", "/relu"]
+    alike = nl.load_stimuli({"input_values": np.stack([sounds[0]] * 3)})
+    whole = nl.extract_activations(Frames(), alike, reducer="mean", quiet=True)
+    assert "pooled_with_padding" not in whole.attrs
+
+
+@pytest.mark.filterwarnings("ignore:stimuli are padded")
+def test_the_first_position_is_no_padding(rng):
+    stimuli = load_ragged(make_sentences(rng, [3, 6, 2]))
+    acts = nl.extract_activations(Encoder(), stimuli, ops="/relu", reducer="cls", quiet=True)
+    assert "pooled_with_padding" not in acts.attrs

@@ -1,8 +1,8 @@
 """Pictures as shown: in RGB, upright, without transparency, in the range of their values."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from neurolens.errors import InputError, warn_user
-from neurolens.stimuli.images import ImageTransform
-from neurolens.stimuli.levels import Kind, find_kind, find_range, has_alpha, split_alpha
+from neurolens.stimuli.media import THUMBNAIL, Medium
+from neurolens.stimuli.pictures.images import ImageTransform
+from neurolens.stimuli.pictures.levels import Kind, find_kind, find_range, has_alpha, split_alpha
 
 # Pillow makes twice as many pixels an error.
 MAX_PIXELS = 89_478_485
@@ -193,10 +194,10 @@ def read_orientation(image: Image.Image) -> int:
     return found if found in _TURNS else 1
 
 
-class Picture:
+class Picture(Medium):
     """A stimulus that is a picture; its subclasses say where it is."""
 
-    name: str
+    noun = "pictures"
     display: Display
 
     @property
@@ -206,10 +207,6 @@ class Picture:
 
     def decode(self) -> Pixels:
         """Return the decoded picture."""
-        raise NotImplementedError
-
-    def update_hash(self, digest: Any) -> None:
-        """Add the content to a hash."""
         raise NotImplementedError
 
     def prepare(self, transform: Any) -> Any:
@@ -223,6 +220,26 @@ class Picture:
         if type(transform) is ImageTransform and pixels.kind.is_deep:
             return pixels.read_levels(self.display)
         return pixels.read_image(self.display)
+
+    @staticmethod
+    def describe_set(media: Sequence[Any], transform: Any) -> dict[str, str]:
+        """Return what is done to each kind of picture before the transform, by its name."""
+        return describe_pictures({one.kind for one in media}, media[0].display, transform)
+
+    def make_thumbnail(self) -> Image.Image:
+        """Return the picture small; one of which the range cannot be told from black to white."""
+        pixels = self.decode()
+        if pixels.values is None:
+            image = pixels.read_image(self.display)
+        else:
+            display = self.display
+            finite = pixels.values[np.isfinite(pixels.values)]
+            if display.value_range is None and finite.size and finite.min() < finite.max():
+                display = replace(display, value_range=(float(finite.min()), float(finite.max())))
+            levels = pixels.read_levels(display).numpy()  # (3, height, width)
+            image = Image.fromarray(np.rint(levels.transpose(1, 2, 0) * 255).astype(np.uint8))
+        image.thumbnail(THUMBNAIL)
+        return image
 
 
 class MemoryPicture(Picture):

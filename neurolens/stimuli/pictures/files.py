@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from neurolens.errors import InputError
-from neurolens.stimuli.levels import Kind, find_kind, find_rawmode, read_colors
-from neurolens.stimuli.pictures import (
+from neurolens.stimuli.media import name_errors, update_file_hash
+from neurolens.stimuli.pictures.display import (
     Display,
     Picture,
     Pixels,
@@ -20,6 +20,7 @@ from neurolens.stimuli.pictures import (
     read_orientation,
     refuse_animation,
 )
+from neurolens.stimuli.pictures.levels import Kind, find_kind, find_rawmode, read_colors
 
 # Formats of Pillow by suffix. None of them hands what a file holds to another program.
 _FORMATS = {
@@ -32,28 +33,12 @@ _FORMATS = {
     ".tiff": ("TIFF",),
     ".webp": ("WEBP",),
 }
+SUFFIXES = tuple(_FORMATS)
 _ANY_FORMAT = tuple(dict.fromkeys(name for names in _FORMATS.values() for name in names))
 # The last bytes of a complete file of these formats, padding aside.
 _ENDS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "GIF": b";"}
 # Pillow stretches gray of 2 and 4 bits to 8, but not the gray that is transparent.
 _KEY_STEPS = {"L;2": 85, "L;4": 17}
-_BLOCK = 2**20
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files of a folder, sorted by name; InputError where there is none."""
-    if not folder.is_dir():
-        raise InputError(
-            f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array"
-        )
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _FORMATS and not path.name.startswith(".")
-    )
-    if not paths:
-        raise InputError(f"no images in {str(folder)!r}; looked for {', '.join(sorted(_FORMATS))}")
-    return paths
 
 
 @dataclass(frozen=True)
@@ -86,10 +71,8 @@ class PictureFile(Picture):
             return _decode(image, kind, self.path, self.display)
 
     def update_hash(self, digest: Any) -> None:
-        """Add the bytes of the file to a hash, a part at a time."""
-        with _name_errors(self.path), open(self.path, "rb") as file:
-            while part := file.read(_BLOCK):
-                digest.update(part)
+        """Add the bytes of the file to a hash."""
+        update_file_hash(self.path, digest, "an image")
 
 
 def check_file(path: Path, display: Display, *, decode: bool) -> PictureFile:
@@ -136,7 +119,7 @@ def _decode(image: Any, kind: Kind, path: Path, display: Display) -> Pixels:
 @contextmanager
 def _open_picture(path: Path, display: Display) -> Iterator[Any]:
     """Yield the picture in a file, of which the header is read; name the file in every error."""
-    with _name_errors(path), open(path, "rb") as file:
+    with name_errors(path, "an image"), open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise ValueError("it is empty, 0 bytes")
         image = _read_header(file, path)
@@ -164,24 +147,6 @@ def _read_header(file: Any, path: Path) -> Any:
     if found:
         raise ValueError(f"its suffix is {path.suffix} and its content {found[0]}; rename it")
     raise ValueError(f"it does not begin as {' or '.join(formats)} does")
-
-
-@contextmanager
-def _name_errors(path: Path) -> Iterator[None]:
-    """Raise InputError naming the file in place of any other error."""
-    try:
-        yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(
-            f"stimulus file {str(path)!r} does not exist any more; restore it and run again"
-        ) from None
-    except Exception as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read as an image ({error}). Repair it or move it out of the "
-            "folder."
-        ) from error
 
 
 def _has_end(path: Path, image_format: str | None) -> bool:

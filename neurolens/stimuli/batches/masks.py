@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from neurolens.errors import InputError
-from neurolens.stimuli.inputs import Key, Padding, Shape, is_compound, list_inputs
+from neurolens.stimuli.batches.inputs import Key, Padding, Shape, is_compound, list_inputs
 from neurolens.stimuli.sets import StimulusSet
 
 # The name of the input that says which positions count, with 1, in models of language.
@@ -61,11 +61,13 @@ def find_positions(stimuli: StimulusSet) -> Positions | None:
     It cannot where inputs are padded to different sizes, or from different lengths to one size.
     """
     first = stimuli[stimuli.ids[0]]
+    padding = stimuli.padding
     if not is_compound(first):
-        return None
+        if not padding.shapes:
+            return None
+        first = {None: first}
     shapes = {key: tuple(tensor.shape) for key, tensor in list_inputs(first)}
     mask = shapes.get(MASK, ())
-    padding = stimuli.padding
     if len(mask) == 1:
         return Positions(mask[0], _find_masked(shapes, padding), has_mask=True)
     sizes = {padding.shapes[key][axis] for key, axis in padding.axes.items()}

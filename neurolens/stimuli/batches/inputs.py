@@ -9,7 +9,8 @@ import torch
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import SAMPLE, STIMULUS, list_names
 
-Key = str | int
+# Name or position of an input; None for stimuli that are one tensor.
+Key = str | int | None
 Shape = tuple[int, ...]
 Batch = torch.Tensor | dict[str, torch.Tensor] | tuple[torch.Tensor, ...]
 """Stimuli of a batch: one tensor, or one of each input, (stimulus, ...)."""
@@ -56,8 +57,9 @@ class Padding:
         sentences = []
         for key, shape in self.shapes.items():
             lengths = self.lengths[key]
+            what = "stimuli" if key is None else f"input {key!r}"
             sentences.append(
-                f"input {key!r}: of length {min(lengths)} to {max(lengths)}, padded with zeros to "
+                f"{what}: of length {min(lengths)} to {max(lengths)}, padded with zeros to "
                 f"the shape {shape}"
             )
         return sentences
@@ -92,6 +94,7 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
     seen: dict[Key, list[Shape | None]] = {}
     for name, shapes in zip(ids, stimuli, strict=True):
         if seen and seen.keys() != shapes.keys():
+            _refuse_kinds(seen, shapes, ids[0], name)
             raise InputError(
                 f"stimuli of one set must have the same inputs, got {list_names(seen)} in "
                 f"{ids[0]!r} and {list_names(shapes)} in {name!r}"
@@ -114,11 +117,21 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
     if padded:
         warn_user(
             f"stimuli are padded, {'; '.join(padding.describe())}. Results include the padded "
-            "positions, beyond the lengths in stimuli.lengths, which reducer='mean' leaves out: "
-            "give the model a mask of what counts, without which all values can depend on the "
-            "longest stimulus"
+            "positions, beyond the lengths in stimuli.lengths, which reducer='mean' leaves out "
+            "where results have the positions of the inputs: give the model a mask of what counts, "
+            "without which all values can depend on the longest stimulus"
         )
     return padding
+
+
+def _refuse_kinds(seen: Mapping, shapes: Mapping, first: str, name: str) -> None:
+    """Raise InputError where one of two stimuli has several inputs and the other is one tensor."""
+    if None in seen or None in shapes:
+        has = {True: "is one tensor", False: "has several inputs"}
+        raise InputError(
+            f"stimuli of one set must be of one kind: {first!r} {has[None in seen]}, {name!r} "
+            f"{has[None in shapes]}"
+        )
 
 
 def _find_ragged_axis(key: Key, shapes: Sequence[Shape]) -> int:
@@ -128,9 +141,10 @@ def _find_ragged_axis(key: Key, shapes: Sequence[Shape]) -> int:
         columns = enumerate(zip(*shapes, strict=True))
         axes = [axis for axis, sizes in columns if len(set(sizes)) > 1]
     if len(axes) != 1:
+        what = "the stimuli" if key is None else f"input {key!r} of the stimuli"
         raise InputError(
-            f"input {key!r} of the stimuli may differ in length along one axis, got shapes "
-            f"{sorted(shapes)[:5]}. Pass transform= to give them one shape."
+            f"{what} may differ in length along one axis, got shapes {sorted(shapes)[:5]}. "
+            "Pass transform= to give them one shape."
         )
     return axes[0]
 

@@ -604,7 +604,7 @@ def test_modules_of_the_users_own_are_read_where_the_code_names_them(where, monk
 def test_packages_count_by_version_and_are_not_read():
     parts = describe_preprocessing(nl.ImageTransform()).parts
     assert parts == {
-        "transform": "object of neurolens.stimuli.images.ImageTransform",
+        "transform": "object of neurolens.stimuli.pictures.images.ImageTransform",
         "transform.resize": "256",
         "transform.crop": "224",
         "transform.mean": "tuple (0.485, 0.456, 0.406)",

@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from neurolens.stimuli.texts import origins
-from neurolens.stimuli.texts.contents import list_state, list_table, read_content, strip_class
-from neurolens.stimuli.texts.plain import describe_array, describe_plain
+from neurolens.stimuli.descriptions import contents, origins
+from neurolens.stimuli.descriptions.plain import describe_array, describe_plain
 
 WHOLE = "transform"
 _MOST_PARTS = 5000
@@ -265,7 +264,7 @@ class _Reader:
         return f"torch operator {item}"
 
     def _describe_table(self, part: str, item: Any) -> str:
-        self.read(f"content of {part}", list_table(item))
+        self.read(f"content of {part}", contents.list_table(item))
         return type(item).__name__
 
     def _describe_code(self, part: str, item: types.CodeType) -> str:
@@ -355,14 +354,14 @@ class _Reader:
 
     def _describe_instance(self, part: str, item: Any) -> str:
         text = f"object of {self._describe_class(type(item))}"
-        for attribute, value in list_state(item):
+        for attribute, value in contents.list_state(item):
             self.read(f"{part}.{attribute}", value)
         if isinstance(item, defaultdict):
             self.read(f"{part}.default_factory", item.default_factory)
         if isinstance(item, _CONTAINERS):
             return f"{text}, {self._describe_items(part, item)}"
         if isinstance(item, (str, bytes, int, float, complex)):
-            return f"{text}, {describe_plain(strip_class(item))}"
+            return f"{text}, {describe_plain(contents.strip_class(item))}"
         if isinstance(item, np.ndarray):
             text += f", {describe_array(np.asarray(item))}"
         elif isinstance(item, torch.Tensor):
@@ -372,7 +371,7 @@ class _Reader:
     def _read_reduced(self, part: str, item: Any, text: str) -> str:
         """Read what an object of a package gives to be pickled and its attributes do not show."""
         try:
-            content = read_content(item)
+            content = contents.read_content(item)
         except Exception:
             return f"{text}, {self._pass_over(part, 'with content')}"
         if content is not None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.stimuli.levels import find_range
+from neurolens.stimuli.pictures.levels import find_range
 
 PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 EXACT = nl.ImageTransform(resize=6, crop=6, **PLAIN)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from neurolens.stimuli.texts.origins import find_library
+from neurolens.stimuli.descriptions.origins import find_library
 
 _MODULE_MACHINERY = frozenset(vars(nn.Module()))
 _REDUCING = ("__reduce_ex__", "__reduce__", "__getstate__")
