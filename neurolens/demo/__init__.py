@@ -3,6 +3,6 @@
 ``analysis`` holds `run_demo`, ``command`` reads the command line.
 """
 
-from neurolens.demo.analysis import load_model, run_demo
+from neurolens.demo.analysis import run_demo
 
-__all__ = ["load_model", "run_demo"]
+__all__ = ["run_demo"]

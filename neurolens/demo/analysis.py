@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 import torchvision
 import xarray as xr
 from torch import nn
@@ -17,12 +16,16 @@ from neurolens.datasets import load_dataset
 from neurolens.errors import DataError, InputError, MissingToolError
 from neurolens.extract import Trace, Verdict, extract_grams, trace, validate
 from neurolens.labels import suggest_name
+from neurolens.models import load_model
+from neurolens.models.names import PRETRAINED
 from neurolens.report.page import write_report
 from neurolens.report.sections import list_best_ops
 from neurolens.stimuli import StimulusSet
 from neurolens.view import draw_graph, plot_profile
 
 REAL_REGIONS = ["IT", "EVA"]
+# Of models.
+SOURCE = "torchvision"
 METRIC = "correlation"
 COMPARATOR = "rho-a"
 HEADS = (
@@ -68,13 +71,6 @@ class Written(NamedTuple):
 
     path: Path
     description: str
-
-
-class LoadedModel(NamedTuple):
-    """A classifier in evaluation mode, and the origin of its weights."""
-
-    model: nn.Module
-    weights: str
 
 
 def run_demo(
@@ -132,47 +128,6 @@ def run_demo(
     return findings
 
 
-def load_model(name: str, weights: str | Path | None, seed: int, *, trained: bool) -> LoadedModel:
-    """Return a torchvision classifier in evaluation mode, and the origin of its weights.
-
-    The weights are a local state dict, opened with ``weights_only=True``; else torchvision's
-    default ones if ``trained``; else random.
-
-    Raises
-    ------
-    InputError
-        When the file does not fit the model.
-    DataError
-        When torchvision's weights cannot be fetched.
-    """
-    _check_model_name(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        options: dict[str, Any] = (
-            {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-        )
-        model = torchvision.models.get_model(name, weights=None, **options).eval()
-    if weights is not None:
-        try:
-            model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-        except Exception as error:
-            first = str(error).strip().splitlines()[0]
-            raise InputError(f"{str(weights)!r} is not a state dict of {name}: {first}") from error
-        return LoadedModel(model, f"from {Path(weights).name}")
-    if not trained:
-        return LoadedModel(model, f"random, seed {seed}")
-    default = torchvision.models.get_model_weights(name).DEFAULT
-    try:
-        state = default.get_state_dict(progress=False, check_hash=True, weights_only=True)
-    except Exception as error:
-        raise DataError(
-            f"torchvision's weights for {name} could not be fetched from {default.url} ({error}). "
-            "Connect to the network, or pass a local state dict with --weights FILE."
-        ) from error
-    model.load_state_dict(state)
-    return LoadedModel(model, f"torchvision {default}")
-
-
 def _make_folder(output: str | Path) -> Path:
     """Make the output folder, checking that it can be written before anything is computed."""
     folder = Path(output)
@@ -226,9 +181,10 @@ def _check_model_name(name: str) -> None:
 
 
 def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) -> Setup:
-    model, described = load_model(name, weights, seed, trained=True)
-    control, _ = load_model(name, None, seed, trained=False)
-    transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    chosen = PRETRAINED if weights is None else Path(weights)
+    model, transform, identity = load_model(f"{SOURCE}/{name}", weights=chosen, rng=seed)
+    control = load_model(f"{SOURCE}/{name}", weights=None, rng=seed).model
+    described = identity.weights
     rdms = brain.rdms.sel(region=REAL_REGIONS).dropna("subject", how="all")
     headline = (
         f"neurolens demo: {name} (weights: {described}) on the 92 photographs of Kriegeskorte et "
@@ -239,7 +195,7 @@ def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) 
 
 
 def _prepare_planted(name: str, seed: int, reason: str) -> Setup:
-    model, described = load_model(name, None, seed, trained=False)
+    model, _, identity = load_model(f"{SOURCE}/{name}", weights=None, rng=seed)
     brain: Any = load_dataset("planted", model=model, seed=seed)
     brain = replace(brain, rdms=compute_rdms(brain.responses, metric=METRIC))
     headline = (
@@ -252,7 +208,7 @@ def _prepare_planted(name: str, seed: int, reason: str) -> Setup:
         f"Random weights (seed {seed}): the network was never trained.",
         f"Why not real data: {reason}",
     )
-    return Setup(model, name, described, brain, headline, notes=notes)
+    return Setup(model, name, identity.weights, brain, headline, notes=notes)
 
 
 def _find_best_ops(setup: Setup, seed: int, quiet: bool, say: Callable[[str], None]) -> Findings:

@@ -72,5 +72,6 @@ def _print_datasets() -> None:
     for key in list_datasets():
         card = describe_dataset(key)
         print(f"{key}: {card['title']}")
-        print(f"  licence: {card['licence']}; terms: {card['terms']}")
+        print(f"  licence: {card['licence']}; terms: {card['terms'].strip()}")
+        print(f"  tried on: {', '.join(dict.fromkeys(card['tried'].values()))}")
         print(f"  cite: {card['citation'].strip()}")

@@ -30,6 +30,8 @@ class ModelIdentity:
     n_parameters : int
     preprocessing : str
         Where the preprocessing comes from.
+    options : str
+        What else `load_model` was given for the library's own function, as it is typed.
     licence : str
         Of the weights, as the source states it; "" where it states none.
     """
@@ -41,14 +43,16 @@ class ModelIdentity:
     n_parameters: int
     part: str = ""
     preprocessing: str = "none"
+    options: str = ""
     licence: str = ""
 
     def describe(self) -> str:
         """Return a sentence for a methods section."""
         part = f", part {self.part}" if self.part else ""
+        options = f", with {self.options}" if self.options else ""
         return (
-            f"{self.name}{part} ({self.source}; weights: {self.weights}; sha256 of the state dict "
-            f"{self.sha256[:16]}; preprocessing: {self.preprocessing})."
+            f"{self.name}{part}{options} ({self.source}; weights: {self.weights}; sha256 of the "
+            f"state dict {self.sha256[:16]}; preprocessing: {self.preprocessing})."
         )
 
 

@@ -9,9 +9,10 @@ from torch import nn
 from neurolens.errors import InputError
 from neurolens.labels import suggest_name
 from neurolens.models.identity import Built, LoadedModel, ModelIdentity, hash_state
-from neurolens.models.names import PRETRAINED, ModelName, read_name
+from neurolens.models.names import PRETRAINED, read_name
 from neurolens.models.sources import images, repositories, transformers_hub, vision
 from neurolens.models.sources.settings import Request
+from neurolens.models.weights import CHOICE
 
 # Of files of weights.
 SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".tar", ".safetensors")
@@ -41,11 +42,13 @@ def load_model(
         ``"torchvision/resnet50"``, with ``":IMAGENET1K_V1"`` for other than the default weights (of
         a file, for their preprocessing);
         ``"timm/convnext_atto.d2_in1k"``; ``"hf/openai/clip-vit-base-patch32"``, or ``"hf/PATH"`` of
-        a folder, ``":REVISION"`` besides; ``"hub/OWNER/REPOSITORY:FUNCTION"``. See `list_models`.
+        a folder, ``":REVISION"`` besides; ``"hub/OWNER/REPOSITORY:FUNCTION"``, the function after a
+        branch or tag where one is named, ``":TAG:FUNCTION"``. See `list_models`.
     weights : str, path or None
         "pretrained": those of the source. The name of weights, as after the colon of ``name``. A
         path (``Path``, or text with a folder or a suffix .pt, .pth, .bin, .safetensors): a state
-        dict, opened without running code. None: random weights, from the seed ``rng``.
+        dict, opened without running code; of several in one file, ``"path::NAME"``. None: random
+        weights, from the seed ``rng``.
     rng : int
         Seed of random weights, 0 or more.
     part : str, optional
@@ -57,16 +60,17 @@ def load_model(
     device : str or device
         Where the model is put.
     **options
-        For the library's own function, such as ``num_classes=10`` or ``attn_implementation=
-        "eager"``.
+        For the library's own function, such as ``num_classes=10``. For "hf" also entries of the
+        configuration; ``architecture="BertForMaskedLM"``, a class of transformers instead of the
+        model without a head; ``dtype=``, by default float32, whatever the precision of the file.
 
     Returns
     -------
     LoadedModel
         ``model`` in evaluation mode, ``transform`` of one stimulus, as the source's own config has
         it, and ``identity`` (name, weights, sha256 of the state dict, source). Pass it to
-        ``load_stimuli(..., model=)``, which uses the transform, and ``.model`` to what takes a
-        model.
+        ``load_stimuli(..., model=)``, which uses the transform, and to what takes a model. Sources
+        that state no preprocessing ("hub") have the transform None.
 
     Raises
     ------
@@ -81,10 +85,14 @@ def load_model(
 
     Notes
     -----
-    Files that are fetched stay in the library's own cache, which checks them. Models of
-    transformers that take several inputs get them as the processor names them: stimuli are texts,
-    pictures, clips, waveforms of ``transform.sampling_rate``, which are not resampled, or a dict
-    of several, ``{"images": files, "text": texts}``.
+    Files that are fetched stay in the library's own cache, which checks them. What is not as the
+    source has it is in the identity: entries that a file or an option leaves random (with a
+    warning), another precision, options.
+
+    Models of transformers get their inputs as the processor names them. Stimuli are texts,
+    pictures, clips, sounds, or a dict of several, ``{"images": files, "text": texts}``. Nothing of
+    them is left out without a word: texts, sounds and clips that the processor would cut are
+    refused.
 
     Examples
     --------
@@ -101,7 +109,7 @@ def load_model(
     transform = built.transform
     if named.source == "hf":
         transform = transformers_hub.make_transform(built.transform, model)
-    return LoadedModel(model, transform, _identify(named, built, model, part))
+    return LoadedModel(model, transform, _identify(request, built, model, part))
 
 
 def _read_weights(weights: Any) -> str | Path | None:
@@ -113,7 +121,7 @@ def _read_weights(weights: Any) -> str | Path | None:
             f"weights must be 'pretrained', a name, the path of a state dict, or None for random "
             f"ones, got {weights!r}. Pass e.g. weights='model.safetensors'."
         )
-    is_path = "/" in weights or Path(weights).suffix in SUFFIXES
+    is_path = "/" in weights or Path(weights.partition(CHOICE)[0]).suffix in SUFFIXES
     return Path(weights) if is_path else weights
 
 
@@ -143,15 +151,16 @@ def _take_part(model: nn.Module, part: str | None) -> nn.Module:
         raise suggest_name(part, names, f"part of {type(model).__name__}") from None
 
 
-def _identify(named: ModelName, built: Built, model: nn.Module, part: str | None) -> ModelIdentity:
+def _identify(request: Request, built: Built, model: nn.Module, part: str | None) -> ModelIdentity:
     """Return the identity of a model, or of the part of it that is used."""
     return ModelIdentity(
-        name=str(named),
+        name=str(request.name),
         weights=built.weights,
         sha256=hash_state(model),
         source=built.source,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         part=part or "",
         preprocessing=built.preprocessing,
+        options=request.given,
         licence=built.licence,
     )

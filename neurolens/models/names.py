@@ -14,6 +14,8 @@ EXAMPLES = {
     "hub": "hub/facebookresearch/dino:dino_vits16",
 }
 PRETRAINED = "pretrained"
+# Of a name; beyond the longest path of a folder that systems take for one.
+LONGEST = 1000
 
 
 class ModelName(NamedTuple):
@@ -45,6 +47,11 @@ def read_name(name: str) -> ModelName:
             f"a model is named by a text such as {EXAMPLES['torchvision']!r}, got "
             f"{type(name).__name__}. A model that you have built needs no load_model."
         )
+    if not name.isprintable() or len(name) > LONGEST:
+        raise InputError(
+            f"a model is named by at most {LONGEST} letters that can be printed, got "
+            f"{name[:80]!a}. Type e.g. {EXAMPLES['torchvision']!r}."
+        )
     source, slash, rest = name.partition("/")
     if not slash:
         raise InputError(
@@ -56,9 +63,21 @@ def read_name(name: str) -> ModelName:
         examples = list_names(EXAMPLES.values())
         raise suggest_name(source, EXAMPLES, "source of models", f"Names look like {examples}.")
     entry, _, tag = rest.partition(":")
-    if source == "hf" and Path(rest).is_dir():
+    if source == "hf" and _is_folder(rest):
         entry = rest
         tag = ""
     if not entry or (source == "hub" and not tag):
         raise InputError(f"{name!r} names no model of {source}. Type e.g. {EXAMPLES[source]!r}.")
     return ModelName(source, entry, tag)
+
+
+def is_path(entry: str) -> bool:
+    """Return whether the name of a repository on Hugging Face is the path of a folder instead."""
+    return entry.startswith(("/", ".", "~")) or entry.count("/") > 1 or "\\" in entry
+
+
+def _is_folder(text: str) -> bool:
+    try:
+        return Path(text).is_dir()
+    except OSError:
+        return False

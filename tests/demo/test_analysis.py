@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 import neurolens as nl
-from neurolens.demo import run_demo
+from neurolens.demo import analysis, run_demo
 from neurolens.demo.command import main
 from neurolens.errors import DataError, InputError, UnknownNameError
 
@@ -115,15 +115,14 @@ def test_wrong_requests_end_with_a_sentence(tmp_path, capsys, monkeypatch):
     assert "run the same command again" in capsys.readouterr().err
 
 
-def test_weights_of_another_model_are_refused(tmp_path):
-    from neurolens.demo.analysis import load_model
-
+def test_weights_of_another_model_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(analysis, "load_dataset", lambda *names, **settings: None)
     torch.save({"a": torch.ones(1)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match=r"other.pth' is not a state dict of squeezenet1_0"):
-        load_model("squeezenet1_0", tmp_path / "other.pth", 0, trained=True)
+    with pytest.raises(InputError, match="other.pth is the state dict of another model than Squee"):
+        run_demo(output=tmp_path, weights=tmp_path / "other.pth")
     (tmp_path / "junk.pth").write_bytes(b"junk")
-    with pytest.raises(InputError, match=r"junk.pth' is not a state dict of squeezenet1_0"):
-        load_model("squeezenet1_0", tmp_path / "junk.pth", 0, trained=True)
+    with pytest.raises(DataError, match="junk.pth cannot be read as weights"):
+        run_demo(output=tmp_path, weights=tmp_path / "junk.pth")
 
 
 def test_datasets_are_listed_with_their_licences(capsys):

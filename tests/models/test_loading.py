@@ -1,22 +1,23 @@
+import sys
+
 import numpy as np
 import pytest
+import small_models
 import torch
 import torchvision
 from PIL import Image
-from safetensors.torch import save_file
 
 import neurolens as nl
-from neurolens.errors import DataError, InputError, UnknownNameError
+from neurolens.errors import (
+    DataError,
+    InputError,
+    MissingToolError,
+    NeuroLensError,
+    UnknownNameError,
+)
 from neurolens.models.identity import hash_state
 
 NAME = "torchvision/squeezenet1_1"
-
-
-class Bomb:
-    """Would run code when unpickled."""
-
-    def __reduce__(self):
-        return pytest.fail, ("code was run",)
 
 
 def build(**options):
@@ -59,54 +60,9 @@ def test_weights_of_the_source_are_read_from_its_cache(tmp_path, monkeypatch):
         loaded = nl.load_model(name)
         assert loaded.identity.sha256 == hash_state(build())
         assert loaded.identity.weights == "IMAGENET1K_V1"
-    torch.save({"a": Bomb()}, file)
+    torch.save({"a": small_models.Bomb()}, file)
     with pytest.raises(DataError, match=r"the weights IMAGENET1K_V1 at .* could not be loaded"):
         nl.load_model(NAME)
-
-
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module.model."])
-def test_state_dicts_in_files(tmp_path, suffix, prefix):
-    state = {prefix + name: value for name, value in build().state_dict().items()}
-    path = tmp_path / f"mine{suffix}"
-    if suffix == ".pth":
-        torch.save({"state_dict": state, "epoch": 3}, path)
-    else:
-        save_file(state, path)
-    for given in (path, str(path)):
-        loaded = nl.load_model(NAME, weights=given)
-        assert loaded.identity.sha256 == hash_state(build())
-        assert loaded.identity.weights == str(path)
-
-
-def test_files_that_are_no_weights_of_the_model(tmp_path):
-    path = tmp_path / "mine.pth"
-    with pytest.raises(DataError, match="there is no file of weights at .*mine.pth"):
-        nl.load_model(NAME, weights=path)
-    torch.save(build(num_classes=7).state_dict(), path)
-    with pytest.raises(InputError, match=r"'classifier.1.weight' has shape .*num_classes="):
-        nl.load_model(NAME, weights=path)
-    assert nl.load_model(NAME, weights=path, num_classes=7).identity.n_parameters > 0
-    torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
-    with pytest.raises(InputError, match=r"of another model than SqueezeNet: it lacks 'features"):
-        nl.load_model(NAME, weights=path)
-    torch.save({"a": 1}, path)
-    with pytest.raises(DataError, match="holds no state dict: 'a' are no tensors"):
-        nl.load_model(NAME, weights=path)
-    torch.save({"a": Bomb()}, path)
-    with pytest.raises(DataError, match="without running code"):
-        nl.load_model(NAME, weights=path)
-    for content in (b"", path.read_bytes()[:100]):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match="cannot be read as weights"):
-            nl.load_model(NAME, weights=path)
-
-
-def test_numbers_of_another_kind(tmp_path):
-    state = {name: value.to(torch.int8) for name, value in build().state_dict().items()}
-    torch.save(state, tmp_path / "mine.ckpt")
-    with pytest.raises(InputError, match=r"as torch.int8, which torch.float32 of the model cannot"):
-        nl.load_model(NAME, weights=str(tmp_path / "mine.ckpt"))
 
 
 def test_the_name_says_the_preprocessing_of_weights_in_a_file():
@@ -162,8 +118,6 @@ def test_what_cannot_be_loaded():
         nl.load_model(NAME, weights=None, rng=-1)
     with pytest.raises(InputError, match="weights must be 'pretrained', a name, .* got 3"):
         nl.load_model(NAME, weights=3)
-    with pytest.raises(InputError, match="runs the code of the repository owner/repo"):
-        nl.load_model("hub/owner/repo:entry")
 
 
 def test_models_that_were_not_loaded_by_name_have_no_transform():
@@ -173,3 +127,43 @@ def test_models_that_were_not_loaded_by_name_have_no_transform():
     loaded = nl.load_model(NAME, weights=None)
     with pytest.raises(InputError, match="model= and transform= both say"):
         nl.load_stimuli(pixels, model=loaded, transform=None)
+
+
+def test_options_are_part_of_the_identity():
+    loaded = nl.load_model(NAME, weights=None, num_classes=7, dropout=0.1)
+    assert loaded.identity.options == "num_classes=7, dropout=0.1"
+    assert loaded.identity.describe().startswith(f"{NAME}, with num_classes=7, dropout=0.1 (torch")
+    assert "with" not in nl.load_model(NAME, weights=None).identity.describe()
+
+
+def test_a_run_goes_on_only_with_the_preprocessing_it_was_begun_with(tmp_path, rng):
+    """The store holds each part of it."""
+    pixels = rng.integers(0, 255, (4, 70, 70, 3)).astype(np.uint8)
+    first = nl.load_model(NAME, weights=None)
+    stimuli = nl.load_stimuli(pixels, model=first)
+    settings = {"ops": "classifier", "batch_size": 2, "quiet": True, "store": tmp_path / "acts"}
+    nl.extract_activations(first, stimuli, **settings)
+    nl.extract_activations(first, nl.load_stimuli(pixels, model=first), **settings)
+    other = nl.load_stimuli(pixels, transform=nl.stimuli.ImageTransform(64))
+    with pytest.raises(NeuroLensError, match="transform"):
+        nl.extract_activations(first.model, other, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("timm/test_vit", "timm"), ("hf/owner/repo", "transformers")]
+)
+def test_libraries_that_are_not_installed(name, package, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingToolError, match=f"need the package '{package}'.*pip install"):
+        nl.load_model(name)
+    assert len(nl.list_models("resnet18")) >= 1
+
+
+def test_pictures_for_a_model_without_preprocessing_are_told(rng):
+    loaded = nl.load_model(NAME, weights=None)._replace(transform=None)
+    pictures = [rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)]
+    with pytest.warns(RuntimeWarning, match=r"squeezenet1_1 does not say how pictures are prepare"):
+        stimuli = nl.load_stimuli(pictures, model=loaded)
+    assert isinstance(stimuli.transform, nl.stimuli.ImageTransform)
+    arrays = rng.standard_normal((2, 3, 8, 8)).astype(np.float32)
+    assert nl.load_stimuli(arrays, model=loaded).transform is None

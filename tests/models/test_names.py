@@ -13,6 +13,8 @@ from neurolens.models.names import read_name
         ("hf/openai/clip-vit:main", ("hf", "openai/clip-vit", "main")),
         ("hf//models/mine", ("hf", "/models/mine", "")),
         ("hub/owner/repo:entry", ("hub", "owner/repo", "entry")),
+        ("hub/owner/repo:v1:entry", ("hub", "owner/repo", "v1:entry")),
+        ("hf/" + "a" * 300, ("hf", "a" * 300, "")),
     ],
 )
 def test_parts_of_names(name, parts):
@@ -27,6 +29,10 @@ def test_parts_of_names(name, parts):
         ("torchvison/x", UnknownNameError, r"'torchvison'\. Closest: 'torchvision'"),
         ("timm/", InputError, "names no model of timm"),
         ("hub/owner/repo", InputError, r"names no model of hub\. Type e\.g\. 'hub/.*:"),
+        ("timm/x\n", InputError, r"letters that can be printed, got 'timm/x\\n'"),
+        ("hf/a\0b", InputError, "letters that can be printed"),
+        ("hf/\ud800", InputError, r"letters that can be printed, got 'hf/\\ud800'"),
+        ("hf/" + "a" * 1000, InputError, "by at most 1000 letters"),
         (None, InputError, "named by a text such as .*, got NoneType"),
     ],
 )

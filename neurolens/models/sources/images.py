@@ -4,7 +4,9 @@ import fnmatch
 from pathlib import Path
 from typing import Any
 
-from neurolens.errors import InputError
+import torch
+
+from neurolens.errors import InputError, warn_user
 from neurolens.labels import list_names, suggest_name
 from neurolens.models.identity import Built
 from neurolens.models.names import PRETRAINED
@@ -17,6 +19,9 @@ from neurolens.models.sources.settings import (
 )
 from neurolens.models.weights import fill_weights, seed_torch
 
+# The option that changes the size of pictures.
+SIZE = "img_size"
+
 
 def build_model(request: Request) -> Built:
     """Return a model of timm with weights of its own, of a file, or random ones.
@@ -26,29 +31,59 @@ def build_model(request: Request) -> Built:
     timm = import_library("timm")
     data = import_library("timm.data")
     entry = _choose_entry(request, timm)
+    note = ""
     if request.is_fetched:
         remedy = (
             "Without a network, pass the path of a state dict as weights=, or weights=None for "
             "random ones."
         )
         with tell_failures(f"timm's weights of {entry!r}", remedy):
-            model = timm.create_model(entry, pretrained=True, **request.options)
+            model, note = _create_trained(timm, entry, request)
     else:
         with seed_torch(request.rng), tell_options(request):
             model = timm.create_model(entry, pretrained=False, **request.options)
-        if isinstance(request.weights, Path):
-            fill_weights(model, request.weights)
-    config = data.resolve_model_data_config(model)
+    sizes = {key: request.options[key] for key in (SIZE,) if key in request.options}
+    config = data.resolve_model_data_config(model, args=sizes)
     tag = model.pretrained_cfg.get("tag") or ""
+    weights = request.describe_random() if request.weights is None else f"{tag or entry}{note}"
+    if isinstance(request.weights, Path):
+        weights = fill_weights(model, request.weights)
     return Built(
         model,
         data.create_transform(**config, is_training=False),
         name_version("timm"),
-        request.describe_weights(tag or entry),
+        weights,
         f"timm's data config of {model.pretrained_cfg.get('architecture', entry)}"
         + (f".{tag}" if tag else ""),
         str(model.pretrained_cfg.get("license") or "") if request.is_fetched else "",
     )
+
+
+def _create_trained(timm: Any, entry: str, request: Request) -> tuple[Any, str]:
+    """Return a model with trained weights, and a note on those that options made random.
+
+    With an option such as another number of classes timm leaves some at random: those that differ
+    between two seeds.
+    """
+    models = []
+    for rng in (request.rng, request.rng ^ 1)[: 2 if request.options else 1]:
+        with seed_torch(rng), tell_options(request):
+            models.append(timm.create_model(entry, pretrained=True, **request.options))
+    if len(models) == 1:
+        return models[0], ""
+    other = models[1].state_dict()
+    random = []
+    for name, value in models[0].state_dict().items():
+        if not torch.equal(value, other[name]):
+            random.append(name)
+    if not random:
+        return models[0], ""
+    warn_user(
+        f"{entry!r} with {request.given} has {len(random)} of {len(other)} entries that are "
+        f"random, from rng={request.rng}: {list_names(random)}. Do not interpret the operations "
+        "that use these."
+    )
+    return models[0], f", {len(random)} entries random, rng={request.rng}"
 
 
 def _choose_entry(request: Request, timm: Any) -> str:

@@ -11,24 +11,24 @@ from neurolens.models.names import PRETRAINED
 from neurolens.models.sources.settings import Request, name_version, tell_failures
 from neurolens.models.weights import fill_weights, seed_torch
 
+# The argument of most functions that says whether weights are trained.
+SWITCH = "pretrained"
+
 
 def build_model(request: Request) -> Built:
     """Return what a function of a repository's ``hubconf.py`` builds.
 
-    What it does with weights is its own affair: options such as ``pretrained=True`` go to it.
+    What it does with weights is its own affair: options such as ``pretrained=True`` go to it. Of
+    random weights it has to be said that it takes none.
     """
-    repository = request.name.entry
-    function = request.name.tag
+    branch, _, function = request.name.tag.rpartition(":")
+    repository = f"{request.name.entry}:{branch}" if branch else request.name.entry
     if not request.trust_code:
         raise InputError(
             f"{str(request.name)!r} runs the code of the repository {repository} on this machine. "
             "Read it first, and pass trust_code=True."
         )
-    if request.is_fetched and request.weights != PRETRAINED:
-        raise InputError(
-            f"the repository chooses its weights itself, got weights={request.weights!r}. Pass "
-            "what its function takes, e.g. pretrained=True, or the path of a state dict."
-        )
+    _check_weights(request, function)
     remedy = "Without a network, torch.hub needs the repository in its cache already."
     with tell_failures(f"{function} of {repository}", remedy), seed_torch(request.rng):
         model = torch.hub.load(
@@ -39,12 +39,25 @@ def build_model(request: Request) -> Built:
             f"{function} of {repository} builds {type(model).__name__}, which is no model. Name a "
             "function that builds a torch.nn.Module."
         )
+    weights = f"as the repository's function gives them ({request.given})"
+    if request.weights is None:
+        weights = request.describe_random()
     if isinstance(request.weights, Path):
-        fill_weights(model, request.weights)
-    given = ", ".join(f"{key}={value!r}" for key, value in request.options.items())
-    return Built(
-        model,
-        None,
-        f"torch.hub, {name_version('torch')}",
-        request.describe_weights(f"as the repository's function gives them ({given})"),
-    )
+        weights = fill_weights(model, request.weights)
+    code = f"code of {repository if branch else f'the default branch of {repository}'}"
+    return Built(model, None, f"torch.hub, {name_version('torch')}, {code}", weights)
+
+
+def _check_weights(request: Request, function: str) -> None:
+    """Raise InputError for weights that a function of a repository cannot be asked for."""
+    if request.is_fetched and request.weights != PRETRAINED:
+        raise InputError(
+            f"the repository chooses its weights itself, got weights={request.weights!r}. Pass "
+            "what its function takes, e.g. pretrained=True, or the path of a state dict."
+        )
+    if request.weights is None and request.options.get(SWITCH, True):
+        raise InputError(
+            f"whether weights are random is up to the function {function}, which may fetch trained "
+            "ones by itself. Pass weights=None, pretrained=False; where it has no such argument, "
+            "use randomize_weights on its model."
+        )

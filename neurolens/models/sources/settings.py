@@ -11,6 +11,13 @@ from typing import Any
 from neurolens.errors import DataError, InputError, MissingToolError, NeuroLensError
 from neurolens.models.names import PRETRAINED, ModelName
 
+# Packages that reach the network.
+CLIENTS = ("httpx", "httpcore", "requests", "urllib3")
+DAMAGED = (
+    "Its files may be damaged, or made for another model or another version of the library: remove "
+    "them from where they are kept and try again."
+)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -31,18 +38,24 @@ class Request:
         """Whether the source is asked for weights."""
         return isinstance(self.weights, str)
 
-    def describe_weights(self, fetched: str) -> str:
-        """Return which weights the model has; ``fetched`` names those of the source."""
-        if self.weights is None:
-            return f"random, rng={self.rng}"
-        return fetched if isinstance(self.weights, str) else str(self.weights)
+    @property
+    def given(self) -> str:
+        """The options, as they are typed."""
+        return ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+
+    def describe_random(self) -> str:
+        """Return what random weights are called."""
+        return f"random, rng={self.rng}"
 
 
 def import_library(name: str, package: str = "") -> ModuleType:
-    """Return the module ``name``, or raise MissingToolError saying what to install."""
+    """Return the module ``name``, or raise MissingToolError saying what to install.
+
+    A library may be there and break beside others, with any error.
+    """
     try:
         return import_module(name)
-    except ImportError as error:
+    except Exception as error:
         package = package or name
         raise MissingToolError(
             f"models of this source need the package {package!r}, which cannot be imported "
@@ -57,28 +70,42 @@ def name_version(package: str) -> str:
 
 @contextmanager
 def tell_options(request: Request) -> Iterator[None]:
-    """Turn what a library says of options into InputError."""
+    """Turn what a library says of options into InputError.
+
+    Errors of files and networks, some of which are ValueErrors too, go through.
+    """
     try:
         yield
     except NeuroLensError:
         raise
     except (TypeError, ValueError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in request.options.items())
+        if isinstance(error, OSError):
+            raise
         reason = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"{str(request.name)!r} cannot be built with the options ({given}): {reason}"
+            f"{str(request.name)!r} cannot be built with the options ({request.given}): {reason}"
         ) from error
 
 
 @contextmanager
-def tell_failures(what: str, remedy: str) -> Iterator[None]:
-    """Turn failures of the network or of a library into DataError, which say ``remedy``."""
+def tell_failures(what: str, remedy: str, otherwise: str = DAMAGED) -> Iterator[None]:
+    """Turn failures into DataError.
+
+    Those of files and the network say ``remedy``, others ``otherwise``.
+    """
     try:
         yield
     except NeuroLensError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        fix = remedy if _is_missing(error) else otherwise
         raise DataError(
-            f"{what} could not be loaded ({type(error).__name__}: {reason}). {remedy}"
+            f"{what} could not be loaded ({type(error).__name__}: {reason}). {fix}"
         ) from error
+
+
+def _is_missing(error: Exception) -> bool:
+    """Return whether an error is that of a file that is not there, or of a network."""
+    package = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError) or package in CLIENTS or "connection" in str(error)

@@ -36,18 +36,21 @@ def build_model(request: Request) -> Built:
         raise suggest_name(entry, models.list_models(), "model of torchvision")
     choices = models.get_model_weights(entry)
     chosen = _choose_weights(request, choices)
+    weights = getattr(chosen, "name", request.describe_random())
     if request.is_fetched:
         _fetch_weights(chosen)
         with tell_options(request):
             model = models.get_model(entry, weights=chosen, **request.options)
     else:
         model = _build_untrained(request)
+    if isinstance(request.weights, Path):
+        weights = fill_weights(model, request.weights)
     stated = chosen if chosen is not None else _state_preprocessing(request, choices)
     return Built(
         model,
         None if stated is None else make_transform(stated),
         name_version("torchvision"),
-        request.describe_weights(getattr(chosen, "name", "")),
+        weights,
         "none" if stated is None else f"that of the weights {stated.name}",
         LICENCE if request.is_fetched else "",
     )
@@ -127,7 +130,7 @@ def _fetch_weights(weights: Any) -> None:
 
 
 def _build_untrained(request: Request) -> nn.Module:
-    """Return a model with random weights, or with those of a file."""
+    """Return a model with random weights, which those of a file may replace."""
     from torchvision import models
 
     settings = dict(request.options)
@@ -139,10 +142,7 @@ def _build_untrained(request: Request) -> nn.Module:
         # The trained weights take pictures that are scaled in this way, wherever they are kept.
         settings.setdefault("transform_input", isinstance(request.weights, Path))
     with seed_torch(request.rng), tell_options(request):
-        model = models.get_model(request.name.entry, weights=None, **settings)
-    if isinstance(request.weights, Path):
-        fill_weights(model, request.weights)
-    return model
+        return models.get_model(request.name.entry, weights=None, **settings)
 
 
 def list_rows(pattern: str) -> list[dict[str, Any]]:
