@@ -14,7 +14,7 @@ from neurolens.labels import (
     SUBJECT,
     TIME_BIN,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     check_name,
 )
 from neurolens.scores.methods import METHODS, Ceiling, Intervals, cite_sources, write_methods
@@ -237,7 +237,7 @@ def _match_labels(name: str, array: xr.DataArray, score: xr.DataArray) -> xr.Dat
     for dim in (*PER_SUBJECT, TIME_BIN):
         if dim in array.coords and dim in array.dims and dim in score.coords:
             ids = score[dim].values.tolist()
-            array = align_stimuli(array, ids, name=repr(name), other="the scores", dims=[dim])
+            array = align_labels(array, ids, name=repr(name), other="the scores", dims=[dim])
     return array
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
-from neurolens.labels import OP, REGION, align_stimuli, get_ids, list_names
+from neurolens.labels import OP, REGION, align_labels, get_ids, list_names
 from neurolens.view.style import assign_region_colors, format_score
 
 SCORE_VARIABLES = ("score_mean", "mean_ci_low", "mean_ci_high", "ceiling_lower", "ceiling_upper")
@@ -264,7 +264,7 @@ def _read_best(best: Any, names: Sequence[str], regions: Sequence[str]) -> BestO
             f"best must be the Dataset that assign_regions returns, got {type(best).__name__} "
             f"without {', '.join(missing)}. Pass best=assign_regions(scores)."
         )
-    best = align_stimuli(best, regions, name="best", other="scores", dims=[REGION])
+    best = align_labels(best, regions, name="best", other="scores", dims=[REGION])
     chosen = [str(name) for name in best["best_op"].values]
     _check_ops([name for name in chosen if name], names, "best")
     positions: dict[str, list[int]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from neurolens.extract.graph.graph import Graph
-from neurolens.labels import OP, REGION, SUBJECT, align_stimuli
+from neurolens.labels import OP, REGION, SUBJECT, align_labels
 from neurolens.scores import read_scores
 from neurolens.view import style
 from neurolens.view.annotation import (
@@ -141,8 +141,8 @@ def _align_control(control: Any, ops: list[str], regions: Sequence[str]) -> xr.D
     """Return scores of a control for these ops and regions, matched by label."""
     control = read_scores(control, "plot_profile")
     control = control.sel({REGION: control[REGION].isin(list(regions))})
-    control = align_stimuli(control, ops, name="control", other="scores", dims=[OP])
-    return align_stimuli(control, list(regions), name="control", other="scores", dims=[REGION])
+    control = align_labels(control, ops, name="control", other="scores", dims=[OP])
+    return align_labels(control, list(regions), name="control", other="scores", dims=[REGION])
 
 
 def _make_axes(n: int) -> "list[Axes]":

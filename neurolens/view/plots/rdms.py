@@ -17,7 +17,7 @@ from neurolens.labels import (
     STIMULUS_2,
     SUBJECT,
     UNNAMED,
-    align_stimuli,
+    align_labels,
     check_dims,
     get_ids,
     list_names,
@@ -150,7 +150,7 @@ def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
     """Return one matrix per region, its stimuli in the order of ``ids``."""
     outer = [dim for dim in (REGION, SUBJECT) if dim in brain.dims]
     check_dims(brain, [*outer, STIMULUS, STIMULUS_2], "brain")
-    brain = align_stimuli(brain, ids, name="brain", other="rdms")
+    brain = align_labels(brain, ids, name="brain", other="rdms")
     if SUBJECT in brain.dims:
         brain = brain.mean(SUBJECT, skipna=True)
     if REGION not in brain.dims:

@@ -1,29 +1,16 @@
-"""Names of dimensions, and exact matching by label, never by position or inner join."""
+"""Exact matching by label, never by position or inner join."""
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
-from neurolens.errors import LabelError, UnknownNameError
+from neurolens.errors import LabelError
+from neurolens.labels.names import STIMULUS, STIMULUS_2, list_names
 
-STIMULUS = "stimulus"
-STIMULUS_2 = "stimulus_2"
-SAMPLE = "sample"
-OP = "op"
-REGION = "region"
-SUBJECT = "subject"
-PRESENTATION = "presentation"
-NEUROID = "neuroid"
-STIMULUS_ID = "stimulus_id"
-NEUROID_ID = "neuroid_id"
-TIME_BIN = "time_bin"
-# Labels of a region and of a subject where the data name none.
-UNNAMED = {REGION: "brain", SUBJECT: "group"}
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 # A whole number as text, also of a float, and a name with one number in it.
 _WHOLE = re.compile(r"[0-9]+(\.0+)?")
@@ -63,7 +50,7 @@ def get_ids(array: xr.DataArray | xr.Dataset, dim: str, name: str) -> np.ndarray
     return ids
 
 
-def align_stimuli(
+def align_labels(
     array: Labelled,
     ids: Sequence,
     *,
@@ -247,64 +234,3 @@ def _differ_by_one(ours: list[int], theirs: list[int]) -> bool:
         if is_later or is_earlier:
             return True
     return False
-
-
-def check_name(name: str, choices: Collection[str], what: str) -> None:
-    """Raise UnknownNameError unless ``name`` is one of ``choices``."""
-    if name not in choices:
-        raise suggest_name(str(name), choices, what, f"Choose one of {', '.join(choices)}.")
-
-
-def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -> UnknownNameError:
-    """Return the error for an unknown name, which lists the closest of ``names``."""
-    choices = list(names)
-    close = difflib.get_close_matches(wanted, choices, n=5, cutoff=0.4)
-    if not close:
-        close = [n for n in choices if wanted.lower() in n.lower()][:5] or choices[:5]
-    tail = f" {hint}" if hint else ""
-    return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
-
-
-# Attributes of results that say which ops to read with care; they go on into RDMs and scores.
-# The last says what was made of the samples of a stochastic model.
-SAMPLES = "samples"
-MARKS = (
-    "batch_dependent_ops",
-    "random_ops",
-    "random_numbers_from",
-    "depends_on_history",
-    SAMPLES,
-)
-
-
-def get_marks(data: Any) -> dict[str, Any]:
-    """Return the attributes of extracted data that say which ops to read with care.
-
-    Activations with samples are compared by their mean, which the attribute ``samples`` says.
-    """
-    attributes = getattr(data, "attrs", {})
-    marks = {key: attributes[key] for key in MARKS if key in attributes}
-    nodes = data.subtree if isinstance(data, xr.DataTree) else [data]
-    n_samples = max((getattr(node, "sizes", {}).get(SAMPLE, 0) for node in nodes), default=0)
-    return marks | ({SAMPLES: describe_samples(n_samples)} if n_samples else {})
-
-
-def describe_samples(n_samples: int) -> str:
-    """Return what is compared of so many samples."""
-    return f"mean of {n_samples}"
-
-
-class LabelList(list):
-    """Many labels in an attribute, of which a representation tells only the number."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} labels>"
-
-
-def list_names(names: Iterable, limit: int = 5) -> str:
-    """Return up to ``limit`` names for a message, with a count of the rest."""
-    quoted = [repr(n.item() if isinstance(n, np.generic) else n) for n in names]
-    if not quoted:
-        return "none"
-    rest = len(quoted) - limit
-    return ", ".join(quoted[:limit]) + (f" and {rest} more" if rest > 0 else "")

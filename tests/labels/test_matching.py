@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolens.errors import LabelError, UnknownNameError
-from neurolens.labels import align_stimuli, check_dims, check_name, suggest_name
+from neurolens.labels import align_labels, check_dims, check_name, suggest_name
 
 
 def make_square(ids):
@@ -21,39 +21,39 @@ def make_square(ids):
 def test_alignment_undoes_any_order(order):
     square = make_square(list("abcde"))
     shuffled = square.sel(stimulus=order, stimulus_2=order)
-    xr.testing.assert_identical(align_stimuli(shuffled, list("abcde")), square)
+    xr.testing.assert_identical(align_labels(shuffled, list("abcde")), square)
 
 
 def test_one_id_that_differs_is_named_on_both_sides():
     with pytest.raises(
         LabelError, match=r"Missing from brain: 'c'; only in brain: 'x'.*brain.sel\("
     ):
-        align_stimuli(make_square(["a", "b", "x"]), ["a", "b", "c"], name="brain")
+        align_labels(make_square(["a", "b", "x"]), ["a", "b", "c"], name="brain")
 
 
 def test_an_extra_id_is_not_dropped_silently():
     with pytest.raises(LabelError, match="only in array: 'c'"):
-        align_stimuli(make_square(["a", "b", "c"]), ["a", "b"])
+        align_labels(make_square(["a", "b", "c"]), ["a", "b"])
 
 
 def test_labels_must_exist_and_be_unique():
     with pytest.raises(
         LabelError, match=r"has no labels along 'stimulus'.*assign_coords\(stimulus=ids\)"
     ):
-        align_stimuli(xr.DataArray(np.eye(2), dims=("stimulus", "stimulus_2")), ["a", "b"])
+        align_labels(xr.DataArray(np.eye(2), dims=("stimulus", "stimulus_2")), ["a", "b"])
     with pytest.raises(LabelError, match="these repeat: 'a'"):
-        align_stimuli(make_square(["a", "a"]), ["a", "b"])
+        align_labels(make_square(["a", "a"]), ["a", "b"])
 
 
 @given(st.permutations(list("abc")))
 def test_a_dataset_is_aligned_whole(order):
     table = xr.Dataset({"x": ("op", [1, 2, 3]), "y": (("op", "k"), np.eye(3))}, {"op": list("abc")})
-    xr.testing.assert_identical(align_stimuli(table.sel(op=order), list("abc"), dims=["op"]), table)
+    xr.testing.assert_identical(align_labels(table.sel(op=order), list("abc"), dims=["op"]), table)
     with pytest.raises(
         LabelError,
         match="best and scores .* along 'op'. Missing from best: 'c'; only in best: none",
     ):
-        align_stimuli(table.isel(op=[0, 1]), list("abc"), name="best", other="scores", dims=["op"])
+        align_labels(table.isel(op=[0, 1]), list("abc"), name="best", other="scores", dims=["op"])
 
 
 def test_wrong_dimensions_show_the_rename():
@@ -82,11 +82,11 @@ def test_numbers_and_text_that_name_the_same_are_told_apart():
     """The message does not advise to keep the common ids: none are until both are of one type."""
     numbered = make_square([7, 11])
     with pytest.raises(LabelError, match=r"one type along 'stimulus', got int 7 in brain and str "):
-        align_stimuli(numbered, ["7", "11"], name="brain")
+        align_labels(numbered, ["7", "11"], name="brain")
     with pytest.raises(LabelError, match=r"got str '7' .* int 7 .*astype\(str\)\)\.$"):
-        align_stimuli(make_square(["7", "11"]), [7, 11], name="brain")
+        align_labels(make_square(["7", "11"]), [7, 11], name="brain")
     with pytest.raises(LabelError, match="one type along 'stimulus', got int 7 in brain"):
-        align_stimuli(numbered, ["7", "12"], name="brain")
+        align_labels(numbered, ["7", "12"], name="brain")
 
 
 ALIKE = {
@@ -105,9 +105,9 @@ def test_ids_written_in_two_ways_are_told_how_to_become_one(case):
     ids, wanted, message = ALIKE[case]
     square = make_square(ids)
     with pytest.raises(LabelError, match=f"ids of one type along 'stimulus', got {message}"[:30]):
-        align_stimuli(square, wanted, name="brain")
+        align_labels(square, wanted, name="brain")
     with pytest.raises(LabelError, match=message) as told:
-        align_stimuli(square, wanted, name="brain")
+        align_labels(square, wanted, name="brain")
     assert "common" not in str(told.value)
     code = str(told.value).split(": ", 1)[1].rstrip(".")
     made = [
@@ -133,7 +133,7 @@ def test_ids_counted_from_0_and_from_1_are_not_advised_to_be_shifted(case):
     """To keep those that are on both sides would match each stimulus to its neighbor."""
     ids, wanted = map(list, OFFSET[case])
     with pytest.raises(LabelError, match="from 0 and the other from 1") as told:
-        align_stimuli(make_square(ids), wanted, name="brain", other="model")
+        align_labels(make_square(ids), wanted, name="brain", other="model")
     assert "common" not in str(told.value)
     lower = "brain" if str(ids[0]) < str(wanted[0]) else "model"
     assert f"Rename those of {lower} if so" in str(told.value)
@@ -151,25 +151,25 @@ def test_ids_counted_from_0_and_from_1_are_not_advised_to_be_shifted(case):
 )
 def test_other_ids_are_not_taken_for_counted(ids, wanted):
     with pytest.raises(LabelError) as told:
-        align_stimuli(make_square(ids), wanted)
+        align_labels(make_square(ids), wanted)
     assert "from 1" not in str(told.value)
 
 
 def test_advice_names_the_side_that_has_too_many():
     brain = make_square(list("abcd"))
     with pytest.raises(LabelError, match="Select those of model in brain") as told:
-        align_stimuli(brain, list("dba"), name="brain", other="model")
+        align_labels(brain, list("dba"), name="brain", other="model")
     code = str(told.value).split("model in brain: ")[1].rstrip(".")
     selected = eval(code, {"brain": brain, "ids": list("dba")})
-    assert align_stimuli(selected, list("dba")).stimulus.values.tolist() == list("dba")
+    assert align_labels(selected, list("dba")).stimulus.values.tolist() == list("dba")
     with pytest.raises(LabelError, match="Select the 4 ids of brain in model, or add the others"):
-        align_stimuli(brain, list("abcdef"), name="brain", other="model")
+        align_labels(brain, list("abcdef"), name="brain", other="model")
     with pytest.raises(LabelError, match="share none: name what is the same"):
-        align_stimuli(brain, list("wxyz"), name="brain", other="model")
+        align_labels(brain, list("wxyz"), name="brain", other="model")
     with pytest.raises(
         LabelError, match=r"common ones on both sides, e\.g\. x\.sel\(stimulus=common_ids, stim"
     ):
-        align_stimuli(brain, list("abcx"), name="op 'a'", other="model")
+        align_labels(brain, list("abcx"), name="op 'a'", other="model")
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_advice_names_the_side_that_has_too_many():
 def test_names_of_files_are_pointed_out(ids, wanted):
     for one, two, side in ((ids, wanted, "model"), (wanted, ids, "brain")):
         with pytest.raises(LabelError, match=f"The ids of {side} are the same with a folder or"):
-            align_stimuli(make_square(one), two, name="brain", other="model")
+            align_labels(make_square(one), two, name="brain", other="model")
     with pytest.raises(LabelError) as told:
-        align_stimuli(make_square(["cat", "dog.png"]), ["cat.v2", "fox"])
+        align_labels(make_square(["cat", "dog.png"]), ["cat.v2", "fox"])
     assert "suffix" not in str(told.value)
