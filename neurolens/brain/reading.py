@@ -5,26 +5,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from neurolens.brain.arrays import ARRAY_SUFFIXES, read_array
-from neurolens.brain.entities import check_entities, find_entity, name_subject
-from neurolens.brain.events import label_presentations, list_event_files, read_events
-from neurolens.brain.regions import Voxels, find_voxels
-from neurolens.brain.volumes import Grid, Image, check_grid, open_image, read_voxels
-from neurolens.errors import InputError, warn_user
+from neurolens.brain.images.opening import (
+    IMAGE_SUFFIXES,
+    Image,
+    list_paths,
+    names_image,
+    open_images,
+)
+from neurolens.brain.images.values import label_neuroids, read_values
+from neurolens.brain.labelling.agreement import check_recorded
+from neurolens.brain.labelling.entities import check_entities, find_entity, name_subject
+from neurolens.brain.labelling.events import label_presentations, list_event_files, read_events
+from neurolens.brain.labelling.found_files import take_files
+from neurolens.brain.recordings.arrays import ARRAY_SUFFIXES, read_array
+from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,
-    NEUROID_ID,
     PRESENTATION,
-    REGION,
-    SUBJECT,
     list_names,
 )
 
-IMAGE_SUFFIXES = (".nii", ".nii.gz")
-AXES = "xyz"
-INDICES = "ijk"
+# Files that other functions of neurolens.brain read.
+OTHERS = {
+    (".fif", ".fif.gz"): "read_epochs(path)",
+    (".nc",): "read_assembly(path)",
+}
 # Coordinate of presentations -> entity in the names of files.
 RECORDED = {"run": "run", "session": "ses"}
 
@@ -32,37 +40,45 @@ RECORDED = {"run": "run", "session": "ses"}
 def read_responses(
     source: Any,
     *,
-    events: Any,
+    events: Any = None,
     mask: Any = None,
     regions: Any = None,
     subject: str | None = None,
     variable: str | None = None,
     dims: Sequence[str] | None = None,
 ) -> xr.DataArray:
-    """Read responses of one subject from NIfTI images, tables or arrays.
+    """Read responses of one subject from images, tables or arrays.
 
     Parameters
     ----------
-    source : path, list of paths, or array
-        Images of betas: one of four axes, or several, of three or four axes each, in order. Or an
-        array, or the path of one: .npy, .npz, .mat (also of version 7.3), .h5, .csv, .tsv.
-    events : path, DataFrame, list
+    source : path, list of paths, DataFrame, or array
+        Images of betas, one or several, in order: NIfTI of three or four axes; CIFTI
+        (.dscalar.nii, .dtseries.nii); GIFTI (.func.gii, .shape.gii), where each file of the left
+        hemisphere makes an image with the one of the right. Or the files that
+        ``neurolens.brain.find_files`` found. Or an array, or the path of one: .npy, .npz, .mat
+        (also of version 7.3), .h5, .csv, .tsv.
+    events : path, DataFrame, list; not needed for found files that have some
         What each response shows, one row per volume or presentation: the path of a table (.tsv,
         .csv), a DataFrame, a list of stimulus ids, or a list of tables, one for each image. The
         stimulus is named by the first of the columns ``stimulus_id``, ``stimulus``, ``stim_id``,
         ``stim_file``, ``image`` and ``trial_type``; all columns become coordinates. For an array
         with the axis "stimulus", one row per stimulus.
     mask : path or array (x, y, z), optional
-        Voxels above 0 are neuroids. Default: the voxels of all regions; without regions, those
-        that are finite and change over the responses.
-    regions : mapping or pair, optional
+        Voxels, or vertices, above 0 are neuroids. Of GIFTI, a list of the files of both
+        hemispheres. Default: the voxels of all regions; without regions, those that are finite and
+        change over the responses, which leaves out the medial wall.
+    regions : mapping, pair, path or list of paths, optional
         ``{"V1": "v1.nii.gz", ...}``, masks, which may overlap; or ``(atlas, labels)``: an image of
         whole numbers, with ``{number: name}``, a list of names from 1 on, or a table with a column
-        of numbers and one of names. For arrays: a list with the name of each neuroid's region.
+        of numbers and one of names; or files that name their labels themselves: a .dlabel.nii, or
+        the .label.gii of one or both hemispheres, where "???", "unknown" and "medial_wall" are no
+        regions. Labels of GIFTI and CIFTI are matched by structure and vertex. For arrays: a list
+        with the name of each neuroid's region.
     subject : str, optional
         Label of all neuroids; default: ``sub-...`` in the names of the files, if they have it.
     variable : str, optional
-        Name of the array in a file that holds several.
+        Name of the array in a file that holds several; in a MATLAB file its path, such as
+        "data.spikes".
     dims : sequence of str, optional
         Of an array: its axes, from "presentation", "stimulus", "repetition", "neuroid",
         "time_bin", such as ``("stimulus", "repetition", "neuroid")``. Default: presentation,
@@ -75,18 +91,23 @@ def read_responses(
         number ``image``, and ``run`` and ``session`` where all names say them (``ses-2_run-1``).
         Columns whose names mean something else here begin with "event_". Of voxels:
         ``neuroid_id`` ("i-j-k"), ``index_i``, ``index_j``, ``index_k``, ``voxel_x``, ``voxel_y``,
-        ``voxel_z`` in mm, in C order of the image, as nilearn's masker has them; ``region``, or,
-        where regions overlap or some voxel is in none, ``region_V1`` ... of True and False;
-        ``subject``.
-        Attributes ``affine`` (16,), ``shape`` (3,), ``source``, for `write_map`. Presentations are
-        not averaged and nothing is standardized: see ``neurolens.brain``.
+        ``voxel_z`` in mm, in C order of the image, as nilearn's masker has them. Of vertices:
+        ``neuroid_id`` ("left-12"), ``hemisphere`` ("left", "right", "none"), ``structure``
+        ("CORTEX_LEFT"), ``vertex``; voxels of CIFTI have -1 there, and vertices beside them -1 and
+        NaN as index and place. ``region``, or, where regions overlap or some voxel is in none,
+        ``region_V1`` ... of True and False; ``subject``.
+        Attributes for `write_map`: ``affine`` (16,), ``shape`` (3,), ``surface_structures``,
+        ``surface_vertices``, codes of the header; ``source``; ``left_out`` says how many places
+        were left out without a mask. Presentations are not averaged and nothing is standardized:
+        see ``neurolens.brain``.
 
     Raises
     ------
     DataError
-        A file is missing, damaged or of another kind.
+        A file is missing, damaged or of another kind. Compressed files are checked to their end.
     InputError
-        Images are on different grids; numbers of volumes and events differ; axes are not as
+        Images are on different grids, surfaces or of several kinds; numbers of volumes and events
+        differ, or rows are of another run, session or subject than their image; axes are not as
         ``dims`` says.
     LabelError
         A response has no stimulus, or a number of an atlas has no name.
@@ -96,17 +117,23 @@ def read_responses(
     Warns
     -----
     RuntimeWarning
-        Voxels of the mask are NaN throughout, and left out.
+        Voxels of the mask are NaN or 0 throughout, and left out; a mask holds fractions; the header
+        of an image has two transforms that differ, or none, or does not fit the length of the file.
 
     Notes
     -----
-    Of uncompressed images only the box around the voxels is read. Compressed ones have to be read
-    whole.
+    Of uncompressed NIfTI images only the voxels asked for are read. Compressed ones have to be
+    read whole, one volume in memory at a time. A slope of 0 or NaN in a header means none.
     """
+    if isinstance(source, pd.DataFrame) and "path" in source:
+        files = take_files(source, events)
+        return _read_images(files.paths, files.events, mask, regions, subject)
+    if events is None:
+        raise InputError(
+            "events must say what each response shows: pass a table, or a list of stimulus ids."
+        )
     if _names_images(source):
-        files = source if isinstance(source, list | tuple) else [source]
-        paths = [Path(one) for one in files]
-        return _read_images(paths, events, mask, regions, subject)
+        return _read_images(list_paths(source), events, mask, regions, subject)
     if mask is not None:
         raise InputError("mask= is for images. Select neuroids of an array before.")
     return read_array(source, events, regions, subject, variable, dims)
@@ -119,9 +146,12 @@ def _names_images(source: Any) -> bool:
         return False
     if not all(isinstance(one, str | Path) for one in files):
         raise InputError("responses are one array, or files. Pass a list of paths only.")
-    paths = [str(one) for one in files]
-    if all(path.endswith(IMAGE_SUFFIXES) for path in paths):
+    if names_image(source):
         return True
+    paths = [str(one) for one in files]
+    for suffixes, call in OTHERS.items():
+        if paths[0].endswith(suffixes):
+            raise InputError(f"{paths[0]} is read by another function: neurolens.brain.{call}.")
     if len(paths) > 1 or not paths[0].endswith(ARRAY_SUFFIXES):
         raise InputError(
             f"responses are read from images ({', '.join(IMAGE_SUFFIXES)}), one or several, or "
@@ -134,78 +164,31 @@ def _read_images(
     paths: list[Path], events: Any, mask: Any, regions: Any, subject: str | None
 ) -> xr.DataArray:
     """Return the responses in images."""
-    images = [open_image(path) for path in paths]
-    grid = images[0].grid
-    for image in images[1:]:
-        check_grid(image, grid, images[0].path.name)
-    counts = [image.n_volumes for image in images]
-    check_entities(paths, list_event_files(events))
-    table = read_events(events, counts, [image.path.name for image in images])
-    voxels = find_voxels(grid, mask, regions)
-    values, voxels = _read_values(images, grid, voxels)
-    coords = _label_voxels(voxels, grid)
+    images = open_images(paths)
+    firsts = [image.paths[0] for image in images]
     subject = name_subject(subject, paths)
-    if subject is not None:
-        coords[SUBJECT] = (NEUROID, np.full(len(voxels.places), subject, dtype=object))
+    check_entities(firsts, list_event_files(events))
+    counts = [image.n_volumes for image in images]
+    table = read_events(events, counts, [image.name for image in images])
+    check_recorded(table, firsts, counts)
+    values, neuroids, attrs = read_values(images, mask, regions)
+    coords = label_neuroids(neuroids, images[0].space, subject)
     coords |= label_presentations(table)
-    if len(images) > 1:
-        numbers = np.repeat(np.arange(len(images)), counts)
-        coords["image"] = (PRESENTATION, numbers)
-        for name, key in RECORDED.items():
-            named = [find_entity(path, key) for path in paths]
-            if name not in coords and all(named):
-                coords[name] = (PRESENTATION, np.array(named, dtype=object)[numbers])
-    attrs = {
-        "affine": grid.affine.ravel().tolist(),
-        "shape": list(grid.shape),
-        "voxel_units": "mm",
-        "source": [path.name for path in paths],
-    }
-    return xr.DataArray(values, dims=(PRESENTATION, NEUROID), coords=coords, attrs=attrs)
+    coords |= {name: c for name, c in label_images(images).items() if name not in coords}
+    attrs["source"] = [path.name for path in paths]
+    return xr.DataArray(
+        np.concatenate(values), dims=(PRESENTATION, NEUROID), coords=coords, attrs=attrs
+    )
 
 
-def _read_values(
-    images: list[Image], grid: Grid, voxels: Voxels | None
-) -> tuple[np.ndarray, Voxels]:
-    """Return the values (volume, voxel) of usable voxels, and these."""
-    is_chosen = voxels is not None
-    if voxels is None:
-        voxels = Voxels(np.argwhere(np.ones(grid.shape, dtype=bool)), {})
-    values = np.concatenate([read_voxels(image, voxels.places) for image in images])
-    if is_chosen:
-        usable = ~np.isnan(values).all(axis=0)
-    else:
-        usable = np.isfinite(values).all(axis=0) & (values != values[0]).any(axis=0)
-    if not usable.any():
-        raise InputError(
-            "no voxel holds numbers that change over the responses. Pass betas, one per trial, or "
-            "another mask."
-        )
-    n_lost = int((~usable).sum())
-    if is_chosen and n_lost:
-        warn_user(f"{n_lost} voxels of {len(usable)} in the mask are NaN throughout, and left out.")
-    members = {name: inside[usable] for name, inside in voxels.members.items()}
-    return values[:, usable], Voxels(voxels.places[usable], members)
-
-
-def _label_voxels(voxels: Voxels, grid: Grid) -> dict[str, Any]:
-    """Return the coordinates of voxels."""
-    index = voxels.places
-    names = np.array(["-".join(map(str, one)) for one in index.tolist()], dtype=object)
-    coords: dict[str, Any] = {NEUROID_ID: (NEUROID, names)}
-    place = index @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    for k, (axis, letter) in enumerate(zip(AXES, INDICES, strict=True)):
-        coords[f"index_{letter}"] = (NEUROID, index[:, k])
-        coords[f"voxel_{axis}"] = (NEUROID, place[:, k])
-    return coords | label_regions(voxels.members)
-
-
-def label_regions(members: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Return the coordinate ``region``, or one per region where a neuroid is in several or none."""
-    if not members:
+def label_images(images: Sequence[Image]) -> dict[str, Any]:
+    """Return which image each volume is from, with the run and session that all names say."""
+    if len(images) == 1:
         return {}
-    inside = np.stack(list(members.values()))  # (region, neuroid)
-    if (inside.sum(axis=0) == 1).all():
-        names = np.array(list(members), dtype=object)
-        return {REGION: (NEUROID, names[inside.argmax(axis=0)])}
-    return {f"{REGION}_{name}": (NEUROID, here) for name, here in members.items()}
+    numbers = np.repeat(np.arange(len(images)), [image.n_volumes for image in images])
+    coords: dict[str, Any] = {"image": (PRESENTATION, numbers)}
+    for name, key in RECORDED.items():
+        named = [find_entity(image.paths[0], key) for image in images]
+        if all(named):
+            coords[name] = (PRESENTATION, np.array(named, dtype=object)[numbers])
+    return coords

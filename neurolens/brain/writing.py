@@ -1,23 +1,31 @@
-"""Maps of results on the grid of the responses, as NIfTI images, and back."""
+"""Maps of results at the places of the responses, as images or tables, and back."""
 
-import os
-import uuid
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from neurolens.brain.volumes import (
-    Grid,
-    import_nibabel,
-    make_single,
-    open_image,
-    read_voxels,
+from neurolens.brain.images.grids import Grid
+from neurolens.brain.images.opening import list_paths, open_image
+from neurolens.brain.images.packages import import_nibabel
+from neurolens.brain.maps.cifti import build_cifti, read_cifti_record
+from neurolens.brain.maps.files import (
+    check_free,
+    check_kind,
+    find_form,
+    list_sides,
+    save_whole,
 )
-from neurolens.errors import DataError, InputError, LabelError
-from neurolens.labels import NEUROID, NEUROID_ID, REGION, SUBJECT, get_ids, list_names
-
-GRID = ("index_i", "index_j", "index_k")
+from neurolens.brain.maps.records import label_values
+from neurolens.brain.maps.spaces import read_places
+from neurolens.brain.maps.stacks import gather_values
+from neurolens.brain.maps.surfaces import build_surfaces, read_surface_record
+from neurolens.brain.maps.tables import read_table_map, write_table
+from neurolens.brain.maps.volumes import build_volume, read_volume_record
+from neurolens.errors import InputError
+from neurolens.labels import NEUROID
 
 
 def write_map(
@@ -26,170 +34,137 @@ def write_map(
     *,
     like: xr.DataArray,
     outside: float = np.nan,
+    labels: Sequence[str] | None = None,
     overwrite: bool = False,
-) -> Path:
-    """Write one number per voxel as an image on the grid of the responses.
+) -> Path | list[Path]:
+    """Write one value per neuroid as an image at the places of the responses, or as a table.
+
+    >>> scores = compare_searchlight(rdms, responses, radius=8)  # doctest: +SKIP
+    >>> best = scores["score_mean"].idxmax("op")  # doctest: +SKIP
+    >>> write_map(best, "best.nii.gz", like=responses, labels=rdms.op.values)  # doctest: +SKIP
 
     Parameters
     ----------
-    values : DataArray (neuroid) or (op, neuroid) ...
-        Scores, depths or p of voxels, or of searchlights, whose centers are regions; with one
-        other dimension, one volume for each of its labels,
-        in their order. Matched to ``like`` by ``neuroid_id``; voxels that it lacks stay
-        ``outside``.
+    values : DataArray (neuroid) or (op, neuroid) ..., (region) or (op, region) ...
+        Scores, depths, p or names of ops. One other dimension becomes one map for each of its
+        labels, in their order. Neuroids are matched to ``like`` by ``neuroid_id``. Regions are
+        searchlights where they are ids of neuroids; else all neuroids of a region get its value.
     path : path
-        Ends in .nii or .nii.gz.
+        .nii or .nii.gz; for surfaces .func.gii or .shape.gii, .label.gii for text: one file for
+        each hemisphere, ``map_hemi-L.func.gii``; for vertices and voxels .dscalar.nii, .dlabel.nii
+        for text; .csv for neuroids of any kind.
     like : DataArray
-        Responses from `read_responses`, whose grid and voxels are used.
+        Responses from `read_responses` or `estimate_responses`, whose places are used.
     outside : float
-        The value of voxels that are no neuroids: NaN, or 0 for programs that cannot show NaN.
+        The value where there is none: NaN, or 0 for programs that cannot show NaN. The header
+        says which. Text has 0 there.
+    labels : sequence of str, optional
+        Of text: the order of the names, which get the numbers 1, 2, ...; default: as they appear.
+        Such as ``grams.op.values``, so that the numbers increase along the network.
     overwrite : bool
         Replace a file of that name.
 
     Returns
     -------
-    Path
-        The file, float32, with the affine of the responses.
+    Path, or list of Path
+        The file; of surfaces, the file of each hemisphere, left first. Numbers are float32 in
+        images, and exact in tables.
 
     Raises
     ------
     InputError
-        ``like`` has no grid; ``values`` have more than one other dimension; the name ends
-        otherwise.
+        ``like`` has no places of that kind, or several subjects; ``values`` have more than one
+        other dimension, several subjects, or regions that overlap; whole numbers above 2**24; the
+        name ends otherwise.
     LabelError
-        ``values`` lack ``neuroid_id``, or hold voxels that ``like`` lacks.
+        ``values`` lack ``neuroid_id``, or hold neuroids, regions or a subject that ``like`` lacks.
     DataError
         The file exists.
+
+    Notes
+    -----
+    NIfTI keeps the transforms, their codes and the units of the images that ``like`` was read from.
+    CIFTI holds the neuroids of ``like`` and no other place. Names of maps and of numbers are kept
+    inside each file: in an extension of the NIfTI header (code 6, JSON), in the metadata of GIFTI
+    and of the first CIFTI map, and `read_map` gives them back. Programs that rewrite files may drop
+    them.
     """
-    nibabel = import_nibabel()
     path = Path(path)
-    if not path.name.endswith((".nii", ".nii.gz")):
-        raise InputError(f"a map is written as .nii or .nii.gz, got {path.name!r}.")
-    if path.exists() and not overwrite:
-        raise DataError(f"{path} exists. Pass overwrite=True, or another name.")
-    grid, index = read_places(like, "like")
-    stack = _stack_values(values)
-    rows = _find_rows(stack, like)
-    image = np.full((*grid.shape, stack.shape[0]), outside, dtype=np.float32)
-    i, j, k = index[rows].T
-    if stack.dtype.kind not in "biuf":
-        raise InputError(f"a map holds real numbers, got {stack.dtype}.")
-    image[i, j, k] = make_single(stack.values.T, "the map")
-    content = nibabel.Nifti1Image(image if stack.shape[0] > 1 else image[..., 0], grid.affine)
-    content.header.set_xyzt_units("mm")
-    content.header["descrip"] = str(values.name or "map")[:79].encode("ascii", "replace")
-    _save_whole(nibabel, content, path)
-    return path
+    form = find_form(path)
+    _check_like(like)
+    if isinstance(outside, bool) or not isinstance(outside, int | float | np.number):
+        raise InputError(f"outside must be a number, NaN or 0, got {outside!r}.")
+    stack = gather_values(values, like, labels)
+    check_kind(path, is_text=bool(stack.names))
+    if form == "table":
+        check_free(path, overwrite=overwrite)
+        save_whole(path, lambda part: write_table(stack, like, outside, part))
+        return path
+    nibabel = import_nibabel()
+    places = read_places(like)
+    if (form == "volume") != isinstance(places.space, Grid):
+        fitting = ".nii.gz" if isinstance(places.space, Grid) else ".func.gii or .dscalar.nii"
+        raise InputError(
+            f"like has {places.space.describe()}, which {path.name!r} cannot hold. Write "
+            f"{fitting}, or .csv."
+        )
+    if form == "volume":
+        contents = {path: build_volume(stack, places, like, outside)}
+    elif form == "cifti":
+        contents = {path: build_cifti(stack, places, outside)}
+    else:
+        contents = build_surfaces(stack, places, path, outside)
+    for file in contents:
+        check_free(file, overwrite=overwrite)
+    for file, content in contents.items():
+        save_whole(file, partial(nibabel.save, content))
+    return list(contents) if form == "surface" else path
 
 
-def read_map(path: str | Path, *, like: xr.DataArray) -> xr.DataArray:
-    """Read the values of the voxels of ``like`` from an image on the same grid.
+def read_map(path: str | Path | Sequence[str | Path], *, like: xr.DataArray) -> xr.DataArray:
+    """Read the values of the neuroids of ``like`` from an image on the same places, or a table.
+
+    Parameters
+    ----------
+    path : path, or list of paths
+        What `write_map` was given, or what it returned; or any image on the places of ``like``.
+    like : DataArray
+        Responses from `read_responses` or `estimate_responses`.
 
     Returns
     -------
-    DataArray (neuroid), or (volume, neuroid) of an image of several volumes
-        float32, with the coordinates of the voxels.
+    DataArray (neuroid), or (op, neuroid) ... of several maps
+        float32 from images, float64 from tables, or text, with the coordinates of the neuroids.
+        The other dimension has the name and the labels that were written (from tables as text);
+        "volume", without labels, in images of other programs.
 
     Raises
     ------
     InputError
-        The image is on another grid.
+        The image is on another grid or surface, or lacks neuroids of ``like``.
     DataError
-        It cannot be read.
+        It cannot be read, or was changed so that its names do not fit.
     """
-    grid, index = read_places(like, "like")
-    image = open_image(path)
-    if not image.grid.matches(grid):
+    files = list_paths(path)
+    form = find_form(files[0])
+    _check_like(like)
+    if form == "table":
+        return read_table_map(files[0], like)
+    places = read_places(like)
+    if form == "surface" and len(files) == 1:
+        files = list_sides(files[0])
+    image = open_image(files)
+    values = image.read_rows(places.find_rows(image.space, image.name))
+    readers = {"volume": read_volume_record, "cifti": read_cifti_record}
+    record = readers.get(form, read_surface_record)(files[0])
+    return label_values(values, record, like, image.name)
+
+
+def _check_like(like: xr.DataArray) -> None:
+    """Raise InputError for anything but responses."""
+    if not isinstance(like, xr.DataArray) or NEUROID not in like.dims:
+        dims = tuple(like.dims) if isinstance(like, xr.DataArray) else type(like).__name__
         raise InputError(
-            f"{image.path.name} and the responses must be on one grid: {image.grid.describe()} in "
-            f"the file, {grid.describe()} in the responses."
+            f"like must be responses over 'neuroid', from read_responses or estimate_responses, "
+            f"got {dims}."
         )
-    values = read_voxels(image, index)
-    coords = {name: c.variable for name, c in like.coords.items() if c.dims == (NEUROID,)}
-    found = xr.DataArray(values, dims=("volume", NEUROID), coords=coords)
-    return found if image.n_volumes > 1 else found[0]
-
-
-def read_places(like: xr.DataArray, name: str) -> tuple[Grid, np.ndarray]:
-    """Return the grid of responses, and the indices (voxel, 3) of their voxels."""
-    lacking = [key for key in ("affine", "shape") if key not in like.attrs]
-    lacking += [key for key in GRID if key not in like.coords]
-    if lacking:
-        raise InputError(
-            f"{name} must be responses that read_responses read from images, whose grid is known; "
-            f"there is no {', '.join(lacking)}. Attributes are kept inside "
-            "xr.set_options(keep_attrs=True)."
-        )
-    affine = np.array(like.attrs["affine"], dtype=np.float64).reshape(4, 4)
-    shape = tuple(int(size) for size in like.attrs["shape"])
-    index = np.stack([like[key].values for key in GRID], axis=1).astype(int)
-    return Grid((shape[0], shape[1], shape[2]), affine), index
-
-
-def _stack_values(values: xr.DataArray) -> xr.DataArray:
-    """Return ``values`` as (volume, neuroid); searchlights have their centers as regions."""
-    is_array = isinstance(values, xr.DataArray)
-    if is_array and NEUROID not in values.dims and REGION in values.dims:
-        centers = values[REGION].values
-        values = values.drop_vars([n for n, c in values.coords.items() if REGION in c.dims])
-        values = values.rename({REGION: NEUROID})
-        values = values.assign_coords({NEUROID_ID: (NEUROID, centers)})
-    if not isinstance(values, xr.DataArray) or NEUROID not in values.dims or values.ndim > 2:
-        dims = tuple(values.dims) if isinstance(values, xr.DataArray) else type(values).__name__
-        raise InputError(
-            f"a map needs values over 'neuroid' and at most one other dimension, got {dims}. "
-            "Select, e.g. scores['r'].sel(op='relu')."
-        )
-    if values.ndim == 1:
-        values = values.expand_dims("volume")
-    return values.transpose(..., NEUROID)
-
-
-def _find_rows(values: xr.DataArray, like: xr.DataArray) -> np.ndarray:
-    """Return the position in ``like`` of each neuroid of ``values``, by ``neuroid_id``."""
-    wanted = [str(one) for one in _list_ids(values, "values")]
-    _check_subjects(values, like)
-    position = {str(one): row for row, one in enumerate(_list_ids(like, "like"))}
-    unknown = [one for one in wanted if one not in position]
-    if unknown:
-        raise LabelError(
-            f"values hold {len(unknown)} voxels that like lacks, e.g. {unknown[0]!r}. Pass the "
-            "responses that they were made from."
-        )
-    return np.array([position[one] for one in wanted])
-
-
-def _check_subjects(values: xr.DataArray, like: xr.DataArray) -> None:
-    """Raise LabelError where both sides name subjects, and others."""
-    named = []
-    for array in (values, like):
-        names = [key for key in (SUBJECT, f"{NEUROID}_{SUBJECT}") if key in array.coords]
-        named.append(
-            {str(one) for one in np.atleast_1d(array[names[0]].values)} if names else set()
-        )
-    if named[0] and named[1] and named[0] != named[1]:
-        raise LabelError(
-            f"values are of subject {list_names(sorted(named[0]))} and like of "
-            f"{list_names(sorted(named[1]))}. Pass the responses that they were made from."
-        )
-
-
-def _list_ids(array: xr.DataArray, name: str) -> np.ndarray:
-    """Return the ``neuroid_id`` of an array, checked."""
-    if NEUROID_ID not in array.coords:
-        raise LabelError(
-            f"{name} need the coordinate 'neuroid_id' to be matched with voxels. Add it with "
-            ".assign_coords(neuroid_id=('neuroid', ids))."
-        )
-    return get_ids(array.swap_dims({NEUROID: NEUROID_ID}), NEUROID_ID, name)
-
-
-def _save_whole(nibabel, content, path: Path) -> None:
-    """Write an image under another name first, so that no part of one is left under its own."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"part-{uuid.uuid4().hex}-{path.name}")
-    try:
-        nibabel.save(content, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import neurolens as nl
-from neurolens.brain import volumes
+from neurolens.brain.images import streams
 from neurolens.errors import DataError, InputError, LabelError
 
 MIRROR = os.environ.get("NEUROLENS_MIRROR")
@@ -113,17 +113,53 @@ def test_without_a_mask_voxels_that_change(files, tmp_path):
     found = nl.read_responses(path, events=[f"s{i}" for i in range(8)])
     assert found.sizes["neuroid"] == 4 * 5 * 4
     assert "subject" not in found.coords
-    with pytest.warns(RuntimeWarning, match="20 voxels of 60 in the mask are NaN throughout"):
+    with pytest.warns(RuntimeWarning) as told:
         chosen = nl.read_responses(
             path, events=[f"s{i}" for i in range(8)], mask=files["regions"]["V1"]
         )
-    assert chosen.sizes["neuroid"] == 40
+    assert [str(one.message)[:51] for one in told] == [
+        "20 voxels of 60 in the mask are NaN throughout, and",
+        "20 voxels of 60 in the mask are 0 throughout, and l",
+    ]
+    np.testing.assert_array_equal(chosen, betas[2].reshape(-1, 8).T)
 
 
-def test_blocks_of_volumes_do_not_change_numbers(files, monkeypatch):
+def test_regions_outside_of_the_brain(files, tmp_path):
+    """Zeros outside the field of view are no responses: they would change correlations."""
+    betas = files["betas"][0].copy()
+    betas[4:] = 0
+    outside = np.zeros(SHAPE)
+    outside[5] = 1
+    regions = files["regions"] | {"far": save(tmp_path / "far.nii.gz", outside)}
+    path = save(tmp_path / "betas.nii.gz", betas)
+    with pytest.warns(RuntimeWarning) as told:
+        found = nl.read_responses(path, events=list("abcdefgh"), regions=regions)
+    assert "40 voxels of 120 in the mask are 0 throughout" in str(told[0].message)
+    assert "no voxels are left of the regions 'far'" in str(told[1].message)
+    np.testing.assert_array_equal(found, betas[:4].reshape(-1, 8).T)
+    assert [name for name in found.coords if name.startswith("region")] == [
+        "region_V1",
+        "region_V2",
+    ]
+
+
+def test_masks_with_fractions_are_told(files, tmp_path):
+    blurred = np.zeros(SHAPE)
+    blurred[1] = 1
+    blurred[2] = 0.05
+    path = save(tmp_path / "blurred.nii.gz", blurred)
+    with pytest.warns(RuntimeWarning, match="blurred.nii.gz holds 20 fractions between 0 and 1, a"):
+        found = nl.read_responses(files["paths"], events=files["events"], mask=path)
+    assert found.sizes["neuroid"] == 40
+
+
+def test_pieces_of_compressed_files_do_not_change_numbers(files, monkeypatch):
     whole = nl.read_responses(files["paths"], events=files["events"], mask=files["mask"])
-    monkeypatch.setattr(volumes, "BLOCK_BYTES", 1)
-    parts = nl.read_responses(files["paths"], events=files["events"], mask=files["mask"])
+    packed = []
+    for path, run in zip(files["paths"], files["betas"], strict=True):
+        packed.append(save(path.with_suffix(".nii.gz"), run))
+    monkeypatch.setattr(streams, "READ_BYTES", 7)
+    parts = nl.read_responses(packed, events=files["events"], mask=files["mask"])
     np.testing.assert_array_equal(whole, parts)
 
 
@@ -185,9 +221,9 @@ class TestRefused:
 
     def test_masks_and_regions(self, files, tmp_path):
         nothing = save(tmp_path / "nothing.nii", np.zeros(SHAPE))
-        with pytest.raises(InputError, match="no voxel is in the mask or the regions"):
+        with pytest.raises(InputError, match="no voxels are in the mask or the regions"):
             nl.read_responses(files["paths"], events=files["events"], mask=nothing)
-        with pytest.raises(InputError, match="no voxel of the mask is of the regions 'none'"):
+        with pytest.raises(InputError, match="no voxels of the mask are of the regions 'none'"):
             nl.read_responses(
                 files["paths"],
                 events=files["events"],
@@ -207,6 +243,22 @@ class TestRefused:
         nibabel.save(broken, tmp_path / "broken.nii")
         with pytest.raises(DataError, match="has no valid affine"):
             nl.read_responses(tmp_path / "broken.nii", events=list("abcdefgh"))
+
+    def test_opened_images(self, files):
+        opened = nibabel.load(files["paths"][0])
+        with pytest.raises(
+            InputError, match="source, Nifti1Image, is an opened image. Pass the pa"
+        ):
+            nl.read_responses(opened, events=list("abcdefgh"))
+
+    def test_events_in_another_order_than_the_images(self, files):
+        table = pd.DataFrame({"trial_type": [*"abcdefgh"] * 2, "run": [2] * 8 + [1] * 8})
+        with pytest.raises(InputError, match=r"row 0 has run '2' beside sub-07_run-1_betas.nii"):
+            nl.read_responses(files["paths"], events=table)
+        with pytest.raises(InputError, match=r"row 0 has run '2' beside sub-07_run-1_betas.nii"):
+            nl.read_responses(files["paths"], events=[table[:8], table[8:]])
+        sorted_rows = nl.read_responses(files["paths"], events=[table[8:], table[:8]])
+        assert sorted_rows.run.values.tolist() == [1] * 8 + [2] * 8
 
     def test_files_in_different_orders(self, files):
         with pytest.raises(InputError, match=r"run-1_betas.nii stands with sub-07_run-2_events"):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from neurolens.brain.tables import check_header, convert_column, is_missing, read_table
-from neurolens.errors import InputError, LabelError
+from neurolens.brain.labelling.tables import check_header, convert_column, is_missing, read_table
+from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,
     NEUROID_ID,
@@ -17,14 +17,21 @@ from neurolens.labels import (
     STIMULUS,
     STIMULUS_ID,
     SUBJECT,
+    TIME_BIN,
     list_names,
 )
 
 # Columns that name the stimulus, in order of preference.
 STIMULUS_COLUMNS = (STIMULUS_ID, "stimulus", "stim_id", "stim_file", "image", "trial_type")
+# A whole number as tables write it.
+WHOLE = r"[0-9]+(?:\.0+)?"
 IDS = (str, bytes, int, float, np.generic)
 # Columns whose names are dimensions or labels of neuroids, or begin as those do.
-RESERVED = (STIMULUS, PRESENTATION, NEUROID, NEUROID_ID, REGION, SUBJECT, "image")
+RESERVED = (
+    STIMULUS, PRESENTATION, NEUROID, NEUROID_ID, REGION, SUBJECT, "image", "hemisphere",
+    "structure", "vertex", "n_events", "variance_inflation", TIME_BIN, "time_bin_start",
+    "time_bin_end",
+)  # fmt: skip
 RESERVED_STARTS = ("region_", "voxel_", "index_")
 
 
@@ -49,18 +56,25 @@ def read_events(events: Any, n_rows: Sequence[int], names: Sequence[str]) -> pd.
     LabelError
         A stimulus is not named.
     """
-    parts = _list_tables(events, len(n_rows))
+    parts = list_tables(events, len(n_rows))
     if len(parts) == 1:
-        table = _open_table(parts[0])
+        table = open_table(parts[0])
         _check_rows(len(table), sum(n_rows), "events", list_names(names))
-        _name_stimuli(table)
+        name_stimuli(table)
         return table
     tables = []
+    columns = []
     for part, n, name in zip(parts, n_rows, names, strict=True):
-        table = _open_table(part)
+        table = open_table(part)
         _check_rows(len(table), n, f"events of {name}", name)
-        _name_stimuli(table)
+        columns.append(name_stimuli(table))
         tables.append(table)
+    check_named_alike(columns)
+    return join_tables(tables)
+
+
+def join_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all tables of events, which must have the same columns."""
     columns = [set(table.columns) for table in tables]
     if any(found != columns[0] for found in columns):
         differing = sorted(set.union(*columns) - set.intersection(*columns))
@@ -87,7 +101,7 @@ def _is_table(one: Any) -> bool:
     return isinstance(one, str) and one.endswith((".tsv", ".csv"))
 
 
-def _list_tables(events: Any, n_files: int) -> list[Any]:
+def list_tables(events: Any, n_files: int) -> list[Any]:
     """Return the tables of events: one for all files, or one for each."""
     if isinstance(events, str | Path | pd.DataFrame | pd.Series | np.ndarray):
         return [events]
@@ -106,7 +120,7 @@ def _list_tables(events: Any, n_files: int) -> list[Any]:
     return list(events)
 
 
-def _open_table(events: Any) -> pd.DataFrame:
+def open_table(events: Any) -> pd.DataFrame:
     """Return a table of events; ids alone become its column ``stimulus_id``."""
     if isinstance(events, pd.Series | np.ndarray):
         ids = np.asarray(events, dtype=object)
@@ -131,14 +145,18 @@ def _check_rows(n_events: int, n_responses: int, events: str, responses: str) ->
     if n_events != n_responses:
         raise InputError(
             f"{events} must have one row for each response, got {n_events} rows for {n_responses} "
-            f"in {responses}. Time series need a model of their responses first; give the betas, "
-            "one per trial or condition, in the order of the rows."
+            f"in {responses}. Responses to events in time series are estimated by "
+            "neurolens.brain.estimate_responses; here, pass betas, one per trial or condition, in "
+            "the order of the rows."
         )
 
 
-def _name_stimuli(table: pd.DataFrame) -> None:
-    """Put the column ``stimulus_id`` into ``table``, as text."""
-    column = next((name for name in STIMULUS_COLUMNS if name in table.columns), None)
+def name_stimuli(table: pd.DataFrame) -> str:
+    """Put the column ``stimulus_id`` into ``table``, as text; return the column it is from."""
+    there = [name for name in STIMULUS_COLUMNS if name in table.columns]
+    # Datasets keep columns that they do not use, filled with n/a.
+    column = next((name for name in there if not is_missing(table[name]).all()), None)
+    column = column or next(iter(there), None)
     if column is None:
         raise InputError(
             f"events need a column that names the stimuli, one of {list_names(STIMULUS_COLUMNS)}, "
@@ -153,6 +171,16 @@ def _name_stimuli(table: pd.DataFrame) -> None:
             "their responses."
         )
     table[STIMULUS_ID] = np.array([_write_id(value) for value in ids.tolist()], dtype=object)
+    return column
+
+
+def check_named_alike(columns: Sequence[str]) -> None:
+    """Raise InputError where the stimuli of some tables are named by another column than others."""
+    if len(set(columns)) > 1:
+        raise InputError(
+            f"one column must name the stimuli in all tables of events, got {list_names(columns)}: "
+            "the first is empty in some. Rename the one that is meant to 'stimulus_id'."
+        )
 
 
 def _write_id(value: Any) -> str:
@@ -164,12 +192,28 @@ def _write_id(value: Any) -> str:
     return str(value).strip()
 
 
+def _tell_forms(ids: pd.Series) -> None:
+    """Warn where the same whole number names several stimuli: "7", "7.0" and "007" are three."""
+    different = pd.Series(ids.unique(), dtype=object).astype(str)
+    whole = different[different.str.fullmatch(WHOLE)]
+    plain = whole.str.replace(r"\.0+$", "", regex=True).str.lstrip("0")
+    repeated = plain[plain.duplicated(keep=False)]
+    if len(repeated):
+        first = plain == repeated.iloc[0]
+        warn_user(
+            f"{len(repeated)} stimuli differ only in how their numbers are written, such as "
+            f"{list_names(whole[first])}, and are taken for different ones. If they are the same, "
+            "write them alike in all tables."
+        )
+
+
 def label_presentations(table: pd.DataFrame) -> dict[str, tuple[str, np.ndarray]]:
     """Return the columns of a table of events as coordinates, ``stimulus_id`` first.
 
     Names that mean something else in responses are put after "event_".
     """
     coords = {STIMULUS_ID: (PRESENTATION, table[STIMULUS_ID].to_numpy())}
+    _tell_forms(table[STIMULUS_ID])
     for column in [name for name in table.columns if name != STIMULUS_ID]:
         is_taken = column in RESERVED or str(column).startswith(RESERVED_STARTS)
         name = f"event_{column}" if is_taken else str(column)

@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurolens.brain.entities import name_subject
-from neurolens.brain.events import STIMULUS_COLUMNS, label_presentations, read_events
-from neurolens.brain.tables import is_missing, read_table
-from neurolens.brain.volumes import make_single
+from neurolens.brain.images.numbers import make_single
+from neurolens.brain.labelling.entities import name_subject
+from neurolens.brain.labelling.events import STIMULUS_COLUMNS, label_presentations, read_events
+from neurolens.brain.labelling.tables import is_missing, read_table
+from neurolens.brain.recordings.matlab.hdf5 import open_hdf5, refuse_outside
+from neurolens.brain.recordings.matlab.paths import check_choice, describe_item
+from neurolens.brain.recordings.matlab.reading import read_matlab, read_only_array
 from neurolens.errors import DataError, InputError, LabelError, MissingToolError
 from neurolens.labels import (
     NEUROID,
@@ -19,6 +22,7 @@ from neurolens.labels import (
     PRESENTATION,
     REGION,
     STIMULUS,
+    STIMULUS_ID,
     SUBJECT,
     TIME_BIN,
     list_names,
@@ -26,8 +30,12 @@ from neurolens.labels import (
 
 REPETITION = "repetition"
 TABLES = (".csv", ".tsv")
-# Columns of tables that are no neuroids.
-LABEL_COLUMNS = (*STIMULUS_COLUMNS, "run", "session", "onset", "duration", REPETITION, SUBJECT)
+# Columns of tables that are no neuroids, in small letters.
+LABEL_COLUMNS = (
+    *STIMULUS_COLUMNS, "run", "session", "onset", "duration", REPETITION, SUBJECT, "id", "index",
+    "trial", "trial_number", "block", "condition", "item", "volume", "time", "image_id",
+    "participant_id", "sub", "ses",
+)  # fmt: skip
 ARRAY_SUFFIXES = (".npy", ".npz", ".mat", ".h5", ".hdf5", *TABLES)
 AXES = (PRESENTATION, STIMULUS, REPETITION, NEUROID, TIME_BIN)
 
@@ -48,11 +56,11 @@ def read_array(
     axes = _check_axes(dims or (PRESENTATION, NEUROID), values.shape)
     array = xr.DataArray(values, dims=axes)
     n_rows = array.sizes[STIMULUS if STIMULUS in axes else PRESENTATION]
-    table = read_events(events, [n_rows], [name])
-    array, table = _list_presentations(array, table)
+    shown = read_events(events, [n_rows], [name])
+    array, table = _list_presentations(array, shown)
     coords: dict[str, Any] = dict(label_presentations(table))
     n_neuroids = array.sizes[NEUROID]
-    names = held.names or [f"n{k}" for k in range(n_neuroids)]
+    names = _name_neuroids(held, axes, shown, name) or [f"n{k}" for k in range(n_neuroids)]
     coords[NEUROID_ID] = (NEUROID, np.array(names, dtype=object))
     if regions is not None:
         coords[REGION] = (NEUROID, _check_regions(regions, n_neuroids))
@@ -63,10 +71,11 @@ def read_array(
 
 
 class Held(NamedTuple):
-    """An array, and the ``names`` of its neuroids where they are known."""
+    """An array, and the names along its first two axes where it is a table that has them."""
 
     values: np.ndarray
-    names: list[str] | None = None
+    rows: list[str] | None = None
+    columns: list[str] | None = None
 
 
 def _take_array(source: Any) -> Held:
@@ -75,6 +84,16 @@ def _take_array(source: Any) -> Held:
         raise InputError(
             f"source is a {type(source).__name__}, with labels of its own. Pass its numbers, "
             ".values, with dims= in their order, and its labels as events."
+        )
+    if type(source).__module__.split(".")[0] == "mne":
+        raise InputError(
+            f"source, {type(source).__name__}, is a recording of MNE-Python. Type "
+            "neurolens.brain.read_epochs(epochs)."
+        )
+    if hasattr(source, "dataobj"):
+        raise InputError(
+            f"source, {type(source).__name__}, is an opened image. Pass the path of its file, or "
+            "write it first, nibabel.save(image, 'betas.nii')."
         )
     if hasattr(source, "detach"):
         source = source.detach().cpu().float().numpy()
@@ -154,15 +173,46 @@ def _check_regions(regions: Any, n_neuroids: int) -> np.ndarray:
     return np.array([str(name) for name in names], dtype=object)
 
 
+def _name_neuroids(
+    held: Held, axes: tuple[str, ...], events: pd.DataFrame, name: str
+) -> list[str] | None:
+    """Return the names of neuroids that a table has, None where it has none.
+
+    Names along the other axis of a table are ids of what was shown, and have to be those of the
+    events.
+    """
+    neuroids = None
+    for axis, names, what in zip(axes, (held.rows, held.columns), ("row", "column"), strict=False):
+        if names is None:
+            continue
+        if axis == NEUROID:
+            neuroids = names
+            continue
+        shown = events[STIMULUS_ID].tolist()
+        differing = [k for k in range(len(names)) if names[k] != shown[k]]
+        if differing:
+            first = differing[0]
+            raise LabelError(
+                f"the {what}s of {name} are {axis}s by dims, and must be named as the events name "
+                f"them, in their order: {what} {first + 1} is {names[first]!r} and event "
+                f"{first + 1} {shown[first]!r}. Read the table first, with pandas or "
+                "neurolens.brain.read_matlab, and pass numbers and ids of the same rows."
+            )
+    return neuroids
+
+
 def _read_file(path: Path, variable: str | None) -> Held:
     """Return the array in a file, the one called ``variable`` where it holds several."""
     if not path.is_file():
         raise DataError(f"there is no file of responses at {path}")
+    check_choice(variable)
     if path.suffix in TABLES:
-        return _read_neuroids(path)
+        return _read_columns(read_table(path, "responses"), path.name)
+    if path.suffix == ".mat":
+        return _read_matlab_array(path, variable)
     try:
-        arrays = _open_arrays(path, variable)
-    except (MissingToolError, DataError):
+        return Held(_open_array(path, variable))
+    except (MissingToolError, DataError, InputError):
         raise
     except Exception as error:
         reason = str(error).partition("\n")[0]
@@ -170,24 +220,27 @@ def _read_file(path: Path, variable: str | None) -> Held:
             f"{path} cannot be read ({type(error).__name__}: {reason}). Pass a file of one of "
             f"{', '.join(ARRAY_SUFFIXES)}; pickled objects are not opened."
         ) from error
-    if variable is None and len(arrays) == 1:
-        return Held(next(iter(arrays.values())))
-    if variable is None or variable not in arrays:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in list(arrays.items())[:10])
+
+
+def _read_matlab_array(path: Path, variable: str | None) -> Held:
+    """Return an array or table of a MATLAB file."""
+    item = read_only_array(path) if variable is None else read_matlab(path, variable)
+    if isinstance(item, pd.DataFrame):
+        return _read_columns(item, f"{variable or 'the table'} of {path.name}")
+    if not isinstance(item, np.ndarray) or item.dtype == object:
         raise InputError(
-            f"{path.name} holds several arrays, or none called {variable!r}: {shapes or 'none'}. "
-            "Name one with variable=."
+            f"{variable!r} of {path.name} is {describe_item(item)}, and responses are an array of "
+            "numbers or a table. Name one with variable=; neurolens.brain.read_matlab opens all."
         )
-    return Held(arrays[variable])
+    return Held(item)
 
 
-def _read_neuroids(path: Path) -> Held:
-    """Return a table that has a column of numbers for each neuroid, named by its header."""
-    table = read_table(path, "responses")
-    labels = [name for name in table.columns if name in LABEL_COLUMNS]
+def _read_columns(table: pd.DataFrame, where: str) -> Held:
+    """Return a table of numbers, with the names of its columns, and of its rows if it has any."""
+    labels = [name for name in table.columns if str(name).lower() in LABEL_COLUMNS]
     if labels:
         raise InputError(
-            f"{path.name} must hold one column for each neuroid, and {list_names(labels)} say what "
+            f"{where} must hold one column for each neuroid, and {list_names(labels)} say what "
             "was shown. Pass these as events, and a table without them."
         )
     numbers = {}
@@ -196,52 +249,45 @@ def _read_neuroids(path: Path) -> Held:
         numbers[name] = pd.to_numeric(column, errors="coerce")
         if (numbers[name].isna() & column.notna()).any():
             raise DataError(
-                f"{path.name} must hold a column of numbers for each neuroid, and {name!r} holds "
+                f"{where} must hold a column of numbers for each neuroid, and {name!r} holds "
                 f"{column[numbers[name].isna() & column.notna()].iloc[0]!r}. Pass labels as events."
             )
-    names = [str(name) for name in table.columns]
-    return Held(pd.DataFrame(numbers).to_numpy(dtype=float), names)
+    columns = [str(name) for name in table.columns]
+    has_rows = not isinstance(table.index, pd.RangeIndex)
+    rows = [str(name) for name in table.index] if has_rows else None
+    return Held(pd.DataFrame(numbers).to_numpy(dtype=float), rows, columns)
 
 
-def _open_arrays(path: Path, variable: str | None) -> dict[str, np.ndarray]:
-    """Return the arrays of numbers in a file, by name."""
+def _open_array(path: Path, variable: str | None) -> np.ndarray:
+    """Return an array of numbers in a file of NumPy or HDF5."""
     if path.suffix == ".npy":
-        return {path.stem: np.load(path, allow_pickle=False)}
+        return np.load(path, allow_pickle=False)
     if path.suffix == ".npz":
         with np.load(path, allow_pickle=False) as held:
-            wanted = [str(variable)] if variable in held.files else held.files
-            return {name: held[name] for name in wanted}
-    if path.suffix == ".mat" and not _is_hdf5(path):
-        import scipy.io
-
-        held = scipy.io.loadmat(path)
-        return {
-            name: value
-            for name, value in held.items()
-            if not name.startswith("__") and getattr(value, "dtype", np.dtype("O")).kind in "biuf"
-        }
-    return _open_hdf5(path)
-
-
-def _is_hdf5(path: Path) -> bool:
-    """Return whether a file is HDF5, as .mat files of version 7.3 are after a header."""
-    with path.open("rb") as file:
-        head = file.read(1024)
-    return b"\x89HDF\r\n\x1a\n" in head
-
-
-def _open_hdf5(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays in an HDF5 file; those of MATLAB have their axes turned round."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingToolError(f"{path.name} needs h5py. Type pip install h5py.") from error
-    arrays = {}
-    with h5py.File(path, "r") as file:
+            shapes = {name: (held[name].shape if variable is None else ()) for name in held.files}
+            return held[_choose_array(path, shapes, variable)]
+    with open_hdf5(path) as file:
+        shapes = {}
 
         def keep(name: str, item: Any) -> None:
-            if isinstance(item, h5py.Dataset) and item.dtype.kind in "biuf":
-                arrays[name] = item[()].T if path.suffix == ".mat" else item[()]
+            if hasattr(item, "shape") and item.dtype.kind in "biuf":
+                shapes[name] = item.shape
 
         file.visititems(keep)
-    return arrays
+        name = _choose_array(path, shapes, variable)
+        refuse_outside(file[name], f"{name} of {path.name}")
+        return file[name][()]
+
+
+def _choose_array(path: Path, shapes: dict[str, tuple], variable: str | None) -> str:
+    """Return the name of the array that is meant; raise InputError listing those there are."""
+    if variable is None and len(shapes) == 1:
+        return next(iter(shapes))
+    wanted = None if variable is None else variable.strip("/")
+    if wanted not in shapes:
+        listed = ", ".join(f"{name} {shape or ''}".strip() for name, shape in shapes.items())
+        raise InputError(
+            f"{path.name} holds several arrays, or none called {variable!r}: "
+            f"{listed[:500] or 'none'}. Name one with variable=."
+        )
+    return wanted

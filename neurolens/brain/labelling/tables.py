@@ -11,6 +11,7 @@ from neurolens.errors import DataError, InputError
 from neurolens.labels import list_names
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+TABLES = tuple(SEPARATORS)
 # What stands for a missing value.
 MISSING = frozenset(("", "n/a", "nan"))
 

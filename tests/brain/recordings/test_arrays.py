@@ -8,6 +8,7 @@ import scipy.io
 import xarray as xr
 
 import neurolens as nl
+from neurolens.brain.recordings.matlab.reading import import_matio
 from neurolens.errors import DataError, InputError, LabelError
 
 IDS = ["cat", "dog", "cup"]
@@ -145,6 +146,73 @@ def test_columns_name_neuroids(tmp_path):
     assert np.isnan(found.values[1, 1])
 
 
+def test_columns_that_are_stimuli_are_matched_with_the_events(tmp_path):
+    (tmp_path / "spikes.csv").write_text("cat,dog,cup\n1,2,3\n4,5,6\n")
+    dims = ("neuroid", "stimulus")
+    found = nl.read_responses(tmp_path / "spikes.csv", events=IDS, dims=dims)
+    assert found.neuroid_id.values.tolist() == ["n0", "n1"]
+    np.testing.assert_array_equal(found, [[1, 4], [2, 5], [3, 6]])
+    with pytest.raises(LabelError, match="column 2 is 'dog' and event 2 'cup'"):
+        nl.read_responses(tmp_path / "spikes.csv", events=["cat", "cup", "dog"], dims=dims)
+
+
+def write_table(path, table):
+    matio = import_matio("this test")
+    matio.save_to_mat(str(path), {"t": table, "rate": np.array([[500.0]])}, version="v7")
+
+
+def test_tables_of_matlab(tmp_path):
+    table = pd.DataFrame({"n1": [1.0, 2, 3], "n2": [4.0, 5, 6]})
+    write_table(tmp_path / "t.mat", table)
+    found = nl.read_responses(tmp_path / "t.mat", events=IDS)
+    assert found.neuroid_id.values.tolist() == ["n1", "n2"]
+    np.testing.assert_array_equal(found, table)
+    write_table(tmp_path / "named.mat", table.set_axis(["a", "b", "c"]))
+    dims = ("neuroid", "stimulus")
+    found = nl.read_responses(tmp_path / "named.mat", events=["n1", "n2"], variable="t", dims=dims)
+    assert found.neuroid_id.values.tolist() == ["a", "b", "c"]
+    np.testing.assert_array_equal(found, table.T)
+    with pytest.raises(LabelError, match="the rows of named.mat are presentations by dims"):
+        nl.read_responses(tmp_path / "named.mat", events=IDS, variable="t")
+    write_table(tmp_path / "words.mat", table.assign(area=["V4", "IT", "IT"]))
+    with pytest.raises(DataError, match="t of words.mat must hold a column of numbers .*'area'"):
+        nl.read_responses(tmp_path / "words.mat", events=IDS, variable="t")
+
+
+def test_structs_of_matlab(values, tmp_path):
+    dims = ("stimulus", "repetition", "neuroid")
+    content = {"data": {"spikes": values, "area": "V4"}, "rate": 500.0}
+    scipy.io.savemat(tmp_path / "s.mat", content)
+    check(nl.read_responses(tmp_path / "s.mat", events=IDS, dims=dims), values)
+    check(
+        nl.read_responses(tmp_path / "s.mat", events=IDS, dims=dims, variable="data.spikes"), values
+    )
+    with pytest.raises(
+        InputError, match="'data.area' of s.mat is text, and responses are an array"
+    ):
+        nl.read_responses(tmp_path / "s.mat", events=IDS, dims=dims, variable="data.area")
+    scipy.io.savemat(tmp_path / "two.mat", {"a": values, "b": {"c": values}})
+    with pytest.raises(InputError, match=r"holds several arrays: a \(3, 2, 5\), b.c \(3, 2, 5\)"):
+        nl.read_responses(tmp_path / "two.mat", events=IDS, dims=dims)
+    scipy.io.savemat(tmp_path / "none.mat", {"a": "text"})
+    with pytest.raises(InputError, match="none.mat holds no array of numbers: none"):
+        nl.read_responses(tmp_path / "none.mat", events=IDS, dims=dims)
+
+
+def test_arrays_that_are_not_there_are_told_with_those_that_are(values, tmp_path):
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["run1/betas"] = values
+        file["run2/betas"] = values
+        file["labels"] = np.array([b"x"])
+    message = r"none called 'run3/betas': run1/betas \(3, 2, 5\), run2/betas"
+    with pytest.raises(InputError, match=message):
+        nl.read_responses(tmp_path / "b.h5", events=IDS, variable="run3/betas")
+    dims = ("stimulus", "repetition", "neuroid")
+    check(
+        nl.read_responses(tmp_path / "b.h5", events=IDS, variable="/run2/betas", dims=dims), values
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -152,6 +220,8 @@ def test_columns_name_neuroids(tmp_path):
         ("a,b\n1,2,\n3,4,\n5,6,\n", "line 2 of betas.csv has 3 values for 2 columns"),
         ("a,a\n1,2\n3,4\n5,6\n", "several columns named 'a'"),
         ("run,a\n1,2\n1,4\n1,6\n", "'run' say what was shown"),
+        ("Trial,a\n1,2\n2,4\n3,6\n", "'Trial' say what was shown"),
+        ("id,a\n3,2\n1,4\n2,6\n", "'id' say what was shown"),
     ],
 )
 def test_tables_that_hold_something_else(tmp_path, text, message):

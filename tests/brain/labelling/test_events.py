@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurolens.brain.events import label_presentations, read_events
+from neurolens.brain.labelling.events import label_presentations, read_events
 from neurolens.errors import DataError, InputError, LabelError
 
 
@@ -17,13 +17,42 @@ def test_ids_stay_as_they_are_written(tmp_path, ids):
     path.write_text("onset\ttrial_type\n" + "".join(f"{k}.5\t{i} \n" for k, i in enumerate(ids)))
     table = read(path)
     assert table.stimulus_id.tolist() == ids
-    assert label_presentations(table)["onset"][1].tolist() == [0.5, 1.5, 2.5]
+    if ids[0] == "007":
+        with pytest.warns(RuntimeWarning, match="3 stimuli differ only in .* '007', '7', '07'"):
+            label_presentations(table)
+    else:
+        assert label_presentations(table)["onset"][1].tolist() == [0.5, 1.5, 2.5]
     one = tmp_path / "one.tsv"
     one.write_text("trial_type\n001\n")
     two = tmp_path / "two.tsv"
     two.write_text("trial_type\n001\nface\n")
     both = read_events([one, two], [1, 2], ["a.nii", "b.nii"])
     assert both.stimulus_id.tolist() == ["001", "001", "face"]
+
+
+def test_ids_written_in_two_ways_are_told(tmp_path):
+    """pandas writes 7 as 7.0 in a table where a number is missing in another row."""
+    paths = [tmp_path / "one.tsv", tmp_path / "two.tsv"]
+    for path, ids in zip(paths, (["7", "8", "x9"], ["7.0", "10.0", "x09"]), strict=True):
+        path.write_text("trial_type\n" + "\n".join(ids) + "\n")
+    table = read_events(paths, [3, 3], ["a.nii", "b.nii"])
+    with pytest.warns(RuntimeWarning, match="2 stimuli differ only in .* '7', '7.0', and are ta"):
+        label_presentations(table)
+
+
+def test_columns_without_any_stimulus_are_passed_over():
+    table = pd.DataFrame({"stim_file": ["n/a"] * 3, "trial_type": list("abc")})
+    assert read(table).stimulus_id.tolist() == list("abc")
+    with pytest.raises(LabelError, match="'stim_file' is empty in 3 rows"):
+        read(table[["stim_file"]])
+    used = table.assign(stim_file=["1.png", "2.png", "3.png"])
+    with pytest.raises(InputError, match="in all tables of events, got 'trial_type', 'stim_file'"):
+        read_events([table, used], [3, 3], ["a.nii", "b.nii"])
+
+
+def test_columns_named_as_time_bins():
+    table = read(pd.DataFrame({"stimulus": list("abc"), "time_bin": [1, 2, 3]}))
+    assert "event_time_bin" in label_presentations(table)
 
 
 def test_ids_of_tables_in_memory():
