@@ -15,22 +15,26 @@ GROUPS = (
 )
 
 
-def prepare(raw):
-    """Return stimuli with categories, and RDMs (region, subject, stimulus, stimulus_2)."""
-    stimuli = read_stimuli(raw / "Kriegeskorte_Neuron2008_supplementalData.mat")
-    ids = list(stimuli.ids)
-    models = {m["name"]: m["RDM"] for m in read_mat(raw / "92_modelRDMs.mat")["Models"]}
-    behaviour = [
-        (m["name"].split("|")[-1].strip(), m["RDM"])
-        for m in read_mat(raw / "92_behavRDMs.mat")["rdms_behav_92"]
-    ]
-    blocks = [
-        ("IT", read_sessions(raw / "92_brainRDMs.mat")),
-        ("EVA", [("group", models["EVA"])]),
-        ("monkey IT", [("monkeys", models["monkeyIT"])]),
-        ("behaviour", behaviour),
-    ]
-    return {"stimuli": stimuli, "rdms": label_rdms(blocks, ids)}
+def prepare(raw, *, subjects=None, regions=None):
+    """Return stimuli with categories, and RDMs (region, subject, stimulus, stimulus_2).
+
+    Files of regions that are not asked for are not read.
+    """
+    stimuli = read_stimuli(raw.locate("Kriegeskorte_Neuron2008_supplementalData.mat"))
+    blocks = [(region, READERS[region](raw)) for region in regions or READERS]
+    return {"stimuli": stimuli, "rdms": label_rdms(blocks, list(stimuli.ids))}
+
+
+def read_models(raw):
+    """Return the RDMs of the file of models, by name."""
+    models = read_mat(raw.locate_whole("92_modelRDMs.mat"))["Models"]
+    return {model["name"]: model["RDM"] for model in models}
+
+
+def read_behaviour(raw):
+    """Return (subject, RDM) pairs of similarity judgements."""
+    people = read_mat(raw.locate_whole("92_behavRDMs.mat"))["rdms_behav_92"]
+    return [(person["name"].split("|")[-1].strip(), person["RDM"]) for person in people]
 
 
 def read_mat(path):
@@ -63,13 +67,23 @@ def read_stimuli(path):
     return nl.load_stimuli(np.stack([e["image"] for e in entries]), ids=ids, metadata=metadata)
 
 
-def read_sessions(path):
+def read_sessions(raw):
     """Return (subject, RDM) pairs: the mean over each subject's two sessions."""
     by_subject = {}
+    path = raw.locate_whole("92_brainRDMs.mat")
     for entry in scipy.io.loadmat(path, squeeze_me=True)["RDMs"].ravel():
         subject = str(entry["name"]).split("|")[1].strip()
         by_subject.setdefault(subject, []).append(np.asarray(entry["RDM"], dtype=np.float64))
     return [(subject, np.mean(sessions, axis=0)) for subject, sessions in by_subject.items()]
+
+
+# Region -> function of the folder that returns its (subject, RDM) pairs.
+READERS = {
+    "IT": read_sessions,
+    "EVA": lambda raw: [("group", read_models(raw)["EVA"])],
+    "monkey IT": lambda raw: [("monkeys", read_models(raw)["monkeyIT"])],
+    "behaviour": read_behaviour,
+}
 
 
 def label_rdms(blocks, ids):

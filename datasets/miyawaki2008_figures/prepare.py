@@ -5,14 +5,14 @@ import scipy.io
 import xarray as xr
 
 
-def prepare(raw):
-    """Return the distinct figures and responses (presentation, neuroid) with stimulus_id.
+def prepare(raw, *, subjects=None, regions=None):
+    """Return the distinct figures, and responses with stimulus_id, run and repetition.
 
-    Run and repetition.
+    There is one subject and one region, whichever are asked for.
     """
     import neurolens as nl
 
-    content = scipy.io.loadmat(raw / "miyawaki_structured_28x28.mat")
+    content = scipy.io.loadmat(raw.locate_whole("miyawaki_structured_28x28.mat"))
     pixels, voxels, runs = (
         np.concatenate([content[f"{name}{part}"] for part in ("Trn", "Test")]).astype(float)
         for name in ("stim", "fmri", "label")

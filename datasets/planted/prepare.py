@@ -19,26 +19,27 @@ SIZE = 224
 def prepare(
     raw,
     *,
-    model=None,
+    subjects=None,
     regions=None,
+    model=None,
+    ops=None,
     seed=0,
     n_per_category=12,
     n_subjects=4,
     n_voxels=150,
     n_repetitions=2,
     noise=1.0,
-    quiet=True,
 ):
     """Return pictures, and responses that are noisy random readouts of known ops.
 
     Parameters
     ----------
-    raw : Path
-        Not used: nothing is downloaded.
+    raw, subjects, regions
+        Not used: nothing is downloaded, and there is nothing to choose from.
     model : Module or str
         The network to plant; a torchvision name makes one with random weights from ``seed``.
         Default: resnet18.
-    regions : dict, optional
+    ops : dict, optional
         Region -> op name. Default: the ReLUs nearest to a tenth, 45 % and nine tenths of the depth
         as V1, V4, IT.
     noise : float
@@ -53,10 +54,10 @@ def prepare(
             torch.manual_seed(seed)
             model = torchvision.models.get_model(name, weights=None)
     stimuli = make_stimuli(rng, n_per_category)
-    regions = regions or choose_ops(model, stimuli)
-    acts = nl.extract_activations(model, stimuli, ops=list(regions.values()), quiet=quiet)
+    ops = ops or choose_ops(model, stimuli)
+    acts = nl.extract_activations(model, stimuli, ops=list(ops.values()), quiet=True)
     blocks = []
-    for region, op in regions.items():
+    for region, op in ops.items():
         for subject in range(1, n_subjects + 1):
             responses = read_out(acts[op]["activation"].values, rng, n_voxels, n_repetitions, noise)
             blocks.append((region, f"sub-{subject:02d}", op, responses))

@@ -1,0 +1,14 @@
+"""Brain data with their stimuli: recipes are found, their files fetched and checked, and loaded.
+
+``cards`` finds recipes and reads their cards, ``loading`` holds `load_dataset` and what it returns.
+``fetching`` finds the files of a data set: ``downloads`` continues and checks them, ``archives``
+unpacks them, ``folders`` shows them to the recipes, and ``paths`` keeps every name inside its
+folder. Recipes share ``volumes``, which reads the box around voxels, ``neuroids``, which labels
+these, ``trials``, which joins subjects, ``blocks``, which averages time series, ``rdms``, which
+reads published ones, and ``nsd``, the files of the Natural Scenes Dataset.
+"""
+
+from neurolens.datasets.cards import describe_dataset, list_datasets
+from neurolens.datasets.loading import Dataset, load_dataset
+
+__all__ = ["Dataset", "describe_dataset", "list_datasets", "load_dataset"]
