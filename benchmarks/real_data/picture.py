@@ -46,6 +46,56 @@ def draw_figures(rsa: dict, voxels: dict, distances: dict, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def draw_shapes(found: dict, path: Path) -> None:
+    """Draw the results of ``measure_shapes``."""
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    colours = {"monkey1": "#c8431b", "monkey2": "#3b6ea5"}
+    for monkey, colour in colours.items():
+        curves = {
+            left: [
+                [one[monkey].score.values for one in found["rsa"][kind]]
+                for kind in ("trained", "random")
+            ],
+            middle: [
+                [one[monkey].mean("neuroid").values for one in found["encoding"][kind]]
+                for kind in ("trained", "random")
+            ],
+        }
+        for axes, (trained, control) in curves.items():
+            depth = np.linspace(0, 1, len(trained[0]))
+            axes.plot(depth, trained[0], color=colour, label=f"{monkey}, trained")
+            axes.fill_between(
+                depth,
+                np.min(control, axis=0),
+                np.max(control, axis=0),
+                color=colour,
+                alpha=0.25,
+                linewidth=0,
+                label=f"{monkey}, random weights",
+            )
+    pixels = found["encoding"]["pixels"][0]
+    for monkey, colour in colours.items():
+        level = pixels[monkey].mean().item()
+        middle.axhline(level, color=colour, linestyle=":", linewidth=1, label=f"{monkey}, pixels")
+        values = []
+        for kind in ("trained", "random"):
+            rows = [one[monkey].values for one in found["encoding"][kind]]
+            values.append(np.mean([np.array_split(r, 3)[-1].mean(axis=0) for r in rows], axis=0))
+        right.scatter(values[1], values[0], s=12, color=colour, linewidths=0, label=monkey)
+    right.plot([-0.4, 0.9], [-0.4, 0.9], color="#999999", linewidth=0.8)
+    left.set(xlabel="place along the network", ylabel="rho-a with the monkey's RDM", ylim=(0, None))
+    left.set_title("RDMs of 64 shapes", fontsize=10)
+    middle.set(xlabel="place along the network", ylabel="r, mean over neurons", ylim=(0, None))
+    middle.set_title("Prediction of neurons, numbers held out", fontsize=10)
+    right.set(xlabel="r, random weights", ylabel="r, trained", aspect="equal")
+    right.set_title("Each neuron: last third of the network", fontsize=10)
+    for axes in (left, middle, right):
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110)
+
+
 def draw_comparators(axes: Axes, rows: dict) -> None:
     """Draw, for human IT, the result of each comparator on halves of the stimuli.
 
