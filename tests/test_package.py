@@ -34,7 +34,7 @@ def look():
 before = look()
 import neurolens
 assert look() == before, (before, look())
-late = {"matplotlib", "scipy.stats", "rsatoolbox", "pooch", "zarr", "triton"} & set(sys.modules)
+late = {"matplotlib", "scipy.stats", "rsatoolbox", "requests", "zarr", "triton", "mne", "matio"} & set(sys.modules)
 assert not late, late
 """
 
@@ -87,10 +87,17 @@ def test_no_message_or_page_installs_a_package_of_another_project():
         assert not re.search(r"pip install ['\"]?neurolens", path.read_text()), path
 
 
+def list_blocks():
+    """Return the blocks of Python in the README: ten lines, own files, whole sets."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    return blocks
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not MIRROR, reason="needs NEUROLENS_MIRROR with the 92 photographs")
 def test_the_readmes_ten_lines_run(tmp_path, monkeypatch):
-    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code, *_ = list_blocks()
     trained = 'resnet18(weights="IMAGENET1K_V1")'
     assert trained in code
     monkeypatch.chdir(tmp_path)
@@ -101,7 +108,7 @@ def test_the_readmes_ten_lines_run(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_the_readmes_lines_on_whole_sets_run(tmp_path, monkeypatch, rng):
-    _, code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    *_, code = list_blocks()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
     for name in "abc":
@@ -111,3 +118,47 @@ def test_the_readmes_lines_on_whole_sets_run(tmp_path, monkeypatch, rng):
     exec(compile(code, "README.md", "exec"), names)
     assert names["acts"]["layer4.1.relu/relu@2"]["activation"].dims == ("stimulus", "channel")
     assert names["grams"].sizes["op"] == 69
+
+
+def write_subject(folder, rng):
+    """Write 15 pictures, betas of two runs with tables of events, and an atlas of two regions."""
+    nibabel = pytest.importorskip("nibabel", reason="needs the extra 'brain'")
+    names = [f"picture{k:02d}" for k in range(15)]
+    (folder / "pictures").mkdir()
+    for name in names:
+        pixels = rng.integers(0, 255, (60, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"pictures/{name}.png")
+    atlas = np.arange(24, dtype=np.int16).reshape(2, 3, 4) % 3
+    nibabel.save(nibabel.Nifti1Image(atlas, np.eye(4)), folder / "atlas.nii.gz")
+    (folder / "atlas.tsv").write_text("index\tname\n1\tV1\n2\tIT\n")
+    signal = rng.standard_normal((2, 3, 4, 15))
+    for run in (1, 2):
+        order = rng.permutation(15)
+        betas = signal[..., order] + rng.standard_normal(signal.shape)
+        image = nibabel.Nifti1Image(betas.astype(np.float32), np.eye(4))
+        nibabel.save(image, folder / f"run-{run}_betas.nii.gz")
+        lines = ["trial_type", *[names[k] for k in order]]
+        (folder / f"run-{run}_events.tsv").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the best penalty ends the grid")  # noise has no best penalty
+def test_the_readmes_eight_lines_on_own_files_run(tmp_path, monkeypatch, rng):
+    _, code, _ = list_blocks()
+    assert len(code.strip().splitlines()) == 8
+    trained = 'load_model("torchvision/resnet18")'
+    assert trained in code
+    monkeypatch.chdir(tmp_path)
+    write_subject(tmp_path, rng)
+    names = {
+        "nl": neurolens,
+        "betas": sorted(tmp_path.glob("*_betas.nii.gz")),
+        "tables": sorted(tmp_path.glob("*_events.tsv")),
+    }
+    # Trained weights would be fetched; a small random network runs the same code.
+    small = 'load_model("torchvision/alexnet", weights=None)'
+    exec(compile(code.replace(trained, small), "README.md", "exec"), names)
+    assert names["scores"].score.sizes == {"op": 22, "region": 2, "subject": 1}
+    again = neurolens.brain.read_map("r.nii.gz", like=names["responses"])
+    assert again.op.values.tolist() == names["fit"].op.values.tolist()
+    assert "V1" in (tmp_path / "graph.svg").read_text()

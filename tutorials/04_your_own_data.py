@@ -68,9 +68,7 @@ def scan(folder, model, rng):
     atlas[6:9, 2:10, 1:7] = 2
     # Each voxel reads all features of an operation through random weights of its own.
     readout = nl.extract.Project(int((atlas == 1).sum()))
-    acts = nl.extract_activations(
-        model.model, stimuli, ops=[EARLY, LATE], reducer=readout, quiet=True
-    )
+    acts = nl.extract_activations(model, stimuli, ops=[EARLY, LATE], reducer=readout, quiet=True)
     signal = np.zeros((*atlas.shape, len(stimuli)))
     for number, op in ((1, EARLY), (2, LATE)):
         seen = acts[op].activation.values
@@ -93,38 +91,42 @@ draw_pictures(FOLDER / "pictures", rng)
 scan(FOLDER, nl.load_model("torchvision/squeezenet1_1", weights=None, rng=1), rng)
 print(f"{len(list(FOLDER.glob('*_betas.nii.gz')))} runs")
 
-# %%
-figure, axes = plt.subplots(1, 6, figsize=(9, 1.7))
-for axis, path in zip(axes, sorted((FOLDER / "pictures").glob("*.png"))[::5], strict=True):
-    axis.imshow(Image.open(path))
-    axis.set_title(path.stem, fontsize=8)
-    axis.axis("off")
-plt.close(figure)
-figure
-
 # %% [markdown]
-# ## 1. From the files to the scores
+# ## 1. From the files to the graph and a map, in eight lines
 #
 # `load_model` knows the preprocessing of the model, and `load_stimuli` uses it. `read_responses` reads the voxels of the atlas, names them,
-# and takes the stimulus of each volume from the tables. Stimuli are matched by id: the names of the pictures without their suffix, on both
-# sides. If they were not the same, an error would say which differ. (With `weights="pretrained"`, the default, the network is the trained
-# one; random weights make this notebook the same everywhere.)
+# and takes the stimulus of each volume from the tables (of time series, `nl.brain.estimate_responses` makes responses first, and
+# `nl.brain.find_files` finds both in a BIDS dataset). Stimuli are matched by id: the names of the pictures without their suffix, on both
+# sides. If they were not the same, an error would say which differ. Then every operation's RDM is compared with that of each region, and two
+# of them predict each voxel; the graph carries the scores, and the map the held-out correlations, one volume for each operation.
+# (With `weights="pretrained"`, the default, the network is the trained one; random weights make this notebook the same everywhere.)
+
+# %%
+betas = sorted(FOLDER.glob("*_betas.nii.gz"))
+events = sorted(FOLDER.glob("*_events.tsv"))
+atlas = (FOLDER / "atlas.nii.gz", FOLDER / "atlas.tsv")
 
 # %%
 model = nl.load_model("torchvision/squeezenet1_1", weights=None, rng=1)
 stimuli = nl.load_stimuli(FOLDER / "pictures", model=model)
-grams = nl.extract_grams(model.model, stimuli, quiet=True)
-betas = sorted(FOLDER.glob("*_betas.nii.gz"))
-events = sorted(FOLDER.glob("*_events.tsv"))
-atlas = (FOLDER / "atlas.nii.gz", FOLDER / "atlas.tsv")
 responses = nl.read_responses(betas, events=events, regions=atlas)
+grams = nl.extract_grams(model, stimuli, quiet=True)
 scores = nl.compare_rdms(nl.compute_rdms(grams), nl.compute_rdms(responses))
+graph = nl.draw_graph(nl.trace(model, stimuli[stimuli.ids[0]][None]), scores=scores)
+fit = nl.fit_encoding(grams.sel(op=[EARLY, LATE]), responses, n_splits=0)
+path = nl.brain.write_map(fit["r"], FOLDER / "r.nii.gz", like=responses, overwrite=True)
 
 # %%
 print(model.identity.describe())
+print(f"{path}: {nibabel.load(path).shape}, a volume for each of {fit.sizes['op']} operations")
 responses
 
+# %%
+stimuli.show(columns=6, n=12)
+
 # %% [markdown]
+# ## 2. What the scores say
+#
 # One subject has no noise ceiling from other subjects. The repeated presentations give one: each half of the runs is compared with the
 # other, and the result is corrected for the length of the halves (Spearman-Brown).
 
@@ -150,7 +152,7 @@ for region, true_op in (("V1", EARLY), ("IT", LATE)):
     )
 
 # %%
-trace = nl.trace(model.model, stimuli[stimuli.ids[0]][None])
+trace = nl.trace(model, stimuli[stimuli.ids[0]][None])
 nl.draw_graph(
     trace, scores=scores, best=best, title="SqueezeNet, random weights; a made-up subject"
 )
@@ -159,31 +161,28 @@ nl.draw_graph(
 nl.plot_profile(scores)
 
 # %% [markdown]
-# ## 2. A map of scores, as an image
+# ## 3. A map of scores, as an image
 #
-# An encoding model predicts each voxel from one operation, and its correlations on held-out stimuli go back into an image with the affine
-# of the betas, for any program that shows brains. Voxels outside the atlas are NaN. Steps between reading and fitting are explicit, and say
-# in the data what they did.
+# The held-out correlations of an encoding model went back into an image with the affine of the betas, for any program that shows brains.
+# Voxels outside the atlas are NaN, and the volumes carry the names of the operations, which `read_map` gives back. Steps between reading
+# and fitting are explicit, and say in the data what they did.
 
 # %%
 clean = nl.brain.standardize_responses(responses, by="run")
 fit = nl.fit_encoding(grams.sel(op=[EARLY, LATE]), clean, n_splits=0)
-path = nl.brain.write_map(
-    fit["r"].sel(op=LATE), FOLDER / "late_r.nii.gz", like=clean, overwrite=True
-)
+path = nl.brain.write_map(fit["r"], FOLDER / "r.nii.gz", like=clean, overwrite=True)
 again = nl.brain.read_map(path, like=clean)
 print(clean.attrs["steps"])
-print(
-    f"the numbers are the same when read back: {bool(np.allclose(again, fit['r'].sel(op=LATE), atol=1e-6))}"
-)
+print(f"the numbers are the same when read back: {bool(np.allclose(again, fit['r'], atol=1e-6))}")
+again
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.2), layout="constrained")
-for axis, op in zip(axes, (EARLY, LATE), strict=True):
-    path = nl.brain.write_map(fit["r"].sel(op=op), FOLDER / "r.nii.gz", like=clean, overwrite=True)
-    shown = axis.imshow(nibabel.load(path).get_fdata()[:, :, 4].T, origin="lower", vmin=0, vmax=0.8)
-    axis.set_title(f"{op}: held-out r", fontsize=9)
-    axis.set_xlabel("voxel i (V1 left, IT right)", fontsize=8)
+volumes = nibabel.load(path).get_fdata()
+for number, op in enumerate(fit.op.values):
+    shown = axes[number].imshow(volumes[:, :, 4, number].T, origin="lower", vmin=0, vmax=0.8)
+    axes[number].set_title(f"{op}: held-out r", fontsize=9)
+    axes[number].set_xlabel("voxel i (V1 left, IT right)", fontsize=8)
 figure.colorbar(shown, ax=axes, shrink=0.8)
 plt.close(figure)
 print(fit.score.squeeze("subject").to_pandas().round(2).to_string())
