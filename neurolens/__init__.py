@@ -4,7 +4,7 @@ Its parts, in the order in which an analysis uses them:
 
 ``stimuli``    what was shown, by id
 ``models``     models of the field's libraries by name, with their preprocessing
-``brain``      brain responses from images and arrays, and maps of results as images
+``brain``      brain responses and published RDMs from files, and maps of results as images
 ``datasets``   brain data with their stimuli, fetched and checked
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set
 ``compare``    RDMs, alignments, encoding: scores with noise ceilings and intervals
@@ -12,8 +12,8 @@ Its parts, in the order in which an analysis uses them:
 ``view``       the annotated graph and the figures
 ``report``     the results of a run on one page
 ``demo``       the main analysis, end to end, and the command that runs it from the shell
-``labels``     names of dimensions, matching by id; ``errors`` what can be raised; ``support``
-               tasks on dask workers, and files of traces and encoders
+``labels``     names of dimensions, matching by id, `align_stimuli`; ``errors`` what can be
+               raised; ``support`` tasks on dask workers, and files of traces and encoders
 
 `extract` and `compare` never import each other: they exchange labelled xarray objects. What is used
 most is here; the rest is in ``neurolens.extract`` and ``neurolens.compare``.
@@ -32,6 +32,7 @@ from neurolens.extract import (
     trace,
     validate,
 )
+from neurolens.labels.alignment import align_stimuli
 from neurolens.models import LoadedModel, list_models, load_model
 from neurolens.report import write_report
 from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
@@ -41,6 +42,7 @@ __all__ = [
     "ImageTransform",
     "LoadedModel",
     "StimulusSet",
+    "align_stimuli",
     "assign_regions",
     "compare_rdms",
     "compute_rdms",
