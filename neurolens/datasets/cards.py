@@ -98,9 +98,8 @@ def choose_names(asked: Any, card: dict[str, Any], what: str) -> tuple[str, ...]
     for name in names:
         if name not in known:
             one = what.removesuffix("s")
-            raise suggest_name(
-                name, known, f"{one} of data set {card['key']!r}", f"See its card: {len(known)}."
-            )
+            hint = f"See describe_dataset({card['key']!r})[{what!r}]."
+            raise suggest_name(name, known, f"{one} of data set {card['key']!r}", hint)
     check_unique(names, f"{what}=")
     return tuple(names)
 

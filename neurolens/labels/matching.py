@@ -3,13 +3,14 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
 import xarray as xr
 
 from neurolens.errors import LabelError
-from neurolens.labels.names import STIMULUS, STIMULUS_2, list_names
+from neurolens.labels.names import PRESENTATION, STIMULUS, STIMULUS_2, STIMULUS_ID, list_names
 
 Labelled = TypeVar("Labelled", xr.DataArray, xr.Dataset)
 # A whole number as text, also of a float, and a name with one number in it.
@@ -187,11 +188,39 @@ def tell_files(present: list, wanted: list, dim: str, name: str, other: str) -> 
     theirs = [_FILE.sub("", str(label)) for label in wanted]
     if set(ours) != set(theirs) or len(set(ours)) < len(ours) or len(set(theirs)) < len(theirs):
         return ""
-    file_side = name if ours != [str(label) for label in present] else other
+    file_side = other
+    code = _find_cut(wanted, present)
+    if code is None:
+        code = _find_cut(present, wanted) or "Path(i).stem"
+        file_side = name if ours != [str(label) for label in present] else other
+    more = ""
+    if dim == STIMULUS:
+        more = (
+            " (of RDMs stimulus_2=ids too; of responses read x.stimulus_id, and assign "
+            f"{STIMULUS_ID}=('{PRESENTATION}', ids))"
+        )
     return (
         f"The ids of {file_side} are the same with a folder or a suffix. If these name the same "
-        f"{dim}, leave it out: x.assign_coords({dim}=[Path(i).stem for i in x.{dim}.values])."
+        f"{dim}, leave it out there, with pathlib's Path: ids = [{code} for i in "
+        f"x.{dim}.values]; x.assign_coords({dim}=ids){more}."
     )
+
+
+def _find_cut(files: list, ids: list) -> str | None:
+    """Return the code that makes ``ids`` of the names of ``files``, None where none of these does.
+
+    It leaves out a suffix, or a folder, or both.
+    """
+    wanted = {str(label) for label in ids}
+    paths = [PurePosixPath(str(label)) for label in files]
+    if not all(path.name for path in paths):
+        return None
+    cuts = {
+        "Path(i).with_suffix('').as_posix()": [path.with_suffix("").as_posix() for path in paths],
+        "Path(i).name": [path.name for path in paths],
+        "Path(i).stem": [path.stem for path in paths],
+    }
+    return next((code for code, cut in cuts.items() if set(cut) == wanted), None)
 
 
 def _read_counts(ids: list) -> tuple[tuple[str, str], list[int]] | None:

@@ -1,5 +1,8 @@
 """Matching by label is exact, or raises an error that says what differs."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolens.errors import LabelError, UnknownNameError
-from neurolens.labels import align_labels, check_dims, check_name, suggest_name
+from neurolens.labels import align_labels, check_dims, check_name, suggest_name, tell_files
 
 
 def make_square(ids):
@@ -187,3 +190,26 @@ def test_names_of_files_are_pointed_out(ids, wanted):
     with pytest.raises(LabelError) as told:
         align_labels(make_square(["cat", "dog.png"]), ["cat.v2", "fox"])
     assert "suffix" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (["a/x.png", "b/y.png"], "Path(i).with_suffix('').as_posix()"),
+        (["p/a/x", "p/b/y"], None),
+        (["x.png", "y.png"], "Path(i).with_suffix('').as_posix()"),
+        (["a/x", "b/y"], "Path(i).name"),
+        (["a/x.jpg", "b/y.jpg"], "Path(i).stem"),
+    ],
+)
+def test_the_code_that_leaves_out_a_folder_or_suffix_works(files, code):
+    """It is run as it stands in the message, and makes the ids of the other side."""
+    ids = {"a/x.png": ["a/x", "b/y"]}.get(files[0], ["x", "y"])
+    said = tell_files(ids, files, "stimulus", "ours", "theirs")
+    assert "The ids of theirs are the same with a folder or a suffix" in said
+    written = re.search(r"ids = \[(.*?) for i in", said)[1]
+    assert code is None or written == code
+    assert [eval(written, {"Path": Path, "i": one}) for one in files] == ids
+    assert "stimulus_2=ids too" in said
+    mirrored = tell_files(files, ids, "stimulus", "ours", "theirs")
+    assert "The ids of ours are the same" in mirrored

@@ -108,7 +108,11 @@ LOADED_FROM = "stimuli are loaded from a folder of images, a list of image files
         (np.array(["a.png", "b.png"]), {}, "must hold numbers, got <U5. Pass files as a list"),
         (np.array([[None]]), {}, "must hold numbers, got object. Pass files as a list"),
         (ARRAY, {"ids": "cats"}, "ids must be a list with one id per stimulus, got 'cats'"),
-        (ARRAY, {"ids": 4}, "ids must be a list with one id per stimulus, in the order of the stimuli, got 4"),
+        (
+            ARRAY,
+            {"ids": 4},
+            "ids must be a list with one id per stimulus, in the order of the stimuli, got 4",
+        ),
         (ARRAY, {"transform": 224}, "transform must be a function .*, got 224. Type e.g."),
         (ARRAY, {"transform": "resize"}, "transform must be a function .*, got 'resize'"),
         (ARRAY, {"metadata": {"name": [1, 2]}}, "metadata must be a DataFrame .*, got dict. Type"),

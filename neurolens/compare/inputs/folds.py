@@ -349,7 +349,7 @@ def check_folds(folds: xr.DataArray) -> None:
     if small:
         raise InputError(
             f"every fold must hold out at least {MIN_TEST} stimuli, or no correlation can be "
-            f"measured in it; got {list_names(small)}. Use fewer folds."
+            f"measured in it; got {list_names(small)}. Use fewer folds, e.g. cv=3."
         )
     read = _read_coords(folds)
     trained = [len(read.find_train(k)) for k in numbers]

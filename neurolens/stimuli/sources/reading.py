@@ -281,7 +281,10 @@ def _list_paths(items: list[Any]) -> list[Path]:
     paths = [_make_path(item) for item in items]
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
-        raise InputError(f"these stimulus files do not exist: {list_names(missing)}")
+        raise InputError(
+            f"these stimulus files do not exist: {list_names(missing)}. Of texts, say so: "
+            "kind='text'."
+        )
     return paths
 
 
