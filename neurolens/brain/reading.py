@@ -51,7 +51,7 @@ def read_responses(
 
     Parameters
     ----------
-    source : path, list of paths, DataFrame, or array
+    source : path, list of paths, DataFrame of `find_files`, or array
         Images of betas, one or several, in order: NIfTI of three or four axes; CIFTI
         (.dscalar.nii, .dtseries.nii); GIFTI (.func.gii, .shape.gii), where each file of the left
         hemisphere makes an image with the one of the right. Or the files that

@@ -118,11 +118,13 @@ def load_stimuli(
     -----
     Of a folder, hidden files are left out; of others that are not of the kind, a warning tells.
 
-    Stimuli that differ in length along one axis are padded with zeros, at their end, to the longest
-    of the set, with a warning: results then include the padded positions, which ``reducer="mean"``
-    leaves out. ``stimuli.lengths`` holds the lengths. To find them, Datasets and transforms are run
-    over the set once. An input named ``attention_mask``, 1 where a position counts, says the same
-    of stimuli that were padded before.
+    Inputs of a dict or tuple, and sounds, that differ in length along one axis are padded with
+    zeros, at their end, to the longest of the set, with a warning: results then include the padded
+    positions, which ``reducer="mean"`` leaves out where results have the positions of the inputs.
+    A transform that makes one tensor of each stimulus has to make tensors of one shape.
+    ``stimuli.lengths`` holds the lengths. To find them, Datasets and transforms are run over the
+    set once. An input named ``attention_mask``, 1 where a position counts, says the same of stimuli
+    that were padded before.
 
     Pictures are turned as their EXIF data says. What is done to each kind of picture, sound and
     video is in ``.preprocessing.parts``, and so in the provenance of results.
