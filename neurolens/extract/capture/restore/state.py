@@ -1,4 +1,4 @@
-"""State of a model beside its parameters, which every pass begins with and leaves as it was."""
+"""State of a model, which every pass begins with and leaves as it was."""
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager

@@ -283,6 +283,28 @@ def test_parameters_that_are_given_other_data_are_put_back(rng):
     assert torch.equal(net.fc.weight, Constrains().fc.weight)
 
 
+class Decays(nn.Module):
+    """Writes into its weights by ``.data``, which torch's counters of changes do not see."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        self.fc.weight.data.mul_(0.9)
+        return self.fc(x)
+
+
+def test_parameters_that_are_written_by_their_data_are_put_back(rng):
+    net = Decays()
+    x = torch.from_numpy(rng.standard_normal((5, 4)).astype(np.float32))
+    recording = record_forward(prepare_call(net, x))
+    assert recording.changed == ["fc.weight"]
+    assert torch.equal(net.fc.weight, Decays().fc.weight)
+    assert torch.equal(recording.result, Decays()(x))
+
+
 class LearnsUnseen(Learns):
     """Writes where torch's functions are not seen, as code in C does."""
 
