@@ -307,8 +307,16 @@ def test_frames_that_windows_make_of_padded_sounds_are_told(rng):
     assert "pooled_with_padding" not in whole.attrs
 
 
-@pytest.mark.filterwarnings("ignore:stimuli are padded")
-def test_the_first_position_is_no_padding(rng):
+def test_a_class_token_before_the_words_is_no_padding(rng):
+    """Results are longer than the inputs by it, so padding is not told apart in them."""
+
+    class Classes(Encoder):
+        def forward(self, input_ids, attention_mask):
+            words = self.words(input_ids)
+            first = torch.ones_like(words[:, :1])
+            return torch.cat([first, words], 1).relu()
+
     stimuli = load_ragged(make_sentences(rng, [3, 6, 2]))
-    acts = nl.extract_activations(Encoder(), stimuli, ops="/relu", reducer="cls", quiet=True)
+    acts = nl.extract_activations(Classes(), stimuli, ops="/relu", reducer="cls", quiet=True)
+    assert read_padding(acts, "/relu") == "included, if any"
     assert "pooled_with_padding" not in acts.attrs
