@@ -23,6 +23,8 @@ SPLIT = "split"
 HALF = "half"
 BOOTSTRAP = "bootstrap"
 RESAMPLED = "resampled"
+# The attribute that is the same for scores whose draws are of the same stimuli, draw by draw.
+DRAWS_HASH = "draws_sha256"
 BRAIN = UNNAMED[REGION]
 GROUP = UNNAMED[SUBJECT]
 PER_SUBJECT = (OP, REGION, SUBJECT)

@@ -95,7 +95,7 @@ def read_scores(
             f"{consumer} takes one time bin. Select with scores.isel(time_bin=0, drop=True). "
             f"There are {scores.sizes[TIME_BIN]}."
         )
-    scores = _restore_dims(scores, consumer)
+    scores = _restore_dims(_unbox_attrs(scores), consumer)
     _check_subjects(scores, consumer)
     has_score = has_numbers(scores, ("score", "score_mean"))
     for name in needs:
@@ -107,6 +107,14 @@ def read_scores(
                 f"Make scores with {find_remedy(name, method)}."
             )
     return scores
+
+
+def _unbox_attrs(scores: xr.Dataset) -> xr.Dataset:
+    """Return scores whose attributes are plain numbers again, as before they were in a file."""
+    boxed = {name: one for name, one in scores.attrs.items() if isinstance(one, np.generic)}
+    if not boxed:
+        return scores
+    return scores.assign_attrs({name: one.item() for name, one in boxed.items()})
 
 
 def _check_subjects(scores: xr.Dataset, consumer: str) -> None:

@@ -1,5 +1,7 @@
 """Graphs, scores and best ops built by hand for the tests of pictures."""
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 
@@ -7,6 +9,7 @@ from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op, Parent, TensorSpec
 from neurolens.scores import Ceiling, Intervals, build_scores
 
+WEIGHTED = ("conv2d", "linear", "batch_norm")
 HOSTILE = "a<b>&c:0/f\"oo'@2"
 
 
@@ -35,10 +38,15 @@ class GraphBuilder:
                 ".".join(parts[: i + 1]), classes[i] if i < len(classes) else "Sequential"
             )
         kinds = {op.name for op in self.ops}
+        reads = [
+            Parent("op" if p in kinds else "input", p, 0, str(i)) for i, p in enumerate(parents)
+        ]
+        if function in WEIGHTED:
+            reads.append(Parent("parameter", f"{name}.weight", 0, "weight"))
         self.ops.append(
             Op(
                 len(self.ops), name, function, f"torch.{function}", "_", "", address, "", passes, site,
-                passes, tuple(Parent("op" if p in kinds else "input", p, 0, str(i)) for i, p in enumerate(parents)),
+                passes, tuple(reads),
                 (TensorSpec(tuple(shape), "float32", "cpu", 4 * int(np.prod(shape))),), "", "model.py:1", 0.0,
             )
         )  # fmt: skip
@@ -64,6 +72,13 @@ def build_chain(n: int, per_module: int = 5) -> Graph:
         block = i // per_module
         builder.add(f"stage{block // 6}.{block % 6}", ("conv2d", "relu")[i % 2])
     return builder.build()
+
+
+def build_large(n: int) -> Graph:
+    """Return a graph of ``n`` ops without edges, whose names are long and hold tags."""
+    op = build_hostile().ops[0]
+    ops = [replace(op, index=i, name=f"<{i}>" + "x&" * 150, parents=()) for i in range(n)]
+    return Graph(tuple(ops), outputs=tuple(Parent("op", one.name, 0, "0") for one in ops))
 
 
 def build_residual(stages: int = 4) -> Graph:
@@ -158,6 +173,15 @@ def fake_scores(
         intervals=Intervals("bootstrap percentile", "stimuli and subjects", 0.95),
         ceiling=Ceiling("Ceilings are leave-one-out bounds over subjects.", "exact"),
     )
+
+
+def name_best(best: xr.Dataset, scores: xr.Dataset, ops) -> xr.Dataset:
+    """Return ``best`` with these best ops, one per region, and their scores; "" for none."""
+    pairs = zip(ops, scores.region.values, strict=True)
+    means = [
+        float(scores.score_mean.sel(op=op, region=region)) if op else np.nan for op, region in pairs
+    ]
+    return best.assign(best_op=("region", list(ops)), naive_score=("region", means))
 
 
 def fake_best(scores: xr.Dataset) -> xr.Dataset:
