@@ -1,5 +1,10 @@
-"""The annotated graph.
+"""The annotated graph as a file.
 
-``layout`` decides what is visible, ``columns`` where it is placed, ``cards`` and ``dot`` write it
-for Graphviz, ``engines`` runs Graphviz.
+``drawing``  `draw_graph` and what it returns
+``reading``  of a trace; ``files`` that are written; ``frames`` of notebooks
+``plan``     boxes of all that can be shown, and which modules are folded
+``legend``   what the legend says
+``shapes``   the picture as rectangles, lines and text
+``svg``      those as SVG text; ``figure`` as PDF and PNG through Matplotlib
+``dot``      the graph for Graphviz
 """

@@ -13,9 +13,9 @@ from neurolens.view.style import FONT, FONT_STACK
 TIMEOUT = 120
 PNG_DPI = 160
 NO_ENGINE = (
-    "drawing needs Graphviz, and neither the program `dot` nor the package pygraphviz was found. "
-    "Install the system package graphviz, or run: pip install pygraphviz. Without either, "
-    '.save("graph.gv") always works and any Graphviz can draw that file later.'
+    'layout="flow" needs Graphviz, and neither the program `dot` nor the package pygraphviz was '
+    'found. Leave layout out: the default, layout="columns", needs no program. Or install the '
+    "system package graphviz, or run: pip install pygraphviz."
 )
 # Run in a child process, so that a crash in C or an endless layout does not end this one; given as
 # text, so that the child need not import anything else.
@@ -28,7 +28,7 @@ CHILD = (
 
 def find_engine(fmt: str) -> list[str]:
     """Return the command that reads DOT and writes a picture, or raise MissingToolError."""
-    extra = f"-Gdpi={PNG_DPI} -Gbgcolor=white" if fmt == "png" else ""
+    extra = f"-Gdpi={PNG_DPI}" if fmt == "png" else ""
     program = shutil.which("dot")
     if program:
         return [program, f"-T{fmt}", *extra.split()]
@@ -47,15 +47,15 @@ def render_dot(source: str, fmt: str) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise DataError(
-            f"Graphviz did not finish within {TIMEOUT} s. Draw fewer boxes, with "
-            f"draw_graph(..., depth=1)."
+            f"Graphviz did not finish within {TIMEOUT} s. Leave layout out: the default, "
+            'layout="columns", takes a second at most. Or draw fewer boxes, with fold=1.'
         ) from None
     if done.returncode or not done.stdout:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else "it gave no reason"
         raise DataError(
             f"Graphviz could not draw this graph: {reason}. Save it with .save('graph.gv') and run "
-            f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with depth=1."
+            f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with fold=1."
         )
     return fit_svg(done.stdout.decode()).encode() if fmt == "svg" else done.stdout
 
