@@ -1,0 +1,146 @@
+"""RDMs in the document: ranks of dissimilarities, a character for each pair of stimuli."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import (
+    OP,
+    REGION,
+    STIMULUS,
+    STIMULUS_2,
+    SUBJECT,
+    UNNAMED,
+    align_labels,
+    check_dims,
+    get_ids,
+    list_names,
+)
+from neurolens.view.page.document.budget import RDM_CHARACTERS
+from neurolens.view.page.document.numbers import LEVELS, encode_levels
+
+HIGHEST_RANK = len(LEVELS) - 1
+
+
+def describe_rdms(
+    rdms: xr.DataArray | None,
+    brain: xr.DataArray | None,
+    index: Mapping[str, int],
+    first: Sequence[int] = (),
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Return the RDMs of ops and regions, and sentences on what is left out.
+
+    Parameters
+    ----------
+    rdms : DataArray (op, stimulus, stimulus_2) or None
+    brain : DataArray ([region, subject,] stimulus, stimulus_2) or None
+        Averaged over the subjects that have the region.
+    index : mapping of op name to its position in the graph
+    first : sequence of int
+        Ops to keep first where not all fit: best ops, and those that cannot be told apart.
+
+    Raises
+    ------
+    InputError
+        For anything else than a DataArray.
+    LabelError
+        When dimensions or stimuli do not match, or an op is not in the graph.
+    """
+    if rdms is None:
+        return None, []
+    rdms = _read_rdms(rdms, index)
+    ids = rdms[STIMULUS].values.tolist()
+    names = [str(name) for name in rdms[OP].values]
+    matrices = {} if brain is None else average_brain(brain, ids)
+    pairs = np.triu_indices(len(ids), 1)
+    upper = rdms.values[:, *pairs]  # (op, pair)
+    defined = np.isfinite(upper).any(axis=1)
+    ops = sorted(index[name] for name, is_there in zip(names, defined, strict=True) if is_there)
+    room = RDM_CHARACTERS // max(len(pairs[0]), 1) - len(matrices)
+    kept = choose_ops(ops, first, room)
+    if not kept:
+        why = f"those of {len(ids)} stimuli would make it too large" if ops else "none is defined"
+        return None, [f"RDMs are not in this file: {why}."]
+    row_of = {index[name]: i for i, name in enumerate(names)}
+    left_out = {
+        "undefined, because its values do not vary": sorted(set(row_of) - set(ops)),
+        "left out to keep the file small": sorted(set(ops) - set(kept)),
+    }
+    described = {
+        "n": len(ids),
+        "ops": kept,
+        "model": "".join(encode_levels(rank_pairs(rdms.values[row_of[op]])) for op in kept),
+        "brain": {name: encode_levels(rank_pairs(values)) for name, values in matrices.items()},
+        "leftOut": [[reason, those] for reason, those in left_out.items() if those],
+    }
+    if len(kept) == len(ops):
+        return described, []
+    return described, [
+        f"This file holds the RDMs of {len(kept)} of {len(ops)} ops: best ops, those that cannot "
+        "be told apart from them, and others spread evenly along the network."
+    ]
+
+
+def _read_rdms(rdms: xr.DataArray, index: Mapping[str, int]) -> xr.DataArray:
+    """Return RDMs (op, stimulus, stimulus_2) of ops of the graph, both sides in one order."""
+    check_array(rdms, "rdms", "compute_rdms returned")
+    check_dims(rdms, (OP, STIMULUS, STIMULUS_2), "rdms")
+    ids = get_ids(rdms, STIMULUS, "rdms").tolist()
+    strange = [str(name) for name in get_ids(rdms, OP, "rdms") if str(name) not in index]
+    if strange:
+        raise LabelError(
+            f"rdms must be of ops of the graph, but it has no {list_names(strange)}. Trace the "
+            "model that the RDMs are of."
+        )
+    rdms = align_labels(rdms, ids, name="rdms", other="rdms.stimulus", dims=[STIMULUS_2])
+    return rdms.transpose(OP, STIMULUS, STIMULUS_2)
+
+
+def rank_pairs(matrix: np.ndarray) -> np.ndarray:
+    """Return the ranks of the pairs above the diagonal, row by row, from 0 to 63.
+
+    Equal dissimilarities have equal ranks; a pair without a value has the middle one.
+    """
+    pairs = pd.Series(matrix[np.triu_indices(len(matrix), 1)])
+    ranks = (pairs.rank() - 1) / max(1, pairs.count() - 1)
+    return np.rint(HIGHEST_RANK * ranks.fillna(0.5).to_numpy()).astype(np.uint8)
+
+
+def average_brain(brain: xr.DataArray, ids: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Return one matrix per region, stimuli in the order of ``ids``, averaged over subjects."""
+    check_array(brain, "brain.rdms", "holds the brain's RDMs")
+    outer = [dim for dim in (REGION, SUBJECT) if dim in brain.dims]
+    check_dims(brain, [*outer, STIMULUS, STIMULUS_2], "brain.rdms")
+    brain = align_labels(brain, ids, name="brain.rdms", other="rdms")
+    if SUBJECT in brain.dims:
+        brain = brain.mean(SUBJECT, skipna=True)
+    if REGION not in brain.dims:
+        brain = brain.expand_dims({REGION: [UNNAMED[REGION]]})
+    brain = brain.transpose(REGION, STIMULUS, STIMULUS_2)
+    return dict(zip(map(str, brain[REGION].values), brain.values, strict=True))
+
+
+def choose_ops(ops: Sequence[int], first: Sequence[int], room: int) -> list[int]:
+    """Return at most ``room`` of ``ops``: those of ``first``, then others spread evenly."""
+    if len(ops) <= room:
+        return list(ops)
+    there = set(ops)
+    kept = [op for op in dict.fromkeys(first) if op in there][: max(room, 0)]
+    others = [op for op in ops if op not in kept]
+    n_others = min(len(others), max(room, 0) - len(kept))
+    if n_others > 0:
+        kept += [others[i] for i in np.linspace(0, len(others) - 1, n_others).astype(int)]
+    return sorted(kept)
+
+
+def check_array(array: Any, name: str, origin: str) -> None:
+    """Raise InputError for anything else than a DataArray."""
+    if not isinstance(array, xr.DataArray):
+        raise InputError(
+            f"{name} must be a DataArray over stimulus and stimulus_2, got "
+            f"{type(array).__name__}. Pass the DataArray that {origin}."
+        )
