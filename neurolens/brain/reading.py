@@ -69,11 +69,11 @@ def read_responses(
         change over the responses, which leaves out the medial wall.
     regions : mapping, pair, path or list of paths, optional
         ``{"V1": "v1.nii.gz", ...}``, masks, which may overlap; or ``(atlas, labels)``: an image of
-        whole numbers, with ``{number: name}``, a list of names from 1 on, or a table with a column
-        of numbers and one of names; or files that name their labels themselves: a .dlabel.nii, or
-        the .label.gii of one or both hemispheres, where "???", "unknown" and "medial_wall" are no
-        regions. Labels of GIFTI and CIFTI are matched by structure and vertex. For arrays: a list
-        with the name of each neuroid's region.
+        whole numbers, with ``{number: name}``, a list of names from 1 on, a table with a column of
+        numbers and one of names, or a color table of FreeSurfer (.txt, .ctab); or files that name
+        their labels themselves: a .dlabel.nii, or the .label.gii of one or both hemispheres, where
+        "???", "unknown" and "medial_wall" are no regions. Labels of GIFTI and CIFTI are matched by
+        structure and vertex. For arrays: a list with the name of each neuroid's region.
     subject : str, optional
         Label of all neuroids; default: ``sub-...`` in the names of the files, if they have it.
     variable : str, optional

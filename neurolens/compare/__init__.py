@@ -12,6 +12,7 @@
 from neurolens.compare.alignment.grams import compare_grams, compute_grams
 from neurolens.compare.alignment.measures import ALIGNMENTS
 from neurolens.compare.alignment.models import compare_models
+from neurolens.compare.alignment.spectrum import compute_spectrum
 from neurolens.compare.encoding.banded import fit_banded, partition_variance
 from neurolens.compare.encoding.ceilings import compute_ncsnr, compute_split_half
 from neurolens.compare.encoding.encoders.files import load_encoder, save_encoder
@@ -43,6 +44,7 @@ from neurolens.compare.selection.ceilings import add_ceilings
 from neurolens.compare.selection.contrasts import compare_ops
 from neurolens.compare.selection.depth import locate_peaks
 from neurolens.compare.selection.generalization import compare_test_sets
+from neurolens.compare.selection.networks import compare_choices
 from neurolens.compare.selection.normalize import normalize_scores
 from neurolens.compare.selection.regions import assign_regions
 
@@ -54,6 +56,7 @@ __all__ = [
     "add_ceilings",
     "assign_regions",
     "bootstrap_rdms",
+    "compare_choices",
     "compare_grams",
     "compare_models",
     "compare_ops",
@@ -69,6 +72,7 @@ __all__ = [
     "compute_rdm_ceilings",
     "compute_rdms",
     "compute_searchlight_rdms",
+    "compute_spectrum",
     "compute_split_ceilings",
     "compute_split_half",
     "fit_banded",

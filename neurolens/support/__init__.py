@@ -1,4 +1,5 @@
 """What rooms share beside labels and errors.
 
-``parallel`` runs tasks on dask workers, ``tensor_files`` writes and reads files of tensors.
+``parallel`` runs tasks on dask workers, ``tensor_files`` writes and reads files of tensors,
+``tables`` writes what notebooks show, ``versions`` says which version this is.
 """

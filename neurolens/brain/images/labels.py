@@ -1,5 +1,6 @@
 """Tables of labels: the name of each number of an atlas."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,16 @@ from neurolens.labels import check_unique, list_names
 # Columns of tables of labels: of the number, then of the name.
 NUMBER_COLUMNS = ("index", "value", "id", "number", "no", "label")
 NAME_COLUMNS = ("name", "region", "label", "label_name", "structure")
+# Suffixes of color tables of FreeSurfer, and their lines: number, name, red, green, blue, opacity.
+COLOR_TABLES = (".txt", ".ctab")
+COLOR_LINE = re.compile(r"\d+ \S+ \d+ \d+ \d+ \d+")
 
 
 def read_labels(labels: Any) -> dict[int, str]:
     """Return the name of each number, from a mapping, a list from 1 on, or a table.
+
+    Tables of text have a header, or are those of FreeSurfer (``FreeSurferColorLUT.txt``, .ctab):
+    number, name, red, green, blue and opacity in each line, parted by spaces.
 
     Raises
     ------
@@ -37,13 +44,34 @@ def read_labels(labels: Any) -> dict[int, str]:
             )
         return _pair_labels(list(range(1, 1 + len(labels))), list(labels))
     if isinstance(labels, str | Path):
-        return _read_table(read_table(labels, "labels"))
+        return _read_color_table(Path(labels)) or _read_table(read_table(labels, "labels"))
     if isinstance(labels, pd.DataFrame):
         return _read_table(labels)
     raise InputError(
         "labels of an atlas must be {number: name}, a list of names from 1 on, a DataFrame or the "
         f"path of a table, got {type(labels).__name__}."
     )
+
+
+def _read_color_table(path: Path) -> dict[int, str]:
+    """Return the name of each number in a color table of FreeSurfer, none for another table.
+
+    The first line tells which it is; raises InputError where another line is of another form.
+    """
+    if path.suffix.lower() not in COLOR_TABLES or not path.is_file():
+        return {}
+    lines = path.read_bytes().decode("utf-8", errors="replace").lstrip("\ufeff").splitlines()
+    cells = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    is_color = [bool(COLOR_LINE.fullmatch(" ".join(line))) for line in cells]
+    if not is_color or not is_color[0]:
+        return {}
+    if not all(is_color):
+        raise InputError(
+            f"lines of {path.name} hold a number, a name, red, green, blue and opacity, and one "
+            f"does not: {' '.join(cells[is_color.index(False)])!r}. Repair it, or pass "
+            "{number: name}."
+        )
+    return _pair_labels([line[0] for line in cells], [line[1] for line in cells])
 
 
 def _pair_labels(numbers: list, names: list) -> dict[int, str]:

@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neurolens.brain.labelling.tables import read_table
 from neurolens.brain.rdms.hdf5 import read_hdf5, refuse_pickle
 from neurolens.brain.rdms.matlab import read_matlab_rdms
 from neurolens.brain.rdms.meadows import read_meadows_json, read_meadows_matlab
 from neurolens.brain.rdms.naming import Names, label_rdms, tell_numbers
+from neurolens.brain.rdms.pair_lists import is_pair_list, read_header, read_pairs
 from neurolens.brain.rdms.squares import PAIRS, Stack, read_squares
 from neurolens.brain.rdms.tables import Table, order_columns, read_rdm_table, refuse_counts
 from neurolens.errors import DataError, InputError, warn_user
@@ -40,10 +42,11 @@ def read_rdms(
     ----------
     source : path, array or DataFrame
         A square, squares (rdm, n, n), (region, subject, n, n) or as MATLAB has them (n, n, rdm); or
-        vectors of n (n - 1) / 2 pairs, (pair) or (rdm, pair). Files: .csv and .tsv, a square with
-        or without names of rows and columns, or a vector in each row; .npy, .npz; .mat of any
-        version, also struct arrays with an RDM and a name in each entry; .h5 of rsatoolbox; .mat
-        and .json of Meadows.
+        vectors of n (n - 1) / 2 pairs, (pair) or (rdm, pair); or a DataFrame, which may also list
+        pairs in columns ``stimulus_1``, ``stimulus_2`` and ``dissimilarity``. Files: .csv and .tsv,
+        a square with or without names of rows and columns, a vector in each row, or a list of
+        pairs; .npy, .npz; .mat of any version, also struct arrays with an RDM and a name in each
+        entry; .h5 of rsatoolbox; .mat and .json of Meadows.
     ids : sequence, optional
         Of the stimuli, in the order of the RDM. Where the file has ids they have to be the same,
         and the result is in the order of these. Names of rows that only count them are no ids.
@@ -120,6 +123,8 @@ def _read_file(path: Path, variable: str | None, ids: Sequence[Any] | None, pair
     if not path.is_file():
         raise DataError(f"there is no file of RDMs at {path}")
     suffix = path.suffix.lower()
+    if suffix in TABLES and is_pair_list(read_header(path)):
+        return read_pairs(read_table(path, "pairs"), path.name)
     if suffix in TABLES:
         table = read_rdm_table(path, n_stimuli)
         refuse_counts(table, ids, path.name)
@@ -144,6 +149,13 @@ def _read_memory(source: Any, n_stimuli: int | None, pairs: str, name: str) -> S
             "source is labelled already: compare_rdms takes a DataArray (region, subject, "
             f"stimulus, stimulus_2), got dimensions {tuple(source.dims)}."
         )
+    if type(source).__module__.partition(".")[0] == "rsatoolbox":
+        raise InputError(
+            f"read_rdms takes arrays and files, got {type(source).__name__} of rsatoolbox. Pass "
+            "its RDMs to neurolens.compare.from_rsatoolbox(rdms)."
+        )
+    if isinstance(source, pd.DataFrame) and is_pair_list(source.columns):
+        return read_pairs(source, name)
     if isinstance(source, pd.DataFrame):
         return _stack_table(_open_frame(source), n_stimuli, pairs, name)
     if isinstance(source, list | tuple) and any(isinstance(one, str | Path) for one in source):

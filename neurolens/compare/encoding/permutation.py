@@ -49,7 +49,7 @@ from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.compare.rsa.permutation import BLOCK_NUMBERS
-from neurolens.compare.stats.null import rank_null
+from neurolens.compare.stats.null import NULL_DIMS, NULL_SCORE, rank_null
 from neurolens.labels import OP, REGION, SUBJECT, check_name, get_marks
 from neurolens.scores import build_scores
 
@@ -67,6 +67,7 @@ def permute_encoding(
     scheme: str | None = None,
     by: GroupsBy | None = None,
     n_permutations: int = 1000,
+    keep_null: bool = False,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
 ) -> xr.Dataset:
@@ -98,6 +99,9 @@ def permute_encoding(
     n_permutations : int
         1 or more; the smallest possible p is 1 / (1 + n_permutations). A single series of n stimuli
         has n - 1 shifts, and no more are used.
+    keep_null : bool
+        Whether to return the scores under permutation, ``null_score`` (permutation, op, region), as
+        float32, for ``plot_null``.
     rng : int or Generator
         Seed of the folds, as in ``fit_encoding``, and of the permutations. Both belong to the
         stimulus ids, whatever the order of presentations or stimuli.
@@ -195,6 +199,8 @@ def permute_encoding(
         | {"score": (BY_SUBJECT, scores[0])},
         coords=coords,
     )
+    if keep_null:
+        tested[NULL_SCORE] = (NULL_DIMS, means[1:].astype(np.float32))
     return build_scores(
         tested["score"],
         method="encoding",

@@ -120,6 +120,8 @@ def check_kind(value: Any, kind: str, name: str) -> None:
 
 def _suggest_labels(value: Any, expected: Kind) -> str:
     """Return the sentence that says how to make what was ``expected`` of ``value``."""
+    if expected is KINDS["rdms"] and isinstance(getattr(value, "rdms", None), xr.DataArray):
+        return "Pass its RDMs: dataset.rdms."
     arrays = np.ndarray | list | tuple | pd.DataFrame | torch.Tensor
     if not expected.dims or not isinstance(value, arrays):
         return f"Pass {expected.source}."

@@ -30,6 +30,8 @@ from neurolens.labels import (
 TOLERANCE = 1e-5
 # Two RDMs with fewer pairs in common have no similarity.
 MIN_PAIRS = 3
+# What RDMs are of that were passed as these, where both sides are swapped.
+SWAPPED = {"model_rdms": "a brain", "brain_rdms": "a model"}
 # Numbers in the squares that are checked together.
 BLOCK_NUMBERS = 2**20
 
@@ -138,13 +140,25 @@ def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.D
     if not {STIMULUS, STIMULUS_2} <= set(rdms.dims) <= allowed:
         raise LabelError(
             f"{name} must have dimensions 'stimulus', 'stimulus_2' and any of {tuple(defaults)}, "
-            f"got {tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. Rename with "
-            f"{name}.rename(old='new') or select with {name}.isel(...)."
+            f"got {tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. {_tell_dims(rdms, name)}"
         )
     rdms = expand_leading(rdms, defaults)
     for dim in defaults:
         get_ids(rdms, dim, name)
     return rdms.transpose(*defaults, STIMULUS, STIMULUS_2)
+
+
+def _tell_dims(rdms: xr.DataArray, name: str) -> str:
+    """Return what to do about RDMs of other dimensions than ``name`` has."""
+    dims = set(rdms.dims)
+    of_brain = dims & {REGION, SUBJECT}
+    is_swapped = of_brain if name == "model_rdms" else OP in dims and not of_brain
+    if is_swapped and name in SWAPPED:
+        return (
+            f"These are RDMs of {SWAPPED[name]}: the two sides are swapped. Pass those of the "
+            "model first, then those of the brain."
+        )
+    return f"Rename with {name}.rename(old='new') or select with {name}.isel(...)."
 
 
 def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> np.ndarray:

@@ -41,13 +41,21 @@ from neurolens.compare.stats.bootstrap import (
     draw_groups,
     draw_stimuli,
     draw_subjects,
+    hash_draws,
     resample_means,
     vary_draws,
 )
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
 from neurolens.labels import OP, REGION, SUBJECT, get_marks
-from neurolens.scores import BOOTSTRAP, PER_REGION, PER_SUBJECT, Intervals, build_scores
+from neurolens.scores import (
+    BOOTSTRAP,
+    DRAWS_HASH,
+    PER_REGION,
+    PER_SUBJECT,
+    Intervals,
+    build_scores,
+)
 from neurolens.scores import RESAMPLED as RESAMPLED_DIM
 
 
@@ -181,6 +189,7 @@ def bootstrap_rdms(
             "n_bootstrap": int(n_bootstrap),
             "n_units": resampling.n_units,
             "rng": describe_rng(rng),
+            DRAWS_HASH: hash_draws(resampling.counts, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),
         },

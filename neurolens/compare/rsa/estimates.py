@@ -9,11 +9,11 @@ import xarray as xr
 from neurolens.compare.inputs.checks import check_whole, rank_ids
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
 from neurolens.compare.rsa.sides import count_ops
-from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli, halve_units
+from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli, halve_units, hash_draws
 from neurolens.compare.stats.intervals import percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
-from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, PER_SUBJECT, SPLIT
+from neurolens.scores import BOOTSTRAP, DRAWS_HASH, HALF, PER_REGION, PER_SUBJECT, SPLIT
 
 # Fewer stimuli have no halves of three.
 MIN_SPLIT_STIMULI = 6
@@ -83,6 +83,12 @@ def resample_stimuli(
     for row in member:
         row[split_rng.permutation(n_stimuli)[: n_stimuli // 2]] = True
     return Resampling(counts, member.take(rank, axis=1))
+
+
+def describe_draws(resampling: Resampling, ids: np.ndarray) -> dict[str, str]:
+    """Return the attribute by which draws of several scores are known to be of the same stimuli."""
+    counts = resampling.counts
+    return {DRAWS_HASH: hash_draws(counts, ids)} if len(counts) else {}
 
 
 def _check_halves(member: np.ndarray) -> None:

@@ -34,7 +34,7 @@ from neurolens.compare.rsa.sides import (
 )
 from neurolens.compare.stats.graph_clusters import label_clusters, sum_clusters
 from neurolens.compare.stats.linalg import expand_pairs
-from neurolens.compare.stats.null import rank_among, rank_null
+from neurolens.compare.stats.null import NULL_DIMS, NULL_SCORE, rank_among, rank_null
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, SUBJECT, get_marks, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
@@ -56,6 +56,7 @@ def permute_rdms(
     edges: Iterable[tuple[str, str]] = (),
     cluster_p: float = 0.05,
     n_permutations: int = 1000,
+    keep_null: bool = False,
     rng: Seed = 0,
 ) -> xr.Dataset:
     """Test whether each op is related to each region, by permuting the brain's stimuli.
@@ -93,6 +94,9 @@ def permute_rdms(
     n_permutations : int
         1 or more; the smallest possible p is 1 / (1 + n_permutations). A single series of n stimuli
         has n - 1 shifts, and no more are used.
+    keep_null : bool
+        Whether to return the scores under permutation, ``null_score`` (permutation, op, region), as
+        float32, for ``plot_null``.
     rng : int or Generator
         Seed of the permutations, which belong to the stimulus ids, whatever the order of the RDMs'
         stimuli.
@@ -179,6 +183,8 @@ def permute_rdms(
         tests["score_mean"] = mean_subjects(score_whole(sides), sides.brain.present)
     warn_few_draws(tests["p"], tests["q"], len(orders), exchange)
     values = _label_tests(sides, tests)
+    if keep_null:
+        values[NULL_SCORE] = (NULL_DIMS, null_scores[1:].astype(np.float32))
     return build_scores(
         values["score"],
         method="rsa",

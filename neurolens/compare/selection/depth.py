@@ -125,10 +125,10 @@ def _describe_test(depths: np.ndarray) -> str:
     if np.isnan(depths).any():
         return "The order of depths is not tested: a region has no op with a score."
     n_orders = count_orders(n_regions)
-    which = "all" if n_regions <= MOST_EXACT else "random"
+    orders = f"all {n_orders:,}" if n_regions <= MOST_EXACT else f"{n_orders:,} random"
     return (
         f"One-sided permutation test of depth against the order of {n_regions} regions, over "
-        f"{n_orders:,} {which} orders; p cannot be below {1 / n_orders:.2g}."
+        f"{orders} orders; p cannot be below {1 / n_orders:.2g}."
     )
 
 

@@ -33,23 +33,33 @@ class Errors(NamedTuple):
     """Draws of the deviation of mean scores from what they estimate.
 
     ``values`` (kind, draw, op, region), about 0: kinds as in RESAMPLED, or one where they come from
-    halves. ``variance`` (op, region) of the scores, with ``freedom`` (region,); ``n_subjects``
-    (region,) over how many subjects they generalize, 1 for stimuli only; ``n_units`` stimuli, or
-    groups of them, were resampled. ``over`` says over what the errors are, "" where there are none.
+    halves. ``series`` (kind, sample, op, region) is what variances are computed from: the same
+    values, or, where ``from_halves``, half the difference between halves of each split.
+    ``variance`` (op, region) of the scores, with ``freedom`` (region,); ``n_subjects`` (region,)
+    over how many subjects they generalize, 1 for stimuli only; ``n_units`` stimuli, or groups of
+    them, were resampled. ``over`` says over what the errors are, "" where there are none.
     """
 
     values: np.ndarray
+    series: np.ndarray
     variance: np.ndarray
     freedom: np.ndarray
     n_subjects: np.ndarray
     n_units: int
     over: str
+    from_halves: bool
 
     def combine(self, variances: np.ndarray, region: int) -> np.ndarray:
         """Return the variance of scores from ``variances`` (kind, ...) of errors."""
         if len(variances) == 1:
             return variances[0]
         return combine_variances(variances, self.n_subjects[region], self.n_units)
+
+    def vary(self, series: np.ndarray, region: int) -> np.ndarray:
+        """Return the variance (...) of what has the errors ``series`` (kind, sample, ...)."""
+        if self.from_halves:
+            return (series[0] ** 2).mean(axis=0)
+        return self.combine(vary_draws(np.moveaxis(series, 1, 0)), region)
 
 
 def read_draws(scores: xr.Dataset, consumer: str, *, least: int) -> Draws:
@@ -91,13 +101,16 @@ def read_errors(scores: xr.Dataset, consumer: str) -> Errors:
     sums = np.where(is_defined, draws.values, 0.0).sum(axis=1, keepdims=True)
     mean = sums / np.maximum(1, is_defined.sum(axis=1, keepdims=True))
     freedom = [count_freedom(count, n_units) for count in draws.n_subjects]
+    values = draws.values - mean
     return Errors(
-        draws.values - mean,
-        variance,
-        np.array(freedom, float),
-        draws.n_subjects,
-        n_units,
-        _describe_errors(scores, draws),
+        values=values,
+        series=values,
+        variance=variance,
+        freedom=np.array(freedom, float),
+        n_subjects=draws.n_subjects,
+        n_units=n_units,
+        over=_describe_errors(scores, draws),
+        from_halves=False,
     )
 
 
@@ -124,12 +137,14 @@ def _read_halved_errors(scores: xr.Dataset) -> Errors:
     n_free = max(1, n_units - int(scores.attrs.get("n_folds", 0)))
     freedom = 1 / (1 / n_splits + 1 / n_free)
     return Errors(
-        np.tensordot(weights, gap, 1)[None],
-        (gap**2).mean(axis=0),
-        np.full(n_regions, freedom),
-        np.ones(n_regions, dtype=int),
-        n_units,
-        str(scores.attrs.get("interval_over") or "stimuli"),
+        values=np.tensordot(weights, gap, 1)[None],
+        series=gap[None],
+        variance=(gap**2).mean(axis=0),
+        freedom=np.full(n_regions, freedom),
+        n_subjects=np.ones(n_regions, dtype=int),
+        n_units=n_units,
+        over=str(scores.attrs.get("interval_over") or "stimuli"),
+        from_halves=True,
     )
 
 

@@ -95,7 +95,7 @@ def compare_test_sets(fits: Mapping[Any, xr.Dataset]) -> xr.Dataset:
     return xr.Dataset(
         {name: ((SET, SET_2, *dims), array) for name, array in values.items()},
         coords={SET: names, SET_2: names, **labels},
-        attrs=_share_attrs(scores),
+        attrs=share_attrs(scores),
     )
 
 
@@ -126,7 +126,7 @@ def _read_error(scores: xr.Dataset, dims: list[str]) -> np.ndarray:
     return scores[ERROR].transpose(*dims).values
 
 
-def _share_attrs(scores: list[xr.Dataset]) -> dict[str, Any]:
+def share_attrs(scores: list[xr.Dataset]) -> dict[str, Any]:
     """Return the attributes that all scores have alike."""
     shared = {}
     for key, value in scores[0].attrs.items():

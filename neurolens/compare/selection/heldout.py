@@ -20,6 +20,7 @@ from neurolens.labels import (
     get_ids,
     list_names,
 )
+from neurolens.scores import DRAWS_HASH, read_scores
 
 # Draws for scores that have none of their own.
 DEFAULT_DRAWS = 1000
@@ -31,24 +32,38 @@ def bound_heldout(
     """Return the interval and p of ``heldout_mean`` (region,), one-sided, above 0.
 
     ``shares`` (op, region) are the fractions of halves that choose each op. What is estimated is
-    the mean true score of the ops that the halves choose. One split has the variance of the scores
-    of the ops that its halves choose; the mean of that over splits bounds the variance of the mean
-    over splits from above.
+    the mean true score of the ops that the halves choose.
     """
-    is_chosen = shares > 0
-    parts = np.where(is_chosen, shares * errors.variance, 0.0)
+    return infer_mean(heldout_mean, vary_heldout(shares, errors), errors.freedom, level)
+
+
+def vary_heldout(shares: np.ndarray, errors: Errors) -> np.ndarray:
+    """Return an upper bound (region,) of the variance of held-out scores.
+
+    One split has the variance of the scores of the ops that its halves choose; the mean of that
+    over splits bounds the variance of the mean over splits.
+    """
+    parts = np.where(shares > 0, shares * errors.variance, 0.0)
     # Sorted, so that the order of the ops does not change the last bit of their sum.
-    variance = np.sort(parts, axis=0).sum(axis=0)
-    return infer_mean(heldout_mean, variance, errors.freedom, level)
+    return np.sort(parts, axis=0).sum(axis=0)
 
 
 def resample_subjects(
-    scores: xr.Dataset, rdms: tuple[xr.DataArray, xr.DataArray], by: GroupsBy | None
+    scores: xr.Dataset,
+    rdms: tuple[xr.DataArray, xr.DataArray],
+    by: GroupsBy | None,
+    consumer: str,
 ) -> xr.Dataset:
     """Return ``scores`` with draws of stimuli and subjects, those of ``bootstrap_rdms``.
 
-    Raises InputError where scores resampled groups and ``by`` does not say which.
+    Raises InputError where scores are not of RDMs, lack the stimuli of halves, or resampled groups
+    and ``by`` does not say which; ``consumer`` is the function that takes them.
     """
+    if (method := scores.attrs["method"]) != "rsa":
+        raise InputError(
+            f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out."
+        )
+    read_scores(scores, consumer, needs=["split_member"])
     if by is None and count_units(scores) < int(scores.attrs["n_stimuli"]):
         raise InputError(
             "these scores resampled groups of stimuli, and so must rdms=. Pass by=, as to "
@@ -70,7 +85,7 @@ def resample_subjects(
     )
     names = ["draws", "n_subjects"]
     scores = scores.drop_vars("bootstrap_mean", errors="ignore").assign(drawn[names].data_vars)
-    kept = ("n_units", "interval_over")
+    kept = ("n_units", "n_bootstrap", "interval_over", DRAWS_HASH)
     return scores.assign_attrs({name: drawn.attrs[name] for name in kept})
 
 

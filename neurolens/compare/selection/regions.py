@@ -2,26 +2,38 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import xarray as xr
 
 from neurolens.compare.inputs.checks import put_on
 from neurolens.compare.inputs.groups import GroupsBy
-from neurolens.compare.selection.choice import find_peaks, nest_subjects, share_choices
+from neurolens.compare.selection.choice import nest_subjects
 from neurolens.compare.selection.depth import locate_peaks
 from neurolens.compare.selection.draws import read_errors, read_level
+from neurolens.compare.selection.halves import choose_ops, pair_halves, read_halves, warn_empty
 from neurolens.compare.selection.heldout import bound_heldout, resample_subjects
+from neurolens.compare.selection.networks import (
+    contrast_choices,
+    describe_pairing,
+    find_over,
+    match_scores,
+    read_choice,
+)
 from neurolens.compare.selection.ties import (
     describe_doubts,
     describe_ties,
     find_doubts,
     find_ties,
 )
-from neurolens.errors import InputError, warn_user
-from neurolens.labels import OP, REGION, SUBJECT, align_labels, list_names
-from neurolens.scores import BOOTSTRAP, HALF, PER_REGION, SPLIT, find_remedy, read_scores
+from neurolens.errors import InputError, LabelError
+from neurolens.labels import OP, REGION, SUBJECT, list_names
+from neurolens.scores import HALF, SPLIT
 
 CONTROL = "control"
+Controls = xr.Dataset | Sequence[xr.Dataset] | Mapping[str, xr.Dataset]
+# What takes controls, in messages.
+CONSUMER = "assign_regions(control=...)"
+# Endings of the names of differences to controls, and what they are of a Difference.
+DIFFERENCES = {"": "value", "_ci_low": "low", "_ci_high": "high", "_p": "p"}
 # Attributes of the scores that the result keeps.
 KEPT = ("method", "measure", "dissimilarity")
 
@@ -31,7 +43,8 @@ def assign_regions(
     *,
     rdms: tuple[xr.DataArray, xr.DataArray] | None = None,
     by: GroupsBy | None = None,
-    control: xr.Dataset | Sequence[xr.Dataset] = (),
+    control: Controls = (),
+    control_rdms: xr.DataArray | Sequence[xr.DataArray] = (),
     depth: Mapping[str, float] | None = None,
 ) -> xr.Dataset:
     """Name the best op of each region, and score the choice on stimuli not used for it.
@@ -51,9 +64,15 @@ def assign_regions(
         draws as the scores have or, where they have none, 1000. Not for encoding scores.
     by : str or DataArray, optional
         Groups of stimuli, as for ``compare_rdms``; with ``rdms`` only, where scores were made so.
-    control : Dataset or sequence of Dataset
-        Scores of the same regions for a model with random weights (``randomize_weights``), or for
-        several, one per seed; made like ``scores``.
+    control : Dataset, sequence of Dataset, or mapping of label to Dataset
+        Scores of the same regions, subjects and stimuli for a model with random weights
+        (``randomize_weights``), or for several, one per seed; made like ``scores``, with the same
+        ``rng``, ``n_splits`` and ``n_bootstrap``, by which they are paired. Labels, which the
+        result keeps, are the keys or the attribute ``label`` of each; else "control", of several
+        with a number from 1.
+    control_rdms : DataArray or sequence of DataArray, optional
+        The model RDMs of each control, with ``rdms``: the test against controls is then over
+        stimuli and subjects too. Without them it is over what the scores resampled, stimuli.
     depth : mapping of op to number, optional
         As for ``locate_peaks``.
 
@@ -72,25 +91,33 @@ def assign_regions(
         half. ``nested_score``: as ``heldout_mean``, the op chosen by the other subjects and scored
         in the subject left out, mean over subjects; NaN for fewer than two. It is not biased by a
         choice on the same subjects either. ``control_score`` (control, region): ``heldout_mean`` of
-        each control; only with ``control``. ``peak_depth``, ``hierarchy``, their intervals and p:
-        as ``locate_peaks``. ``indistinguishable`` (region, op): the ops that cannot be told apart
-        from the best one, a simultaneous set: at the level of the intervals, it holds all ops that
-        are truly best at once. ``margin`` (region): ops whose score on all stimuli is further than
-        this below the largest are not in it. Without enough draws (19 at 95 %) nothing can be told
-        apart: every op with a score is in the set and ``margin`` is NaN.
-        Attributes ``best_note``, ``set_note``, ``doubt_note`` and ``hierarchy_note`` say this in
-        sentences; ``interval_over``: over what intervals and sets are, "" where there are none.
+        each control, by its label; only with ``control``, as all of these. ``control_difference``
+        (control, region): ``heldout_mean`` minus that, with ``control_difference_ci_low``,
+        ``..._ci_high`` and ``..._p``, one-sided, of a difference above 0;
+        ``control_mean_difference`` (region) and the same of it: against the mean of the controls.
+        NaN without draws, as above.
+        ``control_paired`` (control,): whether both are of the same halves and draws; where they are
+        not, intervals are wider, see ``compare_choices``. ``peak_depth``, ``hierarchy``, their
+        intervals and p: as ``locate_peaks``. ``indistinguishable`` (region, op): the ops that
+        cannot be told apart from the best one, a simultaneous set: at the level of the intervals,
+        it holds all ops that are truly best at once. ``margin`` (region): ops whose score on all
+        stimuli is further than this below the largest are not in it. Without enough draws (19 at 95
+        %) nothing can be told apart: every op with a score is in the set and ``margin`` is NaN.
+        Attributes ``best_note``, ``set_note``, ``doubt_note``, ``control_note`` and
+        ``hierarchy_note`` say this in sentences; ``interval_over``: over what intervals and sets
+        are, "" where there are none; ``control_over``: the same of differences to controls.
 
     Raises
     ------
     InputError
         The scores, or those of a control, are no scores or hold no half splits (``n_splits=0``) or
         a single draw; there are several time bins; ``rdms`` go with scores of another method, or
-        lack the groups ``by`` which the scores were resampled; or a control is of another method or
-        measure.
+        lack the groups ``by`` which the scores were resampled; a control is of another method or
+        measure, or, by its noise ceilings, of other brain data; or ``control_rdms`` come without
+        ``rdms``, or are not as many as controls.
     LabelError
-        Regions of a control, or stimuli of ``rdms``, differ from those of ``scores``, or ``rdms``
-        lack an op or region.
+        Regions, subjects or stimuli of a control, or stimuli of ``rdms``, differ from those of
+        ``scores``, ``rdms`` lack an op or region, or two controls have one label.
 
     Warns
     -----
@@ -105,6 +132,11 @@ def assign_regions(
     ``heldout_mean`` errs on the low side for ``best_op``. It generalizes to other stimuli, not to
     other subjects: both halves have the same subjects. Its interval is too wide where halves choose
     different ops (docs/simulation.md).
+
+    Differences to controls are paired: both choose on the same half and are scored on the same
+    other half, and what the stimuli do to both cancels. The variance is that of
+    ``compare_choices``. p are not corrected for the number of controls or regions. The mean of
+    several controls is that of these: how far random weights scatter, ``control_score`` shows.
 
     The set compares the gap to the largest score with the range that errors of equally good ops
     have over draws, one margin for all ops; ``compare_ops`` tells two ops fixed in advance apart
@@ -133,95 +165,29 @@ def assign_regions(
     >>> best.agreement.item(), best.doubtful.item()
     (0.5, False)
     """
-    scores = _read_halves(scores, "assign_regions")
-    method = scores.attrs["method"]
-    if rdms is not None and method != "rsa":
-        raise InputError(
-            f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out."
-        )
+    scores = as_given = read_halves(scores, "assign_regions")
     if rdms is not None:
-        read_scores(scores, "assign_regions", needs=["split_member"])
-        scores = resample_subjects(scores, rdms, by)
-    best = _choose_ops(scores)
-    _warn_empty(best)
+        scores = resample_subjects(scores, rdms, by, "assign_regions")
+    best = choose_ops(scores)
+    warn_empty(best)
     best = _infer_choice(best, scores)
     if "split_subject_score" in scores:
         best["nested_score"] = _score_nested(scores)
-    if controls := _list_controls(control):
-        best["control_score"] = _score_controls(controls, scores)
+    controls = _list_controls(control)
+    others = _list_rdms(control_rdms, len(controls), rdms)
+    if controls:
+        matched = [_match_control(one, as_given) for one in controls.values()]
+        if others:
+            sides = zip(matched, others, strict=True)
+            matched = [resample_subjects(one, side, by, CONSUMER) for one, side in sides]
+        base = scores if others else as_given
+        best = _contrast_controls(best, base, dict(zip(controls, matched, strict=True)))
     peaks = locate_peaks(scores, depth=depth)
     best = best.assign(peaks.drop_vars("peak_op").data_vars)
     attrs = {key: scores.attrs[key] for key in KEPT if key in scores.attrs}
     attrs["n_splits"] = scores.sizes[SPLIT]
     attrs["best_note"] = _describe_choice(scores)
     return best.assign_attrs(attrs | peaks.attrs)
-
-
-def _read_halves(scores: xr.Dataset, consumer: str) -> xr.Dataset:
-    """Return scores that hold half splits, and draws or an empty set of them."""
-    scores = read_scores(scores, consumer)
-    n_splits = scores.sizes.get(SPLIT, 0)
-    missing = [name for name in ("split_score", "bootstrap_mean") if name not in scores]
-    if "split_score" in missing or n_splits == 0:
-        raise InputError(
-            f"{consumer} chooses and scores on different halves of the stimuli, so scores must "
-            f"hold half splits; missing: {list_names(missing)}, number of splits: {n_splits}. "
-            f"Make scores with {find_remedy('split_score', scores.attrs['method'])}."
-        )
-    if "bootstrap_mean" in missing and "draws" not in scores:
-        shape = (0, *(scores.sizes[dim] for dim in PER_REGION))
-        scores = scores.assign(bootstrap_mean=((BOOTSTRAP, *PER_REGION), np.empty(shape)))
-    return scores
-
-
-def _list_halves(scores: xr.Dataset) -> np.ndarray:
-    """Return scores on halves (split, half, op, region)."""
-    halves = _pair_halves(scores["split_score"])
-    return halves.transpose(SPLIT, HALF, OP, REGION).values
-
-
-def _pair_halves(halves: xr.DataArray) -> xr.DataArray:
-    """Return ``halves`` with NaN where the other half has none.
-
-    An op that cannot be scored on the other half must not be chosen.
-    """
-    return halves.where(halves.notnull().all(HALF))
-
-
-def _choose_ops(scores: xr.Dataset) -> xr.Dataset:
-    """Return the choices of all stimuli and of halves, and their scores.
-
-    ``share`` (op, region) is the fraction of halves that choose each op.
-    """
-    ops = scores[OP].values.astype(str)
-    halves = _list_halves(scores)
-    n_ops, n_regions = halves.shape[2:]
-    every = np.arange(n_regions)
-    eligible = np.ones(n_ops, dtype=bool)
-    chosen = find_peaks(halves.reshape(-1, n_ops, n_regions), eligible)
-    chosen = chosen.reshape(-1, 2, n_regions)  # (split, half, region)
-    overall = scores["score_mean"].transpose(OP, REGION).values
-    overall = np.where(np.isnan(halves).all(axis=(0, 1)), np.nan, overall)
-    best = find_peaks(overall[None], eligible)[0]
-    is_known = (chosen >= 0).all(axis=(0, 1)) & (best >= 0)
-    own = np.take_along_axis(halves, chosen[:, :, None], axis=2)
-    # Half a scores the op that half b chose, and the other way round.
-    crossed = np.take_along_axis(halves, chosen[:, ::-1, None], axis=2)
-    share = share_choices(chosen.reshape(-1, n_regions), n_ops)
-    numbers = {
-        "naive_score": overall[best, every],
-        "selection_score": own.mean(axis=(0, 1, 2)),
-        "heldout_mean": crossed.mean(axis=(0, 1, 2)),
-        "agreement": share[best, every],
-    }
-    return xr.Dataset(
-        {
-            **put_on(REGION, best_op=np.where(is_known, ops[best], "")),
-            **put_on(REGION, **{k: np.where(is_known, v, np.nan) for k, v in numbers.items()}),
-            "share": ((OP, REGION), np.where(is_known, share, np.nan)),
-        },
-        coords={REGION: scores[REGION].values, OP: ops},
-    )
 
 
 def _infer_choice(best: xr.Dataset, scores: xr.Dataset) -> xr.Dataset:
@@ -243,7 +209,7 @@ def _infer_choice(best: xr.Dataset, scores: xr.Dataset) -> xr.Dataset:
         "set_note": describe_ties(errors, level),
         "doubt_note": describe_doubts(doubtful, best[REGION].values),
     }
-    return best.drop_vars("share").assign(variables).assign(ties).assign_attrs(attrs)
+    return best.drop_vars(["share", "chosen"]).assign(variables).assign(ties).assign_attrs(attrs)
 
 
 def _describe_choice(scores: xr.Dataset) -> str:
@@ -255,44 +221,75 @@ def _describe_choice(scores: xr.Dataset) -> str:
     )
 
 
-def _warn_empty(best: xr.Dataset) -> None:
-    """Warn, naming the regions in which nothing could be chosen."""
-    empty = best[REGION].values[best["best_op"].values == ""]
-    if len(empty):
-        warn_user(
-            "no op could be chosen, because no op has a score in every half, in: "
-            f"{list_names(empty)}. Drop those regions, or look at their RDMs."
-        )
-
-
 def _score_nested(scores: xr.Dataset) -> xr.DataArray:
     """Return the mean score (region) in the subject, and on the half, that did not choose."""
-    halves = _pair_halves(scores["split_subject_score"])
+    halves = pair_halves(scores["split_subject_score"])
     by_region = halves.transpose(REGION, SPLIT, HALF, OP, SUBJECT).values
     return xr.DataArray([nest_subjects(score) for score in by_region], dims=REGION)
 
 
-def _list_controls(control: xr.Dataset | Sequence[xr.Dataset]) -> list[xr.Dataset]:
-    """Return the scores of each control; one Dataset is one control."""
-    return list(control) if isinstance(control, Sequence) else [control]
-
-
-def _score_controls(controls: list[xr.Dataset], scores: xr.Dataset) -> xr.DataArray:
-    """Return ``heldout_mean`` (control, region) of each control."""
-    regions = scores[REGION].values.tolist()
-    means = []
-    for control in controls:
-        control = _read_halves(control, "assign_regions(control=...)")
-        for key in ("method", "measure"):
-            if control.attrs.get(key) != scores.attrs.get(key):
-                raise InputError(
-                    f"control must be made like scores, with the {key} {scores.attrs.get(key)!r}, "
-                    f"got {control.attrs.get(key)!r}. Make both with the same function and "
-                    "settings."
-                )
-        best = align_labels(
-            _choose_ops(control), regions, name="control", other="scores", dims=[REGION]
+def _list_controls(control: Controls) -> dict[str, xr.Dataset]:
+    """Return the scores of each control by its label; one Dataset is one control."""
+    if isinstance(control, Mapping) and not isinstance(control, xr.Dataset):
+        return {str(label): one for label, one in control.items()}
+    listed = list(control) if isinstance(control, Sequence) else [control]
+    labels = []
+    for number, one in enumerate(listed, 1):
+        default = CONTROL if len(listed) == 1 else f"{CONTROL} {number}"
+        labels.append(str(getattr(one, "attrs", {}).get("label") or default))
+    if len(set(labels)) < len(labels):
+        raise LabelError(
+            f"labels of controls must differ, got {list_names(labels)}, from their attribute "
+            "'label'. Pass a mapping: control={'seed 0': scores_0, 'seed 1': scores_1}."
         )
-        _warn_empty(best)
-        means.append(best["heldout_mean"].values)
-    return xr.DataArray(np.stack(means), dims=(CONTROL, REGION))
+    return dict(zip(labels, listed, strict=True))
+
+
+def _match_control(control: xr.Dataset, scores: xr.Dataset) -> xr.Dataset:
+    """Return the scores of a control, checked to be made like ``scores``."""
+    control = read_halves(control, CONSUMER)
+    return match_scores(control, scores, name="control", other="scores")
+
+
+def _list_rdms(
+    control_rdms: xr.DataArray | Sequence[xr.DataArray],
+    n_controls: int,
+    rdms: tuple[xr.DataArray, xr.DataArray] | None,
+) -> list[tuple[xr.DataArray, xr.DataArray]]:
+    """Return (model_rdms, brain_rdms) of each control, none where they were not given."""
+    given = [control_rdms] if isinstance(control_rdms, xr.DataArray) else list(control_rdms)
+    if not given:
+        return []
+    if rdms is None or len(given) != n_controls:
+        raise InputError(
+            f"control_rdms are the model RDMs of each control, beside rdms=(model_rdms, "
+            f"brain_rdms); got {len(given)} of them for {n_controls} controls, "
+            f"{'without' if rdms is None else 'with'} rdms=. Pass one for each control, and rdms=."
+        )
+    return [(one, rdms[1]) for one in given]
+
+
+def _contrast_controls(
+    best: xr.Dataset, scores: xr.Dataset, controls: Mapping[str, xr.Dataset]
+) -> xr.Dataset:
+    """Return ``best`` with the scores of ``controls``, and the differences to them."""
+    first, *others = (read_choice(one, CONSUMER) for one in (scores, *controls.values()))
+    for one in others:
+        warn_empty(one.best)
+    single = [contrast_choices(first, [other]) for other in others]
+    whole = contrast_choices(first, others)
+    dims = (CONTROL, REGION)
+    variables = put_on(dims, control_score=[one.best["heldout_mean"].values for one in others])
+    for end, field in DIFFERENCES.items():
+        variables[f"control_difference{end}"] = xr.Variable(
+            dims, [getattr(one, field) for one in single]
+        )
+        variables[f"control_mean_difference{end}"] = xr.Variable(REGION, getattr(whole, field))
+    paired = [one.is_paired for one in single]
+    variables["control_paired"] = xr.Variable(CONTROL, paired)
+    unpaired = [label for label, is_paired in zip(controls, paired, strict=True) if not is_paired]
+    bounds = variables["control_difference_ci_low"].values
+    over = find_over([first, *others], bounds)
+    note = describe_pairing(over, unpaired, "one-sided")
+    best = best.assign_coords({CONTROL: list(controls)})
+    return best.assign(variables).assign_attrs(control_over=over, control_note=note)

@@ -4,6 +4,8 @@ Stimuli, subjects, and both are resampled with the same draws; the three varianc
 that holds for new stimuli and new subjects at once. Axes: d draws, m ops, s subjects.
 """
 
+import hashlib
+
 import numpy as np
 
 from neurolens.errors import InputError
@@ -38,6 +40,19 @@ def draw_groups(group: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
             f"n_bootstrap=0 to compare_rdms, or resample stimuli, without by=."
         )
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)[:, group]
+
+
+def hash_draws(counts: np.ndarray, ids: np.ndarray) -> str:
+    """Return the sha256, as hex, of how often each of ``ids`` (n,) occurs in ``counts`` (d, n).
+
+    It does not depend on the order of the stimuli. Where it is the same, draw k of one result is of
+    the same stimuli as draw k of the other, and scores can be compared draw by draw.
+    """
+    names = [repr(name) for name in ids.tolist()]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    digest = hashlib.sha256("\n".join(names[k] for k in order).encode())
+    digest.update(np.ascontiguousarray(counts[:, order], dtype="<i4").tobytes())
+    return digest.hexdigest()
 
 
 def halve_units(unit: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+# The scores under permutation, where they are returned, and their dimensions.
+NULL_SCORE = "null_score"
+NULL_DIMS = ("permutation", "op", "region")
+
 
 class StandardNull(NamedTuple):
     """Scores as ``deviations`` from the ``mean`` of their null distribution, in units of ``sd``."""

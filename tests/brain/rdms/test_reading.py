@@ -431,3 +431,12 @@ def test_published_files():
     assert figure.subject.values.tolist() == ["mIT_674neurons", "hITvisStim_316vx"]
     human = figure.sel(subject="hITvisStim_316vx")
     np.testing.assert_allclose(human.squeeze(), found.mean("subject").squeeze(), atol=1e-6)
+
+
+def test_objects_of_rsatoolbox_are_named(rng):
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    rdms = rsatoolbox.rdm.RDMs(rng.random((2, 6)))
+    with pytest.raises(
+        InputError, match=r"got RDMs of rsatoolbox\. Pass .*from_rsatoolbox\(rdms\)"
+    ):
+        read_rdms(rdms)

@@ -306,6 +306,7 @@ def build_inputs():
         "grams": compare.compute_grams(neuroids),
         "brain_grams": compare.compute_grams(responses),
         "scores": compare.compare_rdms(models, brains, **QUICK),
+        "networks": {k: compare.compare_rdms(models, brains, **QUICK) for k in "ab"},
         "draws": compare.bootstrap_rdms(models, brains, n_bootstrap=4),
         "fit": fit,
         "sets": compare.fit_test_sets(
@@ -326,6 +327,7 @@ DOORS = {
     "add_ceilings": (["draws", "ceilings"], {}),
     "assign_regions": (["scores"], {}),
     "bootstrap_rdms": (["models", "brains"], {"n_bootstrap": 4}),
+    "compare_choices": (["networks"], {}),
     "compare_grams": (["grams", "brain_grams"], {}),
     "compare_models": (["grams", "grams"], {}),
     "compare_ops": (["scores"], {}),
@@ -342,6 +344,7 @@ DOORS = {
     "compute_metadata_rdms": (["table"], {"columns": "size"}),
     "compute_ncsnr": (["responses"], {}),
     "compute_rdm_ceilings": (["brains"], {}),
+    "compute_spectrum": (["grams"], {}),
     "compute_rdms": (["responses"], {}),
     "compute_searchlight_rdms": (["responses"], {"radius": 9.0}),
     "compute_split_ceilings": (["responses"], {"n_splits": 2}),

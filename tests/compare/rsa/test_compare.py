@@ -1,4 +1,5 @@
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import oracles
@@ -512,8 +513,22 @@ class TestErrors:
             compare_rdms(model.rename(op="layer"), brain, **QUICK)
         with pytest.raises(LabelError, match="brain_rdms must have dimensions"):
             compare_rdms(model, brain.isel(stimulus_2=0), **QUICK)
+        with pytest.raises(InputError, match=r"got SimpleNamespace. Pass its RDMs: dataset.rdms"):
+            compare_rdms(model, SimpleNamespace(rdms=brain))
         with pytest.raises(InputError, match=r"model_rdms must be a DataArray .* got ndarray"):
             compare_rdms(model.values, brain, **QUICK)
+
+    def test_swapped_sides_are_told(self, rng):
+        model, brain = build_sides(rng)
+        for other in (brain, brain.isel(subject=0), brain.isel(region=0)):
+            with pytest.raises(
+                LabelError, match=r"of a brain: the two sides are swapped\. Pass th"
+            ):
+                compare_rdms(other, model, **QUICK)
+        with pytest.raises(LabelError, match=r"of a model: the two sides are swapped\. Pass those"):
+            compare_rdms(brain.isel(region=0, subject=0), model, **QUICK)
+        with pytest.raises(LabelError, match=r"Rename with brain_rdms\.rename"):
+            compare_rdms(model, brain.expand_dims(op=["a"]), **QUICK)
 
     def test_brain_with_too_few_pairs(self, rng):
         model, brain = build_sides(rng)

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scores import make_scores
 from squares import draw_square, label_squares, measure_square
 
-from neurolens.compare import assign_regions, bootstrap_rdms, compare_rdms, locate_peaks
+from neurolens.compare import (
+    assign_regions,
+    bootstrap_rdms,
+    compare_choices,
+    compare_rdms,
+    locate_peaks,
+)
 from neurolens.errors import InputError, LabelError
 from neurolens.scores import Intervals
 
@@ -346,6 +352,18 @@ def test_a_control_that_is_no_scores_is_refused(scores, wrong):
         assign_regions(scores, control=wrong)
 
 
+def test_controls_keep_their_labels(scores):
+    other = scores.assign_attrs(label="random weights")
+    assert assign_regions(scores, control=scores).control.values.tolist() == ["control"]
+    assert assign_regions(scores, control=other).control.values.tolist() == ["random weights"]
+    both = assign_regions(scores, control=[scores, other])
+    assert both.control.values.tolist() == ["control 1", "random weights"]
+    named = assign_regions(scores, control={"seed 0": other, "seed 1": other})
+    assert named.control.values.tolist() == ["seed 0", "seed 1"]
+    with pytest.raises(LabelError, match=r"labels of controls must differ, got 'random weights'"):
+        assign_regions(scores, control=[other, other])
+
+
 def test_a_control_made_otherwise_is_refused(scores):
     other = scores.assign_attrs(measure="pearson")
     with pytest.raises(InputError, match="with the measure 'spearman', got 'pearson'"):
@@ -442,3 +460,140 @@ def test_groups_that_were_resampled_set_the_degrees_of_freedom(rng):
     alone = bootstrap_rdms(model, brain, by=by, n_bootstrap=40).sel(region="V1", op="op1")
     reach = float(alone.mean_ci_high - alone.score_mean)
     assert (both.heldout_ci_high - both.heldout_mean).values[0] == pytest.approx(reach)
+
+
+def build_controls(rng, brain) -> list[xr.DataArray]:
+    """Return the RDMs of two networks of five ops that know nothing of the brain."""
+    names = [f"op{k}" for k in range(5)]
+    n = brain.sizes["stimulus"]
+    return [label_squares([draw_square(rng, n) for _ in names], op=names) for _ in range(2)]
+
+
+def test_difference_to_controls_is_that_of_networks(rng):
+    """It is that of compare_choices, but for p, which is of one side."""
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
+    rdms = build_controls(rng, brain)
+    # Regions in another order are matched by name.
+    drawn = [
+        compare_rdms(one, brain.isel(region=[1, 0]), n_bootstrap=40, n_splits=3) for one in rdms
+    ]
+    best = assign_regions(scores, control=drawn)
+    assert best.control_paired.values.tolist() == [True, True]
+    assert best.control_over == "stimuli"
+    assert "over stimuli, P values one-sided, paired by stimuli." in best.control_note
+    for k, other in enumerate(drawn):
+        here = best.isel(control=k)
+        found = compare_choices({"a": scores, "b": other}).isel(network=0, network_2=1)
+        gap = best.heldout_mean - here.control_score
+        np.testing.assert_allclose(here.control_difference, gap)
+        np.testing.assert_allclose(here.control_difference_ci_low, found.ci_low)
+        np.testing.assert_allclose(here.control_difference_ci_high, found.ci_high)
+        assert (gap > 0).all()
+        np.testing.assert_allclose(here.control_difference_p, found.p / 2)
+    both = assign_regions(scores, rdms=(model, brain), control=drawn, control_rdms=rdms)
+    assert both.control_over == both.interval_over == "stimuli and subjects"
+    sides = {"a": (model, brain), "b": (rdms[0], brain)}
+    found = compare_choices({"a": scores, "b": drawn[0]}, rdms=sides).isel(network=0, network_2=1)
+    np.testing.assert_allclose(both.control_difference_ci_low[0], found.ci_low)
+    assert both.control_paired.all()
+    # Without the RDMs of the controls nothing is known of other subjects.
+    half = assign_regions(scores, rdms=(model, brain), control=drawn)
+    assert half.control_over == "stimuli"
+    xr.testing.assert_identical(half.control_difference_p, best.control_difference_p)
+    assert half.interval_over == "stimuli and subjects"
+
+
+def test_difference_to_the_mean_of_controls_by_hand(rng):
+    model, brain = build_sides(rng)
+    scores, *drawn = (
+        compare_rdms(one, brain, n_bootstrap=40, n_splits=3)
+        for one in (model, *build_controls(rng, brain))
+    )
+    best = assign_regions(scores, control=drawn)
+    for region in ("V1", "IT"):
+        variances = []
+        for split, half in np.ndindex(3, 2):
+            errors = []
+            for one in (scores, *drawn):
+                op = one.split_score[split, half].sel(region=region).idxmax("op").item()
+                errors.append(one.bootstrap_mean.sel(op=op, region=region).values.astype(float))
+            gap = errors[0] - (errors[1] + errors[2]) / 2
+            variances.append(gap.var(ddof=1) * 16 / 15)
+        here = best.sel(region=region)
+        value = float(here.heldout_mean - here.control_score.mean())
+        assert float(here.control_mean_difference) == pytest.approx(value)
+        error = np.sqrt(np.mean(variances))
+        p = scipy.stats.t.sf(value / error, 15)
+        assert float(here.control_mean_difference_p) == pytest.approx(p)
+        reach = scipy.stats.t.ppf(0.975, 15) * error
+        assert float(here.control_mean_difference_ci_low) == pytest.approx(value - reach)
+        assert float(here.control_mean_difference_ci_high) == pytest.approx(value + reach)
+
+
+def test_controls_of_other_draws_are_compared_with_care(rng):
+    model, brain = build_sides(rng)
+    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
+    rdms = build_controls(rng, brain)
+    drawn = [
+        compare_rdms(one, brain, n_bootstrap=40, n_splits=3, rng=k) for k, one in enumerate(rdms)
+    ]
+    best = assign_regions(scores, control=drawn)
+    assert best.control_paired.values.tolist() == [True, False]
+    assert "Not paired by stimuli, and wider for it: 'control 2'" in best.control_note
+    reach = [
+        assign_regions(one).heldout_ci_high - assign_regions(one).heldout_mean
+        for one in (scores, *drawn)
+    ]
+    wide = best.control_difference_ci_high[1] - best.control_difference[1]
+    np.testing.assert_allclose(wide, reach[0] + reach[2])
+    wide = best.control_mean_difference_ci_high - best.control_mean_difference
+    np.testing.assert_allclose(wide, reach[0] + (reach[1] + reach[2]) / 2)
+
+
+def test_controls_without_draws_have_no_interval(rng):
+    model, brain = build_sides(rng)
+    rdms = build_controls(rng, brain)[0]
+    for n_draws in ((0, 40), (40, 0), (0, 0)):
+        scores, control = (
+            compare_rdms(one, brain, n_bootstrap=n, n_splits=3)
+            for one, n in zip((model, rdms), n_draws, strict=True)
+        )
+        best = assign_regions(scores, control=control)
+        assert best.control_difference.notnull().all()
+        assert best.control_difference_p.isnull().all()
+        assert best.control_mean_difference_ci_low.isnull().all()
+        assert "no intervals" in best.control_note
+        assert best.control_over == ""
+
+
+def test_rdms_of_controls_that_do_not_fit_are_refused(rng):
+    model, brain = build_sides(rng)
+    rdms = build_controls(rng, brain)
+    scores, *drawn = (
+        compare_rdms(one, brain, n_bootstrap=20, n_splits=2) for one in (model, *rdms)
+    )
+    with pytest.raises(InputError, match=r"got 2 of them for 2 controls, without rdms="):
+        assign_regions(scores, control=drawn, control_rdms=rdms)
+    with pytest.raises(InputError, match=r"got 1 of them for 2 controls, with rdms="):
+        assign_regions(scores, control=drawn, control_rdms=rdms[0], rdms=(model, brain))
+    with pytest.raises(InputError, match=r"got 1 of them for 0 controls, with rdms="):
+        assign_regions(scores, control_rdms=rdms[0], rdms=(model, brain))
+    other = compare_rdms(rdms[0], brain + 5 * build_sides(rng)[1], n_bootstrap=20, n_splits=2)
+    with pytest.raises(InputError, match="control and scores have different noise ceilings"):
+        assign_regions(scores, control=other)
+
+
+def test_a_control_without_scores_in_a_region(rng):
+    model, brain = build_sides(rng)
+    scores, control = (
+        compare_rdms(one, brain, n_bootstrap=20, n_splits=2)
+        for one in (model, build_controls(rng, brain)[0])
+    )
+    for name in ("score", "split_score", "score_mean", "bootstrap_mean"):
+        control[name].loc[{"region": "V1"}] = np.nan
+    with pytest.warns(RuntimeWarning, match=r"no op could be chosen, .* in: 'V1'"):
+        best = assign_regions(scores, control=control)
+    for name in ("score", "difference", "difference_p", "difference_ci_low"):
+        assert best[f"control_{name}"][0].isnull().values.tolist() == [True, False]
+    assert best.control_mean_difference_p.isnull().values.tolist() == [True, False]

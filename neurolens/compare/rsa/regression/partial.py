@@ -34,6 +34,7 @@ from neurolens.compare.rsa.dependence import (
 from neurolens.compare.rsa.estimates import (
     Estimates,
     Resampling,
+    describe_draws,
     label_estimates,
     resample_stimuli,
 )
@@ -228,6 +229,7 @@ def compare_partial_rdms(
             "n_permutations": int(n_permutations),
             **details,
             "rng": describe_rng(rng),
+            **describe_draws(resampling, sides.model.ids),
             **get_marks(model_rdms),
         },
     )
