@@ -12,11 +12,13 @@ import xarray as xr
 from neurolens.datasets.cards import RECIPE, choose_names, describe_dataset, find_recipes
 from neurolens.datasets.fetching import find_folder
 from neurolens.errors import DataError, InputError
-from neurolens.labels import NEUROID, REGION, list_names, suggest_name
+from neurolens.labels import NEUROID, REGION, STIMULUS, STIMULUS_2, list_names, suggest_name
 from neurolens.stimuli import StimulusSet
+from neurolens.support.tables import write_block, write_facts, write_folded
 
 BYTES_READ = "bytes_read"
 MEMBER = f"{REGION}_"
+PLURALS = {STIMULUS: "stimuli", STIMULUS_2: "stimuli"}
 # Arguments of every recipe, which are no options of the user's.
 _GIVEN = ("raw", "subjects", "regions")
 
@@ -80,6 +82,28 @@ class Dataset:
         if self.bytes_read:
             parts.append(f"  read       {_format_bytes(self.bytes_read)} of files")
         return "\n".join([*parts, f"  regions    {', '.join(self.regions)}>"])
+
+    def _repr_html_(self) -> str:
+        facts: list[tuple[str, Any]] = []
+        for name in ("responses", "rdms"):
+            data = getattr(self, name)
+            if data is not None:
+                sizes = " × ".join(
+                    f"{size:,} {PLURALS.get(dim, f'{dim}s')}" for dim, size in data.sizes.items()
+                )
+                facts.append((name, sizes))
+        facts.append(("regions", ", ".join(self.regions)))
+        for name, split in self.splits.items():
+            counts = [f"{len(ids):,} {part}" for part, ids in split.items()]
+            facts.append((f"split {name}", ", ".join(counts)))
+        if self.bytes_read:
+            facts.append(("read", f"{_format_bytes(self.bytes_read)} of files"))
+        facts += [("licence", self.card["licence"]), ("cite", self.citation)]
+        parts = [write_facts(facts)]
+        if self.stimuli is not None:
+            body = self.stimuli._repr_html_()
+            parts.append(write_folded(f"stimuli ({len(self.stimuli):,})", body))
+        return write_block(f"{self.card['title']} ({self.card['key']})", parts)
 
 
 def load_dataset(

@@ -1,6 +1,6 @@
 """The main analysis, end to end, and the ``neurolens`` command that runs it.
 
-``analysis`` holds `run_demo`, ``command`` reads the command line.
+``analysis`` holds `run_demo`, ``tables`` writes its table, ``command`` reads the command line.
 """
 
 from neurolens.demo.analysis import run_demo

@@ -1,6 +1,7 @@
 """The main analysis from end to end: from a model and a brain to scores, pictures and a report."""
 
 import os
+import shlex
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,24 +14,24 @@ from torch import nn
 
 from neurolens.compare import assign_regions, compare_rdms, compute_rdms
 from neurolens.datasets import load_dataset
-from neurolens.errors import DataError, InputError, MissingToolError
+from neurolens.demo.tables import format_best
+from neurolens.errors import DataError, InputError
 from neurolens.extract import Trace, Verdict, extract_grams, trace, validate
 from neurolens.labels import suggest_name
 from neurolens.models import load_model
 from neurolens.models.names import PRETRAINED
 from neurolens.report.page import write_report
-from neurolens.report.sections import list_best_ops
 from neurolens.stimuli import StimulusSet
 from neurolens.view import draw_graph, plot_profile
+from neurolens.view.plots.canvas.panels import find_figure
 
 REAL_REGIONS = ["IT", "EVA"]
 # Of models.
 SOURCE = "torchvision"
 METRIC = "correlation"
 COMPARATOR = "rho-a"
-HEADS = (
-    "region", "best op", "biased", "held-out", "interval", "ceiling", "same choice", "candidates",
-)  # fmt: skip
+# Of which the report shows activation maps.
+N_PICTURED = 6
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,13 @@ class Setup:
 
 @dataclass(frozen=True)
 class Findings:
-    """The results of a run."""
+    """The results of a run.
+
+    ``pictured`` is a trace of a few stimuli, and their ids.
+    """
 
     trace: Trace
+    pictured: tuple[Trace, list[str]]
     verdict: Verdict
     rdms: xr.DataArray
     scores: xr.Dataset
@@ -121,11 +126,21 @@ def run_demo(
     for note in setup.notes:
         print(textwrap.fill(note, 100, initial_indent="  ! ", subsequent_indent="    "), flush=True)
     findings = _find_best_ops(setup, seed, quiet, say)
-    files = _write_findings(setup, findings, folder, say)
-    print(f"\n{_format_best(setup, findings)}\n\nWhere to look next:")
+    command = _write_command(setup.model_name, weights, offline, seed)
+    files = _write_findings(setup, findings, folder, command)
+    table = format_best(findings.scores, findings.best, _list_planted(setup.brain))
+    print(f"\n{table}\n\nWhere to look next:")
     for file in files:
         print(f"  {file.path!s:32} {file.description}")
     return findings
+
+
+def _write_command(model: str, weights: str | Path | None, offline: bool, seed: int) -> str:
+    """Return the command that repeats a run; of weights it has the file's name only."""
+    parts = ["neurolens", "demo", "--model", model, "--seed", str(seed)]
+    if weights is not None:
+        parts += ["--weights", Path(weights).name]
+    return shlex.join([*parts, "--offline"] if offline else parts)
 
 
 def _make_folder(output: str | Path) -> Path:
@@ -184,7 +199,7 @@ def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) 
     chosen = PRETRAINED if weights is None else Path(weights)
     model, transform, identity = load_model(f"{SOURCE}/{name}", weights=chosen, rng=seed)
     control = load_model(f"{SOURCE}/{name}", weights=None, rng=seed).model
-    described = identity.weights
+    described = identity.weights if weights is None else Path(weights).name
     rdms = brain.rdms.sel(region=REAL_REGIONS).dropna("subject", how="all")
     headline = (
         f"neurolens demo: {name} (weights: {described}) on the 92 photographs of Kriegeskorte et "
@@ -227,11 +242,19 @@ def _find_best_ops(setup: Setup, seed: int, quiet: bool, say: Callable[[str], No
     if setup.control is not None:
         say("the same with random weights, as a control")
         control_rdms = _compute_model_rdms(setup.control, setup.brain.stimuli, quiet)
-        control = compare_rdms(
-            control_rdms, setup.brain.rdms, comparator=COMPARATOR, n_bootstrap=0, n_splits=0
-        )
+        # With the same seed, so that differences are paired by stimuli.
+        control = compare_rdms(control_rdms, setup.brain.rdms, comparator=COMPARATOR, rng=seed)
         control.attrs["label"] = "random weights"
-    return Findings(traced, verdict, rdms, scores, assign_regions(scores), control)
+    best = assign_regions(scores, control=() if control is None else control)
+    pictured = _trace_few(setup.model, setup.brain.stimuli)
+    return Findings(traced, pictured, verdict, rdms, scores, best, control)
+
+
+def _trace_few(model: nn.Module, stimuli: StimulusSet) -> tuple[Trace, list[str]]:
+    """Return a trace of some stimuli, spread evenly over the set, and their ids."""
+    n = min(N_PICTURED, len(stimuli))
+    ids = [stimuli.ids[i * len(stimuli) // n] for i in range(n)]
+    return trace(model, stimuli.select(ids).read_rows(range(n))), ids
 
 
 def _compute_model_rdms(model: nn.Module, stimuli: StimulusSet, quiet: bool) -> xr.DataArray:
@@ -240,22 +263,17 @@ def _compute_model_rdms(model: nn.Module, stimuli: StimulusSet, quiet: bool) -> 
     return compute_rdms(grams.isel(op=(grams.n_features > 1).values), metric=METRIC)
 
 
-def _write_findings(
-    setup: Setup, findings: Findings, folder: Path, say: Callable[[str], None]
-) -> list[Written]:
+def _write_findings(setup: Setup, findings: Findings, folder: Path, command: str) -> list[Written]:
     """Write the report, the graph, the profile and the scores."""
     title = f"{setup.model_name}: fit to {', '.join(map(str, findings.scores.region.values))}"
     drawing = draw_graph(findings.trace, scores=findings.scores, best=findings.best, title=title)
-    graph = Written(drawing.save(folder / "graph.gv"), "the network's operations as DOT text")
-    try:
-        picture = drawing.save(folder / "graph.svg")
-        graph = Written(picture, "the network's operations, colored by their fit")
-    except MissingToolError as error:
-        say(f"graph.svg not drawn: {error}")
+    drawing.save(folder / "graph.gv")
+    picture = drawing.save(folder / "graph.svg")
+    graph = Written(picture, "the network's operations, colored by their fit")
     profile = plot_profile(
         findings.scores, best=findings.best, graph=findings.trace, control=findings.control
     )
-    profile.savefig(folder / "profile.png", dpi=150)
+    find_figure(profile[0]).savefig(folder / "profile.png", dpi=150)
     findings.scores.to_netcdf(folder / "scores.nc", engine="h5netcdf")
     report = write_report(
         folder / "report.html",
@@ -265,36 +283,27 @@ def _write_findings(
         brain=setup.brain,
         best=findings.best,
         control=findings.control,
+        activations=findings.pictured,
         title=title,
-        facts={"weights": setup.weights, "recording": repr(findings.verdict)},
+        facts={
+            "command": command,
+            "weights": setup.weights,
+            "recording": repr(findings.verdict),
+        },
         notes=setup.notes,
     )
     return [
-        Written(report, "everything on one page: open it in a browser"),
+        Written(report, "everything on one interactive page: open it in a browser"),
         graph,
         Written(folder / "profile.png", "scores along the network, with noise ceilings"),
         Written(folder / "scores.nc", "all scores: xarray.load_dataset(path)"),
     ]
 
 
-def _format_best(setup: Setup, findings: Findings) -> str:
-    """Return the table of the best op per region as text."""
-    rows = [list(HEADS), *map(list, list_best_ops(findings.scores, findings.best))]
-    responses = setup.brain.responses
-    if responses is not None and "planted_op" in responses.coords:
-        planted = dict(zip(responses.region.values, responses.planted_op.values, strict=True))
-        rows = [[*row, str(planted.get(row[0], "planted op"))] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    rows.insert(1, ["-" * width for width in widths])
-    lines = []
-    for row in rows:
-        cells = map(str.ljust, row, widths)
-        lines.append("  ".join(cells).rstrip())
-    lines.append(
-        f"Biased: score ({findings.scores.attrs['measure']}) on all stimuli, which chose the op. "
-        f"Same choice: share of {2 * findings.scores.sizes['split']} random halves that choose it. "
-        "Candidates: ops that cannot be told apart from the best one."
-    )
-    notes = [findings.best.attrs[name] for name in ("best_note", "set_note", "doubt_note")]
-    lines += [line for note in notes for line in textwrap.wrap(note, 100)]
-    return "\n".join(lines)
+def _list_planted(brain: Any) -> tuple[str, dict[str, str]] | None:
+    """Return the right answer by region, where it is known."""
+    responses = brain.responses
+    if responses is None or "planted_op" not in responses.coords:
+        return None
+    pairs = zip(responses.region.values, responses.planted_op.values, strict=True)
+    return "planted op", {str(region): str(op) for region, op in pairs}

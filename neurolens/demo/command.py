@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from neurolens.datasets import describe_dataset, list_datasets
 from neurolens.demo.analysis import run_demo
 from neurolens.errors import NeuroLensError
+from neurolens.support.versions import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
             "Which operation inside a network represents stimuli the way a brain region does?"
         ),
     )
+    parser.add_argument("--version", action="version", version=f"neurolens {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     demo = commands.add_parser("demo", help="the main job, end to end, with pictures and a report")
     demo.add_argument(

@@ -52,6 +52,13 @@ from neurolens.extract.stream.plan import (
 from neurolens.extract.stream.stores.chunks import N_CHECKSUM
 from neurolens.extract.stream.stores.writer import Writer
 from neurolens.stimuli import StimulusSet
+from neurolens.support.tables import (
+    MOST_ROWS,
+    write_block,
+    write_facts,
+    write_folded,
+    write_table,
+)
 
 
 class Cost(NamedTuple):
@@ -110,13 +117,28 @@ class Forecast(pd.DataFrame):
                 lines.append(f"{name:12} the budget does not hold them")
                 continue
             lines.append(
-                f"{name:12} {cost.passes} passes, about {cost.seconds:.0f} s, "
+                f"{name:12} {_count_passes(cost.passes)}, about {cost.seconds:.0f} s, "
                 f"{cost.peak_bytes / 2**20:.0f} MiB of memory beside the model, "
                 f"{cost.disk_bytes / 2**20:.0f} MiB of disk"
             )
         if self.skipped_ops:
             lines.append(f"{len(self.skipped_ops)} ops are left out; see .skipped_ops")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        if any(getattr(self, name, None) is None for name in ("batch_size", "flops")):
+            return super()._repr_html_()  # a part of a forecast, without the whole run's costs
+        head, *lines = self.summarize().splitlines()
+        pairs = [line.split(maxsplit=1) for line in lines]
+        columns = [str(name) for name in self.columns]
+        rows = ((name, *row) for name, *row in self.head(MOST_ROWS).itertuples())
+        table = write_table(["result", *columns], rows, len(self))
+        facts = write_facts((name, rest) for name, rest in pairs)
+        return write_block(head, [facts, write_folded(f"results ({len(self):,})", table)])
+
+
+def _count_passes(n: int) -> str:
+    return f"{n} pass" if n == 1 else f"{n} passes"
 
 
 def forecast(

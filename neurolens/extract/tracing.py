@@ -1,11 +1,10 @@
 """Trace: the graph of one pass together with its values."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import torch
@@ -27,7 +26,9 @@ from neurolens.extract.graph.files import StoredTrace, read_trace, write_trace
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Costs, Op
 from neurolens.extract.graph.select import OpSelection, select_ops
-from neurolens.extract.graph.table import build_table, count_costs
+from neurolens.extract.graph.summaries import summarize_graph, write_graph
+from neurolens.extract.graph.table import build_table
+from neurolens.extract.sources import RecordedSource, StoredSource, TraceSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +57,6 @@ class TracedOp:
         return f"<{self.op.name}: {self.op.call} -> {shapes}>"
 
 
-class TraceSource(Protocol):
-    """The origin of a trace: a recording of this process, or a file."""
-
-    output: Any
-
-    def build_graph(self) -> Graph:
-        """Return the graph of the pass."""
-
-    def count_costs(self) -> Costs:
-        """Return parameters and floating-point operations of each op, where known."""
-
-    def find_gradient_edges(self) -> dict[str, Any]:
-        """Return the place of each op's first result in the autograd graph; empty without one."""
-
-
-class RecordedSource:
-    """A recording, from which graph and costs are made when they are first asked for."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.output = recording.result
-        self._recording = recording
-
-    def build_graph(self) -> Graph:
-        """Return the graph of the pass."""
-        return assemble_graph(self._recording)
-
-    def count_costs(self) -> Costs:
-        """Return parameters and floating-point operations of each op."""
-        return count_costs(self._recording)
-
-    def find_gradient_edges(self) -> dict[str, Any]:
-        """Return the place of each op's first result in the autograd graph."""
-        edges = {}
-        for event in self._recording.events:
-            if event.outputs[0].edge is not None:
-                edges[event.name] = event.outputs[0].edge
-        return edges
-
-
-class StoredSource:
-    """The content of a file."""
-
-    output = None
-
-    def __init__(self, stored: StoredTrace) -> None:
-        self._stored = stored
-
-    def build_graph(self) -> Graph:
-        """Return the graph of the pass."""
-        return self._stored.graph
-
-    def count_costs(self) -> Costs:
-        """Return the costs that the file holds."""
-        return self._stored.costs
-
-    def find_gradient_edges(self) -> dict[str, Any]:
-        """Return nothing: a file holds no gradients."""
-        return {}
-
-
 class Trace:
     """Every op of one forward pass, by name.
 
@@ -131,7 +72,7 @@ class Trace:
     """
 
     def __init__(
-        self, source: "TraceSource", values: dict[str, tuple[torch.Tensor, ...]], model_name: str
+        self, source: TraceSource, values: dict[str, tuple[torch.Tensor, ...]], model_name: str
     ) -> None:
         self.output = source.output
         self.model_name = model_name
@@ -164,6 +105,14 @@ class Trace:
         hints = ".summary(), .table(), trace[name].value"
         return f"<Trace of {self.model_name}: {len(self)} ops; see {hints}>"
 
+    def _repr_html_(self) -> str:
+        n_kept = len(self._values)
+        facts = {
+            "values": "of all ops" if n_kept == len(self) else f"of {n_kept:,} ops",
+            "see": ".table(), trace[name].value, .save(path), draw_graph(trace)",
+        }
+        return write_graph(f"Trace of {self.model_name}: {len(self):,} ops", self.graph, facts)
+
     def table(self) -> pd.DataFrame:
         """Return one row per op with everything known about it.
 
@@ -180,6 +129,13 @@ class Trace:
             values, and both in a file that was written before files held them.
         """
         return build_table(self.graph, self._costs)
+
+    def count_costs(self) -> Costs:
+        """Return by op name the number of its parameters and its floating-point operations.
+
+        Both are those of `table`; None is unknown, and a name that is missing has neither.
+        """
+        return self._costs
 
     def save(self, path: str | Path) -> Path:
         """Write the trace to one file (usually ``.safetensors``).
@@ -233,25 +189,7 @@ class Trace:
 
     def summary(self) -> str:
         """Return a few lines: counts, memory, the commonest functions, values that left torch."""
-        ops = self.graph.ops
-        n_bytes = sum(o.n_bytes for op in ops for o in op.outputs if not op.alias_of)
-        common = Counter(op.function for op in ops).most_common(8)
-        modules = {op.module for op in ops}
-        repeated = sum(op.pass_number > 1 for op in ops)
-        lines = [
-            f"{self.model_name}: {len(ops)} ops in {len(modules)} modules, {n_bytes / 2**20:.1f} "
-            f"MiB of results",
-            "inputs   "
-            + ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in self.graph.inputs.items()),
-            "ops      " + ", ".join(f"{name} x{n}" for name, n in common),
-            f"repeats  {repeated} ops are second or later executions of the same call",
-        ]
-        if self.graph.host_reads:
-            lines.append(
-                f"left torch {len(self.graph.host_reads)} times (item, bool, numpy ...): see "
-                f".graph.host_reads"
-            )
-        return "\n".join(lines)
+        return summarize_graph(self.model_name, self.graph)
 
 
 def load_trace(path: str | Path) -> Trace:

@@ -1,7 +1,9 @@
-"""The report: the results of a run on one page.
+"""The report: the interactive page with all results of a run, in one file.
 
-``page`` writes it from ``report.html``; ``sections`` makes its tables and pictures, ``methods`` the
-methods paragraph.
+``page``          `write_report`
+``sections``      what stands below the graph
+``downloads``     files that the page carries
+``bibliography``  references as BibTeX
 """
 
 from neurolens.report.page import write_report

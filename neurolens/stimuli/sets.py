@@ -116,7 +116,8 @@ class StimulusSet:
         """Return a few stimuli as small pictures, for notebooks."""
         rows = choose_shown(len(self), N_IN_NOTEBOOK)
         shown = [try_thumbnail(self._items[row]) for row in rows]
-        return write_html(shown, [self.ids[row] for row in rows], self._summarize(len(rows)))
+        names = [self.ids[row] for row in rows]
+        return write_html(shown, names, self._summarize(len(rows)), self.metadata)
 
     def show(self, n: int = 12, columns: int | None = None) -> Any:
         """Return a figure of some stimuli as they are, each under its id.
@@ -149,6 +150,18 @@ class StimulusSet:
         shown = [make_thumbnail(self._items[row]) for row in rows]
         names = [self.ids[row] for row in rows]
         return draw_stimuli(shown, names, columns or MOST_COLUMNS, self._summarize(len(rows)))
+
+    def get_thumbnail(self, stimulus: Any) -> Any:
+        """Return one stimulus, by id, as a small PIL image, or in words where it is no picture.
+
+        Raises
+        ------
+        UnknownNameError
+            There is no stimulus of this id.
+        InputError
+            When its file cannot be read.
+        """
+        return make_thumbnail(self._items[self._find_row(stimulus)])
 
     def _summarize(self, n_shown: int) -> str:
         """Return how many stimuli there are, and what is known of them."""

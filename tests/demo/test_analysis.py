@@ -130,3 +130,10 @@ def test_datasets_are_listed_with_their_licences(capsys):
     out = capsys.readouterr().out
     assert "kriegeskorte2008" in out
     assert "licence" in out
+
+
+def test_the_command_says_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.strip() == f"neurolens {nl.__version__}"

@@ -164,7 +164,7 @@ def test_rows_say_what_each_op_gives(resnet, images):
     assert found.loc["/flatten"].gram_pass == found.loc["avgpool/adaptive_avg_pool2d"].gram_pass
     text = found.summarize()
     assert "69 results, batches of 32" in text
-    assert "grams        1 passes" in text
+    assert "grams        1 pass," in text
     assert type(found[found.function == "add"]).__name__ == "Forecast"
     assert found[found.function == "add"].batch_size == 32
 

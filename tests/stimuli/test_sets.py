@@ -247,3 +247,12 @@ def test_metadata_can_be_changed_and_are_checked():
     stimuli.metadata.index = [0, 1]
     with pytest.raises(InputError, match=r"one row per stimulus id; without a row: 'a', 'b'"):
         stimuli.select(["a"])
+
+
+def test_a_thumbnail_is_the_stimulus_as_it_is_by_id(folder):
+    stimuli = nl.load_stimuli(folder)
+    picture = stimuli.get_thumbnail("b_dog")
+    original = Image.open(folder / "b_dog.png")
+    np.testing.assert_array_equal(np.asarray(picture), np.asarray(original))
+    with pytest.raises(UnknownNameError, match="b_do"):
+        stimuli.get_thumbnail("b_do")

@@ -9,6 +9,7 @@ from neurolens.errors import UnknownNameError
 from neurolens.extract.graph.executions import Executions, split_choice
 from neurolens.extract.graph.layers import Layer, LayerEdge, link_layers, roll_ops
 from neurolens.extract.graph.ops import HostRead, Op, Parent, TensorSpec
+from neurolens.extract.graph.summaries import write_graph
 from neurolens.labels import list_names, suggest_name
 
 
@@ -33,6 +34,9 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<Graph: {len(self)} ops in {len(self.modules)} modules>"
+
+    def _repr_html_(self) -> str:
+        return write_graph(f"Graph: {len(self)} ops in {len(self.modules)} modules", self)
 
     def __len__(self) -> int:
         return len(self.ops)

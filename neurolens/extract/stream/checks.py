@@ -26,10 +26,10 @@ def check_inputs(model: Any, stimuli: Any) -> None:
     if not isinstance(model, nn.Module):
         raise InputError(f"model must be a torch.nn.Module, got {_suggest_model(model)}")
     if not isinstance(stimuli, StimulusSet):
-        raise InputError(
-            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. Make one with "
-            "neurolens.load_stimuli(...)."
-        )
+        is_held = isinstance(getattr(stimuli, "stimuli", None), StimulusSet)
+        make = "Make one with neurolens.load_stimuli(...)."
+        source = "Pass its stimuli: dataset.stimuli." if is_held else make
+        raise InputError(f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. {source}")
 
 
 def _compare_transforms(loaded: Any, stimuli: Any) -> None:

@@ -43,6 +43,9 @@ from neurolens.extract.validation.findings import (
 from neurolens.extract.validation.perturb import perturb_event
 from neurolens.extract.validation.program import compare_program
 from neurolens.extract.validation.replay import replay_event
+from neurolens.support.tables import MOST_ROWS, write_block, write_folded, write_table
+
+REASON_COLUMNS = ("op", "check", "status", "reason")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,18 @@ class Verdict:
         for row in shown.head(5).itertuples():
             text += f"\n  {row.status} ({row.check}) {row.op}: {row.reason}"
         return text + (f"\n  and {len(shown) - 5} more in .reasons" if len(shown) > 5 else "")
+
+    def _repr_html_(self) -> str:
+        mark = {"verified": "✓", "failed": "✗"}.get(self.status, "?")
+        head = f"{mark} {self.status}: {self.n_replayed} of {self.n_ops} ops replayed bit for bit"
+        parts = []
+        for label, is_meant in (("found", False), ("exempt, with a reason", True)):
+            table = self.reasons[(self.reasons.status == "exempt") == is_meant]
+            if len(table):
+                rows = table[list(REASON_COLUMNS)].head(MOST_ROWS).itertuples(index=False)
+                body = write_table(REASON_COLUMNS, rows, len(table))
+                parts.append(write_folded(f"{label} ({len(table):,})", body, is_open=not is_meant))
+        return write_block(head, parts)
 
 
 def validate(model: nn.Module, inputs: Any, *, kwargs: dict | None = None) -> Verdict:
