@@ -1,230 +1,291 @@
 """Dissimilarity matrices side by side: those of the model above those of the brain."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import groupby, zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from neurolens.errors import InputError, LabelError
-from neurolens.labels import (
-    OP,
-    REGION,
-    STIMULUS,
-    STIMULUS_2,
-    SUBJECT,
-    UNNAMED,
-    align_labels,
-    check_dims,
-    get_ids,
-    list_names,
-)
+from neurolens.errors import InputError
 from neurolens.view import style
-from neurolens.view.plots.panels import build_colormap, find_figure, make_panels
+from neurolens.view.plots.canvas.legend import place_legend, write_header
+from neurolens.view.plots.canvas.maps import Scale, draw_bar, draw_map
+from neurolens.view.plots.canvas.panels import (
+    PAGE,
+    Canvas,
+    Cell,
+    find_row_end,
+    list_left,
+    open_panels,
+    read_theme,
+)
+from neurolens.view.plots.canvas.texts import lay_out, measure_panel, measure_text
+from neurolens.view.plots.parts.borders import (
+    GAP,
+    LARGEST_SHARE,
+    LONGEST_NAME,
+    PICTURE,
+    STRIP,
+    Run,
+    choose_pictures,
+    draw_pictures,
+    draw_strips,
+    find_runs,
+    has_room,
+    read_images,
+    write_names,
+)
+from neurolens.view.plots.parts.matrices import (
+    Matrices,
+    Matrix,
+    blank_diagonal,
+    rank_values,
+    read_matrices,
+    read_pair_scores,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
-MOST_RDMS = 8
-MOST_COLUMNS = 6
+    from neurolens.view.plots.canvas.figure import Panels
+
+CELL = Cell(1.4, 1.55, 0.0, 0.1)
+# In inches: the bar with its numbers, one line of a header.
+BAR = 0.65
+LINE_HEIGHT = 0.13
+# Matrices are no larger than this, in inches.
+LARGEST = 2.6
+VALUES = ("rank", "raw")
+# So many categories at most have a color of their own, and stand in a legend.
+MOST_COLORS = 12
 MOST_BORDERS = 24
-# A label needs about a sixteenth of a panel's height.
-LABEL_HEIGHT = 0.06
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One matrix to draw: of an op of the ``"model"``, or of a region of the ``"brain"``."""
-
-    row: str
-    region: str
-    op: str
-    values: np.ndarray
-
-
-class Groups(NamedTuple):
-    """Runs of stimuli of one category: the middles and names of those with room, and borders."""
-
-    centers: list[float]
-    names: list[str]
-    borders: list[float]
 
 
 def plot_rdms(
-    rdms: xr.DataArray,
+    rdms: xr.DataArray | None = None,
     *,
     ops: Sequence[str] | Mapping[str, str] | None = None,
     brain: xr.DataArray | None = None,
     categories: Sequence[str] | None = None,
-) -> "Figure":
-    """Draw dissimilarity matrices, rank-transformed to 0–1, the model's above the brain's.
+    scores: xr.Dataset | None = None,
+    images: Any = None,
+    values: str = "rank",
+    axes: "Sequence[Axes] | None" = None,
+    theme: str = "light",
+    width: float | None = None,
+) -> "Panels":
+    """Draw dissimilarity matrices, the model's above the brain's; the diagonal is left blank.
 
     Parameters
     ----------
-    rdms : DataArray (op, stimulus, stimulus_2)
+    rdms : DataArray (op, stimulus, stimulus_2), optional
+        What ``compute_rdms`` returned. None: the brain alone.
     ops : sequence of str, or mapping of region to op, optional
         Which to draw; a mapping puts each op above its region. By default eight, evenly spaced.
     brain : DataArray ([region, subject,] stimulus, stimulus_2), optional
         Averaged over subjects, then ranked; matched to the model's stimuli by label.
     categories : sequence of str, optional
-        One per stimulus of ``rdms``; stimuli are grouped by it, in order of first appearance, and
-        labelled.
+        One per stimulus of ``rdms``, or of ``brain`` alone; stimuli are grouped by it, in order of
+        first appearance. Strips of color say which is which, beside names where these have room,
+        else in a legend of up to 12.
+    scores : Dataset, optional
+        Scores of ``compare_rdms``: that of each op with its region is written above the op. Needs a
+        mapping of ``ops``.
+    images : StimulusSet, or mapping of stimulus to picture, optional
+        Small pictures at the left of each row of matrices, of as many stimuli as have room.
+    values : str
+        ``"rank"``: each matrix by its ranks from 0 to 1. ``"raw"``: as they are, one scale for all
+        ops and another one for all regions.
+    axes : sequence of Axes, optional
+        One per matrix, ops first. Only these are styled.
+    theme : str
+        ``"light"`` or ``"dark"``.
+    width : float, optional
+        Of a new figure, in inches.
 
     Returns
     -------
-    Figure
+    Panels, a list of Axes
+        One per matrix. A notebook displays the list of a new figure; ``.figure.savefig(path)`` of
+        it saves the figure.
 
     Raises
     ------
     InputError
-        For anything else than a DataArray.
+        For anything else than a DataArray, several time bins, ``ops`` that are no names, or stimuli
+        that are no pictures.
     LabelError
-        When dimensions or stimuli do not match.
+        When dimensions or stimuli do not match, or there is no such op, or no such region in
+        ``brain``.
     """
-    _check_array(rdms, "rdms", "compute_rdms returned")
-    check_dims(rdms, (OP, STIMULUS, STIMULUS_2), "rdms")
-    chosen = _choose_ops(rdms, ops)
-    ids = get_ids(rdms, STIMULUS, "rdms").tolist()
-    groups = [""] * len(ids) if categories is None else [str(name) for name in categories]
-    if len(groups) != len(ids):
-        raise LabelError(f"categories must be one per stimulus, {len(ids)}, got {len(groups)}.")
-    order = np.argsort([groups.index(name) for name in groups], kind="stable")
-    ordered = rdms.transpose(OP, STIMULUS, STIMULUS_2).isel({STIMULUS: order, STIMULUS_2: order})
-    panels = [
-        Panel("model", region, name, ordered.sel({OP: name}).values) for region, name in chosen
-    ]
-    if brain is not None:
-        _check_array(brain, "brain", "holds the brain's RDMs (dataset.rdms)")
-        matrices = _average_brain(brain, [ids[i] for i in order])
-        regions = list(ops) if isinstance(ops, Mapping) else list(matrices)
-        panels += [
-            Panel("brain", region, "", matrices[region]) for region in regions if region in matrices
-        ]
-    with style.apply_style():
-        return _draw_panels(panels, _find_groups([groups[i] for i in order]))
-
-
-def rank_values(values: np.ndarray) -> np.ndarray:
-    """Replace the values above the diagonal by their mean ranks from 0 to 1.
-
-    Equal values stay equal.
-    """
-    upper = np.triu_indices(len(values), 1)
-    ranks = pd.Series(values[upper]).rank() - 1
-    ranked = np.zeros(values.shape)
-    ranked[upper] = ranks / max(1, ranks.count() - 1)
-    return ranked + ranked.T
-
-
-def _check_array(array: Any, name: str, origin: str) -> None:
-    if not isinstance(array, xr.DataArray):
-        raise InputError(
-            f"{name} must be a DataArray over stimulus and stimulus_2, got "
-            f"{type(array).__name__}. Pass the DataArray that {origin}."
-        )
-
-
-def _choose_ops(
-    rdms: xr.DataArray, ops: Sequence[str] | Mapping[str, str] | None
-) -> list[tuple[str, str]]:
-    """Return pairs of region (``""`` for none) and op to draw, checked to be in ``rdms``."""
-    names = [str(name) for name in get_ids(rdms, OP, "rdms")]
-    if ops is None:
-        spaced = np.linspace(0, len(names) - 1, min(MOST_RDMS, len(names)))
-        ops = [names[i] for i in np.unique(spaced.astype(int))]
-    chosen = list(ops.items()) if isinstance(ops, Mapping) else [("", name) for name in ops]
-    unknown = [name for _, name in chosen if name not in names]
-    if unknown:
-        raise LabelError(
-            f"rdms has no ops {list_names(unknown)}; it has {list_names(names)}. Pass ops=[...] "
-            f"from those."
-        )
-    return chosen
-
-
-def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
-    """Return one matrix per region, its stimuli in the order of ``ids``."""
-    outer = [dim for dim in (REGION, SUBJECT) if dim in brain.dims]
-    check_dims(brain, [*outer, STIMULUS, STIMULUS_2], "brain")
-    brain = align_labels(brain, ids, name="brain", other="rdms")
-    if SUBJECT in brain.dims:
-        brain = brain.mean(SUBJECT, skipna=True)
-    if REGION not in brain.dims:
-        brain = brain.expand_dims({REGION: [UNNAMED[REGION]]})
-    brain = brain.transpose(REGION, STIMULUS, STIMULUS_2)
-    return dict(zip(map(str, brain[REGION].values), brain.values, strict=True))
-
-
-def _find_groups(categories: list[str]) -> Groups:
-    """Return runs of a category in stimuli that are ordered by it."""
-    groups = Groups([], [], [])
-    start = 0
-    for name, run in groupby(categories):
-        end = start + len(list(run))
-        if name and (end - start) / len(categories) >= LABEL_HEIGHT:
-            groups.centers.append((start + end - 1) / 2)
-            groups.names.append(style.shorten_text(name, 16))
-        if start:
-            groups.borders.append(start - 0.5)
-        start = end
-    return groups
-
-
-def _draw_panels(panels: list[Panel], groups: Groups) -> "Figure":
-    kinds = [list(run) for _, run in groupby(panels, key=lambda panel: panel.row)]
-    n_columns = min(MOST_COLUMNS, max(map(len, kinds)))
-    rows = [run[i : i + n_columns] for run in kinds for i in range(0, len(run), n_columns)]
-    grid = make_panels(len(rows), n_columns, 1.35 * n_columns + 1.2, 1.6 * len(rows) + 0.1)
-    colors = style.assign_region_colors(panel.region for panel in panels if panel.region)
-    for row, axes in zip(rows, grid, strict=True):
-        for panel, axis in zip_longest(row, axes):
-            if panel is None:
-                axis.set_axis_off()
-                continue
-            _draw_matrix(axis, panel, groups.borders)
-            _write_title(axis, panel, colors)
-        axes[0].set_ylabel(row[0].row)
-        axes[0].set_yticks(groups.centers, groups.names, fontsize=6)
-        axes[0].tick_params(length=0)
-    _draw_bar(grid)
-    return find_figure(grid[0, 0])
-
-
-def _draw_matrix(axis: "Axes", panel: Panel, borders: list[float]) -> None:
-    axis.imshow(
-        rank_values(panel.values), cmap=build_colormap(), vmin=0, vmax=1, interpolation="nearest"
+    colors = read_theme(theme)
+    if values not in VALUES:
+        raise InputError(f'values must be "rank" or "raw", got {values!r}. Pass one of these.')
+    read = read_matrices(rdms, brain, ops, categories, read_pair_scores(scores, ops))
+    pictures = None if images is None else read_images(images, read.ids)
+    names = [one.op or one.region for one in read.matrices]
+    kinds = list(Counter(one.kind for one in read.matrices).values())
+    runs = find_runs(read.categories)
+    beside = BAR + _measure_names(runs, width) + (0.0 if pictures is None else PICTURE)
+    canvas = open_panels(
+        axes,
+        names,
+        colors,
+        cell=CELL._replace(beside=beside),
+        width=width,
+        what="matrix",
+        groups=kinds,
     )
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-    for border in borders if len(borders) < MOST_BORDERS else []:
-        axis.axhline(border, color=style.CARD, linewidth=0.5)
-        axis.axvline(border, color=style.CARD, linewidth=0.5)
+    with style.apply_style(colors):
+        _set_height(canvas, read.matrices, beside)
+        drawn = _draw_matrices(canvas, read, runs, values)
+        lay_out(canvas)
+        _draw_borders(canvas, read, runs, pictures)
+        lay_out(canvas)
+        for axis, matrix in zip(canvas.panels, read.matrices, strict=True):
+            _write_title(canvas, axis, matrix, read.matrices)
+        _draw_bars(canvas, read.matrices, drawn, values, rdms, brain)
+        lay_out(canvas)
+    return canvas.panels
 
 
-def _draw_bar(grid: np.ndarray) -> None:
-    from matplotlib.cm import ScalarMappable
-
-    bar = find_figure(grid[0, 0]).colorbar(
-        ScalarMappable(cmap=build_colormap()), ax=grid, shrink=0.7, aspect=25, pad=0.02
-    )
-    bar.set_label("dissimilarity (rank)")
-    bar.set_ticks([0, 0.5, 1])
-    bar.outline.set_visible(False)
+def _measure_names(runs: Sequence[Run], width: float | None) -> float:
+    """Return the inches that names of categories need beside matrices, 0 if that is too much."""
+    names = min(LONGEST_NAME, max((measure_text(run.name) for run in runs), default=0.0))
+    return names if names <= LARGEST_SHARE * (PAGE if width is None else width) else 0.0
 
 
-def _write_title(axis: "Axes", panel: Panel, colors: dict[str, str]) -> None:
-    op = style.shorten_text(panel.op, 20)
-    if not panel.region:
-        axis.set_title(op, fontsize=6.5, color=style.INK, pad=4)
+def _set_height(canvas: Canvas, matrices: Sequence[Matrix], beside: float) -> None:
+    """Make a new figure as high as square matrices of its width need."""
+    spec = canvas.panels[0].get_subplotspec()
+    if not canvas.is_own or spec is None:
         return
-    color = colors[panel.region]
-    axis.set_title(panel.region, fontsize=8, color=color, fontweight="bold", pad=11 if op else 4)
-    axis.text(
-        0.5, 1.02, op, transform=axis.transAxes, ha="center", va="bottom", fontsize=6,
-        color=style.MUTED,
-    )  # fmt: skip
+    n_rows, n_columns = spec.get_gridspec().get_geometry()
+    width = canvas.figure.get_figwidth()
+    lines = max(bool(one.region) + bool(one.op) + bool(one.note) for one in matrices)
+    side = min(LARGEST, (width - beside) / n_columns)
+    canvas.figure.set_figheight(n_rows * (side + LINE_HEIGHT * (lines + 1)) + 0.1)
+
+
+def _draw_matrices(
+    canvas: Canvas, read: Matrices, runs: Sequence[Run], values: str
+) -> "list[AxesImage]":
+    shown = [
+        rank_values(one.values) if values == "rank" else blank_diagonal(one.values)
+        for one in read.matrices
+    ]
+    images = []
+    for axis, matrix, square in zip(canvas.panels, read.matrices, shown, strict=True):
+        scale = Scale(0.0, 1.0)
+        if values == "raw":
+            pairs = zip(shown, read.matrices, strict=True)
+            alike = [one for one, other in pairs if other.kind == matrix.kind]
+            scale = _find_range(alike)
+        image = draw_map(axis, square, canvas.theme, scale)
+        _blank(axis, len(square), canvas.theme)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for run in runs[1:] if len(runs) <= MOST_BORDERS else []:
+            axis.axhline(run.first - 0.5, color=canvas.theme.page, linewidth=0.5)
+            axis.axvline(run.first - 0.5, color=canvas.theme.page, linewidth=0.5)
+        images.append(image)
+    return images
+
+
+def _find_range(squares: Sequence[np.ndarray]) -> Scale:
+    """Return the scale of raw values, from the smallest to the largest."""
+    known = np.concatenate([square[np.isfinite(square)] for square in squares])
+    if not known.size or known.min() == known.max():
+        return Scale(0.0, float(known.max()) if known.size and known.max() > 0 else 1.0)
+    return Scale(float(known.min()), float(known.max()))
+
+
+def _blank(axis: "Axes", n: int, theme: style.Theme) -> None:
+    """Draw the diagonal in the color of the page; pairs without a value have that of no score."""
+    from matplotlib.colors import to_rgb
+
+    cover = np.zeros((n, n, 4))
+    cover[np.diag_indices(n)] = (*to_rgb(theme.page), 1.0)
+    axis.imshow(cover, interpolation="nearest")
+
+
+def _draw_borders(
+    canvas: Canvas,
+    read: Matrices,
+    runs: Sequence[Run],
+    pictures: dict[str, np.ndarray] | None,
+) -> None:
+    """Draw strips along all matrices; names and pictures at the left of each row's first one."""
+    theme = canvas.theme
+    n = len(read.ids)
+    height = min(measure_panel(canvas.panels[0]))
+    is_named = has_room(runs, n, height) and _measure_names(runs, canvas.figure.get_figwidth()) > 0
+    left = list_left(canvas)
+    handles = {}
+    for axis in canvas.panels:
+        if runs:
+            handles = draw_strips(axis, runs, n, theme)
+    for axis, matrix in zip(canvas.panels, read.matrices, strict=True):
+        if axis not in left:
+            continue
+        offset = GAP + STRIP if runs else 0.0
+        if pictures is not None:
+            shown = [pictures[read.ids[i]] for i in choose_pictures(n, height)]
+            offset += draw_pictures(axis, shown, offset)
+        if is_named and canvas.is_own and axis is canvas.panels[0]:
+            write_names(axis, runs, theme.soft, offset)
+        if canvas.is_own:
+            _write_kind(axis, matrix.kind, theme)
+    if not is_named and 0 < len(handles) <= MOST_COLORS:
+        place_legend(canvas, handles)
+
+
+def _write_kind(axis: "Axes", kind: str, theme: style.Theme) -> None:
+    """Write above a row of matrices whose they are."""
+    axis.annotate(
+        kind,
+        (0, 1),
+        xytext=(-6, 2),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color=theme.ink,
+        annotation_clip=False,
+    )
+
+
+def _write_title(canvas: Canvas, axis: "Axes", matrix: Matrix, matrices: Sequence[Matrix]) -> None:
+    """Write the region above its matrices, and the op and its score below that."""
+    regions = [one.region for one in matrices if one.region]
+    colors = style.assign_region_colors(regions, canvas.theme)
+    notes = [text for text in (matrix.op, matrix.note) if text]
+    if matrix.region:
+        write_header(canvas, axis, matrix.region, notes, colors[matrix.region])
+    else:
+        write_header(canvas, axis, "", notes)
+
+
+def _draw_bars(
+    canvas: Canvas,
+    matrices: Sequence[Matrix],
+    drawn: "Sequence[AxesImage]",
+    values: str,
+    rdms: xr.DataArray | None,
+    brain: xr.DataArray | None,
+) -> None:
+    """Draw one bar of ranks; of raw values one for the model and one for the brain."""
+    theme = canvas.theme
+    if values == "rank":
+        last = find_row_end(canvas)
+        draw_bar(canvas.panels[last], drawn[last], "dissimilarity (rank)", theme, ticks=[0, 0.5, 1])
+        return
+    for kind, array in (("model", rdms), ("brain", brain)):
+        if array is None:
+            continue
+        last = find_row_end(canvas, [one.kind for one in matrices].index(kind))
+        metric = str(array.attrs.get("metric", ""))
+        draw_bar(canvas.panels[last], drawn[last], f"{metric} dissimilarity".strip(), theme)
