@@ -1,0 +1,1 @@
+"""Representations in notebooks: ``scores`` is a table of the best ops of each region."""
