@@ -1,0 +1,1 @@
+"""The networks of docs/gallery, and their scores."""
