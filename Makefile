@@ -8,7 +8,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo test lint check setup bench conformance simulate figures clean
+.PHONY: demo test lint check setup bench conformance simulate figures gallery plots clean
 .DEFAULT_GOAL = demo
 
 demo: $(READY)
@@ -50,6 +50,15 @@ simulate: $(READY)
 # What real data say, from the files that NEUROLENS_MIRROR names: docs/real_data.md. Takes some minutes.
 figures: $(READY)
 	$(BIN)/python benchmarks/figures.py
+
+# Every plot: docs/images/plots/, shown by docs/plots.md; of real data where NEUROLENS_MIRROR names them.
+plots: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/plots.py
+
+# Networks of many kinds with scores on them, beside what peers draw: docs/gallery. Takes some 20 minutes; scores and
+# pictures of trained weights need NEUROLENS_MIRROR.
+gallery: $(VENV)/.peers
+	$(BIN)/python benchmarks/draw_gallery.py
 
 setup: $(READY)
 

@@ -9,11 +9,12 @@ Its parts, in the order in which an analysis uses them:
 ``extract``    every operation of a model: one pass (`trace`, `validate`) or a whole set
 ``compare``    RDMs, alignments, encoding: scores with noise ceilings and intervals
 ``scores``     the form of scores, in which every method returns them
-``view``       the annotated graph and the figures
+``view``       the annotated graph, figures, brain maps, and exports
 ``report``     the results of a run on one page
 ``demo``       the main analysis, end to end, and the command that runs it from the shell
 ``labels``     names of dimensions, matching by id, `align_stimuli`; ``errors`` what can be
-               raised; ``support`` tasks on dask workers, and files of traces and encoders
+               raised; ``support`` tasks on dask workers, files of traces and encoders, and
+               tables for notebooks
 
 `extract` and `compare` never import each other: they exchange labelled xarray objects. What is used
 most is here; the rest is in ``neurolens.extract`` and ``neurolens.compare``.
@@ -36,12 +37,14 @@ from neurolens.labels.alignment import align_stimuli
 from neurolens.models import LoadedModel, list_models, load_model
 from neurolens.report import write_report
 from neurolens.stimuli import ImageTransform, StimulusSet, load_stimuli
+from neurolens.support.versions import __version__
 from neurolens.view import draw_graph, plot_profile, plot_rdms
 
 __all__ = [
     "ImageTransform",
     "LoadedModel",
     "StimulusSet",
+    "__version__",
     "align_stimuli",
     "assign_regions",
     "compare_rdms",

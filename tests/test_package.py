@@ -54,7 +54,9 @@ def test_the_wheel_holds_the_package_its_template_and_the_recipes(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "neurolens/_recipes/kriegeskorte2008/card.toml" in names
     assert "neurolens/_recipes/planted/prepare.py" in names
-    assert "neurolens/report/report.html" in names
+    assert "neurolens/view/page/assets/page.html" in names
+    assert "neurolens/view/page/assets/layout/scene.js" in names
+    assert "neurolens/view/layout/advances.json" in names
     assert "neurolens/py.typed" in names
     assert "neurolens/extract/capture/recorder.py" in names
     assert not [n for n in names if n.startswith(("tests", "datasets"))]
@@ -88,27 +90,33 @@ def test_no_message_or_page_installs_a_package_of_another_project():
 
 
 def list_blocks():
-    """Return the blocks of Python in the README: ten lines, own files, whole sets."""
+    """Return the blocks of Python in the README: ten lines, own files, whole sets, drawing."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     return blocks
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not MIRROR, reason="needs NEUROLENS_MIRROR with the 92 photographs")
 def test_the_readmes_ten_lines_run(tmp_path, monkeypatch):
-    code, *_ = list_blocks()
+    code, _, _, drawing = list_blocks()
     trained = 'resnet18(weights="IMAGENET1K_V1")'
     assert trained in code
     monkeypatch.chdir(tmp_path)
     # Trained weights would be fetched; a small random network runs the same code.
-    exec(compile(code.replace(trained, "alexnet(weights=None)"), "README.md", "exec"), {})
+    names = {}
+    exec(compile(code.replace(trained, "alexnet(weights=None)"), "README.md", "exec"), names)
     assert (tmp_path / "report.html").stat().st_size > 10_000
+    module = 'unfold="layer3.1"'
+    assert module in drawing
+    exec(compile(drawing.replace(module, 'unfold="features"'), "README.md", "exec"), names)
+    assert (tmp_path / "it.pdf").read_bytes().startswith(b"%PDF")
+    assert (tmp_path / "stages.svg").exists()
 
 
 @pytest.mark.slow
 def test_the_readmes_lines_on_whole_sets_run(tmp_path, monkeypatch, rng):
-    *_, code = list_blocks()
+    _, _, code, _ = list_blocks()
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
     for name in "abc":
@@ -143,9 +151,9 @@ def write_subject(folder, rng):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the best penalty ends the grid")  # noise has no best penalty
-def test_the_readmes_eight_lines_on_own_files_run(tmp_path, monkeypatch, rng):
-    _, code, _ = list_blocks()
-    assert len(code.strip().splitlines()) == 8
+def test_the_readmes_lines_on_own_files_run(tmp_path, monkeypatch, rng):
+    _, code, _, _ = list_blocks()
+    assert len(code.strip().splitlines()) == 9
     trained = 'load_model("torchvision/resnet18")'
     assert trained in code
     monkeypatch.chdir(tmp_path)

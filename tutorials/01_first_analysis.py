@@ -134,7 +134,7 @@ table.round(2)
 # ## 6. The network, annotated
 #
 # The graph shows where in the network the fit is. Each box is one operation, its strip of cells the regions in fixed order, coloured by the
-# share of the noise ceiling reached. Framed in a region's colour with a star: the operation chosen for it.
+# score, on one scale for all regions, on which each lower noise ceiling is marked. Framed in a region's colour with a star: the operation chosen for it.
 #
 # Columns are read from top to bottom and left to right, as in a newspaper. Dashed lines are shortcuts: residual connections that skip what
 # lies between.
@@ -176,4 +176,6 @@ assert depth == sorted(depth)
 # region_rdms = brain.rdms.sel(region=["IT", "EVA"]).dropna("subject", how="all")
 # ```
 #
-# or run `neurolens demo`, which does all of this and writes one report.
+# or run `neurolens demo`, which does all of this and writes one report: an interactive page that begins with the answer in sentences, and
+# holds the graph, all scores, methods, references and settings. `nl.write_report("report.html", trace=trace, scores=scores, best=best)`
+# writes one of your own results; it takes RDMs, stimuli and scores of random weights as well.

@@ -122,6 +122,9 @@ CONSUMERS = {
     "assign_regions": lambda scores, p, folder: nl.assign_regions(scores),
     "locate_peaks": lambda scores, p, folder: compare.locate_peaks(scores),
     "compare_ops": lambda scores, p, folder: compare.compare_ops(scores),
+    "compare_choices": lambda scores, p, folder: compare.compare_choices(
+        {"a": scores, "b": scores}
+    ),
     "tabulate_models": lambda scores, p, folder: compare.tabulate_models(scores),
     "normalize_scores": lambda scores, p, folder: compare.normalize_scores(scores),
     "draw_graph": lambda scores, p, folder: nl.draw_graph(p.trace, scores=scores),
@@ -143,12 +146,13 @@ ONE_TIME = set(PRODUCERS) - TIMED
 WORKS = {
     "assign_regions": SPLIT,
     "locate_peaks": SPLIT | {"bootstrap_rdms", "compare_rdms, plain", "fit_rdm_regression"},
+    "compare_choices": SPLIT,
     "compare_ops": SPLIT | {"bootstrap_rdms", "fit_rdm_regression"},
     "tabulate_models": SPLIT | {"bootstrap_rdms", "fit_rdm_regression"},
     "normalize_scores": CEILED,
     "draw_graph": ONE_TIME - JOINT,
     "plot_profile": ONE_TIME,
-    "write_report": ONE_TIME - JOINT,
+    "write_report": set(PRODUCERS) - JOINT,
 }
 REMEDY = re.compile(r"\b(Make|Pass|Select|Trace|Use|Leave)\b.+\.$", re.DOTALL)
 
@@ -218,6 +222,25 @@ class TestEveryProducer:
 def test_every_pair_is_in_the_table():
     assert set(WORKS) == set(CONSUMERS)
     assert set().union(*WORKS.values()) <= set(PRODUCERS)
+
+
+@pytest.mark.parametrize("producer", ["compare_rdms", "fit_encoding"])
+def test_pictures_of_scores_from_a_file_are_the_same(producer, problem, scores_of, tmp_path):
+    """Attributes come back from netCDF as numbers of NumPy, and texts as arrays."""
+    scores = scores_of(producer)
+    best = nl.assign_regions(scores)
+    scores.to_netcdf(tmp_path / "scores.nc", engine="h5netcdf")
+    best.to_netcdf(tmp_path / "best.nc", engine="h5netcdf")
+    read_scores = xr.load_dataset(tmp_path / "scores.nc", engine="h5netcdf")
+    read_best = xr.load_dataset(tmp_path / "best.nc", engine="h5netcdf")
+    pages = []
+    pictures = []
+    for pair in ({"scores": scores, "best": best}, {"scores": read_scores, "best": read_best}):
+        page = nl.write_report(tmp_path / "page.html", trace=problem.trace, **pair)
+        pages.append(page.read_text())
+        pictures.append(nl.draw_graph(problem.trace, **pair).render_svg())
+    assert pages[0] == pages[1]
+    assert pictures[0] == pictures[1]
 
 
 @pytest.mark.parametrize("producer", sorted(CEILED - TIMED))

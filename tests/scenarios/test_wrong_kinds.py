@@ -8,6 +8,7 @@ import xarray as xr
 from torch import nn
 
 import neurolens as nl
+from neurolens.datasets.loading import Dataset
 from neurolens.errors import InputError
 
 MODEL = nn.Sequential(nn.Linear(3, 2), nn.ReLU())
@@ -21,6 +22,7 @@ WRONG_RUNS = [
     (MODEL, torch.ones(4, 3), "stimuli must be a StimulusSet, got Tensor. Make one with"),
     (MODEL, "images", "stimuli must be a StimulusSet, got str. Make one with"),
     (MODEL, None, "stimuli must be a StimulusSet, got NoneType. Make one with"),
+    (MODEL, Dataset({}, STIMULI), "got Dataset. Pass its stimuli: dataset.stimuli"),
     (MODEL, 3, "stimuli must be a StimulusSet, got int. Make one with"),
     (MODEL, [ARRAY], "stimuli must be a StimulusSet, got list. Make one with"),
     (STIMULI, MODEL, "model and stimuli are the wrong way round: give the model first"),
