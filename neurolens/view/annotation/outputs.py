@@ -1,6 +1,6 @@
 """Scores of ops with several outputs, on a graph where such an op is one node."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,11 +71,12 @@ def _group_names(names: Sequence[str], ops: set[str]) -> dict[str, list[int]]:
     """Return the positions of the names that belong to each op, in order of first appearance."""
     groups: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        groups.setdefault(_find_op(name, ops), []).append(i)
+        groups.setdefault(find_op(name, ops), []).append(i)
     return groups
 
 
-def _find_op(name: str, ops: set[str]) -> str:
+def find_op(name: str, ops: Collection[str]) -> str:
+    """Return the op that a name of one of its outputs belongs to; any other name as it is."""
     op, dot, output = name.rpartition(".")
     is_output = bool(dot) and output.isdigit() and op in ops and name not in ops
     return op if is_output else name

@@ -62,6 +62,15 @@ def test_best_ops_are_those_of_the_graph(scores, trace):
     np.testing.assert_array_equal(folded.indistinguishable.sel(op="/chunk"), tied)
 
 
+def test_an_op_is_tied_if_one_of_its_outputs_is(scores, trace):
+    best = nl.assign_regions(scores)
+    best["indistinguishable"].loc[{"op": ["/chunk.0", "/chunk.1"]}] = False
+    best["indistinguishable"].loc[{"op": "/chunk.1", "region": "V1"}] = True
+    folded = fold_best(best, list(trace.graph.by_name))
+    tied = folded.indistinguishable.sel(op="/chunk")
+    assert tied.sel(region=["V1", "IT"]).values.tolist() == [True, False]
+
+
 def test_pictures_show_them_and_say_so(scores, trace, tmp_path):
     best = nl.assign_regions(scores)
     svg = nl.draw_graph(trace, scores=scores, best=best).render_svg()

@@ -20,6 +20,7 @@ from neurolens.labels import (
     get_ids,
     list_names,
 )
+from neurolens.view.annotation.outputs import find_op
 from neurolens.view.page.document.budget import RDM_CHARACTERS
 from neurolens.view.page.document.numbers import LEVELS, encode_levels
 
@@ -52,6 +53,7 @@ def describe_rdms(
     """
     if rdms is None:
         return None, []
+    rdms, notes = _leave_out_outputs(rdms, index)
     rdms = _read_rdms(rdms, index)
     ids = rdms[STIMULUS].values.tolist()
     names = [str(name) for name in rdms[OP].values]
@@ -64,7 +66,8 @@ def describe_rdms(
     kept = choose_ops(ops, first, room)
     if not kept:
         why = f"those of {len(ids)} stimuli would make it too large" if ops else "none is defined"
-        return None, [f"RDMs are not in this file: {why}."]
+        return None, [*notes, f"RDMs are not in this file: {why}."]
+    notes += _describe_gaps(rdms.values[defined], matrices)
     row_of = {index[name]: i for i, name in enumerate(names)}
     left_out = {
         "undefined, because its values do not vary": sorted(set(row_of) - set(ops)),
@@ -78,10 +81,38 @@ def describe_rdms(
         "leftOut": [[reason, those] for reason, those in left_out.items() if those],
     }
     if len(kept) == len(ops):
-        return described, []
+        return described, notes
     return described, [
+        *notes,
         f"This file holds the RDMs of {len(kept)} of {len(ops)} ops: best ops, those that cannot "
-        "be told apart from them, and others spread evenly along the network."
+        "be told apart from them, and others spread evenly along the network.",
+    ]
+
+
+def _leave_out_outputs(rdms: Any, index: Mapping[str, int]) -> tuple[Any, list[str]]:
+    """Return RDMs without those of single outputs of an op, which is one node; and a note."""
+    if not isinstance(rdms, xr.DataArray) or OP not in rdms.coords or OP not in rdms.dims:
+        return rdms, []
+    is_output = [find_op(str(name), index) != str(name) for name in rdms[OP].values]
+    if not any(is_output):
+        return rdms, []
+    note = "RDMs of ops with several outputs are not in this file."
+    return rdms.isel({OP: np.flatnonzero(~np.array(is_output))}), [note]
+
+
+def _describe_gaps(model: np.ndarray, brain: Mapping[str, np.ndarray]) -> list[str]:
+    """Return a note on pairs of stimuli without a dissimilarity, which are drawn all the same."""
+    sides = {"ops": model, **brain}
+    gaps = []
+    for name, matrices in sides.items():
+        upper = matrices[..., *np.triu_indices(matrices.shape[-1], 1)]
+        if np.isnan(upper).any():
+            gaps.append(name)
+    if not gaps:
+        return []
+    return [
+        f"Some pairs of stimuli have no dissimilarity ({', '.join(gaps)}): RDMs show them in the "
+        "middle of the scale."
     ]
 
 

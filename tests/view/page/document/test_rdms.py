@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from results import fake_brain, fake_rdms
@@ -115,3 +116,22 @@ def test_what_is_no_rdm_is_refused(rng):
     with pytest.raises(LabelError, match="it has no 'c'.*Trace the model"):
         describe_rdms(rdms, None, {"a": 0, "b": 1})
     assert describe_rdms(None, None, INDEX) == (None, [])
+
+
+def test_pairs_without_a_value_and_outputs_of_ops_are_told(rng):
+    ids = list("abcd")
+    values = rng.random((2, 4, 4))
+    values = values + values.transpose(0, 2, 1)
+    coords = {"op": ["conv", "chunk.1"], "stimulus": ids, "stimulus_2": ids}
+    rdms = xr.DataArray(values, dims=("op", "stimulus", "stimulus_2"), coords=coords)
+    index = {"conv": 0, "chunk": 1}
+    described, notes = describe_rdms(rdms, None, index)
+    assert described["ops"] == [0]
+    assert notes == ["RDMs of ops with several outputs are not in this file."]
+    brain = rdms.isel(op=[0]).rename(op="region").assign_coords(region=["IT"]).copy()
+    brain[0, 0, 1] = brain[0, 1, 0] = np.nan
+    _, notes = describe_rdms(rdms.isel(op=[0]), brain, index)
+    assert notes == [
+        "Some pairs of stimuli have no dissimilarity (IT): RDMs show them in the middle of the "
+        "scale."
+    ]
