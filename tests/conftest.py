@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+import neurolens
+
 # Imported before pytest imports the package's files one by one for their doctests: pytest would
 # make modules twice, and a test that changes a module would change the unused one.
-import neurolens  # noqa: F401
+for room in neurolens.__all__:
+    for name in getattr(getattr(neurolens, room), "__all__", ()):
+        getattr(getattr(neurolens, room), name)
 
 # The same examples on every run and on slow machines: a test that fails once fails again.
 settings.register_profile(

@@ -1,7 +1,11 @@
-"""Warnings point at the line of the user's code that led to them."""
+"""Errors end with a section of docs/errors.md; warnings point at the user's line."""
 
+import ast
 import contextlib
+import pickle
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +15,105 @@ from squares import draw_square, label_squares
 from torch import nn
 
 import neurolens as nl
-from neurolens import compare
-from neurolens.errors import warn_user
+from neurolens import compare, errors
+from neurolens.errors import (
+    DataError,
+    InputError,
+    LabelError,
+    NeuroLensError,
+    tell_error,
+    warn_user,
+)
+
+PACKAGE = Path(errors.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "errors.md"
+SECTIONS = re.findall(r"^## (.*)$", PAGE.read_text(), re.MULTILINE)
+CLASSES = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, NeuroLensError)
+}
+# Functions that hand an anchor on to the error that they return or raise.
+HANDED_ON = {"suggest_name", "check_name"}
+
+
+def name_called(node):
+    """Return the name of what a call calls, without the module before it."""
+    function = node.func
+    return getattr(function, "id", getattr(function, "attr", ""))
+
+
+def list_anchors():
+    """Return (file:line, anchor) of every error that the package makes, and of the classes."""
+    found = [(f"class {name}", kind.default_anchor) for name, kind in CLASSES.items()]
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and name_called(node) in {*CLASSES, *HANDED_ON}:
+                place = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                given = [word.value for word in node.keywords if word.arg == "anchor"]
+                if given and not (isinstance(given[0], ast.Name) and given[0].id == "anchor"):
+                    found.append((place, ast.literal_eval(given[0])))
+    return found
+
+
+def test_every_error_names_a_section_of_the_page_and_every_section_is_named():
+    anchors = list_anchors()
+    assert len(anchors) > 400
+    strange = [f"{place}: {anchor}" for place, anchor in anchors if anchor not in SECTIONS]
+    assert not strange
+    assert not set(SECTIONS) - {anchor for _, anchor in anchors}
+
+
+def test_the_page_lists_each_section_once():
+    assert len(SECTIONS) == len(set(SECTIONS))
+    assert all(re.fullmatch("[a-z]+(-[a-z]+)*", name) for name in SECTIONS)
+    listed = re.findall(r"\[([a-z-]+)\]\(#([a-z-]+)\)", PAGE.read_text())
+    assert all(text == target for text, target in listed)
+    assert sorted(text for text, _ in listed) == sorted(SECTIONS)
+
+
+def test_no_error_is_made_without_a_class_of_neurolens():
+    """What users meet is NeuroLensError; the builtins raised inside are not for them."""
+    for name, kind in CLASSES.items():
+        if kind is not NeuroLensError:
+            builtin = kind.__mro__[2]
+            assert builtin in (ValueError, LookupError, RuntimeError), name
+
+
+def test_an_error_ends_with_its_section():
+    error = LabelError("ids differ. Rename them.", anchor="ids-differ")
+    assert str(error) == "ids differ. Rename them.\nMore: neurolens explain ids-differ"
+    assert error.message == tell_error(error) == "ids differ. Rename them."
+    assert repr(error) == "LabelError('ids differ. Rename them.')"
+    assert (str(InputError("no")), InputError("no").anchor) == (
+        "no\nMore: neurolens explain argument",
+        "argument",
+    )
+
+
+def test_a_quoted_error_leaves_its_section_and_no_second_line():
+    inner = LabelError("ids differ", anchor="ids-differ")
+    outer = InputError(f"input 'x': {inner}. Rename them.")
+    assert outer.message == "input 'x': ids differ. Rename them."
+    assert outer.anchor == "ids-differ"
+    assert str(outer).count("More:") == 1
+    chosen = DataError(f"the file: {inner}", anchor="file-unusable")
+    assert str(chosen) == "the file: ids differ\nMore: neurolens explain file-unusable"
+    assert str(DataError(str(chosen))) == str(chosen)
+
+
+def test_other_errors_are_told_as_they_are():
+    assert tell_error(OSError("disk full")) == "disk full"
+
+
+@pytest.mark.parametrize("kind", list(CLASSES.values()), ids=lambda kind: kind.__name__)
+def test_an_error_travels_between_processes(kind):
+    error = kind("ids differ", anchor="ids-differ")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind
+    assert (again.message, again.anchor, str(again)) == (error.message, error.anchor, str(error))
+    plain = pickle.loads(pickle.dumps(kind("no")))
+    assert plain.anchor == kind.default_anchor
 
 
 def build_responses(rng):

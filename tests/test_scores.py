@@ -306,7 +306,7 @@ class TestReading:
         if name == "score":
             return
         message = rf"compare_ops needs '{name}', which these scores \({method}\) do not hold\. "
-        with pytest.raises(InputError, match=message + r"Make scores with \w+.*\.$"):
+        with pytest.raises(InputError, match=message + r"Make scores with \w+.*\.\n"):
             read_scores(scores, "compare_ops", needs=[name])
 
     def test_remedies_name_functions_that_exist(self):

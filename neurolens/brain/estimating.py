@@ -175,12 +175,14 @@ def _list_series(bold: Any, events: Any) -> Files:
     if not names_image(bold):
         raise InputError(
             "bold must be images of time series, .nii, .nii.gz, .func.gii or .dtseries.nii, or the "
-            f"table that find_files returns, got {type(bold).__name__} {str(bold)[:60]!r}."
+            f"table that find_files returns, got {type(bold).__name__} {str(bold)[:60]!r}.",
+            anchor="time-series",
         )
     if events is None:
         raise InputError(
             "events must say what was shown when: pass a table for each run, with onset, duration "
-            "and the stimulus."
+            "and the stimulus.",
+            anchor="time-series",
         )
     return Files(list_paths(bold), events, pd.DataFrame())
 
@@ -198,7 +200,8 @@ def _find_models(
         if image.n_volumes < 3:
             raise InputError(
                 f"{image.name} must be a time series of three or more volumes, got "
-                f"{image.n_volumes}. Read betas with read_responses."
+                f"{image.n_volumes}. Read betas with read_responses.",
+                anchor="time-series",
             )
         row = files.table.iloc[k] if len(files.table) else None
         timing = find_timing(image, row, *given)
@@ -207,7 +210,8 @@ def _find_models(
         raise InputError(
             "all series must be sampled alike, and they have volumes every "
             f"{list_names(sorted({model.t_r for model in models}))} s, the first at "
-            f"{list_names(sorted({model.start for model in models}))} s. Estimate each by itself."
+            f"{list_names(sorted({model.start for model in models}))} s. Estimate each by itself.",
+            anchor="time-series",
         )
     return models
 
@@ -220,7 +224,8 @@ def _check_sizes(designs: Sequence[Design], grouping: Grouping, names: Sequence[
         if n_own + n_nuisance >= n_volumes:
             raise InputError(
                 f"{name} has {n_volumes} volumes for {n_own} responses and {n_nuisance} drifts and "
-                "confounds. Pass fewer confounds, a longer period of drift, or per='stimulus'."
+                "confounds. Pass fewer confounds, a longer period of drift, or per='stimulus'.",
+                anchor="time-series",
             )
 
 
@@ -280,7 +285,8 @@ def _refuse_confused(products: Products, table: pd.DataFrame, names: Sequence[st
         f"the responses to {list_names(events)} in {list_names(names)} cannot be told from each "
         "other, or from drifts and confounds: their predicted series are sums of others. Join "
         "events that always come together, pass per='stimulus', or fewer confounds and a longer "
-        "period of drift."
+        "period of drift.",
+        anchor="time-series",
     )
 
 

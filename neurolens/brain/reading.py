@@ -130,7 +130,8 @@ def read_responses(
         return _read_images(files.paths, files.events, mask, regions, subject)
     if events is None:
         raise InputError(
-            "events must say what each response shows: pass a table, or a list of stimulus ids."
+            "events must say what each response shows: pass a table, or a list of stimulus ids.",
+            anchor="events-table",
         )
     if _names_images(source):
         return _read_images(list_paths(source), events, mask, regions, subject)
@@ -151,11 +152,15 @@ def _names_images(source: Any) -> bool:
     paths = [str(one) for one in files]
     for suffixes, call in OTHERS.items():
         if paths[0].endswith(suffixes):
-            raise InputError(f"{paths[0]} is read by another function: neurolens.brain.{call}.")
+            raise InputError(
+                f"{paths[0]} is read by another function: neurolens.brain.{call}.",
+                anchor="unknown-format",
+            )
     if len(paths) > 1 or not paths[0].endswith(ARRAY_SUFFIXES):
         raise InputError(
             f"responses are read from images ({', '.join(IMAGE_SUFFIXES)}), one or several, or "
-            f"from one array ({', '.join(ARRAY_SUFFIXES)}), got {list_names(paths)}."
+            f"from one array ({', '.join(ARRAY_SUFFIXES)}), got {list_names(paths)}.",
+            anchor="unknown-format",
         )
     return False
 

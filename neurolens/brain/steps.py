@@ -111,7 +111,8 @@ def standardize_responses(responses: xr.DataArray, *, by: str | None = None) -> 
         if inside.sum() < 2:
             raise InputError(
                 f"a group of {by!r} holds a single presentation, which has no deviation. Join "
-                "groups, or leave out by=."
+                "groups, or leave out by=.",
+                anchor="groups",
             )
         block = values[inside]
         known = ~np.isnan(block)
@@ -255,7 +256,8 @@ def select_reliable(
         if NEUROID_ID not in array.coords:
             raise LabelError(
                 f"{name} need the coordinate 'neuroid_id' to be matched. Add it with "
-                ".assign_coords(neuroid_id=('neuroid', ids))."
+                ".assign_coords(neuroid_id=('neuroid', ids)).",
+                anchor="ids-missing",
             )
     ids = responses[NEUROID_ID].values.tolist()
     own = reliability.swap_dims({NEUROID: NEUROID_ID})
@@ -280,7 +282,8 @@ def _check_responses(responses: xr.DataArray) -> None:
     if PRESENTATION not in responses.dims:
         raise LabelError(
             f"responses need the dimension 'presentation', got {tuple(responses.dims)}. Take this "
-            "step before averaging repeats."
+            "step before averaging repeats.",
+            anchor="wrong-dimensions",
         )
     if responses.dtype.kind not in "biuf":
         raise InputError(f"responses must be real numbers, got {responses.dtype}.")
@@ -291,16 +294,19 @@ def _read_groups(responses: xr.DataArray, by: str | None) -> np.ndarray:
     if by is None:
         return np.zeros(responses.sizes[PRESENTATION], dtype=int)
     if not isinstance(by, str):
-        raise InputError(f"by must be the name of one coordinate, got {by!r}.")
+        raise InputError(f"by must be the name of one coordinate, got {by!r}.", anchor="groups")
     if by not in responses.coords or responses[by].dims != (PRESENTATION,):
         there = [n for n, c in responses.coords.items() if c.dims == (PRESENTATION,)]
         raise LabelError(
             f"there is no coordinate {by!r} on presentations; there are {list_names(there)}. "
-            f"Add it with .assign_coords({by}=('presentation', labels))."
+            f"Add it with .assign_coords({by}=('presentation', labels)).",
+            anchor="wrong-dimensions",
         )
     labels = responses[by].to_series()
     if labels.isna().any():
-        raise LabelError(f"{by!r} is missing for some presentations. Name the group of each.")
+        raise LabelError(
+            f"{by!r} is missing for some presentations. Name the group of each.", anchor="groups"
+        )
     if by == "run":
         _refuse_restarted(responses, labels.astype(str))
     return np.unique(labels.astype(str).to_numpy(), return_inverse=True)[1]
@@ -315,7 +321,8 @@ def _refuse_restarted(responses: xr.DataArray, runs: pd.Series) -> None:
         if repeated.any():
             raise InputError(
                 f"run {repeated.index[repeated][0]!r} is in several sessions. Name runs by both: "
-                "x.assign_coords(run=x.session.astype(str) + '-' + x.run.astype(str))."
+                "x.assign_coords(run=x.session.astype(str) + '-' + x.run.astype(str)).",
+                anchor="groups",
             )
     images = responses.coords.get("image")
     if images is None or images.dims != (PRESENTATION,):
@@ -327,7 +334,8 @@ def _refuse_restarted(responses: xr.DataArray, runs: pd.Series) -> None:
         raise InputError(
             f"run {repeated.index[repeated][0]!r} is in several images, as where sessions or tasks "
             "begin with run 1 again. Pass by='image'; or, if they are parts of one run, leave out "
-            "which image is which: x.drop_vars('image')."
+            "which image is which: x.drop_vars('image').",
+            anchor="groups",
         )
 
 
@@ -336,14 +344,16 @@ def _read_stimuli(responses: xr.DataArray) -> np.ndarray:
     if STIMULUS_ID not in responses.coords:
         raise LabelError(
             "responses need the coordinate 'stimulus_id' on presentations. Add it with "
-            ".assign_coords(stimulus_id=('presentation', ids))."
+            ".assign_coords(stimulus_id=('presentation', ids)).",
+            anchor="wrong-dimensions",
         )
     ids = responses[STIMULUS_ID].values
     missing = [k for k, one in enumerate(ids.tolist()) if one is None or one != one]
     if missing:
         raise LabelError(
             f"'stimulus_id' is missing for {len(missing)} presentations, first for {missing[0]}. "
-            "Select those that have one."
+            "Select those that have one.",
+            anchor="ids-missing",
         )
     return ids
 

@@ -106,7 +106,8 @@ def write_map(
         fitting = ".nii.gz" if isinstance(places.space, Grid) else ".func.gii or .dscalar.nii"
         raise InputError(
             f"like has {places.space.describe()}, which {path.name!r} cannot hold. Write "
-            f"{fitting}, or .csv."
+            f"{fitting}, or .csv.",
+            anchor="unknown-format",
         )
     if form == "volume":
         contents = {path: build_volume(stack, places, like, outside)}
@@ -166,5 +167,6 @@ def _check_like(like: xr.DataArray) -> None:
         dims = tuple(like.dims) if isinstance(like, xr.DataArray) else type(like).__name__
         raise InputError(
             f"like must be responses over 'neuroid', from read_responses or estimate_responses, "
-            f"got {dims}."
+            f"got {dims}.",
+            anchor="map-of-other-responses",
         )

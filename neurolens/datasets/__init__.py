@@ -8,7 +8,6 @@ these, ``trials``, which joins subjects, ``blocks``, which averages time series,
 reads published ones, and ``nsd``, the files of the Natural Scenes Dataset.
 """
 
-from neurolens.datasets.cards import describe_dataset, list_datasets
-from neurolens.datasets.loading import Dataset, load_dataset
+import lazy_loader
 
-__all__ = ["Dataset", "describe_dataset", "list_datasets", "load_dataset"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -102,7 +102,8 @@ def _write_members(members: Iterator[Member], room: Path, path: Path, max_bytes:
         if total > max_bytes or len(written) > MAX_FILES:
             raise DataError(
                 f"the archive {path} is larger than it can be: more than {max_bytes} bytes or "
-                f"{MAX_FILES} files. Nothing of it is kept."
+                f"{MAX_FILES} files. Nothing of it is kept.",
+                anchor="not-opened-for-safety",
             )
         target = room.joinpath(*parts)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +120,8 @@ def _list_members(path: Path) -> Iterator[Member]:
     if path.name.endswith(TAR_SUFFIXES):
         return _list_tar(path)
     raise DataError(
-        f"{path} is no archive of a known kind: {ZIP_SUFFIX}, {', '.join(TAR_SUFFIXES)}"
+        f"{path} is no archive of a known kind: {ZIP_SUFFIX}, {', '.join(TAR_SUFFIXES)}",
+        anchor="unknown-format",
     )
 
 
@@ -154,5 +156,6 @@ def _list_tar(path: Path) -> Iterator[Member]:
 
 def _refuse_kind(path: Path, name: str) -> DataError:
     return DataError(
-        f"the archive {path} holds {name!r}, a link or device. Only files are unpacked."
+        f"the archive {path} holds {name!r}, a link or device. Only files are unpacked.",
+        anchor="not-opened-for-safety",
     )

@@ -31,8 +31,48 @@ def list_datasets() -> list[str]:
     return sorted(card.parent.name for card in find_recipes().glob(f"*/{CARD}"))
 
 
-def describe_dataset(key: str) -> dict[str, Any]:
+def find_recipe(key: str | Path) -> Path:
+    """Return the folder of a recipe: one of the package by its key, or one's own by its path.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such recipe in the package.
+    DataError
+        The folder holds no recipe, or has the name of one in the package, with which it would
+        share the cache.
+    """
+    keys = list_datasets()
+    if isinstance(key, Path):
+        folder = key.expanduser()
+        missing = [name for name in (CARD, RECIPE) if not (folder / name).is_file()]
+        if missing:
+            raise DataError(
+                f"the folder {key} lacks {list_names(missing)}. A recipe is a folder with {CARD} "
+                f"and {RECIPE}."
+            )
+        folder = folder.resolve()
+        if folder.name in keys and folder != (find_recipes() / folder.name).resolve():
+            raise DataError(
+                f"{folder.name!r} is a data set of the package. Give the recipe in {key} another "
+                "key, and its folder the same name."
+            )
+        return folder
+    if key not in keys:
+        hint = "See neurolens.list_datasets()."
+        if isinstance(key, str) and Path(key, CARD).is_file():
+            hint = f"For a recipe of your own, pass pathlib.Path({key!r})."
+        raise suggest_name(str(key), keys, "data set", hint, anchor="unknown-data-set")
+    return find_recipes() / key
+
+
+def describe_dataset(key: str | Path) -> dict[str, Any]:
     """Return the card of a recipe.
+
+    Parameters
+    ----------
+    key : str or Path
+        One of `list_datasets`, or the path of a folder with a recipe of your own.
 
     Returns
     -------
@@ -49,16 +89,13 @@ def describe_dataset(key: str) -> dict[str, Any]:
     UnknownNameError
         There is no such recipe.
     DataError
-        Its card is not as cards are.
+        Its card is not as cards are; the folder holds no recipe.
     """
-    keys = list_datasets()
-    if key not in keys:
-        raise suggest_name(str(key), keys, "data set", "See neurolens.list_datasets().")
-    path = find_recipes() / key / CARD
+    path = find_recipe(key) / CARD
     try:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"the card {path} is no TOML: {error}") from error
+        raise DataError(f"the card {path} is no TOML: {error}", anchor="recipe-invalid") from error
     _check_card(card, path)
     return card
 
@@ -109,20 +146,28 @@ def _check_card(card: dict[str, Any], path: Path) -> None:
     source = f"the card {path}"
     for field in TEXTS:
         if not isinstance(card.get(field), str) or not card[field].strip():
-            raise DataError(f"{source} lacks the text {field!r}")
+            raise DataError(f"{source} lacks the text {field!r}", anchor="recipe-invalid")
     if card["key"] != path.parent.name:
-        raise DataError(f"{source} has the key {card['key']!r}, unlike its folder")
+        raise DataError(
+            f"{source} has the key {card['key']!r}, unlike its folder", anchor="recipe-invalid"
+        )
     holds = card.get("holds", [])
     if not holds or not set(holds) <= set(PARTS):
-        raise DataError(f"{source} must say what it holds, of {list_names(PARTS)}, got {holds}")
+        raise DataError(
+            f"{source} must say what it holds, of {list_names(PARTS)}, got {holds}",
+            anchor="recipe-invalid",
+        )
     tried = card.get("tried", {})
     if not set(holds) <= set(tried) or not set(tried.values()) <= set(TRIALS):
         raise DataError(
             f"{source} must say in [tried] on what each part was tried, one of "
-            f"{list_names(TRIALS)}, got {tried}"
+            f"{list_names(TRIALS)}, got {tried}",
+            anchor="recipe-invalid",
         )
     if card.get("accept_terms", True) is not True:
-        raise DataError(f"{source} has accept_terms, which is true or left out")
+        raise DataError(
+            f"{source} has accept_terms, which is true or left out", anchor="recipe-invalid"
+        )
     _check_names(card, source)
 
 
@@ -136,9 +181,15 @@ def _check_names(card: dict[str, Any], source: str) -> None:
     for pattern in card.get("layout", {}).values():
         split_name(pattern.replace("{", "").replace("}", ""), source)
     if card.get("files") and not str(card.get("base_url")).startswith(("https://", "http://")):
-        raise DataError(f"{source} names files and no base_url from which to fetch them")
+        raise DataError(
+            f"{source} names files and no base_url from which to fetch them",
+            anchor="recipe-invalid",
+        )
     if card.get("layout") and not card.get("where"):
-        raise DataError(f"{source} has a layout, and does not say where to get the files")
+        raise DataError(
+            f"{source} has a layout, and does not say where to get the files",
+            anchor="recipe-invalid",
+        )
 
 
 def _check_file(entry: dict[str, Any], source: str) -> None:
@@ -147,12 +198,16 @@ def _check_file(entry: dict[str, Any], source: str) -> None:
     kinds = [kind for kind in DIGESTS if kind in entry]
     is_known = len(kinds) == 1 and len(entry[kinds[0]]) == DIGESTS[kinds[0]]
     if not is_known or set(entry[kinds[0]]) - set("0123456789abcdef"):
-        raise DataError(f"{source}: {entry['name']} needs one checksum, sha256 or md5, in hex")
+        raise DataError(
+            f"{source}: {entry['name']} needs one checksum, sha256 or md5, in hex",
+            anchor="recipe-invalid",
+        )
     if "unpack" in entry:
         split_name(entry["unpack"], source)
         is_archive = entry["name"].endswith((ZIP_SUFFIX, *TAR_SUFFIXES))
         if not is_archive or "unpacked_bytes_at_most" not in entry:
             raise DataError(
                 f"{source}: {entry['name']} is to be unpacked, so it needs the suffix of an "
-                "archive, and unpacked_bytes_at_most"
+                "archive, and unpacked_bytes_at_most",
+                anchor="recipe-invalid",
             )

@@ -81,7 +81,7 @@ def _fill_part(url: str, part: Path, n_bytes: int | None, quiet: bool) -> None:
             _request_rest(url, part, before, quiet)
         except _BrokenError as error:
             if _measure(part) == before or attempt == N_ATTEMPTS:
-                raise DataError(str(error)) from error.__cause__
+                raise DataError(str(error), anchor="no-network") from error.__cause__
         else:
             return
 
@@ -105,7 +105,9 @@ def _request_rest(url: str, part: Path, start: int, quiet: bool) -> None:
                 # There is nothing after the part: it is whole, which its checksum will tell.
                 return
             if answer.status_code not in (200, 206):
-                raise DataError(f"the server answers {answer.status_code} {answer.reason}")
+                raise DataError(
+                    f"the server answers {answer.status_code} {answer.reason}", anchor="no-network"
+                )
             _write_answer(answer, part, start, quiet)
     except requests.Timeout as error:
         raise _BrokenError(f"{host} does not answer within {TIMEOUT} s") from error
@@ -152,7 +154,8 @@ def _check_start(content_range: str, start: int) -> None:
     match = _CONTENT_RANGE.fullmatch(content_range.strip())
     if match is None or int(match[1]) != start:
         raise DataError(
-            f"the server was asked for the bytes from {start} on, and sends {content_range!r}"
+            f"the server was asked for the bytes from {start} on, and sends {content_range!r}",
+            anchor="no-network",
         )
 
 
@@ -163,5 +166,6 @@ def _check_part(part: Path, digest: Digest) -> None:
         part.unlink()
         raise DataError(
             f"{digest.kind} {found}, expected {digest.value}: it was damaged on the way, or is "
-            "another file now, and what arrived is deleted"
+            "another file now, and what arrived is deleted",
+            anchor="checksum-mismatch",
         )

@@ -1,13 +1,14 @@
 """The files of a data set: taken from a folder, or fetched, and checked against the card."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from neurolens.datasets.archives import unpack_archive
 from neurolens.datasets.cards import DIGESTS
-from neurolens.datasets.downloads import Digest, download_file
+from neurolens.datasets.downloads import PART_SUFFIX, Digest, download_file
 from neurolens.datasets.folders import Folder
 from neurolens.datasets.paths import locate_inside
 from neurolens.errors import DataError, InputError
@@ -104,7 +105,8 @@ def _open_layout(card: dict[str, Any], mirror: Path | None, room: Path) -> Folde
         return Folder(mirror, card)
     raise DataError(
         f"the files of data set {card['key']!r} cannot be fetched. {card['where'].strip()} Then "
-        f"type load_dataset({card['key']!r}, folder=...) with the folder that holds them."
+        "pass folder= to load_dataset, the folder that holds them.",
+        anchor="data-set-by-request",
     )
 
 
@@ -123,7 +125,8 @@ def _check_files(
     if missing:
         raise DataError(
             f"{given} lacks {list_names(missing)} of data set {card['key']!r}. Put the files into "
-            f"{folder}, or {undo} to fetch them."
+            f"{folder}, or {undo} to fetch them.",
+            anchor="data-set-incomplete",
         )
     for entry, path in zip(entries, paths, strict=True):
         _check_digest(path, entry)
@@ -141,7 +144,8 @@ def _check_digest(path: Path, entry: dict[str, Any]) -> None:
     if found != digest.value:
         raise DataError(
             f"{path} is not the file the recipe names: {digest.kind} {found}, expected "
-            f"{digest.value}. Delete it and load again."
+            f"{digest.value}. Delete it and load again.",
+            anchor="checksum-mismatch",
         )
 
 
@@ -154,7 +158,8 @@ def _fetch_entries(
 ) -> None:
     """Fetch what the cache lacks, and check what it has.
 
-    Archives, which may lie in a mirror, are unpacked, and those in the cache deleted then.
+    Archives, which may lie in a mirror, are unpacked, and those in the cache deleted then; other
+    files of such a mirror are copied into the cache.
     """
     from filelock import FileLock
 
@@ -181,7 +186,7 @@ def _is_there(room: Path, entry: dict[str, Any], card: dict[str, Any]) -> bool:
 def _fetch_entry(
     card: dict[str, Any], entry: dict[str, Any], room: Path, mirror: Path | None, quiet: bool
 ) -> None:
-    """Fetch one file into the cache, and unpack it if it is an archive."""
+    """Fetch one file into the cache, or take it from the mirror; unpack it if it is an archive."""
     url = card["base_url"] + entry["name"]
     path = locate_inside(mirror or room, entry["name"], _name(card))
     if not path.is_file():
@@ -200,3 +205,13 @@ def _fetch_entry(
         unpack_archive(path, room, entry["unpack"], max_bytes=limit)
         if mirror is None:
             path.unlink()
+    elif mirror is not None:
+        _copy_file(path, locate_inside(room, entry["name"], _name(card)))
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a file, whose checksum is verified, so that it has its name when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + PART_SUFFIX)
+    shutil.copyfile(source, part)
+    os.replace(part, target)

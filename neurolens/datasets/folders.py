@@ -48,7 +48,8 @@ class Folder:
         if not path.is_file():
             raise DataError(
                 f"data set {self.card['key']!r}: there is no {name} in {self.path}."
-                f"{self.describe_source()}"
+                f"{self.describe_source()}",
+                anchor="data-set-incomplete",
             )
         return path
 
@@ -109,7 +110,8 @@ class Folder:
             what = f"several: {list_names(file.name for file in files)}" if files else "none"
             raise DataError(
                 f"data set {self.card['key']!r} needs one file {wanted} in {self.path}, and there "
-                f"is {what}.{self.describe_source()}"
+                f"is {what}.{self.describe_source()}",
+                anchor="data-set-incomplete",
             )
         return files[0].name
 

@@ -26,7 +26,8 @@ def split_name(name: object, source: str) -> tuple[str, ...]:
     if not is_plain or _FORBIDDEN.search(str(name)):
         raise DataError(
             f"{source} names {name!r}, which is no plain path inside its folder. Only names like "
-            "'folder/file.mat' are opened: not absolute, without '..', drives or backslashes."
+            "'folder/file.mat' are opened: not absolute, without '..', drives or backslashes.",
+            anchor="not-opened-for-safety",
         )
     return parts
 
@@ -50,5 +51,6 @@ def check_inside(path: Path, folder: Path) -> None:
     if not real.is_relative_to(folder.resolve()):
         raise DataError(
             f"{path} is a link that leads out of {folder}, to {real}. Copy the file into the "
-            "folder, or pass the folder that holds both."
+            "folder, or pass the folder that holds both.",
+            anchor="not-opened-for-safety",
         )

@@ -180,7 +180,8 @@ def extract_activations(
     if store is None:
         if client is not None:
             raise InputError(
-                "client= writes into a store that all workers reach; pass store='acts.zarr'"
+                "client= writes into a store that all workers reach; pass store='acts.zarr'",
+                anchor="cluster-settings",
             )
         return fill_arrays(model, stimuli, settings, quiet)
     path = read_store_path(store)

@@ -202,7 +202,7 @@ def _match_names(arrays: dict[str, xr.DataArray], ops: str | Sequence[str]) -> s
     for pattern in [ops] if isinstance(ops, str) else ops:
         matches = [pattern] if pattern in arrays else fnmatch.filter(arrays, pattern)
         if not matches:
-            raise suggest_name(pattern, arrays, "op")
+            raise suggest_name(pattern, arrays, "op", anchor="unknown-op")
         chosen.update(matches)
     return chosen
 

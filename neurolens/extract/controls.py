@@ -57,13 +57,16 @@ def randomize_weights(model: nn.Module, *, rng: int = 0) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise InputError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Pass the model, not its "
-            f"output."
+            f"output.",
+            anchor="not-a-model",
         )
     if isinstance(rng, bool) or not isinstance(rng, int) or not 0 <= rng < 2**64:
         raise InputError(f"rng must be a whole number, got {rng!r}. Pass 0 or more, e.g. rng=0.")
     if any(parameter.is_meta for parameter in model.parameters()):
         raise InputError(
-            "model must have its weights in memory, and some are on device 'meta'. Load them first."
+            "model must have its weights in memory, and some are on device 'meta'. Load them "
+            "first.",
+            anchor="device-unavailable",
         )
     twin = copy.deepcopy(model)
     with preserve_random_states(), torch.no_grad():

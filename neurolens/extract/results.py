@@ -184,7 +184,9 @@ class _Found:
                 )
             found = self._match(one)
             if not found:
-                raise UnknownNameError(f"none of {len(self.labels)} results matches {one!r}")
+                raise UnknownNameError(
+                    f"none of {len(self.labels)} results matches {one!r}", anchor="unknown-op"
+                )
             chosen.update(found)
         return [label for label in self.labels if label in chosen]
 
@@ -202,13 +204,14 @@ class _Found:
         found = self.executions.find(text)
         if not found:
             known = [*self.labels, *filter(None, self.executions.modules)]
-            raise suggest_name(text, known, "result, or module with results,")
+            raise suggest_name(text, known, "result, or module with results,", anchor="unknown-op")
         missing = [str(number) for number, op in found.items() if op is None]
         takes_all = text in self.executions.modules or split_choice(text)[1] == "*"
         if missing and not takes_all:
             raise UnknownNameError(
                 f"{text!r} asks for executions that are not in these results: number "
-                f"{', '.join(missing)}. Choose others, or extract them with ops={text!r}."
+                f"{', '.join(missing)}. Choose others, or extract them with ops={text!r}.",
+                anchor="unknown-op",
             )
         numbered = []
         for number, op in found.items():

@@ -91,7 +91,8 @@ class Trace:
         op = self.graph.find_op(key)
         if op.name not in self._values:
             raise UnknownNameError(
-                f"the value of {op.name!r} was not kept; trace again with ops='all' or this name"
+                f"the value of {op.name!r} was not kept; trace again with ops='all' or this name",
+                anchor="unknown-op",
             )
         return TracedOp(op, self._values[op.name])
 

@@ -141,11 +141,12 @@ def align_stimuli(
         offset = tell_offset(ids_a, ids_b, STIMULUS, *names)
     report = AlignmentReport(join, (names[0], names[1]), common, dropped, differences, offset)
     if any(dropped) and join == "exact":
-        raise LabelError(_explain_exact(report))
+        raise LabelError(_explain_exact(report), anchor="ids-differ")
     if len(common) < LEAST:
         raise LabelError(
             f"{names[0]} and {names[1]} must share {LEAST} stimuli or more. {report} Name the same "
-            "stimuli alike on both sides."
+            "stimuli alike on both sides.",
+            anchor="ids-differ",
         )
     if any(dropped):
         warn_user(str(report))
@@ -176,17 +177,22 @@ def _find_ids(side: Any, name: str) -> list[Any]:
     elif isinstance(side, pd.Series) and side.index.dtype.kind not in "iu":
         raise InputError(
             f"{name} is a Series, whose stimuli may be its values or its index. Pass ids, as "
-            "list(x) or list(x.index), or a table indexed by stimulus, x.to_frame()."
+            "list(x) or list(x.index), or a table indexed by stimulus, x.to_frame().",
+            anchor="wrong-object",
         )
     elif isinstance(side, list | tuple | np.ndarray | pd.Index | pd.Series):
         ids = [one.item() if isinstance(one, np.generic) else one for one in side]
     else:
         raise InputError(
             f"{name} must be stimuli, responses, activations, Grams, RDMs or a list of ids, got "
-            f"{type(side).__name__}. Of a data set pass a part: .stimuli, .responses or .rdms."
+            f"{type(side).__name__}. Of a data set pass a part: .stimuli, .responses or .rdms.",
+            anchor="wrong-object",
         )
     if any(not isinstance(one, str | bytes | int | float) for one in ids):
-        raise InputError(f"the ids of {name} must be texts or numbers, got {list_names(ids)}.")
+        raise InputError(
+            f"the ids of {name} must be texts or numbers, got {list_names(ids)}.",
+            anchor="wrong-object",
+        )
     _refuse_missing(ids, name)
     check_unique(ids, f"the ids of {name}")
     return ids
@@ -198,17 +204,22 @@ def _find_labels(side: Any, name: str) -> list[Any]:
         if STIMULUS_ID not in side.coords:
             raise LabelError(
                 f"{name} has presentations without 'stimulus_id'. Add it with "
-                f"{name}.assign_coords(stimulus_id=('presentation', ids))."
+                f"{name}.assign_coords(stimulus_id=('presentation', ids)).",
+                anchor="ids-missing",
             )
         ids = list(dict.fromkeys(side[STIMULUS_ID].values.tolist()))
     elif STIMULUS in side.dims:
         ids = get_ids(side, STIMULUS, name).tolist()
         if STIMULUS_2 in side.dims and set(get_ids(side, STIMULUS_2, name).tolist()) != set(ids):
-            raise LabelError(f"{name} has other ids along 'stimulus_2' than along 'stimulus'.")
+            raise LabelError(
+                f"{name} has other ids along 'stimulus_2' than along 'stimulus'.",
+                anchor="ids-differ",
+            )
     else:
         raise InputError(
             f"{name} is of no stimuli: it has the dimensions {tuple(side.dims)}, without "
-            "'stimulus' or 'presentation'. Pass responses, activations, Grams or RDMs."
+            "'stimulus' or 'presentation'. Pass responses, activations, Grams or RDMs.",
+            anchor="wrong-object",
         )
     _refuse_missing(ids, name)
     return ids
@@ -219,7 +230,8 @@ def _refuse_missing(ids: Sequence[Any], name: str) -> None:
     missing = [k for k, one in enumerate(ids) if one is None or one != one]
     if missing:
         raise LabelError(
-            f"the ids of {name} must all be known, and number {missing[0]} is missing. Drop it."
+            f"the ids of {name} must all be known, and number {missing[0]} is missing. Drop it.",
+            anchor="ids-missing",
         )
 
 

@@ -26,7 +26,8 @@ def check_dims(array: xr.DataArray, dims: Sequence[str], name: str) -> None:
         raise LabelError(
             f"{name} must have dimensions {tuple(dims)}, got {tuple(array.dims)} with sizes "
             f"{dict(array.sizes)}. Rename with {name}.rename(old='new') or select with "
-            f"{name}.isel(...)."
+            f"{name}.isel(...).",
+            anchor="wrong-dimensions",
         )
 
 
@@ -35,7 +36,9 @@ def check_unique(ids: Iterable, what: str) -> None:
     repeated = [value for value, times in Counter(ids).items() if times > 1]
     if repeated:
         raise LabelError(
-            f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop them."
+            f"{what} must be unique, but these repeat: {list_names(repeated)}. Rename or drop "
+            "them.",
+            anchor="ids-repeat",
         )
 
 
@@ -44,7 +47,8 @@ def get_ids(array: xr.DataArray | xr.Dataset, dim: str, name: str) -> np.ndarray
     if dim not in array.coords:
         raise LabelError(
             f"{name} has no labels along '{dim}', so its entries cannot be matched. "
-            f"Add them with {name}.assign_coords({dim}=ids)."
+            f"Add them with {name}.assign_coords({dim}=ids).",
+            anchor="ids-missing",
         )
     ids = np.asarray(array[dim].values)
     check_unique(ids.tolist(), f"the '{dim}' labels of {name}")
@@ -98,7 +102,8 @@ def align_labels(
             raise LabelError(
                 f"{name} and {other} must hold the same {len(wanted)} ids along '{dim}'. "
                 f"Missing from {name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
-                f"{fix}"
+                f"{fix}",
+                anchor="ids-differ",
             )
         array = array.sel({dim: wanted})
     return array
@@ -157,7 +162,8 @@ def refuse_forms(present: list, wanted: list, dim: str, name: str, other: str) -
     raise LabelError(
         f"{name} and {other} must hold ids of one type along '{dim}', got {type(ours).__name__} "
         f"{list_names([ours])} in {name} and {type(theirs).__name__} {list_names([theirs])} in "
-        f"{other}. Make both {form}: x.assign_coords({dim}=x.{dim}.{change})."
+        f"{other}. Make both {form}: x.assign_coords({dim}=x.{dim}.{change}).",
+        anchor="ids-differ",
     )
 
 

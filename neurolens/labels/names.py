@@ -34,20 +34,29 @@ MARKS = (
 )
 
 
-def check_name(name: str, choices: Collection[str], what: str) -> None:
+def check_name(
+    name: str, choices: Collection[str], what: str, *, anchor: str | None = None
+) -> None:
     """Raise UnknownNameError unless ``name`` is one of ``choices``."""
     if name not in choices:
-        raise suggest_name(str(name), choices, what, f"Choose one of {', '.join(choices)}.")
+        hint = f"Choose one of {', '.join(choices)}."
+        raise suggest_name(str(name), choices, what, hint, anchor=anchor)
 
 
-def suggest_name(wanted: str, names: Iterable[str], what: str, hint: str = "") -> UnknownNameError:
-    """Return the error for an unknown name, which lists the closest of ``names``."""
+def suggest_name(
+    wanted: str, names: Iterable[str], what: str, hint: str = "", *, anchor: str | None = None
+) -> UnknownNameError:
+    """Return the error for an unknown name, which lists the closest of ``names``.
+
+    ``anchor`` is the section on it, of docs/errors.md.
+    """
     choices = list(names)
     close = difflib.get_close_matches(wanted, choices, n=5, cutoff=0.4)
     if not close:
         close = [n for n in choices if wanted.lower() in n.lower()][:5] or choices[:5]
     tail = f" {hint}" if hint else ""
-    return UnknownNameError(f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}")
+    message = f"no {what} named {wanted!r}. Closest: {list_names(close)}.{tail}"
+    return UnknownNameError(message, anchor=anchor)
 
 
 def get_marks(data: Any) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def refuse_mixed_subjects(responses: xr.DataArray, name: str = "responses") -> N
             raise InputError(
                 f"{name} hold presentations of several subjects, {list_names(np.unique(labels))} "
                 f"by {key!r}, which would be averaged. Take each by itself and join them with "
-                f"xr.concat(..., 'neuroid'); if the mean is meant, x.drop_vars({key!r})."
+                f"xr.concat(..., 'neuroid'); if the mean is meant, x.drop_vars({key!r}).",
+                anchor="several-subjects",
             )
 
 

@@ -5,8 +5,6 @@ names, ``identity`` says which model it is, ``weights`` reads weights from files
 makes preprocessing of processors; ``sources`` has a file for each library.
 """
 
-from neurolens.models.identity import LoadedModel, ModelIdentity
-from neurolens.models.listing import list_models
-from neurolens.models.loading import load_model
+import lazy_loader
 
-__all__ = ["LoadedModel", "ModelIdentity", "list_models", "load_model"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

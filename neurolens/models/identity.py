@@ -60,7 +60,7 @@ class LoadedModel(NamedTuple):
     """A model in evaluation mode, the ``transform`` of its stimuli, and its ``identity``.
 
     ``transform`` turns one stimulus into what the model takes, for ``load_stimuli``; None where the
-    source states none.
+    source states none. ``identity`` is None in one that you make yourself.
     """
 
     model: nn.Module

@@ -119,7 +119,8 @@ def _read_weights(weights: Any) -> str | Path | None:
     if not isinstance(weights, str) or not weights:
         raise InputError(
             f"weights must be 'pretrained', a name, the path of a state dict, or None for random "
-            f"ones, got {weights!r}. Pass e.g. weights='model.safetensors'."
+            f"ones, got {weights!r}. Pass e.g. weights='model.safetensors'.",
+            anchor="weights-do-not-fit",
         )
     is_path = "/" in weights or Path(weights.partition(CHOICE)[0]).suffix in SUFFIXES
     return Path(weights) if is_path else weights
@@ -133,7 +134,8 @@ def _read_device(device: Any) -> torch.device:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"there is no device {device!r} here ({reason}). Pass device='cpu'."
+            f"there is no device {device!r} here ({reason}). Pass device='cpu'.",
+            anchor="device-unavailable",
         ) from error
     return found
 

@@ -45,29 +45,41 @@ def read_name(name: str) -> ModelName:
     if not isinstance(name, str):
         raise InputError(
             f"a model is named by a text such as {EXAMPLES['torchvision']!r}, got "
-            f"{type(name).__name__}. A model that you have built needs no load_model."
+            f"{type(name).__name__}. A model that you have built needs no load_model.",
+            anchor="unknown-model",
         )
     if not name.isprintable() or len(name) > LONGEST:
         raise InputError(
             f"a model is named by at most {LONGEST} letters that can be printed, got "
-            f"{name[:80]!a}. Type e.g. {EXAMPLES['torchvision']!r}."
+            f"{name[:80]!a}. Type e.g. {EXAMPLES['torchvision']!r}.",
+            anchor="unknown-model",
         )
     source, slash, rest = name.partition("/")
     if not slash:
         raise InputError(
             f"a model is named by its source and its name there, got {name!r}. Type e.g. "
             f"{f'torchvision/{name}'!r} or {f'timm/{name}'!r}; list_models({name!r}) says which "
-            "there are."
+            "there are.",
+            anchor="unknown-model",
         )
     if source not in EXAMPLES:
         examples = list_names(EXAMPLES.values())
-        raise suggest_name(source, EXAMPLES, "source of models", f"Names look like {examples}.")
+        raise suggest_name(
+            source,
+            EXAMPLES,
+            "source of models",
+            f"Names look like {examples}.",
+            anchor="unknown-model",
+        )
     entry, _, tag = rest.partition(":")
     if source == "hf" and _is_folder(rest):
         entry = rest
         tag = ""
     if not entry or (source == "hub" and not tag):
-        raise InputError(f"{name!r} names no model of {source}. Type e.g. {EXAMPLES[source]!r}.")
+        raise InputError(
+            f"{name!r} names no model of {source}. Type e.g. {EXAMPLES[source]!r}.",
+            anchor="unknown-model",
+        )
     return ModelName(source, entry, tag)
 
 

@@ -86,7 +86,8 @@ class ProcessorTransform:
             raise InputError(
                 f"{type(self.processor).__name__} cannot prepare what it takes as "
                 f"{list_names(named)} ({type(error).__name__}: {reason}). Pass stimuli that the "
-                "model was made for."
+                "model was made for.",
+                anchor="stimuli-do-not-fit-model",
             ) from error
         inputs: dict[str, torch.Tensor] = {}
         for name, value in made.items():
@@ -96,13 +97,15 @@ class ProcessorTransform:
                 raise InputError(
                     f"{type(self.processor).__name__} makes {name!r} of shape {tuple(value.shape)} "
                     "of one stimulus, without an axis of stimuli. Such models cannot be run over "
-                    "sets yet."
+                    "sets yet.",
+                    anchor="stimuli-do-not-fit-model",
                 )
             inputs[name] = value[0].to(self.needs.dtype) if value.is_floating_point() else value[0]
         if not inputs:
             raise InputError(
                 f"{type(self.processor).__name__} makes {list_names(made)}, and the model takes "
-                f"{list_names(self.needs.arguments)}. Choose another part=, or other stimuli."
+                f"{list_names(self.needs.arguments)}. Choose another part=, or other stimuli.",
+                anchor="stimuli-do-not-fit-model",
             )
         return inputs
 
@@ -128,14 +131,16 @@ class ProcessorTransform:
             if kind in given:
                 raise InputError(
                     f"a stimulus may hold one of each kind, got two of {KINDS[kind]}. Pass them as "
-                    "stimuli of their own."
+                    "stimuli of their own.",
+                    anchor="stimuli-do-not-fit-model",
                 )
             given[kind] = value
         if self.needs.with_text and "text" not in given:
             raise InputError(
                 f"the model takes a text beside {KINDS[next(iter(given))]}, and got none. Load "
                 'both, as {"images": files, "text": texts} (texts in tuples count as labels), or '
-                'load a part of the model, e.g. part="vision_model".'
+                'load a part of the model, e.g. part="vision_model".',
+                anchor="stimuli-do-not-fit-model",
             )
         return given
 
@@ -149,7 +154,8 @@ class ProcessorTransform:
             return KEYWORDS[kind][0]
         raise InputError(
             f"{type(self.processor).__name__} does not take {KINDS[kind]}. Pass stimuli that the "
-            "model was made for."
+            "model was made for.",
+            anchor="stimuli-do-not-fit-model",
         )
 
     def _list_settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -177,19 +183,22 @@ class ProcessorTransform:
             raise InputError(
                 f"a waveform in an array does not state its rate, and {name} takes {wanted} values "
                 "per second. Load it with kind=nl.stimuli.Sound(array_rate=...), which resamples "
-                "it, or from its file with kind='sound'."
+                "it, or from its file with kind='sound'.",
+                anchor="stimuli-do-not-fit-model",
             )
         if rate != wanted:
             raise InputError(
                 f"{name} takes sounds of {wanted} Hz, got one of {rate} Hz. Pass model= to "
-                "load_stimuli, which resamples them."
+                "load_stimuli, which resamples them.",
+                anchor="stimuli-do-not-fit-model",
             )
         longest = self._find_longest()
         if longest is not None and len(sound) > longest:
             raise InputError(
                 f"{name} takes {longest / wanted:g} s of a sound and leaves out the rest, got "
                 f"{len(sound) / wanted:g} s. Load a part, e.g. "
-                f"kind=nl.stimuli.Sound(duration={longest / wanted:g})."
+                f"kind=nl.stimuli.Sound(duration={longest / wanted:g}).",
+                anchor="stimuli-do-not-fit-model",
             )
         return {"sampling_rate": wanted}
 
@@ -207,7 +216,8 @@ class ProcessorTransform:
         if not has_words(tokenizer):
             raise InputError(
                 f"{type(tokenizer).__name__} has no words, so that all texts are the same to it: "
-                "the files of the tokenizer are missing. Save them with the model."
+                "the files of the tokenizer are missing. Save them with the model.",
+                anchor="stimuli-do-not-fit-model",
             )
         n_tokens = len(tokenizer(text)[TOKENS])
         longest = self.needs.n_tokens
@@ -217,7 +227,8 @@ class ProcessorTransform:
         if n_tokens > n_left:
             raise InputError(
                 f"a text has {n_tokens} tokens, and the model takes {n_left}. Cut texts into "
-                "windows first."
+                "windows first.",
+                anchor="stimuli-do-not-fit-model",
             )
 
     def _check_end(
@@ -243,7 +254,8 @@ class ProcessorTransform:
             seconds = len(wave) / (self.sampling_rate or 1)
             raise InputError(
                 f"{type(self._extractor).__name__} leaves out the end of a sound of {seconds:g} s. "
-                "Load a shorter part, e.g. kind=nl.stimuli.Sound(duration=5)."
+                "Load a shorter part, e.g. kind=nl.stimuli.Sound(duration=5).",
+                anchor="stimuli-do-not-fit-model",
             )
 
     def _keep_frames(self, n_frames: int) -> dict[str, Any]:
@@ -256,7 +268,8 @@ class ProcessorTransform:
             raise InputError(
                 f"the model takes clips of {wanted} frames, got one of {n_frames}. Load "
                 f"kind=nl.stimuli.Video(frames={wanted}), or pass num_frames={n_frames} to "
-                "load_model where its weights allow it."
+                "load_model where its weights allow it.",
+                anchor="stimuli-do-not-fit-model",
             )
         holder = getattr(self.processor, "video_processor", self.processor)
         return {"do_sample_frames": False} if getattr(holder, SAMPLES, False) else {}
@@ -278,5 +291,6 @@ def _recognize_part(part: Any) -> tuple[str, Any]:
     shape = f" of {part.dtype} of shape {part.shape}" if isinstance(part, np.ndarray) else ""
     raise InputError(
         f"a stimulus must be {', '.join(KINDS.values())}, or several of these in a dict, got "
-        f"{type(part).__name__}{shape}"
+        f"{type(part).__name__}{shape}",
+        anchor="stimuli-do-not-fit-model",
     )

@@ -57,7 +57,8 @@ def fill_weights(model: nn.Module, path: Path) -> str:
         besides = f" and holds {list_names(unknown, 3)} besides" if unknown else ""
         raise InputError(
             f"{path.name} is the state dict of another model than {type(model).__name__}: "
-            f"{lacks}{besides}. Name the model that the file belongs to."
+            f"{lacks}{besides}. Name the model that the file belongs to.",
+            anchor="weights-do-not-fit",
         )
     for name, tensor in state.items():
         _check_entry(path, name, tensor, wanted[name], type(model).__name__)
@@ -81,24 +82,28 @@ def _check_entry(
     if tensor.is_meta or tensor.layout != torch.strided:
         raise DataError(
             f"{path} holds {name!r} without its values, or as a sparse tensor. Save the weights "
-            "again as torch.save(model.state_dict(), path)."
+            "again as torch.save(model.state_dict(), path).",
+            anchor="weights-do-not-fit",
         )
     if tuple(tensor.shape) != tuple(wanted.shape):
         raise InputError(
             f"{path.name} is the state dict of another model than {model}: {name!r} has shape "
             f"{tuple(tensor.shape)}, expected {tuple(wanted.shape)}. Pass what differs, such as "
-            "num_classes=."
+            "num_classes=.",
+            anchor="weights-do-not-fit",
         )
     kinds = [(one.is_floating_point(), one.is_complex()) for one in (tensor, wanted)]
     if kinds[0] != kinds[1]:
         raise InputError(
             f"{path.name} holds {name!r} as {tensor.dtype}, which {wanted.dtype} of the model "
-            "cannot hold. Convert the weights first."
+            "cannot hold. Convert the weights first.",
+            anchor="weights-do-not-fit",
         )
     if tensor.is_floating_point() and not torch.isfinite(tensor.to(wanted.dtype)).all():
         raise DataError(
             f"{path} holds values in {name!r} that are not finite as {wanted.dtype}. Training or "
-            "saving has failed; use another file."
+            "saving has failed; use another file.",
+            anchor="weights-do-not-fit",
         )
 
 
@@ -134,7 +139,9 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     text, _, choice = str(path).partition(CHOICE)
     content = _read_content(Path(text))
     if not isinstance(content, dict) or not content:
-        raise DataError(f"{text} holds no state dict, but {type(content).__name__}")
+        raise DataError(
+            f"{text} holds no state dict, but {type(content).__name__}", anchor="weights-do-not-fit"
+        )
     held = {name: value for name, value in content.items() if _is_state(value)}
     if choice:
         if choice not in held:
@@ -143,20 +150,24 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
     if len(held) > 1:
         raise InputError(
             f"{text} holds several state dicts: {list_names(held)}. Say which, e.g. "
-            f"weights={f'{text}{CHOICE}{next(iter(held))}'!r}."
+            f"weights={f'{text}{CHOICE}{next(iter(held))}'!r}.",
+            anchor="weights-do-not-fit",
         )
     if held:
         return next(iter(held.values()))
     if not _is_state(content):
         odd = [str(name) for name, value in content.items() if not _is_entry(name, value)]
-        raise DataError(f"{text} holds no state dict: {list_names(odd)} are no tensors with names")
+        raise DataError(
+            f"{text} holds no state dict: {list_names(odd)} are no tensors with names",
+            anchor="weights-do-not-fit",
+        )
     return content
 
 
 def _read_content(path: Path) -> Any:
     """Return what a file holds, opened without running code."""
     if not path.is_file():
-        raise DataError(f"there is no file of weights at {path}")
+        raise DataError(f"there is no file of weights at {path}", anchor="file-not-found")
     try:
         if path.suffix == SAFETENSORS:
             from safetensors.torch import load_file

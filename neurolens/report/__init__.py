@@ -6,6 +6,6 @@
 ``bibliography``  references as BibTeX
 """
 
-from neurolens.report.page import write_report
+import lazy_loader
 
-__all__ = ["write_report"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

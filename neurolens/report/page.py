@@ -97,7 +97,8 @@ def write_report(
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(
             f"the report is written as .html, got {path.name!r}. Type "
-            f"{path.with_suffix('.html').name!r}; a browser prints it to PDF."
+            f"{path.with_suffix('.html').name!r}; a browser prints it to PDF.",
+            anchor="unknown-format",
         )
     if isinstance(notes, str):
         raise InputError(
@@ -111,7 +112,8 @@ def write_report(
     if maps is not None and not isinstance(maps, SurfaceView):
         raise InputError(
             f"maps must be what view_surface returned, got {type(maps).__name__}. Pass maps="
-            "nl.view.view_surface(scores, like=responses)."
+            "nl.view.view_surface(scores, like=responses).",
+            anchor="wrong-object",
         )
     card = getattr(brain, "card", None) or {}
     document = build_document(

@@ -194,7 +194,8 @@ def _gather_variables(score: xr.DataArray, variables: Mapping[str, Any]) -> xr.D
     if OP not in score.dims:
         raise LabelError(
             f"scores need the dimension 'op', got {score.dims}. Add it with "
-            "score.expand_dims(op=[...])."
+            "score.expand_dims(op=[...]).",
+            anchor="wrong-dimensions",
         )
     arrays = {"score": score}
     for name, values in variables.items():
@@ -254,7 +255,10 @@ def _make_unknown(dims: tuple[str, ...], score: xr.DataArray) -> xr.DataArray:
 def _order_dims(name: str, array: xr.DataArray, dims: tuple[str, ...]) -> xr.DataArray:
     """Return ``array`` with ``dims`` in that order, time bins last."""
     if set(array.dims) - {TIME_BIN} != set(dims):
-        raise LabelError(f"{name!r} of scores has dimensions {list(dims)}, got {list(array.dims)}")
+        raise LabelError(
+            f"{name!r} of scores has dimensions {list(dims)}, got {list(array.dims)}",
+            anchor="wrong-dimensions",
+        )
     return array.transpose(*dims, ...)
 
 

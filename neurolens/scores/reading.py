@@ -88,12 +88,14 @@ def read_scores(
         makers = list_names([one.function for one in METHODS.values()])
         raise InputError(
             f"{consumer} takes scores, the Dataset that {makers} return, got "
-            f"{_describe(scores)}. Pass that Dataset as it is."
+            f"{_describe(scores)}. Pass that Dataset as it is.",
+            anchor="wrong-object",
         )
     if not over_time and TIME_BIN in scores.dims:
         raise InputError(
             f"{consumer} takes one time bin. Select with scores.isel(time_bin=0, drop=True). "
-            f"There are {scores.sizes[TIME_BIN]}."
+            f"There are {scores.sizes[TIME_BIN]}.",
+            anchor="one-time-bin",
         )
     scores = _restore_dims(_unbox_attrs(scores), consumer)
     _check_subjects(scores, consumer)
@@ -104,7 +106,8 @@ def read_scores(
             method = scores.attrs["method"]
             raise InputError(
                 f"{consumer} needs {name!r}, which these scores ({method}) do not hold. "
-                f"Make scores with {find_remedy(name, method)}."
+                f"Make scores with {find_remedy(name, method)}.",
+                anchor="scores-incomplete",
             )
     return scores
 
@@ -127,7 +130,8 @@ def _check_subjects(scores: xr.Dataset, consumer: str) -> None:
         raise InputError(
             f"{consumer} takes scores of the subjects that they were made with, "
             f"{list_names(made_with)}, got {list_names(there)}: score_mean and ceilings are of all "
-            "of them. Select subjects in the RDMs or responses, and make scores anew."
+            "of them. Select subjects in the RDMs or responses, and make scores anew.",
+            anchor="scores-incomplete",
         )
 
 
@@ -148,7 +152,8 @@ def _restore_dims(scores: xr.Dataset, consumer: str) -> xr.Dataset:
         if dim not in SELECTABLE or dim not in scores.coords or dim in scores.dims:
             raise InputError(
                 f"{consumer} needs the dimension {dim!r}, which {list_names(names)} of these "
-                f"scores lack. Select with a list, which keeps it: scores.sel({dim}=[...])."
+                f"scores lack. Select with a list, which keeps it: scores.sel({dim}=[...]).",
+                anchor="scores-incomplete",
             )
         label = {dim: [scores[dim].item()]}
         arrays = {name: scores[name].drop_vars(dim).expand_dims(label) for name in names}

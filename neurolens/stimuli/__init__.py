@@ -8,22 +8,6 @@ and pads them. ``media`` says what all pictures, sounds and videos can do, ``pic
 says what a transform computes from.
 """
 
-from neurolens.stimuli.descriptions.preprocessing import WHOLE, Description, describe_preprocessing
-from neurolens.stimuli.loading import load_stimuli
-from neurolens.stimuli.pictures.images import ImageTransform
-from neurolens.stimuli.sets import StimulusSet
-from neurolens.stimuli.sounds.settings import Sound
-from neurolens.stimuli.texts.settings import Text
-from neurolens.stimuli.videos.settings import Video
+import lazy_loader
 
-__all__ = [
-    "WHOLE",
-    "Description",
-    "ImageTransform",
-    "Sound",
-    "StimulusSet",
-    "Text",
-    "Video",
-    "describe_preprocessing",
-    "load_stimuli",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -35,7 +35,8 @@ def write_id(value: Any) -> str:
     if _is_missing(value):
         raise InputError(
             f"an id is missing: got {value!r}. Give every stimulus one, e.g. with ids=[...], or "
-            "leave it out."
+            "leave it out.",
+            anchor="ids-missing",
         )
     text = str(value)
     if text.isascii():
@@ -72,7 +73,8 @@ def write_ids(ids: Iterable[Any], what: str = "stimulus ids") -> tuple[str, ...]
         if type(other) is not type(value):
             raise LabelError(
                 f"{what} must be unique as text, but {other!r} ({type(other).__name__}) and "
-                f"{value!r} ({type(value).__name__}) differ by type only. Rename one of them."
+                f"{value!r} ({type(value).__name__}) differ by type only. Rename one of them.",
+                anchor="ids-repeat",
             )
         texts.append(text)
     check_unique(texts, what)
@@ -131,7 +133,8 @@ def order_metadata(metadata: pd.DataFrame, ids: Sequence[str]) -> pd.DataFrame:
         raise InputError(
             "metadata needs exactly one row per stimulus id; without a row: "
             f"{list_names(lacking)}; rows of no stimulus: {list_names(extra)}."
-            f"{_explain_types(metadata.index, lacking, rows)}"
+            f"{_explain_types(metadata.index, lacking, rows)}",
+            anchor="ids-differ",
         )
     ordered = metadata.iloc[[rows[name] for name in ids]]
     return ordered.set_axis(pd.Index(list(ids), name=metadata.index.name), axis=0)

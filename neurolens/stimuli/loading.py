@@ -190,7 +190,8 @@ def _check_inputs(listing: Listing, reading: Reading) -> None:
     if reading.id_column is not None and not listing.has_columns:
         raise InputError(
             f"ids must be a list with one id per stimulus, got {reading.id_column!r}, which would "
-            "be a column of a table. Type e.g. ids=['cat', 'dog']."
+            "be a column of a table. Type e.g. ids=['cat', 'dog'].",
+            anchor="ids-missing",
         )
 
 
@@ -210,8 +211,9 @@ def _take_transform(model: Any, transform: Any) -> Any:
 
 def _warn_of_default(model: Any) -> None:
     """Warn that pictures are prepared as for ImageNet: the model's source does not say how."""
+    name = type(model.model).__name__ if model.identity is None else model.identity.name
     warn_user(
-        f"the source of {model.identity.name} does not say how pictures are prepared: "
+        f"the source of {name} does not say how pictures are prepared: "
         "ImageTransform is used, as for networks trained on ImageNet. Pass transform= instead of "
         "model= with what the network was trained with."
     )
@@ -232,12 +234,14 @@ def _check_range(items: Any, display: Display) -> None:
     if len(kinds) == 0:
         raise InputError(
             f"value_range={display.value_range} is for pictures of more than 8 bits, and there are "
-            "none here. Leave it out."
+            "none here. Leave it out.",
+            anchor="value-range",
         )
     if len(kinds) > 1:
         raise InputError(
             f"value_range={display.value_range} cannot hold for pictures of "
-            f"{list_names(sorted(kinds))}. Load them separately."
+            f"{list_names(sorted(kinds))}. Load them separately.",
+            anchor="value-range",
         )
 
 
@@ -248,7 +252,8 @@ def _check_settings(ids: Any, transform: Any, metadata: Any) -> None:
         raise InputError(
             "ids must be a list with one id per stimulus, in the order of the stimuli, got "
             f"{ids if not isinstance(ids, Iterable) else type(ids).__name__}. Type e.g. "
-            "ids=['cat', 'dog']."
+            "ids=['cat', 'dog'].",
+            anchor="ids-missing",
         )
     is_known = transform == "auto" if isinstance(transform, str) else callable(transform)
     if transform is not None and not is_known:
@@ -259,5 +264,6 @@ def _check_settings(ids: Any, transform: Any, metadata: Any) -> None:
     if metadata is not None and not isinstance(metadata, pd.DataFrame):
         raise InputError(
             f"metadata must be a DataFrame indexed by stimulus id, got {type(metadata).__name__}. "
-            "Type metadata=pandas.DataFrame(columns, index=ids)."
+            "Type metadata=pandas.DataFrame(columns, index=ids).",
+            anchor="wrong-object",
         )

@@ -119,12 +119,14 @@ def name_errors(path: Path, what: str) -> Iterator[None]:
         raise
     except FileNotFoundError:
         raise InputError(
-            f"stimulus file {str(path)!r} does not exist any more; restore it and run again"
+            f"stimulus file {str(path)!r} does not exist any more; restore it and run again",
+            anchor="stimulus-unreadable",
         ) from None
     except Exception as error:
         raise InputError(
             f"{str(path)!r} cannot be read as {what} ({error}). Repair it or move it out of the "
-            "folder."
+            "folder.",
+            anchor="stimulus-unreadable",
         ) from error
 
 

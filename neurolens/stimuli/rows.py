@@ -79,7 +79,8 @@ class ArrayRows:
             reason = str(error).partition("\n")[0]
             raise InputError(
                 f"the array of stimuli cannot be read any more ({reason}). Keep its file open and "
-                "in place until the run has ended."
+                "in place until the run has ended.",
+                anchor="stimulus-unreadable",
             ) from error
         return copy_array(entry)
 
@@ -100,7 +101,8 @@ class ItemRows:
         except Exception as error:
             raise InputError(
                 f"stimulus {row} of the {type(self._source).__name__} cannot be read "
-                f"({type(error).__name__}: {error})"
+                f"({type(error).__name__}: {error})",
+                anchor="stimulus-unreadable",
             ) from error
         return convert_item(item, row, self.display)
 

@@ -90,10 +90,13 @@ class StimulusSet:
         self.ids = write_ids(ids)
         if len(self.ids) != len(items):
             raise InputError(
-                f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus"
+                f"{len(items)} stimuli but {len(self.ids)} ids; pass one id per stimulus",
+                anchor="ids-missing",
             )
         if not self.ids:
-            raise InputError("the stimulus set is empty; pass at least one stimulus")
+            raise InputError(
+                "the stimulus set is empty; pass at least one stimulus", anchor="no-stimuli-found"
+            )
         self.transform = transform
         self._items = wrap_items(items)
         self._is_ragged = is_ragged(self._items)
@@ -194,7 +197,8 @@ class StimulusSet:
         if not isinstance(table, pd.DataFrame):
             raise InputError(
                 f"metadata must be a DataFrame indexed by stimulus id, got {type(table).__name__}. "
-                "Type e.g. stimuli.metadata = pandas.DataFrame(columns, index=stimuli.ids)."
+                "Type e.g. stimuli.metadata = pandas.DataFrame(columns, index=stimuli.ids).",
+                anchor="wrong-object",
             )
         self._metadata = order_metadata(table, self.ids)
 

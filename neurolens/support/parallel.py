@@ -34,7 +34,8 @@ def read_client(client: Any) -> Cluster:
     if not hasattr(cluster.client, "nthreads"):
         raise InputError(
             f"client must be a dask.distributed.Client, got {type(cluster.client).__name__}. Type "
-            "client=dask.distributed.Client(...)."
+            "client=dask.distributed.Client(...).",
+            anchor="cluster-settings",
         )
     return cluster
 
@@ -117,14 +118,16 @@ def _check_workers(cluster: Cluster) -> None:
     crowded = [address for address, n_threads in threads.items() if n_threads > 1]
     if crowded:
         raise InputError(
-            f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1"
+            f"worker {crowded[0]} has several threads; start workers with threads_per_worker=1",
+            anchor="cluster-settings",
         )
     workers = cluster.client.scheduler_info(n_workers=-1)["workers"].values()
     for name, amount in (cluster.resources or {}).items():
         if not any(worker["resources"].get(name, 0) >= amount for worker in workers):
             raise InputError(
                 f"no worker has {amount} {name!r}; start workers with --resources "
-                f"'{name}={amount:g}'"
+                f"'{name}={amount:g}'",
+                anchor="cluster-settings",
             )
 
 

@@ -49,7 +49,8 @@ def write_tensors(
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise DataError(
             f"the {kind.name} could not be written to {str(path)!r}: {error}. Give a path you may "
-            "write to."
+            "write to.",
+            anchor="cannot-write",
         ) from error
     finally:
         with suppress(OSError):
@@ -80,7 +81,9 @@ def explain_damage(path: Path, kind: FileKind) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise DataError(f"no {kind.name} file {str(path)!r}; {kind.make}") from None
+        raise DataError(
+            f"no {kind.name} file {str(path)!r}; {kind.make}", anchor="file-not-found"
+        ) from None
     except DataError:
         raise
     except Exception as error:

@@ -12,50 +12,6 @@
 ``annotation``  what scores say about ops and regions, ready to draw
 """
 
-from neurolens.view.brain_maps.surfaces import plot_surface
-from neurolens.view.brain_maps.viewer import view_surface
-from neurolens.view.brain_maps.volumes import plot_glass_brain, plot_slices
-from neurolens.view.exchange.explorer import to_model_explorer
-from neurolens.view.exchange.networks import to_networkx
-from neurolens.view.exchange.plain import to_json
-from neurolens.view.graph.drawing import Drawing, draw_graph
-from neurolens.view.notebook.scores import show_scores
-from neurolens.view.plots import (
-    plot_embedding,
-    plot_generalization,
-    plot_model_matrix,
-    plot_models,
-    plot_null,
-    plot_op_matrix,
-    plot_partition,
-    plot_profile,
-    plot_rdms,
-    plot_reliability,
-    plot_scree,
-    plot_times,
-)
+import lazy_loader
 
-__all__ = [
-    "Drawing",
-    "draw_graph",
-    "plot_embedding",
-    "plot_generalization",
-    "plot_glass_brain",
-    "plot_model_matrix",
-    "plot_models",
-    "plot_null",
-    "plot_op_matrix",
-    "plot_partition",
-    "plot_profile",
-    "plot_rdms",
-    "plot_reliability",
-    "plot_scree",
-    "plot_slices",
-    "plot_surface",
-    "plot_times",
-    "show_scores",
-    "to_json",
-    "to_model_explorer",
-    "to_networkx",
-    "view_surface",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

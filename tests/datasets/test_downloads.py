@@ -100,7 +100,7 @@ def test_a_part_from_elsewhere_than_asked_for_is_refused(site, tmp_path):
 
 def test_a_wrong_file_is_deleted_and_never_named(site, tmp_path):
     with pytest.raises(
-        DataError, match=rf"^sha256 {SHA.value}, expected f{{64}}: .*what arrived is deleted$"
+        DataError, match=rf"^sha256 {SHA.value}, expected f{{64}}: .*what arrived is deleted\n"
     ):
         fetch(site, tmp_path / "a.bin", Digest("sha256", "f" * 64))
     assert list_names(tmp_path) == []
@@ -130,7 +130,7 @@ def test_a_part_that_is_too_long_is_fetched_again(site, tmp_path):
 
 
 def test_what_the_server_refuses_is_told(site, tmp_path):
-    with pytest.raises(DataError, match="^the server answers 404 Not Found$"):
+    with pytest.raises(DataError, match="^the server answers 404 Not Found\n"):
         download_file(site.url + "b.bin", tmp_path / "b.bin", SHA, quiet=True)
     assert list_names(tmp_path) == []
 
@@ -139,7 +139,7 @@ def test_no_network_is_told_in_a_few_words(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(DataError, match=r"^there is no connection to 127\.0\.0\.1$"):
+    with pytest.raises(DataError, match=r"^there is no connection to 127\.0\.0\.1\n"):
         download_file(f"http://127.0.0.1:{port}/a.bin", tmp_path / "a.bin", SHA, quiet=True)
     assert list_names(tmp_path) == []
 

@@ -18,7 +18,6 @@ LAYOUT = 'where = "Ask at example.org."'
 def recipes(tmp_path, monkeypatch):
     folder = tmp_path / "recipes"
     monkeypatch.setattr(cards, "find_recipes", lambda: folder)
-    monkeypatch.setattr("neurolens.datasets.loading.find_recipes", lambda: folder)
     for name in ("NEUROLENS_MIRROR", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     return folder
@@ -71,7 +70,7 @@ def test_what_cannot_be_fetched_is_told_in_one_sentence(load, site, tmp_path):
     site.files.clear()
     expected = (
         rf"^data set 'small': s1/data.txt could not be fetched from {site.url}s1/data.txt \(the server answers 404 Not Found\); "
-        r"connect to the network, or put the file into .*small, or set NEUROLENS_MIRROR to a folder that has small/s1/data.txt\.$"
+        r"connect to the network, or put the file into .*small, or set NEUROLENS_MIRROR to a folder that has small/s1/data.txt\.\n"
     )
     with pytest.raises(DataError, match=expected):
         load()
@@ -142,7 +141,7 @@ def test_data_that_cannot_be_fetched_say_where_to_get_them(recipes, tmp_path, mo
     write_recipe(recipes, more=LAYOUT, files='[layout]\nbetas = "{subject}/data.txt"')
     with pytest.raises(
         DataError,
-        match=r"the files of data set 'small' cannot be fetched\. Ask at example.org\. Then type load_dataset\('small', folder=",
+        match=r"the files of data set 'small' cannot be fetched\. Ask at example.org\. Then pass folder= to load_dataset, the folder",
     ):
         nl.load_dataset("small")
     copy = write_files(tmp_path / "copy")
@@ -207,6 +206,25 @@ def test_archives_of_a_mirror_are_unpacked_into_the_cache(packed, site, tmp_path
     assert site.ranges == []
     assert list_files(mirror) == sorted(packed)
     assert list_files(tmp_path / "cache/small") == [".lock", "s1/data.txt", "s2/data.txt"]
+
+
+def test_other_files_beside_archives_of_a_mirror_are_copied(
+    packed, recipes, site, tmp_path, monkeypatch
+):
+    mirror = write_files(tmp_path / "mirror" / "small", packed | {"list.txt": b"a list"})
+    monkeypatch.setenv("NEUROLENS_MIRROR", str(mirror.parent))
+    card = recipes / "small" / "card.toml"
+    entry = list_entries({"list.txt": b"a list"}).replace('subject = "list"', "")
+    card.write_text(f"{card.read_text()}\n{entry}\n")
+    for _ in range(2):
+        nl.load_dataset("small", cache=tmp_path / "cache")
+    assert site.ranges == []
+    assert list_files(mirror) == sorted([*packed, "list.txt"])
+    kept = [".lock", "list.txt", "s1/data.txt", "s2/data.txt"]
+    assert list_files(tmp_path / "cache/small") == kept
+    (mirror / "list.txt").write_bytes(b"another")
+    with pytest.raises(DataError, match=r"list.txt is not the file the recipe names"):
+        nl.load_dataset("small", cache=tmp_path / "other")
 
 
 def test_an_archive_that_is_larger_than_its_card_says_leaves_nothing(packed, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """Loading: options, terms, what the card promises, and what a Dataset says of itself."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,14 +9,17 @@ from recipes import PREPARE, write_files, write_recipe
 
 import neurolens as nl
 from neurolens.datasets import Dataset, cards
+from neurolens.datasets.loading import check_parts
 from neurolens.errors import DataError, InputError, UnknownNameError
+
+CARD = {"key": "small"}
+IDS = ["a", "b", "c"]
 
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     recipes = tmp_path / "recipes"
     monkeypatch.setattr(cards, "find_recipes", lambda: recipes)
-    monkeypatch.setattr("neurolens.datasets.loading.find_recipes", lambda: recipes)
     monkeypatch.delenv("NEUROLENS_MIRROR", raising=False)
     write_files(tmp_path / "copy")
 
@@ -55,7 +60,7 @@ def test_terms_are_printed_and_have_to_be_accepted(write, capsys):
     load = write(more="accept_terms = true")
     with pytest.raises(
         InputError,
-        match=r"'small' asks you to accept its terms.*load_dataset\('small', accept_terms=True",
+        match=r"'small' asks you to accept its terms.*Pass accept_terms=True to load_dataset",
     ):
         load()
     assert "Be kind." in capsys.readouterr().out
@@ -125,3 +130,103 @@ def test_regions_that_overlap_are_named():
     responses = xr.DataArray(np.zeros((1, 2)), dims=("presentation", "neuroid"), coords=coords)
     assert Dataset({}, responses=responses).regions == ["V1", "V2"]
     assert Dataset({}).regions == []
+
+
+def test_a_recipe_of_ones_own_is_loaded_by_its_path(tmp_path, monkeypatch):
+    monkeypatch.delenv("NEUROLENS_MIRROR", raising=False)
+    card = write_recipe(
+        tmp_path, "mine", more='where = "Ask."', files='[layout]\ndata = "{subject}/data.txt"'
+    )
+    copy = write_files(tmp_path / "copy")
+    assert nl.describe_dataset(card.parent)["key"] == "mine"
+    data = nl.load_dataset(card.parent, folder=copy, scale=2)
+    assert data.responses.values[:, 0].tolist() == [3.0, 50.5]
+    assert "mine" not in nl.list_datasets()
+    monkeypatch.chdir(card.parent)
+    assert nl.describe_dataset(Path())["key"] == "mine"
+
+
+def test_a_text_is_no_path_but_says_how_to_pass_one(tmp_path):
+    card = write_recipe(tmp_path, "mine")
+    with pytest.raises(UnknownNameError, match=r"recipe of your own, pass pathlib\.Path\('.*mine"):
+        nl.load_dataset(str(card.parent))
+
+
+def test_a_folder_without_a_recipe_is_refused(tmp_path):
+    card = write_recipe(tmp_path, "mine")
+    (card.parent / "prepare.py").write_text("def prepares(raw): pass\n")
+    with pytest.raises(DataError, match=r"mine/prepare.py has no function prepare\(raw"):
+        nl.load_dataset(card.parent)
+    (card.parent / "prepare.py").unlink()
+    with pytest.raises(DataError, match=r"mine lacks 'prepare.py'. A recipe is a folder with"):
+        nl.load_dataset(card.parent)
+    with pytest.raises(DataError, match=r"nowhere lacks 'card.toml', 'prepare.py'"):
+        nl.describe_dataset(tmp_path / "nowhere")
+
+
+def test_a_recipe_of_ones_own_does_not_take_the_key_of_another(tmp_path):
+    card = write_recipe(tmp_path, "nsd")
+    with pytest.raises(DataError, match=r"'nsd' is a data set of the package\. Give the recipe"):
+        nl.load_dataset(card.parent)
+    assert nl.describe_dataset(cards.find_recipes() / "nsd")["key"] == "nsd"
+
+
+@pytest.fixture
+def stimuli():
+    return nl.load_stimuli(np.zeros((3, 4)), ids=IDS)
+
+
+def make_responses(ids=IDS, dims=("presentation", "neuroid"), **coords):
+    values = np.zeros((len(ids), 2))
+    return xr.DataArray(values, dims=dims, coords={"stimulus_id": (dims[0], ids)} | coords)
+
+
+def make_rdms(ids=IDS, **names):
+    rdms = np.zeros((len(ids), len(ids)))
+    labelled = {"stimulus": ids, "stimulus_2": ids}
+    return xr.DataArray(rdms, dims=("stimulus", "stimulus_2"), coords=labelled).rename(names)
+
+
+def test_parts_as_they_should_be_pass(stimuli):
+    check_parts({"stimuli": stimuli, "responses": make_responses(), "rdms": make_rdms()}, CARD)
+    means = make_responses(dims=("stimulus", "neuroid")).assign_coords(stimulus=IDS)
+    check_parts({"responses": means, "splits": {}}, CARD)
+    check_parts({"responses": make_responses(["x"])}, CARD)
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (None, "must return a dict of .*'splits', got NoneType"),
+        ({"betas": 1}, "must return a dict of .*, got 'betas'"),
+        ({"stimuli": ["a.png"]}, "stimuli of nl.load_stimuli, got list"),
+        ({"responses": np.zeros((3, 2))}, "responses as a DataArray .*, got ndarray"),
+        (
+            {"responses": make_responses(dims=("presentation", "voxel"))},
+            r"got \('presentation', 'voxel'\) with the coordinates 'stimulus_id'",
+        ),
+        (
+            {"responses": make_responses().drop_vars("stimulus_id")},
+            "coordinate stimulus_id of presentation.* with the coordinates none",
+        ),
+        (
+            {"responses": make_responses(dims=("stimulus", "neuroid"))},
+            r"or \(stimulus, neuroid\) with ids",
+        ),
+        ({"rdms": make_rdms(stimulus_2="other")}, r"RDMs .*, got \('stimulus', 'other'\)"),
+        ({"rdms": make_rdms().drop_vars("stimulus_2")}, "both with ids"),
+    ],
+)
+def test_other_forms_are_refused(parts, told):
+    with pytest.raises(DataError, match=f"the recipe of 'small' .*{told}"):
+        check_parts(parts, CARD)
+
+
+def test_data_of_stimuli_that_do_not_come_are_refused(stimuli):
+    told = r"responses to 'b\.png', 'd', which are not among its stimuli, such as 'a', 'b', 'c'"
+    with pytest.raises(DataError, match=told):
+        check_parts(
+            {"stimuli": stimuli, "responses": make_responses(["a", "b.png", "a", "d"])}, CARD
+        )
+    with pytest.raises(DataError, match="RDMs of 'A', which are not among"):
+        check_parts({"stimuli": stimuli, "rdms": make_rdms(["A", "b"])}, CARD)

@@ -62,6 +62,7 @@ class Wide(torch.nn.Module):
         return x.mean((1, 2, 3))
 
 
+@pytest.mark.slow
 def test_the_memory_a_run_takes_is_that_forecast():
     images = nl.load_stimuli(np.ones((40, 3, 512, 512), np.float32))
     batch, everything = 16 * 3 * 2**20, 9 * 40 * 3 * 2**20

@@ -117,6 +117,7 @@ def test_a_dead_op_gives_nan_and_a_warning_that_names_it(rng):
     assert rdms.sel(op="/add").notnull().all()
 
 
+@pytest.mark.slow
 def test_the_budget_does_not_change_a_bit_of_the_result(rng):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 8, 3), nn.Flatten())

@@ -191,7 +191,7 @@ def test_stimuli_that_were_not_shown_are_told(copy):
 
 def test_terms_come_first_and_then_where_to_get_the_data(copy, monkeypatch, capsys):
     monkeypatch.delenv("NEUROLENS_MIRROR", raising=False)
-    with pytest.raises(InputError, match=r"load_dataset\('nsd', accept_terms=True"):
+    with pytest.raises(InputError, match=r"Pass accept_terms=True to load_dataset"):
         nl.load_dataset("nsd", folder=copy.folder)
     assert "naturalscenesdataset.org" in capsys.readouterr().out
     with pytest.raises(

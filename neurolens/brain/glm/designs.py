@@ -57,11 +57,15 @@ def check_drift(drift: Any) -> tuple[str, float] | None:
     if not is_number or isinstance(drift[1], bool) or not drift[1] > 0:
         raise InputError(
             "drift must be ('cosine', the shortest period in s), ('polynomial', order) or None, "
-            f"got {drift!r}. Type e.g. drift=('cosine', 128)."
+            f"got {drift!r}. Type e.g. drift=('cosine', 128).",
+            anchor="time-series",
         )
     check_name(drift[0], DRIFTS, "drift")
     if drift[0] == "polynomial" and drift[1] != int(drift[1]):
-        raise InputError(f"the order of a polynomial drift must be a whole number, got {drift[1]}.")
+        raise InputError(
+            f"the order of a polynomial drift must be a whole number, got {drift[1]}.",
+            anchor="time-series",
+        )
     return (drift[0], float(drift[1]))
 
 

@@ -38,7 +38,7 @@ def find_timing(
         reference of slices is not within a volume.
     """
     if t_r is not None and (isinstance(t_r, bool) or not isinstance(t_r, int | float | np.number)):
-        raise InputError(f"t_r must be a number of seconds, got {t_r!r}.")
+        raise InputError(f"t_r must be a number of seconds, got {t_r!r}.", anchor="time-series")
     beside = _read_beside(image, row)
     said = {
         "t_r": t_r,
@@ -52,14 +52,16 @@ def find_timing(
     if not known:
         raise InputError(
             f"the seconds between the volumes of {image.name} are not known: its header has 0 or "
-            "no unit of time, and no JSON file says RepetitionTime. Pass t_r=."
+            "no unit of time, and no JSON file says RepetitionTime. Pass t_r=.",
+            anchor="time-series",
         )
     _refuse_impossible(known)
     first = next(iter(known.values()))
     if any(abs(one - first) > TOLERANCE * first for one in known.values()):
         raise InputError(
             f"the seconds between the volumes of {image.name} are said differently: "
-            f"{_tell(known)}. Find out which is right, and correct the others."
+            f"{_tell(known)}. Find out which is right, and correct the others.",
+            anchor="time-series",
         )
     start = _find_start(slice_time_ref, beside["start_time"], first)
     return Timing(first, start)
@@ -69,12 +71,15 @@ def _refuse_impossible(known: dict[str, float]) -> None:
     """Raise InputError where seconds between volumes are not above 0, or as long as in ms."""
     wrong = {where: one for where, one in known.items() if not 0 < one < np.inf}
     if wrong:
-        raise InputError(f"seconds between volumes must be above 0, got {_tell(wrong)}.")
+        raise InputError(
+            f"seconds between volumes must be above 0, got {_tell(wrong)}.", anchor="time-series"
+        )
     slow = {where: one for where, one in known.items() if one > SLOWEST}
     if slow:
         raise InputError(
             f"seconds between volumes must be at most {SLOWEST:g}, got {_tell(slow)}, which may be "
-            "milliseconds. Pass seconds as t_r=, and correct a header that differs."
+            "milliseconds. Pass seconds as t_r=, and correct a header that differs.",
+            anchor="time-series",
         )
 
 
@@ -92,13 +97,15 @@ def _find_start(slice_time_ref: float | None, start_time: float, t_r: float) -> 
     is_number = isinstance(slice_time_ref, int | float | np.number)
     if isinstance(slice_time_ref, bool) or not is_number or not 0 <= slice_time_ref <= 1:
         raise InputError(
-            f"slice_time_ref must be a fraction of t_r, from 0 to 1, got {slice_time_ref!r}."
+            f"slice_time_ref must be a fraction of t_r, from 0 to 1, got {slice_time_ref!r}.",
+            anchor="time-series",
         )
     start = slice_time_ref * t_r
     if not np.isnan(start_time) and abs(start_time - start) > TOLERANCE * t_r:
         raise InputError(
             f"slices are at {start:g} s by slice_time_ref, and at {start_time:g} s by StartTime in "
-            "the JSON. Leave slice_time_ref out, or correct the JSON."
+            "the JSON. Leave slice_time_ref out, or correct the JSON.",
+            anchor="time-series",
         )
     return start
 

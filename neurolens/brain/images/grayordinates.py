@@ -126,18 +126,21 @@ class Grayordinates(NamedTuple):
                 raise InputError(
                     f"{name} and the responses must be on one surface: {structure} has {n_other} "
                     f"vertices in {name} and {n_own} in the responses. Resample the first, e.g. "
-                    "with wb_command -label-resample or -metric-resample."
+                    "with wb_command -label-resample or -metric-resample.",
+                    anchor="grids-differ",
                 )
         if self.grid and other.grid and not self.grid.matches(other.grid):
             raise InputError(
                 f"the voxels of {name} and of the responses must be on one grid: "
-                f"{other.grid.describe()} in {name}, {self.grid.describe()} in the responses."
+                f"{other.grid.describe()} in {name}, {self.grid.describe()} in the responses.",
+                anchor="grids-differ",
             )
         both = set(self.structures) & set(other.structures)
         if not both:
             raise InputError(
                 f"{name} has no structure of the responses: it has {other.describe()}, and they "
-                f"have {self.describe()}."
+                f"have {self.describe()}.",
+                anchor="grids-differ",
             )
 
 

@@ -40,7 +40,8 @@ def read_labels(labels: Any) -> dict[int, str]:
         if labels and str(labels[0]).lower() == "background":
             raise InputError(
                 "a list of labels begins with number 1, and the first is the background. Pass "
-                "labels[1:], or {number: name}."
+                "labels[1:], or {number: name}.",
+                anchor="regions-of-images",
             )
         return _pair_labels(list(range(1, 1 + len(labels))), list(labels))
     if isinstance(labels, str | Path):
@@ -49,7 +50,8 @@ def read_labels(labels: Any) -> dict[int, str]:
         return _read_table(labels)
     raise InputError(
         "labels of an atlas must be {number: name}, a list of names from 1 on, a DataFrame or the "
-        f"path of a table, got {type(labels).__name__}."
+        f"path of a table, got {type(labels).__name__}.",
+        anchor="regions-of-images",
     )
 
 
@@ -69,7 +71,8 @@ def _read_color_table(path: Path) -> dict[int, str]:
         raise InputError(
             f"lines of {path.name} hold a number, a name, red, green, blue and opacity, and one "
             f"does not: {' '.join(cells[is_color.index(False)])!r}. Repair it, or pass "
-            "{number: name}."
+            "{number: name}.",
+            anchor="regions-of-images",
         )
     return _pair_labels([line[0] for line in cells], [line[1] for line in cells])
 
@@ -82,10 +85,13 @@ def _pair_labels(numbers: list, names: list) -> dict[int, str]:
         wrong = [numbers[k] for k in np.flatnonzero(is_wrong)]
         raise InputError(
             f"labels of an atlas name whole numbers, got {list_names(wrong)}. Pass e.g. "
-            "{1: 'V1', 2: 'V2'}."
+            "{1: 'V1', 2: 'V2'}.",
+            anchor="regions-of-images",
         )
     if is_missing(pd.Series(names, dtype=object)).any():
-        raise LabelError("a label of an atlas has no name. Name all numbers.")
+        raise LabelError(
+            "a label of an atlas has no name. Name all numbers.", anchor="regions-of-images"
+        )
     check_unique([int(number) for number in whole], "the numbers of labels")
     return {int(number): str(name) for number, name in zip(whole, names, strict=True)}
 
@@ -100,7 +106,8 @@ def _read_table(table: pd.DataFrame) -> dict[int, str]:
         raise InputError(
             f"a table of labels needs a column of numbers, one of {list_names(NUMBER_COLUMNS)}, "
             f"and one of names, one of {list_names(NAME_COLUMNS)}, got "
-            f"{list_names(table.columns)}. Rename them, or pass {{number: name}}."
+            f"{list_names(table.columns)}. Rename them, or pass {{number: name}}.",
+            anchor="regions-of-images",
         )
     others = [rest[key] for key in NUMBER_COLUMNS if key in rest and rest[key] != name]
     own = _read_whole(table[number])
@@ -109,7 +116,8 @@ def _read_table(table: pd.DataFrame) -> dict[int, str]:
         if not np.isnan(numbers).any() and not np.array_equal(numbers, own):
             raise InputError(
                 f"a table of labels has numbers in {number!r} and others in {other!r}, and one of "
-                "them may only count rows. Leave that one out, or pass {number: name}."
+                "them may only count rows. Leave that one out, or pass {number: name}.",
+                anchor="regions-of-images",
             )
     return _pair_labels(table[number].tolist(), table[name].tolist())
 

@@ -86,7 +86,8 @@ def check_space(image: Image, space: Any, other: str) -> None:
         )
         raise InputError(
             f"{image.name} and {other} must be {where}: {image.space.describe()} in {image.name}, "
-            f"{space.describe()} in {other}. Resample the first, e.g. {tool}."
+            f"{space.describe()} in {other}. Resample the first, e.g. {tool}.",
+            anchor="grids-differ",
         )
 
 

@@ -55,14 +55,16 @@ def find_neuroids(image: Image, mask: Any, regions: Any) -> Neuroids | None:
     if not len(rows):
         raise InputError(
             f"no {space.noun} are in the mask or the regions. Pass others, on the places of the "
-            "responses."
+            "responses.",
+            anchor="regions-of-images",
         )
     kept = {name: here[rows] for name, here in members.items()}
     empty = [name for name, here in kept.items() if not here.any()]
     if empty:
         raise InputError(
             f"no {space.noun} of the mask are of the regions {list_names(empty)}. Leave them out, "
-            "or pass another mask."
+            "or pass another mask.",
+            anchor="regions-of-images",
         )
     return Neuroids(rows, kept)
 
@@ -76,14 +78,18 @@ def _read_mask(responses: Image, mask: Any) -> np.ndarray:
         _tell_fractions(values, image.name)
         return values > 0
     if isinstance(mask, str | Path):
-        raise InputError(f"a mask is read from an image, .nii, .nii.gz or .gii, got {str(mask)!r}.")
+        raise InputError(
+            f"a mask is read from an image, .nii, .nii.gz or .gii, got {str(mask)!r}.",
+            anchor="unknown-format",
+        )
     values = np.asarray(mask)
     shape = space.shape if isinstance(space, Grid) else (space.size,)
     if values.shape != shape or values.dtype.kind not in "biuf":
         raise InputError(
             f"a mask as an array must hold numbers in the shape of {responses.name}, {shape}, got "
             f"{values.dtype} of {values.shape}. Pass the path of its image, whose places are "
-            "checked."
+            "checked.",
+            anchor="regions-of-images",
         )
     return np.nan_to_num(values.ravel()) > 0
 
@@ -112,7 +118,10 @@ def _read_regions(responses: Image, regions: Any) -> dict[str, np.ndarray]:
     space = responses.space
     if isinstance(regions, Mapping):
         if not regions:
-            raise InputError("regions must name at least one region. Pass {'V1': 'v1.nii.gz'}.")
+            raise InputError(
+                "regions must name at least one region. Pass {'V1': 'v1.nii.gz'}.",
+                anchor="regions-of-images",
+            )
         return {str(name): _read_mask(responses, mask) for name, mask in regions.items()}
     if names_image(regions) and all(str(one).endswith(NAMING) for one in list_paths(regions)):
         return _read_named(space, open_image(regions))
@@ -121,7 +130,8 @@ def _read_regions(responses: Image, regions: Any) -> dict[str, np.ndarray]:
     raise InputError(
         "regions must be {name: mask}, or (atlas, labels) with labels {number: name} or the path "
         "of a table, or files of labels with their names (.dlabel.nii, .label.gii), got "
-        f"{type(regions).__name__}. Pass e.g. regions={{'V1': 'v1.nii.gz'}}."
+        f"{type(regions).__name__}. Pass e.g. regions={{'V1': 'v1.nii.gz'}}.",
+        anchor="regions-of-images",
     )
 
 
@@ -131,7 +141,8 @@ def _read_named(space: Any, image: Image) -> dict[str, np.ndarray]:
     if not tables:
         raise InputError(
             f"{image.name} holds no names of labels. Pass a .dlabel.nii or .label.gii, or "
-            "(atlas, labels) with labels {number: name}."
+            "(atlas, labels) with labels {number: name}.",
+            anchor="regions-of-images",
         )
     numbers = _round_numbers(image.read_single(), image.name)
     codes = np.zeros(len(numbers))
@@ -140,7 +151,10 @@ def _read_named(space: Any, image: Image) -> dict[str, np.ndarray]:
         there, inverse = np.unique(numbers[part], return_inverse=True)
         unnamed = [int(number) for number in there if int(number) not in table]
         if unnamed:
-            raise LabelError(f"{image.name} holds the number {unnamed[0]} without a name.")
+            raise LabelError(
+                f"{image.name} holds the number {unnamed[0]} without a name.",
+                anchor="regions-of-images",
+            )
         names = [table[int(number)] for number in there]
         for name in names:
             if not _is_no_region(name):
@@ -169,14 +183,17 @@ def _round_numbers(values: np.ndarray, name: str) -> np.ndarray:
     """Return the whole numbers of an atlas, 0 for NaN, checked."""
     values = np.asarray(values, dtype=np.float64)
     if np.isinf(values).any():
-        raise DataError(f"{name} must hold whole numbers, and some are infinite.")
+        raise DataError(
+            f"{name} must hold whole numbers, and some are infinite.", anchor="regions-of-images"
+        )
     known = np.nan_to_num(values)
     numbers = np.rint(known)
     wrong = np.abs(known - numbers) > WHOLE
     if wrong.any():
         raise DataError(
             f"{name} must hold the whole numbers of labels, got e.g. {known[wrong][0]:g}. Resample "
-            "atlases with interpolation='nearest'."
+            "atlases with interpolation='nearest'.",
+            anchor="regions-of-images",
         )
     return numbers
 
@@ -184,7 +201,10 @@ def _round_numbers(values: np.ndarray, name: str) -> np.ndarray:
 def _read_atlas(space: Any, atlas: Any, labels: Any) -> dict[str, np.ndarray]:
     """Return where (place,) each label of an atlas is, by its name."""
     if not names_image(atlas):
-        raise InputError(f"an atlas is given by the path of its image, got {type(atlas).__name__}.")
+        raise InputError(
+            f"an atlas is given by the path of its image, got {type(atlas).__name__}.",
+            anchor="regions-of-images",
+        )
     image = open_image(atlas)
     values = _round_numbers(image.read_single(), image.name)
     numbers = np.nan_to_num(_take_values(space, image, values))
@@ -193,14 +213,16 @@ def _read_atlas(space: Any, atlas: Any, labels: Any) -> dict[str, np.ndarray]:
         raise InputError(
             f"a list of labels begins with number 1, and there are {len(labels)} for numbers up to "
             f"{int(numbers.max())}. If the first is that of 0, pass labels[1:]; if a number has no "
-            "voxel, pass {number: name}."
+            "voxel, pass {number: name}.",
+            anchor="regions-of-images",
         )
     there = {int(number) for number in np.unique(numbers)} - {0}
     unknown = sorted(there - set(names))
     if unknown:
         raise LabelError(
             f"{image.name} holds the numbers {list_names(unknown)}, which labels do not name. "
-            "Pass labels for all, e.g. {1: 'V1', 2: 'V2'}."
+            "Pass labels for all, e.g. {1: 'V1', 2: 'V2'}.",
+            anchor="regions-of-images",
         )
     places: dict[str, np.ndarray] = {}
     for number in sorted(there):

@@ -98,13 +98,15 @@ def pair_files(paths: Sequence[Path]) -> list[list[Path]]:
     if len(left) != len(right):
         raise InputError(
             f"there are {len(left)} files of the left hemisphere and {len(right)} of the right. "
-            "Pass both of each run, or only one hemisphere."
+            "Pass both of each run, or only one hemisphere.",
+            anchor="order-differs",
         )
     for one, other in zip(left, right, strict=True):
         if NAMED.sub("", one.name) != NAMED.sub("", other.name):
             raise InputError(
                 f"both hemispheres must be in one order, and {one.name} stands with {other.name}. "
-                "Sort the files of each in the same way."
+                "Sort the files of each in the same way.",
+                anchor="order-differs",
             )
     return [list(pair) for pair in zip(left, right, strict=True)]
 
@@ -153,7 +155,7 @@ def _load(path: Path) -> Any:
     """Return what nibabel makes of a GIFTI file."""
     nibabel = import_nibabel()
     if not path.is_file():
-        raise DataError(f"there is no image at {path}")
+        raise DataError(f"there is no image at {path}", anchor="file-not-found")
     if b"ExternalFileBinary" in path.read_bytes():
         raise InputError(
             f"{path.name} keeps its numbers in another file, which is not opened. Convert it, e.g. "

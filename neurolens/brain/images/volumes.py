@@ -128,7 +128,7 @@ def load_content(path: Path) -> Any:
     """
     nibabel = import_nibabel()
     if not path.is_file():
-        raise DataError(f"there is no image at {path}")
+        raise DataError(f"there is no image at {path}", anchor="file-not-found")
     check_packing(path)
     try:
         content = nibabel.load(path)

@@ -50,7 +50,8 @@ def check_recorded(table: pd.DataFrame, images: Sequence[Path], counts: Sequence
                 f"events must be in the order of the images, and row {row} has {column} "
                 f"{str(table[column].iloc[row])!r} beside {images[numbers[row]].name}. Sort the "
                 f"rows, or the tables, as the images; if {column!r} means something else, rename "
-                "the column."
+                "the column.",
+                anchor="order-differs",
             )
 
 

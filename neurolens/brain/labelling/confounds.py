@@ -52,14 +52,16 @@ def read_confounds(
     if len(tables) != len(names):
         raise InputError(
             f"there are {len(tables)} tables of confounds for {len(names)} series. Pass one for "
-            "each, in the same order."
+            "each, in the same order.",
+            anchor="time-series",
         )
     read = []
     for table, n, name in zip(tables, counts, names, strict=True):
         read.append(_read_one(table, columns, n, name))
     if any(one.names != read[0].names for one in read):
         raise InputError(
-            "tables of confounds have different columns. Name those to use: (tables, columns)."
+            "tables of confounds have different columns. Name those to use: (tables, columns).",
+            anchor="time-series",
         )
     return read
 
@@ -84,7 +86,8 @@ def _part_tables(
     if missing:
         raise InputError(
             f"confounds are given by names of columns, and no table was found for "
-            f"{list_names(missing)}. Pass (tables, columns), with one table for each series."
+            f"{list_names(missing)}. Pass (tables, columns), with one table for each series.",
+            anchor="time-series",
         )
     return list(found or []), columns
 
@@ -117,7 +120,8 @@ def _list_columns(columns: Any) -> list[str]:
     if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
         raise InputError(
             "confounds must be tables, one for each series, or (tables, columns) with names of "
-            f"columns, got {type(columns).__name__}."
+            f"columns, got {type(columns).__name__}.",
+            anchor="time-series",
         )
     return list(names)
 
@@ -130,13 +134,15 @@ def _read_one(table: Any, columns: list[str] | None, n_volumes: int, name: str) 
         if absent:
             raise InputError(
                 f"the confounds of {name} have no column {list_names(absent)}; there are "
-                f"{list_names(frame.columns, limit=20)}."
+                f"{list_names(frame.columns, limit=20)}.",
+                anchor="time-series",
             )
         frame = frame[columns]
     if len(frame) != n_volumes:
         raise InputError(
             f"confounds must have one row for each volume, got {len(frame)} rows for {n_volumes} "
-            f"volumes of {name}."
+            f"volumes of {name}.",
+            anchor="time-series",
         )
     values = np.empty(frame.shape)
     filled = []
@@ -157,7 +163,8 @@ def _read_column(column: pd.Series, label: str, name: str) -> tuple[np.ndarray, 
         raise InputError(
             f"the confound {label!r} of {name} must be numbers, got {str(column.iloc[row])!r} in "
             f"row {row}. Only the first row may be missing, as that of derivatives is; leave the "
-            "confound out."
+            "confound out.",
+            anchor="time-series",
         )
     if unknown[0]:
         values[0] = values[1:].mean()

@@ -65,7 +65,8 @@ def check_entities(images: Sequence[Path], tables: Sequence[Path], what: str = "
             if one and other and _plain(one) != _plain(other):
                 raise InputError(
                     f"images and tables of {what} must be in one order, and {image.name} stands "
-                    f"with {table.name}. Sort both in the same way."
+                    f"with {table.name}. Sort both in the same way.",
+                    anchor="order-differs",
                 )
 
 
@@ -82,6 +83,7 @@ def name_subject(subject: Any, paths: Sequence[Path]) -> str | None:
     if len(named - {None}) > 1:
         raise InputError(
             f"the files are of several subjects, {list_names(sorted(named - {None}, key=str))}. "
-            "Read subjects one by one, and join them with xr.concat(..., 'neuroid')."
+            "Read subjects one by one, and join them with xr.concat(..., 'neuroid').",
+            anchor="several-subjects",
         )
     return named.pop() if len(named) == 1 else None

@@ -80,7 +80,8 @@ def join_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         differing = sorted(set.union(*columns) - set.intersection(*columns))
         raise InputError(
             f"all tables of events must have the same columns, and some lack "
-            f"{list_names(differing)}. Add or drop them."
+            f"{list_names(differing)}. Add or drop them.",
+            anchor="events-table",
         )
     return pd.concat(tables, ignore_index=True)
 
@@ -108,14 +109,16 @@ def list_tables(events: Any, n_files: int) -> list[Any]:
     if not isinstance(events, list | tuple) or not events:
         raise InputError(
             "events must say what each response shows: the path of a table, a DataFrame, a list of "
-            f"stimulus ids, or a list of tables, one per file, got {type(events).__name__}."
+            f"stimulus ids, or a list of tables, one per file, got {type(events).__name__}.",
+            anchor="events-table",
         )
     if not all(_is_table(one) for one in events):
         return [np.array(list(events), dtype=object)]
     if len(events) != n_files:
         raise InputError(
             f"there are {len(events)} tables of events for {n_files} files of responses. Pass one "
-            "for each, in the same order, or one for all."
+            "for each, in the same order, or one for all.",
+            anchor="events-table",
         )
     return list(events)
 
@@ -128,7 +131,9 @@ def open_table(events: Any) -> pd.DataFrame:
         if ids.ndim != 1 or wrong:
             what = type(wrong[0]).__name__ if wrong else "ids"
             raise InputError(
-                f"stimulus ids must be a list of texts or numbers, got shape {ids.shape} of {what}."
+                f"stimulus ids must be a list of texts or numbers, got shape {ids.shape} of "
+                f"{what}.",
+                anchor="events-table",
             )
         return pd.DataFrame({STIMULUS_ID: ids})
     if not isinstance(events, pd.DataFrame):
@@ -147,7 +152,8 @@ def _check_rows(n_events: int, n_responses: int, events: str, responses: str) ->
             f"{events} must have one row for each response, got {n_events} rows for {n_responses} "
             f"in {responses}. Responses to events in time series are estimated by "
             "neurolens.brain.estimate_responses; here, pass betas, one per trial or condition, in "
-            "the order of the rows."
+            "the order of the rows.",
+            anchor="events-table",
         )
 
 
@@ -160,7 +166,8 @@ def name_stimuli(table: pd.DataFrame) -> str:
     if column is None:
         raise InputError(
             f"events need a column that names the stimuli, one of {list_names(STIMULUS_COLUMNS)}, "
-            f"got {list_names(table.columns)}. Rename yours to {STIMULUS_ID!r}."
+            f"got {list_names(table.columns)}. Rename yours to {STIMULUS_ID!r}.",
+            anchor="events-table",
         )
     ids = table[column]
     unnamed = is_missing(ids)
@@ -168,7 +175,8 @@ def name_stimuli(table: pd.DataFrame) -> str:
         raise LabelError(
             f"every response must name its stimulus, and {column!r} is empty in "
             f"{int(unnamed.sum())} rows, first in row {int(unnamed.argmax())}. Drop these rows and "
-            "their responses."
+            "their responses.",
+            anchor="events-table",
         )
     table[STIMULUS_ID] = np.array([_write_id(value) for value in ids.tolist()], dtype=object)
     return column
@@ -179,7 +187,8 @@ def check_named_alike(columns: Sequence[str]) -> None:
     if len(set(columns)) > 1:
         raise InputError(
             f"one column must name the stimuli in all tables of events, got {list_names(columns)}: "
-            "the first is empty in some. Rename the one that is meant to 'stimulus_id'."
+            "the first is empty in some. Rename the one that is meant to 'stimulus_id'.",
+            anchor="events-table",
         )
 
 
@@ -218,6 +227,8 @@ def label_presentations(table: pd.DataFrame) -> dict[str, tuple[str, np.ndarray]
         is_taken = column in RESERVED or str(column).startswith(RESERVED_STARTS)
         name = f"event_{column}" if is_taken else str(column)
         if name in coords or (is_taken and name in table.columns):
-            raise InputError(f"events have two columns for {name!r}. Rename one of them.")
+            raise InputError(
+                f"events have two columns for {name!r}. Rename one of them.", anchor="events-table"
+            )
         coords[name] = (PRESENTATION, convert_column(table[column]))
     return coords

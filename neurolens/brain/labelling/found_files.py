@@ -31,7 +31,10 @@ def take_files(files: pd.DataFrame, events: Any) -> Files:
         There are no files, or no events for some, and none are given.
     """
     if not len(files):
-        raise InputError("the table of files is empty. Find some with neurolens.brain.find_files.")
+        raise InputError(
+            "the table of files is empty. Find some with neurolens.brain.find_files.",
+            anchor="events-table",
+        )
     paths = [Path(one) for one in files["path"]]
     images = files
     if "hemi" in files and files["hemi"].nunique() > 1:
@@ -44,7 +47,8 @@ def take_files(files: pd.DataFrame, events: Any) -> Files:
             raise InputError(
                 "no table of events was found for "
                 f"{list_names(Path(one).name for one in missing)}. Pass events=, or find_files("
-                "..., raw=) with the folder that holds them."
+                "..., raw=) with the folder that holds them.",
+                anchor="events-table",
             )
         events = [Path(one) for one in images["events"]]
     return Files(paths, events, images.reset_index(drop=True))

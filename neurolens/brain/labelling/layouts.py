@@ -94,7 +94,7 @@ def find_files(
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"there is no folder at {root}")
+        raise DataError(f"there is no folder at {root}", anchor="file-not-found")
     for key in entities:
         check_name(key, KNOWN, "entity")
     wanted = {**entities, **({EXTENSION: extension} if extension else {})}
@@ -102,11 +102,12 @@ def find_files(
     if not there:
         raise InputError(
             f"there is no image named ..._{suffix} in {root}"
-            f"{_tell_subject(entities)}. Pass suffix= of the images, or another folder."
+            f"{_tell_subject(entities)}. Pass suffix= of the images, or another folder.",
+            anchor="choose-files",
         )
     found = [one for one in there if _has_all(one, wanted)]
     if not found:
-        raise InputError(_tell_choices(there, wanted, root))
+        raise InputError(_tell_choices(there, wanted, root), anchor="choose-files")
     _refuse_several(found, wanted)
     _refuse_broken(found)
     found.sort(key=_order)
@@ -180,7 +181,8 @@ def _refuse_several(found: list[Found], wanted: dict[str, Any]) -> None:
         if len(values) > 1 and key not in VARYING and key not in chosen:
             raise InputError(
                 f"{len(found)} images have these entities, and they differ in {key}: "
-                f"{_list_values(found, key)}. Choose with {key}=, or pass {key}='*' for all."
+                f"{_list_values(found, key)}. Choose with {key}=, or pass {key}='*' for all.",
+                anchor="choose-files",
             )
     by_name: dict[str, Path] = {}
     for one in found:
@@ -188,7 +190,8 @@ def _refuse_several(found: list[Found], wanted: dict[str, Any]) -> None:
         if other != one.path:
             raise InputError(
                 f"{one.path.name} is in {other.parent} and in {one.path.parent}. Pass one of the "
-                "pipelines' folders as root."
+                "pipelines' folders as root.",
+                anchor="choose-files",
             )
 
 
@@ -198,7 +201,8 @@ def _refuse_broken(found: list[Found]) -> None:
         if not one.path.is_file():
             raise DataError(
                 f"{one.path} is a link to a file that is not here. Fetch it first, e.g. with "
-                "datalad get or git annex get."
+                "datalad get or git annex get.",
+                anchor="file-not-found",
             )
 
 

@@ -56,7 +56,8 @@ def read_onsets(events: Any, seconds: Sequence[float], names: Sequence[str]) -> 
     if len(parts) != len(names):
         raise InputError(
             f"events of {len(names)} series must be a list of {len(names)} tables, one for each, "
-            "in the same order, got one. Split it by run."
+            "in the same order, got one. Split it by run.",
+            anchor="events-table",
         )
     tables = []
     columns = []
@@ -88,7 +89,8 @@ def _read_seconds(table: pd.DataFrame, column: str, name: str) -> np.ndarray:
         hint = "; 0 is an impulse" if column == DURATION else ""
         raise InputError(
             f"events of {name} need the column {column!r}, in s{hint}, got "
-            f"{list_names(table.columns)}. Rename yours."
+            f"{list_names(table.columns)}. Rename yours.",
+            anchor="events-table",
         )
     numbers = pd.to_numeric(table[column].where(~is_missing(table[column])), errors="coerce")
     values = numbers.to_numpy(dtype=float)
@@ -97,7 +99,8 @@ def _read_seconds(table: pd.DataFrame, column: str, name: str) -> np.ndarray:
         row = int(wrong.argmax())
         raise InputError(
             f"{column!r} of the events of {name} must be numbers, in s, got "
-            f"{str(table[column].iloc[row])!r} in row {row}. Drop events without a time."
+            f"{str(table[column].iloc[row])!r} in row {row}. Drop events without a time.",
+            anchor="events-table",
         )
     return values
 
@@ -105,10 +108,14 @@ def _read_seconds(table: pd.DataFrame, column: str, name: str) -> np.ndarray:
 def _check_times(table: pd.DataFrame, length: float, name: str) -> None:
     """Raise InputError for events outside a series of ``length`` seconds."""
     if not len(table):
-        raise InputError(f"there are no events for {name}. Leave the series out.")
+        raise InputError(
+            f"there are no events for {name}. Leave the series out.", anchor="events-table"
+        )
     onset = table[ONSET].to_numpy()
     if (table[DURATION] < 0).any():
-        raise InputError(f"events of {name} have durations below 0. Correct them.")
+        raise InputError(
+            f"events of {name} have durations below 0. Correct them.", anchor="events-table"
+        )
     outside = (onset >= length) | (onset < EARLY)
     if outside.any():
         row = int(outside.argmax())
@@ -116,7 +123,8 @@ def _check_times(table: pd.DataFrame, length: float, name: str) -> None:
             f"{int(outside.sum())} events of {name} are outside the series, which is {length:g} s "
             f"long, e.g. {table.stimulus_id.iloc[row]!r} at {onset[row]:g} s in row {row}. Onsets "
             "are in s from the first volume on: divide milliseconds by 1000, drop the events of "
-            "other runs, or subtract volumes that were cut off."
+            "other runs, or subtract volumes that were cut off.",
+            anchor="events-table",
         )
     _check_durations(table, length, name)
 
@@ -130,7 +138,8 @@ def _check_durations(table: pd.DataFrame, length: float, name: str) -> None:
         raise InputError(
             f"{n_beyond} of {len(table)} events of {name} last beyond the end of the series, which "
             f"is {length:g} s long, the longest {longest:g} s. Durations are in s: divide "
-            "milliseconds by 1000."
+            "milliseconds by 1000.",
+            anchor="events-table",
         )
 
 
@@ -153,5 +162,6 @@ def refuse_restarts(table: pd.DataFrame, onsets: np.ndarray, name: str) -> None:
         raise InputError(
             f"onsets of {name} begin again in each {' and '.join(named)}, such as {examples}, and "
             "are of one clock here. Pass the events of each by itself, or add to the onsets when "
-            "each began."
+            "each began.",
+            anchor="events-table",
         )

@@ -24,7 +24,8 @@ def find_events(path: Path, name: FileName, root: Path, raw: Path | None) -> Pat
         if len(found) > 1:
             raise InputError(
                 f"several tables of events in {folder} are for {path.name}: "
-                f"{', '.join(one.name for one in found)}. Pass events= for each image."
+                f"{', '.join(one.name for one in found)}. Pass events= for each image.",
+                anchor="events-table",
             )
         if found:
             return found[0]

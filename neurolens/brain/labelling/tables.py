@@ -31,12 +31,13 @@ def read_table(path: str | Path, what: str) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"there is no table of {what} at {path}")
+        raise DataError(f"there is no table of {what} at {path}", anchor="file-not-found")
     separator = SEPARATORS.get(path.suffix.lower())
     if separator is None:
         raise InputError(
             f"a table of {what} is read from {', '.join(SEPARATORS)}, got {path.name!r}. Pass a "
-            "DataFrame for others."
+            "DataFrame for others.",
+            anchor="events-table",
         )
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -55,14 +56,16 @@ def read_table(path: str | Path, what: str) -> pd.DataFrame:
     if all(_is_number(name) for name in header):
         raise InputError(
             f"{path.name} has no header: its first line holds numbers only. Write the names of the "
-            "columns above."
+            "columns above.",
+            anchor="events-table",
         )
     rows = []
     for number, line in kept[1:]:
         if len(line) != len(header):
             raise InputError(
                 f"line {number} of {path.name} has {len(line)} values for {len(header)} columns. "
-                f"Values are parted by {separator!r}; remove separators at the ends of lines."
+                f"Values are parted by {separator!r}; remove separators at the ends of lines.",
+                anchor="events-table",
             )
         rows.append([value.strip() for value in line])
     return pd.DataFrame(rows, columns=header, dtype=object)
@@ -85,11 +88,15 @@ def check_header(names: list[Any], where: str) -> None:
     if unnamed:
         raise InputError(
             f"column {unnamed[0] + 1} of {where} has no name. Name it, or write the table without "
-            "row numbers (index=False)."
+            "row numbers (index=False).",
+            anchor="events-table",
         )
     repeated = [name for k, name in enumerate(names) if name in names[:k]]
     if repeated:
-        raise InputError(f"{where} has several columns named {list_names(repeated)}. Rename them.")
+        raise InputError(
+            f"{where} has several columns named {list_names(repeated)}. Rename them.",
+            anchor="events-table",
+        )
 
 
 def is_missing(values: pd.Series) -> np.ndarray:

@@ -26,7 +26,8 @@ def find_form(path: Path) -> str:
             return form
     raise InputError(
         f"a map is written as .nii or .nii.gz, .func.gii, .shape.gii or .label.gii, .dscalar.nii "
-        f"or .dlabel.nii, or .csv, got {path.name!r}."
+        f"or .dlabel.nii, or .csv, got {path.name!r}.",
+        anchor="unknown-format",
     )
 
 
@@ -67,14 +68,19 @@ def list_sides(path: Path) -> list[Path]:
     named = [name_side(path, side, is_only=False) for side in SIDES]
     there = [one for one in named if one.is_file()]
     if not there:
-        raise DataError(f"there is no map at {path}, nor {' or '.join(str(one) for one in named)}")
+        raise DataError(
+            f"there is no map at {path}, nor {' or '.join(str(one) for one in named)}",
+            anchor="file-not-found",
+        )
     return there
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
     """Raise DataError where a file would be replaced without being asked to."""
     if path.exists() and not overwrite:
-        raise DataError(f"{path} exists. Pass overwrite=True, or another name.")
+        raise DataError(
+            f"{path} exists. Pass overwrite=True, or another name.", anchor="file-exists"
+        )
 
 
 def save_whole(path: Path, save: Callable[[Path], object]) -> None:

@@ -30,20 +30,23 @@ class Places(NamedTuple):
             if not space.matches(self.space):
                 raise InputError(
                     f"{name} and the responses must be on one grid: {space.describe()} in the "
-                    f"file, {self.space.describe()} in the responses."
+                    f"file, {self.space.describe()} in the responses.",
+                    anchor="grids-differ",
                 )
             return np.ravel_multi_index(tuple(self.voxels.T), space.shape)
         if not isinstance(self.space, Grayordinates) or not isinstance(space, Grayordinates):
             raise InputError(
                 f"{name} and the responses must be of one kind: {space.describe()} in the file, "
-                f"{self.space.describe()} in the responses."
+                f"{self.space.describe()} in the responses.",
+                anchor="grids-differ",
             )
         rows = self.space.take_from(np.arange(space.size, dtype=float), space, name)
         n_lacking = int(np.isnan(rows).sum())
         if n_lacking:
             raise InputError(
                 f"{name} lacks {n_lacking} of the {len(rows)} neuroids of the responses. Pass the "
-                "responses that it was made from."
+                "responses that it was made from.",
+                anchor="grids-differ",
             )
         return rows.astype(int)
 
@@ -64,7 +67,8 @@ def read_places(like: xr.DataArray) -> Places:
         raise InputError(
             "like must be responses that read_responses read from images, whose grid is known; "
             f"there is no {', '.join(lacking)}. Attributes are kept inside "
-            "xr.set_options(keep_attrs=True); a map as .csv needs no grid."
+            "xr.set_options(keep_attrs=True); a map as .csv needs no grid.",
+            anchor="map-of-other-responses",
         )
     index = np.stack([like[key].values for key in GRID], axis=1).astype(int)
     return Places(_read_grid(like), index)

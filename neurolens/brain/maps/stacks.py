@@ -56,7 +56,8 @@ def gather_values(values: xr.DataArray, like: xr.DataArray, labels: Sequence[str
     if not isinstance(values, xr.DataArray):
         raise InputError(
             f"values must be a DataArray over 'neuroid' or 'region', got {type(values).__name__}. "
-            "Select one variable, e.g. scores['r']."
+            "Select one variable, e.g. scores['r'].",
+            anchor="wrong-object",
         )
     _refuse_subjects(values, like)
     if SUBJECT in values.dims:
@@ -66,7 +67,8 @@ def gather_values(values: xr.DataArray, like: xr.DataArray, labels: Sequence[str
     if dim not in values.dims or len(rest) > 1:
         raise InputError(
             "a map needs values over 'neuroid' or 'region' and at most one other dimension, got "
-            f"{tuple(values.dims)}. Select, e.g. scores['r'].sel(op='relu')."
+            f"{tuple(values.dims)}. Select, e.g. scores['r'].sel(op='relu').",
+            anchor="wrong-object",
         )
     table = values.transpose(*rest, dim)
     numbers, names = _number_texts(table.values, labels)
@@ -75,7 +77,8 @@ def gather_values(values: xr.DataArray, like: xr.DataArray, labels: Sequence[str
     if dim == REGION and (rows == SEVERAL).any():
         raise InputError(
             f"{int((rows == SEVERAL).sum())} neuroids are in several of the regions, and a map has "
-            "one value for each. Select regions that do not overlap, .sel(region=[...])."
+            "one value for each. Select regions that do not overlap, .sel(region=[...]).",
+            anchor="wrong-object",
         )
     known = rows >= 0
     gathered = numbers[:, np.where(known, rows, 0)]
@@ -88,7 +91,8 @@ def list_neuroids(array: xr.DataArray, name: str) -> np.ndarray:
     if NEUROID_ID not in array.coords:
         raise LabelError(
             f"{name} need the coordinate 'neuroid_id' to be matched with voxels. Add it with "
-            ".assign_coords(neuroid_id=('neuroid', ids))."
+            ".assign_coords(neuroid_id=('neuroid', ids)).",
+            anchor="ids-missing",
         )
     return get_ids(array.swap_dims({NEUROID: NEUROID_ID}), NEUROID_ID, name)
 
@@ -120,7 +124,10 @@ def _number_texts(values: np.ndarray, labels: Sequence[str] | None) -> tuple[np.
         raise InputError("no neuroid has a name in values: all are empty. Nothing is to be shown.")
     unknown = [text for text in different if text not in names]
     if unknown:
-        raise LabelError(f"labels lack {list_names(unknown)}, which values hold. Add them.")
+        raise LabelError(
+            f"labels lack {list_names(unknown)}, which values hold. Add them.",
+            anchor="map-of-other-responses",
+        )
     number = {name: k for k, name in enumerate(names, 1)} | {"": 0}
     coded = np.array([number[text] for text in texts], dtype=np.int32)
     return coded.reshape(values.shape), names
@@ -155,7 +162,8 @@ def _match_ids(own: list[str], like: xr.DataArray) -> np.ndarray:
     if unknown:
         raise LabelError(
             f"values hold {len(unknown)} neuroids that like lacks, e.g. {unknown[0]!r}. Pass the "
-            "responses that they were made from."
+            "responses that they were made from.",
+            anchor="map-of-other-responses",
         )
     position = {one: row for row, one in enumerate(own)}
     return np.array([position.get(one, NONE) for one in there])
@@ -170,14 +178,16 @@ def _match_regions(table: xr.DataArray, like: xr.DataArray) -> np.ndarray:
         if set(own) <= set(members):
             raise LabelError(
                 f"{list_names(own)} are ids of neuroids of like, and names of its regions too. "
-                "Rename the regions on both sides."
+                "Rename the regions on both sides.",
+                anchor="map-of-other-responses",
             )
         return _match_ids(own, like)
     unknown = [name for name in own if name not in members]
     if unknown:
         raise LabelError(
             f"values are of regions that like lacks: {list_names(unknown)}; it has "
-            f"{list_names(members)}. Pass the responses that they were made from."
+            f"{list_names(members)}. Pass the responses that they were made from.",
+            anchor="map-of-other-responses",
         )
     rows = np.full(like.sizes[NEUROID], NONE)
     for row, name in enumerate(own):
@@ -205,18 +215,21 @@ def _refuse_subjects(values: xr.DataArray, like: xr.DataArray) -> None:
     if len(of_like) > 1:
         raise InputError(
             f"like is of several subjects, {list_names(sorted(of_like))}, whose brains differ. "
-            "Write one file for each, with the responses of one."
+            "Write one file for each, with the responses of one.",
+            anchor="map-of-other-responses",
         )
     own = _list_subjects(values) - {UNNAMED[SUBJECT]}
     if len(own) > 1:
         raise InputError(
             f"values are of several subjects, {list_names(sorted(own))}. Write one file for each: "
-            f"values.sel(subject={sorted(own)[0]!r})."
+            f"values.sel(subject={sorted(own)[0]!r}).",
+            anchor="map-of-other-responses",
         )
     if own and of_like and own != of_like:
         raise LabelError(
             f"values are of subject {list_names(sorted(own))} and like of "
-            f"{list_names(sorted(of_like))}. Pass the responses that they were made from."
+            f"{list_names(sorted(of_like))}. Pass the responses that they were made from.",
+            anchor="map-of-other-responses",
         )
 
 

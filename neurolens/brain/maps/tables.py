@@ -92,7 +92,8 @@ def _find_rows(table: pd.DataFrame, like: xr.DataArray, path: Path) -> list[int]
     if lacking:
         raise InputError(
             f"{path.name} lacks {len(lacking)} of the {len(ids)} neuroids of the responses, e.g. "
-            f"{lacking[0]!r}. Pass the responses that it was made from."
+            f"{lacking[0]!r}. Pass the responses that it was made from.",
+            anchor="map-of-other-responses",
         )
     return [position[one] for one in ids]
 

@@ -37,7 +37,8 @@ def write_hdf5(rdms: xr.DataArray, path: Path) -> None:
         os.replace(part, path)
     except OSError as error:
         raise DataError(
-            f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written."
+            f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written.",
+            anchor="cannot-write",
         ) from None
     finally:
         part.unlink(missing_ok=True)
@@ -105,7 +106,8 @@ def refuse_pickle(path: Path) -> None:
     ):
         raise DataError(
             f"{str(path)!r} is a pickle, and opening one runs whatever code it holds. If you trust "
-            f"it, convert it: from_rsatoolbox(rsatoolbox.rdm.load_rdm({str(path)!r}, 'pkl'))."
+            f"it, convert it: from_rsatoolbox(rsatoolbox.rdm.load_rdm({str(path)!r}, 'pkl')).",
+            anchor="not-opened-for-safety",
         )
 
 

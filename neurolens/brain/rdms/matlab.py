@@ -23,7 +23,8 @@ def read_matlab_rdms(path: Path, variable: str | None, n_stimuli: int | None, pa
             raise InputError(
                 f"{path.name} holds {'several variables' if held else 'no variable'} that may be "
                 f"RDMs{'' if n_stimuli is None else f' of {n_stimuli} stimuli'}: "
-                f"{list_names(held, 12)}. Name one with variable=."
+                f"{list_names(held, 12)}. Name one with variable=.",
+                anchor="choose-an-array",
             )
         variable, item = next(iter(held.items()))
     else:
@@ -91,14 +92,21 @@ def _read_entries(item: np.ndarray, n_stimuli: int | None, pairs: str, where: st
                 raise InputError(
                     f"entry {k} of {where} must have one field that is an RDM, got "
                     f"{list_names(fields)} of {list_names(entry, 12)}. Name an array with "
-                    "variable=."
+                    "variable=.",
+                    anchor="choose-an-array",
                 )
             entry = entry[fields[0]]
         if not isinstance(entry, np.ndarray) or entry.dtype == object:
-            raise InputError(f"entry {k} of {where} is {describe_item(entry)}, and no RDM.")
+            raise InputError(
+                f"entry {k} of {where} is {describe_item(entry)}, and no RDM.",
+                anchor="choose-an-array",
+            )
         stack = read_squares(_drop_single(entry), n_stimuli, pairs, f"entry {k} of {where}")
         if len(stack.squares) != 1:
-            raise InputError(f"entry {k} of {where} holds {len(stack.squares)} RDMs, not one.")
+            raise InputError(
+                f"entry {k} of {where} holds {len(stack.squares)} RDMs, not one.",
+                anchor="choose-an-array",
+            )
         found.append(stack.squares[0])
     sizes = sorted({len(square) for square in found})
     if len(sizes) != 1:

@@ -72,7 +72,8 @@ def read_meadows_json(path: Path, variable: str | None) -> Stack:
     if len(chosen) != 1:
         raise InputError(
             f"{path.name} holds {len(arranged)} multiple arrangement tasks, {list_names(names)}. "
-            "Name one with variable=."
+            "Name one with variable=.",
+            anchor="choose-an-array",
         )
     task = arranged[chosen[0]]
     try:
@@ -114,7 +115,8 @@ def _reorder(
         raise LabelError(
             f"all participants of {path.name} must have arranged the same stimuli; {vector!r} "
             f"lacks {list_names(sorted(set(ids) - set(names)))} and has also "
-            f"{list_names(sorted(set(names) - set(ids)))}. Read participants one by one."
+            f"{list_names(sorted(set(names) - set(ids)))}. Read participants one by one.",
+            anchor="ids-differ",
         )
     order = [names.index(one) for one in ids]
     return square[np.ix_(order, order)]

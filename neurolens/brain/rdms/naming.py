@@ -43,7 +43,8 @@ def label_rdms(
     else:
         raise InputError(
             f"{name} must hold one RDM, several, or RDMs (region, subject), got the leading axes "
-            f"{stack.shape}. Select or average first."
+            f"{stack.shape}. Select or average first.",
+            anchor="ids-missing",
         )
     region_of, subject_of = placed
     pairs = list(zip(region_of, subject_of, strict=True))
@@ -52,7 +53,8 @@ def label_rdms(
         raise LabelError(
             f"{name} must hold one RDM for each region and subject, but these repeat: "
             f"{list_names(repeated)}. Average them first, or name them apart with subjects= or "
-            "regions=."
+            "regions=.",
+            anchor="ids-repeat",
         )
     region_names = list(dict.fromkeys(region_of))
     subject_names = list(dict.fromkeys(subject_of))
@@ -78,11 +80,12 @@ def _find_ids(stack: Stack, ids: Sequence[Any] | None, name: str) -> np.ndarray:
     found = stack.ids if stack.ids is not None else ids
     if found is None:
         raise LabelError(
-            f"{name} does not name its {n} stimuli. Pass their ids in the order of the RDM, ids=."
+            f"{name} does not name its {n} stimuli. Pass their ids in the order of the RDM, ids=.",
+            anchor="ids-missing",
         )
     labels = [one.item() if isinstance(one, np.generic) else one for one in list(found)]
     if len(labels) != n:
-        raise InputError(f"{name} is of {n} stimuli, got {len(labels)} ids.")
+        raise InputError(f"{name} is of {n} stimuli, got {len(labels)} ids.", anchor="ids-missing")
     check_unique(labels, f"the ids of {name}")
     is_text = all(isinstance(one, str) for one in labels)
     return np.array(labels, dtype=object) if is_text else np.array(labels)
@@ -98,7 +101,8 @@ def _place_grid(
     if region_names is None or subject_names is None:
         raise InputError(
             f"{name} holds RDMs ({n_regions} regions, {n_subjects} subjects) by its axes. Name "
-            "them, regions=[...] and subjects=[...]."
+            "them, regions=[...] and subjects=[...].",
+            anchor="ids-missing",
         )
     return np.repeat(region_names, n_subjects).tolist(), subject_names * n_regions
 
@@ -116,7 +120,8 @@ def _place_entries(
     if n > 1 and subjects is None and not are_named and stack.names is None:
         raise InputError(
             f"{name} holds {n} RDMs without names. Name them in their order, subjects=[...] or "
-            "regions=[...]."
+            "regions=[...].",
+            anchor="ids-missing",
         )
     return (
         region_names or [UNNAMED[REGION]] * n,
@@ -134,7 +139,8 @@ def _list_names(names: Names, n: int, dim: str, where: str) -> list[str] | None:
     if len(labels) != n:
         raise InputError(
             f"{dim}s must name each of the {n} RDMs of {where}, got {len(labels)}: "
-            f"{list_names(labels)}."
+            f"{list_names(labels)}.",
+            anchor="ids-missing",
         )
     return labels
 

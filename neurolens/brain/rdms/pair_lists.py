@@ -54,16 +54,20 @@ def read_pairs(table: pd.DataFrame, name: str) -> Stack:
         raise InputError(
             f"{name} is a list of pairs, which has the columns {list_names(NAMES)} and one of "
             f"{list_names(VALUES)}, got {list_names(table.columns)}. Rename them, select the rows "
-            "of one RDM, and leave out other columns."
+            "of one RDM, and leave out other columns.",
+            anchor="not-rdms",
         )
     if any(is_missing(table[column]).any() for column in NAMES):
-        raise LabelError(f"a pair of {name} lacks the name of a stimulus. Write both.")
+        raise LabelError(
+            f"a pair of {name} lacks the name of a stimulus. Write both.", anchor="not-rdms"
+        )
     written = table[found[0]]
     numbers = pd.to_numeric(written, errors="coerce").to_numpy(dtype=float)
     is_wrong = np.isnan(numbers) & ~is_missing(written)
     if is_wrong.any():
         raise InputError(
-            f"the {found[0]} of {name} must be numbers, got {list_names(written[is_wrong])}."
+            f"the {found[0]} of {name} must be numbers, got {list_names(written[is_wrong])}.",
+            anchor="not-rdms",
         )
     ids = list(dict.fromkeys(table[list(NAMES)].to_numpy().ravel().tolist()))
     place = {one: k for k, one in enumerate(ids)}
@@ -94,7 +98,10 @@ def _refuse_conflicts(
 ) -> None:
     """Raise InputError where ``numbers`` of pairs are infinite or differ from the ``square``."""
     if np.isinf(numbers).any():
-        raise InputError(f"{name} must be finite, and holds infinite numbers. Repair those first.")
+        raise InputError(
+            f"{name} must be finite, and holds infinite numbers. Repair those first.",
+            anchor="missing-values",
+        )
     kept = square[first, second]
     gap = np.where(np.isnan(kept) == np.isnan(numbers), kept - numbers, np.inf)
     differs = np.abs(np.nan_to_num(gap, posinf=np.inf)) > TOLERANCE * np.nanmax(
@@ -106,9 +113,11 @@ def _refuse_conflicts(
     if first[k] == second[k]:
         raise InputError(
             f"{name} gives {ids[first[k]]!r} a {VALUES[0]} of {numbers[k]:g} from itself, not 0. "
-            "Pass dissimilarities, without pairs of a stimulus with itself."
+            "Pass dissimilarities, without pairs of a stimulus with itself.",
+            anchor="not-rdms",
         )
     raise InputError(
         f"{name} has two numbers for the pair of {ids[first[k]]!r} and {ids[second[k]]!r}, "
-        f"{numbers[k]:g} and {kept[k]:g}. Average them, or select the rows of one RDM."
+        f"{numbers[k]:g} and {kept[k]:g}. Average them, or select the rows of one RDM.",
+        anchor="not-rdms",
     )

@@ -121,7 +121,7 @@ def _read_file(path: Path, variable: str | None, ids: Sequence[Any] | None, pair
     """Return the RDMs in a file."""
     n_stimuli = None if ids is None else len(list(ids))
     if not path.is_file():
-        raise DataError(f"there is no file of RDMs at {path}")
+        raise DataError(f"there is no file of RDMs at {path}", anchor="file-not-found")
     suffix = path.suffix.lower()
     if suffix in TABLES and is_pair_list(read_header(path)):
         return read_pairs(read_table(path, "pairs"), path.name)
@@ -138,7 +138,8 @@ def _read_file(path: Path, variable: str | None, ids: Sequence[Any] | None, pair
         return _read_numpy(path, variable, n_stimuli, pairs)
     refuse_pickle(path)
     raise InputError(
-        f"RDMs are read from {', '.join(SUFFIXES)}, got {path.name!r}. Pass the array for others."
+        f"RDMs are read from {', '.join(SUFFIXES)}, got {path.name!r}. Pass the array for others.",
+        anchor="unknown-format",
     )
 
 
@@ -161,7 +162,8 @@ def _read_memory(source: Any, n_stimuli: int | None, pairs: str, name: str) -> S
     if isinstance(source, list | tuple) and any(isinstance(one, str | Path) for one in source):
         raise InputError(
             "source must be one file. Read several one by one, with subjects= or regions=, and "
-            "join them with xr.concat(rdms, 'subject')."
+            "join them with xr.concat(rdms, 'subject').",
+            anchor="choose-an-array",
         )
     return read_squares(source, n_stimuli, pairs, name)
 
@@ -209,7 +211,8 @@ def _read_numpy(path: Path, variable: str | None, n_stimuli: int | None, pairs: 
         shapes = ", ".join(f"{name} {array.shape}" for name, array in numbers.items())
         raise InputError(
             f"{path.name} holds several arrays, or none called {variable!r}: "
-            f"{shapes[:500] or 'none'}. Name one with variable=."
+            f"{shapes[:500] or 'none'}. Name one with variable=.",
+            anchor="choose-an-array",
         )
     stack = read_squares(numbers[variable], n_stimuli, pairs, f"{variable!r} of {path.name}")
     return stack._replace(ids=_find_texts(arrays, stack.squares.shape[-1]))
@@ -229,7 +232,7 @@ def _read_rsatoolbox(
 ) -> xr.DataArray:
     """Return the RDMs in a file of rsatoolbox with the dimensions they have there."""
     if not path.is_file():
-        raise DataError(f"there is no file of RDMs at {path}")
+        raise DataError(f"there is no file of RDMs at {path}", anchor="file-not-found")
     if subjects is not None or regions is not None:
         raise InputError(
             f"{path.name} names its RDMs itself. Leave out subjects= and regions=, and rename with "

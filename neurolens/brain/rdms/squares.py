@@ -49,7 +49,7 @@ def read_squares(array: Any, n_stimuli: int | None, pairs: str, name: str) -> St
     """
     values = np.asarray(array)
     if values.dtype.kind not in "biuf":
-        raise InputError(f"{name} must hold real numbers, got {values.dtype}.")
+        raise InputError(f"{name} must hold real numbers, got {values.dtype}.", anchor="not-rdms")
     values = values.astype(np.float64)
     as_squares = _arrange_squares(values, n_stimuli)
     as_vectors = _arrange_vectors(values, n_stimuli)
@@ -57,12 +57,13 @@ def read_squares(array: Any, n_stimuli: int | None, pairs: str, name: str) -> St
     if len(readings) > 1 and not np.array_equal(readings[0], readings[1], equal_nan=True):
         raise InputError(
             f"{name} has the shape {values.shape}, and can be squares along the first or the last "
-            "two axes. Pass squares in the last two, e.g. np.moveaxis(x, 2, 0)."
+            "two axes. Pass squares in the last two, e.g. np.moveaxis(x, 2, 0).",
+            anchor="not-rdms",
         )
     if readings:
         return _finish(readings[0], _lead(values.shape, readings[0]), name)
     if as_squares:
-        raise InputError(_find_fault(as_squares[0]).format(name=name))
+        raise InputError(_find_fault(as_squares[0]).format(name=name), anchor="not-rdms")
     if len(as_vectors) == 1:
         vectors = as_vectors[0]
         n = n_stimuli or count_stimuli(vectors.shape[-1]) or 0
@@ -72,7 +73,8 @@ def read_squares(array: Any, n_stimuli: int | None, pairs: str, name: str) -> St
     raise InputError(
         f"{name} must hold squares{known}, or vectors of their pairs{n_pairs}, got shape "
         f"{values.shape}{', which fits along two axes' if as_vectors else ''}. Pass one RDM, or "
-        "RDMs along the first axis, with the ids of all stimuli."
+        "RDMs along the first axis, with the ids of all stimuli.",
+        anchor="not-rdms",
     )
 
 
@@ -155,7 +157,10 @@ def _find_fault(squares: np.ndarray) -> str:
 def _finish(squares: np.ndarray, shape: tuple[int, ...], name: str) -> Stack:
     """Return squares that are exactly symmetric and 0 on the diagonal: their upper triangles."""
     if np.isinf(squares).any():
-        raise InputError(f"{name} must be finite, and holds infinite numbers. Repair those first.")
+        raise InputError(
+            f"{name} must be finite, and holds infinite numbers. Repair those first.",
+            anchor="missing-values",
+        )
     n = squares.shape[-1]
     rows, columns = np.triu_indices(n, 1)
     exact = np.zeros_like(squares)

@@ -136,7 +136,8 @@ def order_columns(array: np.ndarray, rows: list[Any], columns: list[Any], where:
         raise LabelError(
             f"rows and columns of {where} must have the same names; only rows have "
             f"{list_names([one for one in rows if one not in columns])}, only columns "
-            f"{list_names([one for one in columns if one not in rows])}."
+            f"{list_names([one for one in columns if one not in rows])}.",
+            anchor="ids-differ",
         )
     return array[:, [columns.index(name) for name in rows]]
 
@@ -151,7 +152,8 @@ def refuse_counts(table: Table, ids: Sequence[Any] | None, where: str) -> None:
             f"the rows of {where} are numbered {table.counts[0]} to {table.counts[-1]}, and ids "
             "are these numbers in another order. If they name the stimuli, pass ids in the order "
             "of the rows and select in yours, rdms.sel(stimulus=ids, stimulus_2=ids); if they "
-            "only count rows, remove them from the file."
+            "only count rows, remove them from the file.",
+            anchor="ids-differ",
         )
 
 

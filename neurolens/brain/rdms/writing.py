@@ -48,7 +48,8 @@ def write_rdms(rdms: xr.DataArray, path: str | Path) -> Path:
     if not isinstance(rdms, xr.DataArray):
         raise InputError(
             f"rdms must be a DataArray (..., stimulus, stimulus_2), got {type(rdms).__name__}. "
-            "compute_rdms and read_rdms return such."
+            "compute_rdms and read_rdms return such.",
+            anchor="wrong-object",
         )
     path = Path(path)
     suffix = path.suffix.lower()
@@ -59,7 +60,8 @@ def write_rdms(rdms: xr.DataArray, path: str | Path) -> Path:
     else:
         raise InputError(
             f"RDMs are written to {', '.join((*TABLES, *HDF5))}, got {path.name!r}. Name the file "
-            "rdms.h5, for instance."
+            "rdms.h5, for instance.",
+            anchor="unknown-format",
         )
     return path
 
@@ -89,7 +91,8 @@ def _write_table(rdms: xr.DataArray, path: Path, separator: str) -> None:
         os.replace(part, path)
     except OSError as error:
         raise DataError(
-            f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written."
+            f"cannot write {str(path)!r} ({error}). Pass a path in a folder that can be written.",
+            anchor="cannot-write",
         ) from None
     finally:
         part.unlink(missing_ok=True)

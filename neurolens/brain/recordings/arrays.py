@@ -114,7 +114,9 @@ def _check_numbers(values: np.ndarray, name: str) -> np.ndarray:
 def _check_axes(dims: Sequence[str], shape: tuple[int, ...]) -> tuple[str, ...]:
     """Return the names of the axes of an array of this shape."""
     if isinstance(dims, str) or not isinstance(dims, Sequence):
-        raise InputError(f"dims must be a list of names of axes, got {dims!r}.")
+        raise InputError(
+            f"dims must be a list of names of axes, got {dims!r}.", anchor="wrong-dimensions"
+        )
     axes = tuple(dims)
     unknown = [name for name in axes if name not in AXES]
     rows = {PRESENTATION, STIMULUS} & set(axes)
@@ -122,13 +124,19 @@ def _check_axes(dims: Sequence[str], shape: tuple[int, ...]) -> tuple[str, ...]:
         raise InputError(
             f"dims must name each axis once, from {list_names(AXES)}, 'neuroid' and one of "
             f"'presentation' and 'stimulus' among them, got {axes}. Type e.g. "
-            "dims=('stimulus', 'repetition', 'neuroid')."
+            "dims=('stimulus', 'repetition', 'neuroid').",
+            anchor="wrong-dimensions",
         )
     if REPETITION in axes and STIMULUS not in axes:
-        raise InputError("dims with 'repetition' need 'stimulus' beside it, not 'presentation'.")
+        raise InputError(
+            "dims with 'repetition' need 'stimulus' beside it, not 'presentation'.",
+            anchor="wrong-dimensions",
+        )
     if len(axes) != len(shape):
         raise InputError(
-            f"the array has {len(shape)} axes, of shape {shape}, and dims name {len(axes)}: {axes}."
+            f"the array has {len(shape)} axes, of shape {shape}, and dims name {len(axes)}: "
+            f"{axes}.",
+            anchor="wrong-dimensions",
         )
     return axes
 
@@ -168,7 +176,8 @@ def _check_regions(regions: Any, n_neuroids: int) -> np.ndarray:
     if is_missing(names).any():
         raise LabelError(
             f"the region of neuroid {int(is_missing(names).argmax())} is missing. Name all, or "
-            "leave those neuroids out."
+            "leave those neuroids out.",
+            anchor="ids-missing",
         )
     return np.array([str(name) for name in names], dtype=object)
 
@@ -196,7 +205,8 @@ def _name_neuroids(
                 f"the {what}s of {name} are {axis}s by dims, and must be named as the events name "
                 f"them, in their order: {what} {first + 1} is {names[first]!r} and event "
                 f"{first + 1} {shown[first]!r}. Read the table first, with pandas or "
-                "neurolens.brain.read_matlab, and pass numbers and ids of the same rows."
+                "neurolens.brain.read_matlab, and pass numbers and ids of the same rows.",
+                anchor="ids-missing",
             )
     return neuroids
 
@@ -204,7 +214,7 @@ def _name_neuroids(
 def _read_file(path: Path, variable: str | None) -> Held:
     """Return the array in a file, the one called ``variable`` where it holds several."""
     if not path.is_file():
-        raise DataError(f"there is no file of responses at {path}")
+        raise DataError(f"there is no file of responses at {path}", anchor="file-not-found")
     check_choice(variable)
     if path.suffix in TABLES:
         return _read_columns(read_table(path, "responses"), path.name)
@@ -230,7 +240,8 @@ def _read_matlab_array(path: Path, variable: str | None) -> Held:
     if not isinstance(item, np.ndarray) or item.dtype == object:
         raise InputError(
             f"{variable!r} of {path.name} is {describe_item(item)}, and responses are an array of "
-            "numbers or a table. Name one with variable=; neurolens.brain.read_matlab opens all."
+            "numbers or a table. Name one with variable=; neurolens.brain.read_matlab opens all.",
+            anchor="choose-an-array",
         )
     return Held(item)
 
@@ -288,6 +299,7 @@ def _choose_array(path: Path, shapes: dict[str, tuple], variable: str | None) ->
         listed = ", ".join(f"{name} {shape or ''}".strip() for name, shape in shapes.items())
         raise InputError(
             f"{path.name} holds several arrays, or none called {variable!r}: "
-            f"{listed[:500] or 'none'}. Name one with variable=."
+            f"{listed[:500] or 'none'}. Name one with variable=.",
+            anchor="choose-an-array",
         )
     return wanted

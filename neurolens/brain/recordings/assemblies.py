@@ -78,7 +78,8 @@ def write_assembly(assembly: xr.DataArray, path: str | Path) -> None:
         os.replace(part, path)
     except OSError as error:
         raise DataError(
-            f"{str(path)!r} cannot be written: {error}. Give a path you may write to."
+            f"{str(path)!r} cannot be written: {error}. Give a path you may write to.",
+            anchor="cannot-write",
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -119,13 +120,15 @@ def _check_coordinates(assembly: xr.DataArray) -> None:
             raise LabelError(
                 f"assembly must have the coordinate '{needed}' on '{dim}', got "
                 f"{list_names(assembly.coords)}. Add it with "
-                f"assembly.assign_coords({needed}=('{dim}', ids))."
+                f"assembly.assign_coords({needed}=('{dim}', ids)).",
+                anchor="ids-missing",
             )
     indexed = next((dim for dim in assembly.dims if dim in assembly.coords), None)
     if indexed is not None:
         raise LabelError(
             f"assembly must have no coordinate named as its dimension '{indexed}'. "
-            f"Type assembly.drop_vars('{indexed}') where it only repeats ids, or rename it."
+            f"Type assembly.drop_vars('{indexed}') where it only repeats ids, or rename it.",
+            anchor="ids-missing",
         )
     for name, column in assembly.coords.items():
         others = [one for one in column.values.ravel() if not isinstance(one, str)]
@@ -181,7 +184,8 @@ def read_assembly(path: str | Path) -> xr.DataArray:
         content = xr.load_dataset(path, engine="h5netcdf", decode_timedelta=False)
     except FileNotFoundError:
         raise DataError(
-            f"no file {str(path)!r}; write one with write_assembly(assembly, path)"
+            f"no file {str(path)!r}; write one with write_assembly(assembly, path)",
+            anchor="file-not-found",
         ) from None
     except Exception as error:
         raise DataError(
@@ -191,7 +195,8 @@ def read_assembly(path: str | Path) -> xr.DataArray:
     if "event" in array.dims:
         raise LabelError(
             f"{str(path)!r} holds times of spikes, (event), not responses. Count them with "
-            "neurolens.brain.count_spikes(times, onsets, window=(0.07, 0.17))."
+            "neurolens.brain.count_spikes(times, onsets, window=(0.07, 0.17)).",
+            anchor="ids-missing",
         )
     array = _order_dims(array, "the file's array").rename(VARIABLES[0])
     # Metadata are coordinates, also where the file does not say so.
@@ -207,7 +212,8 @@ def read_assembly(path: str | Path) -> xr.DataArray:
     if STIMULUS_ID not in array.coords:
         raise LabelError(
             f"the presentations of {str(path)!r} name no stimuli: there is no 'stimulus_id' or "
-            f"'image_id' among {list_names(array.coords, 12)}."
+            f"'image_id' among {list_names(array.coords, 12)}.",
+            anchor="ids-missing",
         )
     return array
 

@@ -41,11 +41,15 @@ def read_bins(bins: Any, start: float, stop: float, name: str = "bins") -> np.nd
     else:
         raise _refuse(bins, name)
     if not np.isfinite(pairs).all() or (pairs[:, 1] <= pairs[:, 0]).any():
-        raise InputError(f"each of {name} must end after it starts, got {pairs.tolist()[:5]}.")
+        raise InputError(
+            f"each of {name} must end after it starts, got {pairs.tolist()[:5]}.",
+            anchor="times-and-bins",
+        )
     if pairs.min() < start - ROUNDING or pairs.max() > stop + ROUNDING:
         raise InputError(
             f"{name} must lie between {start:g} and {stop:g} s, got {pairs.min():g} to "
-            f"{pairs.max():g} s. Times are in seconds."
+            f"{pairs.max():g} s. Times are in seconds.",
+            anchor="times-and-bins",
         )
     return pairs
 
@@ -53,7 +57,8 @@ def read_bins(bins: Any, start: float, stop: float, name: str = "bins") -> np.nd
 def _refuse(bins: Any, name: str) -> InputError:
     return InputError(
         f"{name} must be a width in seconds, the edges of adjacent bins, or (start, end) of each, "
-        f"got {bins!r}. Type e.g. {name}=[0, 0.05, 0.1]."
+        f"got {bins!r}. Type e.g. {name}=[0, 0.05, 0.1].",
+        anchor="times-and-bins",
     )
 
 
@@ -83,9 +88,14 @@ def check_window(window: Any, name: str = "window") -> tuple[float, float]:
     """Return the start and end of a window; raise InputError for anything else."""
     is_pair = isinstance(window, Sequence | np.ndarray) and len(window) == 2
     if not is_pair or not all(isinstance(one, int | float | np.number) for one in window):
-        raise InputError(f"{name} must be (start, end), such as (0.05, 0.2), got {window!r}.")
+        raise InputError(
+            f"{name} must be (start, end), such as (0.05, 0.2), got {window!r}.",
+            anchor="times-and-bins",
+        )
     start = float(window[0])
     stop = float(window[1])
     if not start < stop or not np.isfinite([start, stop]).all():
-        raise InputError(f"{name} must end after it starts, got {window!r}.")
+        raise InputError(
+            f"{name} must end after it starts, got {window!r}.", anchor="times-and-bins"
+        )
     return start, stop

@@ -160,7 +160,9 @@ def _read_trains(times: Any) -> dict[str, np.ndarray]:
     for neuron, values in times.items():
         name = str(neuron)
         if name in trains:
-            raise LabelError(f"two neurons are called {name!r}. Rename one of them.")
+            raise LabelError(
+                f"two neurons are called {name!r}. Rename one of them.", anchor="ids-repeat"
+            )
         try:
             train = np.asarray(values, dtype=float).ravel()
         except (TypeError, ValueError):
@@ -206,7 +208,8 @@ def _refuse_repeated(table: pd.DataFrame, neuron: str) -> None:
             raise LabelError(
                 f"{neuron} {str(first)!r} has spikes in several of {origin!r}, and would be one "
                 f"neuron. If they are different ones: table.assign(neuron=table[{origin!r}].astype("
-                f"str) + '-' + table[{neuron!r}].astype(str)); else drop the column."
+                f"str) + '-' + table[{neuron!r}].astype(str)); else drop the column.",
+                anchor="ids-repeat",
             )
 
 
@@ -215,22 +218,25 @@ def _read_onsets(onsets: Any, scale: float) -> tuple[pd.DataFrame, np.ndarray]:
     if not isinstance(onsets, str | Path | pd.DataFrame):
         raise InputError(
             "onsets must be a table with the columns 'onset' and 'stimulus_id', or its path, got "
-            f"{type(onsets).__name__}. Type pd.DataFrame({{'onset': times, 'stimulus_id': ids}})."
+            f"{type(onsets).__name__}. Type pd.DataFrame({{'onset': times, 'stimulus_id': ids}}).",
+            anchor="events-table",
         )
     table = onsets if isinstance(onsets, pd.DataFrame) else read_table(onsets, "onsets")
     if "onset" not in table.columns:
         raise InputError(
-            f"onsets need the column 'onset', got {list_names(table.columns)}. Rename yours."
+            f"onsets need the column 'onset', got {list_names(table.columns)}. Rename yours.",
+            anchor="events-table",
         )
     table = read_events(table, [len(table)], ["onsets"])
     starts = pd.to_numeric(table["onset"], errors="coerce").to_numpy(dtype=float) * scale
     if not np.isfinite(starts).all():
         row = int((~np.isfinite(starts)).argmax())
         raise InputError(
-            f"onset {row} is {table['onset'].iloc[row]!r}, and must be a time. Drop such rows."
+            f"onset {row} is {table['onset'].iloc[row]!r}, and must be a time. Drop such rows.",
+            anchor="events-table",
         )
     if not len(starts):
-        raise InputError("onsets hold no presentation.")
+        raise InputError("onsets hold no presentation.", anchor="events-table")
     refuse_restarts(table, starts, "presentations")
     return table, starts
 
@@ -259,7 +265,8 @@ def _check_units(
         raise InputError(
             f"times must all be in {unit}, and it seems that they are not: "
             f"{'; '.join(reasons)}. Pass unit='ms' where all are in milliseconds, unit='s' where "
-            "all are in seconds; divide samples by the sampling rate."
+            "all are in seconds; divide samples by the sampling rate.",
+            anchor="times-and-bins",
         )
 
 
@@ -291,7 +298,8 @@ def _check_recorded(
     if limits is not None:
         raise InputError(
             f"the windows of {int(outside.sum())} presentations of {len(starts)} reach beyond the "
-            f"recording, {low:g} to {high:g} s: rows {rows}. Drop these rows of onsets."
+            f"recording, {low:g} to {high:g} s: rows {rows}. Drop these rows of onsets.",
+            anchor="times-and-bins",
         )
     warn_user(
         f"the windows of {int(outside.sum())} presentations of {len(starts)} reach beyond the "

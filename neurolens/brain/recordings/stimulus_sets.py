@@ -48,7 +48,7 @@ def read_stimulus_set(path: str | Path, folder: str | Path | None = None) -> pd.
         )
     if is_missing(table[column]).any():
         row = int(is_missing(table[column]).argmax())
-        raise LabelError(f"row {row} of {path.name} has no {column!r}.")
+        raise LabelError(f"row {row} of {path.name} has no {column!r}.", anchor="ids-missing")
     ids = [str(one) for one in table[column]]
     check_unique(ids, f"{column!r} of {path.name}")
     root = path.parent if folder is None else Path(folder)

@@ -107,7 +107,8 @@ def compute_grams(responses: xr.DataArray) -> xr.Dataset:
     read = read_responses(responses)
     if read.time:
         raise InputError(
-            "compute_grams takes one time bin. Select with responses.isel(time_bin=0, drop=True)."
+            "compute_grams takes one time bin. Select with responses.isel(time_bin=0, drop=True).",
+            anchor="one-time-bin",
         )
     shape = tuple(len(labels) for labels in read.labels.values())
     n = len(read.ids)

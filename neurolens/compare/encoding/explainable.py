@@ -64,7 +64,8 @@ def refuse_percent(kind: str, values: np.ndarray) -> None:
     largest = np.nanmax(values, initial=0.0)
     if kind != "ncsnr" and largest > 1 + 1e-6:
         raise InputError(
-            f"a ceiling of kind {kind!r} is at most 1, got {largest:g}. Divide percent by 100."
+            f"a ceiling of kind {kind!r} is at most 1, got {largest:g}. Divide percent by 100.",
+            anchor="ceiling-kind",
         )
 
 
@@ -74,7 +75,8 @@ def _read_kind(ceiling: Any, n_repeats: float) -> str:
         raise InputError(
             "a ceiling must say what kind it is, or dividing by it means nothing. Pass a "
             "DataArray (neuroid) with ceiling.attrs['kind'] one of "
-            f"{', '.join(CEILINGS)}."
+            f"{', '.join(CEILINGS)}.",
+            anchor="ceiling-kind",
         )
     kind = str(ceiling.attrs["kind"])
     check_name(kind, CEILINGS, "kind of ceiling")
@@ -84,7 +86,8 @@ def _read_kind(ceiling: Any, n_repeats: float) -> str:
             f"a ceiling of kind {kind!r} holds for the mean of as many presentations as it was "
             f"made for, given in ceiling.attrs['n_repeats']: got {ceiling_repeats}, and the "
             f"responses are means of {n_repeats:g}. Give the ceiling of such means, or an "
-            "'ncsnr', which fits any number."
+            "'ncsnr', which fits any number.",
+            anchor="ceiling-kind",
         )
     return kind
 

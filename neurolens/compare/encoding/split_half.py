@@ -71,7 +71,8 @@ def count_splits(n_splits: int | None, folds: Folds) -> int:
         raise InputError(
             f"each half of each fold must hold out, and train on, {MIN_TEST} stimuli or more, so a "
             f"fold needs {2 * MIN_TEST}; got {smallest}. Use fewer folds, more stimuli, or "
-            "n_splits=0."
+            "n_splits=0.",
+            anchor="folds",
         )
     return n_splits
 

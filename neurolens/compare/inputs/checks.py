@@ -114,7 +114,8 @@ def check_kind(value: Any, kind: str, name: str) -> None:
     if not isinstance(value, expected.types):
         raise InputError(
             f"{name} must be {expected.words}, got {type(value).__name__}. "
-            f"{_suggest_labels(value, expected)}"
+            f"{_suggest_labels(value, expected)}",
+            anchor="wrong-object",
         )
 
 
@@ -162,7 +163,8 @@ def check_labels_known(column: Any, name: str) -> None:
         raise LabelError(
             f"{name} must be known throughout, and {unknown.sum()} of {len(labels)} are NaN or "
             f"None, or the text of one, the first in place {first}: {list_names(labels[[first]])}. "
-            f"Drop those, or name them."
+            f"Drop those, or name them.",
+            anchor="ids-missing",
         )
 
 
@@ -182,7 +184,8 @@ def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> N
     if len(ids) < least:
         raise InputError(
             f"{name} must hold at least {least} stimuli, got {len(ids)}: {list_names(ids)}. Pass "
-            f"more."
+            f"more.",
+            anchor="too-few-stimuli",
         )
 
 
@@ -218,7 +221,8 @@ def check_numbers(
             where += f"; neuroids {list_names(columns[~finite.all(axis=0)])}"
         raise InputError(
             f"{name} must be finite, but there is NaN or inf in {where}. Drop or repair those "
-            f"first."
+            f"first.",
+            anchor="missing-values",
         )
     return values
 
@@ -270,7 +274,8 @@ def check_device(device: Any) -> None:
         reason = str(error).splitlines()[0].rstrip(".")
         raise InputError(
             f"device must be one that torch can compute on in float64 here, got {device!r}: "
-            f"{reason}. Pass device='cpu', or 'cuda' where there is a GPU."
+            f"{reason}. Pass device='cpu', or 'cuda' where there is a GPU.",
+            anchor="device-unavailable",
         ) from None
 
 
@@ -333,6 +338,7 @@ def find_ops(mapping: Mapping[str, Any] | None, ops: np.ndarray, name: str, what
         raise LabelError(
             f"{name} must map ops of scores to {what}, got {len(mapping or ())} ops of which "
             f"scores lack {list_names(unknown)}. Pass e.g. "
-            f"{name}={{op: ... for op in scores.op.values}}."
+            f"{name}={{op: ... for op in scores.op.values}}.",
+            anchor="unknown-op",
         )
     return [mapping.get(op) for op in ops]

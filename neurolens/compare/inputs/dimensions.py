@@ -58,7 +58,8 @@ def check_response_dims(array: xr.DataArray, *more: str) -> None:
         fix = "Rename with responses.rename(old='new') or select with responses.isel(...)"
     raise LabelError(
         f"responses must have dimensions {rows[0]} or {rows[1]}, got {tuple(array.dims)} with "
-        f"sizes {dict(array.sizes)}. {fix}."
+        f"sizes {dict(array.sizes)}. {fix}.",
+        anchor="wrong-dimensions",
     )
 
 
@@ -116,7 +117,8 @@ def refuse_brain(array: xr.DataArray, name: str) -> None:
     raise LabelError(
         f"{name} must be features of one op, got dimensions {tuple(array.dims)}, of which "
         f"{reason}. {fix}Pass Grams as the Dataset they came in, of several arrays one, or a "
-        f"DataTree; features that belong together as one axis: x.stack(feature=[...])."
+        f"DataTree; features that belong together as one axis: x.stack(feature=[...]).",
+        anchor="wrong-dimensions",
     )
 
 

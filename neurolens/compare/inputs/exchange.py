@@ -71,7 +71,8 @@ def read_exchange(
     if scheme in ("within", "groups") and len(np.unique(group)) < 2:
         raise InputError(
             f"scheme={scheme!r} needs two or more groups of stimuli. Name them, e.g. by='run' or "
-            f"by=responses['run']."
+            f"by=responses['run'].",
+            anchor="groups",
         )
     _warn_few_orders(exchange)
     return exchange
@@ -89,7 +90,8 @@ def _warn_few_orders(exchange: Exchange) -> None:
                 if scheme == "groups"
                 else "every group holds a single stimulus"
             )
-            + ". Pass another scheme=, or by=."
+            + ". Pass another scheme=, or by=.",
+            anchor="groups",
         )
     if n_orders * LEVEL < 1:
         warn_user(

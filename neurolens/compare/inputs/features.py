@@ -176,7 +176,8 @@ def open_features(data: Any, *needed: str) -> Features:
         if not pairs:
             raise InputError(
                 "the DataTree holds no variable 'activation'. Pass what extract_activations "
-                "returns."
+                "returns.",
+                anchor="wrong-object",
             )
         ops = [op for op, _ in pairs]
         return Activations(ops, [array for _, array in pairs], [f"op {op!r}" for op in ops], False)
@@ -204,7 +205,8 @@ def check_variables(grams: xr.Dataset, name: str, *needed: str) -> None:
     if missing:
         raise InputError(
             f"{name} holds no {list_names(missing)}, only {list_names(map(str, grams.data_vars))}. "
-            f"Pass what extract_grams returns, or one DataArray."
+            f"Pass what extract_grams returns, or one DataArray.",
+            anchor="wrong-object",
         )
 
 
@@ -299,7 +301,8 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes "
-            f"{dict(array.sizes)}. Rename with .rename(old='stimulus')."
+            f"{dict(array.sizes)}. Rename with .rename(old='stimulus').",
+            anchor="wrong-dimensions",
         )
     refuse_brain(array, name)
     ids = get_ids(array, STIMULUS, name)
@@ -334,7 +337,8 @@ def check_samples(array: xr.DataArray, name: str) -> None:
         raise LabelError(
             f"{name} has the dimension 'sample', and does not say whether these are samples of a "
             "stochastic model (attribute 'n_samples', which extract_activations writes). Take "
-            ".mean('sample'), or rename an axis of features: .rename(sample='feature')."
+            ".mean('sample'), or rename an axis of features: .rename(sample='feature').",
+            anchor="wrong-dimensions",
         )
 
 

@@ -215,7 +215,8 @@ def _check_passes(presented: Presented) -> None:
     if ((steps < 0) | (steps > 1)).sum() >= n_passes:
         raise InputError(
             "contiguous folds need stimuli in one order of presentation, and these were repeated "
-            "in different orders, so neighbors differ between repetitions. Leave contiguous= out."
+            "in different orders, so neighbors differ between repetitions. Leave contiguous= out.",
+            anchor="folds",
         )
 
 
@@ -233,7 +234,8 @@ def _find_units(
     if n_folds is None and by is None:
         raise InputError(
             "n_folds=None leaves one group out at a time, so it needs by=, the name of a "
-            "coordinate."
+            "coordinate.",
+            anchor="folds",
         )
     what = "stimuli"
     if by is None:
@@ -249,7 +251,8 @@ def _find_units(
     if not is_whole or not 2 <= wanted <= n_units:
         raise InputError(
             f"cannot make {wanted!r} folds of {n_units} {what}. Pass n_folds= from 2 to that "
-            f"number, or split by something else."
+            f"number, or split by something else.",
+            anchor="folds",
         )
     return unit
 
@@ -261,12 +264,14 @@ def _refuse_shared(groups: Groups, by: str) -> None:
     if groups.n_labels == 1:
         raise InputError(
             f"nothing can be left out by {by!r}: all stimuli have the same label. Pass another "
-            f"coordinate, or a number of folds over stimuli, such as cv=5."
+            f"coordinate, or a number of folds over stimuli, such as cv=5.",
+            anchor="folds",
         )
     raise InputError(
         f"leaving out one {by!r} at a time (cv={by!r} or by={by!r}) leaves out no stimulus: its "
         f"{groups.n_labels} groups share stimuli, so training and test would hold the same ones. "
-        f"Pass cv=5 to hold out stimuli with all their presentations. {suggest_own_names(by)}"
+        f"Pass cv=5 to hold out stimuli with all their presentations. {suggest_own_names(by)}",
+        anchor="folds",
     )
 
 
@@ -342,14 +347,16 @@ def check_folds(folds: xr.DataArray) -> None:
     if folds.dims != (STIMULUS,) or folds.dtype.kind not in "iu":
         raise InputError(
             f"folds must be whole numbers (stimulus), got {folds.dtype} {tuple(folds.dims)}. Make "
-            f"them with split_stimuli(responses, n_folds=5)."
+            f"them with split_stimuli(responses, n_folds=5).",
+            anchor="folds",
         )
     numbers, counts = np.unique(folds.values[folds.values >= 0], return_counts=True)
     small = [f"fold {k}: {c}" for k, c in zip(numbers, counts, strict=True) if c < MIN_TEST]
     if small:
         raise InputError(
             f"every fold must hold out at least {MIN_TEST} stimuli, or no correlation can be "
-            f"measured in it; got {list_names(small)}. Use fewer folds, e.g. cv=3."
+            f"measured in it; got {list_names(small)}. Use fewer folds, e.g. cv=3.",
+            anchor="folds",
         )
     read = _read_coords(folds)
     trained = [len(read.find_train(k)) for k in numbers]
@@ -358,7 +365,8 @@ def check_folds(folds: xr.DataArray) -> None:
         raise InputError(
             f"every fold must leave at least {MIN_TEST} stimuli to train on, got folds "
             f"{numbers.tolist()} with {counts.tolist()} of {len(folds)} stimuli{around}. Use more "
-            f"folds{' or a smaller gap' if read.gap else ''}."
+            f"folds{' or a smaller gap' if read.gap else ''}.",
+            anchor="folds",
         )
 
 
@@ -375,7 +383,8 @@ def check_inner(folds: Folds) -> None:
     if smallest < MIN_TEST:
         raise InputError(
             "choosing by leaving each other fold out in turn needs 3 folds or more, got "
-            f"{len(numbers)}. Pass more with cv=."
+            f"{len(numbers)}. Pass more with cv=.",
+            anchor="folds",
         )
 
 

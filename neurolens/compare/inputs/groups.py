@@ -35,7 +35,8 @@ def join_groups(presented: Presented, by: str) -> Groups:
         raise LabelError(
             f"there is no coordinate {by!r} along '{presented.dim}' to split by; there are "
             f"{list_names(presented.columns)}. Add it with "
-            f".assign_coords({by}=('{presented.dim}', labels))."
+            f".assign_coords({by}=('{presented.dim}', labels)).",
+            anchor="groups",
         )
     return _join_labels(presented, presented.columns[by], repr(by))
 
@@ -77,13 +78,15 @@ def _find_column(by: GroupsBy, data: tuple[xr.DataArray, ...]) -> tuple[xr.DataA
         if by.ndim != 1:
             raise InputError(
                 f"by= must hold one label per stimulus or presentation, got dimensions "
-                f"{tuple(by.dims)}. Pass e.g. by=responses['run']."
+                f"{tuple(by.dims)}. Pass e.g. by=responses['run'].",
+                anchor="groups",
             )
         return by, by.values
     if not isinstance(by, str):
         raise InputError(
             f"by= must be the name of a coordinate or a DataArray (stimulus), got "
-            f"{type(by).__name__}. Pass e.g. by='run' or by=responses['run']."
+            f"{type(by).__name__}. Pass e.g. by='run' or by=responses['run'].",
+            anchor="groups",
         )
     names: list[str] = []
     for array in data:
@@ -95,5 +98,6 @@ def _find_column(by: GroupsBy, data: tuple[xr.DataArray, ...]) -> tuple[xr.DataA
     raise LabelError(
         f"there is no coordinate {by!r} along the stimuli; there are "
         f"{list_names(dict.fromkeys(names))}. Pass the labels themselves, e.g. "
-        f"by=responses[{by!r}], or add them with .assign_coords({by}=('stimulus', labels))."
+        f"by=responses[{by!r}], or add them with .assign_coords({by}=('stimulus', labels)).",
+        anchor="groups",
     )

@@ -80,7 +80,8 @@ def map_ops(
     if isinstance(rng, np.random.Generator):
         raise InputError(
             "with client= each group of ops must draw the same numbers: pass rng= a whole number, "
-            "such as 0"
+            "such as 0",
+            anchor="cluster-settings",
         )
     _check_ops(features)
     common |= {} if rng is None else {"rng": rng}

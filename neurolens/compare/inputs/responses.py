@@ -154,7 +154,8 @@ def read_presented(data: xr.DataArray | xr.Dataset, name: str) -> Presented:
         raise LabelError(
             f"{name} need the labels of stimuli, and there is no 'stimulus_id' on 'presentation' "
             f"and no dimension 'stimulus' in {tuple(data.dims)}. Add them with "
-            f".assign_coords(stimulus_id=('presentation', ids))."
+            f".assign_coords(stimulus_id=('presentation', ids)).",
+            anchor="ids-missing",
         )
     ids = labels.get_ids(data[STIMULUS], STIMULUS, name)
     return Presented(np.arange(len(ids)), ids, STIMULUS, _list_columns(data, STIMULUS))
@@ -263,7 +264,8 @@ def _find_missing(values: np.ndarray, presented: Presented) -> np.ndarray:
         if dead.any():
             raise InputError(
                 "responses must hold numbers, but every neuroid is NaN for stimuli "
-                f"{list_names(presented.ids[dead])}. Drop those presentations first."
+                f"{list_names(presented.ids[dead])}. Drop those presentations first.",
+                anchor="missing-values",
             )
     return missing
 
@@ -298,7 +300,8 @@ def _find_usable(
                 ".dropna('presentation'), with the features of its stimuli."
             )
         raise InputError(
-            f"responses hold no neuroid that can be predicted, of {len(usable)}. {fix}"
+            f"responses hold no neuroid that can be predicted, of {len(usable)}. {fix}",
+            anchor="missing-values",
         )
     return usable
 
@@ -314,7 +317,8 @@ def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.nda
     if labels.NEUROID_ID not in keys:
         raise LabelError(
             f"{name} and {other_name} must both have 'neuroid_id' along 'neuroid' to be matched. "
-            f"Add it with .assign_coords(neuroid_id=('neuroid', ids))."
+            f"Add it with .assign_coords(neuroid_id=('neuroid', ids)).",
+            anchor="ids-missing",
         )
     present = _list_neuroids(array, keys)
     wanted = _list_neuroids(other, keys)
@@ -331,7 +335,8 @@ def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.nda
         raise LabelError(
             f"{name} and {other_name} must hold the same {len(wanted)} neuroids. Missing from "
             f"{name}: {list_names(missing)}; only in {name}: {list_names(extra)}. "
-            f"{fix or 'Select the common ones on both sides.'}"
+            f"{fix or 'Select the common ones on both sides.'}",
+            anchor="ids-differ",
         )
     return np.array([position[key] for key in wanted])
 

@@ -185,7 +185,8 @@ def refuse_bins(scores: xr.Dataset, function: str) -> None:
     """Raise InputError if ``scores`` have time bins, which ``function`` does not take."""
     if TIME_BIN in scores.dims:
         raise InputError(
-            f"{function} takes one time bin. Select with scores.isel(time_bin=0, drop=True)."
+            f"{function} takes one time bin. Select with scores.isel(time_bin=0, drop=True).",
+            anchor="one-time-bin",
         )
 
 

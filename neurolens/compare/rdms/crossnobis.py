@@ -56,20 +56,25 @@ def whiten_gram(
     n_stimuli = codes.max() + 1
     dof = n - len(np.unique(used))
     if dof < 2:
-        raise InputError(f"repeats leave {dof} degrees of freedom, and noise needs at least 2")
+        raise InputError(
+            f"repeats leave {dof} degrees of freedom, and noise needs at least 2",
+            anchor="repeats-needed",
+        )
     averaging = average_rows(used, n_stimuli)[used]
     crossed = gram[:, rows] - gram[:, rows] @ averaging.T
     residual = crossed[rows] - averaging @ crossed[rows]
     power = np.diag(residual)
     if power.sum() <= 1e-12 * np.trace(gram):
-        raise InputError("repeats do not differ, so there is no noise to measure")
+        raise InputError(
+            "repeats do not differ, so there is no noise to measure", anchor="repeats-needed"
+        )
     size = (residual**2).sum() / n**2
     variance = power.sum() / (n * n_features)
     off = size - n_features * variance**2
     error = ((power**2).mean() - size) / n
     shrinkage = min(1.0, error / off) if off > 0 else 1.0
     if shrinkage <= 1e-12:
-        raise InputError("repeats are too few to shrink their covariance")
+        raise InputError("repeats are too few to shrink their covariance", anchor="repeats-needed")
     ridge = shrinkage * variance * n / dof
     if shrinkage == 1:
         return gram / ridge
@@ -163,7 +168,9 @@ def measure_noisy(
                 "or pass noise='identity' (no whitening) or noise='ledoit-wolf' (of all runs: the "
                 "distance is biased upwards)."
             )
-        raise InputError(f"metric {metric!r}, noise={noise!r}: {error}. {fix}") from None
+        raise InputError(
+            f"metric {metric!r}, noise={noise!r}: {error}. {fix}", anchor="repeats-needed"
+        ) from None
 
 
 def choose_design(
@@ -193,7 +200,8 @@ def make_design(
     if is_measured and len(codes) == n_stimuli:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and no stimulus repeats. Pass single "
-            f"presentations with 'stimulus_id' on 'presentation', or use metric='euclidean'."
+            f"presentations with 'stimulus_id' on 'presentation', or use metric='euclidean'.",
+            anchor="repeats-needed",
         )
     if metric != "crossnobis":
         return Design(codes, n_stimuli, np.zeros_like(codes))
@@ -202,13 +210,15 @@ def make_design(
         error = f" {suggest_name(runs, columns, 'coordinate on presentation')}" if runs else ""
         raise LabelError(
             f"crossnobis needs a coordinate that tells which run each presentation was in:{error} "
-            f"Name it with runs='...'; there are {list_names(columns)}."
+            f"Name it with runs='...'; there are {list_names(columns)}.",
+            anchor="repeats-needed",
         )
     numbers, _ = number_labels(columns[chosen], f"the run {chosen!r} of presentations")
     if numbers.max() == 0:
         raise InputError(
             f"crossnobis needs at least 2 runs, and {chosen!r} has one value. Name another: "
-            f"runs='...'."
+            f"runs='...'.",
+            anchor="repeats-needed",
         )
     return Design(codes, n_stimuli, numbers)
 
@@ -239,13 +249,15 @@ def choose_noise(metric: str, runs: str | None, noise: Any) -> NoiseSettings:
     check_name(metric, [*METRICS, *NOISE_METRICS], "metric")
     if runs is not None and metric != "crossnobis":
         raise InputError(
-            f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out."
+            f"runs= is for metric='crossnobis'; {metric!r} does not use it. Leave it out.",
+            anchor="repeats-needed",
         )
     if is_given(noise):
         if metric not in NOISE_METRICS:
             raise InputError(
                 f"a noise covariance is for metric='mahalanobis' or 'crossnobis'; {metric!r} does "
-                f"not use it. Leave it out."
+                f"not use it. Leave it out.",
+                anchor="repeats-needed",
             )
         return NoiseSettings("identity", noise, {"metric": metric, "noise": GIVEN})
     if noise is None:

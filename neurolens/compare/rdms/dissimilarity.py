@@ -26,6 +26,7 @@ from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.recorded import iterate_groups
 from neurolens.compare.inputs.regions import number_labels
 from neurolens.compare.inputs.responses import Responses, read_responses
+from neurolens.compare.rdms.components import warn_components
 from neurolens.compare.rdms.crossnobis import (
     NOISE_METRICS,
     NoiseSettings,
@@ -151,6 +152,7 @@ def compute_rdms(
     Warns
     -----
     RuntimeWarning
+        Activations are components (`Project`, `PCA`) that do not keep this metric: named.
         Distances are undefined, or all distances of an op (or region and subject) are equal, as
         those of a representation that is the same for every stimulus: named.
 
@@ -200,6 +202,7 @@ def compute_rdms(
         if isinstance(features, Grams):
             rdms = _compute_from_grams(features, metric, runs, settings.noise)
         else:
+            warn_components(features.arrays, features.names, metric)
             rdms = _compute_from_activations(features, metric, runs, settings.noise)
     marks = labels.get_marks(data)
     if metric in NOISE_METRICS and not isinstance(data, xr.Dataset):
@@ -214,7 +217,8 @@ def _refuse_covariance() -> None:
     """Raise InputError because data without neuroids cannot be whitened by a given covariance."""
     raise InputError(
         "a noise covariance of your own is over neuroids, and Grams and activations have none. "
-        "Pass responses (presentation, neuroid), or use noise='ledoit-wolf'."
+        "Pass responses (presentation, neuroid), or use noise='ledoit-wolf'.",
+        anchor="repeats-needed",
     )
 
 
@@ -224,7 +228,8 @@ def _refuse_noise(metric: str, what: str) -> None:
         raise InputError(
             f"metric {metric!r} measures noise over repeats, and {what} holds each stimulus once. "
             f"Pass data with the dimension 'presentation' and the coordinate 'stimulus_id', or use "
-            f"metric='euclidean'."
+            f"metric='euclidean'.",
+            anchor="repeats-needed",
         )
 
 

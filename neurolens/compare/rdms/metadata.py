@@ -134,13 +134,16 @@ def _list_columns(columns: Any) -> dict[str, list[str]]:
     else:
         wanted = {name: [name] for name in columns}
         if len(wanted) != len(columns):
-            raise InputError(f"columns repeat: {list_names(columns)}. Name each once.")
+            raise InputError(
+                f"columns repeat: {list_names(columns)}. Name each once.", anchor="metadata-rdms"
+            )
     empty = [name for name, of_name in wanted.items() if not of_name]
     if not wanted or empty:
         raise InputError(
             "columns must name the columns of each RDM, one or more, got "
             f"{list_names(empty)}. Pass e.g. columns=['category', 'rating'] or "
-            "{'position': ['x', 'y']}."
+            "{'position': ['x', 'y']}.",
+            anchor="metadata-rdms",
         )
     return wanted
 
@@ -157,7 +160,8 @@ def _choose_kinds(
         if kind == "difference" and len(wanted[name]) > 1:
             raise InputError(
                 f"{name!r} has several columns, so its kind cannot be 'difference'. Pass "
-                "'euclidean' or 'standardized-euclidean'."
+                "'euclidean' or 'standardized-euclidean'.",
+                anchor="metadata-rdms",
             )
     parts = []
     for name, columns in wanted.items():
@@ -184,13 +188,15 @@ def _suggest_kind(table: pd.DataFrame, name: str, columns: list[str]) -> str:
     if any(numeric) or any(ordered):
         raise InputError(
             f"{name!r} is made of numbers and of categories: {list_names(columns)}. Make one RDM "
-            f"of each, or pass kinds={{{name!r}: 'category'}}."
+            f"of each, or pass kinds={{{name!r}: 'category'}}.",
+            anchor="metadata-rdms",
         )
     written = [column for column in columns if _reads_as_numbers(table[column])]
     if written:
         raise InputError(
             f"{list_names(written)} hold numbers written as text. Pass kinds={{{name!r}: "
-            "'difference'} for numbers, 'category' for codes."
+            "'difference'} for numbers, 'category' for codes.",
+            anchor="metadata-rdms",
         )
     return "category"
 
@@ -201,7 +207,8 @@ def _refuse_dates(table: pd.DataFrame, name: str, columns: list[str]) -> None:
     if dates:
         raise InputError(
             f"{list_names(dates)} hold dates or times. Make numbers of them, e.g. seconds: "
-            f"(x - x.min()) / pd.Timedelta('1s'), or pass kinds={{{name!r}: 'category'}}."
+            f"(x - x.min()) / pd.Timedelta('1s'), or pass kinds={{{name!r}: 'category'}}.",
+            anchor="metadata-rdms",
         )
 
 
@@ -305,7 +312,8 @@ def _measure_numbers(table: pd.DataFrame, part: Part) -> np.ndarray:
         if flat:
             raise InputError(
                 f"columns that do not vary cannot be standardized: {list_names(flat)}. Leave them "
-                "out."
+                "out.",
+                anchor="metadata-rdms",
             )
         values = values / spread
     squared = (values[:, None] - values) ** 2  # (n, n, column)
@@ -328,12 +336,14 @@ def _read_numbers(column: pd.Series, part: Part) -> np.ndarray:
         raise InputError(
             f"the kind {part.kind!r} needs numbers, but {column.name!r} holds "
             f"{list_names(column[unread | ~missing].tolist(), 3)}. Pass kinds={{{part.name!r}: "
-            "'category'}, numbers, or an ordered pandas Categorical."
+            "'category'}, numbers, or an ordered pandas Categorical.",
+            anchor="metadata-rdms",
         )
     if np.isinf(values).any():
         raise InputError(
             f"{column.name!r} holds infinite numbers, for the stimuli "
-            f"{list_names(column.index[np.isinf(values)])}. Replace them by numbers or NaN."
+            f"{list_names(column.index[np.isinf(values)])}. Replace them by numbers or NaN.",
+            anchor="metadata-rdms",
         )
     return values
 
@@ -363,7 +373,8 @@ def _refuse_constant(square: np.ndarray, part: Part) -> None:
             reason = "all stimuli are equally far apart, as where no two share a category"
     raise InputError(
         f"the RDM of {part.name!r} does not vary over pairs: {reason}. Leave {part.name!r} out, or "
-        "pass another kind."
+        "pass another kind.",
+        anchor="metadata-rdms",
     )
 
 

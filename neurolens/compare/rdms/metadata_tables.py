@@ -31,7 +31,8 @@ def read_table(metadata: Any, columns: Sequence[str]) -> pd.DataFrame:
         raise InputError(
             "metadata must be a DataFrame indexed by stimulus id, an array with coordinates on "
             f"'stimulus', or a mapping {{column: {{id: value}}}}, got {type(metadata).__name__}. "
-            "Pass e.g. pd.DataFrame({'category': values}, index=ids)."
+            "Pass e.g. pd.DataFrame({'category': values}, index=ids).",
+            anchor="metadata-rdms",
         )
     names = [str(name) for name in table.columns]
     for column in columns:
@@ -48,16 +49,20 @@ def _check_index(table: pd.DataFrame) -> None:
     if isinstance(table.index, pd.MultiIndex):
         raise LabelError(
             f"metadata must be indexed by one id per stimulus, got the levels "
-            f"{list_names(table.index.names)}. Use table.reset_index().set_index('stimulus_id')."
+            f"{list_names(table.index.names)}. Use table.reset_index().set_index('stimulus_id').",
+            anchor="ids-missing",
         )
     named = [name for name in (STIMULUS_ID, STIMULUS) if name in table.columns]
     if named and isinstance(table.index, pd.RangeIndex):
         raise LabelError(
             f"metadata must be indexed by stimulus id, but the index is row numbers and "
-            f"{named[0]!r} a column. Pass table.set_index({named[0]!r})."
+            f"{named[0]!r} a column. Pass table.set_index({named[0]!r}).",
+            anchor="ids-missing",
         )
     if table.index.hasnans:
-        raise LabelError("the index of metadata holds missing ids. Drop those rows.")
+        raise LabelError(
+            "the index of metadata holds missing ids. Drop those rows.", anchor="ids-missing"
+        )
 
 
 def _read_mapping(metadata: Mapping) -> pd.DataFrame:
@@ -68,7 +73,8 @@ def _read_mapping(metadata: Mapping) -> pd.DataFrame:
             raise InputError(
                 "metadata as a mapping must be {column: {id: value}}, but the values of "
                 f"{column!r} are {type(values).__name__}, which has no ids. Pass "
-                "pd.DataFrame(metadata, index=ids)."
+                "pd.DataFrame(metadata, index=ids).",
+                anchor="metadata-rdms",
             )
         series[column] = pd.Series(values)
         check_unique(series[column].index.tolist(), f"the ids of column {column!r}")
@@ -78,7 +84,8 @@ def _read_mapping(metadata: Mapping) -> pd.DataFrame:
         if apart:
             raise LabelError(
                 f"columns of metadata must hold the same ids, but {name!r} differs from the first "
-                f"in {list_names(sorted(apart, key=repr))}. Pass None for a missing value."
+                f"in {list_names(sorted(apart, key=repr))}. Pass None for a missing value.",
+                anchor="ids-differ",
             )
     return pd.DataFrame({name: one.reindex(first.index) for name, one in series.items()})
 
@@ -96,7 +103,8 @@ def _read_coordinates(metadata: xr.DataArray | xr.Dataset, columns: Sequence[str
         raise LabelError(
             "metadata must have the dimension 'stimulus' with its ids, or 'presentation' with the "
             f"coordinate 'stimulus_id', got dimensions {tuple(metadata.dims)} and coordinates "
-            f"{list_names(metadata.coords)}. Add ids with metadata.assign_coords(stimulus=ids)."
+            f"{list_names(metadata.coords)}. Add ids with metadata.assign_coords(stimulus=ids).",
+            anchor="ids-missing",
         )
     ids = on_dim.pop(name)
     unknown = [column for column in columns if column not in on_dim]
@@ -114,6 +122,7 @@ def _merge_presentations(table: pd.DataFrame) -> pd.DataFrame:
         ids = counts.index[(counts[mixed] > 1).any(axis=1)]
         raise LabelError(
             f"presentations of a stimulus differ in {list_names(mixed)}, for {list_names(ids)}. "
-            "Pass a table with one row for each stimulus."
+            "Pass a table with one row for each stimulus.",
+            anchor="metadata-rdms",
         )
     return table[~table.index.duplicated()]

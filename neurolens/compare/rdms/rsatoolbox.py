@@ -79,7 +79,8 @@ def to_rsatoolbox(rdms: xr.DataArray) -> "RDMs":
     if set(rdms.dims) != {*lead, STIMULUS, STIMULUS_2}:
         raise LabelError(
             f"rdms must have dimensions 'stimulus', 'stimulus_2' and any of {LEADING}, got "
-            f"{tuple(rdms.dims)}. Select with rdms.isel(...) or rename with rdms.rename(...)."
+            f"{tuple(rdms.dims)}. Select with rdms.isel(...) or rename with rdms.rename(...).",
+            anchor="wrong-dimensions",
         )
     for dim in (STIMULUS, *lead):
         get_ids(rdms, dim, "rdms")
@@ -146,12 +147,14 @@ def from_rsatoolbox(rsa_rdms: "RDMs", *, stimulus: str = STIMULUS) -> xr.DataArr
         if isinstance(rsa_rdms, list | tuple):
             source += ", of several rsatoolbox.rdm.concat(rdms)"
         raise InputError(
-            f"rsa_rdms must be rsatoolbox.rdm.RDMs, got {type(rsa_rdms).__name__}. Pass {source}."
+            f"rsa_rdms must be rsatoolbox.rdm.RDMs, got {type(rsa_rdms).__name__}. Pass {source}.",
+            anchor="wrong-object",
         )
     if stimulus not in patterns:
         raise LabelError(
             f"no pattern descriptor {stimulus!r} holds the stimulus ids; there are "
-            f"{list_names(patterns)}. Name it: from_rsatoolbox(rdms, stimulus='...')."
+            f"{list_names(patterns)}. Name it: from_rsatoolbox(rdms, stimulus='...').",
+            anchor="ids-missing",
         )
     ids = np.asarray(list(patterns[stimulus]))
     check_unique(ids.tolist(), f"the pattern descriptor {stimulus!r}")

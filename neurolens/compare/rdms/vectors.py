@@ -104,7 +104,10 @@ def read_brain_rdms(rdms: xr.DataArray, ids: np.ndarray | None = None) -> BrainR
     _refuse_rdms(brain, few, f"hold fewer than {MIN_PAIRS} numbers")
     _refuse_rdms(brain, find_constant(pairs), "do not vary over pairs, but for rounding")
     if not brain.present.any():
-        raise InputError("brain_rdms are NaN throughout. Pass at least one RDM that holds numbers.")
+        raise InputError(
+            "brain_rdms are NaN throughout. Pass at least one RDM that holds numbers.",
+            anchor="missing-values",
+        )
     return brain
 
 
@@ -114,7 +117,8 @@ def _refuse_rdms(brain: BrainRDMs, wrong: np.ndarray, what: str) -> None:
         names = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in np.argwhere(wrong)]
         raise InputError(
             f"brain_rdms must hold {MIN_PAIRS} different pairs or more, or NaN throughout where a "
-            f"region and subject do not exist; these {what}: {list_names(names)}. Leave them out."
+            f"region and subject do not exist; these {what}: {list_names(names)}. Leave them out.",
+            anchor="missing-values",
         )
 
 
@@ -140,7 +144,8 @@ def _order_dims(rdms: xr.DataArray, defaults: dict[str, str], name: str) -> xr.D
     if not {STIMULUS, STIMULUS_2} <= set(rdms.dims) <= allowed:
         raise LabelError(
             f"{name} must have dimensions 'stimulus', 'stimulus_2' and any of {tuple(defaults)}, "
-            f"got {tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. {_tell_dims(rdms, name)}"
+            f"got {tuple(rdms.dims)} with sizes {dict(rdms.sizes)}. {_tell_dims(rdms, name)}",
+            anchor="wrong-dimensions",
         )
     rdms = expand_leading(rdms, defaults)
     for dim in defaults:
@@ -185,7 +190,9 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
         pairs[block] = upper
         if np.isinf(upper).any():
             raise InputError(
-                f"{name} must be finite, but some numbers are infinite. Drop or repair those first."
+                f"{name} must be finite, but some numbers are infinite. Drop or repair those "
+                "first.",
+                anchor="missing-values",
             )
         gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
         sizes = [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
@@ -217,5 +224,6 @@ def _refuse_similarities(largest: np.ndarray, name: str) -> None:
     else:
         return
     raise InputError(
-        f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}."
+        f"{name} must be dissimilarities: square and {what}, and they are not. Try {fix}.",
+        anchor="not-rdms",
     )

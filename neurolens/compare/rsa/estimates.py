@@ -55,7 +55,8 @@ def check_splits(n_splits: Any, n_stimuli: int) -> None:
     if n_splits and n_stimuli < MIN_SPLIT_STIMULI:
         raise InputError(
             f"half splits need at least {MIN_SPLIT_STIMULI} stimuli, got {n_stimuli}. Pass "
-            f"n_splits=0 or more stimuli."
+            f"n_splits=0 or more stimuli.",
+            anchor="too-few-stimuli",
         )
 
 
@@ -97,7 +98,8 @@ def _check_halves(member: np.ndarray) -> None:
     if smallest < MIN_SPLIT_STIMULI // 2:
         raise InputError(
             f"halves made of whole groups need at least {MIN_SPLIT_STIMULI // 2} stimuli each, got "
-            f"{smallest}. Pass n_splits=0, or more groups with by=."
+            f"{smallest}. Pass n_splits=0, or more groups with by=.",
+            anchor="too-few-stimuli",
         )
 
 

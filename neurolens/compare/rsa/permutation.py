@@ -311,7 +311,8 @@ def _index_edges(edges: Iterable[tuple[str, str]], ops: np.ndarray) -> np.ndarra
     if unknown:
         raise LabelError(
             f"edges must join ops of model_rdms, which lack {list_names(unknown)}. "
-            "Pass [(a, b) for a, b in edges if {a, b} <= set(model_rdms.op.values)]."
+            "Pass [(a, b) for a, b in edges if {a, b} <= set(model_rdms.op.values)].",
+            anchor="unknown-op",
         )
     links = [(position[first], position[second]) for first, second in pairs]
     return np.array(links, dtype=int).reshape(-1, 2)

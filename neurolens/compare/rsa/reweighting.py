@@ -179,7 +179,9 @@ def _check_folds(n_folds: int, n_stimuli: int) -> None:
     if n_stimuli < max(MIN_FOLD * n_folds, MIN_STIMULI):
         raise InputError(
             f"reweighting needs {MIN_FOLD} stimuli or more in each fold and {MIN_STIMULI} or more "
-            f"in all, got {n_folds} folds of {n_stimuli} stimuli. Pass fewer folds or more stimuli."
+            f"in all, got {n_folds} folds of {n_stimuli} stimuli. Pass fewer folds or more "
+            "stimuli.",
+            anchor="folds",
         )
 
 
@@ -192,7 +194,8 @@ def _read_components(model: xr.DataArray) -> Components:
         empty = rdms.ops[np.isnan(pairs).all(axis=1)]
         if len(empty):
             raise InputError(
-                f"the RDMs of some ops are NaN throughout: {list_names(empty)}. Leave those out."
+                f"the RDMs of some ops are NaN throughout: {list_names(empty)}. Leave those out.",
+                anchor="missing-values",
             )
         warn_gaps(list_op_gaps(rdms))
         pairs = _scale_columns(pairs.T)

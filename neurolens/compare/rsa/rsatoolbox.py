@@ -111,7 +111,7 @@ def _select_region(scores: xr.Dataset, region: str | None) -> xr.Dataset:
             f"region={regions[0]!r}."
         )
     if region is not None and region not in regions:
-        raise suggest_name(str(region), map(str, regions), "region")
+        raise suggest_name(str(region), map(str, regions), "region", anchor="unknown-region")
     selected = scores.isel({REGION: 0 if region is None else regions.index(region)})
     n_subjects = int(selected["n_subjects"])
     n_unscored = int(selected["score_mean"].isnull().sum())

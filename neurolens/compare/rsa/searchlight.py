@@ -284,7 +284,8 @@ def _find_recorded(values: np.ndarray, neuroids: np.ndarray) -> np.ndarray:
     if is_lost.all():
         raise InputError(
             "responses hold no voxel that was recorded throughout: each is NaN for some stimulus. "
-            "Drop those stimuli."
+            "Drop those stimuli.",
+            anchor="missing-values",
         )
     if is_lost.any():
         warn_user(
@@ -359,18 +360,23 @@ def _check_searchlight(responses: xr.DataArray, radius: float) -> None:
     if missing:
         raise LabelError(
             f"a searchlight needs {', '.join(missing)} on 'neuroid'. Add them with "
-            "responses.assign_coords(voxel_x=('neuroid', x))."
+            "responses.assign_coords(voxel_x=('neuroid', x)).",
+            anchor="ids-missing",
         )
     subjects = _list_subjects(responses)
     if len(subjects) > 1:
         raise LabelError(
             f"a searchlight is of one subject, got {len(subjects)}. Select with "
-            f"responses.sel(neuroid=responses.subject == {subjects[0]!r})."
+            f"responses.sel(neuroid=responses.subject == {subjects[0]!r}).",
+            anchor="several-subjects",
         )
     check_unique(responses[NEUROID_ID].values.tolist(), "the 'neuroid_id' of responses")
     finite = [np.isfinite(responses[axis].values.astype(np.float64)).all() for axis in AXES]
     if not all(finite):
-        raise InputError("voxel coordinates must be finite. Drop the voxels without coordinates.")
+        raise InputError(
+            "voxel coordinates must be finite. Drop the voxels without coordinates.",
+            anchor="missing-values",
+        )
     if not radius > 0:
         raise InputError(
             f"radius must be above 0, in the unit of the voxel coordinates, got {radius!r}."

@@ -61,7 +61,8 @@ def add_ceilings(scores: xr.Dataset, ceilings: xr.Dataset) -> xr.Dataset:
         if set(array.dims) != {dim for dim in (REGION, TIME_BIN) if dim in scores.dims}:
             raise LabelError(
                 f"scores with {list(scores.dims)} need ceilings over region and the same time "
-                f"bins, got {list(array.dims)}. Compute both from the same responses."
+                f"bins, got {list(array.dims)}. Compute both from the same responses.",
+                anchor="ceiling-kind",
             )
         for dim in array.dims:
             labels = scores[dim].values.tolist()
@@ -77,10 +78,12 @@ def _check_ceilings(ceilings: Any, measure: str) -> None:
     if not is_dataset or not {"measure", "ceiling_note", "ceiling_bound"} <= set(ceilings.attrs):
         raise InputError(
             "add_ceilings takes the Dataset that compute_split_ceilings or compute_rdm_ceilings "
-            f"returns, got {type(ceilings).__name__}. Pass it as it is."
+            f"returns, got {type(ceilings).__name__}. Pass it as it is.",
+            anchor="ceiling-kind",
         )
     if ceilings.attrs["measure"] != measure:
         raise InputError(
             f"scores are of measure {measure!r}, ceilings of {ceilings.attrs['measure']!r}. "
-            f"Compute them with comparator={measure!r}."
+            f"Compute them with comparator={measure!r}.",
+            anchor="ceiling-kind",
         )

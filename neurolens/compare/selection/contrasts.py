@@ -185,7 +185,8 @@ def _read_ceiling_draws(scores: xr.Dataset) -> np.ndarray:
         raise InputError(
             'compare_ops(..., against="ceiling") needs draws of the noise ceiling, which these '
             f"scores ({scores.attrs['method']}) do not hold. {scores.attrs['ceiling_note']} Make "
-            f"scores with {find_remedy(name, scores.attrs['method'])}."
+            f"scores with {find_remedy(name, scores.attrs['method'])}.",
+            anchor="scores-incomplete",
         )
     draws = scores[name].transpose(..., BOOTSTRAP, REGION).values.astype(np.float64)
     return np.broadcast_to(draws, (len(RESAMPLED), *draws.shape[-2:]))

@@ -73,7 +73,8 @@ def read_draws(scores: xr.Dataset, consumer: str, *, least: int) -> Draws:
         raise InputError(
             f"{consumer} needs resampled scores: scores must hold 'draws' or 'bootstrap_mean', two "
             f"of them or more, got {n_draws}. Make scores with "
-            f"{find_remedy('draws', scores.attrs['method'])}."
+            f"{find_remedy('draws', scores.attrs['method'])}.",
+            anchor="scores-incomplete",
         )
     name = names[0]
     draws = scores[name].transpose(..., BOOTSTRAP, OP, REGION).values.astype(np.float64)

@@ -107,14 +107,16 @@ def _read_sets(fits: Any) -> tuple[list[Any], list[xr.Dataset]]:
         n_sets = f"{len(fits)} sets" if is_named else type(fits).__name__
         raise InputError(
             "compare_test_sets takes the scores of two test sets or more, by name, got "
-            f"{n_sets}. Pass what fit_test_sets returns for several sets."
+            f"{n_sets}. Pass what fit_test_sets returns for several sets.",
+            anchor="scores-made-differently",
         )
     scores = [read_scores(one, "compare_test_sets", over_time=True) for one in fits.values()]
     hashes = {one.attrs.get("fit_sha256") for one in scores}
     if len(hashes) > 1 or None in hashes:
         raise InputError(
             f"compare_test_sets takes test sets of one fit, got {list_names(fits)}, which are not. "
-            "Pass what one call of fit_test_sets returns, e.g. with test=['test', 'sketch']."
+            "Pass what one call of fit_test_sets returns, e.g. with test=['test', 'sketch'].",
+            anchor="scores-made-differently",
         )
     return list(fits), scores
 

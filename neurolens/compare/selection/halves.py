@@ -19,7 +19,8 @@ def read_halves(scores: xr.Dataset, consumer: str) -> xr.Dataset:
         raise InputError(
             f"{consumer} chooses and scores on different halves of the stimuli, so scores must "
             f"hold half splits; missing: {list_names(missing)}, number of splits: {n_splits}. "
-            f"Make scores with {find_remedy('split_score', scores.attrs['method'])}."
+            f"Make scores with {find_remedy('split_score', scores.attrs['method'])}.",
+            anchor="scores-incomplete",
         )
     if "bootstrap_mean" in missing and "draws" not in scores:
         shape = (0, *(scores.sizes[dim] for dim in PER_REGION))

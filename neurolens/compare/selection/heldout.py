@@ -61,13 +61,15 @@ def resample_subjects(
     """
     if (method := scores.attrs["method"]) != "rsa":
         raise InputError(
-            f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out."
+            f"rdms= bounds scores of RDMs, and these are of {method}. Leave rdms= out.",
+            anchor="scores-made-differently",
         )
     read_scores(scores, consumer, needs=["split_member"])
     if by is None and count_units(scores) < int(scores.attrs["n_stimuli"]):
         raise InputError(
             "these scores resampled groups of stimuli, and so must rdms=. Pass by=, as to "
-            "compare_rdms."
+            "compare_rdms.",
+            anchor="scores-made-differently",
         )
     model, brain = rdms
     ids = scores["split_member"][STIMULUS].values.tolist()
@@ -101,6 +103,7 @@ def _select_labels(
     if missing := [label for label in wanted if label not in labels]:
         raise LabelError(
             f"{name} must hold each {dim} of scores, and lack {list_names(missing)}. Pass the RDMs "
-            "that the scores were made from."
+            "that the scores were made from.",
+            anchor="ids-differ",
         )
     return rdms.sel({dim: list(wanted)})

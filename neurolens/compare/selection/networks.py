@@ -214,7 +214,8 @@ def match_scores(scores: xr.Dataset, first: xr.Dataset, *, name: str, other: str
         if scores.attrs.get(key) != first.attrs.get(key):
             raise InputError(
                 f"{name} must be made like {other}, with the {key} {first.attrs.get(key)!r}, "
-                f"got {scores.attrs.get(key)!r}. Make both with the same function and settings."
+                f"got {scores.attrs.get(key)!r}. Make both with the same function and settings.",
+                anchor="scores-made-differently",
             )
     regions = first[REGION].values.tolist()
     scores = align_labels(scores, regions, name=name, other=other, dims=[REGION])
@@ -227,7 +228,8 @@ def match_scores(scores: xr.Dataset, first: xr.Dataset, *, name: str, other: str
     if all(over) and over[0] != over[1]:
         raise InputError(
             f"intervals of {name} are over {over[0]}, those of {other} over {over[1]}. Make both "
-            "with the same by= (of encoding: cv=)."
+            "with the same by= (of encoding: cv=).",
+            anchor="scores-made-differently",
         )
     return scores
 
@@ -245,7 +247,8 @@ def _check_subjects(scores: xr.Dataset, first: xr.Dataset, name: str, other: str
         regions = first[REGION].values[differs]
         raise LabelError(
             f"{name} and {other} must be of the same subjects in each region, and are not in "
-            f"{list_names(regions)}. Score both on the same brain data."
+            f"{list_names(regions)}. Score both on the same brain data.",
+            anchor="scores-made-differently",
         )
 
 
@@ -260,7 +263,8 @@ def _check_brain(scores: xr.Dataset, first: xr.Dataset, name: str, other: str) -
             raise InputError(
                 f"{name} and {other} have different noise ceilings in "
                 f"{list_names(first[REGION].values[differs])}, so they are of other brain data. "
-                "Score both on the same brain data."
+                "Score both on the same brain data.",
+                anchor="scores-made-differently",
             )
 
 

@@ -132,13 +132,15 @@ def _check_kinds(scores: Kind, ceilings: Kind) -> None:
     if not is_prediction and scores.measure != ceilings.measure:
         raise InputError(
             f"scores are of measure {scores.measure!r}, ceilings of {ceilings.measure!r}. Compute "
-            "the ceilings with the measure of the scores."
+            "the ceilings with the measure of the scores.",
+            anchor="ceiling-kind",
         )
     if not fits_repeats(ceilings.name, ceilings.n_repeats, scores.n_repeats):
         raise InputError(
             f"scores are of the mean of {_format_repeats(scores.n_repeats)} presentations, "
             f"ceilings of {_format_repeats(ceilings.n_repeats)}. Compute both with the same "
-            "responses, or use compute_ncsnr, which serves any number."
+            "responses, or use compute_ncsnr, which serves any number.",
+            anchor="ceiling-kind",
         )
 
 
@@ -148,7 +150,8 @@ def _match_labels(bound: xr.DataArray, scores: xr.DataArray) -> xr.DataArray:
         raise LabelError(
             f"ceilings have the dimensions {extra}, which scores with {list(scores.dims)} lack. "
             "Pass ceilings of the regions, e.g. scores['ceiling_upper'], with scores of regions, "
-            "and ceilings of neuroids with scores of neuroids, e.g. scores['r']."
+            "and ceilings of neuroids with scores of neuroids, e.g. scores['r'].",
+            anchor="wrong-dimensions",
         )
     shared = set(bound.dims)
     if NEUROID in shared and (NEUROID_ID in scores.coords or NEUROID_ID in bound.coords):
@@ -160,7 +163,8 @@ def _match_labels(bound: xr.DataArray, scores: xr.DataArray) -> xr.DataArray:
         if scores[dim].values.tolist() != bound[dim].values.tolist():
             raise LabelError(
                 f"scores and ceilings differ in their labels along {dim!r}. Align them first, by "
-                "label."
+                "label.",
+                anchor="ids-differ",
             )
     return bound
 
@@ -200,6 +204,7 @@ def _read_kind(array: xr.DataArray, name: str, kinds: tuple[str, ...]) -> Kind:
         raise InputError(
             f"{name} must say what they are: attrs['kind'] one of {kinds} and attrs['n_repeats'], "
             f"got kind {kind!r} and n_repeats {array.attrs.get('n_repeats')!r}. Set them with "
-            f"{name}.assign_attrs(kind='...', n_repeats=...)."
+            f"{name}.assign_attrs(kind='...', n_repeats=...).",
+            anchor="ceiling-kind",
         )
     return Kind(str(kind), array.attrs["n_repeats"], array.attrs.get("measure"))

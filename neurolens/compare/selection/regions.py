@@ -240,7 +240,8 @@ def _list_controls(control: Controls) -> dict[str, xr.Dataset]:
     if len(set(labels)) < len(labels):
         raise LabelError(
             f"labels of controls must differ, got {list_names(labels)}, from their attribute "
-            "'label'. Pass a mapping: control={'seed 0': scores_0, 'seed 1': scores_1}."
+            "'label'. Pass a mapping: control={'seed 0': scores_0, 'seed 1': scores_1}.",
+            anchor="ids-repeat",
         )
     return dict(zip(labels, listed, strict=True))
 

@@ -22,7 +22,8 @@ def draw_stimuli(n_stimuli: int, size: int, rng: np.random.Generator) -> np.ndar
     if size and n_stimuli < 4:
         raise InputError(
             f"a bootstrap needs at least 4 stimuli, got {n_stimuli}. Pass more, or n_bootstrap=0 "
-            f"to compare_rdms."
+            f"to compare_rdms.",
+            anchor="too-few-stimuli",
         )
     return rng.multinomial(n_stimuli, np.full(n_stimuli, 1 / n_stimuli), size=size)
 
@@ -37,7 +38,8 @@ def draw_groups(group: np.ndarray, size: int, rng: np.random.Generator) -> np.nd
     if size and n_groups < 4:
         raise InputError(
             f"a bootstrap of groups needs at least 4 of them, got {n_groups}. Pass more groups, "
-            f"n_bootstrap=0 to compare_rdms, or resample stimuli, without by=."
+            f"n_bootstrap=0 to compare_rdms, or resample stimuli, without by=.",
+            anchor="too-few-stimuli",
         )
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=size)[:, group]
 

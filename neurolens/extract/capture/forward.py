@@ -90,7 +90,8 @@ def prepare_call(model: nn.Module, inputs: Any, kwargs: dict | None = None) -> M
         raise InputError(
             "inputs must be what the model takes in one pass, got a StimulusSet. Type batch = "
             "stimuli.read_rows(range(4)), and pass batch, or kwargs=batch with inputs=None where "
-            "it is a dict."
+            "it is a dict.",
+            anchor="wrong-object",
         )
     if kwargs is not None and not isinstance(kwargs, dict):
         raise InputError(f"kwargs must be a dict of keyword arguments, got {type(kwargs).__name__}")
@@ -196,7 +197,8 @@ def make_lazy_modules(call: ModelCall) -> None:
         raise RecordingError(
             f"the model has lazy modules, and the call that gives them their sizes raised "
             f"{type(error).__name__}: {error}. Check that model(*inputs) runs without NeuroLens on "
-            "the same inputs."
+            "the same inputs.",
+            anchor="model-raised",
         ) from error
 
 
@@ -277,7 +279,8 @@ def record_forward(
             pass
         except Exception as error:
             raise RecordingError(
-                describe_failure(recorder, scopes, recording.list_names(), error)
+                describe_failure(recorder, scopes, recording.list_names(), error),
+                anchor="model-raised",
             ) from error
         finally:
             opened.finish(recording, recorder)
@@ -327,7 +330,8 @@ def record_kernels(
                 result = run_model(call, gradients=False)
         except Exception as error:
             raise RecordingError(
-                describe_failure(recorder, scopes, recorder.recording.list_names(), error)
+                describe_failure(recorder, scopes, recorder.recording.list_names(), error),
+                anchor="model-raised",
             ) from error
         recording = kernels.finish(result)
         recording.result = opened.keep_result(result)

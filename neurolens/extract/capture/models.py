@@ -35,16 +35,19 @@ def unwrap_model(model: Any) -> nn.Module:
     if isinstance(model, torch.jit.ScriptModule):
         raise InputError(
             f"{type(model).__name__} is TorchScript, whose ops run outside Python and cannot be "
-            "recorded. Pass the nn.Module it was made from."
+            "recorded. Pass the nn.Module it was made from.",
+            anchor="not-a-model",
         )
     if isinstance(model, torch.export.ExportedProgram):
         raise InputError(
             "an exported program cannot be recorded; pass program.module() or the original "
-            "nn.Module"
+            "nn.Module",
+            anchor="not-a-model",
         )
     if not isinstance(model, nn.Module):
         raise InputError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's "
-            f"forward."
+            f"forward.",
+            anchor="not-a-model",
         )
     return model

@@ -54,7 +54,8 @@ class Executions:
                 return None
             raise UnknownNameError(
                 f"{text!r} cannot be read: after '@' comes a number from 1, 'last', '*' or a slice."
-                f" Type e.g. '{base}@2', '{base}@last', '{base}@*' or '{base}@2:4'."
+                f" Type e.g. '{base}@2', '{base}@last', '{base}@*' or '{base}@2:4'.",
+                anchor="unknown-op",
             )
         numbered = _number(place)
         return {number: numbered[number] for number in _choose(base, choice, len(place))}
@@ -124,14 +125,16 @@ def _choose(base: str, choice: str, n: int) -> list[int]:
     if 0 in parts:
         raise UnknownNameError(
             f"'{base}@{choice}' asks for number 0, but executions are numbered from 1: the first "
-            f"is '{base}@1', the last '{base}@last'"
+            f"is '{base}@1', the last '{base}@last'",
+            anchor="unknown-op",
         )
     chosen = _slice(numbers, parts) if len(parts) > 1 else _pick(numbers, parts[0])
     if not chosen:
         times = "once" if n == 1 else f"{n} times"
         raise UnknownNameError(
             f"'{base}@{choice}' takes none of the executions: {base!r} ran {times}. Type "
-            f"'{base}@{n}' or '{base}@last' for the last, '{base}@*' for all."
+            f"'{base}@{n}' or '{base}@last' for the last, '{base}@*' for all.",
+            anchor="unknown-op",
         )
     return chosen
 

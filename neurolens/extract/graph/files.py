@@ -91,7 +91,8 @@ def _pack(name: str, tensor: torch.Tensor) -> torch.Tensor:
     if not plain or tensor.dtype == torch.complex128:
         raise DataError(
             f"the value of {name!r} cannot be stored: {tensor.layout}, {tensor.dtype}, on "
-            f"{tensor.device}. Trace with ops= that leave it out."
+            f"{tensor.device}. Trace with ops= that leave it out.",
+            anchor="cannot-write",
         )
     return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
 

@@ -123,7 +123,8 @@ class Graph:
         if len(found) > 1:
             raise UnknownNameError(
                 f"{key!r} stands for {len(found)} ops: {list_names(found)}. Take one of them, or "
-                "pass it as ops= to a function that takes several."
+                "pass it as ops= to a function that takes several.",
+                anchor="unknown-op",
             )
         return self.by_name[found[0]]
 
@@ -137,14 +138,16 @@ class Graph:
         """
         found = self.executions.find(text)
         if found is None:
-            raise suggest_name(text, [*self.by_name, *_list_called(self)], "op or module")
+            raise suggest_name(
+                text, [*self.by_name, *_list_called(self)], "op or module", anchor="unknown-op"
+            )
         address = text if text in self.modules else split_choice(text)[0]
         if not found:
-            raise UnknownNameError(_explain_uncalled(self, address))
+            raise UnknownNameError(_explain_uncalled(self, address), anchor="unknown-op")
         names = []
         for number, name in found.items():
             if name is None:
-                raise UnknownNameError(_explain_output(self, address, number))
+                raise UnknownNameError(_explain_output(self, address, number), anchor="unknown-op")
             names.append(name)
         return names
 
@@ -153,7 +156,7 @@ class Graph:
             return self.ops[position]
         except IndexError:
             message = f"op {position} asked for, but there are {len(self)} ops"
-            raise UnknownNameError(message) from None
+            raise UnknownNameError(message, anchor="unknown-op") from None
 
 
 def _explain_uncalled(graph: Graph, address: str) -> str:

@@ -38,13 +38,16 @@ def select_ops(graph: Graph, ops: OpSelection) -> list[str]:
     """
     wanted = list(ops) if isinstance(ops, (list, tuple)) else [ops]
     if not wanted:
-        raise UnknownNameError("an empty list of ops was asked for; pass ops='all' or some names")
+        raise UnknownNameError(
+            "an empty list of ops was asked for; pass ops='all' or some names", anchor="unknown-op"
+        )
     chosen: set[str] = set()
     for one in wanted:
         found = _match_ops(graph, one)
         if not found:
             raise UnknownNameError(
-                f"no op of {len(graph)} matches {one!r}; see trace(...).table() for what there is"
+                f"no op of {len(graph)} matches {one!r}; see trace(...).table() for what there is",
+                anchor="unknown-op",
             )
         chosen.update(found)
     return [op.name for op in graph if op.name in chosen]
@@ -69,7 +72,8 @@ def _match_ops(graph: Graph, wanted: OpSelection) -> list[str]:
         name = getattr(wanted, "__name__", type(wanted).__name__)
         raise InputError(
             "ops takes names, not modules; for a class of them type ops=lambda op: "
-            f"op.module_class == {name!r}"
+            f"op.module_class == {name!r}",
+            anchor="unknown-op",
         )
     if callable(wanted):
         return [op.name for op in graph if wanted(op)]
@@ -106,6 +110,6 @@ def match_names(
     if is_glob(text) and not _is_name(text):
         matched = fnmatch.filter(names, text)
         if not matched:
-            raise suggest_name(text, names, "op matching the pattern")
+            raise suggest_name(text, names, "op matching the pattern", anchor="unknown-op")
         return matched
     return find_executions(text)

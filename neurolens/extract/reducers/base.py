@@ -130,7 +130,8 @@ def take_units(rows: Rows, n_units: int, dim: str, dtype: torch.dtype) -> Rows |
         return f"has {rows.size} units, no more than {n_units}"
     if rows.dtype.is_complex and not dtype.is_complex:
         raise InputError(
-            f"wants real values, got {rows.dtype}. Leave this op out of ops=, or use Subsample."
+            f"wants real values, got {rows.dtype}. Leave this op out of ops=, or use Subsample.",
+            anchor="reducer-settings",
         )
     return Rows((n_units,), (dim,), dtype)
 
@@ -139,5 +140,6 @@ def check_count(name: str, value: Any) -> None:
     """Raise InputError unless a setting is a whole number of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InputError(
-            f"{name} must be an int of at least 1, got {value!r}. Type e.g. {name}=100."
+            f"{name} must be an int of at least 1, got {value!r}. Type e.g. {name}=100.",
+            anchor="reducer-settings",
         )

@@ -153,12 +153,16 @@ def read_reducer(reducer: Any) -> tuple[Reducer, ...]:
     if isinstance(reducer, type) and issubclass(reducer, Reducer):
         names = [field.name for field in fields(reducer)]  # type: ignore[arg-type]
         settings = ", ".join(f"{name}=..." for name in names)
-        raise InputError(f"{reducer.__name__} needs settings. Type {reducer.__name__}({settings}).")
+        raise InputError(
+            f"{reducer.__name__} needs settings. Type {reducer.__name__}({settings}).",
+            anchor="reducer-settings",
+        )
     if isinstance(reducer, Reducer):
         return (reducer,)
     raise InputError(
         f"reducer must be one of {', '.join(REDUCERS)}, a Reducer or a list of these, got "
-        f"{reducer!r}."
+        f"{reducer!r}.",
+        anchor="reducer-settings",
     )
 
 
@@ -169,6 +173,7 @@ def _check_order(chain: Sequence[Reducer]) -> None:
         if is_after and not isinstance(reducer, Cast):
             raise InputError(
                 f"only casts may follow PCA, got {type(reducer).__name__}. "
-                "Type reducer=[..., PCA(...), 'float16']."
+                "Type reducer=[..., PCA(...), 'float16'].",
+                anchor="reducer-settings",
             )
         is_after = is_after or isinstance(reducer, PCA)

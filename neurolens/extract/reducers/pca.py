@@ -51,13 +51,15 @@ class PCA(Reducer):
             raise InputError(
                 f"PCA must have more ids in fit_on than n_components, got {len(ids)} ids for "
                 f"{self.n_components} components. Type PCA({self.n_components}, "
-                "fit_on=stimuli.ids[:...])."
+                "fit_on=stimuli.ids[:...]).",
+                anchor="reducer-settings",
             )
         if len(ids) > MAX_FITTED:
             step = math.ceil(len(ids) / MAX_FITTED)
             raise InputError(
                 f"PCA is fitted on {MAX_FITTED:,} stimuli at most, got {len(ids):,} ids in fit_on. "
-                f"Choose some of them, e.g. fit_on=stimuli.ids[::{step}]."
+                f"Choose some of them, e.g. fit_on=stimuli.ids[::{step}].",
+                anchor="reducer-settings",
             )
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:
@@ -158,7 +160,8 @@ class PrincipalAxes:
         if self._pass < self.n_passes:
             self._check_seen()
             raise InputError(
-                f"PCA was shown its stimuli {self._pass} times, expected {self.n_passes}."
+                f"PCA was shown its stimuli {self._pass} times, expected {self.n_passes}.",
+                anchor="reducer-settings",
             )
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -181,7 +184,8 @@ class PrincipalAxes:
         if n_seen != len(self._is_seen):
             raise InputError(
                 f"PCA was fitted on {n_seen} stimuli, expected the {len(self._is_seen)} of fit_on. "
-                "Where the op does not run for all of them, leave it out of ops=."
+                "Where the op does not run for all of them, leave it out of ops=.",
+                anchor="reducer-settings",
             )
 
     def _find_slice(self) -> slice:
@@ -238,7 +242,8 @@ class PrincipalAxes:
         if gram is None or not gram.isfinite().all():
             raise InputError(
                 "PCA wants finite values, and a stimulus of fit_on has others. Leave this op out "
-                "of ops=."
+                "of ops=.",
+                anchor="reducer-settings",
             )
         squares, vectors = torch.linalg.eigh(gram)
         scale = squares.flip(0)[: self._n_components].clamp_min(0).sqrt()

@@ -58,7 +58,8 @@ class Pool(Reducer):
             return f"has no axis named {' or '.join(POOLED[self.how])}"
         if self.how == "max" and not real:
             raise InputError(
-                f"'max' wants values that can be ordered, got {rows.dtype}. Type reducer='mean'."
+                f"'max' wants values that can be ordered, got {rows.dtype}. Type reducer='mean'.",
+                anchor="reducer-settings",
             )
         kept = [i for i in range(len(rows.dims)) if i not in axes]
         dtype = rows.dtype

@@ -24,7 +24,8 @@ class Project(Reducer):
     ``R x`` for x (p,) with R (k, p) very sparse: each entry is ``+-sqrt(sqrt(p) / k)``, either sign
     with probability ``1 / (2 sqrt(p))``, else 0. R depends on (p, k, seed) only. By default k is
     `count_components` of the number of stimuli and ``epsilon``: squared distances are kept within a
-    factor 1 +- epsilon. Where p <= k results stay whole.
+    factor 1 +- epsilon. Where p <= k results stay whole. Euclidean and cosine distances of results
+    are kept so, correlation distances are not: they are about the mean over units.
 
     Notes
     -----
@@ -46,7 +47,8 @@ class Project(Reducer):
         check_count("n_components", 1 if self.n_components is None else self.n_components)
         if not isinstance(self.epsilon, float) or not 0 < self.epsilon < 1:
             raise InputError(
-                f"epsilon must be a float between 0 and 1, got {self.epsilon!r}. The usual is 0.1."
+                f"epsilon must be a float between 0 and 1, got {self.epsilon!r}. The usual is 0.1.",
+                anchor="reducer-settings",
             )
 
     def _shrink(self, rows: Rows, n_stimuli: int) -> Rows | str:

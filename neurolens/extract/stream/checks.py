@@ -21,15 +21,21 @@ def check_inputs(model: Any, stimuli: Any) -> None:
         model = model.model
     if isinstance(model, StimulusSet) and isinstance(stimuli, nn.Module):
         raise InputError(
-            "model and stimuli are the wrong way round: give the model first, then the stimuli"
+            "model and stimuli are the wrong way round: give the model first, then the stimuli",
+            anchor="not-a-model",
         )
     if not isinstance(model, nn.Module):
-        raise InputError(f"model must be a torch.nn.Module, got {_suggest_model(model)}")
+        raise InputError(
+            f"model must be a torch.nn.Module, got {_suggest_model(model)}", anchor="not-a-model"
+        )
     if not isinstance(stimuli, StimulusSet):
         is_held = isinstance(getattr(stimuli, "stimuli", None), StimulusSet)
         make = "Make one with neurolens.load_stimuli(...)."
         source = "Pass its stimuli: dataset.stimuli." if is_held else make
-        raise InputError(f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. {source}")
+        raise InputError(
+            f"stimuli must be a StimulusSet, got {type(stimuli).__name__}. {source}",
+            anchor="wrong-object",
+        )
 
 
 def _compare_transforms(loaded: Any, stimuli: Any) -> None:
@@ -39,10 +45,12 @@ def _compare_transforms(loaded: Any, stimuli: Any) -> None:
     if stimuli.transform is loaded.transform:
         return
     if describe_preprocessing(stimuli.transform) != describe_preprocessing(loaded.transform):
+        known = loaded.identity
+        name = type(loaded.model).__name__ if known is None else known.name
+        how = describe_preprocessing(loaded.transform) if known is None else known.preprocessing
         warn_user(
-            f"stimuli are not prepared as {loaded.identity.name} was trained "
-            f"({loaded.identity.preprocessing}). Type load_stimuli(..., model=model), or pass "
-            "model.model if this is meant."
+            f"stimuli are not prepared as {name} was trained ({how}). Type "
+            "load_stimuli(..., model=model), or pass model.model if this is meant."
         )
 
 
@@ -65,7 +73,8 @@ def find_device(model: nn.Module, device: str | torch.device | None) -> torch.de
             raise InputError(
                 "the model's weights are on device 'meta', which holds no values. Load them first, "
                 "or, where they are loaded for each call, type the device that they are loaded "
-                "to, e.g. device='cpu'."
+                "to, e.g. device='cpu'.",
+                anchor="device-unavailable",
             )
         return found or torch.device("cpu")
     try:
@@ -74,11 +83,13 @@ def find_device(model: nn.Module, device: str | torch.device | None) -> torch.de
     except Exception as error:
         raise InputError(
             f"device={device!r} cannot be used: {_explain_device(device, error)}. Leave device= "
-            "out to run where the model is, or type e.g. device='cpu'."
+            "out to run where the model is, or type e.g. device='cpu'.",
+            anchor="device-unavailable",
         ) from None
     if chosen.type == "meta":
         raise InputError(
-            "device='meta' holds no values. Leave device= out, or type e.g. device='cpu'."
+            "device='meta' holds no values. Leave device= out, or type e.g. device='cpu'.",
+            anchor="device-unavailable",
         )
     return chosen
 

@@ -178,7 +178,8 @@ class FollowingRecorder(Interceptor):
     position : int
         How many ops have run.
     last : int
-        Position of the last op that has a handler, which ends the pass.
+        Position of the last op that has a handler, which ends the pass unless it goes on
+        ``to_end``.
     error : Exception or None
         What a handler raised.
     reads : list of Read
@@ -192,6 +193,8 @@ class FollowingRecorder(Interceptor):
         n_stimuli: int,
         handlers: Handlers,
         noise: StimulusNoise | None = None,
+        *,
+        to_end: bool = False,
     ) -> None:
         super().__init__(scopes, expected.sites.restart(), noise)
         self.position = 0
@@ -201,6 +204,7 @@ class FollowingRecorder(Interceptor):
         self._expected = expected
         self._shapes = expected.predict_shapes(n_stimuli)
         self._handlers = handlers
+        self._to_end = to_end
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op, and check it against the expected pass."""
@@ -255,7 +259,8 @@ class FollowingRecorder(Interceptor):
                 self._handlers[i](tensors)
             except Exception as error:
                 self.error = error
-        if i == self.last or self.error is not None:
+        is_over = i == self.last and not self._to_end
+        if is_over or self.error is not None:
             self.end_pass(StopForward())
 
 
@@ -265,8 +270,10 @@ def follow_forward(
     n_stimuli: int,
     handlers: Handlers,
     noise: StimulusNoise | None = None,
+    *,
+    to_end: bool = False,
 ) -> tuple[Read, ...]:
-    """Run the model as expected, up to the last op whose results are wanted.
+    """Run the model as expected, up to the last op whose results are wanted, or to its end.
 
     Returns what Python read meanwhile and follows from the stimuli, but for floats.
 
@@ -280,6 +287,9 @@ def follow_forward(
     handlers : Handlers
     noise : StimulusNoise, optional
         Draws the random numbers.
+    to_end : bool
+        Go on behind the last op that is wanted, so that ops which only these stimuli run are
+        noticed there too.
 
     Raises
     ------
@@ -289,7 +299,7 @@ def follow_forward(
         When the model raises. Errors of a handler are raised unchanged.
     """
     scopes = ScopeStack(call.model)
-    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise)
+    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise, to_end=to_end)
     try:
         with open_pass(call, noise) as opened:
             opened.watch_writes(recorder)
@@ -304,7 +314,8 @@ def follow_forward(
             raise recorder.error from None
     except Exception as error:
         raise RecordingError(
-            describe_failure(recorder, scopes, expected.names[: recorder.position], error)
+            describe_failure(recorder, scopes, expected.names[: recorder.position], error),
+            anchor="model-raised",
         ) from error
     if recorder.position <= recorder.last:
         raise PassDeviated(

@@ -125,9 +125,10 @@ def run_set(
     Notes
     -----
     Every op of a batch is checked against the first recording, by name and shape, and the pass ends
-    after the last wanted op. A batch that does something else is recorded in full. One in which
-    Python reads other values of the stimuli than in those compared before is run twice more; see
-    `CompanyTest`.
+    after the last wanted op, unless no other op with results follows: then it goes to its end,
+    because some stimuli may run more. A batch that does something else is recorded in full. One in
+    which Python reads other values of the stimuli than in those compared before is run twice more;
+    see `CompanyTest`.
     """
     ids = plan.stimuli.ids
     by_op: dict[str, list[Layout]] = {}
@@ -182,7 +183,14 @@ def _run_batch(
     sample = hand_out.step.sample
     plan.noise.begin(hand_out.ids, sample)
     try:
-        reads = follow_forward(call, expected, count_rows(batch), handlers, plan.noise)
+        reads = follow_forward(
+            call,
+            expected,
+            count_rows(batch),
+            handlers,
+            plan.noise,
+            to_end=max(handlers) == _find_last(plan),
+        )
     except PassDeviated as change:
         if list_versions(call) != versions:
             batch = read_batch(plan.stimuli, hand_out.step.rows, plan.device)
@@ -196,6 +204,12 @@ def _run_batch(
         unlisted = sorted(set(results) - set(expected.names))
         return _Ran(str(change), tuple(unlisted), list_reads(recording, expected.fixed_reads))
     return _Ran("", (), reads)
+
+
+def _find_last(plan: Plan) -> int:
+    """Return the position of the last op that has a result for each stimulus."""
+    positions = plan.layouts.expected.positions
+    return max(positions[layout.op] for layout in plan.layouts.by_name.values())
 
 
 class _HandOut:
@@ -233,7 +247,7 @@ class _HandOut:
                 except InputError as error:
                     if self._plan.named:
                         raise
-                    self._unplaced[layout.name] = str(error)
+                    self._unplaced[layout.name] = error.message
             self._handle(layout, self.step, placed)
 
     def refuse(self, name: str) -> None:
@@ -241,10 +255,10 @@ class _HandOut:
         if self._plan.batch_dependent:
             self.mixing.append(name)
             return
-        reason = refuse_mixing(name, MIXES)
+        refusal = refuse_mixing(name, MIXES)
         if self._plan.named:
-            raise InputError(reason)
-        self._unplaced[name] = reason
+            raise refusal
+        self._unplaced[name] = refusal.message
 
     def list_unplaced(self) -> tuple[tuple[str, str], ...]:
         """Return the results that could not be assigned, each with the reason."""
@@ -258,14 +272,15 @@ class _HandOut:
             raise InputError(
                 f"{layout.op!r} gave {len(results)} results for {list_names(self.ids)}, "
                 f"{n_expected} for the first stimuli: their number depends on the stimuli. Leave "
-                "it out of ops=."
+                "it out of ops=.",
+                anchor="no-result-per-stimulus",
             )
         rows = layout.put_stimuli_first(results[max(layout.output, 0)], len(self.ids))
         # Known are values of sample 0.
         known = None if self.step.sample else plan.layouts.known
         if known is not None and known.differ(layout, rows, self.ids):
             if not plan.batch_dependent:
-                raise InputError(refuse_mixing(layout.name, MIXES))
+                raise refuse_mixing(layout.name, MIXES)
             self.mixing.append(layout.name)
         return rows
 

@@ -273,7 +273,7 @@ def plan_outputs(
     for layout in choose_layouts(layouts, ops):
         if layout.name in layouts.mixing and not settings.batch_dependent:
             if is_named(ops):
-                raise InputError(refuse_mixing(layout.name, layouts.mixing[layout.name]))
+                raise refuse_mixing(layout.name, layouts.mixing[layout.name])
             layouts.skipped[layout.name] = layouts.mixing[layout.name]
             continue
         position = layouts.graph.by_name[layout.op].index
@@ -285,7 +285,7 @@ def plan_outputs(
         except InputError as error:
             if is_named(ops):
                 raise InputError(f"{layout.name!r}: {error}") from None
-            layouts.skipped[layout.name] = str(error)
+            layouts.skipped[layout.name] = error.message
     if not outputs:
         raise InputError(
             f"none of the selected ops can be kept: {list_names(set(layouts.skipped.values()))}"
@@ -293,11 +293,12 @@ def plan_outputs(
     return tuple(outputs)
 
 
-def refuse_mixing(name: str, reason: str) -> str:
-    """Return the sentence that refuses a result whose rows do not follow their stimuli."""
-    return (
+def refuse_mixing(name: str, reason: str) -> InputError:
+    """Return the error that refuses a result whose rows do not follow their stimuli."""
+    return InputError(
         f"{name!r} has no values of single stimuli: {reason}. Run with batch_size=1, which shows "
-        "the model each stimulus alone, or pass batch_dependent=True to keep such results, marked."
+        "the model each stimulus alone, or pass batch_dependent=True to keep such results, marked.",
+        anchor="mixes-stimuli",
     )
 
 
@@ -330,7 +331,8 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
     unusable = [name for name in names if name in layouts.skipped] if is_named(ops) else []
     if unusable:
         raise InputError(
-            f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}"
+            f"{unusable[0]!r} has no result per stimulus: {layouts.skipped[unusable[0]]}",
+            anchor="no-result-per-stimulus",
         )
     selected = set(names)
     chosen = [layout for layout in layouts.by_name.values() if layout.op in selected]
@@ -366,15 +368,14 @@ def pack_items(
 
 
 def read_bytes(memory: str | int) -> int:
-    """Return a number of bytes from ``"4GiB"``, ``"500 MB"`` or an int."""
-    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
-        return memory
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)\s*", str(memory))
-    if not match or match[2] not in _UNITS or float(match[1]) <= 0:
+    """Return a number of bytes from ``"4GiB"``, ``"500 MB"``, ``"500000000"`` or an int."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?\s*", str(memory))
+    n_bytes = float(match[1]) * _UNITS.get(match[2] or "B", 0) if match else 0
+    if n_bytes < 1:
         raise InputError(
             f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}"
         )
-    return int(float(match[1]) * _UNITS[match[2]])
+    return int(n_bytes)
 
 
 def count_elements(shape: Sequence[int]) -> int:

@@ -50,7 +50,7 @@ def find_unrecorded_kernels(call: ModelCall) -> list[Finding]:
     try:
         recording = record_kernels(call.copy_inputs(), keep=None)
     except RecordingError as error:
-        reason = f"the kernels could not be watched: {error}"
+        reason = f"the kernels could not be watched: {error.message}"
         return [Finding("", "census", "unverified", reason)]
     findings = []
     for event in recording.events:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 
-from neurolens.errors import RecordingError
+from neurolens.errors import RecordingError, tell_error
 from neurolens.extract.capture.events import Event, Recording
 from neurolens.extract.capture.forward import ModelCall, record_forward
 from neurolens.extract.capture.trees import replace_leaves
@@ -134,7 +134,8 @@ def run_again(
     try:
         outputs = run_program(recording, inputs, compare_event)
     except Exception as error:
-        reason = f"the recorded ops raised {type(error).__name__} on new inputs: {error}"
+        kind = type(error).__name__
+        reason = f"the recorded ops raised {kind} on new inputs: {tell_error(error)}"
         return Finding("", "program", "failed", reason)
     if differing or not equal_results(outputs, expected.result):
         reason = "on new inputs the recorded ops and the model differ in values, parents or modules"

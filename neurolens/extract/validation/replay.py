@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 
+from neurolens.errors import tell_error
 from neurolens.extract.capture.events import Event, Recording, Value
 from neurolens.extract.capture.restore import open_attention, preserve_random_states
 from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
@@ -32,7 +33,8 @@ def replay_event(event: Event) -> Obstacle | None:
     try:
         tensors = run_event(event, {})
     except Exception as error:
-        return Obstacle("failed", f"running it again raised {type(error).__name__}: {error}")
+        reason = f"running it again raised {type(error).__name__}: {tell_error(error)}"
+        return Obstacle("failed", reason)
     saved = [value.tensor for value in event.outputs]
     if len(tensors) != len(saved):
         reason = f"it gave {len(tensors)} tensors when run again, {len(saved)} were saved"

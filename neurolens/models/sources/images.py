@@ -35,7 +35,7 @@ def build_model(request: Request) -> Built:
     if request.is_fetched:
         remedy = (
             "Without a network, pass the path of a state dict as weights=, or weights=None for "
-            "random ones."
+            "random ones (on the command line --weights FILE, or --weights none)."
         )
         with tell_failures(f"timm's weights of {entry!r}", remedy):
             model, note = _create_trained(timm, entry, request)
@@ -94,15 +94,21 @@ def _choose_entry(request: Request, timm: Any) -> str:
         given.append(str(request.weights))
     tags = list(dict.fromkeys(tag for tag in given if tag))
     if len(tags) > 1:
-        raise InputError(f"weights are named twice, {list_names(tags)}. Pass one of them.")
+        raise InputError(
+            f"weights are named twice, {list_names(tags)}. Pass one of them.",
+            anchor="weights-do-not-fit",
+        )
     bare = entry.partition(".")[0]
     if not timm.is_model(bare):
-        raise suggest_name(bare, timm.list_models(), "model of timm")
+        raise suggest_name(bare, timm.list_models(), "model of timm", anchor="unknown-model")
     trained = timm.list_pretrained(f"{bare}.*") + timm.list_pretrained(bare)
     if tags and f"{bare}.{tags[0]}" not in trained:
         raise suggest_name(f"{bare}.{tags[0]}", trained, f"weights of timm's {bare}")
     if request.is_fetched and not trained:
-        raise InputError(f"timm has no trained weights of {bare!r}. Pass weights=None.")
+        raise InputError(
+            f"timm has no trained weights of {bare!r}. Pass weights=None.",
+            anchor="weights-do-not-fit",
+        )
     return f"{bare}.{tags[0]}" if tags else bare
 
 

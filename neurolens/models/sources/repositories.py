@@ -26,7 +26,8 @@ def build_model(request: Request) -> Built:
     if not request.trust_code:
         raise InputError(
             f"{str(request.name)!r} runs the code of the repository {repository} on this machine. "
-            "Read it first, and pass trust_code=True."
+            "Read it first, and pass trust_code=True.",
+            anchor="not-opened-for-safety",
         )
     _check_weights(request, function)
     remedy = "Without a network, torch.hub needs the repository in its cache already."
@@ -37,7 +38,8 @@ def build_model(request: Request) -> Built:
     if not isinstance(model, nn.Module):
         raise DataError(
             f"{function} of {repository} builds {type(model).__name__}, which is no model. Name a "
-            "function that builds a torch.nn.Module."
+            "function that builds a torch.nn.Module.",
+            anchor="model-not-loaded",
         )
     weights = f"as the repository's function gives them ({request.given})"
     if request.weights is None:
@@ -53,11 +55,13 @@ def _check_weights(request: Request, function: str) -> None:
     if request.is_fetched and request.weights != PRETRAINED:
         raise InputError(
             f"the repository chooses its weights itself, got weights={request.weights!r}. Pass "
-            "what its function takes, e.g. pretrained=True, or the path of a state dict."
+            "what its function takes, e.g. pretrained=True, or the path of a state dict.",
+            anchor="weights-do-not-fit",
         )
     if request.weights is None and request.options.get(SWITCH, True):
         raise InputError(
             f"whether weights are random is up to the function {function}, which may fetch trained "
             "ones by itself. Pass weights=None, pretrained=False; where it has no such argument, "
-            "use randomize_weights on its model."
+            "use randomize_weights on its model.",
+            anchor="weights-do-not-fit",
         )

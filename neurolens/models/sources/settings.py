@@ -1,5 +1,6 @@
 """What a source is asked for, and how its failures are told."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -98,10 +99,12 @@ def tell_failures(what: str, remedy: str, otherwise: str = DAMAGED) -> Iterator[
     except NeuroLensError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        first = str(error).strip().partition("\n")[0]
+        reason = re.sub(r"\x1b\[[0-9;]*m", "", first).rstrip(". ")  # torch writes in bold
         fix = remedy if _is_missing(error) else otherwise
         raise DataError(
-            f"{what} could not be loaded ({type(error).__name__}: {reason}). {fix}"
+            f"{what} could not be loaded ({type(error).__name__}: {reason}). {fix}",
+            anchor="model-not-loaded",
         ) from error
 
 

@@ -44,7 +44,8 @@ def build_model(request: Request) -> Built:
     if is_path(entry) and not Path(entry).is_dir():
         raise DataError(
             f"there is no folder {entry!r}. Pass that of a model that has been saved with "
-            "save_pretrained, as 'hf/PATH'."
+            "save_pretrained, as 'hf/PATH'.",
+            anchor="model-not-loaded",
         )
     settings: dict[str, Any] = {"trust_remote_code": request.trust_code}
     revision = request.name.tag
@@ -80,7 +81,8 @@ def build_model(request: Request) -> Built:
     if find_tokenizer(processor) is processor and not has_words(processor):
         raise DataError(
             f"{entry!r} has no files of a tokenizer, or one without words, to which all texts are "
-            "the same. Save it there with tokenizer.save_pretrained."
+            "the same. Save it there with tokenizer.save_pretrained.",
+            anchor="model-not-loaded",
         )
     commit = getattr(config, "_commit_hash", None) or revision or "local folder"
     weights = request.describe_random() if request.weights is None else f"revision {commit}{note}"
@@ -105,7 +107,8 @@ def _tell_code(request: Request) -> Iterator[None]:
             raise
         raise InputError(
             f"{str(request.name)!r} comes with code of its own, which would run on this machine. "
-            "Read it first, and pass trust_code=True."
+            "Read it first, and pass trust_code=True.",
+            anchor="not-opened-for-safety",
         ) from error
 
 
@@ -186,7 +189,8 @@ def _tell_missing(entry: str, model: nn.Module, missing: list[str], rng: int) ->
     if len(missing) >= n_all:
         raise DataError(
             f"the weights of {entry!r} are none of {type(model).__name__}'s: all {n_all} entries "
-            f"are missing, e.g. {list_names(missing, 2)}. The names in the file may have a prefix."
+            f"are missing, e.g. {list_names(missing, 2)}. The names in the file may have a prefix.",
+            anchor="weights-do-not-fit",
         )
     warn_user(
         f"the weights of {entry!r} lack {len(missing)} of {n_all} entries, which are random, from "

@@ -33,7 +33,9 @@ def build_model(request: Request) -> Built:
 
     entry = request.name.entry
     if entry not in models.list_models():
-        raise suggest_name(entry, models.list_models(), "model of torchvision")
+        raise suggest_name(
+            entry, models.list_models(), "model of torchvision", anchor="unknown-model"
+        )
     choices = models.get_model_weights(entry)
     chosen = _choose_weights(request, choices)
     weights = getattr(chosen, "name", request.describe_random())
@@ -63,12 +65,16 @@ def _choose_weights(request: Request, choices: Any) -> Any:
     names = list(choices.__members__)
     named = [name for name in (request.name.tag, request.weights) if name not in ("", PRETRAINED)]
     if len(named) > 1 and named[0] != named[1]:
-        raise InputError(f"weights are named twice, {list_names(named)}. Pass one of the two.")
+        raise InputError(
+            f"weights are named twice, {list_names(named)}. Pass one of the two.",
+            anchor="weights-do-not-fit",
+        )
     wanted = str(named[0]) if named else "DEFAULT"
     if wanted not in choices.__members__:
         if not names:
             raise InputError(
-                f"torchvision has no trained weights of {request.name.entry!r}. Pass weights=None."
+                f"torchvision has no trained weights of {request.name.entry!r}. Pass weights=None.",
+                anchor="weights-do-not-fit",
             )
         raise suggest_name(wanted, names, f"weights of {request.name.entry}")
     return choices[wanted]
@@ -97,7 +103,8 @@ class VideoTransform:
         if frames.ndim != 4 or frames.dtype != torch.uint8:
             raise InputError(
                 "a clip must be frames of uint8, (frame, y, x, 3) or (frame, 3, y, x), got "
-                f"{frames.dtype} of shape {tuple(frames.shape)}."
+                f"{frames.dtype} of shape {tuple(frames.shape)}.",
+                anchor="stimuli-do-not-fit-model",
             )
         if frames.shape[-1] == 3:
             frames = frames.permute(0, 3, 1, 2)
@@ -123,7 +130,8 @@ def _fetch_weights(weights: Any) -> None:
     remedy = (
         "Without a network, put the file "
         f"{Path(url).name} into {Path(torch.hub.get_dir()) / 'checkpoints'}, or pass the path of a "
-        "state dict as weights=, or weights=None for random ones."
+        "state dict as weights=, or weights=None for random ones (on the command line "
+        "--weights FILE, or --weights none)."
     )
     with tell_failures(f"the weights {weights.name} at {url}", remedy):
         weights.get_state_dict(progress=True, check_hash=True, weights_only=True)

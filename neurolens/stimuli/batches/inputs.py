@@ -97,7 +97,8 @@ def measure_inputs(stimuli: Iterable[Mapping[Key, Shape | None]], ids: Sequence[
             _refuse_kinds(seen, shapes, ids[0], name)
             raise InputError(
                 f"stimuli of one set must have the same inputs, got {list_names(seen)} in "
-                f"{ids[0]!r} and {list_names(shapes)} in {name!r}"
+                f"{ids[0]!r} and {list_names(shapes)} in {name!r}",
+                anchor="stimuli-differ-in-form",
             )
         for key, shape in shapes.items():
             seen.setdefault(key, []).append(shape)
@@ -130,7 +131,8 @@ def _refuse_kinds(seen: Mapping, shapes: Mapping, first: str, name: str) -> None
         has = {True: "is one tensor", False: "has several inputs"}
         raise InputError(
             f"stimuli of one set must be of one kind: {first!r} {has[None in seen]}, {name!r} "
-            f"{has[None in shapes]}"
+            f"{has[None in shapes]}",
+            anchor="stimuli-differ-in-form",
         )
 
 
@@ -144,7 +146,8 @@ def _find_ragged_axis(key: Key, shapes: Sequence[Shape]) -> int:
         what = "the stimuli" if key is None else f"input {key!r} of the stimuli"
         raise InputError(
             f"{what} may differ in length along one axis, got shapes {sorted(shapes)[:5]}. "
-            "Pass transform= to give them one shape."
+            "Pass transform= to give them one shape.",
+            anchor="stimuli-differ-in-form",
         )
     return axes[0]
 
@@ -172,7 +175,8 @@ def read_layout(layout: Any) -> dict[Key | None, tuple[str, ...]]:
             raise InputError(
                 "layout must hold a name for each axis of one stimulus, each once, without "
                 f"{STIMULUS!r} and {SAMPLE!r}, which are axes of results, got {text!r}. Type e.g. "
-                "layout='frame channel y x'."
+                "layout='frame channel y x'.",
+                anchor="stimuli-differ-in-form",
             )
         names[key] = words
     return names
@@ -199,7 +203,8 @@ def check_inputs(item: Any, name: str) -> Any:
     if wrong:
         raise InputError(
             "transform must return a tensor, or a dict or tuple of tensors, got "
-            f"{type(wrong[0]).__name__} for {name!r}"
+            f"{type(wrong[0]).__name__} for {name!r}",
+            anchor="stimuli-differ-in-form",
         )
     return made
 
@@ -218,7 +223,8 @@ def stack_stimuli(stimuli: Sequence[Any], ids: Sequence[str]) -> Batch:
         raise InputError(
             "stimuli of one set must be of one kind, got "
             f"{list_names(sorted(kind.__name__ for kind in kinds))} between {ids[0]!r} and "
-            f"{ids[-1]!r}"
+            f"{ids[-1]!r}",
+            anchor="stimuli-differ-in-form",
         )
     if not is_compound(first):
         return _stack_tensors(stimuli, ids, "stimuli of one set")
@@ -235,12 +241,14 @@ def _stack_tensors(tensors: Sequence[torch.Tensor], ids: Sequence[str], what: st
     if len(shapes) > 1:
         raise InputError(
             f"{what} must have one shape, got {sorted(shapes)} between {ids[0]!r} and "
-            f"{ids[-1]!r}. Pass transform= to resize them."
+            f"{ids[-1]!r}. Pass transform= to resize them.",
+            anchor="stimuli-differ-in-form",
         )
     dtypes = {str(t.dtype) for t in tensors}
     if len(dtypes) > 1:
         raise InputError(
             f"{what} must have one dtype, got {list_names(sorted(dtypes))} between {ids[0]!r} and "
-            f"{ids[-1]!r}. Pass transform= to cast them."
+            f"{ids[-1]!r}. Pass transform= to cast them.",
+            anchor="stimuli-differ-in-form",
         )
     return torch.stack(list(tensors))

@@ -47,7 +47,8 @@ def prepare_item(item: Any, transform: Transform, name: str) -> Any:
     elif type(transform) is ImageTransform:
         raise InputError(
             f"ImageTransform takes pictures, and {name!r} is an array of {item.dtype} of shape "
-            f"{item.shape}. Pass transform=None, or pictures (n, height, width, 3) of uint8."
+            f"{item.shape}. Pass transform=None, or pictures (n, height, width, 3) of uint8.",
+            anchor="stimuli-do-not-fit-model",
         )
     if transform is None:
         return torch.as_tensor(shown)
@@ -90,7 +91,8 @@ def name_failures(item: Any, name: str) -> Iterator[None]:
             )
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"the transform cannot prepare {what} ({type(error).__name__}: {reason}). {fix}"
+            f"the transform cannot prepare {what} ({type(error).__name__}: {reason}). {fix}",
+            anchor="stimuli-do-not-fit-model",
         ) from error
 
 
@@ -99,7 +101,8 @@ def check_text(text: str, transform: Transform) -> None:
     if not takes_all_inputs(transform):
         raise InputError(
             f"{text[:40]!r} is a text, and no transform turns it into what the model takes. "
-            "Pass model=load_model(...), or transform=, such as a tokenizer's."
+            "Pass model=load_model(...), or transform=, such as a tokenizer's.",
+            anchor="stimuli-do-not-fit-model",
         )
 
 

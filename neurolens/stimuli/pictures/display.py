@@ -65,7 +65,8 @@ def _check_range(value_range: Any) -> None:
     if not are_numbers or value_range[0] >= value_range[1]:
         raise InputError(
             "value_range must be the values of black and white, the lower first, got "
-            f"{value_range!r}. Type e.g. value_range=(0, 4095)."
+            f"{value_range!r}. Type e.g. value_range=(0, 4095).",
+            anchor="value-range",
         )
 
 
@@ -78,7 +79,8 @@ def _check_limit(max_pixels: Any) -> None:
     if not is_whole or max_pixels < 1:
         raise InputError(
             f"max_pixels must be a whole number, at least 1, got {max_pixels!r}. Type e.g. "
-            f"max_pixels={MAX_PIXELS}."
+            f"max_pixels={MAX_PIXELS}.",
+            anchor="stimulus-unreadable",
         )
 
 
@@ -145,7 +147,8 @@ class Pixels:
         if self.kind.transparent:
             raise InputError(
                 f"{self.name} is transparent in places; pass a transform, so that its background "
-                "is shown"
+                "is shown",
+                anchor="stimulus-unreadable",
             )
         whole = self.values.astype(np.float32 if self.values.dtype.kind == "f" else np.int32)
         planes = whole[..., None] if whole.ndim == 2 else whole
@@ -259,7 +262,9 @@ class MemoryPicture(Picture):
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"{name} cannot be shown ({error}). Leave it out.") from error
+            raise InputError(
+                f"{name} cannot be shown ({error}). Leave it out.", anchor="stimulus-unreadable"
+            ) from error
 
     @property
     def kind(self) -> Kind:
@@ -286,7 +291,8 @@ def check_size(image: Image.Image, name: str, display: Display) -> None:
     if n_pixels > display.max_pixels:
         raise InputError(
             f"{name} holds {image.width} x {image.height} = {n_pixels} pixels, more than "
-            f"max_pixels={display.max_pixels}. Type max_pixels={n_pixels} to read it all the same."
+            f"max_pixels={display.max_pixels}. Type max_pixels={n_pixels} to read it all the same.",
+            anchor="stimulus-unreadable",
         )
 
 

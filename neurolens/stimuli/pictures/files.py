@@ -66,7 +66,8 @@ class PictureFile(Picture):
             if kind != self.file_kind:
                 raise InputError(
                     f"{self.name} held a picture of {self.file_kind.name} when it was loaded, and "
-                    f"now one of {kind.name}. Restore it, or load the stimuli again."
+                    f"now one of {kind.name}. Restore it, or load the stimuli again.",
+                    anchor="stimulus-unreadable",
                 )
             return _decode(image, kind, self.path, self.display)
 

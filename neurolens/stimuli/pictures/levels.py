@@ -167,7 +167,8 @@ def find_range(
     if not np.isfinite(values).all():
         raise InputError(
             f"{name} holds values that are not finite. Replace them in the file, or move it out of "
-            "the folder."
+            "the folder.",
+            anchor="stimulus-unreadable",
         )
     low = float(values.min()) if values.size else 0.0
     high = float(values.max()) if values.size else 0.0
@@ -176,7 +177,8 @@ def find_range(
             raise InputError(
                 f"{name} holds values from {low:.6g} to {high:.6g}, beyond "
                 f"value_range={value_range}. Pass the range that black and white have in these "
-                "files."
+                "files.",
+                anchor="value-range",
             )
         return value_range
     if depth == FLOATS and low >= 0 and high <= 1:
@@ -187,7 +189,8 @@ def find_range(
         return 0.0, float(top)
     raise InputError(
         f"the range of {name} cannot be told from its values, {low:.6g} to {high:.6g} in "
-        f"{depth}. Pass the values of black and white, {_guess_range(low, high, depth)}."
+        f"{depth}. Pass the values of black and white, {_guess_range(low, high, depth)}.",
+        anchor="value-range",
     )
 
 

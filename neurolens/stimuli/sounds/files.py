@@ -119,7 +119,8 @@ class SoundStimulus(Medium):
         if type(transform) is ImageTransform:
             raise InputError(
                 f"ImageTransform takes pictures, and {self.name} is a sound. Pass "
-                "model=load_model(...), or transform=None."
+                "model=load_model(...), or transform=None.",
+                anchor="stimuli-do-not-fit-model",
             )
         waveform = self.read_waveform()
         return torch.from_numpy(waveform.view(np.ndarray)) if transform is None else waveform

@@ -96,7 +96,8 @@ class Sound:
         if self.array_rate is not None:
             raise InputError(
                 f"array_rate={self.array_rate} is for waveforms in arrays; files state their "
-                "rate. Leave it out."
+                "rate. Leave it out.",
+                anchor="stimuli-do-not-fit-model",
             )
         recordings = [read_recording(path) for path in paths]
         excerpts = self._cut(recordings, model_rate)
@@ -108,7 +109,8 @@ class Sound:
         if self.array_rate is None:
             raise InputError(
                 "waveforms in arrays do not state their rate. Type e.g. "
-                "kind=nl.stimuli.Sound(array_rate=44100)."
+                "kind=nl.stimuli.Sound(array_rate=44100).",
+                anchor="stimuli-do-not-fit-model",
             )
         recordings = []
         for row in range(len(rows)):
@@ -123,7 +125,8 @@ class Sound:
             counts = sorted({one.n_channels for one in recordings})
             raise InputError(
                 f"with mono=False all sounds need as many channels, got {counts}. Load them "
-                "separately, or leave mono=False out."
+                "separately, or leave mono=False out.",
+                anchor="stimuli-do-not-fit-model",
             )
         return [self._cut_one(recording, wanted) for recording in recordings]
 
@@ -132,14 +135,16 @@ class Sound:
         if self.rate is not None and model_rate is not None and self.rate != model_rate:
             raise InputError(
                 f"the model takes sounds of {model_rate} Hz, and Sound(rate={self.rate}) asks for "
-                "others. Leave rate= out."
+                "others. Leave rate= out.",
+                anchor="stimuli-do-not-fit-model",
             )
         wanted = self.rate or model_rate
         rates = {recording.rate for recording in recordings}
         if wanted is None and len(rates) > 1:
             raise InputError(
                 f"the sounds differ in their rates: {count_rates(recordings)}. Choose that of the "
-                "stimuli, e.g. kind=nl.stimuli.Sound(rate=16000)."
+                "stimuli, e.g. kind=nl.stimuli.Sound(rate=16000).",
+                anchor="stimuli-do-not-fit-model",
             )
         return wanted if wanted is not None else next(iter(rates), 1)
 
@@ -153,7 +158,8 @@ class Sound:
             if needed < 1 or longest < 1:
                 raise InputError(
                     f"duration={self.duration} holds no value at {min(recording.rate, wanted)} Hz."
-                    " Take more."
+                    " Take more.",
+                    anchor="stimuli-do-not-fit-model",
                 )
             n_values = needed if needed <= n_values else 0
         if n_values < 1:
@@ -161,7 +167,8 @@ class Sound:
             raise InputError(
                 f"{recording.name} lasts {recording.n_values / recording.rate:.6g} s, which ends "
                 f"before offset={self.offset}{asked}. Choose less; without duration=, shorter "
-                "sounds are padded."
+                "sounds are padded.",
+                anchor="stimuli-do-not-fit-model",
             )
         return Excerpt(
             first, n_values, recording.n_channels, recording.rate, wanted, longest, self.mono

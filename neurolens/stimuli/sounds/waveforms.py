@@ -57,7 +57,8 @@ def check_finite(values: np.ndarray, name: str) -> None:
     """Raise InputError for a sound with values that are not finite."""
     if not np.isfinite(values).all():
         raise InputError(
-            f"{name} holds values that are not finite. Replace them, or leave the sound out."
+            f"{name} holds values that are not finite. Replace them, or leave the sound out.",
+            anchor="stimulus-unreadable",
         )
 
 

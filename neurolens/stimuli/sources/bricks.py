@@ -63,7 +63,10 @@ def read_brick(text: str) -> Brick:
     head, _, name = text.partition(SEPARATOR)
     path = Path(head)
     if not path.is_file():
-        raise InputError(f"no file {head!r}; the array in it is named behind {SEPARATOR!r}")
+        raise InputError(
+            f"no file {head!r}; the array in it is named behind {SEPARATOR!r}",
+            anchor="no-stimuli-found",
+        )
     with _open_file(path) as file:
         names = _list_arrays(file)
         if not name:
@@ -81,7 +84,9 @@ def _choose_array(names: dict[str, tuple[int, ...]], head: str) -> str:
         return fitting[0]
     example = f" Name one of them, e.g. {head + SEPARATOR + fitting[0]!r}." if fitting else ""
     raise InputError(
-        f"{head!r} holds {len(fitting)} arrays that may be stimuli: {list_names(fitting)}.{example}"
+        f"{head!r} holds {len(fitting)} arrays that may be stimuli: "
+        f"{list_names(fitting)}.{example}",
+        anchor="choose-an-array",
     )
 
 
@@ -107,5 +112,6 @@ def _open_file(path: Path) -> Any:
     except OSError as error:
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"{str(path)!r} cannot be read as HDF5 ({reason}). It may be cut short; copy it again."
+            f"{str(path)!r} cannot be read as HDF5 ({reason}). It may be cut short; copy it again.",
+            anchor="stimulus-unreadable",
         ) from error

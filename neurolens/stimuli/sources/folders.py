@@ -26,7 +26,8 @@ def list_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise InputError(
-            f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array"
+            f"no folder {str(folder)!r}; pass a folder of images, a list of files, or an array",
+            anchor="no-stimuli-found",
         )
     return sorted(_walk(folder, ()))
 
@@ -37,14 +38,16 @@ def _walk(folder: Path, above: tuple[str, ...]) -> Iterator[Path]:
     if real in above:
         raise InputError(
             f"the folder {str(folder)!r} contains itself by a link. Remove the link, or pass a "
-            "list of files."
+            "list of files.",
+            anchor="no-stimuli-found",
         )
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise InputError(
             f"the folder {str(folder)!r} cannot be read ({error.strerror}). Make it readable, or "
-            "pass a list of files."
+            "pass a list of files.",
+            anchor="stimulus-unreadable",
         ) from error
     for entry in entries:
         if entry.name.startswith(".") or entry.name.lower() in _OF_SYSTEMS:

@@ -87,7 +87,8 @@ class Reading:
             found = ", ".join(f"{name} ({example!r})" for name, example in examples.items())
             raise InputError(
                 f"{where} holds stimuli of several kinds: {found}. Choose one, e.g. "
-                f"kind={min(examples)!r}."
+                f"kind={min(examples)!r}.",
+                anchor="stimuli-differ-in-form",
             )
         return self.make_kind(next(iter(examples), "picture"))
 

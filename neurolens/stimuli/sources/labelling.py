@@ -34,7 +34,8 @@ def label_stimuli(
     if len(sources) != n_sources:
         raise InputError(
             f"{n_sources} stimuli but {len(sources)} ids; pass one id per stimulus"
-            f"{', which are files or texts here' if listing.parts is not None else ''}"
+            f"{', which are files or texts here' if listing.parts is not None else ''}",
+            anchor="ids-missing",
         )
     table = None if listing.table is None else _index(listing.table, sources)
     if metadata is not None:

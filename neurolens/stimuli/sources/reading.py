@@ -103,7 +103,8 @@ def read_path(path: Path, reading: Reading) -> Listing:
     if not path.is_file():
         raise InputError(
             f"no folder {str(path)!r}, nor a file; pass a folder of images, a list of files, a "
-            "table, or an array"
+            "table, or an array",
+            anchor="no-stimuli-found",
         )
     if suffix in tables.SUFFIXES:
         table = tables.read_table(path, reading.id_column)
@@ -136,7 +137,8 @@ def _read_folder(folder: Path, reading: Reading) -> Listing:
         looked = list_suffixes() if reading.kind is None else ", ".join(sorted(kind.suffixes))
         raise InputError(
             f"no {'images, sounds or videos' if reading.kind is None else kind.noun} in {where}; "
-            f"looked for {looked}"
+            f"looked for {looked}",
+            anchor="no-stimuli-found",
         )
     others = [path for path in files if path.suffix.lower() not in kind.suffixes]
     if others:
@@ -283,7 +285,8 @@ def _list_paths(items: list[Any]) -> list[Path]:
     if missing:
         raise InputError(
             f"these stimulus files do not exist: {list_names(missing)}. Of texts, say so: "
-            "kind='text'."
+            "kind='text'.",
+            anchor="no-stimuli-found",
         )
     return paths
 
@@ -330,7 +333,8 @@ def _read_compounds(items: list[Any], reading: Reading) -> Any:
         if stimulus.keys() != stimuli[0].keys():
             raise InputError(
                 f"stimuli of one set must have the same inputs, got {list_names(keys)} in the "
-                f"first and {list_names(stimulus)} in number {i + 1}"
+                f"first and {list_names(stimulus)} in number {i + 1}",
+                anchor="stimuli-differ-in-form",
             )
     columns: dict[Any, list[Any]] = {}
     for key in keys:
@@ -345,7 +349,8 @@ def _refuse_others(items: list[Any], kinds: Any, what: str) -> None:
     if wrong:
         raise InputError(
             f"a list of stimuli that begins with {what} must hold {what} only, got "
-            f"{describe_item(wrong[0])}. Load the two kinds separately."
+            f"{describe_item(wrong[0])}. Load the two kinds separately.",
+            anchor="stimuli-differ-in-form",
         )
 
 

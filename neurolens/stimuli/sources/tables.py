@@ -75,7 +75,8 @@ def read_table(path: Path, id_column: str | None = None) -> pd.DataFrame:
         reason = str(error).partition("\n")[0]
         raise InputError(
             f"{str(path)!r} cannot be read as a table ({type(error).__name__}: {reason}). Repair "
-            "it, or pass a DataFrame."
+            "it, or pass a DataFrame.",
+            anchor="stimulus-unreadable",
         ) from error
 
 
@@ -146,7 +147,8 @@ def list_table(table: pd.DataFrame, folder: Path, where: str, reading: Reading) 
     if len(repeated):
         raise InputError(
             f"{where} has several columns named {list_names(repeated.unique())}. Rename or drop "
-            "all but one."
+            "all but one.",
+            anchor="table-of-stimuli",
         )
     if table.index.name is not None and table.index.name not in table.columns:
         table = table.reset_index()
@@ -197,7 +199,8 @@ def _find_column(table: pd.DataFrame, where: str, *, is_text: bool) -> str:
             f"{where} must have one column of {'texts' if is_text else 'files'}, named "
             f"{list_names(known, len(known))}; its columns are {list_names(table.columns, 12)}. "
             f"Rename {'the others' if found else 'one'}, e.g. "
-            f"table.rename(columns={{'old': {known[0]!r}}})."
+            f"table.rename(columns={{'old': {known[0]!r}}}).",
+            anchor="table-of-stimuli",
         )
     return found[0]
 
@@ -209,7 +212,8 @@ def _find_ids(table: pd.DataFrame, asked: str | None, where: str) -> str | None:
     if asked not in table.columns:
         raise InputError(
             f"{where} has no column {asked!r} for ids=; its columns are "
-            f"{list_names(table.columns, 12)}."
+            f"{list_names(table.columns, 12)}.",
+            anchor="table-of-stimuli",
         )
     return asked
 
@@ -218,7 +222,9 @@ def _drop_empty(table: pd.DataFrame, column: str, where: str) -> pd.DataFrame:
     """Return the rows of a table that name a stimulus; warn where others do not."""
     is_empty = table[column].isna() | table[column].astype(str).str.strip().isin(MISSING)
     if is_empty.all():
-        raise InputError(f"{where} names no stimulus in its column {column!r}.")
+        raise InputError(
+            f"{where} names no stimulus in its column {column!r}.", anchor="no-stimuli-found"
+        )
     if is_empty.any():
         warn_user(
             f"{int(is_empty.sum())} of {len(table)} rows of {where} name no stimulus in "
@@ -232,7 +238,8 @@ def _read_ids(column: pd.Series, where: str) -> list[str]:
     is_empty = column.isna() | column.astype(str).str.strip().isin(MISSING)
     if is_empty.any():
         raise InputError(
-            f"{int(is_empty.sum())} rows of {where} have no id in {column.name!r}. Fill them in."
+            f"{int(is_empty.sum())} rows of {where} have no id in {column.name!r}. Fill them in.",
+            anchor="table-of-stimuli",
         )
     return [write_id(value) for value in column.tolist()]
 
@@ -247,7 +254,8 @@ def _group_rows(
         if values[other] != values[row]:
             fix = "Correct one of them." if is_named else f"Add a column {ID!r}, or pass ids=."
             raise InputError(
-                f"the stimulus {name!r} of {where} is {values[other]!r} and {values[row]!r}. {fix}"
+                f"the stimulus {name!r} of {where} is {values[other]!r} and {values[row]!r}. {fix}",
+                anchor="table-of-stimuli",
             )
     return first
 
@@ -287,13 +295,15 @@ def _find_files(values: Sequence[str], folder: Path, where: str) -> list[Path]:
         raise InputError(
             f"{len(fewest)} of the {len(values)} files of {where} do not exist: "
             f"{list_names(fewest)}; looked in {list_names([str(base) for base in bases])}."
-            f"{_explain_missing(fewest, bases)}"
+            f"{_explain_missing(fewest, bases)}",
+            anchor="no-stimuli-found",
         )
     if len(whole) > 1:
         firsts = [str(paths[0]) for paths in whole.values()]
         raise InputError(
             f"the files of {where} are in several folders: {list_names(firsts)}. Write their paths "
-            "in full."
+            "in full.",
+            anchor="table-of-stimuli",
         )
     return next(iter(whole.values()))
 

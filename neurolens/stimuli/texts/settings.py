@@ -94,7 +94,9 @@ class Text:
             with name_errors(path, "a text in UTF-8"):
                 texts.append(path.read_text(encoding="utf-8-sig"))
             if not texts[-1].strip():
-                raise InputError(f"{str(path)!r} holds no text. Leave it out.")
+                raise InputError(
+                    f"{str(path)!r} holds no text. Leave it out.", anchor="stimulus-unreadable"
+                )
         return self._divide(texts)
 
     def read_rows(self, rows: Any, model_rate: int | None) -> Listing:
@@ -159,7 +161,8 @@ def read_texts(source: Any) -> list[str]:
     if broken:
         raise InputError(
             f"text number {broken[0] + 1} holds half of a character, which no file can. Read the "
-            "texts again with their encoding."
+            "texts again with their encoding.",
+            anchor="stimulus-unreadable",
         )
     return texts
 

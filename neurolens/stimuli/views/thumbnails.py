@@ -46,7 +46,7 @@ def try_thumbnail(item: Any) -> Thumbnail:
     try:
         return make_thumbnail(item)
     except InputError as error:
-        return shorten_text(str(error))
+        return shorten_text(error.message)
 
 
 def shorten_text(text: str) -> str:

@@ -1,7 +1,8 @@
 """What scores say about each op, ready to draw.
 
 ``records`` means, intervals, best ops and colors; ``reading`` of scores into them; ``outputs`` of
-one op that are one node of a graph; ``words`` on how scores were made.
+one op that are one node of a graph; ``brain_rdms`` averages RDMs of regions over subjects;
+``words`` on how scores were made.
 """
 
 from neurolens.view.annotation.outputs import OUTPUTS_NOTE, fold_best, fold_outputs

@@ -65,7 +65,8 @@ def annotate_ops(
     if missing:
         raise InputError(
             f"{', '.join(missing)} is missing from these scores. Pass the Dataset that "
-            f"compare_rdms or fit_encoding returned as it is."
+            f"compare_rdms or fit_encoding returned as it is.",
+            anchor="wrong-object",
         )
     scores, bin_name = _select_time(scores, time_bin)
     if ops is not None:
@@ -104,7 +105,8 @@ def _select_time(scores: xr.Dataset, time_bin: Any) -> tuple[xr.Dataset, str]:
         if time_bin is not None and str(time_bin) != label:
             raise LabelError(
                 f"time_bin={time_bin!r}: these scores have no time bins to choose from. Leave "
-                "time_bin out."
+                "time_bin out.",
+                anchor="one-time-bin",
             )
         return scores, label
     bins = get_ids(scores, TIME_BIN, "scores").tolist()
@@ -112,12 +114,14 @@ def _select_time(scores: xr.Dataset, time_bin: Any) -> tuple[xr.Dataset, str]:
         raise InputError(
             f"scores have {len(bins)} time bins, of which one can be shown: "
             f"{list_names(bins, MOST_LISTED)}. Choose with time_bin={bins[0]!r}, or pass "
-            f"scores.sel(time_bin={bins[0]!r})."
+            f"scores.sel(time_bin={bins[0]!r}).",
+            anchor="one-time-bin",
         )
     if time_bin is not None and time_bin not in bins:
         raise LabelError(
             f"time_bin={time_bin!r}: scores have no such time bin, only "
-            f"{list_names(bins, MOST_LISTED)}."
+            f"{list_names(bins, MOST_LISTED)}.",
+            anchor="one-time-bin",
         )
     position = 0 if time_bin is None else bins.index(time_bin)
     return scores.isel({TIME_BIN: position}, drop=True), str(bins[position])
@@ -139,7 +143,8 @@ def _find_regions(found: Sequence[str], regions: str | Sequence[str] | None) -> 
     if unknown:
         raise LabelError(
             f"regions must be among those of the scores, which have no {list_names(unknown)}. "
-            f"They have {list_names(found, MOST_LISTED)}."
+            f"They have {list_names(found, MOST_LISTED)}.",
+            anchor="unknown-region",
         )
     check_unique(wanted, "regions")
     return [found.index(name) for name in wanted]
@@ -158,7 +163,8 @@ def _check_ops(names: Sequence[str], ops: Sequence[str], what: str) -> None:
         raise LabelError(
             f"{what} must name ops of this graph, but it has no {list_names(strange)}. Trace the "
             f"model that was scored, or drop them with {what}.sel(op=[name for name in "
-            f"{what}.op.values if name in trace.graph.by_name])."
+            f"{what}.op.values if name in trace.graph.by_name]).",
+            anchor="scores-of-another-network",
         )
 
 
@@ -169,7 +175,8 @@ def _check_best(best: Any, names: Sequence[str], regions: Sequence[str]) -> xr.D
     if missing:
         raise InputError(
             f"best must be the Dataset that assign_regions returns, got {type(best).__name__} "
-            f"without {', '.join(missing)}. Pass best=assign_regions(scores)."
+            f"without {', '.join(missing)}. Pass best=assign_regions(scores).",
+            anchor="wrong-object",
         )
     best = align_labels(best, regions, name="best", other="scores", dims=[REGION])
     chosen = [str(name) for name in best["best_op"].values]
@@ -188,7 +195,8 @@ def _check_origin(best: xr.Dataset, scores: xr.Dataset) -> None:
         if made != scores.attrs.get(name, made):
             raise InputError(
                 f"best was chosen from scores of {name} {made!r}, and these scores are of "
-                f"{scores.attrs[name]!r}. {FROM_THESE}"
+                f"{scores.attrs[name]!r}. {FROM_THESE}",
+                anchor="scores-made-differently",
             )
     if "naive_score" not in best:
         return
@@ -201,7 +209,8 @@ def _check_origin(best: xr.Dataset, scores: xr.Dataset) -> None:
             raise InputError(
                 f"best was chosen from other scores: its best op of "
                 f"{str(best[REGION].values[i])!r}, {str(op)!r}, scored {naive:.4g} there and "
-                f"{value:.4g} in these scores. {FROM_THESE}"
+                f"{value:.4g} in these scores. {FROM_THESE}",
+                anchor="scores-made-differently",
             )
 
 

@@ -19,6 +19,8 @@ LETTERS = 19
 LINE = 0.125
 LONGEST_NAME = 24
 BAR = 1.6
+# Inches of a line of the title of the color bar.
+TITLE_LINE = 0.135
 
 
 def read_theme(theme: Any) -> Theme:
@@ -61,9 +63,11 @@ def make_figure(
 def draw_bar(figure: "Figure", scale: Scale, theme: Theme) -> "Axes":
     """Draw the color bar at the right of a figure, with its label above."""
     width, height = figure.get_size_inches()
-    tall = min(1.9, 0.62 * height)
+    title = textwrap.wrap(_title_bar(scale), 20)
+    above = 0.08 + TITLE_LINE * len(title)  # from the bar's end to that of its title
+    tall = max(0.3, min(1.9, 0.62 * height, height - above - 0.1))
     left = 1 - (BAR - 0.12) / width
-    bottom = 0.5 - 0.5 * tall / height + 0.02
+    bottom = min(0.52 - 0.5 * tall / height, 1 - (tall + above + 0.03) / height)
     axes = figure.add_axes((left, bottom, 0.13 / width, tall / height))
     axes.imshow(
         _list_bar(scale),
@@ -82,11 +86,10 @@ def draw_bar(figure: "Figure", scale: Scale, theme: Theme) -> "Axes":
     axes.tick_params(axis="y", length=2, color=theme.soft, pad=2)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    title = "\n".join(textwrap.wrap(_title_bar(scale), 20))
     figure.text(
         left,
         bottom + (tall + 0.08) / height,
-        title,
+        "\n".join(title),
         fontsize=7.5,
         color=theme.ink,
         va="bottom",

@@ -68,7 +68,8 @@ def place_on_surface(shown: Shown, like: xr.DataArray, space: Any = None) -> Sur
         if space != MNI:
             raise InputError(
                 "like has voxels, and a surface can be drawn of them only in a known space. Pass "
-                f"space={MNI!r} if the volume was normalized to it, or use plot_slices."
+                f"space={MNI!r} if the volume was normalized to it, or use plot_slices.",
+                anchor="grids-differ",
             )
         image = _fill(values, places)
         sides = _project(image, places.space.affine, is_text=bool(names))
@@ -97,7 +98,8 @@ def place_in_volume(shown: Shown, like: xr.DataArray) -> Volume:
     if not isinstance(places.space, Grid):
         raise InputError(
             f"like has {places.space.describe()}, and this picture is of a volume. Use "
-            "plot_surface."
+            "plot_surface.",
+            anchor="grids-differ",
         )
     inside = np.zeros(places.space.shape, dtype=bool)
     inside[tuple(places.voxels.T)] = True
@@ -110,7 +112,8 @@ def _gather(shown: Shown, like: Any) -> tuple[np.ndarray, list[str], Places]:
     if not isinstance(like, xr.DataArray):
         raise InputError(
             "like must be the responses, as read_responses returned them, whose places are drawn, "
-            f"got {type(like).__name__}."
+            f"got {type(like).__name__}.",
+            anchor="wrong-object",
         )
     stack = gather_values(shown.values, like, shown.order)
     if len(stack.values) != 1:
@@ -159,7 +162,8 @@ def _spread(values: np.ndarray, space: Grayordinates, notes: list[str]) -> dict[
         sides[side][space.vertices[here]] = values[here]
     if not sides:
         raise InputError(
-            f"like has no cortical surface, only {space.describe()}. Use plot_slices for volumes."
+            f"like has no cortical surface, only {space.describe()}. Use plot_slices for volumes.",
+            anchor="grids-differ",
         )
     if not on_cortex.all():
         notes.append(f"{int((~on_cortex).sum())} places below the cortex are not drawn")
@@ -171,7 +175,10 @@ def _fit_mesh(
 ) -> np.ndarray:
     """Return values (vertex,) for the vertices of a mesh, or raise InputError."""
     if side not in meshes:
-        raise InputError(f"like has a {side} hemisphere, and space= no mesh of it. Add it.")
+        raise InputError(
+            f"like has a {side} hemisphere, and space= no mesh of it. Add it.",
+            anchor="grids-differ",
+        )
     n_mesh = len(meshes[side].vertices)
     if len(values) == n_mesh:
         return values
@@ -180,7 +187,8 @@ def _fit_mesh(
         return values[:N_VERTICES]
     raise InputError(
         f"the {side} hemisphere has {len(values)} vertices in like, and the mesh has {n_mesh}. "
-        "Pass the mesh of your surface, space={'left': 'lh.surf.gii', 'right': 'rh.surf.gii'}."
+        "Pass the mesh of your surface, space={'left': 'lh.surf.gii', 'right': 'rh.surf.gii'}.",
+        anchor="grids-differ",
     )
 
 

@@ -76,7 +76,8 @@ def choose_values(
     else:
         raise InputError(
             "a map is of scores, or of a DataArray over 'neuroid' or 'region', got "
-            f"{type(data).__name__}. Pass what fit_encoding or compare_searchlight returned."
+            f"{type(data).__name__}. Pass what fit_encoding or compare_searchlight returned.",
+            anchor="wrong-object",
         )
     return shown if where is None else _leave_out(shown, where)
 
@@ -125,7 +126,8 @@ def _pick_table(scores: xr.Dataset, show: str) -> xr.DataArray:
     if by_neuroid or not bool((ceiling > 0).any()):
         raise InputError(
             "show='share' needs noise ceilings, which these scores lack. Make them with "
-            "fit_encoding(..., ceiling=compute_ncsnr(responses)), or show='score'."
+            "fit_encoding(..., ceiling=compute_ncsnr(responses)), or show='score'.",
+            anchor="scores-incomplete",
         )
     return (scores["score_mean"] / ceiling.where(ceiling > 0)).transpose(OP, ...)
 
@@ -200,7 +202,8 @@ def _leave_out(shown: Shown, where: xr.DataArray) -> Shown:
     if not isinstance(where, xr.DataArray) or where.dims != (dim,) or where.dtype != bool:
         raise InputError(
             f"where must be a DataArray of True and False over {dim!r}, as the values are. Make it "
-            "by comparing an array with labels, e.g. ceiling > 0.1."
+            "by comparing an array with labels, e.g. ceiling > 0.1.",
+            anchor="wrong-object",
         )
     key = NEUROID_ID if dim == NEUROID else REGION
     position = {str(one): row for row, one in enumerate(where[key].values.tolist())}
@@ -209,7 +212,8 @@ def _leave_out(shown: Shown, where: xr.DataArray) -> Shown:
     if lacking:
         raise LabelError(
             f"where lacks {len(lacking)} of the {len(ids)} places of the values, e.g. "
-            f"{lacking[0]!r}. Make it from the same responses."
+            f"{lacking[0]!r}. Make it from the same responses.",
+            anchor="ids-differ",
         )
     kept = where.values[[position[one] for one in ids]]
     note = f"{int((~kept).sum())} of {len(kept)} places are left out by where="

@@ -97,7 +97,9 @@ class SurfaceView:
         """Write the page to a file ``.html``, and return its path."""
         path = Path(path)
         if path.suffix not in (".html", ".htm"):
-            raise InputError(f"a page is written as .html, got {path.name!r}.")
+            raise InputError(
+                f"a page is written as .html, got {path.name!r}.", anchor="unknown-format"
+            )
         path.write_text(self.write_page(), encoding="utf-8")
         return path
 

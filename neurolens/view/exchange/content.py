@@ -37,7 +37,8 @@ def read_content(trace: Any, scores: Any = None, best: Any = None) -> Content:
     graph = getattr(trace, "graph", trace)
     if not isinstance(graph, Graph):
         raise InputError(
-            f"a Trace or a Graph is needed, got {type(trace).__name__}. Pass trace(model, inputs)."
+            f"a Trace or a Graph is needed, got {type(trace).__name__}. Pass trace(model, inputs).",
+            anchor="wrong-object",
         )
     if best is not None and scores is None:
         raise InputError("best= are best ops of scores. Pass scores= too.")

@@ -32,14 +32,17 @@ class JsonDocument(dict):
 def write_json(content: Any, path: str | Path) -> Path:
     """Write content as JSON to a path and return the path."""
     if not isinstance(path, str | Path) or Path(path).suffix.lower() != ".json":
-        raise InputError(f"JSON is written to a path that ends in .json, got {path!r}.")
+        raise InputError(
+            f"JSON is written to a path that ends in .json, got {path!r}.", anchor="unknown-format"
+        )
     text = json.dumps(content, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(
             f"{str(path)!r} could not be written: {error.strerror}. Give a path in an existing "
-            "folder that you may write to."
+            "folder that you may write to.",
+            anchor="cannot-write",
         ) from None
     return Path(path)
 

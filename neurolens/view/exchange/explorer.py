@@ -64,7 +64,8 @@ class ExplorerFiles:
         except OSError as error:
             raise DataError(
                 f"the folder {str(folder)!r} could not be made: {error.strerror}. Several files "
-                "are written: give the path of a folder, as in .save('explorer')."
+                "are written: give the path of a folder, as in .save('explorer').",
+                anchor="cannot-write",
             ) from None
         paths = [write_json(self.graph, folder / "graph.json")]
         taken: set[str] = set()

@@ -128,7 +128,8 @@ class Drawing:
         if suffix not in SUFFIXES:
             raise InputError(
                 f"a drawing is saved as one of {', '.join(SUFFIXES)}, got {path.name!r}. "
-                f"Write for example .save({str(path.with_suffix('.svg'))!r})."
+                f"Write for example .save({str(path.with_suffix('.svg'))!r}).",
+                anchor="unknown-format",
             )
         return write_file(path, self._write(suffix), "the drawing")
 
@@ -165,7 +166,7 @@ class Drawing:
         try:
             return {"image/svg+xml": self.render_svg(), "text/plain": repr(self)}
         except (MissingToolError, DataError) as error:
-            return {"text/plain": f"{self!r} Not shown: {error}"}
+            return {"text/plain": f"{self!r} Not shown: {error.message}"}
 
 
 def draw_graph(
@@ -281,7 +282,9 @@ def _read_annotation(
         return annotate_ops(scores, ops=list(graph.by_name), best=best, regions=regions)
     if best is not None:
         raise InputError(
-            "best needs the scores it was chosen from: draw_graph(trace, scores=scores, best=best)."
+            "best needs the scores it was chosen from: draw_graph(trace, scores=scores, "
+            "best=best).",
+            anchor="scores-incomplete",
         )
     if regions is not None:
         raise InputError(

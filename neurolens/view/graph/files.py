@@ -11,7 +11,8 @@ def check_path(path: Any, what: str, example: str) -> Path:
     if not isinstance(path, str | Path):
         raise InputError(
             f"{what} is written to a path, a str or a Path, got {type(path).__name__}. Write for "
-            f"example {example}."
+            f"example {example}.",
+            anchor="unknown-format",
         )
     return Path(path)
 
@@ -27,6 +28,7 @@ def write_file(path: Path, data: bytes, what: str) -> Path:
         reason = getattr(error, "strerror", None) or error
         raise DataError(
             f"{what} could not be written to {str(path)!r}: {reason}. "
-            "Give a path in an existing folder that you may write to."
+            "Give a path in an existing folder that you may write to.",
+            anchor="cannot-write",
         ) from None
     return path

@@ -12,6 +12,7 @@ def read_graph(trace: Any) -> Graph:
     if not isinstance(graph, Graph):
         raise InputError(
             f"a Trace or a Graph is needed to draw, got {type(trace).__name__}. Pass trace(model, "
-            f"inputs)."
+            f"inputs).",
+            anchor="wrong-object",
         )
     return graph

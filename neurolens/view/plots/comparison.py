@@ -124,7 +124,8 @@ def _check_table(table: Any) -> None:
     if missing:
         raise InputError(
             f"plot_models takes a table of models, got {type(table).__name__} without "
-            f"{', '.join(missing)}. Pass table=tabulate_models(scores)."
+            f"{', '.join(missing)}. Pass table=tabulate_models(scores).",
+            anchor="wrong-object",
         )
 
 

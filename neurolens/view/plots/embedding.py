@@ -98,7 +98,8 @@ def plot_embedding(
     if isinstance(regions, str) or unknown:
         raise LabelError(
             f"regions must be labels of the table, which lacks {list_names(unknown or [regions])}. "
-            f"It ends with {list_names(names[-4:])}."
+            f"It ends with {list_names(names[-4:])}.",
+            anchor="unknown-region",
         )
     scaled = scale_points(distances)
     canvas = open_axes(ax, colors, size=(4.2, 4.0), width=width, keep_shape=True)

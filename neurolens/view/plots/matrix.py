@@ -148,7 +148,8 @@ def plot_model_matrix(
     if not is_table or set(differences["difference"].dims) != {OP, OP_2, REGION}:
         raise InputError(
             f"plot_model_matrix takes differences between ops, got {type(differences).__name__}. "
-            "Pass what compare_ops(scores) or tabulate_models(scores) returned."
+            "Pass what compare_ops(scores) or tabulate_models(scores) returned.",
+            anchor="wrong-object",
         )
     p = "p_corrected" if "p_corrected" in differences else "q"
     alpha = float(differences.attrs.get("alpha", ALPHA)) if p == "p_corrected" else ALPHA
@@ -191,7 +192,8 @@ def read_table(table: Any, consumer: str) -> xr.DataArray:
         dims = f" with dimensions {list(table.dims)}" if isinstance(table, xr.DataArray) else ""
         raise InputError(
             f"{consumer} takes a table of op against op, got {type(table).__name__}{dims}. Pass "
-            f"what compare_models(a, b) returned."
+            f"what compare_models(a, b) returned.",
+            anchor="wrong-object",
         )
     return table.transpose(OP, OP_2)
 

@@ -84,7 +84,8 @@ def plot_null(
     if NULL not in scores:
         raise InputError(
             "plot_null takes scores that hold those under permutation. Make scores with "
-            "permute_rdms(..., keep_null=True) or permute_encoding(..., keep_null=True)."
+            "permute_rdms(..., keep_null=True) or permute_encoding(..., keep_null=True).",
+            anchor="wrong-object",
         )
     chosen = _choose_ops(scores, ops)
     regions = list(chosen)
@@ -132,7 +133,8 @@ def _choose_ops(scores: xr.Dataset, ops: Any) -> dict[str, str]:
     if unknown or not chosen:
         raise LabelError(
             f"scores have no {list_names(unknown or ['op'])}. Pass ops={{region: op}} with regions "
-            f"{list_names(regions)} and ops such as {list_names(names[:3])}."
+            f"{list_names(regions)} and ops such as {list_names(names[:3])}.",
+            anchor="unknown-region",
         )
     return chosen
 

@@ -62,7 +62,8 @@ def plot_partition(
         raise InputError(
             f"plot_partition takes parts of explained variance, got {type(partition).__name__} "
             f"without {', '.join(missing)}. Pass what partition_variance(spaces, responses) "
-            "returned."
+            "returned.",
+            anchor="wrong-object",
         )
     regions = [str(name) for name in partition[REGION].values]
     canvas = open_axes(ax, colors, size=(4.6, 0.5 + ROW * len(regions)), width=width)

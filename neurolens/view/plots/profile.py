@@ -73,7 +73,7 @@ def plot_profile(
     *,
     best: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
     graph: Any = None,
-    control: xr.Dataset | None = None,
+    control: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
     subjects: bool = False,
     relative: bool | None = None,
     time_bin: Any = None,
@@ -96,9 +96,9 @@ def plot_profile(
         of the largest score, and the ops that cannot be told apart from the best one.
     graph : Trace or Graph, or mapping of label to these, optional
         Gives the order of ops and their modules; else the order and names in ``scores`` do.
-    control : Dataset, optional
-        Scores of the same ops to compare with, such as those of an untrained model; its attribute
-        ``label`` names the line. For one model only.
+    control : Dataset, or mapping of label to Dataset, optional
+        Scores of the same ops to compare with, such as those of an untrained model; the label, or
+        the attribute ``label``, names the line. For one model only.
     subjects : bool
         Whether to draw subjects one by one as thin lines. For one model only.
     relative : bool, optional

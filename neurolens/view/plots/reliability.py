@@ -90,7 +90,8 @@ def _check_ceiling(ceiling: Any) -> str:
         raise InputError(
             "plot_reliability takes the reliability of neuroids, got "
             f"{type(ceiling).__name__}. Pass what compute_ncsnr(responses) or "
-            "compute_split_half(responses) returned."
+            "compute_split_half(responses) returned.",
+            anchor="wrong-object",
         )
     if not bool(ceiling.notnull().any()):
         note = str(ceiling.attrs.get("note", "no stimulus was shown twice"))

@@ -69,7 +69,8 @@ def plot_scree(
     if missing:
         raise InputError(
             f"plot_scree takes spectra of ops, got {type(spectrum).__name__} without "
-            f"{', '.join(missing)}. Pass what compute_spectrum(grams) returned."
+            f"{', '.join(missing)}. Pass what compute_spectrum(grams) returned.",
+            anchor="wrong-object",
         )
     names = [str(name) for name in spectrum[OP].values]
     shown = names if ops is None else [str(name) for name in ops]
@@ -77,7 +78,8 @@ def plot_scree(
     if unknown or isinstance(ops, str) or not shown:
         raise LabelError(
             f"ops must be some of those of the spectrum, {list_names(names)}, got "
-            f"{list_names(unknown or ['none'])}. Pass ops=[...] from those."
+            f"{list_names(unknown or ['none'])}. Pass ops=[...] from those.",
+            anchor="unknown-op",
         )
     canvas = open_panels(
         axes, ["spectra", "dimensionality"], colors, cell=CELL, width=width, what="plot"

@@ -97,7 +97,8 @@ def plot_times(
         raise InputError(
             "plot_times takes scores over time bins, and these have none. Make scores with "
             "compare_rdms(model_rdms, brain_rdms) of brain RDMs that have time_bin, or draw these "
-            "with plot_profile(scores)."
+            "with plot_profile(scores).",
+            anchor="one-time-bin",
         )
     ops = [str(name) for name in scores[OP].values]
     modules = None
@@ -106,7 +107,10 @@ def plot_times(
         modules = {op.name: op.module for op in found}
         ops = [op.name for op in found if op.name in set(ops)]
     if not ops:
-        raise InputError("graph has none of the ops of scores. Pass the trace that was scored.")
+        raise InputError(
+            "graph has none of the ops of scores. Pass the trace that was scored.",
+            anchor="scores-of-another-network",
+        )
     scores = scores.sel({OP: ops}).transpose(OP, REGION, TIME_BIN, ...)
     regions = [str(name) for name in scores[REGION].values]
     mean = scores["score_mean"]

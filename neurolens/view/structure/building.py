@@ -80,7 +80,8 @@ def _is_recurrent(graph: Graph) -> bool:
 def _check_arguments(graph: Graph, rolled: bool | None) -> None:
     if not isinstance(graph, Graph):
         raise InputError(
-            f"a Graph is needed to draw, got {type(graph).__name__}. Pass trace(model, inputs)."
+            f"a Graph is needed to draw, got {type(graph).__name__}. Pass trace(model, inputs).",
+            anchor="wrong-object",
         )
     if not len(graph):
         raise InputError(

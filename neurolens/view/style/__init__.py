@@ -18,6 +18,7 @@ from neurolens.view.style.formats import (
     format_interval,
     format_score,
     format_shape,
+    format_share,
     shorten_text,
 )
 from neurolens.view.style.themes import DARK, LIGHT, THEMES, Theme
@@ -39,6 +40,7 @@ __all__ = [
     "format_interval",
     "format_score",
     "format_shape",
+    "format_share",
     "measure_contrast",
     "pick_color",
     "pick_text_color",

@@ -25,6 +25,18 @@ def format_score(value: float, digits: int = 2) -> str:
     return MINUS + text if is_negative else text
 
 
+def format_share(value: float) -> str:
+    """Format a share as whole percent; halves go up, as on the page, so that both say the same.
+
+    Examples
+    --------
+    >>> format_share(37 / 40), format_share(17 / 40), format_share(1.0), format_share(float("nan"))
+    ('93 %', '43 %', '100 %', '–')
+    """
+    # Rounded first: a product may lie a last bit below its half.
+    return f"{math.floor(round(100 * value, 9) + 0.5)} %" if math.isfinite(value) else "–"
+
+
 def format_cell(value: float) -> str:
     """Format a score for a cell, with fewer digits where it is long.
 

@@ -86,7 +86,7 @@ def test_pickles_are_refused_with_the_way_out(rng, tmp_path, name):
     rsa.save(str(path), file_type="pkl")
     with pytest.raises(DataError, match="is a pickle, and opening one runs") as caught:
         read_rdms(path)
-    code = str(caught.value).split("convert it: ")[1].rstrip(".")
+    code = caught.value.message.split("convert it: ")[1].rstrip(".")
     found = eval(code, {"from_rsatoolbox": from_rsatoolbox, "rsatoolbox": rsatoolbox})
     xr.testing.assert_identical(found, from_rsatoolbox(rsa))
 

@@ -331,6 +331,7 @@ class TestAfter:
             assert here.heldout_ci_high.item() == pytest.approx(mean + reach)
             assert here.heldout_p.item() == pytest.approx(t.sf(mean / error, freedom))
 
+    @pytest.mark.slow
     def test_equal_ops_stay_together_with_few_splits(self, rng):
         """Ten ops are the same features with as much noise; no draws are needed to tell of them."""
         n_whole, n_without = 0, 0

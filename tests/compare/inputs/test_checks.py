@@ -444,7 +444,7 @@ class TestDoors:
             for value, source in (("ndarray", "values"), ("DataFrame", "table.values")):
                 with pytest.raises(InputError, match=rf"got {value}\. Label .* first: ") as caught:
                     self.call(name, inputs, replaced, WRONG[value])
-                code = str(caught.value).split("first: ")[1].rstrip(".")
+                code = caught.value.message.split("first: ")[1].rstrip(".")
                 assert code.startswith(f"xr.DataArray({source}, dims=(")
                 square = np.ones((4, 4))
                 names = {"xr": xr, "values": square, "ids": list("abcd")}

@@ -26,7 +26,7 @@ def build(dims, **coords):
 
 def follow(error, array):
     """Return what the code in ``error`` makes of ``array``."""
-    code = re.search(r"(responses|x) = (.*?)\. ?(Pass|$)", str(error))[2]
+    code = re.search(r"(responses|x) = (.*?)\. ?(Pass|$)", error.message)[2]
     return eval(code, {"responses": array, "x": array, "ids": IDS})
 
 

@@ -150,7 +150,7 @@ def test_run_is_a_coordinate_of_presentations(rng):
     expected = compute_rdms(responses, metric="crossnobis")
     renamed = responses.rename(run="fold", session="run")
     with pytest.raises(
-        LabelError, match=r"which run each presentation was in: Name .* 'stimulus_id', 'fold'\.$"
+        LabelError, match=r"which run each presentation was in: Name .* 'stimulus_id', 'fold'\.\n"
     ):
         compute_rdms(renamed, metric="crossnobis")
     with pytest.raises(LabelError, match="no coordinate on presentation named 'run'"):

@@ -338,6 +338,7 @@ def test_scores_made_by_hand_are_not_paired(rng):
     assert found.interval_level == 0.9
 
 
+@pytest.mark.slow
 def test_equal_networks_are_seldom_told_apart_and_different_ones_often(rng):
     """Two networks of three ops read the brain equally well; a third one reads it worse."""
     n_found, n_inside, n_different = 0, 0, 0

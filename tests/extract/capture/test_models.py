@@ -44,6 +44,9 @@ def test_stimuli_prepared_in_another_way_are_warned_of(loaded, pictures):
     ):
         nl.extract_grams(loaded, other, ops="classifier", quiet=True)
     nl.extract_grams(loaded.model, other, ops="classifier", quiet=True)
+    own = loaded._replace(identity=None)
+    with pytest.warns(RuntimeWarning, match="not prepared as SqueezeNet was trained"):
+        nl.extract_grams(own, other, ops="classifier", quiet=True)
 
 
 def test_an_equal_transform_is_no_other_way(loaded, pictures):

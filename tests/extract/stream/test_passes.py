@@ -37,6 +37,25 @@ def test_a_batch_with_another_graph_is_recorded_and_marked(mixed):
     assert acts.attrs["changed_batches"] == ["stim003: ran '/sin' where '/cos' was expected"]
 
 
+class GoesOn(nn.Module):
+    """Applies a second layer to some stimuli, behind the last op of all others."""
+
+    def forward(self, x):
+        x = x * 2
+        return x.sin() if x[0, 0] < 0 else x
+
+
+@pytest.mark.parametrize("ops", ["all", "/mul"])
+def test_ops_behind_the_end_of_other_passes_are_told(mixed, ops):
+    acts = nl.extract_activations(GoesOn(), mixed, ops=ops, batch_size=1, quiet=True)
+    assert acts.attrs["ops_only_some_stimuli_have"] == ["/sin"]
+    assert acts.attrs["changed_batches"] == ["stim003: ran '/sin' where 'nothing' was expected"]
+    x = np.stack([mixed[i].numpy() for i in mixed.ids])
+    np.testing.assert_array_equal(acts["mul/activation"], x * 2)
+    grams = nl.extract_grams(GoesOn(), mixed, ops=ops, batch_size=1, quiet=True)
+    assert grams.attrs["ops_only_some_stimuli_have"] == ["/sin"]
+
+
 def test_an_op_that_some_stimuli_lack_has_no_gram(mixed):
     grams = nl.extract_grams(Picky(), mixed, batch_size=1, quiet=True)
     assert "/cos" not in grams.op.values

@@ -39,7 +39,9 @@ def test_weights_that_are_not_there(monkeypatch, tmp_path):
         nl.load_model("timm/convnext_atto.d2_in1k:a2_in1k")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"timm's weights of 'test_vit' .*Without a network"):
+    with pytest.raises(
+        DataError, match=r"timm's weights of 'test_vit' .*Without a network.*--weights none"
+    ):
         nl.load_model("timm/test_vit")
 
 

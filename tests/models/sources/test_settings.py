@@ -37,6 +37,14 @@ def test_errors_of_files_are_not_those_of_options(error):
         raise error("no network")
 
 
+def test_reasons_hold_no_codes_of_a_terminal():
+    with (
+        pytest.raises(DataError, match=r"\(RuntimeError: two options, do those\)\. Its files"),
+        tell_failures("weights", "Fetch them."),
+    ):
+        raise RuntimeError("two options, \x1b[1mdo those\x1b[0m. \nAnd more.")
+
+
 def test_what_is_damaged_is_not_for_want_of_a_network():
     with (
         pytest.raises(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from maps import AFFINE, OPS, make_surface, make_volume, read_figure, score_gradient
+from plotted import find_cut
 
 import neurolens as nl
 from neurolens.errors import InputError
@@ -104,3 +105,12 @@ def test_a_glass_brain_shows_the_largest_value_behind(like):
 def test_names_have_no_largest(like, rng):
     with pytest.raises(InputError, match="names have none. Use plot_slices"):
         nl.view.plot_glass_brain(score_gradient(like, rng), like=like, show="best op")
+
+
+@pytest.mark.parametrize("n_lines", [1, 2, 4])
+def test_the_title_of_the_color_bar_is_whole(like, n_lines):
+    values = show_one(like, (-12.0, -80.0, -8.0)).rename(
+        " ".join(["held-out score of r"] * n_lines)
+    )
+    figure = nl.view.plot_slices(values, like=like, slices={"z": [-8]})
+    assert find_cut(figure) == []

@@ -54,6 +54,7 @@ def test_columns_never_fall(plan):
     assert columns == sorted(columns)
 
 
+@pytest.mark.slow
 def test_twenty_thousand_ops():
     columns = choose_columns(build_chain(20_000), WIDE)
     assert max(columns) > 50

@@ -120,15 +120,28 @@ def test_figure_and_axes_say_what_the_attributes_say(scores):
     assert axes[0].figure.get_supxlabel() == "encoding · r · ridge regression · 40 stimuli"
 
 
+def says(axis, sentence):
+    """Return whether a sentence, cut in the middle where the machine's fonts are wide, stands."""
+    for text in axis.texts:
+        head, cut, tail = text.get_text().partition("…")
+        if text.get_text() == sentence:
+            return True
+        if cut and sentence.startswith(head) and sentence.endswith(tail):
+            return True
+    return False
+
+
 def test_subjects_that_do_not_agree_and_missing_ceilings_are_said_above_the_panel(rng):
     regions = ("V1", "V2", "V4", "IT")
     scores = fake_scores(build_branches(), rng, regions)
     scores["ceiling_lower"] = scores.ceiling_lower.copy(data=[0.5, -0.1, 0.0, np.nan])
     scores["ceiling_upper"] = scores.ceiling_upper.copy(data=[0.6, 0.6, 0.6, np.nan])
     axes = plot_profile(scores)
-    said = [[t.get_text() for t in axis.texts if t.get_text()] for axis in axes]
-    disagree = ["subjects do not agree (ceiling ≤ 0)"]
-    assert said == [[], disagree, disagree, ["no noise ceiling"]]
+    assert not any(text.get_text() for text in axes[0].texts)
+    for axis in axes[1:3]:
+        assert says(axis, "subjects do not agree (ceiling ≤ 0)")
+        assert not says(axis, "no noise ceiling")
+    assert says(axes[3], "no noise ceiling")
 
 
 def test_a_ceiling_with_one_end_is_a_line(rng):
@@ -207,7 +220,7 @@ def test_several_models_are_refused_where_they_cannot_share_an_axis(scores):
 def test_ceilings_that_differ_between_models_are_not_drawn_but_said(scores):
     other = scores.assign(ceiling_lower=scores.ceiling_lower - 0.1)
     axes = plot_profile({"a": scores, "b": other})
-    assert "noise ceilings differ between models" in [t.get_text() for t in axes[0].texts]
+    assert says(axes[0], "noise ceilings differ between models")
     assert "noise ceiling" not in list_legend(axes)
 
 
@@ -222,6 +235,7 @@ plot_profile(scores)
 """
 
 
+@pytest.mark.slow
 def test_a_profile_shows_itself_as_the_last_line_of_a_cell_of_a_new_notebook():
     source = SHOWING.format(paths=[path for path in sys.path if path])
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
@@ -262,6 +276,7 @@ def name_deeply(n):
     return [f"encoder.layers.encoder_layer_{i // 36}.{parts[i % 3]}{i}" for i in range(n)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3.5, 7.2])
 @pytest.mark.parametrize("n_regions", [1, 4, 9])
 def test_no_text_overlaps_or_is_cut_with_long_names(rng, n_regions, width):
@@ -276,6 +291,10 @@ def test_no_text_overlaps_or_is_cut_with_long_names(rng, n_regions, width):
 def test_control_and_subjects_are_extra_lines(scores):
     control = (scores * 0.5).assign_attrs(scores.attrs | {"label": "random weights"})
     axes = plot_profile(scores, control=control, subjects=True)
+    named = plot_profile(scores, control={"untrained": control})
+    assert "untrained" in list_legend(named)
+    with pytest.raises(InputError, match="plot_profile draws one control, got 'a', 'b'"):
+        plot_profile(scores, control={"a": control, "b": control})
     assert len(axes[0].lines) == 1 + 4 + 1
     assert {"random weights", "subjects"} <= set(list_legend(axes))
     with pytest.raises(InputError, match="control is of measure 'r', scores are of 'rho-a'"):

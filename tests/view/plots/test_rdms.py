@@ -161,6 +161,7 @@ def test_many_categories_have_strips_and_a_legend_where_names_have_no_room(rng):
         assert bool(axis.figure.legends) == has_legend
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [3.5, 7.2])
 @pytest.mark.parametrize("n", [1, 4, 9])
 def test_no_text_overlaps_or_is_cut_with_long_names(rng, n, width):

@@ -1,5 +1,6 @@
 """Roles of edges, and the shortcuts of dense blocks."""
 
+import pytest
 from graphs import GraphBuilder, build_branches
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,7 @@ def test_long_shortcuts_of_a_u_shaped_network_are_drawn():
     assert structure.n_left_out == 0
 
 
+@pytest.mark.slow
 def test_shortcuts_of_a_chain_of_residual_blocks_are_drawn():
     """Half of the edges between the blocks of a transformer are shortcuts, one for each."""
     structure = build_structure(trace_torchvision("vit_b_16", 224).graph)

@@ -53,7 +53,10 @@ def follow_link(group: Any, name: str) -> Any:
     import h5py
 
     if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
-        raise DataError(f"{name!r} is a link to another file, which is not followed")
+        raise DataError(
+            f"{name!r} is a link to another file, which is not followed",
+            anchor="not-opened-for-safety",
+        )
     item = group[name]
     refuse_outside(item, name)
     return item
@@ -62,7 +65,10 @@ def follow_link(group: Any, name: str) -> Any:
 def refuse_outside(item: Any, name: str) -> None:
     """Raise DataError for a dataset whose numbers are in other files."""
     if getattr(item, "external", None) or getattr(item, "is_virtual", False):
-        raise DataError(f"the numbers of {name!r} are in other files, which are not opened")
+        raise DataError(
+            f"the numbers of {name!r} are in other files, which are not opened",
+            anchor="not-opened-for-safety",
+        )
 
 
 def _is_struct(item: Any) -> bool:

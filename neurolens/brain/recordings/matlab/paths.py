@@ -40,7 +40,8 @@ def parse_path(variable: str) -> list[Step]:
     if len(matches) < len(found) or 0 in entries:
         raise InputError(
             "variable must be a path as MATLAB writes it, such as 'data.spikes' or "
-            f"'RDMs(2).RDM', counted from 1, got {variable!r}."
+            f"'RDMs(2).RDM', counted from 1, got {variable!r}.",
+            anchor="choose-an-array",
         )
     return [Step(match[1], int(match[2]) - 1 if match[2] else None) for match in matches]
 
@@ -54,13 +55,15 @@ def pick_variable(tree: dict[str, Any], steps: list[Step], file: str) -> Any:
         if is_list and any(isinstance(one, dict) for one in item.flat):
             raise InputError(
                 f"{path!r} of {file} is a struct array of {item.size}, so one of them has to be "
-                f"named before {step.name!r}. Type e.g. variable='{path}(1).{step.name}'."
+                f"named before {step.name!r}. Type e.g. variable='{path}(1).{step.name}'.",
+                anchor="choose-an-array",
             )
         if not isinstance(item, dict) or step.name not in item:
             there = ", ".join(list_content(item)) or "nothing"
             raise InputError(
                 f"{file} has no {step.name!r} in {path or 'it'}; there is {there}. Name one of "
-                "them with variable=."
+                "them with variable=.",
+                anchor="choose-an-array",
             )
         item = item[step.name]
         path = f"{path}.{step}" if path else str(step)
@@ -77,10 +80,14 @@ def _take_entry(item: Any, step: Step, path: str, file: str) -> Any:
     if not isinstance(item, np.ndarray) or item.dtype != object:
         raise InputError(
             f"{path!r} of {file} names an entry of {describe_item(item)}, which is no struct array "
-            f"or cell. Leave out the number."
+            f"or cell. Leave out the number.",
+            anchor="choose-an-array",
         )
     if entry >= item.size:
-        raise InputError(f"{path!r} of {file} is beyond its {item.size} entries. Name another.")
+        raise InputError(
+            f"{path!r} of {file} is beyond its {item.size} entries. Name another.",
+            anchor="choose-an-array",
+        )
     return item.ravel(order="F")[entry]
 
 
@@ -129,7 +136,8 @@ def refuse_unreadable(item: Any, path: str, file: str) -> None:
     if isinstance(item, Unreadable):
         raise InputError(
             f"{path!r} of {file} is an object of the class {item.kind!r}, which only MATLAB can "
-            "open. Save what it holds as numbers, a struct or a table there, and pass that."
+            "open. Save what it holds as numbers, a struct or a table there, and pass that.",
+            anchor="unknown-format",
         )
 
 
@@ -153,5 +161,6 @@ def check_choice(variable: Any) -> None:
     """Raise InputError for a ``variable`` that is no text."""
     if variable is not None and not isinstance(variable, str):
         raise InputError(
-            f"variable must be the name of an array in a file, got {list_names([variable])}."
+            f"variable must be the name of an array in a file, got {list_names([variable])}.",
+            anchor="choose-an-array",
         )

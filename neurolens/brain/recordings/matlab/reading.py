@@ -82,7 +82,7 @@ def read_matlab(path: str | Path, variable: str | None = None) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"there is no MATLAB file at {path}")
+        raise DataError(f"there is no MATLAB file at {path}", anchor="file-not-found")
     check_choice(variable)
     steps = parse_path(variable) if variable is not None else []
     try:
@@ -112,7 +112,8 @@ def read_only_array(path: Path) -> Any:
     if len(found) != 1:
         raise InputError(
             f"{path.name} holds {'several arrays' if found else 'no array of numbers'}: "
-            f"{list_candidates(found) or 'none'}. Name one with variable=."
+            f"{list_candidates(found) or 'none'}. Name one with variable=.",
+            anchor="choose-an-array",
         )
     return next(iter(found.values()))
 

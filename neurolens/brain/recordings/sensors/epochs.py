@@ -169,7 +169,8 @@ def _label_evoked(evoked: list[Any], events: Any, stimulus: str | None) -> pd.Da
             wrong = f"number {unnamed[0]} has none" if unnamed else f"{list_names(repeated)} repeat"
             raise LabelError(
                 f"evoked responses are named by their comments, and {wrong}. Set evoked.comment, "
-                "or pass the ids, events=[...]."
+                "or pass the ids, events=[...].",
+                anchor="ids-repeat",
             )
         table = pd.DataFrame({STIMULUS_ID: names})
     else:
@@ -187,7 +188,8 @@ def _bin_samples(
     if not is_whole or decimate < 1 or (bins is not None and decimate != 1):
         raise InputError(
             "decimate must be a whole number, 1 or more, and 1 with bins=, which average samples, "
-            f"got {decimate!r}."
+            f"got {decimate!r}.",
+            anchor="times-and-bins",
         )
     if bins is None:
         kept = times[::decimate]
@@ -207,7 +209,8 @@ def _bin_samples(
         empty = pairs[counts == 0][0]
         raise InputError(
             f"the bin from {empty[0]:g} to {empty[1]:g} s holds no sample at {rate:g} Hz. Pass "
-            "wider bins."
+            "wider bins.",
+            anchor="times-and-bins",
         )
     if counts.min() < counts.max() and np.ndim(bins) == 0:
         warn_user(

@@ -36,7 +36,8 @@ def label_epochs(epochs: Any, events: Any, stimulus: str | None) -> pd.DataFrame
         if stimulus is not None:
             there = [] if table is None else list_names(table.columns)
             raise InputError(
-                f"there is no column {stimulus!r} that names stimuli; there are {there}."
+                f"there is no column {stimulus!r} that names stimuli; there are {there}.",
+                anchor="events-table",
             )
         table = pd.DataFrame() if table is None else table
         table = table.assign(**{STIMULUS_ID: names})
@@ -60,7 +61,8 @@ def _open_events(events: Any) -> pd.DataFrame:
     if not isinstance(events, list | tuple | np.ndarray | pd.Series):
         raise InputError(
             "events must be a table, its path, or a list of stimulus ids, got "
-            f"{type(events).__name__}."
+            f"{type(events).__name__}.",
+            anchor="events-table",
         )
     ids = list(events)
     return read_events(ids, [len(ids)], ["the epochs"])
@@ -81,7 +83,8 @@ def _name_events(epochs: Any) -> list[str]:
         if code in by_code:
             raise LabelError(
                 f"the event {code} has two names, {by_code[code]!r} and {name!r}. Leave one of "
-                "them out of epochs.event_id."
+                "them out of epochs.event_id.",
+                anchor="events-table",
             )
         by_code[code] = name
     return [by_code.get(int(code), str(code)) for code in epochs.events[:, 2]]
@@ -92,7 +95,8 @@ def _refuse_one_event(names: list[str]) -> None:
     if len(names) > 1 and len(set(names)) == 1:
         raise InputError(
             f"all {len(names)} epochs are of the event {names[0]!r}, which says not what was shown "
-            f"in each. Give epochs.metadata, or events=, with a column {STIMULUS_ID!r}."
+            f"in each. Give epochs.metadata, or events=, with a column {STIMULUS_ID!r}.",
+            anchor="events-table",
         )
 
 
@@ -113,7 +117,8 @@ def _keep_rows(table: pd.DataFrame, epochs: Any) -> pd.DataFrame:
             f"events must have a row for each of the {n_kept} epochs that were kept, or for each "
             f"of the {len(drop_log)} events that they were made of ({len(used)} with those of "
             f"event_id only), got {len(table)} rows. Pass the table that the epochs were made "
-            "with, or epochs.metadata."
+            "with, or epochs.metadata.",
+            anchor="events-table",
         )
     kept = table.iloc[rows].reset_index(drop=True)
     _check_onsets(kept, epochs)

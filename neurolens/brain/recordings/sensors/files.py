@@ -57,11 +57,12 @@ def open_recording(source: Any) -> tuple[Any, Path | None]:
 def _open_file(mne: Any, path: Path) -> Any:
     """Return the content of a file by the end of its name."""
     if not path.is_file():
-        raise DataError(f"there is no file of epochs or evoked at {path}")
+        raise DataError(f"there is no file of epochs or evoked at {path}", anchor="file-not-found")
     if not path.name.endswith((*EPOCHS, *EVOKED)):
         raise InputError(
             f"{path.name} must end in {EPOCHS[0]} or {EVOKED[0]}, as MNE-Python names files of "
-            "epochs and evoked. Open others with it, and pass what it returns."
+            "epochs and evoked. Open others with it, and pass what it returns.",
+            anchor="unknown-format",
         )
     try:
         with warnings.catch_warnings(record=True) as caught:

@@ -80,7 +80,8 @@ def save_encoder(
     path = Path(path)
     if path.exists() and not overwrite:
         raise DataError(
-            f"{str(path)!r} exists and is not replaced. Give another path, or pass overwrite=True."
+            f"{str(path)!r} exists and is not replaced. Give another path, or pass overwrite=True.",
+            anchor="file-exists",
         )
     is_tree = isinstance(encoder, xr.DataTree)
     nodes = list_nodes(encoder) if isinstance(encoder, xr.DataTree) else {"/": encoder}
@@ -164,7 +165,8 @@ def _pack_variable(
     if values.dtype.kind not in "fiubmM" or values.dtype.itemsize > 8:
         raise InputError(
             f"{_name_variable(key)} of an encoder must be numbers, dates or text to be written, "
-            f"got {values.dtype}. Drop it with encoder.drop_vars({_name_variable(key)})."
+            f"got {values.dtype}. Drop it with encoder.drop_vars({_name_variable(key)}).",
+            anchor="cannot-write",
         )
     tensors[key] = torch.from_numpy(_store_numbers(values))
     return described
@@ -182,7 +184,8 @@ def _store_text(key: str, values: np.ndarray) -> np.ndarray:
         raise InputError(
             f"{_name_variable(key)} of an encoder must be numbers, dates or text to be written, "
             f"got {type(odd[0]).__name__}. Make it text with .astype(str), or drop it with "
-            f"encoder.drop_vars({_name_variable(key)})."
+            f"encoder.drop_vars({_name_variable(key)}).",
+            anchor="cannot-write",
         )
     return np.frombuffer(json.dumps(labels).encode(), dtype=np.uint8).copy()
 
@@ -231,7 +234,8 @@ def _pack_attrs(attrs: Mapping[Any, Any]) -> dict[str, Any]:
         except TypeError as error:
             raise InputError(
                 f"the attribute {name!r} must be a number, text, or a list or dict of these to be "
-                f"written, got {error}. Change it, or drop it: del encoder.attrs[{name!r}]."
+                f"written, got {error}. Change it, or drop it: del encoder.attrs[{name!r}].",
+                anchor="cannot-write",
             ) from None
     return packed
 

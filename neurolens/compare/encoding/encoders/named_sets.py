@@ -73,7 +73,8 @@ def read_sets(
         raise InputError(
             f"the training stimuli and every test set must be {MIN_TEST} stimuli or more, got "
             f"{', '.join(f'{name}: {size}' for name, size in told.items())}. Join small sets, or "
-            "name fewer with test=; all others train."
+            "name fewer with test=; all others train.",
+            anchor="folds",
         )
     return NamedSets(names, number)
 
@@ -86,7 +87,8 @@ def _list_labels(split: SplitBy, presented: Presented) -> tuple[np.ndarray, list
         if lacking:
             raise LabelError(
                 f"split= must name the set of each stimulus, and lacks {list_names(lacking)}. Add "
-                "them, or drop them from features and responses."
+                "them, or drop them from features and responses.",
+                anchor="folds",
             )
         codes = np.arange(len(ids))
         column = np.array([split[label] for label in ids], dtype=object)
@@ -97,7 +99,8 @@ def _list_labels(split: SplitBy, presented: Presented) -> tuple[np.ndarray, list
                 f"there is no coordinate {split!r} along '{presented.dim}' that names sets; there "
                 f"are {list_names(presented.columns)}. Add it with "
                 f".assign_coords({split}=('{presented.dim}', names)), or pass a mapping of stimuli "
-                "to names."
+                "to names.",
+                anchor="folds",
             )
         codes = presented.codes
         column = presented.columns[split]
@@ -105,7 +108,8 @@ def _list_labels(split: SplitBy, presented: Presented) -> tuple[np.ndarray, list
     else:
         raise InputError(
             f"split must be the name of a coordinate or a mapping of stimuli to names of sets, got "
-            f"{type(split).__name__}. Pass e.g. split='set', or split={{'image1': 'train', ...}}."
+            f"{type(split).__name__}. Pass e.g. split='set', or split={{'image1': 'train', ...}}.",
+            anchor="folds",
         )
     check_labels_known(column, name)
     return codes, column.tolist()
@@ -117,7 +121,8 @@ def _choose_sets(known: list[Any], test: Any) -> list[Any]:
         if TRAIN not in known:
             raise InputError(
                 f"no stimuli are named {TRAIN!r}, only {list_names(known)}. Name the test sets "
-                f"with test=, e.g. test={known[-1]!r}; all others train."
+                f"with test=, e.g. test={known[-1]!r}; all others train.",
+                anchor="folds",
             )
         return [name for name in known if name != TRAIN]
     is_one = isinstance(test, str) or not isinstance(test, Sequence | np.ndarray)
@@ -138,7 +143,8 @@ def _refuse_mixed(
         f"{len(np.unique(mixed))} stimuli are in several sets, such as "
         f"{list_names(presented.ids[[first]])} in {list_names(dict.fromkeys(shown))}: training and "
         "test, or two test sets, would hold the same ones. Leave their presentations out of all "
-        f"sets but one. {suggest_own_names(str(split))}"
+        f"sets but one. {suggest_own_names(str(split))}",
+        anchor="folds",
     )
 
 

@@ -106,12 +106,14 @@ def list_encoders(encoder: xr.Dataset | xr.DataTree) -> dict[str, xr.Dataset]:
         if missing:
             raise InputError(
                 f"an encoder holds {list_names(NEEDED)} and says its op, and this one lacks "
-                f"{list_names(missing)}. Pass what compute_encoding_weights returns, as it is."
+                f"{list_names(missing)}. Pass what compute_encoding_weights returns, as it is.",
+                anchor="wrong-object",
             )
         encoders[str(one.attrs[OP])] = one
     if not encoders:
         raise InputError(
-            "the DataTree holds no encoder. Pass what compute_encoding_weights returns."
+            "the DataTree holds no encoder. Pass what compute_encoding_weights returns.",
+            anchor="wrong-object",
         )
     return encoders
 

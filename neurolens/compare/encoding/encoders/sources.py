@@ -73,7 +73,8 @@ def list_sources(features: Any) -> dict[str, Source]:
         if not sources:
             raise InputError(
                 "the DataTree holds no variable 'activation'. Pass what extract_activations "
-                "returns."
+                "returns.",
+                anchor="wrong-object",
             )
         return sources
     origin = _read_run(features.attrs) | get_marks(features)
@@ -81,7 +82,8 @@ def list_sources(features: Any) -> dict[str, Source]:
         if "activation" not in features:
             raise InputError(
                 f"an encoder takes activations, and the Dataset holds {list_names(features)} but "
-                "no 'activation'. Pass what extract_activations returns for the same op."
+                "no 'activation'. Pass what extract_activations returns for the same op.",
+                anchor="wrong-object",
             )
         features = features["activation"]
     source = _read_source(features, origin, "")
@@ -119,7 +121,8 @@ def flatten_source(source: Source) -> Flat:
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes "
-            f"{dict(array.sizes)}. Rename with .rename(old='stimulus')."
+            f"{dict(array.sizes)}. Rename with .rename(old='stimulus').",
+            anchor="wrong-dimensions",
         )
     refuse_brain(array, name)
     ids = get_ids(array, STIMULUS, name)
@@ -149,14 +152,16 @@ def arrange_features(source: Source, encoder: xr.Dataset) -> Source:
         raise LabelError(
             f"{source.name} must have the dimensions {('stimulus', *axes)} that the encoder was "
             f"fitted to, got {tuple(array.dims)} with sizes {dict(array.sizes)}. Rename them with "
-            f".rename(old='new'), or extract them as those were."
+            f".rename(old='new'), or extract them as those were.",
+            anchor="encoder-of-other-features",
         )
     expected = {axis: weight.sizes[axis] for axis in axes}
     given = {axis: array.sizes[axis] for axis in axes}
     if given != expected:
         raise InputError(
             f"{source.name} must have as many features as the encoder was fitted to, {expected}, "
-            f"got {given}. Extract them from stimuli of the same size, with the same reducer=."
+            f"got {given}. Extract them from stimuli of the same size, with the same reducer=.",
+            anchor="encoder-of-other-features",
         )
     for axis in axes:
         if axis in weight.coords:
@@ -177,7 +182,8 @@ def refuse_origin(source: Source, encoder: xr.Dataset) -> None:
         raise InputError(
             f"the encoder predicts from op {op!r}, got features of op {source.op!r}. Extract them "
             f"with extract_activations(model, stimuli, ops={op!r}), or fit an encoder to "
-            f"{source.op!r}."
+            f"{source.op!r}.",
+            anchor="encoder-of-other-features",
         )
     for key in {MODEL, *PARTS} & encoder.attrs.keys() & source.origin.keys():
         fitted = _drop_versions(encoder.attrs[key])
@@ -186,7 +192,8 @@ def refuse_origin(source: Source, encoder: xr.Dataset) -> None:
             raise InputError(
                 f"{source.name} is of another model or preprocessing than the encoder was fitted "
                 f"to: {key} was {fitted!r}, is now {given!r}. Extract the new stimuli with the "
-                "same model, weights, preprocessing and kwargs=."
+                "same model, weights, preprocessing and kwargs=.",
+                anchor="encoder-of-other-features",
             )
     if REDUCERS in encoder.attrs and REDUCERS in source.origin:
         _refuse_reducers(source, encoder.attrs[REDUCERS])
@@ -223,7 +230,8 @@ def _refuse_reducers(source: Source, fitted: str) -> None:
         )
     raise InputError(
         f"{source.name} was reduced otherwise than the features that the encoder was fitted to: "
-        f"{difference}. Extract the new stimuli with the same reducer=.{fix}"
+        f"{difference}. Extract the new stimuli with the same reducer=.{fix}",
+        anchor="encoder-of-other-features",
     )
 
 

@@ -98,7 +98,8 @@ def compute_encoding_weights(
     check_kind(scores, "scores", "scores")
     if "dual" not in scores:
         raise InputError(
-            "scores hold no dual weights. Make them with fit_encoding(..., dual=True)."
+            "scores hold no dual weights. Make them with fit_encoding(..., dual=True).",
+            anchor="scores-incomplete",
         )
     sources = list_sources(features)
     fitted = [str(name) for name in scores[OP].values]
@@ -179,7 +180,8 @@ def _refuse_others(centered: np.ndarray, mean: np.ndarray, power: np.ndarray, na
         raise InputError(
             f"{name} is not what was fitted: squared distances of stimuli from their mean differ "
             f"by up to {worst / size:.2g} of the average one. Pass the activations that "
-            "fit_encoding got, or those of its Grams, of the same op and reducer."
+            "fit_encoding got, or those of its Grams, of the same op and reducer.",
+            anchor="encoder-of-other-features",
         )
 
 

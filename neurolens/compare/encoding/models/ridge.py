@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from neurolens.compare.encoding.models.spectrum import Spectrum
+from neurolens.errors import InputError
 
 # Numbers held at once per block of voxels, so that memory does not grow with the number of voxels.
 BLOCK = 2**22
@@ -151,10 +152,17 @@ def score_folds(candidates: Candidates) -> torch.Tensor:
     losses = candidates.targets.new_zeros(shape)
     for block in candidates.blocks:
         rows = candidates.spectrum.vectors[block]  # (b, k)
-        if outside is not None and len(rows) > rows.shape[1] + 1:
-            losses += _leave_directions(candidates, rows, outside[block])
-        else:
-            losses += _leave_rows(candidates, rows, None if outside is None else outside[block])
+        try:
+            if outside is not None and len(rows) > rows.shape[1] + 1:
+                losses += _leave_directions(candidates, rows, outside[block])
+            else:
+                losses += _leave_rows(candidates, rows, None if outside is None else outside[block])
+        except torch.linalg.LinAlgError as error:
+            raise InputError(
+                "with the smallest of these alphas a fit goes through every stimulus, and what it "
+                "predicts of a fold that is left out is lost in rounding. Pass larger alphas, such "
+                "as the default ones, or select='gcv'."
+            ) from error
     return losses
 
 

@@ -140,7 +140,7 @@ def compute_split_ceilings(
     splits = [_split(design, generator) for _ in range(n_splits)]
     halves = [both for both in splits if both is not None]
     if not halves:
-        raise InputError(_explain_no_split(design))
+        raise InputError(_explain_no_split(design), anchor="repeats-needed")
     similarity = []
     for both in halves:
         first = _compute_half(responses, both.first, settings)
@@ -187,7 +187,8 @@ def _read_design(responses: xr.DataArray, metric: str, runs: str | None) -> Desi
         raise InputError(
             "split halves need repeated presentations, and responses hold each stimulus once. Pass "
             "them before averaging, with the dimension 'presentation' and the coordinate "
-            "'stimulus_id', or use compute_rdm_ceilings on the RDMs of two subjects or more."
+            "'stimulus_id', or use compute_rdm_ceilings on the RDMs of two subjects or more.",
+            anchor="repeats-needed",
         )
     order = np.arange(len(presented.codes))
     if "repetition" in presented.columns:
@@ -277,7 +278,9 @@ def _compute_half(
     try:
         rdms = compute_rdms(responses.isel({PRESENTATION: rows}), **settings)
     except InputError as error:
-        raise InputError(f"a half of the presentations has no RDM: {error}") from None
+        raise InputError(
+            f"a half of the presentations has no RDM: {error}", anchor="repeats-needed"
+        ) from None
     return expand_leading(rdms, UNNAMED).transpose(REGION, SUBJECT, ..., STIMULUS, STIMULUS_2)
 
 

@@ -166,7 +166,8 @@ def _refuse_gaps(comparator: Comparator) -> InputError:
     return InputError(
         f"comparator {comparator.name!r} needs every pair of the stimuli that it compares, and "
         f"some pairs are NaN. Use one of {others}, which leave those pairs out, or drop their "
-        f"stimuli."
+        f"stimuli.",
+        anchor="missing-values",
     )
 
 

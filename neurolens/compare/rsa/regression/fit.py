@@ -229,7 +229,8 @@ def _check_settings(settings: Settings, n_stimuli: int) -> None:
     if n_stimuli < MIN_FOLD * settings.n_folds:
         raise InputError(
             f"held-out variance needs {MIN_FOLD} stimuli or more in each fold, got "
-            f"{settings.n_folds} folds of {n_stimuli} stimuli. Pass fewer folds or more stimuli."
+            f"{settings.n_folds} folds of {n_stimuli} stimuli. Pass fewer folds or more stimuli.",
+            anchor="folds",
         )
 
 
@@ -239,13 +240,15 @@ def _check_models(model: ModelRDMs) -> None:
     if unusable.any():
         raise InputError(
             "all model RDMs of a regression must be numbers that vary over pairs, but these hold "
-            f"NaN or do not vary: {list_names(model.ops[unusable])}. Leave them out."
+            f"NaN or do not vary: {list_names(model.ops[unusable])}. Leave them out.",
+            anchor="rdms-not-separable",
         )
     n_fold = len(model.ids) // 2
     if n_fold * (n_fold - 1) // 2 < len(model.ops) + MIN_FREEDOM:
         raise InputError(
             f"regression on {len(model.ops)} RDMs needs more pairs than half of "
-            f"{len(model.ids)} stimuli have. Pass fewer RDMs or more stimuli."
+            f"{len(model.ids)} stimuli have. Pass fewer RDMs or more stimuli.",
+            anchor="too-few-stimuli",
         )
 
 
@@ -256,7 +259,8 @@ def _check_inflation(model: ModelRDMs, ranked: bool) -> np.ndarray:
     if (inflation >= SINGULAR).any():
         raise InputError(
             "model RDMs of a regression must not be combinations of each other, and these are: "
-            f"{list_names(model.ops[inflation >= SINGULAR])}. Leave one of them out."
+            f"{list_names(model.ops[inflation >= SINGULAR])}. Leave one of them out.",
+            anchor="rdms-not-separable",
         )
     if (inflation > MAX_INFLATION).any():
         warn_user(
@@ -329,5 +333,6 @@ def _check_group_folds(fold_of: np.ndarray, n_groups: int, n_folds: int) -> None
     if min(sizes) < MIN_FOLD:
         raise InputError(
             f"held-out variance needs {MIN_FOLD} stimuli or more in each fold, got {min(sizes)} in "
-            f"some of {n_folds} folds of {n_groups} groups. Pass fewer folds or more groups."
+            f"some of {n_folds} folds of {n_groups} groups. Pass fewer folds or more groups.",
+            anchor="folds",
         )

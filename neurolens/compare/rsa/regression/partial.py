@@ -277,7 +277,8 @@ def read_controls(control_rdms: xr.DataArray, model: ModelRDMs) -> ModelRDMs:
         raise InputError(
             "control_rdms must be numbers that vary over pairs, but these hold NaN or do not vary: "
             f"{list_names(known.ops[unusable])}. Drop the stimuli without values from all RDMs, or "
-            "leave out those controls."
+            "leave out those controls.",
+            anchor="rdms-not-separable",
         )
     return known
 
@@ -289,7 +290,8 @@ def refuse_gaps(brain: BrainRDMs) -> None:
         names = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in np.argwhere(partial)]
         raise InputError(
             f"regression on RDMs needs all pairs of a brain RDM, and these lack some: "
-            f"{list_names(names)}. Drop those stimuli from all RDMs."
+            f"{list_names(names)}. Drop those stimuli from all RDMs.",
+            anchor="missing-values",
         )
 
 
@@ -309,7 +311,8 @@ def _check_pairs(controls: Controls, n_stimuli: int) -> None:
         raise InputError(
             f"{len(controls.rows.values)} controls of degree {controls.degree} need {needed} pairs "
             f"or more, got {n_pairs} of {n_stimuli} stimuli. Pass degree=1, fewer controls or more "
-            "stimuli."
+            "stimuli.",
+            anchor="too-few-stimuli",
         )
 
 
@@ -320,7 +323,8 @@ def _check_halves(sides: PartialSides, n_splits: int) -> None:
     if n_splits and half * (half - 1) // 2 < needed:
         raise InputError(
             f"half splits need {needed} pairs or more in each half, got {half * (half - 1) // 2} "
-            f"of {half} stimuli. Pass n_splits=0, degree=1 or more stimuli."
+            f"of {half} stimuli. Pass n_splits=0, degree=1 or more stimuli.",
+            anchor="too-few-stimuli",
         )
 
 
@@ -335,7 +339,8 @@ def _warn_unscored(sides: PartialSides, score: np.ndarray) -> None:
         names = [f"{brain.regions[r]}, {brain.subjects[s]}" for r, s in places]
         raise InputError(
             f"controls explain all of the brain RDMs of {list_names(names)}, so nothing is left to "
-            "compare. Leave out those, or that control."
+            "compare. Leave out those, or that control.",
+            anchor="rdms-not-separable",
         )
     warn_no_score(
         sides.model.ops[unscored.any(axis=1)],

@@ -105,7 +105,8 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     if not isinstance(model, nn.Module):
         raise InputError(
             f"model must be a torch.nn.Module, got {type(model).__name__}. Wrap it in a Module's "
-            f"forward."
+            f"forward.",
+            anchor="not-a-model",
         )
     with hold_model(model):
         before = [(module, module.training) for module in model.modules()]

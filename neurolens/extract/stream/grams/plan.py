@@ -141,6 +141,7 @@ def leave_out(skipped: dict[str, str], name: str, reason: str, named: bool) -> N
     if named:
         raise InputError(
             f"{name!r} {reason}. Leave it out of ops=, or look at the model's output for this "
-            "stimulus."
+            "stimulus.",
+            anchor="no-result-per-stimulus",
         )
     skipped[name] = reason

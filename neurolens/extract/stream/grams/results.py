@@ -37,7 +37,8 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
     if not kept:
         raise InputError(
             f"none of the {len(gram_plan.chosen)} selected ops has a Gram: "
-            f"{list_names(skipped.values())}"
+            f"{list_names(skipped.values())}",
+            anchor="no-result-per-stimulus",
         )
     n_stimuli = len(stimuli)
     names = [layout.name for layout in kept]

@@ -122,7 +122,8 @@ def split_passes(
         raise InputError(
             f"memory={budget} bytes is too little: the Grams of {len(layouts)} ops over "
             f"{n_stimuli} stimuli take {needed} themselves, and one batch {overhead}. Give more "
-            f"({enough} or above), a smaller batch_size=, or fewer ops with ops=."
+            f"({enough} or above), a smaller batch_size=, or fewer ops with ops=.",
+            anchor="memory-too-small",
         )
     passes: list[list[FeatureSlice]] = [[]]
     free = available
@@ -134,7 +135,8 @@ def split_passes(
         if hashed and count_slice_bytes(rest, n_stimuli) > available:
             raise InputError(
                 f"memory={budget} bytes leaves {available} for activations; one sketch takes "
-                f"{count_slice_bytes(rest, n_stimuli)}. Give more memory=, or a smaller sketch=."
+                f"{count_slice_bytes(rest, n_stimuli)}. Give more memory=, or a smaller sketch=.",
+                anchor="memory-too-small",
             )
         while True:
             part = _cut_slice(rest, n_stimuli, free, step, is_first=not passes[-1])

@@ -97,7 +97,8 @@ class GramSums:
         raise RecordingError(
             f"the Gram of {layout.name!r} is not that of its {n_features} features: added were "
             f"{parts or 'none'}. No Gram is returned. This is a fault of NeuroLens: please report "
-            "the model, the number of stimuli, memory= and batch_size=; another memory= may work."
+            "the model, the number of stimuli, memory= and batch_size=; another memory= may work.",
+            anchor="fault-of-neurolens",
         )
 
 
@@ -177,7 +178,8 @@ class SliceRows:
             n_missing = int((~is_filled).sum())
             raise RecordingError(
                 f"{name!r}: {n_missing} stimuli gave nothing in a pass over the set. No Gram is "
-                "returned. This is a fault of NeuroLens: please report the model and the call."
+                "returned. This is a fault of NeuroLens: please report the model and the call.",
+                anchor="fault-of-neurolens",
             )
         sums.ran[name] &= self.ran
         values = self._rows

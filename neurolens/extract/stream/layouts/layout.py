@@ -57,12 +57,14 @@ class Layout:
             raise InputError(
                 f"{self.name!r} has shape {tuple(tensor.shape)} for {n_stimuli} stimuli, expected "
                 f"{self.shape} per stimulus as for the first ones: its shape depends on the "
-                "stimuli. Leave it out of ops=."
+                "stimuli. Leave it out of ops=.",
+                anchor="no-result-per-stimulus",
             )
         if tensor.dtype != self.dtype:
             raise InputError(
                 f"{self.name!r} has dtype {tensor.dtype} for these stimuli, expected {self.dtype} "
-                "as for the first ones: its dtype depends on the stimuli. Leave it out of ops=."
+                "as for the first ones: its dtype depends on the stimuli. Leave it out of ops=.",
+                anchor="no-result-per-stimulus",
             )
         return tensor.reshape(sizes).movedim(axis, 0)  # (stimulus, *shape)
 

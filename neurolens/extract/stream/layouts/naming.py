@@ -110,13 +110,16 @@ def _check_given(inputs: Mapping[str, Sequence[int]], given: Mapping[str, Sequen
         if name not in inputs:
             raise InputError(
                 f"layout= names the axes of {name!r}, and the inputs are {list_names(inputs)}. "
-                "Type a text for a single input, a dict by name or a tuple by position for several."
+                "Type a text for a single input, a dict by name or a tuple by position for "
+                "several.",
+                anchor="stimuli-do-not-fit-model",
             )
         shape = tuple(inputs[name][1:])
         if len(names) != len(shape):
             raise InputError(
                 f"layout={' '.join(names)!r} names {len(names)} axes, and a stimulus has the shape "
-                f"{shape}. Name each of its axes, e.g. layout='frame channel y x' for clips."
+                f"{shape}. Name each of its axes, e.g. layout='frame channel y x' for clips.",
+                anchor="stimuli-do-not-fit-model",
             )
 
 

@@ -74,7 +74,10 @@ def read_layouts(
         For fewer than two stimuli.
     """
     if len(stimuli) < 2:
-        raise InputError("extraction needs at least 2 stimuli, to tell their axis from the others")
+        raise InputError(
+            "extraction needs at least 2 stimuli, to tell their axis from the others",
+            anchor="too-few-stimuli",
+        )
     rows = list(range(min(_N_RECORDED, len(stimuli))))
     batch = read_batch(stimuli, rows, device)
     if are_alike(batch):

@@ -71,5 +71,6 @@ class CheckedStore(LocalStore):
         what = key if form is None else self.labels.describe_chunk(form, key)
         return DataError(
             f"{str(self.root)!r} is damaged: {what} cannot be read, the file {key} {flaw}. "
-            f"{_REMEDY}"
+            f"{_REMEDY}",
+            anchor="store-damaged",
         )

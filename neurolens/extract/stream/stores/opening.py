@@ -107,7 +107,8 @@ def _read_root(path: Path) -> dict[str, Any]:
     """Return the header of a finished store; raise DataError for anything else."""
     if not path.exists():
         raise DataError(
-            f"no store {str(path)!r}; make one with extract_activations(..., store=path)"
+            f"no store {str(path)!r}; make one with extract_activations(..., store=path)",
+            anchor="file-not-found",
         )
     root = read_header(path / HEADER)
     attributes = {} if root is None else root["attributes"]
@@ -116,13 +117,15 @@ def _read_root(path: Path) -> dict[str, Any]:
         raise DataError(
             f"{str(path)!r} is damaged or not a NeuroLens store: its header {HEADER} "
             f"{'cannot be read' if root is None else 'does not say that it is one'}. If it was "
-            "one, run the same extract_activations call again: it repairs what it can."
+            "one, run the same extract_activations call again: it repairs what it can.",
+            anchor="store-damaged",
         )
     if kind in EARLIER_FORMATS:
         if not _is_complete_earlier(root):
             raise DataError(
                 f"{str(path)!r} is not complete, and an earlier version of NeuroLens wrote it. "
-                "Finish it with that version, or extract again into another store."
+                "Finish it with that version, or extract again into another store.",
+                anchor="store-incomplete",
             )
         return root
     if is_sealed(root):
@@ -130,12 +133,14 @@ def _read_root(path: Path) -> dict[str, Any]:
     if SEAL in attributes:
         raise DataError(
             f"{str(path)!r} is damaged: its header {HEADER} has changed since it was written. Run "
-            "the same extract_activations call again: it repairs it."
+            "the same extract_activations call again: it repairs it.",
+            anchor="store-damaged",
         )
     done = _read_done(path)
     raise DataError(
         f"{str(path)!r} is not complete: {int(done.sum())} of {done.size} batches are done. "
-        "Run the same extract_activations call again: it goes on from there."
+        "Run the same extract_activations call again: it goes on from there.",
+        anchor="store-incomplete",
     )
 
 

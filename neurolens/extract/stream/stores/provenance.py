@@ -155,7 +155,8 @@ def compare_provenance(
         reader = now.get("versions", {}).get("neurolens", "of an unknown version")
         raise DataError(
             f"NeuroLens {writer} wrote its record, which cannot be compared with one of NeuroLens "
-            f"{reader}: it lacks {list_names(lacking)} and has {list_names(added)} beside the rest"
+            f"{reader}: it lacks {list_names(lacking)} and has {list_names(added)} beside the rest",
+            anchor="store-differs",
         )
     sentences: list[str] = []
     keys = list(dict.fromkeys(["versions", *before, *now]))
@@ -169,7 +170,7 @@ def compare_provenance(
             details = describe_parts((parts_before or {}).get(key), (parts_now or {}).get(key))
             sentences.append(_WORDS[key] + details)
     if sentences:
-        raise DataError("; ".join(sentences)[:_LONGEST])
+        raise DataError("; ".join(sentences)[:_LONGEST], anchor="store-differs")
 
 
 def describe_parts(before: dict[str, str] | None, now: dict[str, str] | None) -> str:

@@ -37,7 +37,8 @@ def read_record(path: Path) -> dict[str, Any] | None:
         raise DataError(
             f"{str(path)!r} was written by an earlier version of NeuroLens, whose stores "
             "have no checksums and are not continued. Read it with open_activations, or give "
-            "another store=."
+            "another store=.",
+            anchor="store-damaged",
         )
     copy = read_header(path / "checks" / HEADER)
     attributes = {} if copy is None else copy["attributes"]
@@ -47,7 +48,8 @@ def read_record(path: Path) -> dict[str, Any] | None:
         raise DataError(
             f"{str(path)!r} is damaged: both headers that say how it was made, {HEADER} "
             f"and checks/{HEADER}, have changed since they were written. Remove it, or give "
-            "another store=."
+            "another store=.",
+            anchor="store-damaged",
         )
     _refuse_other(path)
     return None
@@ -59,7 +61,10 @@ def _refuse_other(path: Path) -> None:
     held = [path] if path.is_file() else path.rglob("*")
     files = [file for file in held if file.is_file() and file not in partial]
     if files:
-        raise DataError(f"{str(path)!r} exists and is not a NeuroLens store. Give another store=.")
+        raise DataError(
+            f"{str(path)!r} exists and is not a NeuroLens store. Give another store=.",
+            anchor="store-damaged",
+        )
 
 
 def read_parts(path: Path) -> Parts | None:

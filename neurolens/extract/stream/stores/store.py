@@ -165,13 +165,15 @@ class ActivationStore(Writer):
         except filelock.Timeout:
             raise DataError(
                 f"{str(self.path)!r} is being written by another process. Wait for it, or give "
-                "another store=."
+                "another store=.",
+                anchor="store-in-use",
             ) from None
         except OSError as error:
             damage = f" is damaged ({list_some(flaws)}) and" if flaws else ""
             raise DataError(
                 f"{str(self.path)!r}{damage} cannot be written: {error}. Give a path you may write "
-                "to."
+                "to.",
+                anchor="cannot-write",
             ) from error
         return lock
 
@@ -209,7 +211,8 @@ class ActivationStore(Writer):
         except DataError as error:
             raise DataError(
                 f"the store {str(self.path)!r} was made with something else: {error}. Give another "
-                "store=, or remove this one; to read it as it is, use open_activations."
+                "store=, or remove this one; to read it as it is, use open_activations.",
+                anchor="store-differs",
             ) from None
 
     def _label(self) -> Labels:
@@ -221,7 +224,8 @@ class ActivationStore(Writer):
         mark = Path(f"{self.path}.run")
         if not mark.exists() or mark.read_text() != self.token:
             raise DataError(
-                f"the run that filled {str(self.path)!r} has ended; nothing more is written for it"
+                f"the run that filled {str(self.path)!r} has ended; nothing more is written for it",
+                anchor="store-incomplete",
             )
 
     def is_done(self, group: int, number: int) -> bool:
@@ -267,7 +271,8 @@ class ActivationStore(Writer):
             if not done.all():
                 raise DataError(
                     f"only {int(done.sum())} of {len(done)} batches are done; run the same call "
-                    "again"
+                    "again",
+                    anchor="store-incomplete",
                 )
             summary = self._summarize()
             self._leave_out(summary.unplaced)
@@ -327,7 +332,8 @@ def refuse_foreign(file: Path) -> None:
     if content and not _TOKEN.fullmatch(content):
         raise DataError(
             f"{str(file)!r} is needed while the store is written, and holds something else. Move "
-            "it, or give another store=."
+            "it, or give another store=.",
+            anchor="cannot-write",
         )
 
 
@@ -355,5 +361,6 @@ def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"{str(store.path)!r} could not be written: {error}. Batches that are done are safe; "
-            "make room or correct the path, and run the same call again: it goes on from there."
+            "make room or correct the path, and run the same call again: it goes on from there.",
+            anchor="cannot-write",
         ) from error

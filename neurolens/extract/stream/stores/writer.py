@@ -139,7 +139,8 @@ def _check_memory(plan: Plan) -> None:
             f"the {len(plan.outputs)} chosen ops over {n_stimuli} stimuli need "
             f"{needed / 2**30:.1f} GiB and this machine has {available / 2**30:.1f} GiB. Write "
             "them to disk with store=, make them smaller with reducer=, choose fewer with ops=, "
-            "or use extract_grams, which stores no activations."
+            "or use extract_grams, which stores no activations.",
+            anchor="memory-too-small",
         )
 
 
@@ -161,7 +162,8 @@ def describe_result(
     if len(unplaced) == len(names):
         raise InputError(
             f"none of the {len(names)} selected ops has a result per stimulus: "
-            f"{list_names(unplaced.values())}"
+            f"{list_names(unplaced.values())}",
+            anchor="no-result-per-stimulus",
         )
     skipped = {**plan.layouts.skipped, **unplaced}
     ran = {}

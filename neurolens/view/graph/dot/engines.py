@@ -34,7 +34,7 @@ def find_engine(fmt: str) -> list[str]:
         return [program, f"-T{fmt}", *extra.split()]
     if importlib.util.find_spec("pygraphviz"):
         return [sys.executable, "-c", CHILD, fmt, extra]
-    raise MissingToolError(NO_ENGINE)
+    raise MissingToolError(NO_ENGINE, anchor="graphviz-not-found")
 
 
 @lru_cache(maxsize=8)
@@ -48,14 +48,16 @@ def render_dot(source: str, fmt: str) -> bytes:
     except subprocess.TimeoutExpired:
         raise DataError(
             f"Graphviz did not finish within {TIMEOUT} s. Leave layout out: the default, "
-            'layout="columns", takes a second at most. Or draw fewer boxes, with fold=1.'
+            'layout="columns", takes a second at most. Or draw fewer boxes, with fold=1.',
+            anchor="graphviz-not-found",
         ) from None
     if done.returncode or not done.stdout:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else "it gave no reason"
         raise DataError(
             f"Graphviz could not draw this graph: {reason}. Save it with .save('graph.gv') and run "
-            f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with fold=1."
+            f"`dot -T{fmt} graph.gv` to see more, or draw fewer boxes with fold=1.",
+            anchor="graphviz-not-found",
         )
     return fit_svg(done.stdout.decode()).encode() if fmt == "svg" else done.stdout
 

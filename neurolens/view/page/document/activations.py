@@ -70,7 +70,8 @@ def describe_activations(
     if strange:
         raise LabelError(
             f"activations must be of stimuli of the page, but it has no {list_names(strange)}. "
-            "Pass the StimulusSet as stimuli=..., and ids of its stimuli."
+            "Pass the StimulusSet as stimuli=..., and ids of its stimuli.",
+            anchor="ids-differ",
         )
     shown = names[:MOST_STIMULI]
     maps = _list_maps(trace, graph, len(names), len(shown))
@@ -151,7 +152,8 @@ def check_model(traced: Graph, graph: Graph) -> None:
         raise LabelError(
             f"activations must be of the model of the page, but their trace has no "
             f"{list_names(strange)} as here. Trace the same model: activations=(trace(model, "
-            "stimuli.read_rows(range(6))), stimuli.ids[:6])."
+            "stimuli.read_rows(range(6))), stimuli.ids[:6]).",
+            anchor="scores-of-another-network",
         )
 
 

@@ -236,7 +236,8 @@ def _find_rdms(brain: Any) -> Any:
         raise InputError(
             f"brain must be what load_dataset returned, or RDMs of the brain, got "
             f"{type(brain).__name__}. Pass brain=load_dataset(...), or "
-            "brain=compute_rdms(responses)."
+            "brain=compute_rdms(responses).",
+            anchor="wrong-object",
         )
     return getattr(brain, "rdms", None)
 

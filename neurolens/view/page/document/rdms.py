@@ -4,22 +4,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from neurolens.errors import InputError, LabelError
+from neurolens.errors import LabelError
 from neurolens.labels import (
     OP,
-    REGION,
     STIMULUS,
     STIMULUS_2,
-    SUBJECT,
-    UNNAMED,
     align_labels,
     check_dims,
     get_ids,
     list_names,
 )
+from neurolens.view.annotation.brain_rdms import average_brain, check_array, rank_pairs
 from neurolens.view.annotation.outputs import find_op
 from neurolens.view.page.document.budget import RDM_CHARACTERS
 from neurolens.view.page.document.numbers import LEVELS, encode_levels
@@ -57,7 +54,7 @@ def describe_rdms(
     rdms = _read_rdms(rdms, index)
     ids = rdms[STIMULUS].values.tolist()
     names = [str(name) for name in rdms[OP].values]
-    matrices = {} if brain is None else average_brain(brain, ids)
+    matrices = {} if brain is None else average_brain(brain, ids, "brain.rdms")
     pairs = np.triu_indices(len(ids), 1)
     upper = rdms.values[:, *pairs]  # (op, pair)
     defined = np.isfinite(upper).any(axis=1)
@@ -76,8 +73,8 @@ def describe_rdms(
     described = {
         "n": len(ids),
         "ops": kept,
-        "model": "".join(encode_levels(rank_pairs(rdms.values[row_of[op]])) for op in kept),
-        "brain": {name: encode_levels(rank_pairs(values)) for name, values in matrices.items()},
+        "model": "".join(code_ranks(rdms.values[row_of[op]]) for op in kept),
+        "brain": {name: code_ranks(values) for name, values in matrices.items()},
         "leftOut": [[reason, those] for reason, those in left_out.items() if those],
     }
     if len(kept) == len(ops):
@@ -125,34 +122,17 @@ def _read_rdms(rdms: xr.DataArray, index: Mapping[str, int]) -> xr.DataArray:
     if strange:
         raise LabelError(
             f"rdms must be of ops of the graph, but it has no {list_names(strange)}. Trace the "
-            "model that the RDMs are of."
+            "model that the RDMs are of.",
+            anchor="scores-of-another-network",
         )
     rdms = align_labels(rdms, ids, name="rdms", other="rdms.stimulus", dims=[STIMULUS_2])
     return rdms.transpose(OP, STIMULUS, STIMULUS_2)
 
 
-def rank_pairs(matrix: np.ndarray) -> np.ndarray:
-    """Return the ranks of the pairs above the diagonal, row by row, from 0 to 63.
-
-    Equal dissimilarities have equal ranks; a pair without a value has the middle one.
-    """
-    pairs = pd.Series(matrix[np.triu_indices(len(matrix), 1)])
-    ranks = (pairs.rank() - 1) / max(1, pairs.count() - 1)
-    return np.rint(HIGHEST_RANK * ranks.fillna(0.5).to_numpy()).astype(np.uint8)
-
-
-def average_brain(brain: xr.DataArray, ids: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Return one matrix per region, stimuli in the order of ``ids``, averaged over subjects."""
-    check_array(brain, "brain.rdms", "holds the brain's RDMs")
-    outer = [dim for dim in (REGION, SUBJECT) if dim in brain.dims]
-    check_dims(brain, [*outer, STIMULUS, STIMULUS_2], "brain.rdms")
-    brain = align_labels(brain, ids, name="brain.rdms", other="rdms")
-    if SUBJECT in brain.dims:
-        brain = brain.mean(SUBJECT, skipna=True)
-    if REGION not in brain.dims:
-        brain = brain.expand_dims({REGION: [UNNAMED[REGION]]})
-    brain = brain.transpose(REGION, STIMULUS, STIMULUS_2)
-    return dict(zip(map(str, brain[REGION].values), brain.values, strict=True))
+def code_ranks(matrix: np.ndarray) -> str:
+    """Return a character for the rank of each pair; a pair without a value has the middle one."""
+    ranks = np.nan_to_num(rank_pairs(matrix), nan=0.5)
+    return encode_levels(np.rint(HIGHEST_RANK * ranks).astype(np.uint8))
 
 
 def choose_ops(ops: Sequence[int], first: Sequence[int], room: int) -> list[int]:
@@ -166,12 +146,3 @@ def choose_ops(ops: Sequence[int], first: Sequence[int], room: int) -> list[int]
     if n_others > 0:
         kept += [others[i] for i in np.linspace(0, len(others) - 1, n_others).astype(int)]
     return sorted(kept)
-
-
-def check_array(array: Any, name: str, origin: str) -> None:
-    """Raise InputError for anything else than a DataArray."""
-    if not isinstance(array, xr.DataArray):
-        raise InputError(
-            f"{name} must be a DataArray over stimulus and stimulus_2, got "
-            f"{type(array).__name__}. Pass the DataArray that {origin}."
-        )

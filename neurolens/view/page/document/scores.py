@@ -94,7 +94,9 @@ def match_controls(controls: Sequence[Compared], tested: Sequence[str]) -> None:
         raise LabelError(
             f"best was made with controls {list_names(tested)}, but control has "
             f"{list_names(strange)}. Give both one label: assign_regions(scores, "
-            f"control={{{strange[0]!r}: other_scores}}) and control=({strange[0]!r}, other_scores)."
+            f"control={{{strange[0]!r}: other_scores}}) and control=({strange[0]!r}, "
+            "other_scores).",
+            anchor="scores-made-differently",
         )
     numbered = {f"control {number}" for number in range(1, len(controls) + 1)}
     unnamed = [one.label for one in controls if one.label in numbered]
@@ -102,7 +104,8 @@ def match_controls(controls: Sequence[Compared], tested: Sequence[str]) -> None:
         raise LabelError(
             f"several controls need labels to be matched with those of best, got "
             f"{list_names(unnamed)}. Pass control={{'seed 0': scores_0, 'seed 1': scores_1}} to "
-            "assign_regions and here."
+            "assign_regions and here.",
+            anchor="unknown-region",
         )
 
 
@@ -114,7 +117,8 @@ def check_ops(scores: xr.Dataset, ops: Sequence[str], name: str) -> None:
         raise LabelError(
             f"{name} must name ops of this graph, but it has no {list_names(strange)}. Trace the "
             f"model that was scored; for a control of another network, pass its trace as well: "
-            "control=(label, scores, trace)."
+            "control=(label, scores, trace).",
+            anchor="scores-of-another-network",
         )
 
 
@@ -177,7 +181,8 @@ def _read_control(entry: Any, scores: xr.Dataset, number: int, n: int) -> Compar
         if ours != theirs:
             raise InputError(
                 f"control must be made like scores, with the {key} {ours!r}, got {theirs!r}. Make "
-                "both with the same function, settings and stimuli."
+                "both with the same function, settings and stimuli.",
+                anchor="scores-made-differently",
             )
     regions = [str(name) for name in scores[REGION].values]
     found = align_labels(found, regions, name="control", other="scores", dims=[REGION])
@@ -206,7 +211,8 @@ def _match_bins(found: xr.Dataset, scores: xr.Dataset) -> xr.Dataset:
     if TIME_BIN not in scores.dims or TIME_BIN not in found.dims:
         raise InputError(
             "control and scores must both have time bins, or neither. Make both with the same "
-            "function, settings and time bins."
+            "function, settings and time bins.",
+            anchor="scores-made-differently",
         )
     bins = scores[TIME_BIN].values.tolist()
     return align_labels(found, bins, name="control", other="scores", dims=[TIME_BIN])

@@ -11,7 +11,7 @@ import xarray as xr
 
 from neurolens.view.page.document.numbers import round_number
 from neurolens.view.page.document.regions import ALPHA, format_p, is_above
-from neurolens.view.style import format_interval, format_score
+from neurolens.view.style import format_interval, format_score, format_share
 
 Sentence = list[Any]
 
@@ -172,7 +172,7 @@ def _tell_ties(chosen: Sequence[Mapping[str, Any]], ties: Mapping[str, list[int]
         else:
             clause.append("every other one can be told apart from the best one")
         if best["doubtful"]:
-            clause.append(f" (in doubt: {100 * best['agreement']:.0f} % of the halves choose it)")
+            clause.append(f" (in doubt: {format_share(best['agreement'])} of the halves choose it)")
         clauses.append(clause)
     return ["Of the other operations, ", *_join(clauses, "; "), "."]
 

@@ -127,7 +127,8 @@ def read_images(images: Any, ids: Sequence[str]) -> dict[str, np.ndarray]:
     missing = [name for name in ids if name not in known]
     if missing:
         raise LabelError(
-            f"images lack the stimuli {list_names(missing)}. Pass the set that RDMs are of."
+            f"images lack the stimuli {list_names(missing)}. Pass the set that RDMs are of.",
+            anchor="ids-differ",
         )
     pictures = {}
     for name in ids:

@@ -65,7 +65,8 @@ def read_curves(scores: Any, best: Any, graph: Any, *, time_bin: Any, consumer: 
     if isinstance(scores, list | tuple):
         raise InputError(
             f"{consumer} takes scores, or several by name, got a {type(scores).__name__}. Pass "
-            "{'trained': scores, 'random weights': control}."
+            "{'trained': scores, 'random weights': control}.",
+            anchor="wrong-object",
         )
     if isinstance(scores, xr.Dataset) or not isinstance(scores, Mapping):
         return [_read_curve("", scores, best, graph, time_bin, consumer)]
@@ -80,7 +81,8 @@ def read_curves(scores: Any, best: Any, graph: Any, *, time_bin: Any, consumer: 
         if len(kinds) > 1:
             raise InputError(
                 f"{consumer} draws models on one axis, which needs scores of one {name}, got "
-                f"{list_names(sorted(kinds))}. Make all of them in the same way."
+                f"{list_names(sorted(kinds))}. Make all of them in the same way.",
+                anchor="scores-made-differently",
             )
     first = [str(name) for name in curves[0].scores[REGION].values]
     for curve in curves[1:]:
@@ -142,7 +144,8 @@ def read_graph(graph: Any) -> Graph:
     if not isinstance(found, Graph):
         raise InputError(
             f"graph must be a Trace or a Graph, got {type(graph).__name__}. Pass "
-            f"graph=trace(model, inputs)."
+            f"graph=trace(model, inputs).",
+            anchor="wrong-object",
         )
     return found
 
@@ -152,7 +155,8 @@ def select_time(scores: xr.Dataset, time_bin: Any, consumer: str) -> xr.Dataset:
     if TIME_BIN not in scores.dims:
         if time_bin is not None:
             raise InputError(
-                f"these scores have no time bins, got time_bin={time_bin!r}. Leave it out."
+                f"these scores have no time bins, got time_bin={time_bin!r}. Leave it out.",
+                anchor="one-time-bin",
             )
         return scores
     labels = scores[TIME_BIN].values.tolist()
@@ -160,12 +164,14 @@ def select_time(scores: xr.Dataset, time_bin: Any, consumer: str) -> xr.Dataset:
         raise InputError(
             f"{consumer} takes one time bin, and these scores have {len(labels)}: "
             f"{list_names(labels)}. Pass time_bin={labels[0]!r}, or draw all with "
-            f"neurolens.view.plot_times(scores)."
+            f"neurolens.view.plot_times(scores).",
+            anchor="one-time-bin",
         )
     if time_bin not in labels:
         raise LabelError(
             f"these scores have no time bin {time_bin!r}; they have {list_names(labels)}. Pass one "
-            f"of these."
+            f"of these.",
+            anchor="one-time-bin",
         )
     return scores.isel({TIME_BIN: labels.index(time_bin)}, drop=True)
 
@@ -173,12 +179,21 @@ def select_time(scores: xr.Dataset, time_bin: Any, consumer: str) -> xr.Dataset:
 def align_control(control: Any, curve: Curve, time_bin: Any, consumer: str) -> xr.Dataset:
     """Return scores of a control for the ops and regions of a curve, matched by label."""
     caller = f"{consumer}(control=...)"
+    if isinstance(control, Mapping) and not isinstance(control, xr.Dataset):
+        if len(control) != 1:
+            raise InputError(
+                f"{consumer} draws one control, got {list_names(control)}. Pass several as models: "
+                "{'trained': scores, 'random weights': control}."
+            )
+        [(label, control)] = control.items()
+        control = read_scores(control, caller, over_time=True).assign_attrs(label=str(label))
     control = select_time(read_scores(control, caller, over_time=True), time_bin, caller)
     for name in ALIKE:
         if control.attrs[name] != curve.scores.attrs[name]:
             raise InputError(
                 f"control is of {name} {control.attrs[name]!r}, scores are of "
-                f"{curve.scores.attrs[name]!r}. Make both in the same way."
+                f"{curve.scores.attrs[name]!r}. Make both in the same way.",
+                anchor="scores-made-differently",
             )
     regions = [str(name) for name in curve.scores[REGION].values]
     control = control.sel({REGION: control[REGION].isin(regions)})

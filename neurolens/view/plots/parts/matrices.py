@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from neurolens.errors import InputError, LabelError
@@ -14,16 +13,14 @@ from neurolens.labels import (
     REGION,
     STIMULUS,
     STIMULUS_2,
-    SUBJECT,
     TIME_BIN,
-    UNNAMED,
-    align_labels,
     check_dims,
     get_ids,
     list_names,
 )
 from neurolens.scores import read_scores
 from neurolens.view import style
+from neurolens.view.annotation.brain_rdms import average_brain, check_array, rank_pairs
 from neurolens.view.plots.canvas.words import name_measure
 
 MOST_RDMS = 8
@@ -91,7 +88,7 @@ def _order_matrices(
     ordered = sorted(categories, key=lambda one: first[categories[one]])
     matrices = [] if rdms is None else _list_ops(rdms, ops, ordered, scores)
     if brain is not None:
-        squares = _average_brain(brain, ordered)
+        squares = average_brain(brain, ordered, "brain")
         wanted = _choose_regions(ops, list(squares))
         matrices += [Matrix("brain", region, "", squares[region]) for region in wanted]
     return Matrices(matrices, ordered, [categories[one] for one in ordered])
@@ -102,10 +99,8 @@ def rank_values(values: np.ndarray) -> np.ndarray:
 
     Equal values stay equal. NaN stays NaN.
     """
-    upper = np.triu_indices(len(values), 1)
-    ranks = pd.Series(values[upper]).rank() - 1
     ranked = np.zeros(values.shape)
-    ranked[upper] = ranks / max(1, ranks.count() - 1)
+    ranked[np.triu_indices(len(values), 1)] = rank_pairs(values)
     return blank_diagonal(ranked + ranked.T)
 
 
@@ -136,7 +131,8 @@ def _describe_score(scores: xr.Dataset | None, region: str, op: str) -> str:
         return ""
     if op not in scores[OP].values or region not in scores[REGION].values:
         raise LabelError(
-            f"scores have no {op!r} in {region!r}. Pass the scores that were made from these RDMs."
+            f"scores have no {op!r} in {region!r}. Pass the scores that were made from these RDMs.",
+            anchor="unknown-region",
         )
     value = float(scores["score_mean"].sel({OP: op, REGION: region}))
     return f"{name_measure(scores.attrs)} {style.format_score(value)}"
@@ -155,15 +151,12 @@ def read_pair_scores(scores: Any, ops: Any) -> xr.Dataset | None:
 
 
 def _check_array(array: Any, name: str, origin: str) -> None:
-    if not isinstance(array, xr.DataArray):
-        raise InputError(
-            f"{name} must be a DataArray over stimulus and stimulus_2, got "
-            f"{type(array).__name__}. Pass the DataArray that {origin}."
-        )
+    check_array(array, name, origin)
     if TIME_BIN in array.dims:
         raise InputError(
             f"plot_rdms takes one time bin, and {name} has {array.sizes[TIME_BIN]}. Select with "
-            f"{name}.isel(time_bin=0, drop=True)."
+            f"{name}.isel(time_bin=0, drop=True).",
+            anchor="one-time-bin",
         )
 
 
@@ -186,7 +179,8 @@ def _choose_ops(
     if unknown:
         raise LabelError(
             f"rdms has no ops {list_names(unknown)}; it has {list_names(names)}. Pass ops=[...] "
-            f"from those."
+            f"from those.",
+            anchor="unknown-op",
         )
     return chosen
 
@@ -199,19 +193,7 @@ def _choose_regions(ops: Any, regions: list[str]) -> list[str]:
     if lacking:
         raise LabelError(
             f"ops names regions that brain lacks: {list_names(lacking)}. It has "
-            f"{list_names(regions)}. Leave those out of ops, or pass the RDMs of all regions."
+            f"{list_names(regions)}. Leave those out of ops, or pass the RDMs of all regions.",
+            anchor="unknown-region",
         )
     return list(ops)
-
-
-def _average_brain(brain: xr.DataArray, ids: list) -> dict[str, np.ndarray]:
-    """Return one matrix per region, its stimuli in the order of ``ids``."""
-    outer = [dim for dim in (REGION, SUBJECT) if dim in brain.dims]
-    check_dims(brain, [*outer, STIMULUS, STIMULUS_2], "brain")
-    brain = align_labels(brain, ids, name="brain", other="rdms")
-    if SUBJECT in brain.dims:
-        brain = brain.mean(SUBJECT, skipna=True)
-    if REGION not in brain.dims:
-        brain = brain.expand_dims({REGION: [UNNAMED[REGION]]})
-    brain = brain.transpose(REGION, STIMULUS, STIMULUS_2)
-    return dict(zip(map(str, brain[REGION].values), brain.values, strict=True))

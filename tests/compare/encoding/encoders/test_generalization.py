@@ -148,7 +148,7 @@ class TestNoLeak:
         settings = {"split": "run", "test": "run-4", "by": "run"}
         with pytest.raises(InputError, match=r"10 stimuli are in several sets, .*own = \[") as told:
             fit_test_sets(first, shared, **settings)
-        code = str(told.value).split("both sides, ")[1].rstrip(".")
+        code = told.value.message.split("both sides, ")[1].rstrip(".")
         own_code, _, rest = code.partition(": ")
         names = {"responses": shared, "features": first}
         exec(own_code, names)

@@ -2,12 +2,14 @@ import numpy as np
 import oracles
 import pytest
 import torch
+import xarray as xr
 from himalaya.kernel_ridge import solve_kernel_ridge_cv_eigenvalues
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import PredefinedSplit
 
+from neurolens.compare import fit_encoding
 from neurolens.compare.encoding.models import ridge
 from neurolens.compare.encoding.models.ridge import (
     SELECTORS,
@@ -19,6 +21,7 @@ from neurolens.compare.encoding.models.spectrum import (
     center_kernel,
     split_kernel,
 )
+from neurolens.errors import InputError
 
 ALPHAS = np.logspace(-2, 4, 7)
 
@@ -189,3 +192,17 @@ def test_ends_of_the_grid_matter_only_while_the_fit_depends_on_them(rng, alphas,
         find_edges(decompose(x, train, test).values, torch.tensor(alphas, dtype=torch.float64))
         == expected
     )
+
+
+def test_penalties_that_leave_folds_undefined_are_refused(rng):
+    ids = [f"s{i}" for i in range(40)]
+    features = xr.DataArray(
+        rng.normal(size=(40, 200)), dims=("stimulus", "feature"), coords={"stimulus": ids}
+    )
+    responses = xr.DataArray(
+        rng.normal(size=(40, 5)),
+        dims=("presentation", "neuroid"),
+        coords={"stimulus_id": ("presentation", ids), "neuroid_id": ("neuroid", list("abcde"))},
+    )
+    with pytest.raises(InputError, match="lost in rounding. Pass larger alphas"):
+        fit_encoding(features, responses, alphas=[1e-25, 1.0], select="folds", n_splits=0)

@@ -83,6 +83,7 @@ def extract(stimuli, path, model=None, **settings):
     return tree, [str(one.message) for one in caught if "was damaged" in str(one.message)]
 
 
+@pytest.mark.slow
 def test_damage_of_any_file_is_told_or_harmless_and_the_same_call_repairs_it(stimuli, tmp_path):
     truth, told = extract(stimuli, tmp_path / "whole.zarr", ops="/cos")
     assert not told

@@ -467,6 +467,7 @@ SCRIPT = textwrap.dedent(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and kill -9")
 def test_twenty_kills_leave_the_bytes_of_an_uninterrupted_run(tmp_path):
     """A process that imported everything once forks for each run, so that twenty runs are fast."""
