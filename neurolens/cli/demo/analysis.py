@@ -1,7 +1,7 @@
 """The main analysis from end to end: from a model and a brain to scores, pictures and a report."""
 
-import os
 import shlex
+import sys
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,9 +12,9 @@ import torchvision
 import xarray as xr
 from torch import nn
 
+from neurolens.cli.demo.tables import format_best
 from neurolens.compare import assign_regions, compare_rdms, compute_rdms
 from neurolens.datasets import load_dataset
-from neurolens.demo.tables import format_best
 from neurolens.errors import DataError, InputError
 from neurolens.extract import Trace, Verdict, extract_grams, trace, validate
 from neurolens.labels import suggest_name
@@ -103,7 +103,7 @@ def run_demo(
     seed : int
         For random weights, the planted brain, bootstrap draws and halves of the stimuli.
     quiet : bool
-        Print only the first line and the result.
+        Print only the first line and the result. Progress is shown on a terminal only.
 
     Returns
     -------
@@ -116,16 +116,16 @@ def run_demo(
     InputError, UnknownNameError
         For an unknown model, or weights that do not fit it.
     """
-    silent = quiet or os.environ.get("NEUROLENS_QUIET")
     say: Callable[[str], None] = (
-        (lambda text: None) if silent else (lambda text: print(text, flush=True))
+        (lambda text: None) if quiet else (lambda text: print(text, flush=True))
     )
     folder = _make_folder(output)
-    setup = _prepare_setup(model, weights, offline, seed, quiet)
+    hides_progress = quiet or not sys.stderr.isatty()
+    setup = _prepare_setup(model, weights, offline, seed, hides_progress)
     print(setup.headline, flush=True)
     for note in setup.notes:
-        print(textwrap.fill(note, 100, initial_indent="  ! ", subsequent_indent="    "), flush=True)
-    findings = _find_best_ops(setup, seed, quiet, say)
+        print(_wrap_note(note), flush=True)
+    findings = _find_best_ops(setup, seed, hides_progress, say)
     command = _write_command(setup.model_name, weights, offline, seed)
     files = _write_findings(setup, findings, folder, command)
     table = format_best(findings.scores, findings.best, _list_planted(setup.brain))
@@ -133,6 +133,18 @@ def run_demo(
     for file in files:
         print(f"  {file.path!s:32} {file.description}")
     return findings
+
+
+def _wrap_note(note: str) -> str:
+    """Return a note in indented lines; addresses and paths stay whole, to be copied."""
+    return textwrap.fill(
+        note,
+        100,
+        initial_indent="  ! ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _write_command(model: str, weights: str | Path | None, offline: bool, seed: int) -> str:
@@ -154,7 +166,8 @@ def _make_folder(output: str | Path) -> Path:
     except OSError as error:
         raise DataError(
             f"cannot write into {str(folder)!r} ({error.strerror}). Pass another folder with "
-            f"--output."
+            f"--output.",
+            anchor="cannot-write",
         ) from error
     return folder
 
@@ -167,7 +180,9 @@ def _prepare_setup(
         _check_model_name(model)
     if weights is not None and not Path(weights).is_file():
         raise DataError(
-            f"no weights file {str(weights)!r}; pass the path of a state dict saved with torch.save"
+            f"no weights file {str(weights)!r}; pass the path of a state dict saved with "
+            "torch.save, or --offline for random ones",
+            anchor="file-not-found",
         )
     if weights is not None and offline:
         raise InputError("--weights needs real data; leave out --offline")
@@ -183,7 +198,7 @@ def _prepare_setup(
         except DataError as error:
             if weights is not None:
                 raise
-            reason = str(error)
+            reason = error.message
     return _prepare_planted(model or "resnet18", seed, reason)
 
 
@@ -191,7 +206,11 @@ def _check_model_name(name: str) -> None:
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise suggest_name(
-            name, known, "torchvision classifier", "See torchvision.models.list_models()."
+            name,
+            known,
+            "torchvision classifier",
+            "See torchvision.models.list_models().",
+            anchor="unknown-model",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from neurolens.labels import REGION
+from neurolens.labels import REGION, list_names
 from neurolens.scores import SPLIT
 from neurolens.view import style
 
@@ -37,7 +37,7 @@ def format_best(
         lines.append("  ".join(cells).rstrip())
     lines += textwrap.wrap(
         f"Biased: score ({scores.attrs['measure']}) on all stimuli, which chose the op. Control: "
-        "held-out score of the same network with random weights. Same choice: share of "
+        f"held-out score of {_name_controls(best)}. Same choice: share of "
         f"{2 * scores.sizes[SPLIT]} random halves that choose it. Candidates: ops that cannot be "
         "told apart from the best one.",
         WIDTH,
@@ -66,6 +66,13 @@ def list_cells(scores: xr.Dataset, best: xr.Dataset, region: str) -> list[str]:
         style.format_interval(ends[0], ends[1], 3).strip() or "none",
         ", ".join(style.format_score(control, 3) for control in controls) or "none",
         "–".join(dict.fromkeys(known)) or "none",
-        f"{agreement:.0%}{doubt}" if np.isfinite(agreement) else "–",
+        f"{style.format_share(agreement)}{doubt if np.isfinite(agreement) else ''}",
         str(int(row["indistinguishable"].sum())),
     ]
+
+
+def _name_controls(best: xr.Dataset) -> str:
+    """Return what the controls are, in the order of their scores."""
+    if "control_score" not in best:
+        return "a control, of which there is none"
+    return list_names(best["control"].values, 12)

@@ -1,0 +1,1 @@
+"""Results of every operation over a set of stimuli."""

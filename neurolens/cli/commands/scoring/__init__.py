@@ -1,0 +1,1 @@
+"""RDMs, their comparison with brain data, encoding models, and reports."""
