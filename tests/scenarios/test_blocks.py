@@ -186,6 +186,7 @@ class TestPairs:
 
 
 class TestScores:
+    @pytest.mark.slow
     @given(
         seed=SEEDS,
         n_ops=st.integers(1, 6),

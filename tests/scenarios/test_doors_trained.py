@@ -33,6 +33,7 @@ def test_every_op_is_verified(number):
     assert repr(verdict) == f"verified: {N_OPS[number]} of {N_OPS[number]} ops replayed bit for bit"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", N_OPS)
 def test_the_same_weights_in_two_libraries(number, tmp_path, rng):
     """Weights in a file, with timm's network and preprocessing, give what the package's own do."""
@@ -50,6 +51,7 @@ def test_the_same_weights_in_two_libraries(number, tmp_path, rng):
     assert loaded.identity.preprocessing == f"timm's data config of {NAMES[number][5:]}"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not MIRROR, reason="the 92 photographs are not here: set NEUROLENS_MIRROR to a folder of them"
 )

@@ -40,6 +40,7 @@ def check_layouts(name):
         assert not find_shared(scene)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FEW)
 def test_a_few_classifiers(name):
     check_layouts(name)

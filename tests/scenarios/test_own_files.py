@@ -63,6 +63,7 @@ def draw_stand_ins(categories, folder, rng):
         picture.save(folder / f"{category}.png")
 
 
+@pytest.mark.slow
 @needs_mirror
 def test_eight_lines_lead_from_files_to_the_graph_and_the_map(tmp_path, rng):
     categories = write_runs(Path(MIRROR) / "haxby2001_slice", tmp_path)

@@ -17,6 +17,7 @@ def test_the_page_gives_the_known_answers(name):
         assert answer == case["answer"], case.get("name", case.get("text"))
 
 
+@pytest.mark.slow
 def test_the_page_places_random_graphs_alike():
     cases = [(plan, FRAMES[i % len(FRAMES)]) for i, plan in enumerate(draw_plans(40, 60))]
     asked = [{"plan": write_plan(p), "frame": write_frame(f)} for p, f in cases]

@@ -142,6 +142,7 @@ def test_batches_hold_every_stimulus_once_in_order(n, batch_size):
         assert lengths[-1] > 1
 
 
+@pytest.mark.slow
 @given(n=sizes, batch_size=batch_sizes, reducer=reducers, seed=seeds)
 def test_batches_put_together_are_the_set_in_one_piece(n, batch_size, reducer, seed):
     stimuli = make_stimuli(n, seed)
@@ -212,6 +213,7 @@ class Plain(Many):
 kinds = st.sampled_from(["none", "subsample", "pca", "pca of some"])
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(5, 20),
     batch_size=st.integers(1, 8),
@@ -240,6 +242,7 @@ def test_a_run_that_was_cut_off_goes_on_to_the_bytes_of_one_that_was_not(
         assert read_files(f"{folder}/cut.zarr") == read_files(f"{folder}/whole.zarr")
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(5, 20), batch_size=st.integers(1, 8), seed=seeds, budget=st.integers(1, 20_000)
 )
@@ -271,6 +274,7 @@ def test_components_are_those_of_all_fitted_stimuli_in_any_batches(batch_size, n
     np.testing.assert_allclose(acts["mul_2/activation"], expected, rtol=0, atol=2e-4 * scale)
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(5, 20),
     batch_size=st.integers(1, 8),
@@ -284,6 +288,7 @@ def test_sums_over_units_change_with_the_batch_by_rounding_only(n, batch_size, s
     assert_same(whole, parts, ["batch_size"], rtol=1e-3 if isinstance(reducer, list) else 2e-6)
 
 
+@pytest.mark.slow
 @given(
     n=st.integers(4, 16),
     batch_size=st.integers(1, 6),

@@ -46,6 +46,7 @@ def build_representative(name):
     return model, tuple(tensors), {"num_flow_updates": 2} if name.startswith("raft") else {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_a_representative_is_traced_and_verified(name):
     model, inputs, kwargs = build_representative(name)

@@ -1,0 +1,1 @@
+"""Figures of docs/concepts/, one a file; concepts.py draws them."""
