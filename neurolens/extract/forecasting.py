@@ -13,6 +13,7 @@ from torch import nn
 
 from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.forward import record_forward
+from neurolens.extract.capture.memory import watch_memory
 from neurolens.extract.capture.models import unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
@@ -28,18 +29,19 @@ from neurolens.extract.stream.fill import (
     run_groups,
 )
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
-from neurolens.extract.stream.grams.products import EXACT_STIMULI, add_products
+from neurolens.extract.stream.grams.products import Multiplier, count_chunk_features, share_sums
 from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     Pass,
     count_gram_bytes,
+    count_pass_samples,
     count_runs,
     count_slice_bytes,
     count_workspace_bytes,
     predict_overhead,
 )
+from neurolens.extract.stream.grams.sums import plan_resumption
 from neurolens.extract.stream.layouts.layout import Layout
-from neurolens.extract.stream.memory import watch_memory
 from neurolens.extract.stream.passes import run_set
 from neurolens.extract.stream.plan import (
     Plan,
@@ -62,12 +64,17 @@ from neurolens.support.tables import (
 
 
 class Cost(NamedTuple):
-    """The cost of one kind of run: passes over the set, seconds, bytes of memory and disk."""
+    """The cost of one kind of run: passes over the set, seconds, bytes of memory and disk.
+
+    ``forward_passes`` is how often ops run, relative to one whole pass: passes start where the last
+    one ended.
+    """
 
     passes: int
     seconds: float
     peak_bytes: int
     disk_bytes: int
+    forward_passes: float
 
 
 class Forecast(pd.DataFrame):
@@ -177,15 +184,18 @@ def forecast(
 
     Notes
     -----
-    Costs four small passes, up to four batches, and a short matrix product; with ``n_samples``
-    of a stochastic model three small passes more; and more where ``memory`` does not hold the
-    results of all ops for a few stimuli, as in `extract_activations`. A pass is one run of the
-    model over the set; after sample 0 it ends with the last op that random numbers feed, which the
-    seconds leave out. Bytes on disk are exactly those of the stored values; labels, checks and
-    metadata take some 20 kB and 4 kB per result more. Memory is the larger of that of the planning
-    passes and that of the batch, as measured now, workspace of torch's kernels included, plus what
-    is kept meanwhile; where the system does not report it, the memory of the results alive at one
-    moment is used. Seconds leave out reading the stimuli and writing to disk.
+    Costs three small passes (five where planning needs more than two, see `extract_activations`),
+    up to four batches (five where Grams take several passes), and a short matrix product; with
+    ``n_samples`` of a stochastic model three small passes more; and more where ``memory`` does not
+    hold the results of all ops for a few stimuli, as in `extract_activations`.
+    A pass is one run of the model over the set; after sample 0 it ends with the last op that random
+    numbers feed, which the seconds leave out. That passes of Grams start where the last one ended
+    is counted (``grams.forward_passes``); that those of activations may is not. Bytes on disk are
+    exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
+    result more. Memory is the larger of that of the planning passes and that of the batch, as
+    measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
+    system does not report it, the memory of the results alive at one moment is used. Seconds leave
+    out reading the stimuli and writing to disk, and the temporary file of `extract_grams`.
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
@@ -207,6 +217,7 @@ def forecast(
         passes = gram_plan.split_passes() if gram_plan.fits else []
         batch = _run_batch(plan)
         first_pass_bytes = _hold_batch(plan, passes[0]) if passes else 0
+        n_forward = _predict_forward(plan, passes) if passes else 0.0
         flops = _count_flops(plan)
     measured = Measured(planning.n_bytes or 0, batch, first_pass_bytes)
     rows = _describe_outputs(gram_plan, passes, flops)
@@ -217,7 +228,7 @@ def forecast(
     costs.flops = len(stimuli) * sum(count for count in flops.values() if count is not None)
     costs.stimuli_per_second = 1 / batch.seconds_per_stimulus
     costs.activations = _sum_activations(plan, measured)
-    costs.grams = _sum_grams(gram_plan, passes, measured) if passes else None
+    costs.grams = _sum_grams(gram_plan, passes, measured, n_forward) if passes else None
     return costs
 
 
@@ -284,10 +295,18 @@ def _sum_activations(plan: Plan, measured: Measured) -> Cost:
     disk = n_chunks * sum(
         chunk * output.n_bytes + output.n_samples * N_CHECKSUM for output in plan.outputs
     )
-    return Cost(set_passes + fit_passes, seconds, peak, disk)
+    return Cost(set_passes + fit_passes, seconds, peak, disk, n_shown / n_stimuli)
 
 
-def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) -> Cost:
+def _predict_forward(plan: Plan, passes: Sequence[Pass]) -> float:
+    """Return how often ops run in passes of Grams, relative to one whole pass."""
+    n_samples = [count_pass_samples(slices) for slices in passes]
+    return plan_resumption(plan, passes).predict_forward(n_samples)
+
+
+def _sum_grams(
+    gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured, n_forward: float
+) -> Cost:
     """Return the cost of `extract_grams`."""
     plan = gram_plan.plan
     n = len(plan.stimuli)
@@ -298,12 +317,12 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
         n_products += sum(
             float(n) ** 2 * min(part.width, part.sketch or part.stop) for part in slices
         )
-    n_runs = count_runs(passes)
-    forward_seconds = n_runs * n * measured.batch.seconds_per_stimulus
+    forward_seconds = n_forward * n * measured.batch.seconds_per_stimulus
     seconds = forward_seconds + n_products / _measure_products(n, plan.device)
-    workspace = count_workspace_bytes(plan.budget)
-    # While the last batch runs, all others are kept.
-    share = (n - len(plan.batches[0])) / n
+    workspace = count_workspace_bytes(n, plan.budget)
+    # While the last batch of the first pass runs, all others are kept; later passes find memory
+    # that was written to before.
+    share = (n - len(plan.batches[0])) / n if len(passes) == 1 else 1.0
     during_pass = max(
         max(int(size * share) + measured.batch.n_bytes, size + workspace) for size in kept_bytes
     )
@@ -311,7 +330,7 @@ def _sum_grams(gram_plan: GramPlan, passes: Sequence[Pass], measured: Measured) 
     during_pass += count_gram_bytes(len(gram_plan.own), n)
     answer = count_gram_bytes(len(gram_plan.own) + len(gram_plan.shared), n)
     peak = max(measured.planning_bytes, during_pass, answer)
-    return Cost(n_runs, seconds, peak, 0)
+    return Cost(count_runs(passes), seconds, peak, 0, n_forward)
 
 
 def _run_batch(plan: Plan) -> BatchCost:
@@ -361,12 +380,16 @@ def _measure_products(n_stimuli: int, device: torch.device) -> float:
 
     The measured product counts half a square.
     """
-    dtype = torch.float64 if n_stimuli <= EXACT_STIMULI else torch.float32
-    width = max(64, 2**23 // n_stimuli)
-    rows = torch.ones((n_stimuli, width), dtype=dtype, device=device)
+    width = count_chunk_features(n_stimuli)
+    rows = torch.ones((n_stimuli, width), dtype=torch.float32, device=device)
     gram = np.zeros((n_stimuli, n_stimuli))
-    total = np.zeros(n_stimuli)
-    add_products(rows, gram, total)
+    sums = share_sums(gram, np.zeros(n_stimuli), np.zeros(n_stimuli))
+    if device.type == "cuda":
+        sums = sums.move(device)
+    multiplier = Multiplier(width)
+    multiplier.add(rows, sums)
     start = time.perf_counter()
-    add_products(rows, gram, total)
+    multiplier.add(rows, sums)
+    # Reading a number waits for a GPU.
+    float(sums.gram[0, 0])
     return float(n_stimuli) ** 2 * width / (time.perf_counter() - start)

@@ -30,6 +30,7 @@ MARKS = (
     "random_ops",
     "random_numbers_from",
     "depends_on_history",
+    "precision",
     SAMPLES,
 )
 

@@ -15,6 +15,7 @@ from .form import (
     replace_ceilings,
 )
 from .methods import (
+    JACKKNIFE,
     MEASURES,
     METHODS,
     PARTIAL_PAIRS,
@@ -35,6 +36,7 @@ __all__ = [
     "DRAWS_HASH",
     "GROUP",
     "HALF",
+    "JACKKNIFE",
     "MEASURES",
     "METHODS",
     "PARTIAL_PAIRS",

@@ -95,6 +95,10 @@ REFERENCES: dict[str, str] = {
         "inductive biases shaping high-level visual representation in brains and machines. Nature "
         "Communications 15:9383. https://doi.org/10.1038/s41467-024-53147-y"
     ),
+    "efron1981": (
+        "Efron B (1981). Nonparametric estimates of standard error: The jackknife, the bootstrap "
+        "and other methods. Biometrika 68(3):589–599. https://doi.org/10.1093/biomet/68.3.589"
+    ),
     "freedman1983": (
         "Freedman D, Lane D (1983). A nonstochastic interpretation of reported significance "
         "levels. Journal of Business & Economic Statistics 1(4):292–298. "
@@ -129,6 +133,8 @@ REFERENCES: dict[str, str] = {
         "representational geometries. eLife 12:e82566. https://doi.org/10.7554/eLife.82566"
     ),
 }
+# What the kind of intervals from the influence of each stimulus holds.
+JACKKNIFE = "jackknife"
 # How the attribute "pairs" of scores begins where some RDMs lack some pairs of stimuli.
 PARTIAL_PAIRS = "those that both RDMs have"
 # Which notes on ceilings stand for a procedure that is to be cited.
@@ -201,6 +207,8 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         sentences += f" Values of {len(mixing)} operations depend on the other stimuli of a batch."
     if len(attrs.get("depends_on_history", ())):
         sentences += " Values depend on the batches before, because the model changes with each."
+    if attrs.get("precision"):
+        sentences += f" Products of features are {attrs['precision']}, their sums float64."
     return sentences
 
 
@@ -215,7 +223,10 @@ def cite_sources(
 ) -> list[str]:
     """Return the keys of `REFERENCES` for the procedures that were used."""
     keys = list(method.references)
-    if "bootstrap" in intervals.kind and "subjects" in intervals.over:
+    by_influences = JACKKNIFE in intervals.kind
+    if by_influences:
+        keys.append("efron1981")
+    if (by_influences or "bootstrap" in intervals.kind) and "subjects" in intervals.over:
         keys.append("schuett2023")
     if has_ceiling:
         keys += [key for key in CITED_IN_NOTES if CITED_IN_NOTES[key] in ceiling.note]

@@ -1,5 +1,6 @@
 """What rooms share beside labels and errors.
 
 ``parallel`` runs tasks on dask workers, ``tensor_files`` writes and reads files of tensors,
-``tables`` writes what notebooks show, ``versions`` says which version this is.
+``tables`` writes what notebooks show, ``sizes`` reads sizes in bytes, ``versions`` says which
+version this is.
 """

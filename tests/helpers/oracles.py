@@ -187,6 +187,61 @@ def resampled_score(model, brain, counts, comparator):
     return SIMILARITIES[comparator]([model[i][j] for i, j in kept], [brain[i][j] for i, j in kept])
 
 
+def weighted_score(model, brain, weights, comparator):
+    """Return the score where stimulus i counts ``weights[i]`` times, whole or not.
+
+    Pair (i, j) counts w_i w_j times; a rank is the weight below and half of that which is tied.
+    """
+    n = len(model)
+    pairs = list(itertools.combinations(range(n), 2))
+    w = [weights[i] * weights[j] for i, j in pairs]
+    x, y = ([square[i][j] for i, j in pairs] for square in (model, brain))
+    total = sum(w)
+    if comparator == "tau-a":
+        signs = [
+            w[p] * w[q] * np.sign(x[p] - x[q]) * np.sign(y[p] - y[q])
+            for p in range(len(w))
+            for q in range(p)
+        ]
+        return sum(signs) / (total * (total - 1) / 2)
+    if comparator in ("spearman", "rho-a"):
+        x, y = weighted_ranks(x, w), weighted_ranks(y, w)
+    if comparator != "cosine":
+        x, y = ([a - weighted_sum(v, w) / total for a in v] for v in (x, y))
+    cross = weighted_sum([a * b for a, b in zip(x, y, strict=True)], w)
+    if comparator == "rho-a":
+        return 12 * cross / (total**3 - total)
+    return cross / math.sqrt(
+        weighted_sum([a * a for a in x], w) * weighted_sum([b * b for b in y], w)
+    )
+
+
+def weighted_sum(values, weights):
+    """Return the sum of values times weights."""
+    return sum(a * b for a, b in zip(values, weights, strict=True))
+
+
+def weighted_ranks(x, weights):
+    """Return for each value the weight of those below, and half of that of those equal to it."""
+    ranks = []
+    for a in x:
+        below = sum(w for b, w in zip(x, weights, strict=True) if b < a)
+        equal = sum(w for b, w in zip(x, weights, strict=True) if b == a)
+        ranks.append(below + equal / 2)
+    return ranks
+
+
+def differentiate(score, n, step=1e-5):
+    """Return the derivative of ``score`` (weights) by each of ``n`` weights, where all are 1."""
+    slopes = []
+    for i in range(n):
+        up, down = np.ones(n), np.ones(n)
+        up[i] += step
+        down[i] -= step
+        slopes.append((score(up) - score(down)) / (2 * step))
+    return np.array(slopes)
+
+
 def whitened_norm(x):
     """Return sqrt(x'Vx), V as in ``whitened_cosine``."""
     n = round((1 + math.sqrt(1 + 8 * len(x))) / 2)

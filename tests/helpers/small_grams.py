@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from neurolens.extract.stream.grams import products
-from neurolens.extract.stream.grams.products import EXACT_STIMULI
 from neurolens.extract.stream.layouts.layout import Layout
 
 
@@ -16,11 +15,11 @@ def make_layout(name, n_features, dtype=torch.float32):
 
 
 @contextmanager
-def small_chunks(n_bytes, exact_stimuli=EXACT_STIMULI):
+def small_chunks(n_bytes):
     """Multiply few features at once, so that small nets are divided as large ones are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(products, "CHUNK_BYTES", n_bytes)
-        patch.setattr(products, "EXACT_STIMULI", exact_stimuli)
+        patch.setattr(products, "LEAST_FEATURES", 1)
         yield
 
 

@@ -9,6 +9,7 @@ from neurolens.compare import COMPARATORS, METRICS, NOISE_METRICS
 from neurolens.compare.encoding.models.accuracy import SCORES
 from neurolens.compare.encoding.models.ridge import SELECTORS
 from neurolens.compare.rdms.crossnobis import NOISES
+from neurolens.compare.rsa.estimates.choice import INTERVALS
 from neurolens.extract import REDUCERS
 from neurolens.extract.reducers.base import Reducer
 
@@ -211,6 +212,9 @@ KEYS = (
     Key("compare", "n_splits", kinds.COUNT, "Random splits of the stimuli into halves, which make "
         "the choice of operations honest. Default: 20 for RSA; for encoding 5 where folds are "
         "large enough."),
+    Key("compare", "interval", kinds.TEXT, "Intervals from draws that are scored, or, much faster, "
+        "from the influence of each stimulus.", "bootstrap", choices=INTERVALS, needs=RSA,
+        argument="compare_rdms.interval"),
     Key("compare", "n_bootstrap", kinds.DRAWS, "Draws for intervals.", 1000,
         argument="compare_rdms.n_bootstrap"),
     Key("compare", "confidence", kinds.SHARE, "Of intervals.", 0.95,

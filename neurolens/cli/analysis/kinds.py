@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.plan import read_bytes
+from neurolens.support.sizes import read_bytes
 
 
 class Kind(NamedTuple):

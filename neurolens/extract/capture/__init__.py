@@ -3,5 +3,6 @@
 ``calls`` describes torch's functions and the places that call them, ``module_calls`` the modules,
 ``tensor_tracker`` follows tensors and keeps values before they are overwritten, ``events`` and
 ``trees`` are the records; ``interceptor`` intercepts each call, ``recorder`` records functions,
-``aten`` kernels; ``forward`` runs a model once, ``restore`` puts back what a pass changes.
+``aten`` kernels; ``forward`` runs a model once, ``restore`` puts back what a pass changes;
+``memory`` measures what work takes.
 """

@@ -14,7 +14,7 @@ from neurolens.errors import InputError, RecordingError
 from neurolens.extract.capture.aten import KernelRecorder
 from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
-from neurolens.extract.capture.events import Recording, StopForward, read_storage
+from neurolens.extract.capture.events import Event, Recording, StopForward, read_storage
 from neurolens.extract.capture.interceptor import Interceptor, describe_failure
 from neurolens.extract.capture.models import unwrap_model
 from neurolens.extract.capture.module_calls import ScopeStack
@@ -221,6 +221,7 @@ def record_forward(
     sites: CallSites | None = None,
     noise: StimulusNoise | None = None,
     room: int | None = None,
+    watch: Callable[[Event, list[torch.Tensor]], None] | None = None,
 ) -> Recording:
     """Run the model once and return every torch function that ran.
 
@@ -243,6 +244,8 @@ def record_forward(
         Draws the random numbers.
     room : int, optional
         The most bytes of results that are kept: from the first op that takes more on, none are.
+    watch : callable, optional
+        Called with the event of each op and its live results, which the model may overwrite later.
 
     Raises
     ------
@@ -262,6 +265,7 @@ def record_forward(
             random_states=random_states,
             noise=noise,
             room=room,
+            watch=watch,
         )
         recorder.size_reads = [] if random_states else None
         opened.watch_writes(recorder)

@@ -2,13 +2,16 @@
 
 import sys
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
+from torch.utils.hooks import RemovableHandle
 
 
 @dataclass(eq=False, slots=True)
@@ -20,19 +23,11 @@ class Scope:
     call: int
 
 
-class _Hook:
+class _Hook(partial):
     """A hook that a model may copy along with its modules.
 
     Calls of the copies are not counted as calls of the model.
     """
-
-    __slots__ = ("call",)
-
-    def __init__(self, call: Callable) -> None:
-        self.call = call
-
-    def __call__(self, *args: Any) -> None:
-        self.call(*args)
 
     def __deepcopy__(self, memo: dict) -> "_Hook":
         return self
@@ -77,29 +72,37 @@ class ScopeStack:
         self.may_end_early = not has_paired_hooks(modules)
         self._calls: dict[str, int] = {}
         self._open: list[Scope] = []
-        self._handles: list[Any] = []
+        # A number that no other hook of any module has.
+        self._number = RemovableHandle(OrderedDict()).id
         self._thread = threading.get_ident()
         self.failure: tuple[BaseException, str] | None = None
         self.current = Scope("", type(model).__name__, 1)
 
     def __enter__(self) -> "ScopeStack":
+        number = self._number
+        enter = _Hook(self._enter_module)
+        leave = _Hook(self._leave_module)
         try:
-            enter = _Hook(self._enter_module)
-            leave = _Hook(self._leave_module)
             for module in self._modules.values():
                 if isinstance(module, torch.jit.ScriptModule):
                     continue
-                self._handles.append(module.register_forward_pre_hook(enter, prepend=True))
-                self._handles.append(module.register_forward_hook(leave, always_call=True))
+                # As torch registers hooks: this one before all others, and this one always called.
+                module._forward_pre_hooks[number] = enter
+                module._forward_pre_hooks.move_to_end(number, last=False)
+                module._forward_hooks[number] = leave
+                module._forward_hooks_always_called[number] = True
         except BaseException:
             self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        for module in self._modules.values():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
+            module._forward_pre_hooks.pop(self._number, None)
+            module._forward_hooks.pop(self._number, None)
+            module._forward_hooks_always_called.pop(self._number, None)
 
     def _enter_module(self, module: nn.Module, _: Any) -> None:
         if threading.get_ident() != self._thread or id(module) not in self.addresses:
@@ -136,3 +139,20 @@ def has_paired_hooks(modules: Iterable[nn.Module]) -> bool:
         after = module._forward_hooks.values()
         has_after = has_after or not all(isinstance(hook, _Hook) for hook in after)
     return has_before and has_after
+
+
+def has_foreign_hooks(modules: Iterable[nn.Module]) -> bool:
+    """Return whether hooks run before or after modules that are none of torch's own.
+
+    Those of ``torch.nn.utils`` make weights; others may keep what modules return.
+    """
+    hooks = [*torch_modules._global_forward_pre_hooks.values()]
+    hooks += torch_modules._global_forward_hooks.values()
+    for module in modules:
+        hooks += [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+    return not all(_find_maker(hook).partition(".")[0] == "torch" for hook in hooks)
+
+
+def _find_maker(hook: Callable) -> str:
+    """Return the module in which a hook, or its class, is defined."""
+    return str(getattr(hook, "__module__", None) or type(hook).__module__)

@@ -50,6 +50,8 @@ class Recorder(Interceptor):
         Whether to store the generator states before each op, for replay.
     room : int, optional
         The most bytes of results that are kept: from the first op that takes more on, none are.
+    watch : callable, optional
+        Called with the event of each op and its live results, which the model may overwrite later.
 
     Attributes
     ----------
@@ -72,6 +74,7 @@ class Recorder(Interceptor):
         random_states: bool = False,
         noise: StimulusNoise | None = None,
         room: int | None = None,
+        watch: Callable[[Event, list[torch.Tensor]], None] | None = None,
     ) -> None:
         super().__init__(scopes, sites, noise)
         self.recording = Recording()
@@ -83,6 +86,7 @@ class Recorder(Interceptor):
         self._random_states = random_states
         self._room = room
         self._memory = KeptMemory()
+        self._watch = watch
 
     def run_call(self, call: Call, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one op and record it."""
@@ -173,6 +177,8 @@ class Recorder(Interceptor):
             self.recording.random.append(name)
         if written and call.exact not in METADATA_ONLY:
             tracker.renew_aliases(written, index, keep)
+        if self._watch is not None:
+            self._watch(event, made)
         return name
 
     def _has_room(self, event: Event) -> bool:

@@ -1,6 +1,5 @@
 """Tracking of the value that each live tensor holds, and of values about to be overwritten."""
 
-from collections import deque
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,8 +14,12 @@ from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
-# So many memories are looked at for each new one, whether they were freed.
-_N_LOOKED_AT = 4
+_N_NUMBERS = 16
+_NUMBERS = tuple(map(str, range(_N_NUMBERS)))
+# The kinds of values whose memory may be freed before the pass ends.
+_PASSING = frozenset(("op", "constant"))
+# Memories are looked at, whether they were freed, once there are so many.
+_LEAST_LOOKED_AT = 4
 # In-place calls that change the description of a tensor and no element, so that other views do not
 # change.
 METADATA_ONLY = frozenset(
@@ -33,13 +36,6 @@ class NotedArguments(NamedTuple):
     args: tuple
     kwargs: dict
     parents: list[tuple[Value, str]]
-
-
-class Memory(NamedTuple):
-    """One memory of a pass: ``number`` is that of no other, also once it is freed."""
-
-    number: int
-    reference: StorageWeakRef
 
 
 class TensorTracker:
@@ -63,10 +59,14 @@ class TensorTracker:
         self._gradients = gradients
         self._values: dict[int, Value] = {}
         self._storages: dict[int, list[Value]] = {}
-        self._memories: dict[int, Memory] = {}
+        # The number of each memory, which is that of no other, also once it is freed.
+        self._memories: dict[int, int] = {}
         self._n_memories = 0
-        # Those that may be freed before the pass ends.
-        self._passing: deque[int] = deque()
+        # Those that may be freed before the pass ends, and how many there may be of them.
+        self._passing: dict[int, StorageWeakRef] = {}
+        # The others, whose identities no memory gets either while these are held.
+        self._lasting: list[StorageWeakRef] = []
+        self._most_passing = _LEAST_LOOKED_AT
 
     def knows(self, tensor: torch.Tensor) -> bool:
         """Return whether the tensor is the model's own or one seen before in this pass."""
@@ -80,17 +80,18 @@ class TensorTracker:
     def get_value(self, tensor: torch.Tensor) -> Value:
         """Return the current value of a tensor, noting a source or a constant on its first use."""
         value = self.look_up(tensor)
-        if value is None:
-            twin = None if id(tensor) in self._sources else self._find_twin(tensor)
-            if twin is not None:
-                value = self.set_value(
-                    self.make_value(twin.kind, twin.source, twin.output, tensor, True), tensor
-                )
-                value.previous = twin
-            else:
-                kind, address = self._sources.get(id(tensor), ("constant", "constant"))
-                value = self.set_value(self.make_value(kind, address, 0, tensor, True), tensor)
-        return value
+        if value is not None:
+            return value
+        source = self._sources.get(id(tensor))
+        twin = self._find_twin(tensor) if source is None else None
+        if twin is not None:
+            value = self.set_value(
+                self.make_value(twin.kind, twin.source, twin.output, tensor, True), tensor
+            )
+            value.previous = twin
+            return value
+        kind, address = source or ("constant", "constant")
+        return self.set_value(self.make_value(kind, address, 0, tensor, True), tensor)
 
     def _find_twin(self, tensor: torch.Tensor) -> Value | None:
         """Return the current value of another object with the very same elements.
@@ -119,33 +120,42 @@ class TensorTracker:
         storage = read_storage(tensor)
         value = Value(kind, source, output, tensor, storage, keep)
         if storage:
-            value.memory = self._number_memory(storage, tensor, kind)
-            self._storages.setdefault(storage, []).append(value)
+            value.memory = self._memories.get(storage) or self._add_memory(storage, tensor, kind)
+            values = self._storages.get(storage)
+            if values is None:
+                self._storages[storage] = [value]
+            else:
+                values.append(value)
         if self._gradients and tensor.requires_grad:
             value.edge = find_edge(tensor)
         return value
 
-    def _number_memory(self, storage: int, tensor: torch.Tensor, kind: str) -> int:
-        """Return the number of the memory behind a tensor, whose identity is ``storage``."""
-        known = self._memories.get(storage)
-        if known is None:
-            self._forget_freed()
-            self._n_memories += 1
-            known = Memory(self._n_memories, StorageWeakRef(tensor.untyped_storage()))
-            self._memories[storage] = known
-            if kind in ("op", "constant"):
-                self._passing.append(storage)
-        return known.number
+    def _add_memory(self, storage: int, tensor: torch.Tensor, kind: str) -> int:
+        """Return a number for the memory behind a tensor, whose identity is ``storage``."""
+        self._n_memories += 1
+        self._memories[storage] = self._n_memories
+        reference = StorageWeakRef(tensor.untyped_storage())
+        if kind not in _PASSING:
+            self._lasting.append(reference)
+        else:
+            self._passing[storage] = reference
+            if len(self._passing) > self._most_passing:
+                self._forget_freed()
+        return self._n_memories
 
     def _forget_freed(self) -> None:
-        """Forget memories that were freed, of some; only then can others get their identities."""
-        for _ in range(min(_N_LOOKED_AT, len(self._passing))):
-            storage = self._passing.popleft()
-            if self._memories[storage].reference.expired():
+        """Forget memories that were freed; only then can others get their identities.
+
+        It is done whenever half as many have come as were left, so that two are looked at for each
+        new one. What refers to a freed memory keeps the allocator from using its place again: with
+        more of them, a pass that holds little would take as much memory as one that holds all.
+        """
+        for storage, reference in list(self._passing.items()):
+            if reference.expired():
+                del self._passing[storage]
                 del self._memories[storage]
                 self._storages.pop(storage, None)
-            else:
-                self._passing.append(storage)
+        self._most_passing = max(len(self._passing) * 3 // 2, _LEAST_LOOKED_AT)
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
         """Make ``value`` the current one of ``tensor``."""
@@ -164,7 +174,7 @@ class TensorTracker:
                 value = self._values.get(id(arg))
                 if value is None or value.ref() is not arg:
                     value = self.get_value(arg)
-                found.append((value, str(i)))
+                found.append((value, _NUMBERS[i] if i < _N_NUMBERS else str(i)))
                 noted.append(value)
             else:
                 noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))

@@ -132,11 +132,13 @@ def _group_passes(
 ) -> dict[tuple, list[list[int]]]:
     """Return by place the groups of executions that follow each other there as passes."""
     last_op = len(ops) - 1
-    upstream = _find_nearest(weights, flow.parents)
+    numbers: dict[frozenset[str], int] = {}
+    sets = [1 << numbers.setdefault(names, len(numbers)) if names else 0 for names in weights]
+    upstream = _find_nearest(sets, flow.parents)
     reversed_children = []
     for below in reversed(flow.children):
         reversed_children.append([last_op - child for child in below])
-    downstream = _find_nearest(weights[::-1], reversed_children)[::-1]
+    downstream = _find_nearest(sets[::-1], reversed_children)[::-1]
     by_place: dict[tuple, list[list[int]]] = {}
     for i, op in enumerate(ops):
         place = (op.site, op.call, weights[i], op.settings if weights[i] else "")
@@ -263,10 +265,12 @@ def _reach(neighbors: list[list[int]], stops: list[bool], start: int) -> list[in
     return list(met)
 
 
-def _find_nearest(weights: list[frozenset], parents: list[list[int]]) -> list[frozenset]:
-    """Return for each op the parameters of the nearest parametrised ops among its ancestors."""
-    nearest: list[frozenset] = []
+def _find_nearest(sets: list[int], parents: list[list[int]]) -> list[int]:
+    """Return for each op the parameters of the nearest parametrised ops among its ancestors.
+
+    Sets of parameters are bits of an integer, each bit the parameters of some ops.
+    """
+    nearest: list[int] = []
     for above in parents:
-        sets = {weights[p] or nearest[p] for p in above}
-        nearest.append(next(iter(sets)) if len(sets) == 1 else frozenset().union(*sets))
+        nearest.append(reduce(operator.or_, (sets[p] or nearest[p] for p in above), 0))
     return nearest

@@ -1,11 +1,10 @@
 """Steps of loops: which iteration of an unrolled recurrent network each op belongs to."""
 
-import dataclasses
 import itertools
 from collections.abc import Sequence
 
 from neurolens.extract.graph.layers import Layer, roll_ops
-from neurolens.extract.graph.ops import Op
+from neurolens.extract.graph.ops import Op, set_step
 
 # For each op the number of what runs again in a loop, or None.
 Members = list[int | None]
@@ -43,7 +42,7 @@ def number_steps(ops: Sequence[Op]) -> tuple[Op, ...]:
     steps = _count_steps(members)
     numbered = []
     for op, step in zip(ops, steps, strict=True):
-        numbered.append(op if step is None else dataclasses.replace(op, time_step=step))
+        numbered.append(op if step is None else set_step(op, step))
     return tuple(numbered)
 
 

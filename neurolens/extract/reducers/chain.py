@@ -18,7 +18,19 @@ from neurolens.labels import check_name
 
 def count_overflow(before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
     """Return per stimulus (batch,), int64, how many finite values a cast made infinite."""
+    if are_finite(after):
+        return torch.zeros(len(after), dtype=torch.int64, device=after.device)
     return (before.isfinite() & after.isinf()).reshape(len(after), -1).sum(1)
+
+
+def are_finite(tensor: torch.Tensor) -> bool:
+    """Return whether all values are finite: the extremes tell, of which NaN is one."""
+    if tensor.numel() == 0 or not (tensor.is_floating_point() or tensor.is_complex()):
+        return True
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+    low, high = torch.aminmax(tensor)
+    return bool(low.isfinite() & high.isfinite())
 
 
 @dataclass

@@ -11,7 +11,7 @@ import xarray as xr
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers.chain import Chain
+from neurolens.extract.reducers.chain import Chain, are_finite
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
 from neurolens.extract.stream.plan import (
@@ -24,6 +24,7 @@ from neurolens.extract.stream.plan import (
     open_plan,
     pack_items,
 )
+from neurolens.extract.stream.resume.runs import Resumption
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.masks import find_positions
@@ -99,14 +100,27 @@ def run_groups(
     steps = [plan.split_step(i) for i in (range(plan.n_steps) if numbers is None else numbers)]
     # Those of one batch together, whose stimuli are then read once.
     steps.sort(key=lambda step: (step.rows.start, step.sample))
+    runs = []
     for i, group in enumerate(groups):
         n_samples = count_group_samples(group)
         todo = [
             step for step in steps if step.sample < n_samples and not writer.is_done(i, step.number)
         ]
         if todo:
-            title = f"activations, pass {i + 1} of {len(groups)}"
-            _GroupRun(plan, group, writer, i, quiet).run(todo, title)
+            runs.append((_GroupRun(plan, group, writer, i, quiet), todo))
+    if not runs:
+        return
+    resumption = Resumption(
+        plan,
+        [layouts for run, _ in runs for layouts in run.list_wanted()],
+        [run.count_free_bytes() for run, _ in runs for _ in run.list_wanted()],
+    )
+    try:
+        for run, todo in runs:
+            run.run(todo, f"activations, pass {run.number + 1} of {len(groups)}", resumption)
+    finally:
+        resumption.close()
+    writer.note_passes(resumption.report)
 
 
 class _GroupRun:
@@ -117,7 +131,7 @@ class _GroupRun:
     ) -> None:
         self._plan = plan
         self._writer = writer
-        self._number = number
+        self.number = number
         self._quiet = quiet
         self._layouts = [output.layout for output in group]
         self._outputs = {output.name: output for output in group}
@@ -133,26 +147,53 @@ class _GroupRun:
             if axes is not None:
                 axes.hold_units(_plan_fit(plan, output).width)
 
-    def run(self, todo: Sequence[Step], title: str) -> None:
+    def list_wanted(self) -> list[list[Layout]]:
+        """Return the results that each run of all stimuli wants, fitting included."""
+        n_fits = self._n_passes if self._fits_all() else 0
+        return [self._list_fitted()] * n_fits + [self._layouts]
+
+    def count_free_bytes(self) -> int:
+        """Return the bytes that the budget leaves beside a batch and what is fitted."""
+        plan = self._plan
+        longest = max(len(rows) for rows in plan.batches)
+        taken = count_fitted_bytes(plan, list(self._outputs.values()))
+        return max(0, plan.budget - taken - plan.layouts.predict_live_bytes(longest))
+
+    def _fits_all(self) -> bool:
+        """Return whether reducers are fitted on the batches that are run."""
+        return self._plan.fit_on == self._plan.stimuli.ids and bool(self._list_fitted())
+
+    def _list_fitted(self) -> list[Layout]:
+        return [layout for layout in self._layouts if self._chains[layout.name].axes]
+
+    def run(self, todo: Sequence[Step], title: str, resumption: Resumption) -> None:
         """Fit the reducers where needed, in sample 0, and run these steps."""
         plan = self._plan
         if plan.fit_on is not None:
-            self._fit(plan.fit_on)
+            self._fit(plan.fit_on, resumption if self._fits_all() else None)
 
         def close(step: Step, deviation: BatchDeviation) -> None:
-            self._writer.close_step(self._number, step, deviation, self._checks)
+            self._writer.close_step(self.number, step, deviation, self._checks)
             self._checks.clear()
 
         total = len(plan.stimuli) * count_group_samples(self._outputs.values())
         with show_progress(total, title, self._quiet) as progress:
             progress.update(total - sum(len(step.rows) for step in todo))
-            run_set(plan, self._layouts, self._handle, steps=todo, progress=progress, close=close)
+            resumption.begin_next()
+            run_set(
+                plan,
+                self._layouts,
+                self._handle,
+                steps=todo,
+                progress=progress,
+                close=close,
+                resumption=resumption,
+            )
 
-    def _fit(self, fit_on: tuple[str, ...]) -> None:
+    def _fit(self, fit_on: tuple[str, ...], resumption: Resumption | None) -> None:
         """Run the stimuli that reducers are fitted on, as often as needed, and fit them."""
         plan = replace(self._plan, stimuli=self._plan.stimuli.select(fit_on))
-        layouts = [layout for layout in self._layouts if self._chains[layout.name].axes]
-
+        layouts = self._list_fitted()
         counts = _CountedRows(plan.stimuli)
 
         def handle(layout: Layout, step: Step, tensor: torch.Tensor | None) -> None:
@@ -166,7 +207,11 @@ class _GroupRun:
         total = len(plan.stimuli) * self._n_passes
         with show_progress(total, "fitting", self._quiet) as progress:
             for _ in range(self._n_passes):
-                run_set(plan, layouts, handle, steps=steps, progress=progress)
+                if resumption is not None:
+                    resumption.begin_next()
+                run_set(
+                    plan, layouts, handle, steps=steps, progress=progress, resumption=resumption
+                )
                 self._end_pass(layouts)
 
     def _end_pass(self, layouts: Sequence[Layout]) -> None:
@@ -225,11 +270,11 @@ class _CountedRows:
 
 
 def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
-    """Return per stimulus how many values are NaN or infinite; a finite sum tells that none is."""
+    """Return per stimulus (stimulus,), int32, how many values are NaN or infinite."""
     if not (tensor.is_floating_point() or tensor.is_complex()):
         return np.zeros(len(tensor), np.int32)
     tensor = tensor.to(find_host_dtype(tensor.dtype))
-    if bool(tensor.sum().isfinite()):
+    if are_finite(tensor):
         return np.zeros(len(tensor), np.int32)
     return (~tensor.isfinite()).reshape(len(tensor), -1).sum(1).cpu().numpy()
 

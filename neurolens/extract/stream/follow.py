@@ -254,6 +254,7 @@ class FollowingRecorder(Interceptor):
             self.end_pass(PassDeviated(text))
             return
         self.position = i + 1
+        self.note_op(i, tensors)
         if i in self._handlers:
             try:
                 self._handlers[i](tensors)
@@ -262,6 +263,9 @@ class FollowingRecorder(Interceptor):
         is_over = i == self.last and not self._to_end
         if is_over or self.error is not None:
             self.end_pass(StopForward())
+
+    def note_op(self, position: int, tensors: list[torch.Tensor]) -> None:
+        """Take the results of an op that ran as expected; here nothing is done with them."""
 
 
 def follow_forward(
@@ -272,6 +276,7 @@ def follow_forward(
     noise: StimulusNoise | None = None,
     *,
     to_end: bool = False,
+    make_recorder: Callable[..., FollowingRecorder] = FollowingRecorder,
 ) -> tuple[Read, ...]:
     """Run the model as expected, up to the last op whose results are wanted, or to its end.
 
@@ -290,6 +295,8 @@ def follow_forward(
     to_end : bool
         Go on behind the last op that is wanted, so that ops which only these stimuli run are
         noticed there too.
+    make_recorder : callable
+        Returns what follows the pass, from the arguments of `FollowingRecorder`.
 
     Raises
     ------
@@ -299,7 +306,7 @@ def follow_forward(
         When the model raises. Errors of a handler are raised unchanged.
     """
     scopes = ScopeStack(call.model)
-    recorder = FollowingRecorder(scopes, expected, n_stimuli, handlers, noise, to_end=to_end)
+    recorder = make_recorder(scopes, expected, n_stimuli, handlers, noise, to_end=to_end)
     try:
         with open_pass(call, noise) as opened:
             opened.watch_writes(recorder)

@@ -1,7 +1,8 @@
 """Repeated passes over a stimulus set, batch by batch, keeping only the wanted results."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -22,10 +23,22 @@ from neurolens.extract.stream.batches import (
     read_batch,
 )
 from neurolens.extract.stream.company import CompanyTest
-from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
+from neurolens.extract.stream.follow import (
+    Handlers,
+    PassDeviated,
+    Read,
+    follow_forward,
+    list_reads,
+)
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
 from neurolens.extract.stream.plan import Plan, Step, refuse_mixing
+from neurolens.extract.stream.resume.runs import (
+    FAILURES,
+    Resumption,
+    explain_failure,
+    raise_interrupt,
+)
 from neurolens.labels import list_names
 from neurolens.stimuli.batches.inputs import Batch
 
@@ -102,6 +115,7 @@ def run_set(
     steps: Sequence[Step],
     progress: tqdm | None = None,
     close: Callable[[Step, BatchDeviation], None] = lambda step, deviation: None,
+    resumption: Resumption | None = None,
 ) -> None:
     """Run some steps, each once, passing on each wanted result as soon as it exists.
 
@@ -121,6 +135,8 @@ def run_set(
         Counts stimuli, in each sample anew.
     close : callable
         Called with (step, deviation) after each step.
+    resumption : Resumption, optional
+        Runs steps from where the last run ended.
 
     Notes
     -----
@@ -136,15 +152,15 @@ def run_set(
         by_op.setdefault(layout.op, []).append(layout)
     sampled = {op: group for op, group in by_op.items() if op in plan.sampled}
     groups = [list(group) for _, group in itertools.groupby(steps, lambda step: step.rows)]
-    batches = [group[0].rows for group in groups]
-    loaded = load_batches(plan.stimuli, batches, plan.device, plan.workers)
     company = CompanyTest(plan, by_op)
-    for group, (rows, batch) in zip(groups, loaded, strict=True):
+    for group, batch in _read_groups(plan, groups, resumption):
+        rows = group[0].rows
         for step in group:
             try:
                 hand_out = _HandOut(plan, handle, step)
                 wanted = sampled if step.sample else by_op
-                ran = _run_batch(plan, batch, wanted, hand_out, is_last=step is group[-1])
+                is_last = step is group[-1]
+                ran = _run_batch(plan, batch, wanted, hand_out, is_last, resumption)
                 for name in company.find_mixing(step, ran.reads):
                     hand_out.refuse(name)
             except RecordingError as error:
@@ -166,35 +182,84 @@ class _Ran(NamedTuple):
     reads: tuple[Read, ...]
 
 
+def _read_groups(
+    plan: Plan, groups: Sequence[list[Step]], resumption: Resumption | None
+) -> Iterator[tuple[list[Step], Batch | None]]:
+    """Yield steps of the same rows, and their stimuli, None where the steps can do without."""
+    is_read = [resumption is None or not resumption.needs_no_inputs(group) for group in groups]
+    batches = [group[0].rows for group, read in zip(groups, is_read, strict=True) if read]
+    loaded = load_batches(plan.stimuli, batches, plan.device, plan.workers)
+    for group, read in zip(groups, is_read, strict=True):
+        yield group, next(loaded)[1] if read else None
+
+
+def _list_handlers(
+    plan: Plan, by_op: Mapping[str, Sequence[Layout]], hand_out: "_HandOut"
+) -> Handlers:
+    """Return what takes the results of each wanted op, by its position."""
+    positions = plan.layouts.expected.positions
+    return {positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
+
+
+def _resume_batch(
+    plan: Plan,
+    batch: Batch | None,
+    by_op: Mapping[str, Sequence[Layout]],
+    hand_out: "_HandOut",
+    resumption: Resumption,
+) -> _Ran:
+    """Run one batch from where the last run ended, or raise one of `FAILURES`."""
+    step = hand_out.step
+    shown = resumption.make_inputs(step) if batch is None else copy_batch(batch)
+    call = call_with_batch(plan.model, shown, plan.kwargs, plan.layouts.gradients)
+    handlers = _list_handlers(plan, by_op, hand_out)
+    to_end = max(handlers) == plan.layouts.find_last()
+    plan.noise.begin(hand_out.ids, step.sample)
+    return _Ran("", (), resumption.follow_rest(step, call, handlers, to_end=to_end))
+
+
 def _run_batch(
     plan: Plan,
-    batch: Batch,
+    batch: Batch | None,
     by_op: Mapping[str, Sequence[Layout]],
     hand_out: "_HandOut",
     is_last: bool,
+    resumption: Resumption | None,
 ) -> _Ran:
     """Run one batch; pass on the wanted results, by op, and None where an op did not run."""
+    failure = ""
+    handled = sys.exception()
+    if resumption is not None and resumption.can_resume(hand_out.step):
+        try:
+            return _resume_batch(plan, batch, by_op, hand_out, resumption)
+        except FAILURES as error:
+            raise_interrupt(error, handled)
+            failure = explain_failure(error)  # the error itself would hold the batch
+    step = hand_out.step
     expected = plan.layouts.expected
-    handlers = {expected.positions[op]: partial(hand_out, layouts) for op, layouts in by_op.items()}
+    if batch is None:
+        batch = read_batch(plan.stimuli, step.rows, plan.device)
     # The next sample gets the stimuli as they were.
     shown = batch if is_last else copy_batch(batch)
     call = call_with_batch(plan.model, shown, plan.kwargs, plan.layouts.gradients)
     versions = list_versions(call)
-    sample = hand_out.step.sample
-    plan.noise.begin(hand_out.ids, sample)
+    handlers = _list_handlers(plan, by_op, hand_out)
+    to_end = max(handlers) == plan.layouts.find_last()
+    plan.noise.begin(hand_out.ids, step.sample)
     try:
-        reads = follow_forward(
-            call,
-            expected,
-            count_rows(batch),
-            handlers,
-            plan.noise,
-            to_end=max(handlers) == _find_last(plan),
-        )
+        if resumption is None:
+            n_rows = count_rows(batch)
+            reads = follow_forward(call, expected, n_rows, handlers, plan.noise, to_end=to_end)
+        else:
+            reads = resumption.follow_all(step, call, handlers, to_end=to_end)
+            if failure:
+                resumption.give_up(failure)
     except PassDeviated as change:
+        if resumption is not None:
+            resumption.leave_out(step)
         if list_versions(call) != versions:
-            batch = read_batch(plan.stimuli, hand_out.step.rows, plan.device)
-        plan.noise.begin(hand_out.ids, sample)
+            batch = read_batch(plan.stimuli, step.rows, plan.device)
+        plan.noise.begin(hand_out.ids, step.sample)
         recording = _record_batch(plan, batch if is_last else copy_batch(batch), by_op)
         results: dict[str, list[torch.Tensor]] = {}
         for event in recording.events:
@@ -204,12 +269,6 @@ def _run_batch(
         unlisted = sorted(set(results) - set(expected.names))
         return _Ran(str(change), tuple(unlisted), list_reads(recording, expected.fixed_reads))
     return _Ran("", (), reads)
-
-
-def _find_last(plan: Plan) -> int:
-    """Return the position of the last op that has a result for each stimulus."""
-    positions = plan.layouts.expected.positions
-    return max(positions[layout.op] for layout in plan.layouts.by_name.values())
 
 
 class _HandOut:

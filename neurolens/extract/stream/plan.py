@@ -4,7 +4,6 @@ It says which results are kept, in which form, and in which batches.
 """
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,17 +30,8 @@ from neurolens.extract.stream.layouts.reading import read_layouts
 from neurolens.extract.stream.layouts.samples import list_sampled
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
+from neurolens.support.sizes import read_bytes
 
-_UNITS = {
-    "B": 1,
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-    "TiB": 2**40,
-    "KB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-}
 _BATCH_SIZES = (32, 16, 8, 4, 2)
 ModelSource = nn.Module | Callable[[], nn.Module]
 Item = TypeVar("Item")
@@ -365,17 +355,6 @@ def pack_items(
         groups[-1].append(item)
         free -= size
     return groups
-
-
-def read_bytes(memory: str | int) -> int:
-    """Return a number of bytes from ``"4GiB"``, ``"500 MB"``, ``"500000000"`` or an int."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?\s*", str(memory))
-    n_bytes = float(match[1]) * _UNITS.get(match[2] or "B", 0) if match else 0
-    if n_bytes < 1:
-        raise InputError(
-            f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}"
-        )
-    return int(n_bytes)
 
 
 def count_elements(shape: Sequence[int]) -> int:

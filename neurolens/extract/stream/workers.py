@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from neurolens.extract.stream.fill import group_outputs, run_groups
 from neurolens.extract.stream.grams.slices import FeatureSlice, Pass, count_runs
-from neurolens.extract.stream.grams.sums import GramSums, run_passes
+from neurolens.extract.stream.grams.sums import run_passes
+from neurolens.extract.stream.grams.totals import GramSums
 from neurolens.extract.stream.metadata import warn_of_others
 from neurolens.extract.stream.passes import show_progress
 from neurolens.extract.stream.plan import (
@@ -160,6 +161,7 @@ class SentSlice(NamedTuple):
     sketch: int | None
     views: tuple[str, ...]
     n_samples: int
+    is_exact: bool
 
 
 def chain_passes(passes: Sequence[Pass]) -> list[list[list[SentSlice]]]:
@@ -192,12 +194,20 @@ def _run_chain(common: tuple[Job], chain: list[list[SentSlice]]) -> GramSums:
 
 def _send_slice(part: FeatureSlice) -> SentSlice:
     views = tuple(layout.name for layout in part.views)
-    return SentSlice(part.name, part.start, part.stop, part.sketch, views, part.n_samples)
+    return SentSlice(
+        part.name, part.start, part.stop, part.sketch, views, part.n_samples, part.is_exact
+    )
 
 
 def _read_slice(plan: Plan, sent: SentSlice) -> FeatureSlice:
     layouts = plan.layouts.by_name
     views = tuple(layouts[name] for name in sent.views)
     return FeatureSlice(
-        layouts[sent.name], sent.start, sent.stop, sent.sketch, views, sent.n_samples
+        layouts[sent.name],
+        sent.start,
+        sent.stop,
+        sent.sketch,
+        views,
+        sent.n_samples,
+        sent.is_exact,
     )

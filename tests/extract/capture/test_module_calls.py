@@ -1,11 +1,15 @@
 """Hooks of users are called in pairs, also in passes that end before the model does."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import neurolens as nl
+from neurolens.extract.capture.module_calls import has_foreign_hooks
 
 
 def make_net():
@@ -90,3 +94,20 @@ def test_batches_that_deviate_keep_hooks_in_pairs(rng):
     assert opened == []
     truth = torch.cat([net(row[None]) for row in x]).detach()
     np.testing.assert_allclose(acts["fc/linear"]["activation"], truth, rtol=1e-5, atol=1e-6)
+
+
+def test_hooks_are_foreign_unless_they_are_those_of_torch():
+    def list_modules(prepare):
+        net = nn.Sequential(nn.Linear(2, 2))
+        prepare(net)
+        return net.modules()
+
+    def prune_weights(net):
+        prune.l1_unstructured(net[0], "weight", 1)
+
+    assert not has_foreign_hooks(list_modules(lambda net: None))
+    assert not has_foreign_hooks(list_modules(prune_weights))
+    hook = partial(print, end="")
+    assert has_foreign_hooks(list_modules(lambda net: net[0].register_forward_hook(print)))
+    assert has_foreign_hooks(list_modules(lambda net: net[0].register_forward_hook(hook)))
+    assert has_foreign_hooks(list_modules(lambda net: net.register_forward_pre_hook(len)))

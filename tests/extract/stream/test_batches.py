@@ -164,7 +164,7 @@ def test_keyword_arguments_go_to_every_batch(gain, values):
     acts = nl.extract_activations(model, stimuli, **settings, quiet=True)
     np.testing.assert_allclose(acts["/mul_2"]["activation"], expected, atol=1e-5)
     assert acts.attrs["kwargs"][1:] == ["seen: list ()", "scale: 3"]
-    grams = nl.extract_grams(model, stimuli, **settings, quiet=True)
+    grams = nl.extract_grams(model, stimuli, **settings, precision="float64", quiet=True)
     np.testing.assert_allclose(grams.gram.sel(op="/mul_2"), expected @ expected.T, rtol=1e-4)
     assert "/mul_2" in nl.forecast(model, stimuli, **settings).index
     assert kwargs["seen"] == []

@@ -163,12 +163,12 @@ def test_tasks_of_a_cluster_hold_every_slice_once_and_a_result_in_one_task(width
     layouts = [make_layout(f"op{i}", p) for i, p in enumerate(widths)]
     n_stimuli = 3
     with small_chunks(64):
-        answer = len(layouts) * 8 * n_stimuli * (n_stimuli + 1)
+        answer = len(layouts) * 8 * n_stimuli * (n_stimuli + 2)
         groups = split_passes(layouts, n_stimuli, answer + 128 + 24 + 12 * room)
     chains = chain_passes(groups)
     sent = [part for chain in chains for group in chain for part in group]
     parts = [part for group in groups for part in group]
-    assert sent == [(p.name, p.start, p.stop, p.sketch, (), 1) for p in parts]
+    assert sent == [(p.name, p.start, p.stop, p.sketch, (), 1, False) for p in parts]
     homes = [{name for group in chain for name, *_ in group} for chain in chains]
     assert sum(map(len, homes)) == len(layouts)
 

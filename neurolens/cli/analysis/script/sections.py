@@ -353,9 +353,9 @@ def _write_rsa(settings: Settings) -> list[str]:
         )
         lines.append("    features = features.isel(op=~single)")
     lines.append(f"    rdms = nl.compute_rdms(features, metric={write_value(metric)})")
-    names = ("comparator", "by", "n_bootstrap", "n_splits", "confidence")
+    names = ("comparator", "by", "interval", "n_bootstrap", "n_splits", "confidence")
     arguments = {name: settings[f"compare.{name}"] for name in names}
-    arguments["rng"] = settings["analysis.seed"]
+    arguments |= {"rng": settings["analysis.seed"], "quiet": Code("QUIET")}
     values = [Code("rdms"), Code("brain_rdms")]
     call = write_call("compared", "nl.compare_rdms", values, drop_missing(arguments), indent=4)
     return [*lines, call, *LEFT_OUT, "    return rdms, compared"]
@@ -377,6 +377,7 @@ def _write_encoding(settings: Settings) -> list[str]:
         "n_bootstrap": settings["compare.n_bootstrap"],
         "confidence": settings["compare.confidence"],
         "rng": settings["analysis.seed"],
+        "quiet": Code("QUIET"),
     }
     values = [Code("features"), Code("responses")]
     call = write_call("compared", "nl.fit_encoding", values, drop_missing(arguments), indent=4)

@@ -14,6 +14,9 @@ from neurolens.cli.parameters.runs import RunChoice, add_run
 from neurolens.cli.parameters.stimuli import StimuliChoice, add_stimuli, load_shown
 from neurolens.cli.tables import format_bytes
 
+# As in `neurolens.extract`, which takes seconds to import.
+PRECISIONS = ("float32", "float64")
+
 
 @click.command("grams")
 @add_network
@@ -25,6 +28,13 @@ from neurolens.cli.tables import format_bytes
     metavar="N",
     help="Hash features into this many sums first, for many thousands of stimuli.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=PRECISIONS[0],
+    show_default=True,
+    help="Of the products between stimuli; sums are float64.",
+)
 @add_output(SUFFIX)
 @add_console
 def command(
@@ -33,6 +43,7 @@ def command(
     stimuli: StimuliChoice,
     run: RunChoice,
     sketch: int | None,
+    precision: str,
     output: Path,
     overwrite: bool,
     console: Console,
@@ -56,6 +67,7 @@ def command(
         loaded.model,
         shown,
         sketch=sketch,
+        precision=precision,
         rng=network.seed,
         quiet=console.hides_progress,
         **run.list_settings(),
@@ -72,6 +84,7 @@ def command(
         "n_stimuli": len(shown),
         "ops": grams["op"].values,
         "n_passes": grams.attrs["n_passes"],
+        "precision": grams.attrs["precision"],
         "n_bytes": n_bytes,
         "skipped_ops": list_entries(grams.attrs, "skipped_ops"),
         "random_ops": list_entries(grams.attrs, "random_ops"),

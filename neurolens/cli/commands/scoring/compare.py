@@ -28,6 +28,7 @@ class Comparison:
 
     comparator: str
     by: str | None
+    interval: str
     n_bootstrap: int
     n_splits: int
     confidence: float
@@ -42,6 +43,13 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     click.Option(
         ["--by"], metavar="NAME", help="A coordinate of the stimuli whose groups stay together."
+    ),
+    click.Option(
+        ["--interval"],
+        default="bootstrap",
+        show_default=True,
+        type=click.Choice(["bootstrap", "influence"]),
+        help="Intervals from draws that are scored, or from the influence of each stimulus.",
     ),
     click.Option(
         ["--bootstrap", "n_bootstrap"],
@@ -125,10 +133,12 @@ def command(
             brain_rdms,
             comparator=comparison.comparator,
             by=comparison.by,
+            interval=comparison.interval,
             n_bootstrap=comparison.n_bootstrap,
             n_splits=comparison.n_splits,
             confidence=comparison.confidence,
             rng=seed,
+            quiet=console.hides_progress,
         )
 
     scores = compare(model.data)

@@ -116,6 +116,7 @@ def command(
         responses,
         ceiling=compute_ncsnr(responses) if ceiling else None,
         rng=seed,
+        quiet=console.hides_progress,
         **encoding.list_settings(),
     )
     best = choose_best(scores, {})

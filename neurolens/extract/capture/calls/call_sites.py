@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+# Code objects whose instructions are known between passes.
+_N_CODES = 1024
 _MODULE_CALL = nn.Module._call_impl.__code__
 # Code of torch and of this package: the places that call torch are outside of it. Frames of torch,
 # and of all folders of ``extract``, are not the caller that an op is named for.
@@ -58,7 +61,7 @@ class CallSites:
         self._seen: dict[tuple, Any] = {}
         self._codes: dict[int, CodeType] = {}
         self._foreign: dict[int, bool] = {}
-        self._firsts: dict[int, list[int]] = {}
+        self._firsts: dict[int, Sequence[int]] = {}
 
     def restart(self) -> "CallSites":
         """Count the executions of every place from the beginning again, for another pass.
@@ -136,11 +139,7 @@ class CallSites:
         for i in range(start, len(key), 2):
             firsts = self._firsts.get(key[i])
             if firsts is None:
-                found: dict[tuple, int] = {}
-                firsts = self._firsts[key[i]] = [
-                    n if None in position else found.setdefault(position, n)
-                    for n, position in enumerate(self._codes[key[i]].co_positions())
-                ]
+                firsts = self._firsts[key[i]] = _list_firsts(self._codes[key[i]])
             merged[i + 1] = 2 * firsts[key[i + 1] // 2]
         return tuple(merged)
 
@@ -167,7 +166,22 @@ class CallSites:
         return found
 
 
+@lru_cache(_N_CODES)
+def _list_firsts(code: CodeType) -> tuple[int, ...]:
+    """Return for each instruction the number of the first with the same source text."""
+    found: dict[tuple, int] = {}
+    firsts = []
+    for n, position in enumerate(code.co_positions()):
+        firsts.append(n if None in position else found.setdefault(position, n))
+    return tuple(firsts)
+
+
 def find_line(code: CodeType, offset: int) -> int:
     """Return the source line of the instruction at ``offset``."""
-    line, *_ = next(islice(code.co_positions(), offset // 2, None))
-    return line or code.co_firstlineno
+    return _list_lines(code)[offset // 2] or code.co_firstlineno
+
+
+@lru_cache(_N_CODES)
+def _list_lines(code: CodeType) -> tuple[int | None, ...]:
+    """Return the source line of each instruction."""
+    return tuple([line for line, *_ in code.co_positions()])

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from neurolens.extract.capture.restore.copies import ATOMS
 from neurolens.extract.capture.restore.owners import hold_generators
 
 _GENERATORS = (
@@ -120,12 +121,14 @@ def find_generators(model: nn.Module) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for address, module in model.named_modules():
         for name, value in vars(module).items():
-            if name not in _MODULE_ATTRIBUTES:
+            if type(value) not in ATOMS and name not in _MODULE_ATTRIBUTES:
                 _collect_generators(value, f"{address}.{name}".removeprefix("."), found, 0)
     return found
 
 
 def _collect_generators(value: Any, address: str, found: dict[str, Any], depth: int) -> None:
+    if type(value) is tuple and ATOMS.issuperset(map(type, value)):
+        return
     if isinstance(value, _GENERATORS):
         if not isinstance(value, random.SystemRandom):
             found[address] = value

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -58,10 +59,26 @@ class _FullPrecision(_ProcessSetting):
     """Multiplies matrices in the dtype they have."""
 
     def change(self, undo: ExitStack) -> None:
+        # Newer versions of torch have a setting for each kind of device, and refuse to tell the
+        # old one for all where they were set one by one.
+        backends = [torch.backends.cuda, torch.backends.mkldnn]
+        if all(hasattr(getattr(one, "matmul", None), "fp32_precision") for one in backends):
+            for one in backends:
+                self._change_device(one.matmul, undo)
+            return
         before = torch.get_float32_matmul_precision()
         if before != "highest":
             undo.callback(torch.set_float32_matmul_precision, before)
             torch.set_float32_matmul_precision("highest")
+
+    def _change_device(self, setting: Any, undo: ExitStack) -> None:
+        before = setting.fp32_precision
+        if before == "ieee":
+            return
+        # What is read is inherited where nothing is set.
+        is_inherited = before == getattr(torch.backends, "fp32_precision", None)
+        undo.callback(setattr, setting, "fp32_precision", "none" if is_inherited else before)
+        setting.fp32_precision = "ieee"
 
 
 _EAGER_KERNELS = _EagerKernels()

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
+from neurolens.extract.stream.grams.products import DOUBLE, PRECISIONS, SINGLE
 from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     count_activation_bytes,
@@ -12,6 +13,7 @@ from neurolens.extract.stream.grams.slices import (
 )
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan
+from neurolens.labels import check_name
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class GramPlan:
         Result or op without a Gram -> why.
     sketch : int or None
         How many sums the features of a result are hashed into.
+    precision : str
+        Of products, one of `PRECISIONS`.
     """
 
     plan: Plan
@@ -39,6 +43,7 @@ class GramPlan:
     shared: dict[str, str]
     skipped: dict[str, str]
     sketch: int | None = None
+    precision: str = SINGLE
 
     @property
     def overhead(self) -> int:
@@ -59,7 +64,13 @@ class GramPlan:
         n_stimuli = len(self.plan.stimuli)
         budget = self.plan.budget
         passes = split_passes(
-            self.own, n_stimuli, budget, self.overhead, self.sketch, self._count_samples
+            self.own,
+            n_stimuli,
+            budget,
+            self.overhead,
+            self.sketch,
+            self._count_samples,
+            is_exact=self.precision == DOUBLE,
         )
         views = self._list_views()
         for slices in passes:
@@ -99,7 +110,9 @@ def _watch_views(part: FeatureSlice, views: dict[str, tuple[Layout, ...]]) -> Fe
     return replace(part, views=views.get(part.name, ())) if part.start == 0 else part
 
 
-def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> GramPlan:
+def plan_grams(
+    plan: Plan, sketch: int | None = None, named: bool = False, precision: str = SINGLE
+) -> GramPlan:
     """Return which results of a plan get a Gram.
 
     Parameters
@@ -108,12 +121,16 @@ def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> Gr
     sketch : int, optional
     named : bool
         Whether an op that can have no Gram is an error.
+    precision : str
 
     Raises
     ------
     InputError
         For a ``sketch`` that is no number of sums.
+    UnknownNameError
+        For a ``precision`` that is not known.
     """
+    check_name(precision, PRECISIONS, "precision of products")
     if sketch is not None and (
         isinstance(sketch, bool) or not isinstance(sketch, int) or sketch < 1
     ):
@@ -133,7 +150,7 @@ def plan_grams(plan: Plan, sketch: int | None = None, named: bool = False) -> Gr
         if source and plan.count_samples([source]) == plan.count_samples([layout]):
             shared[layout.name] = source.name
     own = tuple(layout for layout in chosen if layout.name not in shared)
-    return GramPlan(plan, tuple(chosen), own, shared, skipped, sketch)
+    return GramPlan(plan, tuple(chosen), own, shared, skipped, sketch, precision)
 
 
 def leave_out(skipped: dict[str, str], name: str, reason: str, named: bool) -> None:

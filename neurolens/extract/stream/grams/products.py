@@ -1,136 +1,338 @@
-"""Sums of products between all stimuli: exact, or of features hashed into fewer."""
+"""Sums of products between all stimuli, in float32 without what they share or in float64."""
 
 import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from neurolens.extract.capture.restore import full_precision
 
+SINGLE = "float32"
+DOUBLE = "float64"
+PRECISIONS = (SINGLE, DOUBLE)
+# Features that are multiplied at once: so many, but no more than fit these bytes as float32 unless
+# the products would be too narrow for a fast kernel.
+CHUNK_FEATURES = 16_384
 CHUNK_BYTES = 16 * 2**20
-# Up to here a Gram is summed in float64 throughout; beyond, products are float32 and their sums
-# float64.
-EXACT_STIMULI = 512
+LEAST_FEATURES = 2_048
+# Error of float32 products relative to the lengths of both rows: 256 roundings. Measured are up to
+# 7 for values of a network, 40 for equal values, whose roundings add up, and 220 for equal values
+# beside a large one, whose roundings are those of the large one.
+SINGLE_EPS = 2.0**-16
+# Above, a device does not multiply float32 as such, and products are taken in float64.
+LARGEST_EPS = 2.0**-14
 _BAND = 64
+_LARGEST_BAND = 512
+# Kernels for few rows may add a whole chunk up one by one, so it is divided for them.
+_FEW_ROWS = 32
+_BLOCK = 64
 # How many stimuli tell the pattern over features that all share.
 _N_SAMPLED = 64
 # Between these, float32 holds the squares of values and of what rounding leaves of them.
 _SAFE_LOW = 1e-9
 _SAFE_HIGH = 1e15
-
-
-def count_chunk_bytes(budget: int | None = None) -> int:
-    """Return the size, as float64, of what is multiplied at once within a budget."""
-    return CHUNK_BYTES if budget is None else min(CHUNK_BYTES, budget // 8)
+_LARGEST_EXPONENT = 100
+# What a product that underflows in float32 can lose, as a length that SINGLE_EPS is relative to.
+_LOST = 2.0**-126 / SINGLE_EPS
+# float32 holds all values of these.
+_HELD = (
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+)
 
 
 def count_chunk_features(n_stimuli: int, budget: int | None = None) -> int:
     """Return how many features are multiplied at once.
 
-    With a budget that leaves whole chunks it depends on the number of stimuli only, so that the
-    order of sums does too.
+    It depends on the number of stimuli only, so that the order of sums does too, unless the chunk
+    would take more than an eighth of the budget.
     """
-    return max(1, count_chunk_bytes(budget) // (8 * n_stimuli))
+    n_features = min(CHUNK_FEATURES, max(LEAST_FEATURES, CHUNK_BYTES // (4 * n_stimuli)))
+    if budget is not None:
+        n_features = min(n_features, budget // 8 // (4 * n_stimuli))
+    return max(1, n_features)
 
 
-def add_products(
-    rows: torch.Tensor, gram: np.ndarray, total: np.ndarray, step: int | None = None
-) -> None:
-    """Add A A' to the upper triangle of ``gram`` and A 1 to ``total``, A (stimulus, feature).
+class ProductSums(NamedTuple):
+    """Sums over features of A (stimulus, feature), float64, all on one device.
 
-    Both sums are float64. Products are float64 up to 512 stimuli. Beyond, they are float32 of
-    doubly centered rows, chunk by chunk: the mean of each row and of each feature is put back in
-    float64, since an offset or a pattern that all stimuli share would cost digits, and values are
-    scaled by a power of 2, since float32 holds squares of 1e-22 to 1e19 only. Autocast and
-    reduced-precision products that the caller has set for the model (TF32, bfloat16) do not apply
-    here.
+    ``gram`` (stimulus, stimulus) is A A', of which only the upper triangle counts; ``total``
+    (stimulus,) is A 1. ``residual`` (stimulus,) holds the squared lengths of the rows that were
+    multiplied in float32, to which `SINGLE_EPS` is relative.
+    """
+
+    gram: torch.Tensor
+    total: torch.Tensor
+    residual: torch.Tensor
+
+    def move(self, device: torch.device) -> "ProductSums":
+        """Return the sums on another device."""
+        return ProductSums(*(values.to(device) for values in self))
+
+
+def share_sums(gram: np.ndarray, total: np.ndarray, residual: np.ndarray) -> ProductSums:
+    """Return sums that are in the memory of these arrays."""
+    return ProductSums(*map(torch.from_numpy, (gram, total, residual)))
+
+
+class Multiplier:
+    """Adds products of rows (stimulus, feature) to sums, ``step`` features at once.
+
+    Products are float32 and their sums over chunks float64. In each chunk the pattern m of features
+    that stimuli share is taken from the rows that it makes shorter (w_i is 1 for these, else 0),
+    then the mean r_i of each row. With B the rest,
+
+    ``A A' = B B' + w (B m)' + (B m) w' + m'm w w' + r x' + x r'``, ``x = B 1 + (m'1) w + p r / 2``,
+
+    for p features and any r, w and m; ``A 1 = B 1 + (m'1) w + p r``. Only B B', B m and B 1 are
+    float32, one product; what is put back is float64.
+
+    Errors: a float32 product of two rows of p features that is added up in blocks is off by at most
+    ``e |b_i| |b_j|``, e = `SINGLE_EPS`: each addition rounds by 2^-24 of a partial sum at most, and
+    blocks of some 400 products, with half a rounding each, bound what such roundings make together
+    where a large product is followed by equal small ones (the worst case of p additions,
+    ``p 2^-24``, Higham 2002, eq. 3.5, is not met by kernels that add in blocks; see `measure_eps`).
+    B itself is exact up to 2^-24 of each value, since each subtraction rounds its result. So a
+    squared distance is off by ``2 e (|b_i|^2 + |b_j|^2)`` at most and e of itself where both rows
+    are without the pattern or both with it, and ``8 e`` in place of ``2 e`` where one is. In a
+    correlation distance errors of B 1 and B m cancel to first order, and
+    ``3 e (|b_i|^2 / c_ii + |b_j|^2 / c_jj)`` bounds what remains, c_ii the squared length of row i
+    about its mean; as a rule it is at least ``|b_i|^2``. An entry of A A' itself is off by
+    ``5 e |a_i| |a_j|`` at most: errors of B B' and twice those of B m, where m is shorter than
+    ``2 |a_i|`` and B no longer than A. Sums in float64 add 2^-52 of ``|a_i| |a_j|`` or so.
+
+    Values that float32 does not hold (float64, large integers) are multiplied in float64. Values
+    whose squares float32 does not hold are scaled by a power of 2. Autocast and reduced-precision
+    products that the caller has set for the model (TF32, bfloat16) do not apply here.
 
     Parameters
     ----------
-    rows : Tensor (stimulus, feature)
-        Real; values that are not finite stay so in ``gram``.
-    gram : ndarray (stimulus, stimulus), float64
-    total : ndarray (stimulus,), float64
-    step : int, optional
-        Features that are multiplied at once; by default those of 16 MiB.
+    step : int
+    is_exact : bool
+        Multiply in float64 always.
 
     Notes
     -----
     About ``1.25 n^2 p`` floating-point operations: the square is taken in four bands, of which
-    those below the diagonal are left out.
+    those below the diagonal are left out. The workspace is allocated once.
+
+    References
+    ----------
+    Higham (2002) Accuracy and stability of numerical algorithms, 2nd ed., chapters 3 and 4.
     """
-    n_stimuli, n_features = rows.shape
-    on_mps = rows.device.type == "mps"  # which has no float64
-    is_double = n_stimuli <= EXACT_STIMULI and not on_mps
-    step = count_chunk_features(n_stimuli) if step is None else step
-    with full_precision(rows.device):
-        for start in range(0, n_features, step):
-            chunk = rows[:, start : start + step]  # (stimulus, feature of the chunk)
-            part = chunk.to("cpu" if on_mps else rows.device, torch.float64)
-            total += part.sum(1).cpu().numpy()
-            if is_double:
-                _add_bands(part, gram, 1.0)
-            else:
-                _add_centered(part.clone() if part is chunk else part, gram, rows.device)
+
+    def __init__(self, step: int, is_exact: bool = False) -> None:
+        self._step = step
+        self._is_exact = is_exact
+        self._workspace: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
+
+    def is_single(self, rows: torch.Tensor) -> bool:
+        """Return whether products of these rows are float32."""
+        return not self._is_exact and rows.dtype in _HELD
+
+    def add(self, rows: torch.Tensor, sums: ProductSums) -> None:
+        """Add the products of rows (stimulus, feature) of real numbers; they stay as they are.
+
+        Values that are not finite stay so in the sums, in their own rows and columns.
+        """
+        is_single = self.is_single(rows)
+        with full_precision(rows.device):
+            for start in range(0, rows.shape[1], self._step):
+                chunk = rows[:, start : start + self._step]  # (stimulus, feature of the chunk)
+                if is_single:
+                    self._add_single(chunk, sums)
+                else:
+                    self._add_double(chunk, sums)
+
+    def _add_double(self, chunk: torch.Tensor, sums: ProductSums) -> None:
+        on_mps = chunk.device.type == "mps"  # which has no float64
+        device = torch.device("cpu") if on_mps else chunk.device
+        rows = self._take(chunk.shape, torch.float64, device)
+        rows.copy_(chunk)
+        sums.total.add_(rows.sum(1))
+        for band in _multiply_bands(rows, rows):
+            height = len(band.products)
+            sums.gram[band.top : band.top + height, band.top :] += band.products
+
+    def _add_single(self, chunk: torch.Tensor, sums: ProductSums) -> None:
+        n_stimuli, n_features = chunk.shape
+        # Whole blocks, so that few rows can be multiplied block by block.
+        width = -(-n_features // _BLOCK) * _BLOCK if n_stimuli < _FEW_ROWS else n_features
+        rows = self._take((n_stimuli + 2, width), torch.float32, chunk.device)
+        rows[:, n_features:] = 0
+        # The products with the two rows at the end are those with the pattern and the row sums.
+        values = rows[:-2, :n_features]
+        pattern = rows[-2, :n_features]
+        values.copy_(chunk)
+        rows[-1, :n_features] = 1
+        device = sums.gram.device
+        shared = _take_shared(values, pattern, device)
+        scale = _scale_rows(rows[:-1]).to(device, torch.float64)
+        with_pattern = []
+        rest_sums = []
+        for band in _multiply_bands(rows[:-2], rows):
+            height = len(band.products)
+            products = band.products.to(device, torch.float64)
+            with_pattern.append(products[:, -2] * scale**2)
+            rest_sums.append(products[:, -1] * scale)
+            products = products[:, :-2].mul_(scale**2)
+            sums.gram[band.top : band.top + height, band.top :] += products
+            lengths = products.diagonal() + n_features * _LOST * scale**2
+            sums.residual[band.top : band.top + height] += lengths
+        shared.put_back(sums, torch.cat(rest_sums), torch.cat(with_pattern))
+
+    def _take(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+        """Return workspace of this shape, with values of any kind."""
+        n_values = math.prod(shape)
+        flat = self._workspace.get((device, dtype))
+        if flat is None or len(flat) < n_values:
+            flat = torch.empty(n_values, dtype=dtype, device=device)
+            self._workspace[device, dtype] = flat
+        return flat[:n_values].view(*shape)
 
 
-def _add_bands(rows: torch.Tensor, gram: np.ndarray, scale: float) -> None:
-    """Add the products of rows (stimulus, feature), times ``scale``, to the upper triangle."""
-    n_stimuli = len(gram)
-    height = n_stimuli if n_stimuli < 4 * _BAND else -(-n_stimuli // 4)
-    sums = torch.from_numpy(gram)
+class _Shared(NamedTuple):
+    """What was taken from each row: ``means`` (stimulus,) and ``weights`` (stimulus,) of a pattern.
+
+    ``pattern_sum`` and ``pattern_power`` are the sum of the pattern and of its squares. All are
+    float64.
+    """
+
+    means: torch.Tensor
+    weights: torch.Tensor
+    pattern_sum: torch.Tensor
+    pattern_power: torch.Tensor
+    n_features: int
+
+    def put_back(
+        self, sums: ProductSums, rest_sums: torch.Tensor, with_pattern: torch.Tensor
+    ) -> None:
+        """Add what was taken to the sums of the rest B.
+
+        ``rest_sums`` (stimulus,) is B 1 and ``with_pattern`` (stimulus,) is B m.
+        """
+        weights = self.weights
+        means = self.means
+        beside_means = rest_sums + self.pattern_sum * weights + self.n_features / 2 * means
+        beside_weights = with_pattern + self.pattern_power / 2 * weights
+        left = torch.stack([means, beside_means, weights, beside_weights])  # (4, stimulus)
+        right = torch.stack([beside_means, means, beside_weights, weights])
+        sums.gram.addmm_(left.T, right)
+        sums.total.add_(rest_sums + self.pattern_sum * weights + self.n_features * means)
+
+
+def _take_shared(values: torch.Tensor, pattern: torch.Tensor, device: torch.device) -> _Shared:
+    """Take a pattern from the rows that it makes shorter, then the mean of each row.
+
+    ``values`` (stimulus, feature), float32, are overwritten, and ``pattern`` (feature,) is written.
+    What is returned is on ``device``.
+    """
+    n_stimuli, n_features = values.shape
+    sample = values[:: -(-n_stimuli // _N_SAMPLED)]
+    typical = sample.mean(0).nan_to_num_(0, 0, 0)  # (feature,)
+    typical_mean = typical.mean()
+    torch.sub(typical, typical_mean, out=pattern)
+    guides = torch.stack([torch.full_like(pattern, 1 / n_features), pattern, typical])
+    means, along, along_typical = (values @ guides.T).unbind(1)
+    # A row closer to the pattern than to 0, with and without its mean.
+    weights = (along > pattern.dot(pattern) / 2) & (along_typical > typical.dot(typical) / 2)
+    weights = weights.float()  # (stimulus,)
+    is_taken = weights.any()
+    if _may_hold(is_taken):
+        # First, and with its mean: a row that is close to it loses no digits then.
+        values.addcmul_(weights[:, None], typical, value=-1)
+        means = means - weights * typical_mean
+    values.sub_(means[:, None])
+    pattern.mul_(is_taken)
+    exact_mean = typical_mean.to(device, torch.float64)
+    exact_pattern = (typical.to(device, torch.float64) - exact_mean) * is_taken.to(device)
+    weights = weights.to(device, torch.float64)
+    return _Shared(
+        means.to(device, torch.float64) + exact_mean * weights,
+        weights,
+        exact_pattern.sum(),
+        exact_pattern.square().sum(),
+        n_features,
+    )
+
+
+def _may_hold(condition: torch.Tensor) -> bool:
+    """Return whether a condition holds; on a GPU True, since asking would wait for it."""
+    return condition.device.type == "cuda" or bool(condition)
+
+
+def _scale_rows(rows: torch.Tensor) -> torch.Tensor:
+    """Divide rows (stimulus, feature) by a power of 2 so that float32 holds their squares.
+
+    Returned is the power, float32: 1 where float32 holds the squares as they are, and where some
+    values are not finite.
+    """
+    low, high = torch.aminmax(rows)
+    largest = torch.maximum(-low, high)
+    is_safe = (largest > _SAFE_LOW) & (largest < _SAFE_HIGH)
+    is_scaled = ~is_safe & largest.isfinite() & (largest > 0)
+    exponent = torch.frexp(largest).exponent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
+    exponent = torch.where(is_scaled, exponent, 0)
+    if _may_hold(is_scaled):
+        rows.mul_(torch.exp2(-exponent.float()))
+    return torch.exp2(exponent.float())
+
+
+class _Band(NamedTuple):
+    """Products of some rows, from ``top`` on, with those that are not above them."""
+
+    top: int
+    products: torch.Tensor
+
+
+def _multiply_bands(left: torch.Tensor, right: torch.Tensor) -> Iterator[_Band]:
+    """Yield the products of rows ``left`` (stimulus, feature) with ``right`` (row, feature).
+
+    ``right`` begins with the rows of ``left``. Products below the diagonal are left out by and
+    large.
+    """
+    n_stimuli = len(left)
+    n_bands = max(1, min(4, n_stimuli // _BAND), -(-n_stimuli // _LARGEST_BAND))
+    height = -(-n_stimuli // n_bands)
     for top in range(0, n_stimuli, height):
-        band = rows[top : top + height] @ rows[top:].T  # (row of the band, stimulus)
-        sums[top : top + height, top:] += band.to("cpu", torch.float64).mul_(scale)
+        yield _Band(top, _multiply(left[top : top + height], right[top:]))
 
 
-def _add_centered(values: torch.Tensor, gram: np.ndarray, device: torch.device) -> None:
-    """Add the products of values (stimulus, feature), float64, taken in float32.
+def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Return the products of rows (row, feature) with others."""
+    if left.dtype == torch.float64 or len(left) >= _FEW_ROWS:
+        return left @ right.T
+    blocks = [rows.unflatten(1, (-1, _BLOCK)).transpose(0, 1) for rows in (left, right)]
+    products = torch.bmm(blocks[0], blocks[1].mT)  # (block, row, other)
+    if products.device.type == "mps":
+        products = products.cpu()
+    return products.sum(0, dtype=torch.float64)
 
-    With r the mean of each row, m about that of each feature of what is left, and B the rest,
-    ``A A' = B B' + (B m) 1' + 1 (B m)' + m'm + r (A 1)' + (A 1 - p r) r'`` with p features.
-    ``values`` are overwritten.
+
+def measure_eps(n_stimuli: int, n_features: int, device: torch.device) -> float:
+    """Return the error of float32 products on a device, relative to the lengths of both rows.
+
+    It is `SINGLE_EPS`, or twice what is measured where that is more. Measured are products of equal
+    values, alone and after a large one, whose roundings add up.
     """
-    n_features = values.shape[1]
-    sums = values.sum(1)  # (stimulus,)
-    row_means = sums / n_features
-    rest = values.sub_(row_means[:, None])  # (stimulus, feature)
-    # The equation holds for any m; some stimuli tell what all share.
-    sample = rest[:: -(-len(rest) // _N_SAMPLED)]
-    pattern = sample.mean(0).nan_to_num_(0, 0, 0)  # (feature,)
-    rest -= pattern
-    cross = (rest @ pattern).cpu().numpy()  # (stimulus,)
-    left = cross + float(pattern @ pattern)
-    deviations = (sums - n_features * row_means).cpu().numpy()
-    means = row_means.cpu().numpy()
-    totals = sums.cpu().numpy()
-    with np.errstate(invalid="ignore", over="ignore"):
-        for top in range(0, len(gram), _BAND):
-            band = slice(top, top + _BAND)
-            gram[band] += left[band, None] + cross
-            gram[band] += np.outer(means[band], totals)
-            gram[band] += np.outer(deviations[band], means)
-    single = rest.float()
-    exponent = _find_exponent(rest, single)
-    if exponent:
-        single = rest.mul_(float(np.ldexp(1.0, -exponent))).float()
-    _add_bands(single.to(device), gram, float(np.ldexp(1.0, 2 * exponent)))
-
-
-def _find_exponent(values: torch.Tensor, single: torch.Tensor) -> int:
-    """Return the power of 2 by which to divide values so that float32 holds their squares.
-
-    It is 0 where float32 holds them as they are (``single``), and where some are not finite.
-    """
-    largest = _find_largest(single)
-    if _SAFE_LOW < largest < _SAFE_HIGH:
-        return 0
-    largest = _find_largest(values)
-    return max(-1000, math.frexp(largest)[1]) if 0 < largest < math.inf else 0
-
-
-def _find_largest(values: torch.Tensor) -> float:
-    return max(abs(float(value)) for value in torch.aminmax(values))
+    width = -(-n_features // _BLOCK) * _BLOCK
+    worst = 0.0
+    with full_precision(device):
+        for value, first in ((0.7, 0.7), (0.9123, 0.9123), (0.002, 1.0)):
+            rows = torch.full((n_stimuli, width), value, dtype=torch.float32, device=device)
+            rows[:, 0] = first
+            exact = (width - 1) * float(rows[0, -1]) ** 2 + float(rows[0, 0]) ** 2
+            for band in _multiply_bands(rows, rows):
+                error = (band.products.to("cpu", torch.float64) / exact - 1).abs().max()
+                worst = max(worst, float(error))
+    return SINGLE_EPS if worst <= SINGLE_EPS else 2 * worst
 
 
 def mirror_triangle(gram: np.ndarray) -> None:
@@ -140,31 +342,3 @@ def mirror_triangle(gram: np.ndarray) -> None:
         gram[top:bottom, :top] = gram[:top, top:bottom].T
         square = gram[top:bottom, top:bottom]
         square[:] = np.triu(square) + np.triu(square, 1).T
-
-
-class Sketch:
-    """Features hashed into ``k`` sums with random signs, which keep products on average.
-
-    References
-    ----------
-    Charikar, Chen & Farach-Colton 2002, Finding frequent items in data streams (CountSketch);
-    variance as in Weinberger et al. 2009, Feature hashing for large scale multitask learning, lemma
-    2.
-    """
-
-    def __init__(self, n_features: int, k: int, device: torch.device, seed: int = 0) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        self._bucket = torch.randint(0, k, (n_features,), generator=generator).to(device)
-        signs = torch.randint(0, 2, (n_features,), generator=generator).float() * 2 - 1
-        self._sign = signs.to(device)
-        self._k = k
-
-    def reduce(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return the sketch (stimulus, k), float32, of mean-centered rows (stimulus, feature)."""
-        rows = rows.float() - rows.double().mean(1, keepdim=True).float()
-        return rows.new_zeros((len(rows), self._k)).index_add_(1, self._bucket, rows * self._sign)
-
-
-def find_sketch_error(k: int) -> float:
-    """Return the bound on a sketched Gram's error, relative to the product of two rows' norms."""
-    return math.sqrt(2 / k)

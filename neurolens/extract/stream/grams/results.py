@@ -6,9 +6,10 @@ import numpy as np
 import xarray as xr
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.grams import products
 from neurolens.extract.stream.grams.plan import GramPlan, leave_out
-from neurolens.extract.stream.grams.sums import GramSums
+from neurolens.extract.stream.grams.products import DOUBLE, SINGLE, mirror_triangle
+from neurolens.extract.stream.grams.sketches import find_sketch_error
+from neurolens.extract.stream.grams.totals import GramSums
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.metadata import list_coordinates, read_columns, warn_of_others
 from neurolens.extract.stream.passes import describe_deviations, list_unplaced
@@ -40,13 +41,10 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
             f"{list_names(skipped.values())}",
             anchor="no-result-per-stimulus",
         )
-    n_stimuli = len(stimuli)
     names = [layout.name for layout in kept]
     n_features = [count_elements(layout.shape) for layout in kept]
     aliases = [gram_plan.shared.get(name, "") for name in names]
-    grams = np.empty((len(kept), n_stimuli, n_stimuli))
-    totals = np.empty((len(kept), n_stimuli))
-    _copy_sums(gram_plan, sums, kept, grams, totals)
+    variables = _copy_sums(gram_plan, sums, kept)
     ids = np.array(stimuli.ids, dtype=object)
     graph = gram_plan.plan.layouts.graph
     ops = [graph.by_name[layout.op] for layout in kept]
@@ -58,23 +56,20 @@ def label_grams(gram_plan: GramPlan, sums: GramSums, n_passes: int) -> xr.Datase
         "stimulus_hash": stimuli.hash_content(),
         "n_passes": n_passes,
         "neurolens_version": metadata.version("neurolens-brain"),
-        "eps": find_precision(n_stimuli),
         "skipped_ops": [f"{name}: {reason}" for name, reason in skipped.items()],
+        **describe_precision(sums),
     }
     n_samples = gram_plan.plan.count_samples(kept)
     if n_samples > 1:
         attributes[SAMPLES] = describe_samples(n_samples)
     if gram_plan.sketch is not None:
         attributes["sketch"] = gram_plan.sketch
-        attributes["sketch_error"] = products.find_sketch_error(gram_plan.sketch)
+        attributes["sketch_error"] = find_sketch_error(gram_plan.sketch)
+    attributes |= sums.report.describe()
     attributes |= describe_rows(gram_plan.plan, names, sums.deviations.values())
     attributes |= describe_deviations(stimuli.ids, sums.deviations, sums.ran)
     return xr.Dataset(
-        {
-            "gram": ((OP, STIMULUS, STIMULUS_2), grams),
-            "row_sum": ((OP, STIMULUS), totals),
-            "n_features": (OP, np.array(n_features)),
-        },
+        variables | {"n_features": (OP, np.array(n_features))},
         coords={
             OP: np.array(names, dtype=object),
             STIMULUS: ids,
@@ -114,25 +109,42 @@ def find_unusable(gram_plan: GramPlan, sums: GramSums) -> dict[str, str]:
     return skipped
 
 
-def find_precision(n_stimuli: int) -> float:
-    """Return the machine precision in which the products of so many stimuli are taken."""
-    dtype = np.float64 if n_stimuli <= products.EXACT_STIMULI else np.float32
-    return float(np.finfo(dtype).eps)
+def describe_precision(sums: GramSums) -> dict[str, object]:
+    """Return the attributes that say in which precision products were taken, and their error."""
+    if not sums.eps:
+        attributes: dict[str, object] = {
+            "precision": DOUBLE,
+            "eps": float(np.finfo(np.float64).eps),
+        }
+    else:
+        attributes = {"precision": SINGLE, "eps": sums.eps}
+    if sums.inexact:
+        attributes["precision_note"] = (
+            f"float32 products of the device have an error of {sums.inexact:.1g}, so products were "
+            "taken in float64"
+        )
+    return attributes
 
 
 def _copy_sums(
-    gram_plan: GramPlan,
-    sums: GramSums,
-    kept: list[Layout],
-    grams: np.ndarray,
-    totals: np.ndarray,
-) -> None:
-    """Copy the sums of each result to their positions, deleting those no longer needed."""
+    gram_plan: GramPlan, sums: GramSums, kept: list[Layout]
+) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Return the sums of results as variables, deleting those no longer needed."""
+    n_stimuli = len(gram_plan.plan.stimuli)
+    grams = np.empty((len(kept), n_stimuli, n_stimuli))
+    totals = np.empty((len(kept), n_stimuli))
+    residuals = np.empty((len(kept), n_stimuli))
     sources = [gram_plan.find_source(layout.name) for layout in kept]
     last = {source: i for i, source in enumerate(sources)}
     for i, source in enumerate(sources):
         grams[i] = sums.grams[source]
         totals[i] = sums.totals[source]
-        products.mirror_triangle(grams[i])
+        residuals[i] = sums.residuals[source]
+        mirror_triangle(grams[i])
         if last[source] == i:
             del sums.grams[source]
+    variables = {
+        "gram": ((OP, STIMULUS, STIMULUS_2), grams),
+        "row_sum": ((OP, STIMULUS), totals),
+    }
+    return variables | ({"residual": ((OP, STIMULUS), residuals)} if sums.eps else {})

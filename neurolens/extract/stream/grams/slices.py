@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
 from neurolens.extract.stream.grams import products
+from neurolens.extract.stream.grams.arena import count_aligned_bytes
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan, count_elements
 
@@ -14,7 +15,7 @@ class FeatureSlice:
     """The features ``start`` to ``stop`` of one result, hashed into ``sketch`` sums where given.
 
     ``views`` are the results that share the Gram of this one; the pass looks at them too. Of
-    ``n_samples`` samples the mean is held, as float64.
+    ``n_samples`` samples the mean is held, as float64. Products are float64 if ``is_exact``.
     """
 
     layout: Layout
@@ -23,6 +24,7 @@ class FeatureSlice:
     sketch: int | None = None
     views: tuple[Layout, ...] = ()
     n_samples: int = 1
+    is_exact: bool = False
 
     @property
     def name(self) -> str:
@@ -63,6 +65,11 @@ def count_slice_bytes(part: FeatureSlice, n_stimuli: int) -> int:
     return n_stimuli * (part.sketch or part.width) * part.itemsize
 
 
+def count_pass_bytes(slices: Pass, n_stimuli: int) -> int:
+    """Return the bytes of an arena that holds the rows of a pass."""
+    return sum(count_aligned_bytes(count_slice_bytes(part, n_stimuli)) for part in slices)
+
+
 def count_pass_samples(slices: Pass) -> int:
     """Return how often a pass runs the set: once for each sample."""
     return max(part.n_samples for part in slices)
@@ -74,13 +81,13 @@ def count_runs(passes: Sequence[Pass]) -> int:
 
 
 def count_gram_bytes(n_results: int, n_stimuli: int) -> int:
-    """Return the bytes of the Grams and row sums of some results."""
-    return n_results * 8 * n_stimuli * (n_stimuli + 1)
+    """Return the bytes of the Grams, row sums and residuals of some results."""
+    return n_results * 8 * n_stimuli * (n_stimuli + 2)
 
 
-def count_workspace_bytes(budget: int) -> int:
-    """Return the bytes reserved for products: two chunks."""
-    return 2 * products.count_chunk_bytes(budget)
+def count_workspace_bytes(n_stimuli: int, budget: int) -> int:
+    """Return the bytes reserved for products: two chunks as float32, or one as float64."""
+    return 8 * n_stimuli * products.count_chunk_features(n_stimuli, budget)
 
 
 def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead: int) -> int:
@@ -90,7 +97,21 @@ def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead
     two chunks as workspace of the products.
     """
     grams = count_gram_bytes(n_results, n_stimuli)
-    return budget - grams - overhead - count_workspace_bytes(budget)
+    return budget - grams - overhead - count_workspace_bytes(n_stimuli, budget)
+
+
+def list_free_bytes(plan: Plan, passes: Sequence[Pass]) -> list[int]:
+    """Return the bytes that the budget leaves in each pass, 0 where it leaves none."""
+    n_stimuli = len(plan.stimuli)
+    results = {part.name for slices in passes for part in slices}
+    views = {view.name for slices in passes for part in slices for view in part.views}
+    overhead = predict_overhead(plan) + len(views) * 8 * n_stimuli**2
+    available = count_activation_bytes(len(results), n_stimuli, plan.budget, overhead)
+    free = []
+    for slices in passes:
+        taken = sum(count_slice_bytes(part, n_stimuli) for part in slices)
+        free.append(max(0, available - taken))
+    return free
 
 
 def split_passes(
@@ -100,6 +121,7 @@ def split_passes(
     overhead: int = 0,
     sketch: int | None = None,
     count_samples: Callable[[Layout], int] = lambda layout: 1,
+    is_exact: bool = False,
 ) -> list[list[FeatureSlice]]:
     """Split results, in execution order, into passes whose activations of all stimuli fit.
 
@@ -107,7 +129,7 @@ def split_passes(
     and continued in the next, so that a pass holds at most one slice of a result. Divisions are at
     multiples of the chunks in which features are multiplied, so that sums are added up in the same
     order whatever the budget. ``count_samples`` says of how many samples of a result the mean is
-    held.
+    held, ``is_exact`` whether products are float64.
 
     Raises
     ------
@@ -131,7 +153,8 @@ def split_passes(
     for layout in layouts:
         n_features = count_elements(layout.shape)
         hashed = sketch if sketch is not None and n_features > sketch else None
-        rest = FeatureSlice(layout, 0, n_features, hashed, n_samples=count_samples(layout))
+        n_samples = count_samples(layout)
+        rest = FeatureSlice(layout, 0, n_features, hashed, n_samples=n_samples, is_exact=is_exact)
         if hashed and count_slice_bytes(rest, n_stimuli) > available:
             raise InputError(
                 f"memory={budget} bytes leaves {available} for activations; one sketch takes "

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Event, KeptMemory, Recording, hash_tensors
 from neurolens.extract.capture.forward import make_sites, record_forward
@@ -68,6 +69,11 @@ class Layouts:
     unseen: tuple[str, ...] = ()
     gradients: bool = False
     reads: frozenset[tuple[Read, ...]] = frozenset()
+
+    def find_last(self) -> int:
+        """Return the position of the last op that has a result for each stimulus."""
+        positions = self.expected.positions
+        return max(positions[layout.op] for layout in self.by_name.values())
 
     def predict_live_bytes(self, n_stimuli: int) -> int:
         """Return the most that results of a plain pass take at one moment, inputs aside."""
@@ -152,27 +158,12 @@ class LayoutFinder:
         noise.seeds_generators = bool(drawn)
         self._recorded = (small, large)
         self._small_events = _list_events(small)
-        self._reader = LayoutReader(self._counts, _may_share(large))
-        graph = assemble_graph(large)
-        fixed_reads = _find_fixed_reads(graph)
-        expected = expect_pass(small, large, self._counts, self._sites)
+        self._reader = LayoutReader(self._counts, may_share(large))
         largest = max(large.events, key=Event.measure_results, default=None)
         self.largest = largest.name if largest else ""
         self.largest_bytes = 2 * largest.measure_results() if largest else 0
-        self.layouts = Layouts(
-            graph=graph,
-            by_name={},
-            skipped={},
-            expected=replace(expected, fixed_reads=fixed_reads),
-            live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
-            constants=hash_tensors(_list_constants(large)),
-            drawn=drawn,
-            random=_list_random(graph, {*small.random, *large.random}),
-            history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
-            unseen=find_unseen(small, large),
-            gradients=gradients,
-            reads=frozenset(list_reads(one, fixed_reads) for one in (small, large)),
-        )
+        started = start_layouts(small, large, self._counts, self._sites)
+        self.layouts = replace(started, drawn=drawn, gradients=gradients)
 
     def _record(self, number: int, **settings: Any) -> Recording:
         """Record a pass of the smaller (0) or the larger batch (1)."""
@@ -253,12 +244,29 @@ class LayoutFinder:
         """Return the layouts of all results; ``dim_names`` are a user's, of inputs' axes."""
         reader = self._reader
         reader.name_dims(self._batches[1], dim_names or {})
-        with_layout = {layout.op for layout in reader.layouts.values()}
-        skipped = {name: why for name, why in reader.skipped.items() if name not in with_layout}
-        return replace(self.layouts, by_name=reader.layouts, skipped=skipped)
+        return replace(self.layouts, by_name=reader.layouts, skipped=reader.list_skipped())
 
 
-def _may_share(recording: Recording) -> bool:
+def start_layouts(small: Recording, large: Recording, counts: Counts, sites: CallSites) -> Layouts:
+    """Return what the recordings of two batches tell of a model, without layouts of results."""
+    graph = assemble_graph(large)
+    fixed_reads = find_fixed_reads(graph)
+    expected = expect_pass(small, large, counts, sites)
+    return Layouts(
+        graph=graph,
+        by_name={},
+        skipped={},
+        expected=replace(expected, fixed_reads=fixed_reads),
+        live_bytes=Counts(measure_live_bytes(small), measure_live_bytes(large)),
+        constants=hash_tensors(_list_constants(large)),
+        random=_list_random(graph, {*small.random, *large.random}),
+        history=tuple(dict.fromkeys(small.depends_on_history + large.depends_on_history)),
+        unseen=find_unseen(small, large),
+        reads=frozenset(list_reads(one, fixed_reads) for one in (small, large)),
+    )
+
+
+def may_share(recording: Recording) -> bool:
     """Return whether views surely have their source's values: no memory was handed out of torch."""
     return not any(read.function in _HANDING_OUT for read in recording.host_reads)
 
@@ -286,7 +294,7 @@ def _list_values(op: Op) -> list[Parent]:
     return list(op.parents)
 
 
-def _find_fixed_reads(graph: Graph) -> frozenset[tuple[int, str]]:
+def find_fixed_reads(graph: Graph) -> frozenset[tuple[int, str]]:
     """Return where Python reads values that do not follow from the stimuli."""
     fed = list_fed(graph) | set(graph.inputs)
     places: dict[tuple[int, str], bool] = {}

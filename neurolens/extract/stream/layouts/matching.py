@@ -1,5 +1,6 @@
 """The axis of a result that holds the stimuli, found by comparing two batches."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,12 @@ from neurolens.extract.stream.layouts.layout import Layout
 # above 10.
 _EQUAL = 1
 _OTHER = 10
+_OF_NONE = "its stimuli share an axis with other things in an order that cannot be told"
+_OF_ANY = (
+    "its stimuli share an axis with other things, and those looked at do not tell in which order"
+)
+# Why there is no layout, as the values of the stimuli that were looked at have it.
+ORDER_UNKNOWN = frozenset((_OF_NONE, _OF_ANY))
 
 
 class AxisMatch(NamedTuple):
@@ -26,6 +33,7 @@ def match_axes(
     few: torch.Tensor,
     more: torch.Tensor,
     counts: Counts,
+    places: Sequence[int],
     parents: list[Layout],
     precision: float = 0.0,
 ) -> AxisMatch | str:
@@ -36,6 +44,8 @@ def match_axes(
     few, more : Tensor
         The result for the smaller and for the larger batch.
     counts : Counts
+    places : sequence of int
+        Where the stimuli of the smaller batch are in the larger.
     parents : list of Layout
         Of the results that fed the op.
     precision : float
@@ -56,7 +66,7 @@ def match_axes(
     if not (len(grown) == 1 and in_proportion and is_whole):
         return "mixes the stimuli: it does not grow along one axis in proportion to their number"
     if length > counts.few:
-        return _match_shared(few, more, axis, counts, parents, precision)
+        return _match_shared(few, more, axis, counts, places, parents, precision)
     shape = list(few.shape)
     del shape[axis]
     return AxisMatch(StimulusAxis(axis, 1, True), tuple(shape))
@@ -67,6 +77,7 @@ def _match_shared(
     more: torch.Tensor,
     axis: int,
     counts: Counts,
+    places: Sequence[int],
     parents: list[Layout],
     precision: float,
 ) -> AxisMatch | str:
@@ -75,26 +86,18 @@ def _match_shared(
     group = length // counts.few
     shape = list(few.shape)
     shape[axis] = group
-    by_stimulus = measure_difference(more.narrow(axis, 0, length), few, precision)
-    interleaved = _measure_interleaved(few, more, axis, counts, precision)
+    order = torch.arange(more.shape[axis], device=more.device)
+    chosen = torch.tensor(list(places), device=more.device)
+    together = order.reshape(counts.more, -1)[chosen].reshape(-1)
+    apart = order.reshape(-1, counts.more)[:, chosen].reshape(-1)
+    by_stimulus = measure_difference(more.index_select(axis, together), few, precision)
+    interleaved = measure_difference(more.index_select(axis, apart), few, precision)
     if min(by_stimulus, interleaved) > _EQUAL:
-        return "its stimuli share an axis with other things in an order that cannot be told"
+        return _OF_NONE
     if max(by_stimulus, interleaved) > _OTHER:
         major = by_stimulus < interleaved
         return AxisMatch(StimulusAxis(axis, group, major), tuple(shape))
     alike = [layout.major for layout in parents if (layout.axis, layout.group) == (axis, group)]
     if not alike:
-        return (
-            "its stimuli share an axis with other things, and those looked at do not tell in "
-            "which order"
-        )
+        return _OF_ANY
     return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape))
-
-
-def _measure_interleaved(
-    few: torch.Tensor, more: torch.Tensor, axis: int, counts: Counts, precision: float
-) -> float:
-    """Return how far two batches differ if the stimuli along ``axis`` are interleaved."""
-    order = torch.arange(more.shape[axis], device=more.device)
-    index = order.reshape(-1, counts.more)[:, : counts.few].reshape(-1)
-    return measure_difference(more.index_select(axis, index), few, precision)

@@ -23,6 +23,7 @@ from neurolens.extract.stream.batches import (
 from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
 from neurolens.extract.stream.layouts.finding import LayoutFinder, Layouts, list_fed
 from neurolens.extract.stream.layouts.layout import Layout, iterate_rows
+from neurolens.extract.stream.layouts.pair import find_in_pair
 from neurolens.extract.stream.layouts.recorded import RecordedRows
 from neurolens.extract.stream.layouts.rows import (
     MIXES,
@@ -60,10 +61,11 @@ def read_layouts(
     more: where they do not fit, ops are tested in groups, and the passes repeated for each. Where
     not even those of one op do, a warning says so.
 
-    The first two and the first three stimuli are recorded, or others where these are alike. Up to
-    eight from all parts of the set, among them these in another order, are then run in one batch,
-    and each result is compared for the stimuli of both: a row must follow its stimulus. With
-    batches of one stimulus it does.
+    Where nothing is unusual two passes tell them, see `find_in_pair`. Otherwise the first two and
+    the first three stimuli are recorded, or others where these are alike. Up to eight from all
+    parts of the set, among them these in another order, are then run in one batch, and each result
+    is compared for the stimuli of both: a row must follow its stimulus. With batches of one
+    stimulus it does.
 
     A model that draws from generators whose numbers follow the batch is run in two batches more,
     which draw the same numbers and differ in their other stimuli.
@@ -78,17 +80,19 @@ def read_layouts(
             "extraction needs at least 2 stimuli, to tell their axis from the others",
             anchor="too-few-stimuli",
         )
+    dim_names = _list_dim_names(stimuli)
+    room = None if budget is None else max(budget * 3 // 4, _LEAST_HELD)
+    found = find_in_pair(model, stimuli, device, batch_size, kwargs, room, dim_names)
+    release_memory()
+    if found is not None and not _list_suspects(found, ()):
+        return found
     rows = list(range(min(_N_RECORDED, len(stimuli))))
     batch = read_batch(stimuli, rows, device)
     if are_alike(batch):
         rows = spread_rows(len(stimuli), _N_RECORDED)
         batch = read_batch(stimuli, rows, device)
     ids = [stimuli.ids[row] for row in rows]
-    dim_names = {}
-    for key, names in stimuli.layout.items():
-        dim_names["input" if key is None else f"input.{key}"] = names
     few = slice_rows(batch, slice(-1))
-    room = None if budget is None else max(budget * 3 // 4, _LEAST_HELD)
     settings = (few, batch, ids, noise, kwargs)
     try:
         finder = LayoutFinder(model, *settings, room=room)
@@ -105,6 +109,12 @@ def read_layouts(
         test.run(recorded)
         release_memory()
     return test.describe(finder.describe(dim_names))
+
+
+def _list_dim_names(stimuli: StimulusSet) -> dict[str, Sequence[str]]:
+    """Return a user's names of the axes of inputs, by the names that recordings give these."""
+    named = stimuli.layout.items()
+    return {"input" if key is None else f"input.{key}": names for key, names in named}
 
 
 def _warn_of_largest(finder: LayoutFinder, room: int) -> None:

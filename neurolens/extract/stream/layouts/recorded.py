@@ -15,6 +15,7 @@ from neurolens.extract.stream.layouts.axes import name_dims
 from neurolens.extract.stream.layouts.layout import Layout, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
 from neurolens.extract.stream.layouts.naming import Result, name_results
+from neurolens.extract.stream.layouts.rows import take_rows
 from neurolens.stimuli.batches.inputs import Batch
 
 # Only these may share a Gram with what they view, and only when the values agree too.
@@ -40,6 +41,15 @@ class RecordedRows(NamedTuple):
 class LayoutReader:
     """Reads two recordings op by op, in order, and finds the layouts of their results.
 
+    Parameters
+    ----------
+    counts : Counts
+    may_share : bool
+        Whether views surely have their source's values.
+    places : sequence of int, optional
+        Where the stimuli of the smaller batch are in the larger; by default it begins with them.
+        With places, no values of the larger batch are held.
+
     Attributes
     ----------
     layouts : dict of str
@@ -52,14 +62,18 @@ class LayoutReader:
         The results whose values for a stimulus differ between the two batches.
     """
 
-    def __init__(self, counts: Counts, may_share: bool) -> None:
+    def __init__(
+        self, counts: Counts, may_share: bool, places: Sequence[int] | None = None
+    ) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
         self.precisions: dict[str, float] = {}
         self.differing: list[str] = []
         self._counts = counts
         self._may_share = may_share
-        # Result of this group -> its values in the larger batch, (stimulus, *shape).
+        self._holds_more = places is None
+        self._places = range(counts.few) if places is None else places
+        # Result of this group -> its values in the batch that is held, (stimulus, *shape).
         self._rows: dict[str, torch.Tensor] = {}
         # Result of an earlier group that a later one views -> its fingerprint.
         self._fingerprints: dict[str, tuple] = {}
@@ -76,23 +90,44 @@ class LayoutReader:
         if small is None or large is None or len(small.outputs) != len(large.outputs):
             self.skipped[op.name] = "runs only for some batch sizes"
             return
+        results = []
+        for value in large.outputs:
+            assert value.tensor is not None, "recordings without keep= hold all values"
+            results.append(value.tensor)
+        self.read_results(op, first, small, results)
+
+    def read_results(
+        self, op: Op, first: Event, small: Event, results: Sequence[torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Find the layouts of an op's results, given for the larger batch, as `read` does.
+
+        Returns
+        -------
+        dict of str
+            Result -> its values in the larger batch (stimulus, *shape).
+        """
         before = [self.layouts[name] for name in op.parent_ops if name in self.layouts]
-        for k, (a, b) in enumerate(zip(small.outputs, large.outputs, strict=True)):
+        rows = {}
+        for k, (a, b) in enumerate(zip(small.outputs, results, strict=True)):
             assert a.tensor is not None, "recordings without keep= hold all values"
-            assert b.tensor is not None, "recordings without keep= hold all values"
             few = read_numbers(a.tensor)
-            more = read_numbers(b.tensor)
+            more = read_numbers(b)
             precision = self._follow_precision(op, more.dtype)
-            match = match_axes(few, more, self._counts, before, precision)
+            match = match_axes(few, more, self._counts, self._places, before, precision)
             if isinstance(match, str):
                 self.skipped.setdefault(op.name, match)
                 continue
-            layout = self._add(op, first, k, match, more)
-            self.precisions[layout.name] = precision
+            layout = _make_layout(op, first, k, match, more)
             fewer_rows = layout.put_stimuli_first(few, self._counts.few)
-            same_rows = self._rows[layout.name][: self._counts.few]
-            if measure_difference(fewer_rows, same_rows, precision) > 1:
+            more_rows = layout.put_stimuli_first(more, self._counts.more)
+            self._rows[layout.name] = more_rows if self._holds_more else fewer_rows
+            self._results.append(Result(op, first, k, tuple(more.shape), match.stimuli))
+            self.layouts[layout.name] = self._mark_shared(layout, op, first)
+            self.precisions[layout.name] = precision
+            if _differ(fewer_rows, more_rows, self._places, precision):
                 self.differing.append(layout.name)
+            rows[layout.name] = more_rows
+        return rows
 
     def _follow_precision(self, op: Op, dtype: torch.dtype) -> float:
         """Return the coarsest machine precision of a result and of what it was computed from."""
@@ -102,26 +137,11 @@ class LayoutReader:
         self._coarsest[op.name] = max(coarsest, self._coarsest.get(op.name, 0.0))
         return coarsest
 
-    def _add(self, op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> Layout:
-        """Add the layout of the k-th result, given for the larger batch as ``tensor``."""
-        self._results.append(Result(op, event, k, tuple(tensor.shape), match.stimuli))
-        layout = Layout(
-            op=op.name,
-            output=k if len(event.outputs) > 1 else -1,
-            axis=match.stimuli.axis,
-            group=match.stimuli.group,
-            major=match.stimuli.major,
-            shape=match.shape,
-            dims=(),
-            dtype=tensor.dtype,
-            shares="",
-        )
-        rows = layout.put_stimuli_first(tensor, self._counts.more)
-        self._rows[layout.name] = rows
-        if layout.output < 0 and self._may_share:
-            layout = replace(layout, shares=self._find_source(op, event, rows))
-        self.layouts[layout.name] = layout
-        return layout
+    def _mark_shared(self, layout: Layout, op: Op, event: Event) -> Layout:
+        """Return a layout with the result that it only views, where it views one."""
+        if layout.output >= 0 or not self._may_share:
+            return layout
+        return replace(layout, shares=self._find_source(op, event, self._rows[layout.name]))
 
     def close_group(self, later: Iterable[Op]) -> RecordedRows:
         """Return what was read of a group, whose values are not held here any more.
@@ -150,6 +170,11 @@ class LayoutReader:
             found = axes[layout.op, max(layout.output, 0)]
             self.layouts[name] = replace(layout, dims=name_dims(found, len(layout.shape)))
 
+    def list_skipped(self) -> dict[str, str]:
+        """Return the ops none of whose results has a layout, each with the reason."""
+        with_layout = {layout.op for layout in self.layouts.values()}
+        return {name: why for name, why in self.skipped.items() if name not in with_layout}
+
     def _find_source(self, op: Op, event: Event, rows: torch.Tensor) -> str:
         """Return the label of the result that an op only views, or ""."""
         if op.function not in _VIEWS or event.call.mutates:
@@ -163,6 +188,37 @@ class LayoutReader:
         """Return the fingerprint of a result of this group, or of an earlier one."""
         rows = self._rows.get(name)
         return self._fingerprints[name] if rows is None else fingerprint_rows(rows)
+
+
+def _differ(few: torch.Tensor, more: torch.Tensor, places: Sequence[int], precision: float) -> bool:
+    """Return whether rows are others than those at some places of a larger batch."""
+    # As a rule they are equal, which is told without a copy.
+    if all(_are_equal(row, more[place]) for row, place in zip(few, places, strict=True)):
+        return False
+    return measure_difference(few, take_rows(more, places), precision) > 1
+
+
+def _are_equal(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Return whether values are equal; False also where torch cannot tell, as of complex halves."""
+    try:
+        return torch.equal(a, b)
+    except (NotImplementedError, RuntimeError):
+        return False
+
+
+def _make_layout(op: Op, event: Event, k: int, match: AxisMatch, tensor: torch.Tensor) -> Layout:
+    """Return the layout of the k-th result of an op, without names of axes."""
+    return Layout(
+        op=op.name,
+        output=k if len(event.outputs) > 1 else -1,
+        axis=match.stimuli.axis,
+        group=match.stimuli.group,
+        major=match.stimuli.major,
+        shape=match.shape,
+        dims=(),
+        dtype=tensor.dtype,
+        shares="",
+    )
 
 
 def fingerprint_rows(rows: torch.Tensor) -> tuple:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,18 @@ def read_values(form: ArrayForm, dtype: Any, content: bytes) -> np.ndarray:
     return np.frombuffer(content[:-N_CHECKSUM], dtype).reshape(form.chunk_shape)
 
 
-def pack_values(values: np.ndarray) -> bytes:
-    """Return the content of a chunk with these values and its checksum."""
-    content = np.ascontiguousarray(values).tobytes()
-    return content + google_crc32c.value(content).to_bytes(N_CHECKSUM, "little")
+def pack_values(values: np.ndarray) -> tuple[memoryview, bytes]:
+    """Return the two parts of a chunk's content: the bytes of these values, and their checksum."""
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    data = np.ascontiguousarray(little).reshape(-1).view(np.uint8)
+    return data.data, google_crc32c.value(data).to_bytes(N_CHECKSUM, "little")
+
+
+def fill_chunk(values: np.ndarray, chunk_shape: Sequence[int]) -> np.ndarray:
+    """Return the values of a chunk in its shape; the last has zeros after its (stimulus, ...)."""
+    values = values.reshape(len(values), *chunk_shape[1:])
+    if len(values) == chunk_shape[0]:
+        return values
+    whole = np.zeros(chunk_shape, values.dtype)
+    whole[: len(values)] = values
+    return whole

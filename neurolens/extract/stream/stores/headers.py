@@ -45,11 +45,13 @@ def read_header(path: Path) -> dict[str, Any] | None:
     return header if is_header else None
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file of a store, in one piece."""
+def write_file(path: Path, *content: bytes | memoryview) -> None:
+    """Write a file of a store, in one piece, from parts."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-    partial.write_bytes(content)
+    with partial.open("wb") as file:
+        for part in content:
+            file.write(part)
     partial.replace(path)
 
 

@@ -179,7 +179,7 @@ class Repair:
                     done[i] = False
                     damaged.append(chunk)
         if damaged:
-            write_file(self._path / key, pack_values(done))
+            write_file(self._path / key, *pack_values(done))
             remove_files(self._path, [self._path / one for one in damaged])
 
     def _list_shared(self, step: Step) -> Iterator[tuple[ArrayForm, str]]:

@@ -15,12 +15,14 @@ import numpy as np
 from neurolens.errors import DataError, InputError, warn_user
 from neurolens.extract.stream.passes import BatchDeviation, list_unplaced, merge_deviations
 from neurolens.extract.stream.plan import Output, Plan, Step
+from neurolens.extract.stream.stores.chunks import fill_chunk, pack_values
 from neurolens.extract.stream.stores.headers import (
     HEADER,
     check_local,
     is_sealed,
     read_header,
     seal_store,
+    write_file,
 )
 from neurolens.extract.stream.stores.labels import Labels
 from neurolens.extract.stream.stores.making import (
@@ -41,7 +43,6 @@ from neurolens.extract.stream.stores.writer import (
     arrange_ran,
     describe_nodes,
     describe_result,
-    find_place,
     lacks_some,
     name_paths,
 )
@@ -236,8 +237,25 @@ class ActivationStore(Writer):
         """Write a result's values of a step."""
         with explain_disk_errors(self):
             self._check_run()
-            array = self._open_array(f"ops/{self._paths[output.name]}/activation")
-            array[find_place(output, step)] = values
+            if values.size:
+                self._write_chunks(output, step, values)
+
+    def _write_chunks(self, output: Output, step: Step, values: np.ndarray) -> None:
+        """Write the chunks of a result in a step as zarr would, without its copies.
+
+        There is one, and another where a last stimulus was added to the batch before.
+        """
+        path = f"ops/{self._paths[output.name]}/activation"
+        array = self._open_array(path)
+        size = array.chunks[0]
+        place = [0] * array.ndim
+        if output.is_sampled:
+            place[1] = step.sample
+        for start in range(0, len(values), size):
+            rows = values[start : start + size].astype(array.dtype, copy=False)
+            place[0] = (step.rows.start + start) // size
+            content = pack_values(fill_chunk(rows, array.chunks))
+            write_file(self.path.joinpath(path, "c", *map(str, place)), *content)
 
     def _open_array(self, path: str) -> Any:
         """Return an array that stores every chunk, also one that holds nothing but zeros."""

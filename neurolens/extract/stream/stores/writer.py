@@ -20,6 +20,7 @@ from neurolens.extract.stream.passes import (
     merge_deviations,
 )
 from neurolens.extract.stream.plan import Output, Plan, Step, find_numpy_dtype
+from neurolens.extract.stream.resume.report import ResumeReport
 from neurolens.labels import SAMPLE, STIMULUS, LabelList, list_names
 from neurolens.stimuli import WHOLE, describe_preprocessing
 
@@ -43,6 +44,9 @@ class Writer:
     def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
         """Take the counts of a step that is complete, by check and output."""
 
+    def note_passes(self, report: ResumeReport) -> None:
+        """Take what the runs over the set computed, once all steps are complete."""
+
 
 class ArrayWriter(Writer):
     """Results in memory.
@@ -65,6 +69,7 @@ class ArrayWriter(Writer):
         shape = (len(plan.outputs), plan.n_rounds, n_stimuli)
         self._checks = {key: np.zeros(shape, kind) for key, kind in CHECKS.items()}
         self._deviations: dict[int, BatchDeviation] = {}
+        self._report = ResumeReport()
 
     def write(self, output: Output, step: Step, values: np.ndarray) -> None:
         """Keep a result's values of a step."""
@@ -78,6 +83,10 @@ class ArrayWriter(Writer):
         for key, by_output in checks.items():
             for name, values in by_output.items():
                 self._checks[key][self._row[name], step.sample, rows.start : rows.stop] = values
+
+    def note_passes(self, report: ResumeReport) -> None:
+        """Keep what the runs over the set computed."""
+        self._report.add(report)
 
     def label(self) -> xr.DataTree:
         """Return the labelled tree, as `open_activations` would."""
@@ -100,6 +109,8 @@ class ArrayWriter(Writer):
         labelled = label_nodes(nodes, read_columns(self._plan.stimuli.metadata))
         tree = xr.DataTree.from_dict(labelled, name="activations")
         tree.attrs.update(describe_result(self._plan, self._deviations, self._checks))
+        if self._report.n_passes > 1:
+            tree.attrs.update(self._report.describe())
         return tree
 
 

@@ -194,7 +194,7 @@ class Stops(Picks):
 
 def test_damage_of_a_store_that_is_not_finished_is_repaired_too(stimuli, tmp_path):
     extract(stimuli, tmp_path / "whole.zarr", Stops(), ops="fc")
-    CALLS_LEFT[:] = [None] * 5  # three of planning, one batch, and one that ends
+    CALLS_LEFT[:] = [None] * 6  # four of planning, one batch, and one that ends
     path = tmp_path / "a.zarr"
     with pytest.raises(KeyboardInterrupt):
         extract(stimuli, path, Stops(), ops="fc")

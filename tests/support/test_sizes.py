@@ -1,9 +1,9 @@
-"""The plan of a run: sizes and batches."""
+"""Sizes in bytes, as users write them."""
 
 import pytest
 
 from neurolens.errors import InputError
-from neurolens.extract.stream.plan import read_bytes
+from neurolens.support.sizes import read_bytes
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,29 @@
+"""Sizes in bytes, as users write them."""
+
+import re
+
+from neurolens.errors import InputError
+
+_UNITS = {
+    "B": 1,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+}
+
+
+def read_bytes(memory: str | int) -> int:
+    """Return a number of bytes from ``"4GiB"``, ``"500 MB"``, ``"500000000"`` or an int."""
+    if isinstance(memory, int) and not isinstance(memory, bool) and memory > 0:
+        return memory
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?\s*", str(memory))
+    unit = (match[2] or "B") if match else ""
+    if not match or unit not in _UNITS or float(match[1]) * _UNITS[unit] < 1:
+        raise InputError(
+            f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}"
+        )
+    return int(float(match[1]) * _UNITS[unit])

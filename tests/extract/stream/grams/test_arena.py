@@ -1,0 +1,41 @@
+"""Memory for held rows that is taken again."""
+
+import torch
+
+from neurolens.extract.stream.grams.arena import Arena, count_aligned_bytes
+
+CPU = torch.device("cpu")
+
+
+def test_memory_that_was_given_back_is_taken_again():
+    arena = Arena(1000)
+    first = arena.take((5, 4), torch.float32, CPU)
+    first.fill_(3)
+    arena.clear()
+    again = arena.take((2, 10), torch.float64, CPU)
+    assert again.data_ptr() == first.data_ptr()
+    assert again.shape == (2, 10)
+    assert again.dtype == torch.float64
+
+
+def test_tensors_that_are_held_at_once_do_not_overlap():
+    shapes = [((3, 5), torch.float32), ((3, 1), torch.bool), ((3, 7), torch.float64)]
+    sizes = [shape[0] * shape[1] * dtype.itemsize for shape, dtype in shapes]
+    arena = Arena(sum(map(count_aligned_bytes, sizes)))
+    taken = [arena.take(shape, dtype, CPU) for shape, dtype in shapes]
+    for number, one in enumerate(taken):
+        one.fill_(number)
+    assert [float(one.float().mean()) for one in taken] == [0, 1, 2]
+    assert len({one.untyped_storage().data_ptr() for one in taken}) == 1
+
+
+def test_what_does_not_fit_has_memory_of_its_own():
+    arena = Arena(64)
+    inside = arena.take((1, 16), torch.float32, CPU)
+    outside = arena.take((1, 17), torch.float32, CPU)
+    assert inside.untyped_storage().data_ptr() != outside.untyped_storage().data_ptr()
+    assert outside.shape == (1, 17)
+
+
+def test_rows_without_features_take_nothing():
+    assert Arena(0).take((3, 0), torch.float32, CPU).shape == (3, 0)
