@@ -25,6 +25,7 @@ MAX_ARGUMENTS = 10
 # Public functions all of whose arguments are decisions that only the user can make.
 MANY_ARGUMENTS = {
     "compare_partial_rdms",
+    "compare_rdms",
     "estimate_responses",
     "extract_activations",
     "extract_grams",
@@ -33,6 +34,7 @@ MANY_ARGUMENTS = {
     "fit_test_sets",
     "forecast",
     "permute_encoding",
+    "permute_rdms",
     "write_report",
 }
 

@@ -11,6 +11,7 @@ from scores import label_scores, make_scores
 from neurolens.errors import InputError, LabelError, NeuroLensError, UnknownNameError
 from neurolens.scores import (
     ALWAYS,
+    JACKKNIFE,
     MEASURES,
     METHODS,
     REFERENCES,
@@ -249,6 +250,18 @@ class TestReferences:
             scores = make_scores(VALUES, method=method, intervals=intervals, variables=bound())
             cited = any("e82566" in one for one in list_references(scores.attrs))
             assert cited == expected
+
+    def test_influences_are_cited(self):
+        """And the correction for two factors, where they are over subjects too."""
+        for over, expected in (
+            ("stimuli", ["efron1981"]),
+            ("stimuli and subjects", ["efron1981", "schuett2023"]),
+        ):
+            intervals = Intervals(f"t interval of the infinitesimal {JACKKNIFE}", over, 0.95)
+            scores = make_scores(VALUES, method="rsa", intervals=intervals, variables=bound())
+            keys = scores.attrs["reference"].split(",")
+            assert [key for key in keys if key in ("efron1981", "schuett2023")] == expected
+            assert f"infinitesimal {JACKKNIFE}, 95 %, over {over}." in scores.attrs["methods_text"]
 
     @pytest.mark.parametrize("method", METHODS)
     @pytest.mark.parametrize("there", [False, True])

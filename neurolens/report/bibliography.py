@@ -34,6 +34,20 @@ ENTRIES: dict[str, tuple[str, dict[str, str]]] = {
             "doi": "10.1038/s41467-024-53147-y",
         },
     ),
+    "efron1981": (
+        "article",
+        {
+            "author": "Efron, Bradley",
+            "title": "Nonparametric estimates of standard error: The jackknife, the bootstrap and "
+            "other methods",
+            "journal": "Biometrika",
+            "volume": "68",
+            "number": "3",
+            "pages": "589--599",
+            "year": "1981",
+            "doi": "10.1093/biomet/68.3.589",
+        },
+    ),
     "freedman1983": (
         "article",
         {

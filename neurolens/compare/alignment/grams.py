@@ -7,17 +7,12 @@ import xarray as xr
 
 from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams
 from neurolens.compare.inputs.checks import check_kind, check_numbers
-from neurolens.compare.inputs.features import (
-    blank_rounding,
-    check_variables,
-    read_eps,
-    read_gram,
-)
+from neurolens.compare.inputs.features import check_variables, read_eps, read_gram, read_residual
 from neurolens.compare.inputs.recorded import iterate_groups
 from neurolens.compare.inputs.responses import read_responses
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.compare.rsa.comparators.table import COMPARATORS
-from neurolens.compare.stats.linalg import compute_gram
+from neurolens.compare.stats.linalg import blank_rounding, bound_rounding, compute_gram
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import (
     OP,
@@ -149,8 +144,8 @@ def score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> Aligned:
         raise suggest_name(name, ALIGNMENTS, "comparator of Grams", hint)
     gram_a = _read_gram(a, "a", None)
     gram_b = _read_gram(b, "b", gram_a[STIMULUS].values)
-    eps = (read_eps(a), read_eps(b))
-    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name], eps)
+    rounding = (np.stack(list_rounding(a, gram_a)), np.stack(list_rounding(b, gram_b)))
+    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name], rounding)
     return Aligned(score, gram_a[OP].values, gram_b[OP].values)
 
 
@@ -164,7 +159,19 @@ def _read_gram(grams: xr.Dataset, name: str, ids: np.ndarray | None) -> xr.DataA
     for one, op in zip(gram.values, gram[OP].values, strict=True):
         if not np.isnan(one).all():
             check_numbers(one, gram[STIMULUS].values, f"the Gram of op {str(op)!r} of {name}")
-    return gram.copy(data=np.stack([blank_rounding(one, read_eps(grams)) for one in gram.values]))
+    rounding = list_rounding(grams, gram)
+    squares = [blank_rounding(*pair) for pair in zip(gram.values, rounding, strict=True)]
+    return gram.copy(data=np.stack(squares))
+
+
+def list_rounding(grams: xr.Dataset, gram: xr.DataArray) -> list[np.ndarray]:
+    """Return the bounds (n,) of `bound_rounding` of each op of ``gram``, read from ``grams``."""
+    eps = read_eps(grams)
+    residual = read_residual(grams, gram)
+    return [
+        bound_rounding(one.values, eps, None if residual is None else residual[i])
+        for i, one in enumerate(gram)
+    ]
 
 
 def warn_undefined(score: np.ndarray, ops: np.ndarray, others: np.ndarray) -> None:

@@ -22,8 +22,8 @@ PENALTIES = np.logspace(-6, 6, 25)
 class Alignment(NamedTuple):
     """One row of ALIGNMENTS: how a centered Gram (n, n) is prepared, and how a pair is scored.
 
-    ``by_rank`` says whether every component counts alike, so that ``prepare`` must know, as a
-    second argument, up to which eigenvalue components are rounding.
+    ``by_rank`` says whether components of little variance count too, alike or by its root, so that
+    ``prepare`` must know, as a second argument, up to which eigenvalue components are rounding.
     """
 
     prepare: Callable[..., Any]
@@ -66,9 +66,13 @@ def center_unbiased(gram: np.ndarray) -> np.ndarray:
     return unbiased / np.linalg.norm(unbiased)
 
 
-def find_factor(gram: np.ndarray) -> np.ndarray:
-    """Return points (n, k) whose Gram is ``gram`` divided by its trace."""
-    return factor_gram(gram / np.trace(gram))
+def find_factor(gram: np.ndarray, rounding: float = 0.0) -> np.ndarray:
+    """Return points (n, k) whose Gram is ``gram`` divided by its trace.
+
+    Components are left out whose eigenvalues are not above ``rounding``.
+    """
+    scale = np.trace(gram)
+    return factor_gram(gram / scale, rounding / scale)
 
 
 def overlap_factors(a: np.ndarray, b: np.ndarray) -> float:
@@ -106,10 +110,12 @@ def weigh_correlations(a: Components, b: Components) -> float:
     return float(weight @ correlations / weight.sum())
 
 
-def decompose(gram: np.ndarray) -> Decomposition:
-    """Return the eigendecomposition of a Gram, with negative eigenvalues set to 0."""
+def decompose(gram: np.ndarray, rounding: float = 0.0) -> Decomposition:
+    """Return the eigendecomposition of a Gram, eigenvalues that are not above ``rounding`` 0."""
     values, vectors = np.linalg.eigh(gram)
-    return Decomposition(np.maximum(values, 0.0), vectors, gram)
+    values = np.where(values > rounding, values, 0.0)
+    # Without negative ones, or what a stimulus leaves unexplained could be negative.
+    return Decomposition(values, vectors, (vectors * values) @ vectors.T)
 
 
 def predict_left_out(a: Decomposition, b: Decomposition) -> float:
@@ -135,8 +141,8 @@ def predict_left_out(a: Decomposition, b: Decomposition) -> float:
 ALIGNMENTS: dict[str, Alignment] = {
     "cka": Alignment(scale_gram, np.vdot),
     "cka-unbiased": Alignment(center_unbiased, np.vdot),
-    "procrustes": Alignment(find_factor, overlap_factors),
-    "linear-predictivity": Alignment(decompose, predict_left_out),
+    "procrustes": Alignment(find_factor, overlap_factors, by_rank=True),
+    "linear-predictivity": Alignment(decompose, predict_left_out, by_rank=True),
     "cca": Alignment(find_basis, correlate_bases, by_rank=True),
     "svcca": Alignment(partial(find_basis, kept=KEPT_VARIANCE), correlate_bases),
     "pwcca": Alignment(find_components, weigh_correlations),
@@ -144,14 +150,15 @@ ALIGNMENTS: dict[str, Alignment] = {
 
 
 def align_grams(
-    a: np.ndarray, b: np.ndarray, alignment: Alignment, eps: tuple[float, float]
+    a: np.ndarray, b: np.ndarray, alignment: Alignment, rounding: tuple[np.ndarray, np.ndarray]
 ) -> np.ndarray:
     """Return scores (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
 
-    ``eps`` are the precisions of both. A score is NaN where a Gram is NaN or does not vary.
+    ``rounding`` (m, n) and (k, n) is that of the rows of both. A score is NaN where a Gram is NaN
+    or does not vary.
     """
-    prepared_a = [_prepare(gram, alignment, eps[0]) for gram in a]
-    prepared_b = [_prepare(gram, alignment, eps[1]) for gram in b]
+    prepared_a = [_prepare(*pair, alignment) for pair in zip(a, rounding[0], strict=True)]
+    prepared_b = [_prepare(*pair, alignment) for pair in zip(b, rounding[1], strict=True)]
     score = np.full((len(a), len(b)), np.nan)
     for i, j in np.ndindex(score.shape):
         if prepared_a[i] is not None and prepared_b[j] is not None:
@@ -159,7 +166,7 @@ def align_grams(
     return score
 
 
-def _prepare(gram: np.ndarray, alignment: Alignment, eps: float) -> Any:
+def _prepare(gram: np.ndarray, rounding: np.ndarray, alignment: Alignment) -> Any:
     """Return the prepared Gram, or None if centering leaves only rounding error."""
     centered = center_twice(gram[None])[0]
     centered = (centered + centered.T) / 2
@@ -168,5 +175,5 @@ def _prepare(gram: np.ndarray, alignment: Alignment, eps: float) -> Any:
     if alignment.by_rank:
         # Rounding of products is relative to the features as they are, not about their mean. That
         # of n x n products of about the mean square q is a matrix of norm 2 sqrt(n) eps q or so.
-        return alignment.prepare(centered, 4 * eps * np.trace(gram))
+        return alignment.prepare(centered, rounding.sum())
     return alignment.prepare(centered)

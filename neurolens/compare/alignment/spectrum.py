@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from neurolens.compare.alignment.grams import list_rounding
 from neurolens.compare.inputs.checks import check_kind, check_numbers
-from neurolens.compare.inputs.features import blank_rounding, check_variables, read_eps, read_gram
-from neurolens.compare.stats.linalg import center_twice
+from neurolens.compare.inputs.features import check_variables, read_gram
+from neurolens.compare.stats.linalg import blank_rounding, center_twice
 from neurolens.errors import warn_user
 from neurolens.labels import OP, STIMULUS, get_marks, list_names
 
@@ -62,13 +63,13 @@ def compute_spectrum(grams: xr.Dataset) -> xr.Dataset:
     check_kind(grams, "grams", "grams")
     check_variables(grams, "grams", "gram")
     gram = read_gram(grams, "grams", least=3)
-    eps = read_eps(grams)
+    rounding = list_rounding(grams, gram)
     n = gram.sizes[STIMULUS]
     share = np.full((gram.sizes[OP], n - 1), np.nan)
     dimensionality = np.full(gram.sizes[OP], np.nan)
     for i, name in enumerate(gram[OP].values):
         one = check_numbers(gram[i].values, gram[STIMULUS].values, f"the Gram of op {str(name)!r}")
-        variances = _list_variances(blank_rounding(one, eps))
+        variances = _list_variances(blank_rounding(one, rounding[i]))
         total = variances.sum()
         if total > 0:
             share[i] = variances / total

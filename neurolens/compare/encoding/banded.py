@@ -37,6 +37,7 @@ from neurolens.compare.inputs.folds import Folds, check_inner, read_folds
 from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.errors import InputError, MissingToolError
 from neurolens.labels import NEUROID, REGION, SUBJECT, check_name, list_names
+from neurolens.support.progress import count_steps, show_progress
 
 SPACE = "space"
 ESTIMATOR = "banded ridge regression"
@@ -53,6 +54,7 @@ def fit_banded(
     alphas: Sequence[float] = tuple(RATIOS),
     ceiling: xr.DataArray | None = None,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Predict held-out responses from several feature spaces, each with its own penalty.
 
@@ -73,6 +75,8 @@ def fit_banded(
         Weights of the kernels to try, the first of them equal.
     alphas : sequence of float
         Penalties to try with each, above 0.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -116,7 +120,8 @@ def fit_banded(
     targets = problem.targets
     share = read_ceiling(ceiling, targets)
     explainable = None if share is None else read_explainable(share, responses, targets)
-    fits = _fit_spaces(problem, list(spaces))
+    with show_progress(len(problem.folds.numbers), "banded ridge", quiet=quiet):
+        fits = _fit_spaces(problem, list(spaces))
     op = " + ".join(spaces)
     warn_ends([op], fits.ends[None])
     by_neuroid = {name: score[None] for name, score in fits.scores.items()}  # (op, neuroid)
@@ -140,6 +145,7 @@ def partition_variance(
     n_iter: int = 50,
     alphas: Sequence[float] = tuple(RATIOS),
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compute the held-out variance that each feature space explains alone, and that they share.
 
@@ -150,7 +156,7 @@ def partition_variance(
 
     Parameters
     ----------
-    spaces, responses, cv, aggregate, n_iter, alphas, rng
+    spaces, responses, cv, aggregate, n_iter, alphas, rng, quiet
         As for ``fit_banded``, which is fitted to all spaces and to all but one, with the same
         folds.
 
@@ -179,15 +185,17 @@ def partition_variance(
     problem = _read_problem(spaces, responses, cv, n_iter, alphas, rng)
     targets = problem.targets
     names = list(spaces)
-    whole = _fit_spaces(problem, names)
-    r2 = whole.scores["r2"]  # (neuroid,)
-    unique = np.empty((len(names), len(r2)))
-    ends = {" + ".join(names): whole.ends}
-    for k in range(len(names)):
-        others = names[:k] + names[k + 1 :]
-        without = _fit_spaces(problem, others)
-        unique[k] = r2 - without.scores["r2"]
-        ends[" + ".join(others)] = without.ends
+    total = (1 + len(names)) * len(problem.folds.numbers)
+    with show_progress(total, "partitioning variance", quiet=quiet):
+        whole = _fit_spaces(problem, names)
+        r2 = whole.scores["r2"]  # (neuroid,)
+        unique = np.empty((len(names), len(r2)))
+        ends = {" + ".join(names): whole.ends}
+        for k in range(len(names)):
+            others = names[:k] + names[k + 1 :]
+            without = _fit_spaces(problem, others)
+            unique[k] = r2 - without.scores["r2"]
+            ends[" + ".join(others)] = without.ends
     warn_ends(list(ends), np.array(list(ends.values())))
     shared = r2 - unique.sum(axis=0)
     return xr.Dataset(
@@ -235,7 +243,10 @@ class SpaceFits(NamedTuple):
 
 
 def _fit_spaces(problem: Problem, names: list[str]) -> SpaceFits:
-    """Return the fits of the spaces ``names`` together, each fold held out in turn."""
+    """Return the fits of the spaces ``names`` together, each fold held out in turn.
+
+    Each fold is a step of the work.
+    """
     folds = problem.folds
     usable = problem.targets.usable
     numbers = folds.numbers
@@ -266,6 +277,7 @@ def _fit_spaces(problem: Problem, names: list[str]) -> SpaceFits:
         log_weight[:, k, usable] = weights.log_weight
         alphas = problem.search.alphas
         ends += count_band_ends(kernels.train, weights.log_weight, alphas) / len(numbers)
+        count_steps()
     r2 = explain_variance(residual, total)
     scores = {name: np.full(len(usable), np.nan) for name in SCORES}
     scores["r"][usable] = r.mean(0).numpy()

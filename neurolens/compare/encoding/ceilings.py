@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 
 from neurolens.compare.inputs.checks import Seed, check_whole, make_generator, rank_ids
-from neurolens.compare.inputs.missing import (
+from neurolens.compare.inputs.repeats import (
     NEUROID_REPEATS,
     average_counts,
     count_repeats,

@@ -3,7 +3,7 @@
 Pure tensors.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -11,12 +11,15 @@ import torch
 from neurolens.compare.encoding.models.accuracy import SCORES, explain_variance, measure_fold
 from neurolens.compare.encoding.models.penalties import Settings, count_ends, fit_penalties
 from neurolens.compare.encoding.models.pls import predict_pls
+from neurolens.compare.encoding.models.products import BlockedFeatures, Products
 from neurolens.compare.encoding.models.ridge import iterate_blocks
-from neurolens.compare.encoding.models.spectrum import Sides, split_predictors
+from neurolens.compare.encoding.models.spectrum import Sides, Spectrum
 from neurolens.compare.inputs.folds import Folds
 
 # Method -> what it is called in a paper.
 METHODS = {"ridge": "ridge regression", "pls": "partial least squares"}
+# What an op predicts from: in memory, or read in blocks.
+Source = Sides | BlockedFeatures
 
 
 class HeldOut(NamedTuple):
@@ -42,7 +45,7 @@ class HeldOut(NamedTuple):
 
 
 def score_heldout(
-    sides: Sides,
+    sides: Source,
     values: torch.Tensor,
     folds: Folds,
     settings: Settings,
@@ -62,10 +65,11 @@ def score_heldout(
     numbers = used.numbers
     blank = values.new_full((len(numbers), values.shape[1]), torch.nan)
     prediction = np.full(values.shape, np.nan) if predictions else None
+    predictors = sides.begin(values, rows)
     heldout = HeldOut(blank, blank.clone(), blank.clone(), blank.clone(), np.zeros(2), prediction)
     for k, number in enumerate(numbers):
         parts = Parts(rows[used.find_train(number)], rows[used.find_test(number)])
-        _score_fold(heldout, k, parts, sides, values, folds, settings, columns)
+        _score_fold(heldout, k, parts, predictors, values, folds, settings, columns)
     return heldout
 
 
@@ -80,7 +84,7 @@ def _score_fold(
     heldout: HeldOut,
     k: int,
     parts: Parts,
-    sides: Sides,
+    predictors: Sides | Products,
     values: torch.Tensor,
     folds: Folds,
     settings: Settings,
@@ -90,16 +94,16 @@ def _score_fold(
     train = torch.from_numpy(parts.train).to(values.device)
     test = torch.from_numpy(parts.test).to(values.device)
     inner = folds.select(parts.train)
-    spectrum = split_predictors(sides, train, test)
+    spectrum = predictors.split(parts.train, parts.test)
     for voxels in list_blocks(settings, columns, len(train), values.shape[1]):
         block = values[:, voxels]
         targets = block[train]  # a copy
         mean = targets.mean(0)
         targets -= mean
         if settings.method == "pls":
-            predicted = predict_pls(spectrum, targets, settings.n_components)
+            predicted = predict_pls(cast(Spectrum, spectrum), targets, settings.n_components)
         else:
-            fit = fit_penalties(spectrum, targets, inner, settings)
+            fit = fit_penalties(spectrum.select(cast(slice, voxels)), targets, inner, settings)
             predicted = spectrum.test @ fit.coefficients
             heldout.alpha[k, voxels] = fit.alphas[fit.chosen]
             share = targets.shape[1] / values.shape[1] / len(heldout.r)
@@ -134,11 +138,13 @@ class Dual(NamedTuple):
     power: np.ndarray
 
 
-def fit_dual(sides: Sides, values: torch.Tensor, folds: Folds, settings: Settings) -> Dual:
+def fit_dual(sides: Source, values: torch.Tensor, folds: Folds, settings: Settings) -> Dual:
     """Return ridge's dual weights, fitted to all stimuli."""
-    everything = torch.arange(len(values), device=values.device)
-    spectrum = split_predictors(sides, everything, everything[:0])
+    everything = np.arange(len(values))
+    spectrum = sides.begin(values, everything).split(everything, everything[:0])
     fit = fit_penalties(spectrum, values - values.mean(0), folds, settings)
-    weights = spectrum.vectors @ fit.coefficients
+    weights = torch.empty_like(values)
+    for rows in spectrum.iterate_rows():
+        weights[rows.positions] = rows.vectors @ fit.coefficients
     alpha = fit.alphas[fit.chosen]
     return Dual(weights.cpu().numpy(), alpha.cpu().numpy(), sides.measure_power().cpu().numpy())

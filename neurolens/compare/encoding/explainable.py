@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.missing import NEUROID_REPEATS
+from neurolens.compare.inputs.repeats import NEUROID_REPEATS
 from neurolens.compare.inputs.responses import Targets, match_neuroids
 from neurolens.errors import InputError
 from neurolens.labels import NEUROID, SUBJECT, check_dims, check_name

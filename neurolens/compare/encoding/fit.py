@@ -1,6 +1,7 @@
 """Encoding models: prediction of each neuroid's responses to held-out stimuli from each op."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from neurolens.compare.encoding.models.penalties import Settings, read_alphas, w
 from neurolens.compare.encoding.models.ridge import SELECTORS
 from neurolens.compare.encoding.models.spectrum import describe_solvers
 from neurolens.compare.encoding.normalized import check_least, read_explainable
-from neurolens.compare.encoding.op_fits import Problem, add_fits, fit_ops
+from neurolens.compare.encoding.ops.fits import Problem, add_fits, fit_ops
 from neurolens.compare.encoding.split_half import (
     Halves,
     add_halves,
@@ -48,6 +49,8 @@ from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.errors import InputError
 from neurolens.labels import check_name, get_marks, list_names
+from neurolens.support.progress import show_progress
+from neurolens.support.sizes import read_bytes
 
 
 @over_ops("features")
@@ -72,7 +75,10 @@ def fit_encoding(
     confidence: float = 0.95,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
+    memory: str | int = "4GiB",
+    checkpoint: str | Path | None = None,
     client: Any = None,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Predict the held-out responses of each neuroid from each op, with one penalty per neuroid.
 
@@ -90,8 +96,8 @@ def fit_encoding(
     features : Dataset, DataTree or DataArray
         Grams (``gram`` (op, stimulus, stimulus_2)) from ``extract_grams``, activations from
         ``extract_activations``, or one array (stimulus, ...), the op "model". Real, finite; any
-        unit. Not scaled: z-score features beforehand, with training means and deviations, if they
-        should be.
+        unit. Those of a store (``open_activations``) are read in blocks of stimuli. Not scaled:
+        z-score features beforehand, with training means and deviations, if they should be.
     responses : DataArray (presentation, neuroid) or (stimulus, neuroid)
         Any unit. ``stimulus_id`` on presentation, exactly the stimuli of the features in any order;
         ``region``, ``subject`` on neuroid where known (else "brain", "group"). Regions that overlap
@@ -150,8 +156,20 @@ def fit_encoding(
         the same ids and seed give the same ones in any order of presentations, stimuli or ops.
     device : str or device
         Where to compute in float64: "cpu" or "cuda".
+    memory : str or int
+        Budget for the features of an op, such as "4GiB": half of it for those that are kept, and a
+        chunk of a store at least. The answer does not depend on it. Besides, memory is taken by the
+        responses, by a square of the features or of the stimuli, and by products of features and
+        neuroids (Notes).
+    checkpoint : str or Path, optional
+        Folder where the fit of each op is kept as soon as it is there. The same call after one that
+        was stopped goes on from there; fits of other features, responses or settings are never
+        taken. With neuroids (op, stimulus, neuroid) asked for by ``dual`` or ``predictions`` it
+        takes as much disk as these. Delete it afterwards.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread; ``rng`` must then be a number.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -230,10 +248,16 @@ def fit_encoding(
     .8 with two repeats of 100 stimuli, .99 where half of the neuroids were noise (.77 with the cut)
     and 1.06 at NC .05; with 40 stimuli .97 to 1.07, .99, and at .05 1.26 (standard deviation .35).
 
-    Time, with k the smaller of stimuli n and features p: O(n k^2 + n k v) per op and fold with
-    "gcv"; a factor of the number of penalties on n k v with the others. ``solver`` says which side
-    it was. Memory: features and responses, a few blocks of features and voxels, and the result; a
-    square of stimuli only where features are not fewer.
+    With fewer features p than training stimuli, their products X'X and X'Y are summed over blocks
+    of stimuli, in float64, and those of a fold are subtracted (or, where that would lose digits,
+    the training stimuli are summed): O(n p^2 + n p v) for all folds, O(p^3 + p^2 v) per fold with
+    "gcv", for each of the other folds with "folds", and O(n p v) per fold and penalty with "loo".
+    Otherwise the kernel of n stimuli is computed from pairs of blocks: O(n^2 p), then O(n^3 + n^2
+    v) per fold. ``solver`` says which of these it was, and in how many blocks features were read.
+    For "pls", and for ``alphas`` so small that rounding of X'X would be more than a millionth of
+    them, features are in memory and solved by a QR decomposition, "primal by QR". All regions and
+    subjects in one call share what is computed of the features. Memory: ``memory``, responses, p
+    squared or n squared numbers, 2 p v, and the result.
 
     References
     ----------
@@ -268,6 +292,7 @@ def fit_encoding(
     generator = make_generator(rng)
     check_share(confidence, "confidence", 0.95)
     check_device(device)
+    budget = read_bytes(memory)
     grid = None if alphas is None else read_alphas(alphas)
     settings = Settings(method, grid, select, int(n_components))
     by_op = open_features(features)
@@ -286,8 +311,9 @@ def fit_encoding(
     by_id = folds.select(np.argsort(rank))
     member = halve_folds(by_id.number, find_units(by_id), n_splits, split_rng)[:, rank]
 
-    problem = Problem(settings, targets, folds, member, metric, aggregate, device)
-    fits = fit_ops(by_op, problem, dual=dual, predictions=predictions)
+    problem = Problem(settings, targets, folds, member, metric, aggregate, device, budget)
+    with show_progress(len(by_op.ops), "encoding", quiet=quiet):
+        fits = fit_ops(by_op, problem, dual=dual, predictions=predictions, checkpoint=checkpoint)
     warn_ends(by_op.ops, fits.ends)
     scores = NeuroidScores(
         by_op.ops,
@@ -314,7 +340,7 @@ def fit_encoding(
         intervals=describe_intervals(n_splits, confidence, folds),
         details={
             "select": select if method == "ridge" else "none",
-            "solver": describe_solvers(fits.sides),
+            "solver": describe_solvers(fits.sides, fits.n_blocks),
             "n_splits": n_splits,
             "n_units": n_units,
             "n_bootstrap": n_bootstrap,

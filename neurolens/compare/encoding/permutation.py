@@ -52,6 +52,7 @@ from neurolens.compare.rsa.permutation import BLOCK_NUMBERS
 from neurolens.compare.stats.null import NULL_DIMS, NULL_SCORE, rank_null
 from neurolens.labels import OP, REGION, SUBJECT, check_name, get_marks
 from neurolens.scores import build_scores
+from neurolens.support.progress import count_steps, show_progress
 
 
 @over_time_bins("responses")
@@ -70,6 +71,7 @@ def permute_encoding(
     keep_null: bool = False,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Test whether each op predicts each region, by permuting stimuli.
 
@@ -105,6 +107,8 @@ def permute_encoding(
     rng : int or Generator
         Seed of the folds, as in ``fit_encoding``, and of the permutations. Both belong to the
         stimulus ids, whatever the order of presentations or stimuli.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -181,10 +185,12 @@ def permute_encoding(
     values = torch.from_numpy(targets.values[:, targets.usable]).to(device)
     moves = torch.from_numpy(orders).to(device)
     kernels = KernelSum(len(targets.ids))
-    parts = [
-        score_orders(sides, values, folds, moves, settings, targets, metric, aggregate)
-        for sides in _iterate_sides(by_op, targets, folds, device, kernels)
-    ]
+    total = len(by_op.ops) * len(folds.numbers)
+    with show_progress(total, "permuting responses", quiet=quiet):
+        parts = [
+            score_orders(sides, values, folds, moves, settings, targets, metric, aggregate)
+            for sides in _iterate_sides(by_op, targets, folds, device, kernels)
+        ]
     warn_dependent(kernels, targets, folds, find_exchanged(exchange.scheme, exchange.group))
     warn_ends(by_op.ops, np.array([part.ends for part in parts]))
     # (order, op, region, subject)
@@ -245,8 +251,12 @@ def _iterate_sides(
     """
     least = min(len(folds.find_train(number)) for number in folds.numbers)
     for predictors in features.iterate_predictors(targets.ids, least):
-        kernels.add(predictors.compute_kernel(kernels.size))
-        yield Sides(torch.from_numpy(predictors.values).to(device), predictors.is_kernel)
+        kernels.add(predictors.compute_kernel(kernels.size), predictors.rounding)
+        yield Sides(
+            torch.from_numpy(predictors.values).to(device),
+            predictors.is_kernel,
+            predictors.rounding,
+        )
 
 
 def _warn_undefined(undefined: np.ndarray, ops: list[str], targets: Targets, folds: Folds) -> None:
@@ -312,6 +322,7 @@ def score_orders(
             if measure == "r":
                 parts = (accuracy.r.nan_to_num(), (~accuracy.r.isnan()).to(values))
             sums[:, start : start + step] += torch.stack(parts).reshape(2, len(block), -1)
+            count_steps(len(block) / len(orders))
     if measure == "r":
         by_neuroid = sums[0] / torch.where(sums[1] > 0, sums[1], torch.nan)
     else:

@@ -11,9 +11,8 @@ import xarray as xr
 from torch import Tensor
 
 from neurolens.compare.encoding.aggregate import mean_defined, pool_neuroids
-from neurolens.compare.encoding.cross_validation import score_heldout
+from neurolens.compare.encoding.cross_validation import Source, score_heldout
 from neurolens.compare.encoding.models.penalties import Settings
-from neurolens.compare.encoding.models.spectrum import Sides
 from neurolens.compare.inputs.folds import MIN_TEST, Folds
 from neurolens.compare.inputs.responses import Targets
 from neurolens.compare.stats.bootstrap import halve_units
@@ -97,7 +96,7 @@ def halve_folds(
 
 
 def score_halves(
-    sides: Sides,
+    sides: Source,
     values: Tensor,
     folds: Folds,
     settings: Settings,

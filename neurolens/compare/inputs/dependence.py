@@ -48,14 +48,18 @@ class KernelSum:
         self.total = np.zeros((self.size, self.size))
         self.rounding = 0.0
 
-    def add(self, kernel: np.ndarray, eps: float = float(np.finfo(np.float64).eps)) -> None:
-        """Add the kernel (n, n) of an op, of precision ``eps``; one that is constant adds none."""
+    def add(self, kernel: np.ndarray, rounding: float = 0.0) -> None:
+        """Add the kernel (n, n) of an op; one that is constant adds none.
+
+        ``rounding`` is that of its products beyond that of float64.
+        """
         part = kernel[: self.size, : self.size]
         centered = center_twice(part[None])[0]
         trace = float(np.trace(centered))
         if trace > 0:
             self.total += centered / trace
-            self.rounding += 64 * eps * float(np.abs(np.diagonal(part)).max()) / trace
+            own = 64 * float(np.finfo(np.float64).eps) * float(np.abs(np.diagonal(part)).max())
+            self.rounding += (own + 4 * rounding) / trace
 
     def measure_squares(self) -> np.ndarray:
         """Return squared distances (n, n) between stimuli."""

@@ -17,7 +17,8 @@ from neurolens.compare.inputs.checks import (
     check_real,
 )
 from neurolens.compare.inputs.dimensions import refuse_brain
-from neurolens.compare.stats.linalg import compute_gram
+from neurolens.compare.inputs.repeats import average_samples
+from neurolens.compare.stats.linalg import blank_rounding, bound_rounding, compute_gram
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     OP,
@@ -44,11 +45,13 @@ class Predictors(NamedTuple):
     """What one op predicts from: its features (stimulus, p), or their kernel, a square.
 
     ``values`` are float64. Features are less their mean; a kernel need not be. Whatever is centered
-    by means of some of the stimuli does not depend on that.
+    by means of some of the stimuli does not depend on that. ``rounding`` is the largest eigenvalue
+    that a kernel can have because its products are float32, 0 where they are not.
     """
 
     values: np.ndarray
     is_kernel: bool
+    rounding: float = 0.0
 
     def compute_kernel(self, n_stimuli: int) -> np.ndarray:
         """Return the kernel of the first stimuli."""
@@ -97,14 +100,16 @@ class Product(NamedTuple):
 class Products(NamedTuple):
     """Grams whose labels are checked: ``gram`` (op, stimulus, stimulus_2), not loaded.
 
-    ``row_sum`` (op, stimulus) and ``n_features`` (op,) belong to it, ``eps`` is its precision.
-    ``alone`` is True if the user's Gram had no dimension op.
+    ``row_sum`` (op, stimulus) and ``n_features`` (op,) belong to it, ``eps`` is its precision,
+    relative to ``residual`` (op, stimulus) where there is one. ``alone`` is True if the user's Gram
+    had no dimension op.
     """
 
     gram: xr.DataArray
     row_sum: xr.DataArray
     n_features: np.ndarray
     eps: float
+    residual: np.ndarray | None
     alone: bool
 
     def iterate(self) -> Iterator[Product]:
@@ -135,22 +140,28 @@ class Grams(NamedTuple):
         alone = OP not in self.grams["gram"].dims
         n_features = np.atleast_1d(self.grams["n_features"].values)
         sums = sums.transpose(OP, STIMULUS)
-        return Products(gram, sums, n_features, read_eps(self.grams), alone)
+        eps = read_eps(self.grams)
+        residual = read_residual(self.grams, gram)
+        return Products(gram, sums, n_features, eps, residual, alone)
 
     def iterate_kernels(self, ids: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the Gram (stimulus, stimulus) of each op, in the order of ``ids``.
 
         It is all 0 where centering leaves only rounding error.
         """
-        gram = read_gram(self.grams, "gram", ids, "the responses")
-        eps = read_eps(self.grams)
-        for op, one in zip(self.ops, gram, strict=True):
-            yield blank_rounding(check_numbers(one.values, ids, f"the Gram of op {op!r}"), eps)
+        for predictors in self.iterate_predictors(ids, 0):
+            yield predictors.values
 
     def iterate_predictors(self, ids: np.ndarray, n_train: int) -> Iterator[Predictors]:
         """Yield the kernel of each op, which is all that is known of its features."""
-        for kernel in self.iterate_kernels(ids):
-            yield Predictors(kernel, True)
+        gram = read_gram(self.grams, "gram", ids, "the responses")
+        eps = read_eps(self.grams)
+        residual = read_residual(self.grams, gram)
+        for i, op in enumerate(self.ops):
+            square = check_numbers(gram[i].values, ids, f"the Gram of op {op!r}")
+            rounding = bound_rounding(square, eps, None if residual is None else residual[i])
+            kernel = blank_rounding(square, rounding)
+            yield Predictors(kernel, True, 0.0 if residual is None else float(rounding.sum()))
 
 
 Features = Activations | Grams
@@ -242,11 +253,25 @@ def read_eps(grams: xr.Dataset) -> float:
     return float(grams.attrs.get("eps", np.finfo(dtype if dtype.kind == "f" else np.float64).eps))
 
 
-def blank_rounding(gram: np.ndarray, eps: float) -> np.ndarray:
-    """Return ``gram`` (n, n) as float64, all 0 where centering leaves only rounding error."""
-    gram = gram.astype(np.float64)
-    spread = np.trace(gram) - gram.mean(axis=0).sum()
-    return gram if spread > max(1e-12, 16 * eps) * np.trace(gram) else np.zeros_like(gram)
+def read_residual(grams: xr.Dataset, gram: xr.DataArray) -> np.ndarray | None:
+    """Return the squared lengths (op, stimulus) that ``eps`` is relative to.
+
+    None stands for the diagonal of ``gram`` (op, stimulus, stimulus_2), whose labels are a
+    selection of those of ``grams``.
+    """
+    if "residual" not in grams:
+        return None
+    residual = grams["residual"]
+    if OP not in residual.dims:
+        residual = residual.expand_dims({OP: gram[OP].values})
+    residual = align_labels(
+        residual,
+        gram[STIMULUS].values.tolist(),
+        name="residual",
+        other="the Gram",
+        dims=(STIMULUS,),
+    )
+    return residual.transpose(OP, STIMULUS).values
 
 
 def center_features(values: np.ndarray, n_train: int) -> Predictors:
@@ -298,6 +323,12 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
 
     Of samples of a stochastic model the mean is taken.
     """
+    ids = list_ids(array, name)
+    return ids, flatten_rows(array, name)
+
+
+def list_ids(array: xr.DataArray, name: str) -> np.ndarray:
+    """Return the ids of the stimuli of one array (stimulus, ...), checked."""
     if STIMULUS not in array.dims:
         raise LabelError(
             f"{name} must have the dimension 'stimulus', got {tuple(array.dims)} with sizes "
@@ -307,64 +338,20 @@ def flatten_features(array: xr.DataArray, name: str) -> tuple[np.ndarray, np.nda
     refuse_brain(array, name)
     ids = get_ids(array, STIMULUS, name)
     check_count(ids, name)
+    return ids
+
+
+def flatten_rows(array: xr.DataArray, name: str) -> np.ndarray:
+    """Return the features (n, p) of stimuli of an array (stimulus, ...), real."""
     array = average_samples(array, name)
-    values = array.variable.transpose(STIMULUS, ...).values.reshape(len(ids), -1)
+    values = array.variable.transpose(STIMULUS, ...).values.reshape(array.sizes[STIMULUS], -1)
     if values.shape[1] == 0:
         raise InputError(
             f"{name} has no features: sizes {dict(array.sizes)}. Pass at least one value per "
             f"stimulus."
         )
     check_real(values, name)
-    return ids, values
-
-
-class Presentations(NamedTuple):
-    """Features of single presentations: ``values`` (presentation, feature).
-
-    ``codes`` (presentation,) are the positions in ``ids`` of the stimuli, ``samples``
-    (presentation,) the numbers of the samples.
-    """
-
-    ids: np.ndarray
-    values: np.ndarray
-    codes: np.ndarray
-    samples: np.ndarray
-
-
-def check_samples(array: xr.DataArray, name: str) -> None:
-    """Raise LabelError for a dimension ``sample`` that `extract_activations` did not make."""
-    if SAMPLE in array.dims and "n_samples" not in array.attrs:
-        raise LabelError(
-            f"{name} has the dimension 'sample', and does not say whether these are samples of a "
-            "stochastic model (attribute 'n_samples', which extract_activations writes). Take "
-            ".mean('sample'), or rename an axis of features: .rename(sample='feature').",
-            anchor="wrong-dimensions",
-        )
-
-
-def average_samples(array: xr.DataArray, name: str) -> xr.DataArray:
-    """Return an array as it is, or its mean over samples, in float64.
-
-    Where an op did not run in some sample, the mean is NaN.
-    """
-    check_samples(array, name)
-    if SAMPLE not in array.dims:
-        return array
-    dtype = np.result_type(array.dtype, np.float64)
-    values = array.variable.astype(dtype).mean(SAMPLE, skipna=False)
-    return xr.DataArray(values, coords=array.drop_vars(SAMPLE, errors="ignore").coords)
-
-
-def list_presentations(array: xr.DataArray, name: str) -> Presentations:
-    """Return the samples of an array (stimulus, sample, ...) as presentations, all checked."""
-    check_samples(array, name)
-    ids = get_ids(array, STIMULUS, name)
-    n_samples = array.sizes[SAMPLE]
-    values = array.variable.transpose(STIMULUS, SAMPLE, ...).values
-    values = values.reshape(len(ids) * n_samples, -1)  # (presentation, feature)
-    values = check_numbers(values, np.repeat(ids, n_samples), name)
-    codes = np.repeat(np.arange(len(ids)), n_samples)
-    return Presentations(ids, values, codes, np.tile(np.arange(n_samples), len(ids)))
+    return values
 
 
 def list_metadata(array: xr.DataArray) -> dict[str, Any]:

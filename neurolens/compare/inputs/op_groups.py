@@ -18,6 +18,7 @@ from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, SAMPLES, STIMULUS, align_labels, check_unique
 from neurolens.scores import PARTIAL_PAIRS
 from neurolens.support.parallel import count_shards, run_tasks, split_evenly
+from neurolens.support.progress import count_steps, show_progress
 
 Result = TypeVar("Result", xr.Dataset, xr.DataArray)
 Settings = ParamSpec("Settings")
@@ -63,6 +64,7 @@ def map_ops(
     *,
     argument: str | None = None,
     rng: Seed | None = None,
+    quiet: bool = False,
     **common: Any,
 ) -> Result:
     """Return ``function(features, **common)``, the ops of ``features`` divided among workers.
@@ -70,7 +72,7 @@ def map_ops(
     ``features`` are passed as ``argument``, by default the first. Results that have no dimension op
     must not depend on the ops, and are taken from the first group. Warnings of workers are passed
     on to the user. The result equals that of an undivided call up to rounding. Activations in a
-    store are read by the workers.
+    store are read by the workers. Progress is shown here, unless ``quiet``, and not by the workers.
 
     Raises
     ------
@@ -85,10 +87,16 @@ def map_ops(
         )
     _check_ops(features)
     common |= {} if rng is None else {"rng": rng}
+    shows_progress = "quiet" in inspect.signature(function).parameters
     parts = _split_ops(features, count_shards(client))
     if len(parts) < 2:
+        common |= {"quiet": quiet} if shows_progress else {}
         return _call(function, argument, features, common)
-    products = run_tasks(client, _compare_part, (function, argument, common), parts, None)
+    common |= {"quiet": True} if shows_progress else {}
+    with show_progress(len(parts), "on the cluster", quiet=quiet):
+        products = run_tasks(
+            client, _compare_part, (function, argument, common), parts, lambda part: count_steps()
+        )
     messages = [message for _, part_messages in products for message in part_messages]
     for message in dict.fromkeys(messages):
         warn_user(message)

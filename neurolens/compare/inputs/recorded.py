@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from neurolens.compare.inputs.missing import average_repeats, find_complete
 from neurolens.compare.inputs.regions import describe_group
+from neurolens.compare.inputs.repeats import average_repeats, find_complete
 from neurolens.compare.inputs.responses import Responses
 from neurolens.errors import warn_user
 from neurolens.labels import TIME_BIN, list_names

@@ -13,14 +13,14 @@ import xarray as xr
 from neurolens import labels
 from neurolens.compare.inputs.checks import check_count, check_kind, check_numbers, check_real
 from neurolens.compare.inputs.dimensions import check_response_dims, refuse_brain
-from neurolens.compare.inputs.missing import (
+from neurolens.compare.inputs.regions import Places, group_neuroids, number_labels
+from neurolens.compare.inputs.repeats import (
     NEUROID_REPEATS,
     average_counts,
     average_repeats,
     count_repeats,
     summarize_counts,
 )
-from neurolens.compare.inputs.regions import Places, group_neuroids, number_labels
 from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import (
     NEUROID,

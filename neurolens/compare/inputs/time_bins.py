@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neurolens.compare.inputs.missing import NEUROID_REPEATS
 from neurolens.compare.inputs.regions import MEMBER, list_members, list_regions
+from neurolens.compare.inputs.repeats import NEUROID_REPEATS
 from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,

@@ -16,15 +16,14 @@ from neurolens.compare.inputs.features import (
     FeatureData,
     Grams,
     Products,
-    blank_rounding,
     flatten_features,
     list_metadata,
-    list_presentations,
     open_features,
 )
 from neurolens.compare.inputs.op_groups import over_ops
 from neurolens.compare.inputs.recorded import iterate_groups
 from neurolens.compare.inputs.regions import number_labels
+from neurolens.compare.inputs.repeats import list_presentations
 from neurolens.compare.inputs.responses import Responses, read_responses
 from neurolens.compare.rdms.components import warn_components
 from neurolens.compare.rdms.crossnobis import (
@@ -41,7 +40,7 @@ from neurolens.compare.rdms.noise import read_covariance
 from neurolens.compare.rdms.rounding import FEATURE_NOISE
 from neurolens.compare.rdms.single import compute_one
 from neurolens.compare.rdms.undefined import warn_constant, warn_undefined
-from neurolens.compare.stats.linalg import center_twice
+from neurolens.compare.stats.linalg import blank_rounding, bound_rounding, center_twice
 from neurolens.errors import InputError
 from neurolens.labels import (
     NEUROID,
@@ -355,7 +354,8 @@ def _compute_from_grams(features: Grams, metric: str, runs: str | None, noise: s
         noise_of_rows = _find_gram_noise(features.grams)
         for k, product in enumerate(products.iterate()):
             blur = noise_of_rows**2 * np.diag(product.gram)
-            precision = Precision(products.eps, blur)
+            residual = None if products.residual is None else products.residual[k]
+            precision = Precision(products.eps, blur, residual)
             squares[k] = METRICS[metric].distance(*product, precision)
         rdms = gram.copy(data=squares).drop_attrs()
     return rdms.isel({OP: 0}) if products.alone else rdms
@@ -383,7 +383,9 @@ def _compute_from_presentations(
     design = make_design(codes, columns, metric, runs, noise)
     squares = np.empty((gram.sizes[OP], len(ids), len(ids)))
     for k, product in enumerate(products.iterate()):
-        square = center_twice(blank_rounding(product.gram, products.eps))
+        residual = None if products.residual is None else products.residual[k]
+        rounding = bound_rounding(product.gram, products.eps, residual)
+        square = center_twice(blank_rounding(product.gram, rounding))
         squares[k] = measure_noisy(square, product.n_features, metric, design, noise)
     return _label_rdms(squares, {OP: gram[OP].values}, ids)
 

@@ -22,17 +22,33 @@ class Precision(NamedTuple):
     """How exact a Gram is: its products up to ``eps`` of their size, for each term in them.
 
     ``blur`` (n,) is the squared length of the rounding in each row of features behind it.
+    Where products are float32 of what is left of rows without what stimuli share, ``residual`` (n,)
+    are the squared lengths of that; products are exact up to ``eps`` of these as a whole, and all
+    else is float64.
     """
 
     eps: float
     blur: np.ndarray
+    residual: np.ndarray | None = None
 
     def bound_products(self, gram: np.ndarray, n_features: int) -> np.ndarray:
         """Return the rounding (n,) of each squared length in a Gram, a sum of p terms in blocks.
 
         Measured ones are half of this or less, for 10 to 300,000 terms of equal or mixed sign.
         """
-        return self.eps * (4 + np.sqrt(n_features) / 16) * np.diag(gram)
+        return self._bound(gram, 4 + np.sqrt(n_features) / 16)
+
+    def bound_variances(self, gram: np.ndarray, n_features: int) -> np.ndarray:
+        """Return the rounding (n,) of each squared length about the mean of p features.
+
+        It is that of a sum of p terms in any order.
+        """
+        return self._bound(gram, 16 + np.sqrt(n_features))
+
+    def _bound(self, gram: np.ndarray, n_terms: float) -> np.ndarray:
+        if self.residual is None:
+            return self.eps * n_terms * np.diag(gram)
+        return self.eps * self.residual + FLOAT64_EPS * n_terms * np.diag(gram)
 
 
 class ShiftedGram(NamedTuple):
@@ -82,7 +98,7 @@ def correlation_distance(
     rounding = precision.bound_products(gram, n_features)
     # Below the rounding of a sum of p terms in any order a variance is noise, and r would be a
     # random number.
-    own = precision.eps * (16 + np.sqrt(n_features)) * np.diag(gram)
+    own = precision.bound_variances(gram, n_features)
     dead = np.diag(centered) <= own + OWN_ROUNDING**2 * precision.blur
     return _cosine_distance(centered, dead, rounding, precision.blur)
 

@@ -1,7 +1,5 @@
 """Scores with intervals and p values for new stimuli and new subjects at once."""
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 
@@ -22,12 +20,23 @@ from neurolens.compare.rsa.ceilings.bounds import (
     label_spreads,
     spread_both,
 )
+from neurolens.compare.rsa.ceilings.influences import influence_bounds, spread_units_and_subjects
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
+from neurolens.compare.rsa.estimates.choice import (
+    choose_influences,
+    describe_choice,
+    name_procedure,
+)
+from neurolens.compare.rsa.estimates.two_factors import (
+    Estimates,
+    Resampling,
+    estimate_draws,
+    estimate_influences,
+)
 from neurolens.compare.rsa.sides import (
     Sides,
-    compare_draws,
-    count_ops,
+    count_draw_steps,
     describe_pairs,
     name_dissimilarity,
     name_variables,
@@ -36,15 +45,12 @@ from neurolens.compare.rsa.sides import (
 )
 from neurolens.compare.stats.bootstrap import (
     RESAMPLED,
-    combine_variances,
-    covary_means,
     draw_groups,
     draw_stimuli,
     draw_subjects,
     hash_draws,
-    resample_means,
-    vary_draws,
 )
+from neurolens.compare.stats.influences import Units, check_units, read_units
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
 from neurolens.labels import OP, REGION, SUBJECT, get_marks
@@ -57,6 +63,7 @@ from neurolens.scores import (
     build_scores,
 )
 from neurolens.scores import RESAMPLED as RESAMPLED_DIM
+from neurolens.support.progress import show_progress
 
 
 @over_time_bins("brain_rdms")
@@ -66,9 +73,11 @@ def bootstrap_rdms(
     *,
     comparator: str = "rho-a",
     by: GroupsBy | None = None,
+    interval: str = "bootstrap",
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compare each op's RDM with each region's, with inference to new stimuli and new subjects.
 
@@ -90,6 +99,10 @@ def bootstrap_rdms(
         stimulus or presentation (``responses["run"]``), or the name of such a coordinate of either
         side's RDMs. Whole groups are resampled, C counts groups, and intervals and p are for new
         groups.
+    interval : str
+        ``"bootstrap"``: variances over draws. ``"influence"``: what they are to first order over
+        infinitely many draws, from the influence of each stimulus on the scores; see
+        ``compare_rdms``. ``draws`` are then to first order too.
     n_bootstrap : int
         Draws, 2 or more.
     confidence : float
@@ -97,6 +110,8 @@ def bootstrap_rdms(
     rng : int or Generator
         Seed of the draws, which belong to the ids of stimuli and subjects: the same ids and seed
         give the same draws, whatever their order in the RDMs.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -164,14 +179,28 @@ def bootstrap_rdms(
     if group is None:
         alone = np.zeros(len(sides.model.ids), dtype=int)
         warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
+    by_influences = choose_influences(interval, sides.comparator)
+    unit_name = "stimuli" if group is None else "groups of stimuli"
     resampling = _resample_both(sides, group, n_bootstrap, generator)
-    estimates = _estimate_scores(sides, resampling)
-    warn_undefined(sides, estimates.score)
-    ceilings = bound_scores(sides.brain, sides.comparator)
-    values = _infer_scores(sides, estimates, confidence, ceilings)
-    values = values.assign(_spread_ceilings(sides, resampling, ceilings, confidence))
+    units = read_units(group, resampling.counts)
+    if by_influences:
+        check_units(resampling.n_units, unit_name)
+    total = _count_steps(sides, n_bootstrap, by_influences=by_influences)
+    with show_progress(total, "resampling RDMs", quiet=quiet):
+        if by_influences:
+            estimates = estimate_influences(sides, units, resampling.shares)
+        else:
+            estimates = estimate_draws(sides, resampling)
+        warn_undefined(sides, estimates.score)
+        ceilings = bound_scores(sides.brain, sides.comparator)
+        if by_influences:
+            spreads = _spread_influences(sides, units, resampling.shares, ceilings, confidence)
+        else:
+            spreads = _spread_ceilings(sides, resampling, ceilings, confidence)
+    values = _infer_scores(sides, estimates, resampling.n_units, confidence, ceilings)
+    values = values.assign(spreads)
     new_subjects = bool((ceilings["n_subjects"] > 1).any())
-    units = "stimuli" if group is None else "groups of stimuli"
+    procedure = name_procedure(sides.comparator) if by_influences else "bootstrap"
     return build_scores(
         values["score"],
         method="rsa",
@@ -180,8 +209,8 @@ def bootstrap_rdms(
         variables=name_variables(values, sides),
         dissimilarity=name_dissimilarity(model_rdms),
         intervals=Intervals(
-            kind="t interval of the two-factor bootstrap",
-            over=f"{units} and subjects" if new_subjects else units,
+            kind=f"t interval of the two-factor {procedure}",
+            over=f"{unit_name} and subjects" if new_subjects else unit_name,
             level=float(confidence),
         ),
         ceiling=read_ceiling(ceilings, sides.model),
@@ -189,6 +218,7 @@ def bootstrap_rdms(
             "n_bootstrap": int(n_bootstrap),
             "n_units": resampling.n_units,
             "rng": describe_rng(rng),
+            **describe_choice(interval, sides.comparator),
             DRAWS_HASH: hash_draws(resampling.counts, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),
@@ -196,30 +226,11 @@ def bootstrap_rdms(
     )
 
 
-class Resampling(NamedTuple):
-    """Stimuli and subjects drawn, in the order of the RDMs.
-
-    ``counts`` (draw, stimulus): how often each stimulus occurs; ``shares`` (draw, region, subject):
-    the weight of each subject in the mean; ``n_units``: how many stimuli, or groups, were drawn
-    from.
-    """
-
-    counts: np.ndarray
-    shares: np.ndarray
-    n_units: int
-
-
-class Estimates(NamedTuple):
-    """Scores and their spread, pure arrays.
-
-    ``score``, ``variance`` (op, region, subject), the variance over stimuli; ``draws`` (resampled,
-    bootstrap, op, region), means over subjects; ``n_units`` stimuli, or groups, were drawn from.
-    """
-
-    score: np.ndarray
-    variance: np.ndarray
-    draws: np.ndarray
-    n_units: int
+def _count_steps(sides: Sides, n_bootstrap: int, *, by_influences: bool) -> int:
+    """Return how many steps the work takes: of draws, or of ops for influences."""
+    if by_influences:
+        return count_draw_steps(sides, 0, 0) + len(sides.model.ops)
+    return count_draw_steps(sides, n_bootstrap, 0)
 
 
 def _resample_both(
@@ -243,31 +254,6 @@ def _resample_both(
     return Resampling(counts, shares, n_units)
 
 
-def _estimate_scores(sides: Sides, resampling: Resampling) -> Estimates:
-    """Return scores over all stimuli and over draws, a block of ops at a time."""
-    comparator, model, brain = sides
-    counts, shares, n_units = resampling
-    n_ops = len(model.ops)
-    once = np.ones((1, len(model.ids)), dtype=int)
-    score = np.full((n_ops, *brain.present.shape), np.nan)
-    variance = np.full_like(score, np.nan)
-    draws = np.full((len(RESAMPLED), len(counts), n_ops, len(brain.regions)), np.nan)
-    width = count_ops(model, brain, len(counts))
-    for start in range(0, n_ops, width):
-        ops = slice(start, start + width)
-        score[ops] = compare_draws(model.pairs[ops], brain, once, comparator)[0]
-        drawn = compare_draws(model.pairs[ops], brain, counts, comparator)
-        variance[ops] = vary_draws(drawn) * n_units / (n_units - 1)
-        for region, present in enumerate(brain.present):
-            if present.any():
-                draws[:, :, ops, region] = resample_means(
-                    score[ops, region, present],
-                    drawn[:, :, region, present],
-                    shares[:, region, present],
-                )
-    return Estimates(score, variance, draws, n_units)
-
-
 def _spread_ceilings(
     sides: Sides, resampling: Resampling, ceilings: xr.Dataset, confidence: float
 ) -> Variables:
@@ -282,28 +268,30 @@ def _spread_ceilings(
     return label_spreads(*spreads)
 
 
-def _combine_draws(draws: np.ndarray, n_subjects: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Return the variance (op, region) of means over subjects, for new stimuli and subjects."""
-    variance = np.empty(draws.shape[2:])
-    for region, count in enumerate(n_subjects):
-        covariance = covary_means(draws[..., region])  # (resampled, op, op)
-        power = np.diagonal(covariance, axis1=1, axis2=2)
-        variance[:, region] = combine_variances(power, count, n_stimuli)
-    return variance
+def _spread_influences(
+    sides: Sides, units: Units, shares: np.ndarray, ceilings: xr.Dataset, confidence: float
+) -> Variables:
+    """Return the intervals and draws of the ceilings from influences."""
+    influences = influence_bounds(sides.brain, sides.comparator, units.number)
+    spreads = [
+        spread_units_and_subjects(ceilings[whole].values, of_stimuli, units, shares, confidence)
+        for whole, of_stimuli in (("left_out", influences.lower), ("kept_in", influences.upper))
+    ]
+    return label_spreads(*spreads)
 
 
 def _infer_scores(
-    sides: Sides, estimates: Estimates, confidence: float, ceilings: xr.Dataset
+    sides: Sides, estimates: Estimates, n_units: int, confidence: float, ceilings: xr.Dataset
 ) -> xr.Dataset:
     """Return scores with their intervals, tests and ceilings, on labelled dimensions."""
     brain = sides.brain
-    n_units = estimates.n_units
     n_subjects = brain.present.sum(axis=1)
     mean = mean_subjects(estimates.score, brain.present)
-    mean_variance = _combine_draws(estimates.draws, n_subjects, n_units)
     freedom = np.array([count_freedom(count, n_units) for count in n_subjects])
-    low, high, subject_p = infer_mean(estimates.score, estimates.variance, n_units - 1, confidence)
-    mean_low, mean_high, p = infer_mean(mean, mean_variance, freedom, confidence)
+    low, high, subject_p = infer_mean(
+        estimates.score, estimates.variance, estimates.freedom, confidence
+    )
+    mean_low, mean_high, p = infer_mean(mean, estimates.mean_variance, freedom, confidence)
     kind = ceilings["ceiling_lower"].attrs
     return xr.Dataset(
         {

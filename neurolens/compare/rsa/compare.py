@@ -21,9 +21,16 @@ from neurolens.compare.rsa.ceilings.bounds import (
     label_spreads,
     spread_stimuli,
 )
+from neurolens.compare.rsa.ceilings.influences import influence_bounds, spread_units
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
+from neurolens.compare.rsa.comparators.table import Comparator
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
-from neurolens.compare.rsa.estimates import (
+from neurolens.compare.rsa.estimates.choice import (
+    choose_influences,
+    describe_choice,
+    name_procedure,
+)
+from neurolens.compare.rsa.estimates.single import (
     Estimates,
     Resampling,
     check_splits,
@@ -31,21 +38,25 @@ from neurolens.compare.rsa.estimates import (
     estimate_scores,
     label_estimates,
     resample_stimuli,
+    spread_estimates,
 )
 from neurolens.compare.rsa.sides import (
     Sides,
     compare_draws,
+    count_draw_steps,
     describe_pairs,
     name_dissimilarity,
     name_variables,
     read_sides,
     warn_undefined,
 )
+from neurolens.compare.stats.influences import Units, check_units, read_units
 from neurolens.labels import get_marks
 from neurolens.scores import (
     Intervals,
     build_scores,
 )
+from neurolens.support.progress import show_progress
 
 
 @over_ops("model_rdms")
@@ -56,11 +67,13 @@ def compare_rdms(
     *,
     comparator: str = "rho-a",
     by: GroupsBy | None = None,
+    interval: str = "bootstrap",
     n_bootstrap: int = 1000,
     n_splits: int = 20,
     confidence: float = 0.95,
     rng: Seed = 0,
     client: Any = None,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compare each op's RDM with each region's, per subject, with intervals and noise ceilings.
 
@@ -92,19 +105,27 @@ def compare_rdms(
         stimulus or presentation (``responses["run"]``), or the name of such a coordinate of either
         side's RDMs. Draws are then of whole groups, 4 or more, halves keep groups whole, and
         intervals are for new groups.
+    interval : str
+        ``"bootstrap"``: percentiles over the scores of ``n_bootstrap`` draws. ``"influence"``: t
+        intervals from the influence of each stimulus on a score, at the cost of some draws: for
+        ranks its derivative by how often the stimulus occurs, for the others what leaving the
+        stimulus out changes. bures is bootstrapped nevertheless, and ``interval_note`` says so.
     n_bootstrap : int
         Draws of stimuli with replacement, of 4 stimuli or more; 2 or more draws, or 0 for NaN
-        intervals.
+        intervals. By influences only ``bootstrap_mean`` and ``bootstrap_ceiling`` are of draws: to
+        first order, from one matrix product.
     n_splits : int
         Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves
         them out.
     confidence : float
-        Of the percentile intervals, in (0, 1).
+        Of the intervals, in (0, 1).
     rng : int or Generator
         Seed of draws and splits. Both belong to the stimulus ids: the same ids and seed give the
         same ones, whatever the order of the RDMs' stimuli.
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread; ``rng`` must then be a number.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -149,8 +170,13 @@ def compare_rdms(
     Intervals are over stimuli only: they say how scores would change with other stimuli, not with
     other subjects; for both, and for p values, see ``bootstrap_rdms``. Pairs of a stimulus with its
     own copy are dropped (bures: lie at distance 0). A draw of fewer than three different stimuli,
-    or in which a score is undefined, is left out of its interval. Time O(draws ops brains n^2),
-    linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
+    or in which a score is undefined, is left out of its interval. By influences, the variance of a
+    score is n / (n - 1) sum_i U_i^2 over the influences U_i of n stimuli, less their mean, with n -
+    1 degrees of freedom; a draw is the score plus sum_i (c_i - 1) U_i, which can exceed 1. U_i is
+    dr/dc_i (infinitesimal jackknife: spearman, rho-a, tau-a) or (n - 1) / n (r - r without i)
+    (jackknife). Where r is undefined without some i, or is of fewer than 4 stimuli (or groups),
+    there are no intervals and no draws: NaN. Time O(draws ops brains n^2), by influences O(ops
+    brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
     ``n_bootstrap`` small). Memory: half of the squares of all RDMs, as float64; the result, mostly
     ``bootstrap_mean`` and ``split_subject_score``; and a block of ops, some hundreds of MB, however
     many there are.
@@ -159,9 +185,10 @@ def compare_rdms(
     ----------
     Kriegeskorte et al. (2008) Front. Syst. Neurosci. 2:4; Schuett et al. (2023) eLife 12:e82566,
     Methods, on rho-a and the bootstrap; Diedrichsen et al. (2021) Neurons Behav. Data Anal. Theory
-    5(3), on whitening; Harvey et al. (2024) PMLR 243:11, on Bures; Nili et al. (2014) for the
-    ceilings. Checked against scipy, rsatoolbox ``compare`` and a loop that resamples the rows of
-    the RDMs.
+    5(3), on whitening; Efron (1981) Biometrika 68:589, on both jackknives;
+    Harvey et al. (2024) PMLR 243:11, on Bures; Nili et al. (2014) for the ceilings. Checked against
+    scipy, rsatoolbox ``compare`` and a loop that resamples the rows of the RDMs; influences against
+    numerical derivatives, and scores without each stimulus.
 
     Examples
     --------
@@ -184,16 +211,31 @@ def compare_rdms(
     check_splits(n_splits, n_stimuli)
     check_share(confidence, "confidence", 0.95)
 
+    by_influences = choose_influences(interval, sides.comparator)
+
     group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
-    if group is None and (n_bootstrap or n_splits):
-        alone = np.zeros(len(sides.model.ids), dtype=int)
+    n_units = n_stimuli if group is None else int(group.max()) + 1
+    unit_name = "stimuli" if group is None else "groups of stimuli"
+    if by_influences:
+        check_units(n_units, unit_name)
+    if group is None and (n_bootstrap or n_splits or by_influences):
+        alone = np.zeros(n_stimuli, dtype=int)
         warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
     resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, generator)
-    estimates = _estimate_scores(sides, resampling, confidence)
-    warn_undefined(sides, estimates.score)
-    ceilings = bound_scores(sides.brain, sides.comparator)
-    values = _label_estimates(sides, resampling, estimates, ceilings)
-    values = values.assign(_spread_ceilings(sides, resampling.counts, confidence))
+    units = read_units(group, resampling.counts)
+    total = _count_steps(sides, resampling, by_influences=by_influences)
+    with show_progress(total, "comparing RDMs", quiet=quiet):
+        if by_influences:
+            estimates = _estimate_influences(sides, resampling, units, confidence)
+        else:
+            estimates = _estimate_scores(sides, resampling, confidence)
+        warn_undefined(sides, estimates.score)
+        ceilings = bound_scores(sides.brain, sides.comparator)
+        if by_influences:
+            spreads = _spread_influences(sides, ceilings, units, confidence)
+        else:
+            spreads = _spread_ceilings(sides, resampling.counts, confidence)
+    values = _label_estimates(sides, resampling, estimates, ceilings).assign(spreads)
     return build_scores(
         values["score"],
         method="rsa",
@@ -201,18 +243,29 @@ def compare_rdms(
         n_stimuli=n_stimuli,
         variables=name_variables(values, sides),
         dissimilarity=name_dissimilarity(model_rdms),
-        intervals=_name_intervals(n_bootstrap, confidence, in_groups=group is not None),
+        intervals=_name_intervals(
+            n_bootstrap, confidence, unit_name, sides.comparator, by_influences=by_influences
+        ),
         ceiling=read_ceiling(ceilings, sides.model),
         details={
             "n_bootstrap": int(n_bootstrap),
             "n_splits": int(n_splits),
-            "n_units": n_stimuli if group is None else int(group.max()) + 1,
+            "n_units": n_units,
             "rng": describe_rng(rng),
+            **describe_choice(interval, sides.comparator),
             **describe_draws(resampling, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),
         },
     )
+
+
+def _count_steps(sides: Sides, resampling: Resampling, *, by_influences: bool) -> int:
+    """Return how many steps the comparison takes: of draws, and of ops for influences."""
+    n_halves = 2 * len(resampling.member)
+    if by_influences:
+        return count_draw_steps(sides, 0, n_halves) + len(sides.model.ops)
+    return count_draw_steps(sides, len(resampling.counts), n_halves)
 
 
 def _estimate_scores(sides: Sides, resampling: Resampling, confidence: float) -> Estimates:
@@ -247,9 +300,33 @@ def _spread_ceilings(sides: Sides, counts: np.ndarray, confidence: float) -> Var
     return label_spreads(lower, upper)
 
 
-def _name_intervals(n_bootstrap: int, confidence: float, *, in_groups: bool) -> Intervals:
-    """Return a description of the intervals; without draws it holds only their level."""
+def _estimate_influences(
+    sides: Sides, resampling: Resampling, units: Units, confidence: float
+) -> Estimates:
+    """Return the scores of both sides, their halves, and intervals and draws from influences."""
+    no_draws = resampling._replace(counts=resampling.counts[:0])
+    estimates = _estimate_scores(sides, no_draws, confidence)
+    return spread_estimates(estimates, sides, units, confidence)
+
+
+def _spread_influences(
+    sides: Sides, ceilings: xr.Dataset, units: Units, confidence: float
+) -> Variables:
+    """Return the intervals and draws of the ceilings, from influences."""
+    influences = influence_bounds(sides.brain, sides.comparator, units.number)
+    present = sides.brain.present
+    lower = spread_units(ceilings["left_out"].values, influences.lower, present, units, confidence)
+    upper = spread_units(ceilings["kept_in"].values, influences.upper, present, units, confidence)
+    return label_spreads(lower, upper)
+
+
+def _name_intervals(
+    n_bootstrap: int, confidence: float, units: str, comparator: Comparator, *, by_influences: bool
+) -> Intervals:
+    """Return a description of the intervals over ``units``; if there are none, of their level."""
+    if by_influences:
+        kind = f"t interval of the {name_procedure(comparator)}"
+        return Intervals(kind, units, float(confidence))
     if n_bootstrap:
-        over = "groups of stimuli" if in_groups else "stimuli"
-        return Intervals("bootstrap percentile", over, float(confidence))
+        return Intervals("bootstrap percentile", units, float(confidence))
     return Intervals(level=float(confidence))

@@ -38,6 +38,7 @@ from neurolens.compare.stats.null import NULL_DIMS, NULL_SCORE, rank_among, rank
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import OP, REGION, SUBJECT, get_marks, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, build_scores
+from neurolens.support.progress import count_steps, show_progress
 
 # Numbers in the squares that one block holds: permuted squares of regions, and squares of the ops
 # that are compared with them.
@@ -58,6 +59,7 @@ def permute_rdms(
     n_permutations: int = 1000,
     keep_null: bool = False,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Test whether each op is related to each region, by permuting the brain's stimuli.
 
@@ -100,6 +102,8 @@ def permute_rdms(
     rng : int or Generator
         Seed of the permutations, which belong to the stimulus ids, whatever the order of the RDMs'
         stimuli.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -175,7 +179,9 @@ def permute_rdms(
     exchange = read_sides_exchange(scheme, by, sides.model, sides.brain, brain_rdms, model_rdms)
     orders = exchange.draw_orders(n_permutations, generator)
     is_series = exchange.scheme == "shift"
-    null_scores = _score_orders(_remove_lags(sides, exchange) if is_series else sides, orders)
+    compared = _remove_lags(sides, exchange) if is_series else sides
+    with show_progress(len(orders), "permuting RDMs", quiet=quiet):
+        null_scores = _score_orders(compared, orders)
     _warn_unscored(sides, null_scores[0])
     tests = _test_scores(null_scores, links, cluster_p)
     if is_series:
@@ -252,6 +258,7 @@ def score_embedded(
             products = x @ permuted.reshape(n_regions * len(block), -1).T
             by_region = products.reshape(len(x), n_regions, -1)  # (op, region, order)
             scores[start : start + step, ops] = by_region.transpose(2, 0, 1)
+            count_steps(len(block) * len(x) / n_ops)
     return scores
 
 

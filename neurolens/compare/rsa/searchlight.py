@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.inputs.missing import average_repeats
+from neurolens.compare.inputs.repeats import average_repeats
 from neurolens.compare.inputs.responses import read_responses
 from neurolens.compare.rdms.crossnobis import (
     Design,
@@ -42,6 +42,7 @@ from neurolens.labels import (
     list_names,
 )
 from neurolens.scores import GROUP, PER_SUBJECT, Ceiling, build_scores
+from neurolens.support.progress import count_steps, share_progress, show_progress
 
 AXES = ("voxel_x", "voxel_y", "voxel_z")
 BATCH_BYTES = 2**26
@@ -56,6 +57,7 @@ def compute_searchlight_rdms(
     metric: str = "correlation",
     runs: str | None = None,
     noise: str | np.ndarray | xr.DataArray | None = None,
+    quiet: bool = False,
 ) -> xr.DataArray:
     """Compute the RDM of the voxels around each voxel of one subject.
 
@@ -71,6 +73,8 @@ def compute_searchlight_rdms(
         The ``neuroid_id`` of the voxels to put at the center; default: all.
     metric, runs, noise
         As for ``compute_rdms``.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def compute_searchlight_rdms(
     undefined = np.zeros(len(search.members), dtype=bool)
     constant = np.zeros_like(undefined)
     first, second = np.triu_indices(len(search.ids), 1)
-    for batch, rdms in _iterate_rdms(search, metric):
+    for batch, rdms in _iterate_rdms(search, metric, quiet):
         squares[batch] = rdms
         undefined[batch] = np.isnan(rdms).any(axis=(1, 2))
         constant[batch] = find_constant(rdms[:, first, second])
@@ -145,6 +149,7 @@ def compare_searchlight(
     metric: str = "correlation",
     runs: str | None = None,
     noise: str | np.ndarray | xr.DataArray | None = None,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Map the similarity of each op's RDM to the RDM around each voxel.
 
@@ -156,6 +161,8 @@ def compare_searchlight(
         As for ``compute_searchlight_rdms``.
     comparator : str
         A key of ``COMPARATORS``; ``rho-a``, the default, does not reward models for ties.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -192,7 +199,7 @@ def compare_searchlight(
     n_pairs = np.zeros(scores.shape, dtype=int)
     undefined = np.zeros(len(search.members), dtype=bool)
     has_gap = np.zeros_like(undefined)
-    for batch, squares in _iterate_rdms(search, metric):
+    for batch, squares in _iterate_rdms(search, metric, quiet):
         pairs = squares[:, order[first], order[second]]  # (center, pair)
         pairs[find_constant(pairs)] = np.nan
         has_pair = ~np.isnan(pairs)
@@ -326,13 +333,16 @@ def _warn_centers(search: Search, undefined: np.ndarray, what: str) -> None:
         )
 
 
-def _iterate_rdms(search: Search, metric: str) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield (centers, RDMs) a batch at a time."""
+def _iterate_rdms(search: Search, metric: str, quiet: bool) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield (centers, RDMs) a batch at a time; progress is shown unless ``quiet``."""
     step = max(1, BATCH_BYTES // (8 * len(search.ids) ** 2))
-    for start in range(0, len(search.members), step):
-        members = search.members[start : start + step]
-        squares = [_compute_center(search, member, metric) for member in members]
-        yield slice(start, start + len(members)), np.stack(squares)
+    with show_progress(len(search.members), "searchlight", quiet=quiet):
+        for start in range(0, len(search.members), step):
+            members = search.members[start : start + step]
+            squares = [_compute_center(search, member, metric) for member in members]
+            with share_progress(0):
+                yield slice(start, start + len(members)), np.stack(squares)
+            count_steps(len(members))
 
 
 def _compute_center(search: Search, member: np.ndarray, metric: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Both sides of a comparison as pairs, and their scores, computed in blocks of ops."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,12 @@ from neurolens.compare.rdms.vectors import (
     read_brain_rdms,
     read_model_rdms,
 )
-from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs, find_comparator
+from neurolens.compare.rsa.comparators.table import (
+    Comparator,
+    compare_pairs,
+    find_comparator,
+    influence_pairs,
+)
 from neurolens.errors import warn_user
 from neurolens.labels import list_names
 from neurolens.scores import PARTIAL_PAIRS, PER_SUBJECT
@@ -21,6 +27,8 @@ from neurolens.scores import PARTIAL_PAIRS, PER_SUBJECT
 # times brain RDMs.
 BLOCK_PAIRS = 2**22
 BLOCK_DRAWS = 2**23
+# Limit of a block whose influences are computed: pairs times ops, and ops, brain RDMs and stimuli.
+BLOCK_INFLUENCES = 2**23
 
 
 class Sides(NamedTuple):
@@ -119,6 +127,24 @@ def count_ops(model: ModelRDMs, brain: BrainRDMs, n_draws: int) -> int:
     return max(1, min(by_pairs, by_draws))
 
 
+def count_draw_steps(sides: Sides, n_draws: int, n_halves: int) -> int:
+    """Return how many steps it is to compare draws and halves: each in each block of ops.
+
+    Ceilings are drawn too, in each region that has them.
+    """
+    width = count_ops(sides.model, sides.brain, n_draws)
+    n_blocks = math.ceil(len(sides.model.ops) / width)
+    n_bounded = int((sides.brain.present.sum(axis=1) > 1).sum())
+    return n_blocks * (1 + n_halves + n_draws) + n_bounded * (1 + n_draws)
+
+
+def count_influenced(model: ModelRDMs, brain: BrainRDMs) -> int:
+    """Return for how many ops to compute influences at once."""
+    by_pairs = BLOCK_INFLUENCES // model.pairs.shape[1]
+    by_stimuli = BLOCK_INFLUENCES // (brain.present.size * len(model.ids))
+    return max(1, min(by_pairs, by_stimuli))
+
+
 def compare_draws(
     x: np.ndarray, brain: BrainRDMs, counts: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
@@ -135,6 +161,20 @@ def compare_draws(
     )
     by_subject = np.full((*scores.shape[:2], *brain.present.shape), np.nan)
     by_subject[:, :, brain.present] = scores
+    return by_subject
+
+
+def influence_sides(
+    x: np.ndarray, brain: BrainRDMs, unit: np.ndarray, comparator: Comparator
+) -> np.ndarray:
+    """Return the influence (m, region, subject, u) of each unit on ``compare_draws``.
+
+    ``x`` is (m, p), ``unit`` (n,) numbers the stimuli's. It is NaN where there is no score, and for
+    units that are not part of it.
+    """
+    influences = influence_pairs(x, brain.pairs[brain.present], unit, comparator)
+    by_subject = np.full((len(x), *brain.present.shape, influences.shape[-1]), np.nan)
+    by_subject[:, brain.present] = influences
     return by_subject
 
 

@@ -36,7 +36,8 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     -------
     Dataset
         ``peak_op``, ``peak_depth``, ``peak_depth_low``, ``peak_depth_high`` (region): percentiles
-        of the depth of the largest score in each draw. ``hierarchy``, ``hierarchy_low``,
+        of the depth of the largest score in each draw, NaN where an op has a score and no draws, so
+        that they do not say where the peak is. ``hierarchy``, ``hierarchy_low``,
         ``hierarchy_high``: Spearman correlation over regions of their order with the depth of their
         peak, in [-1, 1]; NaN for fewer than three regions. ``hierarchy_p``: the share of all orders
         of the regions whose correlation is as large, one-sided; its smallest value is 1 / R! for R
@@ -85,6 +86,10 @@ def locate_peaks(scores: xr.Dataset, *, depth: Mapping[str, float] | None = None
     drawn_peak = find_peaks(draws.values[0], np.isfinite(depths))  # (draw, region)
     peak_depth = _take_depths(depths, peak)
     drawn_depth = _take_depths(depths, drawn_peak)
+    # Draws of the other ops do not say where the peak would be.
+    can_peak = np.isfinite(observed) & np.isfinite(depths)[:, None]  # (op, region)
+    is_lost = can_peak & np.isnan(draws.values[0]).all(axis=0)
+    drawn_depth[:, is_lost.any(axis=0)] = np.nan
     level = read_level(scores)
     low, high = percentile_interval(drawn_depth, level)
     hierarchy_low, hierarchy_high = percentile_interval(order_depths(drawn_depth), level)

@@ -8,6 +8,7 @@ import xarray as xr
 from neurolens.compare.inputs.groups import GroupsBy
 from neurolens.compare.inputs.time_bins import expand_leading
 from neurolens.compare.rsa.bootstrap import bootstrap_rdms
+from neurolens.compare.rsa.estimates.choice import read_interval
 from neurolens.compare.selection.draws import Errors, count_units, read_level
 from neurolens.compare.stats.intervals import Inference, infer_mean
 from neurolens.errors import InputError, LabelError
@@ -56,6 +57,8 @@ def resample_subjects(
 ) -> xr.Dataset:
     """Return ``scores`` with draws of stimuli and subjects, those of ``bootstrap_rdms``.
 
+    They are scored, or from influences, as those of the scores were.
+
     Raises InputError where scores are not of RDMs, lack the stimuli of halves, or resampled groups
     and ``by`` does not say which; ``consumer`` is the function that takes them.
     """
@@ -82,6 +85,7 @@ def resample_subjects(
         _select_labels(brain, REGION, UNNAMED[REGION], regions, "brain_rdms"),
         comparator=scores.attrs["measure"],
         by=by,
+        interval=read_interval(scores),
         confidence=read_level(scores),
         n_bootstrap=int(scores.attrs.get("n_bootstrap", 0)) or DEFAULT_DRAWS,
     )

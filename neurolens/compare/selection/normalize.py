@@ -6,7 +6,7 @@ import xarray as xr
 
 from neurolens.compare.encoding.explainable import CEILINGS, fits_repeats, refuse_percent
 from neurolens.compare.encoding.normalized import RATIOS
-from neurolens.compare.inputs.missing import NEUROID_REPEATS
+from neurolens.compare.inputs.repeats import NEUROID_REPEATS
 from neurolens.compare.inputs.responses import match_neuroids
 from neurolens.errors import InputError, LabelError, warn_user
 from neurolens.labels import NEUROID, NEUROID_ID, SUBJECT

@@ -83,3 +83,28 @@ def keep_positive(total: np.ndarray) -> np.ndarray:
     A draw of one stimulus holds no pair, and a constant has no scale.
     """
     return np.where(total > 0, total, np.nan)
+
+
+def bound_rounding(gram: np.ndarray, eps: float, residual: np.ndarray | None) -> np.ndarray:
+    """Return bounds (n,) on what rounding changes in a Gram (n, n).
+
+    ``eps`` is the precision of its products, relative to ``residual`` (n,) or to its diagonal.
+
+    An entry of the Gram of features about their mean over stimuli is off by no more than the root
+    of the product of those of both stimuli, and so an eigenvalue by no more than their sum.
+    """
+    lengths = np.diagonal(gram).astype(np.float64)
+    if residual is None:
+        return 4 * eps * lengths
+    return eps * residual + 4 * float(np.finfo(np.float64).eps) * lengths
+
+
+def blank_rounding(gram: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """Return ``gram`` (n, n) as float64, all 0 where centering leaves only rounding error.
+
+    ``rounding`` (n,) is that of its rows, from `bound_rounding`.
+    """
+    gram = gram.astype(np.float64)
+    spread = np.trace(gram) - gram.mean(axis=0).sum()
+    is_rounding = not spread > max(1e-12 * np.trace(gram), 4 * rounding.sum())
+    return np.zeros_like(gram) if is_rounding else gram

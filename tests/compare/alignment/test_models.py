@@ -227,7 +227,8 @@ def test_what_is_rounding_beside_its_mean(rng, name):
     offset = np.sqrt(power / share[1:] / 12 - power / 12)
     grams = [np.zeros((12, 12))] + [points @ points.T + high**2 for high in offset]
     grams.append(np.full((12, 12), np.nan))
-    found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name], (EPS, EPS))
+    rounding = (np.full((5, 12), EPS), np.full((1, 12), EPS))
+    found = align_grams(np.array(grams), points[None] @ points.T, ALIGNMENTS[name], rounding)
     assert np.isnan(found[:, 0]).tolist() == [True, True, False, False, True]
 
 

@@ -115,3 +115,17 @@ def test_a_region_without_scores_leaves_the_order_untested(scores):
     found = locate_peaks(scores)
     assert np.isnan(found.hierarchy_p)
     assert found.attrs["hierarchy_note"].endswith("not tested: a region has no op with a score.")
+
+
+def test_an_op_without_draws_leaves_the_interval_open(scores):
+    """It may be the peak: draws of the others do not say where that lies."""
+    expected = locate_peaks(scores)
+    lost = scores.copy(deep=True)
+    lost["bootstrap_mean"].loc[{"op": "a", "region": "V1"}] = np.nan
+    peaks = locate_peaks(lost)
+    for bound in ("peak_depth_low", "peak_depth_high"):
+        assert np.isnan(peaks[bound].sel(region="V1"))
+        assert peaks[bound].sel(region="V4") == expected[bound].sel(region="V4")
+    assert peaks.peak_depth.equals(expected.peak_depth)
+    named = locate_peaks(lost, depth={"b": 1.0, "c": 2.0})
+    assert named.peak_depth_low.sel(region="V1").notnull()

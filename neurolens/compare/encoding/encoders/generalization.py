@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from neurolens.compare.encoding.aggregate import NeuroidScores, aggregate_scores
-from neurolens.compare.encoding.cross_validation import METHODS
+from neurolens.compare.encoding.cross_validation import METHODS, Source
 from neurolens.compare.encoding.encoders.named_sets import (
     NamedSets,
     SplitBy,
@@ -35,13 +35,9 @@ from neurolens.compare.encoding.models.penalties import (
     warn_ends,
 )
 from neurolens.compare.encoding.models.ridge import iterate_blocks
-from neurolens.compare.encoding.models.spectrum import (
-    Sides,
-    Size,
-    describe_solvers,
-    split_predictors,
-)
+from neurolens.compare.encoding.models.spectrum import Size, describe_solvers
 from neurolens.compare.encoding.normalized import describe_normalization, read_explainable
+from neurolens.compare.encoding.ops.sources import iterate_ops
 from neurolens.compare.inputs.checks import (
     Seed,
     check_device,
@@ -58,6 +54,8 @@ from neurolens.compare.inputs.responses import Targets, read_targets
 from neurolens.compare.inputs.time_bins import over_time_bins
 from neurolens.labels import NEUROID, OP, STIMULUS, check_name, get_marks
 from neurolens.scores import build_scores
+from neurolens.support.progress import count_steps, show_progress
+from neurolens.support.sizes import read_bytes
 
 # Halves of test stimuli, and draws, cost next to nothing, since the fit is not repeated.
 N_SPLITS = 20
@@ -74,6 +72,7 @@ class Problem(NamedTuple):
     settings: Settings
     measure: str
     device: str | torch.device
+    memory: int
 
 
 class Fits(NamedTuple):
@@ -86,6 +85,7 @@ class Fits(NamedTuple):
     alpha: np.ndarray
     ends: np.ndarray
     sides: list[Size]
+    n_blocks: list[int]
 
 
 @over_time_bins("responses", "ceiling")
@@ -103,6 +103,8 @@ def fit_test_sets(
     confidence: float = 0.95,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
+    memory: str | int = "4GiB",
+    quiet: bool = False,
 ) -> dict[Any, xr.Dataset]:
     """Fit ridge to training stimuli and score it on each named test set.
 
@@ -129,7 +131,7 @@ def fit_test_sets(
     metric : str
         What ``score`` is: "r" (Pearson over the stimuli of the set) or "r2" (1 - residual / total
         sum of squares, the latter about training means).
-    alphas, ceiling, device
+    alphas, ceiling, device, memory, quiet
         As for ``fit_encoding``. A ceiling of kind "ncsnr" is taken for the number of presentations
         of each test set.
     block : int
@@ -159,16 +161,14 @@ def fit_test_sets(
         all stimuli; a set holds fewer than 3 stimuli; nothing is left to train on; as for
         ``fit_encoding``.
     LabelError
-        There is no coordinate ``split`` or ``by``, or a stimulus has no set; as for
-        ``fit_encoding``.
+        No coordinate ``split`` or ``by``, or a stimulus has no set; as for ``fit_encoding``.
     UnknownNameError
         No stimulus is in a set of ``test``.
 
     Warns
     -----
     RuntimeWarning
-        As for ``fit_encoding``; test stimuli that follow each other are predicted alike, so that
-        intervals need a ``block``.
+        As for ``fit_encoding``; neighbors are predicted alike, so that intervals need a ``block``.
 
     Notes
     -----
@@ -211,6 +211,7 @@ def fit_test_sets(
     check_whole(block, "block", 1, 10)
     check_share(confidence, "confidence", 0.95)
     check_device(device)
+    budget = read_bytes(memory)
     generator = make_generator(rng)
     grid = None if alphas is None else read_alphas(alphas)
     by_op = open_features(features)
@@ -226,8 +227,9 @@ def fit_test_sets(
     for k, child in enumerate(children):
         part = targets.select(sets.number == k, responses)
         tests.append(open_set(part, block, N_SPLITS, child))
-    problem = Problem(targets, sets, inner, tests, settings, metric, device)
-    fits = _fit_ops(by_op, problem)
+    problem = Problem(targets, sets, inner, tests, settings, metric, device, budget)
+    with show_progress(len(by_op.ops), "encoding", quiet=quiet):
+        fits = _fit_ops(by_op, problem)
     warn_ends(by_op.ops, fits.ends)
     details = {
         "n_training": len(sets.train),
@@ -235,7 +237,7 @@ def fit_test_sets(
         "select": settings.select,
         "by": by or "none",
         "block": block,
-        "solver": describe_solvers(fits.sides),
+        "solver": describe_solvers(fits.sides, fits.n_blocks),
         "n_bootstrap": N_DRAWS,
         "rng": describe_rng(rng),
         "aggregate": "mean",
@@ -250,7 +252,10 @@ def fit_test_sets(
 
 
 def _fit_ops(features: Features, problem: Problem) -> Fits:
-    """Return the scores of every op on every test set, one op in memory at a time."""
+    """Return the scores of every op on every test set, one op in memory at a time.
+
+    Each op is a step of the work.
+    """
     targets = problem.targets
     known = targets.values if targets.usable.all() else targets.values[:, targets.usable]
     values = torch.from_numpy(known).to(problem.device)
@@ -260,30 +265,38 @@ def _fit_ops(features: Features, problem: Problem) -> Fits:
         np.full((n_ops, len(targets.usable)), np.nan),
         np.zeros((n_ops, 2)),
         [],
+        [],
     )
     kernels = KernelSum(len(targets.ids))
     n_train = len(problem.sets.train)
-    for i, predictors in enumerate(features.iterate_predictors(targets.ids, n_train)):
-        sides = Sides(torch.from_numpy(predictors.values).to(problem.device), predictors.is_kernel)
-        fits.sides.append(sides.size)
-        kernels.add(predictors.compute_kernel(kernels.size))
-        _fit_op(i, sides, values, problem, fits)
+    ops = iterate_ops(
+        features, targets.ids, n_train, problem.settings, problem.device, problem.memory
+    )
+    for op in ops:
+        source = op.open()
+        kernels.add(source.compute_kernel(kernels.size), op.rounding)
+        _fit_op(len(fits.sides), source, values, problem, fits)
+        fits.sides.append(source.size)
+        fits.n_blocks.append(op.n_blocks)
+        count_steps()
+        # The next op is read only after this one is gone; `enumerate` would hold it.
+        del op, source
     warn_dependent(kernels, targets, problem.sets.folds)
     return fits
 
 
-def _fit_op(i: int, sides: Sides, values: torch.Tensor, problem: Problem, fits: Fits) -> None:
+def _fit_op(i: int, source: Source, values: torch.Tensor, problem: Problem, fits: Fits) -> None:
     """Write the scores of the ``i``-th op into ``fits``: one fit predicts all test stimuli."""
     sets = problem.sets
     train = torch.from_numpy(sets.train).to(values.device)
     test = torch.from_numpy(sets.test).to(values.device)
-    spectrum = split_predictors(sides, train, test)
+    spectrum = source.begin(values, sets.train).split(sets.train, sets.test)
     mean = values[train].mean(0)
     predicted = values.new_empty((len(test), values.shape[1]))
     alpha = np.empty(values.shape[1])
     for voxels in iterate_blocks(len(train), values.shape[1], problem.settings.select):
         targets = values[train, voxels] - mean[voxels]
-        fit = fit_penalties(spectrum, targets, problem.inner, problem.settings)
+        fit = fit_penalties(spectrum.select(voxels), targets, problem.inner, problem.settings)
         predicted[:, voxels] = spectrum.test @ fit.coefficients + mean[voxels]
         alpha[voxels] = fit.alphas[fit.chosen].cpu().numpy()
         fits.ends[i] += count_ends(spectrum, fit) * targets.shape[1] / values.shape[1]

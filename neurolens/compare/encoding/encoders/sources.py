@@ -8,7 +8,8 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import check_kind, check_numbers
 from neurolens.compare.inputs.dimensions import refuse_brain
-from neurolens.compare.inputs.features import average_samples, list_arrays
+from neurolens.compare.inputs.features import list_arrays
+from neurolens.compare.inputs.repeats import average_samples
 from neurolens.errors import InputError, LabelError
 from neurolens.labels import (
     NEUROID,

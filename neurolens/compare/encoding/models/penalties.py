@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from neurolens.compare.encoding.models.products import ProductSpectrum
 from neurolens.compare.encoding.models.ridge import Fit, find_edges, fit_ridge
 from neurolens.compare.encoding.models.spectrum import Spectrum
 from neurolens.compare.inputs.folds import Folds
@@ -15,6 +16,7 @@ from neurolens.labels import list_names
 # Penalties in units of the mean eigenvalue of the training kernel, that is, as a ratio of noise to
 # signal.
 RATIOS = np.logspace(-4, 5, 10)
+AnySpectrum = Spectrum | ProductSpectrum
 
 
 class Settings(NamedTuple):
@@ -37,18 +39,18 @@ def read_alphas(alphas: Sequence[float]) -> np.ndarray:
     return grid
 
 
-def scale_alphas(spectrum: Spectrum, settings: Settings) -> torch.Tensor:
+def scale_alphas(spectrum: AnySpectrum, settings: Settings) -> torch.Tensor:
     """Return the penalties (a,) to try, by default ratios times the mean eigenvalue."""
     values = spectrum.values
     if settings.alphas is not None:
         return torch.from_numpy(settings.alphas).to(values)
     # The kernel has as many eigenvalues as there are stimuli; those that are not listed are 0.
-    unit = values.sum() / len(spectrum.vectors)
+    unit = values.sum() / spectrum.n
     return torch.from_numpy(RATIOS).to(values) * (unit if unit > 0 else 1.0)
 
 
 def fit_penalties(
-    spectrum: Spectrum, targets: torch.Tensor, folds: Folds, settings: Settings
+    spectrum: AnySpectrum, targets: torch.Tensor, folds: Folds, settings: Settings
 ) -> Fit:
     """Fit ridge to the training ``targets`` (n, v) of stimuli in ``folds``."""
     tests = [folds.find_test(number) for number in folds.numbers]
@@ -56,7 +58,7 @@ def fit_penalties(
     return fit_ridge(spectrum, targets, scale_alphas(spectrum, settings), settings.select, blocks)
 
 
-def count_ends(spectrum: Spectrum, fit: Fit) -> np.ndarray:
+def count_ends(spectrum: AnySpectrum, fit: Fit) -> np.ndarray:
     """Return the shares (2,) of voxels at either end of the grid that a wider grid would change."""
     last = len(fit.alphas) - 1
     if last == 0:

@@ -14,12 +14,14 @@ from typing import NamedTuple
 
 import torch
 
-from neurolens.compare.encoding.models.spectrum import Spectrum
+from neurolens.compare.encoding.models.left_out import leave_out
+from neurolens.compare.encoding.models.products import ProductSpectrum
+from neurolens.compare.encoding.models.spectrum import Rows, Spectrum
 from neurolens.errors import InputError
 
 # Numbers held at once per block of voxels, so that memory does not grow with the number of voxels.
 BLOCK = 2**22
-LEAST_BLOCK = 2**17
+LEAST_BLOCK = 2**20
 # Share of the squared length of responses below which a difference of squares has lost its digits.
 CANCELED = 1e-6
 
@@ -48,26 +50,26 @@ class Candidates(NamedTuple):
     """What the choice of a penalty depends on, for a block of voxels.
 
     ``spectrum`` holds U (n, k); ``targets`` Y (n, v) are centered, ``rotated`` (k, v) is U' Y;
-    ``left`` (a, k) is what each penalty leaves of each direction, alpha / (d + alpha); ``blocks``
-    are training indices that are left out together.
+    ``alphas`` (a,) are the penalties, and ``left`` (a, k) is what each leaves of each direction,
+    alpha / (d + alpha); ``blocks`` are training indices that are left out together.
     """
 
-    spectrum: Spectrum
+    spectrum: Spectrum | ProductSpectrum
     targets: torch.Tensor
     rotated: torch.Tensor
+    alphas: torch.Tensor
     left: torch.Tensor
     blocks: Sequence[torch.Tensor]
 
-    @property
-    def outside(self) -> torch.Tensor | None:
-        """What of Y (n, v) lies outside of U, or None where nothing can."""
+    def find_outside(self, rows: Rows) -> torch.Tensor | None:
+        """Return what of ``rows`` of Y (b, v) lies outside of U, or None where nothing can."""
         if self.spectrum.is_whole:
             return None
-        return self.targets - self.spectrum.vectors @ self.rotated
+        return self.targets[rows.positions] - rows.vectors @ self.rotated
 
 
 def fit_ridge(
-    spectrum: Spectrum,
+    spectrum: Spectrum | ProductSpectrum,
     targets: torch.Tensor,
     alphas: torch.Tensor,
     select: str = "gcv",
@@ -82,11 +84,12 @@ def fit_ridge(
     left = alphas[:, None] / (values + alphas[:, None])  # (a, k)
     coefficients = targets.new_empty((len(values), targets.shape[1]))
     chosen = torch.zeros(targets.shape[1], dtype=torch.long, device=targets.device)
-    for voxels in iterate_blocks(len(targets), targets.shape[1], select):
+    # Targets that are a block of `iterate_blocks` stay whole: narrow products are slow.
+    for voxels in iterate_blocks(len(targets), targets.shape[1], "loo"):
         part = targets[:, voxels]
-        rotated = spectrum.vectors.T @ part
+        rotated = spectrum.rotate(part, voxels)
         if len(alphas) > 1:
-            candidates = Candidates(spectrum, part, rotated, left, blocks)
+            candidates = Candidates(spectrum, part, rotated, alphas, left, blocks)
             chosen[voxels] = SELECTORS[select](candidates).argmin(0)
         best = alphas[chosen[voxels]]
         # A direction without features has no weight, however small the penalty.
@@ -114,7 +117,8 @@ def score_gcv(candidates: Candidates) -> torch.Tensor:
     The 1 is for the intercept. Golub, Heath & Wahba (1979) Technometrics 21:215, eq. 1.4.
     """
     left = candidates.left
-    n, k = candidates.spectrum.vectors.shape
+    n = candidates.spectrum.n
+    k = len(candidates.rotated)
     residual = left**2 @ candidates.rotated**2  # (a, v)
     if not candidates.spectrum.is_whole:
         residual = residual + _measure_outside(candidates)
@@ -127,17 +131,19 @@ def score_loo(candidates: Candidates) -> torch.Tensor:
     It is the sum of the squares of residual_i / (1 - H_ii), where H includes the intercept's 1/n.
     Allen (1974) Technometrics 16:125 (PRESS).
     """
-    vectors = candidates.spectrum.vectors
-    outside = candidates.outside
-    lost = 0.0 if outside is None else (1 - (vectors**2).sum(1)).clamp_min(0)
-    losses = []
-    for weight in candidates.left:
-        free = lost + vectors**2 @ weight - 1 / len(vectors)  # (n,): 1 - H_ii
-        errors = (vectors * weight / free[:, None]) @ candidates.rotated
-        if outside is not None:
-            errors.addcdiv_(outside, free[:, None])
-        losses.append(_sum_squares(errors))
-    return torch.stack(losses)
+    shape = (len(candidates.left), candidates.targets.shape[1])
+    losses = candidates.targets.new_zeros(shape)
+    for rows in candidates.spectrum.iterate_rows():
+        squares = rows.vectors**2
+        outside = candidates.find_outside(rows)
+        lost = 0.0 if outside is None else (1 - squares.sum(1)).clamp_min(0)
+        for k, weight in enumerate(candidates.left):
+            free = lost + squares @ weight - 1 / candidates.spectrum.n  # (b,): 1 - H_ii
+            errors = rows.vectors @ (weight[:, None] * candidates.rotated)
+            if outside is not None:
+                errors += outside
+            losses[k] += _sum_squares(errors.div_(free[:, None]))
+    return losses
 
 
 def score_folds(candidates: Candidates) -> torch.Tensor:
@@ -147,11 +153,16 @@ def score_folds(candidates: Candidates) -> torch.Tensor:
     intercept included, without fitting again. This extends the identity behind PRESS to several
     rows. A block of more rows than directions is solved on the side of the directions (Woodbury).
     """
-    outside = candidates.outside
+    spectrum = candidates.spectrum
+    if isinstance(spectrum, ProductSpectrum):
+        return leave_out(
+            spectrum, candidates.targets, candidates.rotated, candidates.alphas, candidates.blocks
+        )
+    outside = candidates.find_outside(Rows(slice(None), spectrum.vectors))
     shape = (len(candidates.left), candidates.targets.shape[1])
     losses = candidates.targets.new_zeros(shape)
     for block in candidates.blocks:
-        rows = candidates.spectrum.vectors[block]  # (b, k)
+        rows = spectrum.vectors[block]  # (b, k)
         try:
             if outside is not None and len(rows) > rows.shape[1] + 1:
                 losses += _leave_directions(candidates, rows, outside[block])
@@ -219,8 +230,11 @@ def _measure_outside(candidates: Candidates) -> torch.Tensor:
     # Where next to nothing is left, the difference is rounding: computed from the residuals then.
     lost = (outside < CANCELED * whole).nonzero()[:, 0]
     if len(lost):
-        residual = candidates.spectrum.vectors @ candidates.rotated[:, lost]
-        outside[lost] = _sum_squares(candidates.targets[:, lost] - residual)
+        outside[lost] = 0
+        for rows in candidates.spectrum.iterate_rows():
+            residual = candidates.targets[rows.positions][:, lost]
+            residual = residual - rows.vectors @ candidates.rotated[:, lost]
+            outside[lost] += _sum_squares(residual)
     return outside
 
 

@@ -14,7 +14,7 @@ from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs
 from neurolens.compare.stats.bootstrap import RESAMPLED as DRAWN_ANEW
 from neurolens.compare.stats.bootstrap import combine_variances, covary_means, resample_means
 from neurolens.compare.stats.intervals import count_freedom, infer_mean, percentile_interval
-from neurolens.compare.stats.linalg import expand_pairs, keep_positive
+from neurolens.compare.stats.linalg import count_stimuli, expand_pairs, keep_positive
 from neurolens.labels import REGION
 from neurolens.scores import VARIABLES
 
@@ -50,20 +50,31 @@ def bound_subjects(brain: BrainRDMs, comparator: Comparator, counts: np.ndarray)
     return bounds
 
 
-def bound_region(pairs: np.ndarray, comparator: Comparator, counts: np.ndarray) -> Bounds:
-    """Return the contributions (draw, subject) of the RDMs ``pairs`` (subject, pair).
+class Pools(NamedTuple):
+    """RDMs of one region, (rdm, pair): its subjects, and what they are compared with for ceilings.
 
-    Where subjects lack pairs, mean RDMs are of the subjects that have a pair, and similarities of
-    the pairs that both sides have; comparators of whole squares get the stimuli that all have.
+    ``subjects``; ``others``, the mean RDM of the others for each; ``rivals``: the mean RDM of all,
+    or, where that is no bound, the subjects. ``shared`` (n,): the stimuli whose pairs they hold.
     """
+
+    subjects: np.ndarray
+    others: np.ndarray
+    rivals: np.ndarray
+    shared: np.ndarray
+
+
+def pool_region(pairs: np.ndarray, comparator: Comparator) -> Pools | None:
+    """Return the RDMs that make the ceilings of the RDMs ``pairs`` (subject, pair).
+
+    Where subjects lack pairs, mean RDMs are of the subjects that have a pair; comparators of whole
+    squares get the stimuli that all have. None where these are too few.
+    """
+    shared = np.ones(count_stimuli(pairs.shape[1]), dtype=bool)
     if np.isnan(pairs).any() and not comparator.partial:
         shared = _find_shared(pairs)
         pairs = pairs[:, pair_within(shared)]
-        counts = counts[:, shared]
         if np.isnan(pairs).any() or shared.sum() < MIN_STIMULI:
-            unknown = np.full((len(counts), len(pairs)), np.nan)
-            return Bounds(unknown, unknown)
-    n_subjects = len(pairs)
+            return None
     scaled = _scale_rows(pairs, comparator)
     has_pair = ~np.isnan(scaled)
     count = has_pair.sum(axis=0)
@@ -71,9 +82,22 @@ def bound_region(pairs: np.ndarray, comparator: Comparator, counts: np.ndarray) 
     total = known.sum(axis=0)
     others = (total - known) / keep_positive(count - has_pair)
     rivals = (total / keep_positive(count))[None] if comparator.mean_is_best else pairs
+    return Pools(pairs, others, rivals, shared)
+
+
+def bound_region(pairs: np.ndarray, comparator: Comparator, counts: np.ndarray) -> Bounds:
+    """Return the contributions (draw, subject) of the RDMs ``pairs`` (subject, pair).
+
+    Where subjects lack pairs, similarities are of the pairs that both sides have.
+    """
+    pools = pool_region(pairs, comparator)
+    if pools is None:
+        unknown = np.full((len(counts), len(pairs)), np.nan)
+        return Bounds(unknown, unknown)
+    n_subjects = len(pairs)
     # In one call the subjects' RDMs are ranked only once.
-    both = np.concatenate([others, rivals])
-    similarity = _compare_draws(both, pairs, counts, comparator)  # (draw, others and rivals, s)
+    both = np.concatenate([pools.others, pools.rivals])
+    similarity = compare_pools(both, pools.subjects, counts[:, pools.shared], comparator)
     lower = np.diagonal(similarity[:, :n_subjects], axis1=1, axis2=2)
     of_rivals = similarity[:, n_subjects:]
     upper = of_rivals[:, 0] if comparator.mean_is_best else share_bound(of_rivals)
@@ -176,7 +200,7 @@ def _find_shared(pairs: np.ndarray) -> np.ndarray:
     return np.asarray(has_pair.any(axis=2).all(axis=0))
 
 
-def _compare_draws(
+def compare_pools(
     x: np.ndarray, y: np.ndarray, counts: np.ndarray, comparator: Comparator
 ) -> np.ndarray:
     """Return the similarity (draw, k, m) of ``x`` (k, pair) and ``y`` (m, pair).

@@ -9,6 +9,7 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import Moments, count_once, empty_moments
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
+from neurolens.support.progress import count_steps
 
 
 def factor_gram(gram: np.ndarray, rounding: float = 0.0) -> np.ndarray:
@@ -60,6 +61,7 @@ def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
         scale = 1.0 if result.total[draw] > 0 else np.nan
         result.power_x[draw] = [scale * (factor**2).sum() for factor in factors_x]
         result.power_y[draw] = [scale * (factor**2).sum() for factor in factors_y]
+        count_steps()
     return result
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from neurolens.compare.stats.linalg import count_stimuli, keep_positive
+from neurolens.support.progress import count_steps
 
 # Pair weights in memory at once, so that memory does not grow with the number of draws.
 BLOCK_WEIGHTS = 2**22
@@ -50,7 +51,7 @@ def weigh_pairs(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield blocks of draws and their weights c_i c_j (draw, p), for ``counts`` (d, n).
 
-    Pairs that are not ``kept`` (p,) weigh 0; all are by default.
+    Pairs that are not ``kept`` (p,) weigh 0; all are by default. Each draw is a step of the work.
     """
     first, second = np.triu_indices(counts.shape[1], 1)
     step = max(1, BLOCK_WEIGHTS // max(1, len(first)))
@@ -61,6 +62,7 @@ def weigh_pairs(
         if kept is not None:
             weights *= kept
         yield slice(start, start + len(block)), weights
+        count_steps(len(block))
 
 
 def average_rows(pairs: np.ndarray) -> np.ndarray:

@@ -1,14 +1,21 @@
 """RDMs that lack some pairs: each two are compared over the pairs that both have. Pure arrays."""
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 
 from neurolens.compare.rdms.rounding import find_constant
 from neurolens.compare.rdms.vectors import MIN_PAIRS, pair_within
+from neurolens.compare.rsa.comparators.influences.incidence import Incidence
+from neurolens.compare.stats.influences import MIN_UNITS
+from neurolens.support.progress import share_progress
 
 # (x, y, counts, kept) to similarities (d, m, b); ``kept`` (p,) says which pairs count, None if all.
 Compare = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+
+# (x, y, pairs) to influences (m, b, u).
+Influence = Callable[[np.ndarray, np.ndarray, Incidence], np.ndarray]
 
 
 def compare_partial(
@@ -21,13 +28,52 @@ def compare_partial(
     drawn.
     """
     scores = np.full((len(counts), len(x), len(y)), np.nan)
-    for has_x, rows in _group_masks(~np.isnan(x)):
-        for has_y, columns in _group_masks(~np.isnan(y)):
+    groups_x = _group_masks(~np.isnan(x))
+    groups_y = _group_masks(~np.isnan(y))
+    groups = list(itertools.product(groups_x, groups_y))
+    # There are none where no RDM of one side varies.
+    with share_progress(1 / max(1, len(groups))):
+        for (has_x, rows), (has_y, columns) in groups:
             kept = has_x & has_y
             if kept.sum() >= MIN_PAIRS:
                 place = np.ix_(np.arange(len(counts)), rows, columns)
                 scores[place] = _compare_group(x[rows], y[columns], counts, kept, compare)
     return scores
+
+
+def influence_partial(
+    x: np.ndarray, y: np.ndarray, unit: np.ndarray, influence: Influence
+) -> np.ndarray:
+    """Return the influences (m, b, u) on the similarity of ``x`` (m, p) and ``y`` (b, p).
+
+    Stimuli are of units ``unit`` (n,), numbered from 0. RDMs may hold NaN, as for
+    ``compare_partial``. Influences are NaN where the similarity is, and those of units without a
+    pair that both RDMs have.
+    """
+    n_stimuli = len(unit)
+    first, second = np.triu_indices(n_stimuli, 1)
+    found = np.full((len(x), len(y), int(unit.max()) + 1), np.nan)
+    groups_x = _group_masks(~np.isnan(x))
+    groups_y = _group_masks(~np.isnan(y))
+    for (has_x, rows), (has_y, columns) in itertools.product(groups_x, groups_y):
+        kept = has_x & has_y
+        if kept.sum() < MIN_PAIRS:
+            continue
+        rows_here = rows[~find_constant(x[np.ix_(rows, kept)])]
+        columns_here = columns[~find_constant(y[np.ix_(columns, kept)])]
+        if not (len(rows_here) and len(columns_here)):
+            continue
+        member = np.unique(np.concatenate([first[kept], second[kept]]))
+        place = np.full(n_stimuli, -1)
+        place[member] = np.arange(len(member))
+        units, of_units = np.unique(unit[member], return_inverse=True)
+        if len(units) < MIN_UNITS:
+            continue
+        incidence = Incidence(place[first[kept]], place[second[kept]], of_units)
+        found[np.ix_(rows_here, columns_here, units)] = influence(
+            x[np.ix_(rows_here, kept)], y[np.ix_(columns_here, kept)], incidence
+        )
+    return found
 
 
 def _group_masks(masks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -131,7 +131,7 @@ def rank_moments(
 def _sort_blocks(values: np.ndarray, step: int) -> list[tuple[slice, SortedPairs]]:
     """Return ``step`` rows of ``values`` (k, p) at a time, sorted."""
     blocks = [slice(start, start + step) for start in range(0, len(values), step)]
-    return [(rows, _sort_pairs(values[rows])) for rows in blocks]
+    return [(rows, sort_pairs(values[rows])) for rows in blocks]
 
 
 def _make_buffers(k: int, p: int) -> RankBuffers:
@@ -139,10 +139,10 @@ def _make_buffers(k: int, p: int) -> RankBuffers:
     return RankBuffers(np.zeros((k, p)), np.zeros((k, p + 1)), np.zeros((k, p)))
 
 
-def _sort_pairs(values: np.ndarray) -> SortedPairs:
+def sort_pairs(values: np.ndarray) -> SortedPairs:
     """Return the sorted order of each row (k, p), and how many are below and up to each value."""
     k, p = values.shape
-    order = np.argsort(values, axis=1, kind="stable")
+    order = np.argsort(values, axis=1)
     in_order = level_rows(np.take_along_axis(values, order, axis=1))
     ties = _find_ties(in_order)
     unsort = np.empty_like(order)

@@ -8,6 +8,17 @@ import numpy as np
 from neurolens.compare.rdms.rounding import find_constant
 from neurolens.compare.rsa.comparators import quadratic
 from neurolens.compare.rsa.comparators.bures import divide_trace, overlap_shapes
+from neurolens.compare.rsa.comparators.influences.concordance import influence_tau_a
+from neurolens.compare.rsa.comparators.influences.incidence import Incidence
+from neurolens.compare.rsa.comparators.influences.products import (
+    influence_cosine,
+    influence_pearson,
+)
+from neurolens.compare.rsa.comparators.influences.ranks import influence_rho_a, influence_spearman
+from neurolens.compare.rsa.comparators.influences.whitened import (
+    influence_whitened,
+    influence_whitened_centered,
+)
 from neurolens.compare.rsa.comparators.kendall import average_concordance, count_concordance
 from neurolens.compare.rsa.comparators.moments import (
     Moments,
@@ -18,7 +29,7 @@ from neurolens.compare.rsa.comparators.moments import (
     raw_moments,
     standardize_rows,
 )
-from neurolens.compare.rsa.comparators.partial import compare_partial
+from neurolens.compare.rsa.comparators.partial import compare_partial, influence_partial
 from neurolens.compare.rsa.comparators.ranks import average_ties, rank_moments, rank_rows
 from neurolens.compare.rsa.comparators.whitened import (
     divide_whitened,
@@ -42,7 +53,9 @@ class Comparator(NamedTuple):
     more similar to the subjects, on average, than the mean of the subjects on that scale is.
     ``partial`` says whether RDMs can lack single pairs; the others need whole squares.
     ``has_reliability`` says whether it is a correlation or a cosine, whose noise averages out as
-    the Spearman-Brown formula says.
+    the Spearman-Brown formula says. ``influence(x, y, incidence)`` returns the influence (model,
+    brain, unit) of stimuli, or groups of them, on the similarity, where that is known in closed
+    form, and ``leaves_out`` says whether that is what leaving one out changes, not a derivative.
     """
 
     name: str
@@ -54,6 +67,8 @@ class Comparator(NamedTuple):
     mean_is_best: bool = True
     has_reliability: bool = True
     partial: bool = True
+    influence: Callable[[np.ndarray, np.ndarray, Incidence], np.ndarray] | None = None
+    leaves_out: bool = False
 
 
 ROWS = (
@@ -65,6 +80,7 @@ ROWS = (
         rsatoolbox="spearman",
         embed=quadratic.embed_ranks,
         mean_is_best=False,
+        influence=influence_spearman,
     ),
     Comparator(
         name="pearson",
@@ -73,6 +89,8 @@ ROWS = (
         standardize=standardize_rows,
         rsatoolbox="corr",
         embed=quadratic.embed_centered,
+        influence=influence_pearson,
+        leaves_out=True,
     ),
     Comparator(
         name="cosine",
@@ -81,6 +99,8 @@ ROWS = (
         standardize=divide_rms,
         rsatoolbox="cosine",
         embed=quadratic.embed_raw,
+        influence=influence_cosine,
+        leaves_out=True,
     ),
     Comparator(
         name="rho-a",
@@ -89,6 +109,7 @@ ROWS = (
         standardize=rank_rows,
         rsatoolbox="rho-a",
         embed=quadratic.embed_scaled_ranks,
+        influence=influence_rho_a,
     ),
     Comparator(
         name="tau-a",
@@ -98,6 +119,7 @@ ROWS = (
         rsatoolbox="tau-a",
         mean_is_best=False,
         has_reliability=False,
+        influence=influence_tau_a,
     ),
     Comparator(
         name="whitened-pearson",
@@ -107,6 +129,8 @@ ROWS = (
         rsatoolbox="corr_cov",
         embed=quadratic.embed_whitened_centered,
         partial=False,
+        influence=influence_whitened_centered,
+        leaves_out=True,
     ),
     Comparator(
         name="whitened-cosine",
@@ -116,6 +140,8 @@ ROWS = (
         rsatoolbox="cosine_cov",
         embed=quadratic.embed_whitened,
         partial=False,
+        influence=influence_whitened,
+        leaves_out=True,
     ),
     Comparator(
         name="bures",
@@ -158,6 +184,20 @@ def compare_pairs(
         return comparator.score(comparator.moments(x, y, counts, kept))
 
     return compare_partial(x, y, counts, compare)
+
+
+def influence_pairs(
+    x: np.ndarray, y: np.ndarray, unit: np.ndarray, comparator: Comparator
+) -> np.ndarray:
+    """Return the influence (m, b, u) of each unit on the similarity of ``x`` and ``y``.
+
+    RDMs are ``x`` (m, p) and ``y`` (b, p); stimuli are of units ``unit`` (n,), numbered from 0.
+    RDMs that hold NaN are compared over the pairs that both have; a unit without any has the
+    influence NaN, and so have all where there is no similarity.
+    """
+    if comparator.influence is None:
+        raise ValueError(f"the influence of stimuli on {comparator.name} is not known")
+    return influence_partial(x, y, unit, comparator.influence)
 
 
 def _refuse_gaps(comparator: Comparator) -> InputError:

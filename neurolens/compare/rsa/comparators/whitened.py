@@ -20,11 +20,14 @@ from neurolens.compare.rsa.comparators.moments import (
     weigh_pairs,
 )
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
+from neurolens.support.progress import share_progress
 
 
 def whiten_raw(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return whitened products about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
-    return _whiten(x, y, counts, raw_moments(x, y, counts), centered=False)
+    with share_progress(0):
+        plain = raw_moments(x, y, counts)
+    return _whiten(x, y, counts, plain, centered=False)
 
 
 def whiten_centered(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
@@ -35,7 +38,9 @@ def whiten_centered(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments
     # A common offset changes nothing here, and without it a constant RDM is exactly zero.
     x = center_rows(x)
     y = center_rows(y)
-    return _whiten(x, y, counts, centered_moments(x, y, counts), centered=True)
+    with share_progress(0):
+        plain = centered_moments(x, y, counts)
+    return _whiten(x, y, counts, plain, centered=True)
 
 
 def divide_whitened(pairs: np.ndarray) -> np.ndarray:

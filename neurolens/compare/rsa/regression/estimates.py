@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
-from neurolens.compare.rsa.estimates import Estimates, Resampling, estimate_scores
+from neurolens.compare.rsa.estimates.single import Estimates, Resampling, estimate_scores
 from neurolens.compare.rsa.regression.freedman_lane import correlate_orders
 from neurolens.compare.rsa.regression.residuals import (
     Controls,

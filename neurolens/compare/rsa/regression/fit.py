@@ -30,6 +30,7 @@ from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import check_name, get_marks, list_names
 from neurolens.scores import Ceiling, build_scores
+from neurolens.support.progress import show_progress
 
 # What is regressed: dissimilarities or their mid-ranks.
 TRANSFORMS = {"z-score": False, "rank": True}
@@ -66,6 +67,7 @@ def fit_rdm_regression(
     n_permutations: int = 1000,
     confidence: float = 0.95,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Regress each region's RDM on all model RDMs together, with unique and shared variance.
 
@@ -104,6 +106,8 @@ def fit_rdm_regression(
     rng : int or Generator
         Seed of draws, folds and permutations, which belong to the stimulus ids, whatever their
         order.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -190,7 +194,10 @@ def fit_rdm_regression(
     exchange = _read_exchange(scheme, by, model, brain, brain_rdms, model_rdms)
     group = read_sides_groups(by, model, brain_rdms, model_rdms)
     plan = _plan_fits(model.ids, group, exchange, settings, generator)
-    fits = estimate_fits(model.pairs, brain, plan)
+    # Draws; each op, and all of them, under each permutation.
+    total = 1 + n_bootstrap + len(plan.orders) * (len(model.ops) + 1)
+    with show_progress(total, "regression of RDMs", quiet=quiet):
+        fits = estimate_fits(model.pairs, brain, plan)
     values = label_fits(model, brain, fits, inflation)
     tests = {}
     if n_permutations:

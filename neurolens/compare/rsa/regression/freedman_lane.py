@@ -7,6 +7,7 @@ regressed on the controls again.
 import numpy as np
 
 from neurolens.compare.stats.linalg import expand_pairs
+from neurolens.support.progress import count_steps
 
 
 def correlate_orders(
@@ -15,6 +16,7 @@ def correlate_orders(
     """Return the partial correlation (order, m, b) of residuals, y's stimuli in each of ``orders``.
 
     ``x`` (m, p) and ``y`` (b, p) are residuals of unit norm given ``basis`` (q, p), orthonormal.
+    Each order is a step of the work.
     """
     squares = expand_pairs(y)
     first, second = np.triu_indices(orders.shape[1], 1)
@@ -25,13 +27,14 @@ def correlate_orders(
         products = known @ permuted.T  # (m + q, b)
         rest = 1 - (products[len(x) :] ** 2).sum(axis=0)
         scores[k] = products[: len(x)] / np.sqrt(np.maximum(rest, np.finfo(float).tiny))
+        count_steps()
     return np.clip(scores, -1.0, 1.0)
 
 
 def explain_orders(y: np.ndarray, basis: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return the share (order, b) of centered ``y`` (b, p) at unit norm that ``basis`` explains.
 
-    The stimuli of ``y`` are put in each of ``orders``.
+    The stimuli of ``y`` are put in each of ``orders``, each a step of the work.
     """
     squares = expand_pairs(y)
     first, second = np.triu_indices(orders.shape[1], 1)
@@ -39,4 +42,5 @@ def explain_orders(y: np.ndarray, basis: np.ndarray, orders: np.ndarray) -> np.n
     for k, order in enumerate(orders):
         products = basis @ squares[:, order[first], order[second]].T  # (q, b)
         shares[k] = (products**2).sum(axis=0)
+        count_steps()
     return shares

@@ -1,5 +1,6 @@
 """Partial RSA: model RDMs against brain RDMs, given control RDMs."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from neurolens.compare.rsa.dependence import (
     read_sides_groups,
     remove_lags,
 )
-from neurolens.compare.rsa.estimates import (
+from neurolens.compare.rsa.estimates.single import (
     Estimates,
     Resampling,
     describe_draws,
@@ -46,7 +47,7 @@ from neurolens.compare.rsa.regression.estimates import (
 )
 from neurolens.compare.rsa.regression.residuals import MIN_FREEDOM, Controls, find_flat
 from neurolens.compare.rsa.regression.weighted_ranks import sort_rows
-from neurolens.compare.rsa.sides import name_dissimilarity, name_variables
+from neurolens.compare.rsa.sides import count_ops, name_dissimilarity, name_variables
 from neurolens.errors import InputError
 from neurolens.labels import (
     REGION,
@@ -61,6 +62,7 @@ from neurolens.scores import (
     Intervals,
     build_scores,
 )
+from neurolens.support.progress import show_progress
 
 MAX_DEGREE = 3
 # What is correlated: dissimilarities or their mid-ranks.
@@ -82,6 +84,7 @@ def compare_partial_rdms(
     n_permutations: int = 1000,
     confidence: float = 0.95,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compare each op's RDM with each region's, given what control RDMs explain of both.
 
@@ -109,7 +112,7 @@ def compare_partial_rdms(
     by : str or DataArray, optional
         Groups of stimuli, such as runs or views of a picture, as for ``permute_rdms``; whole groups
         are resampled and split, too.
-    n_bootstrap, n_splits, confidence, rng
+    n_bootstrap, n_splits, confidence, rng, quiet
         As for ``compare_rdms``. Ranks, residuals and halves are made anew in each draw.
     n_permutations : int
         Permutations for p; 0 leaves the tests out.
@@ -192,7 +195,9 @@ def compare_partial_rdms(
     exchange = read_sides_exchange(scheme, by, sides.model, sides.brain, brain_rdms, model_rdms)
     group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
     resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, draw_rng)
-    estimates = estimate_partial(sides, resampling, confidence)
+    passes = math.ceil(len(sides.model.ops) / count_ops(sides.model, sides.brain, n_bootstrap))
+    with show_progress(passes * (1 + 2 * n_splits + n_bootstrap), "comparing RDMs", quiet=quiet):
+        estimates = estimate_partial(sides, resampling, confidence)
     _warn_unscored(sides, estimates.score)
     values = _label_estimates(sides, resampling, estimates)
     details: dict[str, Any] = {}
@@ -203,7 +208,8 @@ def compare_partial_rdms(
             tested = sides._replace(brain=remove_lags(sides.brain, exchange))
             details["tested"] = TESTED_SERIES
         orders = exchange.draw_orders(n_permutations, order_rng)
-        tests = infer_partial(tested, orders)
+        with show_progress(len(orders), "permuting RDMs", quiet=quiet):
+            tests = infer_partial(tested, orders)
         score_mean = tests.pop("score_mean")
         if is_series:
             tests["tested_score"] = score_mean

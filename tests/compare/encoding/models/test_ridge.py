@@ -54,11 +54,11 @@ def measure_losses(x, y, select, blocks=(), split=None):
     spectrum = (split or split_kernel)(
         torch.from_numpy(x if split else x @ x.T), everything, everything[:0]
     )
-    alphas = torch.from_numpy(ALPHAS)[:, None]
+    alphas = torch.from_numpy(ALPHAS)
     targets = torch.from_numpy(y - y.mean(axis=0))
     rotated = spectrum.vectors.T @ targets
-    left = alphas / (spectrum.values + alphas)
-    return SELECTORS[select](Candidates(spectrum, targets, rotated, left, blocks)).numpy()
+    left = alphas[:, None] / (spectrum.values + alphas[:, None])
+    return SELECTORS[select](Candidates(spectrum, targets, rotated, alphas, left, blocks)).numpy()
 
 
 @pytest.mark.parametrize("p", [8, 40])

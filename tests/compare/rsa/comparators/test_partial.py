@@ -141,6 +141,22 @@ def test_too_few_pairs_in_common_are_no_score(rng):
     assert (scores.n_pairs.sel(op="b") == 2).all()
 
 
+@pytest.mark.filterwarnings("ignore:some pairs are NaN")
+@pytest.mark.parametrize("interval", ["bootstrap", "influence"])
+@pytest.mark.parametrize("comparator", PARTIAL)
+def test_a_single_op_that_is_constant_has_no_score(gapped, comparator, interval):
+    model, brain = gapped
+    flat = xr.ones_like(model[:1])
+    for k in range(9):
+        flat[0, k, k] = 0.0
+    with pytest.warns(RuntimeWarning, match="does not vary over pairs"):
+        scores = compare_rdms(
+            flat, brain, comparator=comparator, interval=interval, n_bootstrap=5, n_splits=0
+        )
+    assert scores.score.isnull().all()
+    assert scores.ci_low.isnull().all()
+
+
 def test_an_op_that_is_constant_over_the_common_pairs_has_no_score(rng):
     model, brain = build_sides(rng)
     model.values[1] = 1 - np.eye(9)

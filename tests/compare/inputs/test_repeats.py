@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from neurolens.compare.inputs.missing import (
+from neurolens.compare.inputs.repeats import (
     average_counts,
     average_repeats,
     count_repeats,

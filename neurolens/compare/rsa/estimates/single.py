@@ -1,4 +1,4 @@
-"""Scores over all stimuli, over draws and over halves of them, and their labels."""
+"""Scores over all stimuli, over draws and over halves of them, for new stimuli only."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -8,12 +8,21 @@ import xarray as xr
 
 from neurolens.compare.inputs.checks import check_whole, rank_ids
 from neurolens.compare.rdms.vectors import BrainRDMs, ModelRDMs, mean_subjects
-from neurolens.compare.rsa.sides import count_ops
+from neurolens.compare.rsa.sides import Sides, count_influenced, count_ops, influence_sides
 from neurolens.compare.stats.bootstrap import draw_groups, draw_stimuli, halve_units, hash_draws
-from neurolens.compare.stats.intervals import percentile_interval
+from neurolens.compare.stats.influences import (
+    Units,
+    average_influences,
+    center_units,
+    count_units,
+    draw_scores,
+    vary_units,
+)
+from neurolens.compare.stats.intervals import infer_mean, percentile_interval
 from neurolens.errors import InputError
 from neurolens.labels import OP, REGION, STIMULUS, SUBJECT
 from neurolens.scores import BOOTSTRAP, DRAWS_HASH, HALF, PER_REGION, PER_SUBJECT, SPLIT
+from neurolens.support.progress import count_steps
 
 # Fewer stimuli have no halves of three.
 MIN_SPLIT_STIMULI = 6
@@ -134,6 +143,40 @@ def estimate_scores(
         estimates.mean_low[ops], estimates.mean_high[ops] = mean_interval
         estimates.bootstrap_mean[:, ops] = drawn_mean
     return estimates
+
+
+def spread_estimates(
+    estimates: Estimates, sides: Sides, units: Units, confidence: float
+) -> Estimates:
+    """Return ``estimates`` with t intervals and draws from the influences of stimuli.
+
+    A block of ops at a time; each op is a step of the work.
+    """
+    comparator, model, brain = sides
+    n_draws = len(units.counts)
+    bootstrap_mean = np.full((n_draws, *estimates.mean_low.shape), np.nan, dtype=np.float32)
+    spread = estimates._replace(bootstrap_mean=bootstrap_mean)
+    usable = np.flatnonzero(model.has_pair.any(axis=1))
+    width = count_influenced(model, brain)
+    for ops in np.split(usable, range(width, len(usable), width)):
+        score = estimates.score[ops]
+        of_units = influence_sides(model.pairs[ops], brain, units.number, comparator)
+        influences = center_units(of_units)  # (m, region, subject, u)
+        n_units = count_units(influences)  # (m, region, subject)
+        found = infer_mean(score, vary_units(influences), n_units - 1, confidence)
+        spread.low[ops] = found.low
+        spread.high[ops] = found.high
+        mean = mean_subjects(score, brain.present)  # (m, region)
+        for region, present in enumerate(brain.present):
+            if present.any():
+                of_mean = average_influences(influences[:, region, present])  # (m, u)
+                freedom = n_units[:, region, present].min(axis=1) - 1
+                found = infer_mean(mean[:, region], vary_units(of_mean), freedom, confidence)
+                spread.mean_low[ops, region] = found.low
+                spread.mean_high[ops, region] = found.high
+                bootstrap_mean[:, ops, region] = draw_scores(mean[:, region], of_mean, units.counts)
+        count_steps(len(ops))
+    return spread
 
 
 def _allocate_estimates(

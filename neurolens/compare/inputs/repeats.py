@@ -1,6 +1,16 @@
-"""Presentations that were not recorded: NaN of single neuroids, made up for by other repeats."""
+"""Repeats of stimuli: presentations, some of them not recorded, and samples of stochastic models.
+
+Presentations that were not recorded are NaN of single neuroids, made up for by other repeats.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
+
+from neurolens.compare.inputs.checks import check_numbers
+from neurolens.errors import LabelError
+from neurolens.labels import SAMPLE, STIMULUS, get_ids
 
 # The coordinate (neuroid,) with the number of presentations behind a response, where neuroids
 # differ in it.
@@ -71,3 +81,52 @@ def find_complete(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     missing = np.isnan(values)
     rows = ~missing.all(axis=1)
     return rows, ~missing[rows].any(axis=0) & rows.any()
+
+
+class Presentations(NamedTuple):
+    """Features of single presentations: ``values`` (presentation, feature).
+
+    ``codes`` (presentation,) are the positions in ``ids`` of the stimuli, ``samples``
+    (presentation,) the numbers of the samples.
+    """
+
+    ids: np.ndarray
+    values: np.ndarray
+    codes: np.ndarray
+    samples: np.ndarray
+
+
+def check_samples(array: xr.DataArray, name: str) -> None:
+    """Raise LabelError for a dimension ``sample`` that `extract_activations` did not make."""
+    if SAMPLE in array.dims and "n_samples" not in array.attrs:
+        raise LabelError(
+            f"{name} has the dimension 'sample', and does not say whether these are samples of a "
+            "stochastic model (attribute 'n_samples', which extract_activations writes). Take "
+            ".mean('sample'), or rename an axis of features: .rename(sample='feature').",
+            anchor="wrong-dimensions",
+        )
+
+
+def average_samples(array: xr.DataArray, name: str) -> xr.DataArray:
+    """Return an array as it is, or its mean over samples, in float64.
+
+    Where an op did not run in some sample, the mean is NaN.
+    """
+    check_samples(array, name)
+    if SAMPLE not in array.dims:
+        return array
+    dtype = np.result_type(array.dtype, np.float64)
+    values = array.variable.astype(dtype).mean(SAMPLE, skipna=False)
+    return xr.DataArray(values, coords=array.drop_vars(SAMPLE, errors="ignore").coords)
+
+
+def list_presentations(array: xr.DataArray, name: str) -> Presentations:
+    """Return the samples of an array (stimulus, sample, ...) as presentations, all checked."""
+    check_samples(array, name)
+    ids = get_ids(array, STIMULUS, name)
+    n_samples = array.sizes[SAMPLE]
+    values = array.variable.transpose(STIMULUS, SAMPLE, ...).values
+    values = values.reshape(len(ids) * n_samples, -1)  # (presentation, feature)
+    values = check_numbers(values, np.repeat(ids, n_samples), name)
+    codes = np.repeat(np.arange(len(ids)), n_samples)
+    return Presentations(ids, values, codes, np.tile(np.arange(n_samples), len(ids)))

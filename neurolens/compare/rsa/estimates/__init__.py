@@ -1,0 +1,1 @@
+"""Scores over all stimuli, over draws and over halves, and how they vary: pure arrays."""
