@@ -8,8 +8,8 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo check test test-fast test-slow lint wheel docs setup bench conformance simulate figures gallery plots \
-    concepts tutorials clean
+.PHONY: demo check test test-fast test-slow lint wheel docs setup bench bench-quick scaling conformance simulate \
+    figures gallery plots concepts tutorials clean
 .DEFAULT_GOAL = demo
 
 demo: $(READY)
@@ -58,13 +58,18 @@ docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	$(BIN)/python docs/builder/check_site.py site
 
-# What it costs, beside peers, as ratios: tables in benchmarks/results/. THINGSVISION=<a Python that has it> adds it.
+# What it costs, beside peers, as ratios: every table in benchmarks/results/, in under 40 minutes on two cores, and on
+# a GPU where there is one. THINGSVISION=<a Python that has it> adds it.
 bench: $(VENV)/.peers
-	$(BIN)/python benchmarks/capture.py
-	$(BIN)/python benchmarks/streaming.py $(if $(THINGSVISION),--thingsvision $(THINGSVISION))
-	$(BIN)/python benchmarks/comparing_rdms.py
-	$(BIN)/python benchmarks/comparing_bootstrap.py
-	$(BIN)/python benchmarks/comparing_ridge.py
+	$(BIN)/python benchmarks/bench.py $(if $(THINGSVISION),--thingsvision $(THINGSVISION))
+
+# The ratios that matter beside the committed ones, in under five minutes: which moved by more than the noise?
+bench-quick: $(READY)
+	$(BIN)/python benchmarks/ratios.py
+
+# How time and memory grow with ops, stimuli, features, voxels and subjects: docs/scaling.md.
+scaling: $(READY)
+	$(BIN)/python benchmarks/scaling.py
 
 # Every model of the zoo traced and validated: docs/conformance.md; Grams at any budget:
 # benchmarks/results/gram_budgets.md; no op of torchvision left out as mixing the batch:

@@ -221,14 +221,16 @@ def measure_sides(n: int, p: int, v: int, rounds: int) -> list[str]:
             times[name].append(time_call(lambda call=call: call(x, y)))
     peers = [name for name in methods if not name.startswith("NeuroLens")]
     base = min(peers, key=lambda name: sum(times[name]))
+    ratios = compare_times(times, base)
     held = (x.nbytes + y.nbytes) / 2**20
     rows = []
     for name in methods:
         seconds = sum(times[name])
+        _, low, high = ratios[name]
         rows.append(
             f"| {n} x {p}, {v} voxels, {N_FOLDS} folds | {name} | {scores[name]:.4f} | "
-            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} | {grown[name]:.0f} | "
-            f"{grown[name] / held:.1f} |"
+            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} "
+            f"({1 / high:.2f}-{1 / low:.2f}) | {grown[name]:.0f} | {grown[name] / held:.1f} |"
         )
         print(rows[-1], flush=True)
     return rows
@@ -241,10 +243,10 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="smaller, one round")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sides", action="store_true", help="only more stimuli than features")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     full, small = (
-        [(1000, 2000, 5000, 1), (1000, 2000, 5000, 50)],
+        [(1000, 2000, 5000, 1), (1000, 2000, 5000, 10)],
         [(400, 800, 1000, 1), (200, 400, 500, 5)],
     )
     names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)
@@ -280,7 +282,7 @@ def main() -> None:
             "a process that",
             "holds the features and responses, also as a multiple of those.",
             "",
-            "| problem | method | held-out r | seconds | gain over the fastest peer | MB | times |",
+            "| problem | method | held-out r | seconds | gain over the fastest peer (range) | MB | times |",
             "|---|---|---:|---:|---:|---:|---:|",
             *table,
         ]

@@ -8,6 +8,7 @@ import gc
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def describe_machine(device: str = "cpu") -> str:
-    """Return the processor, cores, memory, device and versions in one line."""
+    """Return the processor, cores, memory, device, versions and commit in one line."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -31,8 +32,22 @@ def describe_machine(device: str = "cpu") -> str:
     card = f", {torch.cuda.get_device_name()}" if device.startswith("cuda") else ""
     return (
         f"{name}, {os.cpu_count()} cores, {memory:.0f} GiB{card}; {torch.get_num_threads()} "
-        f"threads; Python {platform.python_version()}, torch {torch.__version__}"
+        f"threads; Python {platform.python_version()}, torch {torch.__version__}; {find_commit()}"
     )
+
+
+def find_commit() -> str:
+    """Return the commit that is measured, and whether files differ from it."""
+    folder = Path(__file__).resolve().parent
+    asked = ["git", "-C", str(folder), "describe", "--always", "--abbrev=10", "--exclude=*"]
+    # Results that a run has just written are no changes of what it measures.
+    changed = ["git", "-C", str(folder.parent), "diff", "--quiet", "HEAD", "--", "*.py"]
+    try:
+        name = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        is_changed = subprocess.run(changed, capture_output=True, check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "commit not known"
+    return f"commit {name}{', changed' if is_changed else ''}"
 
 
 def time_call(

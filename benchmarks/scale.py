@@ -237,6 +237,7 @@ Written by `{" ".join(["python benchmarks/scale.py", *sys.argv[1:]])}` from the 
 follow, with random weights and noise of 224 x 224 pixels. Assumed: {options.images:g} images/s are read,
 {options.flops:.3g} FLOP/s reached, {options.disk:.3g} bytes/s written, Grams get {options.memory}, a run may take
 {options.deadline:g} h. FLOP: matrix products, convolutions, attention; 2 per multiplication.
+How measured time and memory grow: [scaling.md](scaling.md).
 
 - disk = n x bytes kept per image, float32; half of it with `"float16"` as the last reducer
 - hours = passes x n x max(1 / images/s, FLOP per image / FLOP/s, bytes kept per image / bytes/s) / 3600

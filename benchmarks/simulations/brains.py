@@ -54,6 +54,19 @@ def build_brain(
     )
 
 
+def build_same_brain(
+    rng: np.random.Generator, points: np.ndarray, n_subjects: int = N_SUBJECTS
+) -> xr.DataArray:
+    """Return RDMs of ``points`` in subjects who are the same in every run; noise is not."""
+    subjects = np.random.default_rng(5)
+    seen = []
+    for _ in range(n_subjects):
+        weights = subjects.normal(size=(points.shape[1], N_FEATURES)) / np.sqrt(points.shape[1])
+        seen.append(points @ weights + rng.normal(size=(len(points), N_FEATURES)))
+    names = [f"S{i}" for i in range(n_subjects)]
+    return label_rdms(np.array([seen]), region=REGIONS[:1], subject=names)
+
+
 def build_network(rng: np.random.Generator, n_ops: int = N_OPS) -> xr.DataArray:
     """Return RDMs of ops that are unrelated to any brain, each similar to the one before."""
     layer = rng.normal(size=(N_STIMULI, N_FEATURES))

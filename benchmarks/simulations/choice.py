@@ -44,6 +44,9 @@ N_LATENT = 4
 # Of the simulation on depth.
 PEAK_SIZE = (60, 20)
 N_EQUAL = (30, 60)
+# Draws by where they come from, and what rows say of that.
+N_DRAWS = {"bootstrap": 200, "influence": 1000}
+SOURCES = {"bootstrap": "", "influence": ", from influences"}
 
 
 def run_selection(rng: np.random.Generator) -> dict[str, float]:
@@ -61,14 +64,16 @@ def run_selection(rng: np.random.Generator) -> dict[str, float]:
     }
 
 
-def run_ties(rng: np.random.Generator, n_equal: int) -> dict[str, float]:
+def run_ties(rng: np.random.Generator, n_equal: int, interval: str) -> dict[str, float]:
     """Return whether equal ops stay together, and whether an unrelated one is left out."""
     points = rng.normal(size=(N_STIMULI, N_FEATURES))
     layers = points + 0.7 * rng.normal(size=(n_equal + 1, *points.shape))
     layers[n_equal] = rng.normal(size=points.shape)
     model = label_rdms(layers, op=[f"op{i}" for i in range(n_equal + 1)])
     brain = build_brain(rng, [points])
-    scores = compare_rdms(model, brain, n_bootstrap=200, n_splits=1, rng=rng)
+    scores = compare_rdms(
+        model, brain, interval=interval, n_bootstrap=N_DRAWS[interval], n_splits=1, rng=rng
+    )
     both = assign_regions(scores, rdms=(model, brain)).indistinguishable.values[0]
     alone = assign_regions(scores).indistinguishable.values[0]
     return {
@@ -102,7 +107,7 @@ def run_hierarchy(rng: np.random.Generator) -> dict[str, float]:
     return {"found": found.hierarchy_p <= 0.05}
 
 
-def run_peak(rng: np.random.Generator) -> dict[str, float]:
+def run_peak(rng: np.random.Generator, interval: str) -> dict[str, float]:
     """Return whether the interval on depth holds the sixth of ten ops.
 
     The others share the less with the brain the further they are from it.
@@ -116,7 +121,8 @@ def run_peak(rng: np.random.Generator) -> dict[str, float]:
     )
     model = label_rdms(layers, op=[f"op{i}" for i in range(10)])
     brain = build_brain(rng, [points[0]], PEAK_SIZE[1])
-    peak = locate_peaks(bootstrap_rdms(model, brain, n_bootstrap=200, rng=rng))
+    scores = bootstrap_rdms(model, brain, interval=interval, n_bootstrap=N_DRAWS[interval], rng=rng)
+    peak = locate_peaks(scores)
     return {"inside": peak.peak_depth_low[0] <= 5 / 9 <= peak.peak_depth_high[0]}
 
 
@@ -146,15 +152,19 @@ def list_rows(times: int) -> list[Row]:
         what = f"{prefix}held-out score of the chosen op"
         rows.append(judge_rate(what, found["found"], at_most=True))
         rows.append(judge_coverage(what, found["inside"]))
-    for k, n_equal in enumerate(N_EQUAL):
-        ties = repeat(partial(run_ties, n_equal=n_equal), times, 7 + 10 * k)
-        for suffix, over in (("", "stimuli"), ("_both", "stimuli and subjects")):
-            rows += judge_ties(f"{n_equal} equal ops, {over}", ties, suffix)
+    for interval, source in SOURCES.items():
+        for k, n_equal in enumerate(N_EQUAL):
+            run = partial(run_ties, n_equal=n_equal, interval=interval)
+            ties = repeat(run, times, 7 + 10 * k)
+            for suffix, over in (("", "stimuli"), ("_both", "stimuli and subjects")):
+                rows += judge_ties(f"{n_equal} equal ops, {over}{source}", ties, suffix)
     rows += judge_ties(
         f"encoding, {N_EQUAL[0]} equal ops", repeat(run_encoding_ties, times // 4, 9)
     )
-    peaks = repeat(run_peak, times // 2, 6)
-    rows.append(judge_coverage("depth of the peak, 60 stimuli, 20 subjects", peaks["inside"]))
+    for interval, source in SOURCES.items():
+        peaks = repeat(partial(run_peak, interval=interval), times // 2, 6)
+        what = f"depth of the peak, 60 stimuli, 20 subjects{source}"
+        rows.append(judge_coverage(what, peaks["inside"]))
     ordered = repeat(run_hierarchy, times, 8)
     rows.append(judge_rate("order of the depths of five regions", ordered["found"], at_most=True))
     return rows

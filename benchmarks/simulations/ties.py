@@ -8,6 +8,8 @@ geometry, the brain's mean RDM, and both cut into two and five values. Tests and
 models hold their level.
 """
 
+from functools import partial
+
 import numpy as np
 import xarray as xr
 
@@ -95,10 +97,15 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
     model = label_rdms(np.zeros((N_STIMULI, 1))).copy(data=model_categories())
     found = permute_rdms(model, brain, n_permutations=499, rng=rng)
     drawn = bootstrap_rdms(model, brain, n_bootstrap=200, rng=rng)
-    return {"permutation": found.p[0, 0] <= 0.05, "bootstrap": drawn.p[0, 0] <= 0.05}
+    influenced = bootstrap_rdms(model, brain, interval="influence", n_bootstrap=2, rng=rng)
+    return {
+        "permutation": found.p[0, 0] <= 0.05,
+        "bootstrap": drawn.p[0, 0] <= 0.05,
+        "influences": influenced.p[0, 0] <= 0.05,
+    }
 
 
-def run_signal(rng: np.random.Generator) -> dict[str, float]:
+def run_signal(rng: np.random.Generator, interval: str) -> dict[str, float]:
     """Return intervals of the score of categories, for new stimuli of them and subjects."""
     n_stimuli = 40
     points = CENTERS[rng.integers(N_CATEGORIES, size=n_stimuli)]
@@ -106,7 +113,7 @@ def run_signal(rng: np.random.Generator) -> dict[str, float]:
     points = points + WITHIN * rng.normal(size=points.shape)
     brain = build_brain(rng, [points], 12)
     model = label_rdms(points).copy(data=category)
-    scores = bootstrap_rdms(model, brain, n_bootstrap=200, rng=rng)
+    scores = bootstrap_rdms(model, brain, interval=interval, n_bootstrap=200, rng=rng)
     return {
         "score": scores.score_mean[0, 0],
         "low": scores.mean_ci_low[0, 0],
@@ -129,7 +136,10 @@ def list_rows(times: int) -> list[Row]:
         rows.append(Row(what, f"{wins.mean():.1%}", share, verdict, len(wins)))
     null = repeat(run_null, times, 32)
     rows.append(judge_rate("tied model, permutation", null["permutation"]))
-    rows.append(judge_rate("tied model, bootstrap", null["bootstrap"], at_most=True))
-    found = repeat(run_signal, times // 2, 33)
-    rows.append(judge_coverage("tied model, 40 stimuli, 12 subjects", cover_mean(found)))
+    for kind in ("bootstrap", "influences"):
+        rows.append(judge_rate(f"tied model, {kind}", null[kind], at_most=True))
+    for interval, source in (("bootstrap", ""), ("influence", ", from influences")):
+        found = repeat(partial(run_signal, interval=interval), times // 2, 33)
+        what = f"tied model, 40 stimuli, 12 subjects{source}"
+        rows.append(judge_coverage(what, cover_mean(found)))
     return rows

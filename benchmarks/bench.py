@@ -1,0 +1,119 @@
+"""All benchmarks in one piece, unattended, in under 40 minutes on two cores.
+
+    python benchmarks/bench.py
+    python benchmarks/bench.py --only ratios capture    # some, without the summary
+
+Each part is a script of this folder, which writes its tables into benchmarks/results/ with the
+machine, the commit and ranges. A part that takes longer than it may is ended: its table stays the
+older one, and the summary in benchmarks/results/bench.md says so."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from machine import describe_machine, write_result
+
+FOLDER = Path(__file__).resolve().parent
+MOST_MINUTES = 40
+
+
+class Part(NamedTuple):
+    """A script of this folder, its arguments, and the minutes that it may take."""
+
+    name: str
+    arguments: tuple[str, ...]
+    minutes: float
+
+
+PARTS = (
+    Part("ratios", ("ratios.py", "--write"), 5),
+    Part("capture", ("capture.py",), 5),
+    Part("streaming", ("streaming.py",), 15),
+    Part("rdms", ("comparing_rdms.py",), 0.5),
+    Part("bootstrap", ("comparing_bootstrap.py",), 4),
+    Part("ridge", ("comparing_ridge.py",), 4),
+    Part("gpu", ("gpu.py",), 6),
+)
+
+
+class Outcome(NamedTuple):
+    """How long a part took, and how it ended."""
+
+    part: Part
+    seconds: float
+    ending: str
+
+
+def run_part(part: Part, extra: Sequence[str] = ()) -> Outcome:
+    """Run a part, and end it with all its processes when its time is over."""
+    start = time.monotonic()
+    command = [sys.executable, str(FOLDER / part.arguments[0]), *part.arguments[1:], *extra]
+    process = subprocess.Popen(command, cwd=FOLDER.parent, start_new_session=True)
+    try:
+        code = process.wait(60 * part.minutes)
+        ending = "done" if code == 0 else f"**failed** with exit status {code}"
+    except subprocess.TimeoutExpired:
+        end_group(process)
+        ending = "**ended** when its time was over: its table is an older one"
+    except BaseException:
+        end_group(process)
+        raise
+    return Outcome(part, time.monotonic() - start, ending)
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Kill a running process and those that it started, which share its group."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def write_summary(outcomes: Sequence[Outcome], machine: str) -> str:
+    """Return a table of the parts."""
+    total = sum(outcome.seconds for outcome in outcomes) / 60
+    lines = [
+        "# All benchmarks in one piece",
+        "",
+        machine,
+        "",
+        f"Written by `make bench`, which took {total:.1f} of at most {MOST_MINUTES} minutes.",
+        "",
+        "| part | minutes | of at most | |",
+        "|---|---:|---:|---|",
+    ]
+    for part, seconds, ending in outcomes:
+        script = f"`benchmarks/{part.arguments[0]}`"
+        lines.append(f"| {script} | {seconds / 60:.1f} | {part.minutes:g} | {ending} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    names = [part.name for part in PARTS]
+    parser.add_argument("--only", nargs="+", choices=names, help="some parts, without the summary")
+    parser.add_argument(
+        "--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision"
+    )
+    options = parser.parse_args()
+    machine = describe_machine()
+    outcomes = []
+    for part in PARTS:
+        if options.only is None or part.name in options.only:
+            is_stream = part.name == "streaming" and options.thingsvision
+            extra = ["--thingsvision", options.thingsvision] if is_stream else []
+            outcomes.append(run_part(part, extra))
+            print(f"\n{part.name}: {outcomes[-1].ending}\n", flush=True)
+    if options.only is None:
+        write_result("bench", write_summary(outcomes, machine))
+    sys.exit(0 if all(outcome.ending == "done" for outcome in outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""Ratios of costs that matter, and which of them moved by more than the noise.
+
+``measures``   what is measured: each ratio is ours over a base, in the same rounds
+``repeats``    repeats of each ratio, as JSON
+``judgement``  whether two sets of repeats differ by more than the noise
+"""

@@ -1,0 +1,96 @@
+"""Ratios of costs that matter beside the committed ones: which moved by more than the noise?
+
+    python benchmarks/ratios.py            # under five minutes, one thread
+    python benchmarks/ratios.py --write    # and keep them as those to compare with
+
+Each repeat of each group of ratios is a process of its own. The committed repeats are in
+benchmarks/results/ratios.json. Exits with 1 where a ratio is worse. Linux only."""
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from machine import RESULTS, describe_machine, write_result
+from processes import fork_call, import_rooms
+from ratio_studies.judgement import WORSE, count_verdict, judge_ratios, write_changes
+from ratio_studies.measures import MEASURES, Ratios
+from ratio_studies.repeats import Repeats, read_repeats, write_repeats
+from threadpoolctl import threadpool_limits
+
+NUMBERS = RESULTS / "ratios.json"
+# A group that takes longer is left out, with a line that says so.
+PATIENCE = 120.0
+
+
+def measure_repeats(
+    measures: Sequence[Callable[[], Ratios]], repeats: int, seconds: float
+) -> dict[str, list[float]]:
+    """Return the ratios of each repeat, as many as fit into ``seconds``, two at least."""
+    found: dict[str, list[float]] = {}
+    start = time.monotonic()
+    longest = 0.0
+    for number in range(repeats):
+        begun = time.monotonic()
+        if number > 1 and begun - start + longest > seconds:
+            break
+        for measure in measures:
+            ratios = fork_call(lambda measure=measure: run_alone(measure), PATIENCE)
+            if ratios is None:
+                print(f"{measure.__name__} took more than {PATIENCE:.0f} s", file=sys.stderr)
+            for name, value in (ratios or {}).items():
+                found.setdefault(name, []).append(value)
+        longest = max(longest, time.monotonic() - begun)
+        print(f"repeat {number + 1}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    return found
+
+
+def run_alone(measure: Callable[[], Ratios]) -> Ratios:
+    """Return what one group measures, with one thread."""
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    with threadpool_limits(1), torch.no_grad():
+        return measure()
+
+
+def report_changes(path: Path, machine: str, ratios: dict[str, list[float]]) -> tuple[str, bool]:
+    """Return what moved against the committed ratios, as text, and whether any is worse."""
+    committed: Repeats = read_repeats(path)
+    changes = judge_ratios(committed.ratios, ratios)
+    lines = [f"- now: {machine}", f"- committed: {committed.machine or 'nothing yet'}"]
+    if committed.ratios and drop_commit(committed.machine) != drop_commit(machine):
+        lines.append("- These are different machines or versions: ratios move with them too.")
+    lines += ["", *write_changes(changes)]
+    return "\n".join(lines), count_verdict(changes, WORSE) > 0
+
+
+def drop_commit(machine: str) -> str:
+    return machine.rpartition("; commit")[0] or machine
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--write", action="store_true", help="keep these ratios")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=270.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    import_rooms()
+    machine = describe_machine()
+    ratios = measure_repeats(MEASURES, options.repeats, options.seconds)
+    text, is_worse = report_changes(NUMBERS, machine, ratios)
+    if options.write:
+        write_result("ratios", f"# Ratios that matter\n\n{text}")
+        write_repeats(NUMBERS, machine, ratios)
+    else:
+        print(text)
+    sys.exit(1 if is_worse and not options.write else 0)
+
+
+if __name__ == "__main__":
+    main()
