@@ -159,7 +159,7 @@ print(refused)
 # ## 3. All operations at full size, within a budget
 #
 # RDMs, CKA and ridge regression need only one stimulus-by-stimulus matrix per operation: the inner products of its results for each pair
-# of stimuli, called its Gram matrix. `nl.extract_grams` computes those of all operations exactly, at full size, without storing activations. If
+# of stimuli, called its Gram matrix. `nl.extract_grams` computes those of all operations at full size, without storing activations. If
 # the results of all stimuli do not fit into the budget, it runs the stimuli through the network more than once. The result is the same, bit for bit,
 # from 128 MiB on; below that, results are the same but for rounding.
 
