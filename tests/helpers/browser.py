@@ -38,6 +38,13 @@ def open_browser():
             browser.close()
 
 
+def expect_count(page, selector, count):
+    """Fail unless so many elements are there soon: a page may draw after a click has returned."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(selector)).to_have_count(count)
+
+
 @contextmanager
 def open_page(browser, path, *, width=1400, height=900, dark=False, address="", **settings):
     """Open a file; everything that the page reports as an error fails the test."""

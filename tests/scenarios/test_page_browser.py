@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from neurolens.view.page import build_page
-from tests.helpers.browser import open_browser, open_page
+from tests.helpers.browser import expect_count, open_browser, open_page
 from tests.helpers.pages import make_document
 
 HOSTILE = ("__proto__", "<img src=x onerror=alert(1)>", "a\"b'&amp;", "\N{BRAIN} area")
@@ -103,7 +103,7 @@ def test_names_never_become_markup(visit):
         page.fill("#search", "<b")
         page.press("#search", "Enter")
         page.click("#regions button >> nth=1")
-        assert page.locator("img, iframe, b[onclick]").count() == 0
+        expect_count(page, "img, iframe, b[onclick]", 0)
         assert page.locator("#title").inner_text() == "<script>alert(2)</script>"
         assert HOSTILE[1] in page.locator("#best").inner_text()
 
@@ -112,15 +112,15 @@ def test_modules_fold_by_click_and_by_enter(visit):
     with visit("plain") as page:
         open_cards = page.locator("#graph .card").count()
         page.click(".module .grip >> nth=0")
-        assert page.locator("#graph .card.folded").count() == 1
+        expect_count(page, "#graph .card.folded", 1)
         assert page.locator("#graph .card").count() < open_cards
         assert page.evaluate("document.activeElement.dataset.key") == "r0"
         page.keyboard.press("Enter")
-        assert page.locator("#graph .card").count() == open_cards
+        expect_count(page, "#graph .card", open_cards)
         page.click("#folds button:has-text('Modules')")
-        assert page.locator("#graph .card.folded").count() == 4
+        expect_count(page, "#graph .card.folded", 4)
         page.click("#folds button:has-text('Every op')")
-        assert page.locator("#graph .card.op").count() == 16
+        expect_count(page, "#graph .card.op", 16)
 
 
 def test_clicked_module_stays_under_the_pointer(visit):
@@ -145,7 +145,7 @@ def test_keys_walk_along_the_graph(visit):
         assert page.locator("#details h2").inner_text().startswith("batch_norm")
         page.keyboard.press("ArrowUp")
         assert page.locator("#details h2").inner_text().startswith("conv2d")
-        assert page.locator("#graph [tabindex='0']").count() == 1
+        expect_count(page, "#graph [tabindex='0']", 1)
         page.keyboard.press("Shift+ArrowUp")
         assert page.evaluate("document.activeElement.getAttribute('aria-expanded')") == "true"
         page.keyboard.press("Escape")
@@ -170,9 +170,9 @@ def test_regions_switch_by_click_and_by_digit(visit):
     with visit("plain") as page:
         page.click("#regions button:has-text('V4')")
         assert "color: V4" in page.locator("#order").inner_text()
-        assert page.locator("#profile .curve").count() == 1
+        expect_count(page, "#profile .curve", 1)
         page.keyboard.press("0")
-        assert page.locator("#profile .curve").count() == 4
+        expect_count(page, "#profile .curve", 4)
         page.keyboard.press("2")
         assert "color: V2" in page.locator("#order").inner_text()
 
@@ -191,11 +191,11 @@ def test_time_moves_by_slider_key_and_play(visit):
             "() => document.querySelector('#time output').textContent === '150 ms'"
         )
         page.keyboard.press("Escape")
-        assert page.locator("#time button:has-text('Play')").count() == 1
+        expect_count(page, "#time button:has-text('Play')", 1)
         shown = page.locator("#time output").inner_text()
         page.wait_for_timeout(900)
         assert page.locator("#time output").inner_text() == shown
-        assert page.locator("#profile image").count() == 4
+        expect_count(page, "#profile image", 4)
 
 
 def test_models_switch_and_subtract(visit):
@@ -207,10 +207,10 @@ def test_models_switch_and_subtract(visit):
             "IT, held out: above random weights by .40" in page.locator("#profile-key").inner_text()
         )
         page.click("#models button:has-text('random weights')")
-        assert page.locator("#graph .tag").count() == 0
+        expect_count(page, "#graph .tag", 0)
         page.select_option("#models select", label="a second network")
-        assert page.locator("#graph .card.op").count() == 6
-        assert page.locator("#models button").count() == 2  # ops of two graphs are not subtracted
+        expect_count(page, "#graph .card.op", 6)
+        expect_count(page, "#models button", 2)  # ops of two graphs are not subtracted
         page.click("#models button:has-text('trained')")
         assert page.locator("#graph .card").count() > 10
         assert "by relative depth" in page.locator("#profile-key").inner_text()
@@ -219,8 +219,8 @@ def test_models_switch_and_subtract(visit):
 def test_details_show_subjects_maps_and_rdms(visit):
     with visit("plain") as page:
         page.click("[data-key=n1]")
-        assert page.locator("#details .subject").count() == 12
-        assert page.locator("#details canvas").count() == 2
+        expect_count(page, "#details .subject", 12)
+        expect_count(page, "#details canvas", 2)
         page.click("#details button.thumb >> nth=1")
         assert "car, 2 × 3" in page.locator("#details .order >> nth=0").inner_text()
         page.hover("#details .rdm canvas", position={"x": 200, "y": 40})
@@ -237,13 +237,13 @@ def test_values_that_python_read_are_marked(visit):
 def test_many_regions_are_chosen(visit):
     with visit("many") as page:
         page.click("#folds button:has-text('Every op')")
-        assert page.locator("[data-key=n1] .num").count() == 8
+        expect_count(page, "[data-key=n1] .num", 8)
         page.click("text=Regions 8 of 30")
         page.click("dialog.chooser >> text=None")
         page.check("dialog.chooser input >> nth=4")
         page.check("dialog.chooser input >> nth=29")
         page.click("dialog.chooser >> text=Show")
-        assert page.locator("[data-key=n1] .num").count() == 2
+        expect_count(page, "[data-key=n1] .num", 2)
         assert page.locator("#order b").all_inner_texts() == ["area 4", "area 29"]
 
 
@@ -260,8 +260,8 @@ def test_address_brings_the_view_back(visit):
         assert page.locator("#regions [aria-pressed=true]").inner_text() == "IT"
         assert page.locator("#details .mono >> nth=0").inner_text() == "layer1.0/conv2d"
         assert page.locator("html").get_attribute("data-theme") == "dark"
-        assert page.locator("#graph .card").count() == cards
-        assert page.locator("#graph .card.folded").count() == 1
+        expect_count(page, "#graph .card", cards)
+        expect_count(page, "#graph .card.folded", 1)
 
 
 def test_address_that_is_edited_is_followed(visit):
@@ -270,7 +270,7 @@ def test_address_that_is_edited_is_followed(visit):
         page.wait_for_function("() => neurolens.store.state.selected === 2")
         assert page.locator("#regions [aria-pressed=true]").inner_text() == "V4"
         assert page.locator("#models [aria-pressed=true]").inner_text() == "Difference"
-        assert page.locator("#graph .card.folded").count() == 4
+        expect_count(page, "#graph .card.folded", 4)
         page.evaluate("location.hash = ''")
         page.wait_for_function("() => neurolens.store.state.selected === null")
         assert page.locator("#regions [aria-pressed=true]").inner_text() == "All"
@@ -327,7 +327,7 @@ def test_large_graph_draws_what_is_in_view_and_stops(visit):
         assert page.evaluate("neurolens.runner.isBusy()")
         page.keyboard.press("Escape")
         page.wait_for_function("() => !neurolens.runner.isBusy()")
-        assert page.locator("#graph .card.folded").count() == folded
+        expect_count(page, "#graph .card.folded", folded)
         assert page.evaluate("neurolens.store.state.folds") == "modules"
 
 

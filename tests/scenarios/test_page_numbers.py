@@ -3,7 +3,7 @@
 import pytest
 
 from neurolens.view.page import build_page
-from tests.helpers.browser import open_browser, open_page
+from tests.helpers.browser import expect_count, open_browser, open_page
 from tests.helpers.pages import make_document
 
 
@@ -45,11 +45,11 @@ def test_control_and_ceiling_are_of_the_time_shown(visit, time, control, share):
 
 def test_maps_of_the_model_are_not_shown_for_another(visit):
     with visit(make_document(2, 3), address="#op=1") as page:
-        assert page.locator("#details canvas.map").count() == 1
+        expect_count(page, "#details canvas.map", 1)
         for model in (1, 2):
             page.evaluate(f"location.hash = '#op=1&show=other&model={model}'")
             page.wait_for_function(f"() => neurolens.look.model === neurolens.doc.models[{model}]")
-            assert page.locator("#details canvas.map").count() == 0
+            expect_count(page, "#details canvas.map", 0)
 
 
 def test_each_region_names_its_own_closest_control(visit):
