@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from resumed import TOLD
 from torch import nn
 
 import neurolens as nl
@@ -106,7 +107,7 @@ def assert_same(one, other, ignored=(), rtol=0.0):
                     there[name], node[name], err_msg=f"{node.path}/{name}"
                 )
             assert node[name].attrs == there[name].attrs
-    left = {"complete", "provenance", *ignored}
+    left = {"complete", "provenance", *TOLD, *ignored}
     ours = {key: value for key, value in one.attrs.items() if key not in left}
     assert ours == {key: value for key, value in other.attrs.items() if key not in left}
 

@@ -12,6 +12,7 @@ import torch
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+from resumed import leave_out_told
 from small_grams import Widths, make_layout, small_chunks
 from torch import nn
 
@@ -89,7 +90,7 @@ def test_grams_by_groups_equal_those_of_one_machine(client, stimuli):
     here = nl.extract_grams(Net(), stimuli, **options)
     there = nl.extract_grams(Net, stimuli, client=client, **options)
     assert there.attrs["n_passes"] > 1
-    xr.testing.assert_identical(here, there)
+    xr.testing.assert_identical(leave_out_told(here), leave_out_told(there))
 
 
 @pytest.mark.slow
@@ -192,4 +193,4 @@ def test_grams_of_slices_by_a_cluster_equal_those_of_one_machine(rng):
                 net, stimuli, memory=memory, batch_size=3, client=client, quiet=True
             )
             assert here.attrs["n_passes"] == n_passes
-            xr.testing.assert_identical(here, there)
+            xr.testing.assert_identical(leave_out_told(here), leave_out_told(there))
