@@ -8,7 +8,7 @@ BIN     = $(VENV)/bin
 READY   = $(VENV)/.ready
 WHAT    = .[dev,render]
 
-.PHONY: demo check test test-fast test-slow lint wheel docs setup bench bench-quick scaling conformance simulate \
+.PHONY: demo check test test-fast test-slow lint wheel docs setup bench bench-quick scaling passes conformance simulate \
     figures gallery plots concepts tutorials clean
 .DEFAULT_GOAL = demo
 
@@ -66,6 +66,10 @@ bench: $(VENV)/.peers
 # The ratios that matter beside the committed ones, in under five minutes: which moved by more than the noise?
 bench-quick: $(READY)
 	$(BIN)/python benchmarks/ratios.py
+
+# Grams of ResNet-50 within a budget beside bare forward passes: benchmarks/results/gram_passes.md. Takes some five minutes.
+passes: $(READY)
+	$(BIN)/python benchmarks/gram_passes.py
 
 # How time and memory grow with ops, stimuli, features, voxels and subjects: docs/scaling.md.
 scaling: $(READY)
