@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Command = Callable[..., Any]
 
@@ -38,6 +39,14 @@ def bundle_options(
         return run
 
     return decorate
+
+
+def list_given(names: Sequence[str]) -> list[str]:
+    """Return those of the running command's options that the user typed, as they are typed."""
+    context = click.get_current_context()
+    typed = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    given = [name for name in names if context.get_parameter_source(name) in typed]
+    return ["--" + name.replace("_", "-") for name in given]
 
 
 def split_names(ctx: click.Context, parameter: click.Parameter, value: Any) -> list[str] | None:

@@ -104,6 +104,8 @@ REFUSED = [
     ("report missing.nc -o new.html", 1, "there is no file 'missing.nc'"),
     ("report scores.nc -o new.pdf", 1, "must end with .html or .htm"),
     ("report plain.nc -o new.html", 1, "does not say which model it is of; pass --model"),
+    ("report scores.nc --seed 0 -o new.html", 1, "--seed cannot change; pass --model too"),
+    ("report scores.nc --weights none --image-size 9 -o new.html", 1, "--weights, --image-size c"),
     ("datasets describe planned", 1, "no data set named 'planned'"),
     ("init responses.nc", 1, "pass --overwrite, or another FILE"),
     ("init images", 1, "pass the name of a file as FILE"),

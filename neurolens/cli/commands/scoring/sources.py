@@ -17,7 +17,7 @@ from neurolens.cli.parameters.brains import (
     make_brain_choice,
     restore_brain,
 )
-from neurolens.cli.parameters.bundles import Command, bundle_options
+from neurolens.cli.parameters.bundles import Command, bundle_options, list_given
 from neurolens.cli.parameters.networks import NetworkChoice
 from neurolens.cli.parameters.results import Result, open_result
 from neurolens.cli.parameters.stimuli import (
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
     from neurolens.models import LoadedModel
     from neurolens.stimuli import StimulusSet
+
+# Options that say which model it is, beside --model.
+SETTINGS = ("weights", "part", "image_size", "transform", "seed")
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,17 @@ def find_network(asked: NetworkChoice, scores: Result) -> NetworkChoice:
     Raises
     ------
     InputError
-        Neither is known.
+        Neither is known; options of a model were given without a model, which they would not
+        change.
     """
     if asked.model is not None:
         return asked
+    unused = list_given(SETTINGS)
+    if unused:
+        raise InputError(
+            f"without --model the model is the one that {str(scores.path)!r} names, which "
+            f"{', '.join(unused)} cannot change; pass --model too, or leave {unused[0]} out"
+        )
     recorded = dict(scores.origin.get("network", {}))
     recorded.pop("sha256", None)
     if not recorded.get("model"):
