@@ -142,9 +142,11 @@ def extract_activations(
     compiled code, all ops do. Reducers are fitted to sample 0. `compute_rdms` and all others that
     compare take the mean over samples, as of repeats of a stimulus in a brain.
 
-    Two small passes, over three and six stimuli from all parts of the set, find the stimulus axis
-    of each op and test that each row follows its stimulus in another batch; values of these stimuli
-    are compared again when the set is run. Where anything is unusual (random numbers, values that
+    A small pass over three stimuli, and one over six from all parts of the set, find the stimulus
+    axis of each op and test that each row follows its stimulus in another batch; values of these
+    stimuli are compared again when the set is run. In memory, the first batch of the run takes the
+    place of the six where it has eight stimuli or more and what is kept of it takes a quarter of
+    ``memory`` at most, and is not run again. Where anything is unusual (random numbers, values that
     Python reads, rows that do not follow their stimuli) there are three more, over two, three and
     eight. Where the results of three stimuli, twice, take more than three quarters of ``memory``
     (and 16 MiB), groups of ops are tested, with three passes for each; where one op alone does, a

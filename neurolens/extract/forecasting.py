@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -26,10 +25,15 @@ from neurolens.extract.stream.fill import (
     count_fitted_bytes,
     count_group_samples,
     group_outputs,
+    predict_forward,
     run_groups,
 )
 from neurolens.extract.stream.grams.plan import GramPlan, plan_grams
-from neurolens.extract.stream.grams.products import Multiplier, count_chunk_features, share_sums
+from neurolens.extract.stream.grams.products import (
+    DOUBLE,
+    SINGLE,
+    measure_speed,
+)
 from neurolens.extract.stream.grams.slices import (
     FeatureSlice,
     Pass,
@@ -52,6 +56,7 @@ from neurolens.extract.stream.plan import (
     make_plan,
 )
 from neurolens.extract.stream.stores.chunks import N_CHECKSUM
+from neurolens.extract.stream.stores.queue import limit_waiting
 from neurolens.extract.stream.stores.writer import Writer
 from neurolens.stimuli import StimulusSet
 from neurolens.support.tables import (
@@ -156,6 +161,7 @@ def forecast(
     reducer: Any = None,
     memory: str | int = "4GiB",
     sketch: int | None = None,
+    precision: str = SINGLE,
     batch_size: int | None = None,
     device: str | torch.device | None = None,
     batch_dependent: bool = False,
@@ -167,7 +173,7 @@ def forecast(
 
     Parameters
     ----------
-    model, stimuli, ops, reducer, memory, sketch, batch_size
+    model, stimuli, ops, reducer, memory, sketch, precision, batch_size
         As for `extract_activations` and `extract_grams`.
     device, batch_dependent, attention, kwargs, n_samples
         As for `extract_activations` and `extract_grams`.
@@ -185,12 +191,14 @@ def forecast(
     Notes
     -----
     Costs three small passes (five where planning needs more than two, see `extract_activations`),
-    up to four batches (five where Grams take several passes), and a short matrix product; with
+    up to four batches (one more where Grams take several passes, and one where activations do), and
+    a short matrix product; with
     ``n_samples`` of a stochastic model three small passes more; and more where ``memory`` does not
     hold the results of all ops for a few stimuli, as in `extract_activations`.
     A pass is one run of the model over the set; after sample 0 it ends with the last op that random
-    numbers feed, which the seconds leave out. That passes of Grams start where the last one ended
-    is counted (``grams.forward_passes``); that those of activations may is not. Bytes on disk are
+    numbers feed, which the seconds leave out. That passes start where the last one ended is counted
+    (``forward_passes``). The chunks that Grams are multiplied in are those of the run: below 128
+    MiB (64 kB per stimulus from 2,048 stimuli on) they depend on ``memory``. Bytes on disk are
     exactly those of the stored values; labels, checks and metadata take some 20 kB and 4 kB per
     result more. Memory is the larger of that of the planning passes and that of the batch, as
     measured now, workspace of torch's kernels included, plus what is kept meanwhile; where the
@@ -213,11 +221,12 @@ def forecast(
     with use_attention(attention), evaluation_mode(model), torch.no_grad():
         with watch_memory(find_device(model, device)) as planning:
             plan = make_plan(model, stimuli, settings)
-        gram_plan = plan_grams(plan, sketch)
+        gram_plan = plan_grams(plan, sketch, precision=precision)
         passes = gram_plan.split_passes() if gram_plan.fits else []
         batch = _run_batch(plan)
         first_pass_bytes = _hold_batch(plan, passes[0]) if passes else 0
         n_forward = _predict_forward(plan, passes) if passes else 0.0
+        n_activations = predict_forward(plan, group_outputs(plan))
         flops = _count_flops(plan)
     measured = Measured(planning.n_bytes or 0, batch, first_pass_bytes)
     rows = _describe_outputs(gram_plan, passes, flops)
@@ -227,7 +236,7 @@ def forecast(
     costs.skipped_ops = [f"{name}: {reason}" for name, reason in gram_plan.skipped.items()]
     costs.flops = len(stimuli) * sum(count for count in flops.values() if count is not None)
     costs.stimuli_per_second = 1 / batch.seconds_per_stimulus
-    costs.activations = _sum_activations(plan, measured)
+    costs.activations = _sum_activations(plan, measured, n_activations)
     costs.grams = _sum_grams(gram_plan, passes, measured, n_forward) if passes else None
     return costs
 
@@ -279,23 +288,23 @@ def _describe_outputs(
     return rows
 
 
-def _sum_activations(plan: Plan, measured: Measured) -> Cost:
+def _sum_activations(plan: Plan, measured: Measured, n_forward: float) -> Cost:
     """Return the cost of `extract_activations` into a store."""
     n_stimuli = len(plan.stimuli)
     groups = group_outputs(plan)
     fit_passes = sum(count_fit_passes(plan, group) for group in groups)
     set_passes = sum(count_group_samples(group) for group in groups)
-    n_shown = set_passes * n_stimuli + fit_passes * len(plan.fit_on or ())
-    seconds = n_shown * measured.batch.seconds_per_stimulus
+    seconds = n_forward * n_stimuli * measured.batch.seconds_per_stimulus
     fitted_bytes = max(count_fitted_bytes(plan, group) for group in groups)
-    peak = max(measured.planning_bytes, measured.batch.n_bytes + fitted_bytes)
     # Every chunk of a store is a whole batch in one sample and its checksum.
     chunk = min(plan.batch_size, n_stimuli)
+    waiting = min(limit_waiting(plan.budget), chunk * sum(one.n_bytes for one in plan.outputs))
+    peak = max(measured.planning_bytes, measured.batch.n_bytes + fitted_bytes + waiting)
     n_chunks = math.ceil(n_stimuli / chunk)
     disk = n_chunks * sum(
         chunk * output.n_bytes + output.n_samples * N_CHECKSUM for output in plan.outputs
     )
-    return Cost(set_passes + fit_passes, seconds, peak, disk, n_shown / n_stimuli)
+    return Cost(set_passes + fit_passes, seconds, peak, disk, n_forward)
 
 
 def _predict_forward(plan: Plan, passes: Sequence[Pass]) -> float:
@@ -318,7 +327,8 @@ def _sum_grams(
             float(n) ** 2 * min(part.width, part.sketch or part.stop) for part in slices
         )
     forward_seconds = n_forward * n * measured.batch.seconds_per_stimulus
-    seconds = forward_seconds + n_products / _measure_products(n, plan.device)
+    is_exact = gram_plan.precision == DOUBLE
+    seconds = forward_seconds + n_products / measure_speed(n, plan.device, is_exact)
     workspace = count_workspace_bytes(n, plan.budget)
     # While the last batch of the first pass runs, all others are kept; later passes find memory
     # that was written to before.
@@ -373,23 +383,3 @@ def _count_flops(plan: Plan) -> dict[str, int | None]:
     recording = record_forward(call, keep=lambda name: False)
     counts = {event.name: count_flops(event, recording) for event in recording.events}
     return {name: None if count is None else count // n_stimuli for name, count in counts.items()}
-
-
-def _measure_products(n_stimuli: int, device: torch.device) -> float:
-    """Return multiplications and additions per second of this device's products of rows.
-
-    The measured product counts half a square.
-    """
-    width = count_chunk_features(n_stimuli)
-    rows = torch.ones((n_stimuli, width), dtype=torch.float32, device=device)
-    gram = np.zeros((n_stimuli, n_stimuli))
-    sums = share_sums(gram, np.zeros(n_stimuli), np.zeros(n_stimuli))
-    if device.type == "cuda":
-        sums = sums.move(device)
-    multiplier = Multiplier(width)
-    multiplier.add(rows, sums)
-    start = time.perf_counter()
-    multiplier.add(rows, sums)
-    # Reading a number waits for a GPU.
-    float(sums.gram[0, 0])
-    return float(n_stimuli) ** 2 * width / (time.perf_counter() - start)

@@ -56,8 +56,10 @@ def extract_grams(
         batch of the forward pass: ``"4GiB"``, ``"500MB"`` or bytes. The model comes on top, and
         what torch's kernels take as workspace; `forecast` measures both a pass and its planning. An
         op that does not fit into the rest of a pass is divided along its features and continued in
-        the next. What is alive where a pass starts is held in what the budget leaves, and beyond
-        that in a temporary file without a name (in ``TMPDIR``), which ends with the call.
+        the next. What is alive where a pass starts is held where the budget leaves room for all of
+        it, else in a temporary file without a name (in ``TMPDIR``), which ends with the call. What
+        the C library keeps of freed memory comes on top: up to a
+        quarter of a budget of 1 GiB was measured (``benchmarks/results/gram_passes.md``).
     n_samples : int
         How often a model that draws random numbers runs on each stimulus, as for
         `extract_activations`. The Gram of an op that random numbers feed is that of its mean over
@@ -88,8 +90,9 @@ def extract_grams(
         ``random_numbers_from`` and ``batch_dependent_ops`` are as for `extract_activations`. Of the
         passes say: ``n_passes`` how many there were; ``forward_passes`` how often ops ran, relative
         to one run over the set; ``resumed_passes`` how many started where one before had ended, and
-        ``resume_cuts`` with which op each of these began; ``spilled_bytes`` what went to the
-        temporary file; ``recompute_reason`` why some started earlier, or at the input.
+        ``resume_cuts`` with which op each of these began, ``resume_bytes`` what was alive there, of
+        all stimuli; ``spilled_bytes`` what went to temporary files; ``recompute_reason`` why some
+        started earlier, or at the input.
 
     Raises
     ------
@@ -121,7 +124,7 @@ def extract_grams(
     less it differs by rounding. An op that shares a Gram is compared with its source in every
     batch, and gets a Gram of its own, in one more pass, where it is no view of it.
 
-    Errors, with e = ``eps`` (1.6e-5 unless the device multiplies less exactly) and q = ``residual``
+    Errors, with e = ``eps`` (3.1e-5 unless the device multiplies less exactly) and q = ``residual``
     of float32 products: an entry of the Gram is off by less than ``5 e |a_i| |a_j|``; a correlation
     distance by less than ``3 e (q_i / c_i + q_j / c_j)``, c the squared lengths of both rows about
     their mean, as a rule at least q; a squared euclidean distance by less than ``8 e (q_i + q_j)``

@@ -9,7 +9,7 @@ import torch
 import torchvision
 
 import neurolens as nl
-from neurolens.errors import InputError
+from neurolens.errors import InputError, UnknownNameError
 from neurolens.extract.capture.memory import Peak, watch_memory
 
 
@@ -54,6 +54,13 @@ def test_the_run_follows_the_forecast(resnet, images):
         assert found.grams.forward_passes == pytest.approx(forward, abs=1e-3)
         assert forward < 2
     assert found.batch_size == 4
+
+
+def test_a_forecast_takes_the_precision_of_products(resnet, images):
+    found = nl.forecast(resnet, images, ops="fc/linear", precision="float64", batch_size=22)
+    assert found.grams.passes == 1
+    with pytest.raises(UnknownNameError, match="no precision of products named 'float16'"):
+        nl.forecast(resnet, images, ops="fc/linear", precision="float16", batch_size=22)
 
 
 class Wide(torch.nn.Module):

@@ -22,7 +22,14 @@ from neurolens.extract.stream.resume import runs
 CHUNK = 256
 # Attributes that tell how a run went, which differs between machines that give the same values.
 TOLD = frozenset(
-    ("forward_passes", "resumed_passes", "resume_cuts", "spilled_bytes", "recompute_reason")
+    (
+        "forward_passes",
+        "resumed_passes",
+        "resume_cuts",
+        "resume_bytes",
+        "spilled_bytes",
+        "recompute_reason",
+    )
 )
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import neurolens as nl
-from neurolens.errors import InputError
+from neurolens.errors import InputError, RecordingError
 
 KEPT = []
 
@@ -269,3 +269,92 @@ def test_a_nested_tensor_is_refused_in_a_sentence():
     nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)])
     with pytest.raises(InputError, match="a nested tensor has none. Pass a padded tensor"):
         nl.validate(nn.ReLU(), nested)
+
+
+class Nests(nn.Module):
+    """Computes with a nested tensor in one layout or the other."""
+
+    def __init__(self, layout):
+        super().__init__()
+        self.layout = layout
+
+    def forward(self, x):
+        parts = [row[: i % 3 + 1] for i, row in enumerate(x)]
+        return (torch.nested.nested_tensor(parts, layout=self.layout) * 2).to_padded_tensor(0.0)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.parametrize("level", ["function", "aten"])
+def test_a_nested_tensor_within_a_model_is_refused_in_a_sentence(layout, level):
+    with pytest.raises(
+        RecordingError,
+        match="cannot be recorded .* expected tensors of one shape, got a nested tensor.*Pad it: "
+        r"torch.nested.to_padded_tensor\(x, 0.0\)",
+    ):
+        nl.trace(Nests(layout), torch.ones(4, 3), level=level)
+    stimuli = nl.load_stimuli(np.arange(12, dtype=np.float32).reshape(4, 3))
+    with pytest.raises(RecordingError, match="got a nested tensor"):
+        nl.extract_activations(Nests(layout), stimuli, quiet=True)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_a_nested_tensor_as_input_is_refused_in_a_sentence(layout):
+    nested = torch.nested.nested_tensor([torch.ones(2, 3), torch.ones(4, 3)], layout=layout)
+    with pytest.raises(RecordingError, match="expected tensors of one shape, got a nested tensor"):
+        nl.trace(nn.ReLU(), nested)
+
+
+class Reclasses(nn.Module):
+    """Makes a class of tensors anew in each pass."""
+
+    def forward(self, x):
+        class Marked(torch.Tensor):
+            pass
+
+        return (x * 2).as_subclass(Marked).sin() + 1
+
+
+class Wraps(nn.Module):
+    """Computes with tensors whose class holds the values itself."""
+
+    def forward(self, x):
+        class Wrapper(torch.Tensor):
+            @staticmethod
+            def __new__(cls, held):
+                return torch.Tensor._make_wrapper_subclass(cls, held.shape, dtype=held.dtype)
+
+            def __init__(self, held):
+                self.held = held
+
+            @classmethod
+            def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+                held = [one.held if isinstance(one, Wrapper) else one for one in args]
+                made = func(*held, **(kwargs or {}))
+                return Wrapper(made) if isinstance(made, torch.Tensor) else made
+
+        return Wrapper(x * 2).sin().held + 1
+
+
+@pytest.mark.parametrize("extract", [nl.extract_activations, nl.extract_grams])
+def test_a_class_of_tensors_made_in_the_pass_is_read(extract, rng):
+    x = rng.standard_normal((9, 4)).astype(np.float32)
+    made = extract(Reclasses(), nl.load_stimuli(x), quiet=True)
+    expected = np.sin(2 * x) + 1
+    if extract is nl.extract_activations:
+        np.testing.assert_allclose(made["/add"]["activation"], expected, rtol=1e-6)
+    else:
+        gram = made.gram.sel(op="/add").values
+        np.testing.assert_allclose(gram, expected @ expected.T, rtol=1e-5)
+
+
+def test_tensors_that_wrap_others_are_left_out_or_refused(rng):
+    stimuli = nl.load_stimuli(rng.standard_normal((9, 4)).astype(np.float32))
+    with pytest.warns(RuntimeWarning, match="something unseen"):
+        tree = nl.extract_activations(Wraps(), stimuli, quiet=True)
+    reason = "is a Wrapper, a tensor whose class computes its values itself"
+    assert f"/sin: {reason}" in tree.attrs["skipped_ops"]
+    assert "/mul" in tree.attrs["ops"]
+    with pytest.raises(InputError, match=f"'/sin' has no result per stimulus: {reason}"):
+        nl.extract_activations(Wraps(), stimuli, ops="/sin", quiet=True)

@@ -1,5 +1,7 @@
 """How far results of two batches differ, in units of what rounding may change."""
 
+from typing import NamedTuple
+
 import torch
 
 # One whole number of so many may be another because of rounding.
@@ -27,9 +29,7 @@ def measure_difference(a: torch.Tensor, b: torch.Tensor, precision: float = 0.0)
         a = a.float()
         b = b.float()
     tiny = torch.finfo(a.dtype).tiny
-    eps = max(precision, torch.finfo(a.dtype).eps)
-    of_scale = min(max(1e-5, 4 * eps), 0.1)
-    of_value = min(max(1e-3, 8 * eps), 0.1)
+    of_scale, of_value = find_tolerances(a.dtype, precision)
     if a.is_floating_point():
         # As a rule all differ by far less than is allowed, and the extremes tell; NaN and infinity
         # never pass.
@@ -42,6 +42,19 @@ def measure_difference(a: torch.Tensor, b: torch.Tensor, precision: float = 0.0)
     is_same = (a == b) | (a.isnan() & b.isnan())
     ratio = torch.where(is_same, torch.zeros_like(allowed), (a - b).abs() / allowed)
     return float(ratio.nan_to_num(float("inf"), float("inf")).max())
+
+
+class Tolerances(NamedTuple):
+    """What rounding may change, relative to the largest value and to the value itself."""
+
+    of_scale: float
+    of_value: float
+
+
+def find_tolerances(dtype: torch.dtype, precision: float = 0.0) -> Tolerances:
+    """Return what rounding may change in values of a dtype; ``precision`` as above."""
+    eps = max(precision, torch.finfo(dtype).eps)
+    return Tolerances(min(max(1e-5, 4 * eps), 0.1), min(max(1e-3, 8 * eps), 0.1))
 
 
 def _measure_whole(a: torch.Tensor, b: torch.Tensor) -> float:

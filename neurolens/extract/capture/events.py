@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from neurolens.errors import RecordingError
 from neurolens.extract.capture.calls.call_sites import Site
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.module_calls import Scope
@@ -20,6 +21,10 @@ class StopForward(BaseException):
 
     It is never raised to callers outside this package.
     """
+
+
+class NestedTensorError(RecordingError):
+    """An op takes or makes a nested tensor, which cannot be recorded."""
 
 
 class Value:
@@ -59,8 +64,13 @@ class Value:
         self.ref = weakref.ref(tensor)
         self.storage = storage
         self.memory = 0
-        # Nested tensors have none.
-        self.shape = torch.Size() if tensor.is_nested else tensor.shape
+        if tensor.is_nested:
+            raise NestedTensorError(
+                "expected tensors of one shape, got a nested tensor, whose parts differ in shape, "
+                "so that it has no value that can be recorded. Pad it: "
+                "torch.nested.to_padded_tensor(x, 0.0)"
+            )
+        self.shape = tensor.shape
         self.tensor: torch.Tensor | None = tensor
         self.elements: tuple | None = None
         if not keep:

@@ -17,7 +17,7 @@ from neurolens.extract.capture.calls.torch_calls import (
     is_idle,
     may_draw,
 )
-from neurolens.extract.capture.events import read_random_state
+from neurolens.extract.capture.events import NestedTensorError, read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.tensor_tracker import find_written
 
@@ -190,6 +190,8 @@ def describe_failure(
         where = f"in the forward of module {scopes.failure[1] or 'the model itself'!r}, {last}"
     else:
         where = last
+    if isinstance(error, NestedTensorError):
+        return f"the model cannot be recorded {where}: {error.message}."
     return (
         f"the model raised {type(error).__name__} {where}: {error}. "
         "Check that model(*inputs) runs without NeuroLens on the same inputs."

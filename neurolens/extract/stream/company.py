@@ -67,9 +67,9 @@ class CompanyTest:
                     there = before.get(name)
                     references.append(None if there is None else there[row - step.rows.start])
                 else:
-                    there = known.samples.get(name)
+                    rows = known.samples.get(name)
                     place = known.ids.index(ids[row])
-                    references.append(None if there is None else there[place])
+                    references.append(None if rows is None else rows.values[place])
             if self._differ(name, samples, references):
                 mixing.append(name)
         return mixing

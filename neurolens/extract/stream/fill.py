@@ -1,7 +1,7 @@
 """One run over the set into a writer: reducers are fitted, results reduced, counted and written."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import xarray as xr
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.reducers.chain import Chain, are_finite
+from neurolens.extract.reducers.chain import Chain
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.passes import BatchDeviation, run_set, show_progress
 from neurolens.extract.stream.plan import (
@@ -19,12 +19,11 @@ from neurolens.extract.stream.plan import (
     Plan,
     RunSettings,
     Step,
-    find_host_dtype,
-    find_numpy_dtype,
     open_plan,
     pack_items,
 )
 from neurolens.extract.stream.resume.runs import Resumption
+from neurolens.extract.stream.stores.reduced import FirstBatch, Reduced, fill_rows, reduce_rows
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.masks import find_positions
@@ -36,9 +35,10 @@ def fill_arrays(
     model: nn.Module, stimuli: StimulusSet, settings: RunSettings, quiet: bool
 ) -> xr.DataTree:
     """Return the labelled results of a run, in memory."""
-    with open_plan(model, stimuli, settings) as plan:
+    first = FirstBatch(settings)
+    with open_plan(model, stimuli, settings, first) as plan:
         writer = ArrayWriter(plan)
-        run_groups(plan, group_outputs(plan), writer, quiet=quiet)
+        run_groups(plan, group_outputs(plan), writer, quiet=quiet, first=first.find_results(plan))
         return writer.label()
 
 
@@ -95,32 +95,77 @@ def run_groups(
     writer: Writer,
     numbers: Sequence[int] | None = None,
     quiet: bool = False,
+    first: Mapping[str, Reduced] | None = None,
 ) -> None:
-    """Run those steps, all or those with ``numbers``, that are not done yet, into the writer."""
+    """Run those steps, all or those with ``numbers``, that are not done yet, into the writer.
+
+    ``first`` are the results of the first step, where they were computed before.
+    """
     steps = [plan.split_step(i) for i in (range(plan.n_steps) if numbers is None else numbers)]
     # Those of one batch together, whose stimuli are then read once.
     steps.sort(key=lambda step: (step.rows.start, step.sample))
     runs = []
     for i, group in enumerate(groups):
-        n_samples = count_group_samples(group)
-        todo = [
-            step for step in steps if step.sample < n_samples and not writer.is_done(i, step.number)
-        ]
+        todo = _list_todo(steps, group, writer, i)
         if todo:
             runs.append((_GroupRun(plan, group, writer, i, quiet), todo))
     if not runs:
         return
-    resumption = Resumption(
-        plan,
-        [layouts for run, _ in runs for layouts in run.list_wanted()],
-        [run.count_free_bytes() for run, _ in runs for _ in run.list_wanted()],
-    )
+    resumption = _plan_resumption(plan, [run for run, _ in runs])
     try:
         for run, todo in runs:
-            run.run(todo, f"activations, pass {run.number + 1} of {len(groups)}", resumption)
+            if first:
+                run.write_first(todo[0], first)
+                todo = todo[1:]
+            if todo:
+                title = f"activations, pass {run.number + 1} of {len(groups)}"
+                run.run(todo, title, resumption)
+            writer.flush()
     finally:
+        writer.abandon()
         resumption.close()
     writer.note_passes(resumption.report)
+
+
+def predict_forward(plan: Plan, groups: Sequence[Sequence[Output]]) -> float:
+    """Return how often ops run for some groups, relative to one run of the set.
+
+    It costs one batch where there are several runs.
+    """
+    runs = [_GroupRun(plan, group, Writer(), i, True) for i, group in enumerate(groups)]
+    resumption = _plan_resumption(plan, runs)
+    n_samples: list[int] = []
+    n_apart = 0.0
+    for run, group in zip(runs, groups, strict=True):
+        n_fits = len(run.list_wanted()) - 1
+        n_samples += [1] * n_fits + [count_group_samples(group)]
+        if not n_fits:
+            n_apart += count_fit_passes(plan, group) * len(plan.fit_on or ())
+    try:
+        return resumption.predict_forward(n_samples) + n_apart / len(plan.stimuli)
+    finally:
+        resumption.close()
+
+
+def _plan_resumption(plan: Plan, runs: Sequence["_GroupRun"]) -> Resumption:
+    """Return where some runs start."""
+    return Resumption(
+        plan,
+        [layouts for run in runs for layouts in run.list_wanted()],
+        [run.count_free_bytes() for run in runs for _ in run.list_wanted()],
+    )
+
+
+def _list_todo(
+    steps: Sequence[Step], group: Sequence[Output], writer: Writer, number: int
+) -> list[Step]:
+    """Return the steps of a group of outputs that are not done yet."""
+    n_samples = count_group_samples(group)
+    return [
+        step
+        for step in steps
+        if step.sample < n_samples and not writer.is_done(number, step.number)
+    ]
 
 
 class _GroupRun:
@@ -231,23 +276,27 @@ class _GroupRun:
         output = self._outputs[name]
         n_rows = len(step.rows)
         if tensor is None:
-            dtype = find_numpy_dtype(output.kept.dtype)
-            filler = np.nan if dtype.kind in "fc" else 0
-            values = np.full((n_rows, *output.kept.shape), filler, dtype)
-            n_nonfinite = np.zeros(n_rows, np.int32)
-            n_overflowed = n_nonfinite
+            reduced = fill_rows(output, n_rows)
         else:
             chain = self._chains[name]
             counted = self._counts.read(step.rows) if chain.leaves_padding else None
-            kept = chain(tensor, counted)  # (stimulus, *kept shape)
-            n_nonfinite = count_nonfinite(kept)
-            n_overflowed = chain.overflow.cpu().numpy()
-            values = to_numpy(kept)
+            reduced = reduce_rows(chain, tensor, counted)
+        self._write(output, step, reduced, has_run=tensor is not None)
+
+    def _write(self, output: Output, step: Step, reduced: Reduced, has_run: bool) -> None:
+        """Count and write one reduced result of a batch."""
         checks = self._checks
-        checks.setdefault("n_nonfinite", {})[name] = n_nonfinite
-        checks.setdefault("n_overflowed", {})[name] = n_overflowed
-        checks.setdefault("ran", {})[name] = np.full(n_rows, tensor is not None)
-        self._writer.write(output, step, values)
+        checks.setdefault("n_nonfinite", {})[output.name] = reduced.n_nonfinite
+        checks.setdefault("n_overflowed", {})[output.name] = reduced.n_overflowed
+        checks.setdefault("ran", {})[output.name] = np.full(len(step.rows), has_run)
+        self._writer.write(output, step, reduced.values, reduced.is_view)
+
+    def write_first(self, step: Step, results: Mapping[str, Reduced]) -> None:
+        """Write the results of the first batch, which were reduced while the run was planned."""
+        for name, reduced in results.items():
+            self._write(self._outputs[name], step, reduced, has_run=True)
+        self._writer.close_step(self.number, step, BatchDeviation(), self._checks)
+        self._checks.clear()
 
 
 class _CountedRows:
@@ -267,19 +316,3 @@ class _CountedRows:
             self._counted = self._positions.read_counted(self._stimuli, rows)
             self._rows = rows
         return self._counted
-
-
-def count_nonfinite(tensor: torch.Tensor) -> np.ndarray:
-    """Return per stimulus (stimulus,), int32, how many values are NaN or infinite."""
-    if not (tensor.is_floating_point() or tensor.is_complex()):
-        return np.zeros(len(tensor), np.int32)
-    tensor = tensor.to(find_host_dtype(tensor.dtype))
-    if are_finite(tensor):
-        return np.zeros(len(tensor), np.int32)
-    return (~tensor.isfinite()).reshape(len(tensor), -1).sum(1).cpu().numpy()
-
-
-def to_numpy(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor as numpy, as float32 where numpy has no such dtype."""
-    tensor = tensor.detach().resolve_conj().resolve_neg().cpu()
-    return tensor.to(find_host_dtype(tensor.dtype)).numpy()

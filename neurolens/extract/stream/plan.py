@@ -26,6 +26,7 @@ from neurolens.extract.stream.checks import check_inputs, check_samples, check_s
 from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.padding import PaddedRows
+from neurolens.extract.stream.layouts.pair import FirstResults
 from neurolens.extract.stream.layouts.reading import read_layouts
 from neurolens.extract.stream.layouts.samples import list_sampled
 from neurolens.labels import list_names
@@ -153,8 +154,15 @@ class Plan:
         return Step(number, sample, self.batches[batch])
 
 
-def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> Plan:
+def make_plan(
+    model: nn.Module,
+    stimuli: StimulusSet,
+    settings: RunSettings,
+    first: FirstResults | None = None,
+) -> Plan:
     """Return the plan of a run; the model runs in its own mode, as `read_layouts` says.
+
+    ``first``, where given, takes results of the first batch.
 
     Raises
     ------
@@ -173,7 +181,9 @@ def make_plan(model: nn.Module, stimuli: StimulusSet, settings: RunSettings) -> 
         stimuli.split_rows(batch_size)
     kwargs = prepare_kwargs(settings.kwargs, device)
     n_samples = check_samples(settings.n_samples)
-    layouts = read_layouts(model, stimuli, device, noise, batch_size, kwargs, n_samples > 1, budget)
+    layouts = read_layouts(
+        model, stimuli, device, noise, batch_size, kwargs, n_samples > 1, budget, first
+    )
     sampled = list_sampled(layouts) if n_samples > 1 else frozenset()
     outputs = plan_outputs(layouts, settings, reducers, stimuli, sampled)
     if n_samples > 1:
@@ -220,7 +230,9 @@ def _warn_of_same_samples(layouts: Layouts, outputs: Sequence[Output], n_samples
 
 
 @contextmanager
-def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]:
+def open_plan(
+    model: Any, stimuli: Any, settings: RunSettings, first: FirstResults | None = None
+) -> Iterator[Plan]:
     """Make the plan of a run and, while it is followed, keep the model in evaluation mode.
 
     Raises
@@ -231,7 +243,7 @@ def open_plan(model: Any, stimuli: Any, settings: RunSettings) -> Iterator[Plan]
     check_inputs(model, stimuli)
     model = unwrap_model(model)
     with use_attention(settings.attention), evaluation_mode(model), torch.no_grad():
-        yield make_plan(model, stimuli, settings)
+        yield make_plan(model, stimuli, settings, first)
 
 
 def materialize_model(source: Any) -> Any:
@@ -333,9 +345,12 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
 
 def choose_batch_size(layouts: Layouts, budget: int) -> int:
     """Return the largest usual batch whose pass holds no more than a quarter of the budget."""
-    return next(
-        (n for n in _BATCH_SIZES if layouts.predict_live_bytes(n) <= budget // 4), _BATCH_SIZES[-1]
-    )
+    return fit_batch_size(layouts.predict_live_bytes, budget)
+
+
+def fit_batch_size(predict_live_bytes: Callable[[int], int], budget: int) -> int:
+    """Return what `choose_batch_size` does, from the bytes that a pass of so many stimuli holds."""
+    return next((n for n in _BATCH_SIZES if predict_live_bytes(n) <= budget // 4), _BATCH_SIZES[-1])
 
 
 def pack_items(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurolens.extract.reducers.chain import are_finite, count_overflow
-from neurolens.extract.stream.fill import count_nonfinite
+from neurolens.extract.stream.stores.reduced import count_nonfinite
 
 ODD = st.sampled_from([float("nan"), float("inf"), float("-inf"), 7e4, -7e4, 6e4, 0.0])
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64]

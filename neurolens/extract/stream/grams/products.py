@@ -1,13 +1,23 @@
 """Sums of products between all stimuli, in float32 without what they share or in float64."""
 
 import math
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from neurolens.extract.capture.restore import full_precision
+from neurolens.extract.stream.grams.bands import (
+    BLOCK,
+    FEW_ROWS,
+    SINGLE_EPS,
+    arrange_blocks,
+    multiply_bands,
+    multiply_blocks,
+    use_blocks,
+)
 
 SINGLE = "float32"
 DOUBLE = "float64"
@@ -17,17 +27,9 @@ PRECISIONS = (SINGLE, DOUBLE)
 CHUNK_FEATURES = 16_384
 CHUNK_BYTES = 16 * 2**20
 LEAST_FEATURES = 2_048
-# Error of float32 products relative to the lengths of both rows: 256 roundings. Measured are up to
-# 7 for values of a network, 40 for equal values, whose roundings add up, and 220 for equal values
-# beside a large one, whose roundings are those of the large one.
-SINGLE_EPS = 2.0**-16
 # Above, a device does not multiply float32 as such, and products are taken in float64.
-LARGEST_EPS = 2.0**-14
-_BAND = 64
-_LARGEST_BAND = 512
-# Kernels for few rows may add a whole chunk up one by one, so it is divided for them.
-_FEW_ROWS = 32
-_BLOCK = 64
+LARGEST_EPS = 2.0**-13
+_TILE = 64
 # How many stimuli tell the pattern over features that all share.
 _N_SAMPLED = 64
 # Between these, float32 holds the squares of values and of what rounding leaves of them.
@@ -131,7 +133,7 @@ class Multiplier:
     def __init__(self, step: int, is_exact: bool = False) -> None:
         self._step = step
         self._is_exact = is_exact
-        self._workspace: dict[tuple[torch.device, torch.dtype], torch.Tensor] = {}
+        self._workspace: dict[tuple[str, torch.device, torch.dtype], torch.Tensor] = {}
 
     def is_single(self, rows: torch.Tensor) -> bool:
         """Return whether products of these rows are float32."""
@@ -154,18 +156,18 @@ class Multiplier:
     def _add_double(self, chunk: torch.Tensor, sums: ProductSums) -> None:
         on_mps = chunk.device.type == "mps"  # which has no float64
         device = torch.device("cpu") if on_mps else chunk.device
-        rows = self._take(chunk.shape, torch.float64, device)
+        rows = self._take("rows", chunk.shape, torch.float64, device)
         rows.copy_(chunk)
         sums.total.add_(rows.sum(1))
-        for band in _multiply_bands(rows, rows):
+        for band in multiply_bands(rows, rows):
             height = len(band.products)
             sums.gram[band.top : band.top + height, band.top :] += band.products
 
     def _add_single(self, chunk: torch.Tensor, sums: ProductSums) -> None:
         n_stimuli, n_features = chunk.shape
         # Whole blocks, so that few rows can be multiplied block by block.
-        width = -(-n_features // _BLOCK) * _BLOCK if n_stimuli < _FEW_ROWS else n_features
-        rows = self._take((n_stimuli + 2, width), torch.float32, chunk.device)
+        width = -(-n_features // BLOCK) * BLOCK if n_stimuli < FEW_ROWS else n_features
+        rows = self._take("rows", (n_stimuli + 2, width), torch.float32, chunk.device)
         rows[:, n_features:] = 0
         # The products with the two rows at the end are those with the pattern and the row sums.
         values = rows[:-2, :n_features]
@@ -174,27 +176,36 @@ class Multiplier:
         rows[-1, :n_features] = 1
         device = sums.gram.device
         shared = _take_shared(values, pattern, device)
-        scale = _scale_rows(rows[:-1]).to(device, torch.float64)
+        scales = _scale_rows(rows[:-1]).to(device, torch.float64)  # (stimulus + 1,)
+        scale = scales[:-1]
+        if use_blocks(n_stimuli, n_features, chunk.device):
+            blocks = self._take("blocks", (rows.numel(),), torch.float32, chunk.device)
+            bands = multiply_blocks(arrange_blocks(rows, blocks), n_stimuli)
+        else:
+            bands = multiply_bands(rows[:-2], rows)
         with_pattern = []
         rest_sums = []
-        for band in _multiply_bands(rows[:-2], rows):
-            height = len(band.products)
+        for band in bands:
+            bottom = band.top + len(band.products)
             products = band.products.to(device, torch.float64)
-            with_pattern.append(products[:, -2] * scale**2)
-            rest_sums.append(products[:, -1] * scale)
-            products = products[:, :-2].mul_(scale**2)
-            sums.gram[band.top : band.top + height, band.top :] += products
-            lengths = products.diagonal() + n_features * _LOST * scale**2
-            sums.residual[band.top : band.top + height] += lengths
+            products *= scale[band.top : bottom, None]
+            with_pattern.append(products[:, -2] * scales[-1])
+            rest_sums.append(products[:, -1].clone())
+            products = products[:, :-2].mul_(scale[band.top :])
+            sums.gram[band.top : bottom, band.top :] += products
+            lost = n_features * _LOST * scale[band.top : bottom] ** 2
+            sums.residual[band.top : bottom] += products.diagonal() + lost
         shared.put_back(sums, torch.cat(rest_sums), torch.cat(with_pattern))
 
-    def _take(self, shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-        """Return workspace of this shape, with values of any kind."""
+    def _take(
+        self, name: str, shape: Sequence[int], dtype: torch.dtype, device: torch.device
+    ) -> torch.Tensor:
+        """Return the workspace of this name in some shape, with values of any kind."""
         n_values = math.prod(shape)
-        flat = self._workspace.get((device, dtype))
+        flat = self._workspace.get((name, device, dtype))
         if flat is None or len(flat) < n_values:
             flat = torch.empty(n_values, dtype=dtype, device=device)
-            self._workspace[device, dtype] = flat
+            self._workspace[name, device, dtype] = flat
         return flat[:n_values].view(*shape)
 
 
@@ -269,76 +280,50 @@ def _may_hold(condition: torch.Tensor) -> bool:
 
 
 def _scale_rows(rows: torch.Tensor) -> torch.Tensor:
-    """Divide rows (stimulus, feature) by a power of 2 so that float32 holds their squares.
+    """Divide rows (row, feature) by powers of 2 so that float32 holds their squares.
 
-    Returned is the power, float32: 1 where float32 holds the squares as they are, and where some
-    values are not finite.
+    Returned is the power of each row (row,), float32: 1 where float32 holds the squares as they
+    are, and where some values are not finite.
     """
-    low, high = torch.aminmax(rows)
+    lengths = torch.linalg.vector_norm(rows, dim=1)  # (row,)
+    is_plain = (lengths > _SAFE_LOW * math.sqrt(rows.shape[1])) & (lengths < _SAFE_HIGH)
+    if not _may_hold(~is_plain.all()):
+        return torch.ones_like(lengths)
+    low, high = torch.aminmax(rows, dim=1)
     largest = torch.maximum(-low, high)
     is_safe = (largest > _SAFE_LOW) & (largest < _SAFE_HIGH)
     is_scaled = ~is_safe & largest.isfinite() & (largest > 0)
     exponent = torch.frexp(largest).exponent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
     exponent = torch.where(is_scaled, exponent, 0)
-    if _may_hold(is_scaled):
-        rows.mul_(torch.exp2(-exponent.float()))
+    if _may_hold(is_scaled.any()):
+        rows.mul_(torch.exp2(-exponent.float())[:, None])
     return torch.exp2(exponent.float())
 
 
-class _Band(NamedTuple):
-    """Products of some rows, from ``top`` on, with those that are not above them."""
+def measure_speed(n_stimuli: int, device: torch.device, is_exact: bool) -> float:
+    """Return multiplications and additions per second of this device's products of rows.
 
-    top: int
-    products: torch.Tensor
-
-
-def _multiply_bands(left: torch.Tensor, right: torch.Tensor) -> Iterator[_Band]:
-    """Yield the products of rows ``left`` (stimulus, feature) with ``right`` (row, feature).
-
-    ``right`` begins with the rows of ``left``. Products below the diagonal are left out by and
-    large.
+    The measured product counts half a square.
     """
-    n_stimuli = len(left)
-    n_bands = max(1, min(4, n_stimuli // _BAND), -(-n_stimuli // _LARGEST_BAND))
-    height = -(-n_stimuli // n_bands)
-    for top in range(0, n_stimuli, height):
-        yield _Band(top, _multiply(left[top : top + height], right[top:]))
-
-
-def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    """Return the products of rows (row, feature) with others."""
-    if left.dtype == torch.float64 or len(left) >= _FEW_ROWS:
-        return left @ right.T
-    blocks = [rows.unflatten(1, (-1, _BLOCK)).transpose(0, 1) for rows in (left, right)]
-    products = torch.bmm(blocks[0], blocks[1].mT)  # (block, row, other)
-    if products.device.type == "mps":
-        products = products.cpu()
-    return products.sum(0, dtype=torch.float64)
-
-
-def measure_eps(n_stimuli: int, n_features: int, device: torch.device) -> float:
-    """Return the error of float32 products on a device, relative to the lengths of both rows.
-
-    It is `SINGLE_EPS`, or twice what is measured where that is more. Measured are products of equal
-    values, alone and after a large one, whose roundings add up.
-    """
-    width = -(-n_features // _BLOCK) * _BLOCK
-    worst = 0.0
-    with full_precision(device):
-        for value, first in ((0.7, 0.7), (0.9123, 0.9123), (0.002, 1.0)):
-            rows = torch.full((n_stimuli, width), value, dtype=torch.float32, device=device)
-            rows[:, 0] = first
-            exact = (width - 1) * float(rows[0, -1]) ** 2 + float(rows[0, 0]) ** 2
-            for band in _multiply_bands(rows, rows):
-                error = (band.products.to("cpu", torch.float64) / exact - 1).abs().max()
-                worst = max(worst, float(error))
-    return SINGLE_EPS if worst <= SINGLE_EPS else 2 * worst
+    width = count_chunk_features(n_stimuli)
+    rows = torch.ones((n_stimuli, width), dtype=torch.float32, device=device)
+    gram = np.zeros((n_stimuli, n_stimuli))
+    sums = share_sums(gram, np.zeros(n_stimuli), np.zeros(n_stimuli))
+    if device.type == "cuda":
+        sums = sums.move(device)
+    multiplier = Multiplier(width, is_exact)
+    multiplier.add(rows, sums)
+    start = time.perf_counter()
+    multiplier.add(rows, sums)
+    # Reading a number waits for a GPU.
+    float(sums.gram[0, 0])
+    return float(n_stimuli) ** 2 * width / (time.perf_counter() - start)
 
 
 def mirror_triangle(gram: np.ndarray) -> None:
     """Copy the upper triangle of a Gram onto the lower one."""
-    for top in range(0, len(gram), _BAND):
-        bottom = min(top + _BAND, len(gram))
+    for top in range(0, len(gram), _TILE):
+        bottom = min(top + _TILE, len(gram))
         gram[top:bottom, :top] = gram[:top, top:bottom].T
         square = gram[top:bottom, top:bottom]
         square[:] = np.triu(square) + np.triu(square, 1).T

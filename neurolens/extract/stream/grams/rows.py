@@ -7,12 +7,8 @@ import torch
 
 from neurolens.errors import RecordingError
 from neurolens.extract.stream.grams.arena import Arena
-from neurolens.extract.stream.grams.products import (
-    LARGEST_EPS,
-    Multiplier,
-    ProductSums,
-    measure_eps,
-)
+from neurolens.extract.stream.grams.bands import measure_eps
+from neurolens.extract.stream.grams.products import LARGEST_EPS, Multiplier, ProductSums
 from neurolens.extract.stream.grams.sketches import Sketch
 from neurolens.extract.stream.grams.slices import FeatureSlice
 from neurolens.extract.stream.grams.streams import SideStreams

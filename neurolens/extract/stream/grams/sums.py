@@ -83,6 +83,8 @@ def run_passes(plan: Plan, passes: Sequence[Pass], progress: tqdm | None = None)
     adder = ProductAdder(sums, step, n_bytes)
     resumption = plan_resumption(plan, passes)
     sums.report = resumption.report
+    # What planning freed would stay beside the rows.
+    release_memory()
     try:
         for number, slices in enumerate(passes, 1):
             if progress is not None:

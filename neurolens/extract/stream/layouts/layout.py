@@ -70,8 +70,17 @@ class Layout:
 
 
 def read_numbers(tensor: torch.Tensor) -> torch.Tensor:
-    """Return a result outside of autograd; a quantized one as the numbers that it stands for."""
-    return tensor.dequantize() if tensor.is_quantized else tensor.detach()
+    """Return a result outside of autograd and of a class of its own.
+
+    A quantized one is returned as the numbers that it stands for.
+    """
+    plain = tensor.dequantize() if tensor.is_quantized else tensor.detach()
+    return plain if type(plain) is torch.Tensor else plain.as_subclass(torch.Tensor)
+
+
+def holds_values(tensor: torch.Tensor) -> bool:
+    """Return whether torch itself holds a tensor's values, and no class that wraps others."""
+    return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
 
 
 def iterate_rows(

@@ -45,7 +45,7 @@ def match_axes(
         The result for the smaller and for the larger batch.
     counts : Counts
     places : sequence of int
-        Where the stimuli of the smaller batch are in the larger.
+        Where the first stimuli of the smaller batch, or all of them, are in the larger.
     parents : list of Layout
         Of the results that fed the op.
     precision : float
@@ -86,12 +86,15 @@ def _match_shared(
     group = length // counts.few
     shape = list(few.shape)
     shape[axis] = group
-    order = torch.arange(more.shape[axis], device=more.device)
-    chosen = torch.tensor(list(places), device=more.device)
-    together = order.reshape(counts.more, -1)[chosen].reshape(-1)
-    apart = order.reshape(-1, counts.more)[:, chosen].reshape(-1)
-    by_stimulus = measure_difference(more.index_select(axis, together), few, precision)
-    interleaved = measure_difference(more.index_select(axis, apart), few, precision)
+    firsts = range(len(places))
+    by_stimulus, interleaved = (
+        measure_difference(
+            _take_stimuli(more, axis, counts.more, places, major),
+            _take_stimuli(few, axis, counts.few, firsts, major),
+            precision,
+        )
+        for major in (True, False)
+    )
     if min(by_stimulus, interleaved) > _EQUAL:
         return _OF_NONE
     if max(by_stimulus, interleaved) > _OTHER:
@@ -101,3 +104,16 @@ def _match_shared(
     if not alike:
         return _OF_ANY
     return AxisMatch(StimulusAxis(axis, group, alike[0]), tuple(shape))
+
+
+def _take_stimuli(
+    tensor: torch.Tensor, axis: int, n_stimuli: int, places: Sequence[int], major: bool
+) -> torch.Tensor:
+    """Return the stimuli at some places of a shared axis, where they come in this order."""
+    order = torch.arange(tensor.shape[axis], device=tensor.device)
+    chosen = torch.tensor(list(places), device=tensor.device)
+    if major:
+        entries = order.reshape(n_stimuli, -1)[chosen]
+    else:
+        entries = order.reshape(-1, n_stimuli)[:, chosen]
+    return tensor.index_select(axis, entries.reshape(-1))

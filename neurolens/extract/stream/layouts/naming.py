@@ -76,10 +76,7 @@ def name_results(
     their axes is told to be something else; others are unknown.
     """
     _check_given(inputs, given)
-    open_axes = {}
-    for name, shape in inputs.items():
-        marks = [_mark_axis(name, i) for i in range(1, len(shape))]
-        open_axes[name] = pair_names((STIMULUS, *given.get(name, marks)), shape)
+    open_axes = open_inputs(inputs, given)
     told: dict[str, str] = {}
 
     def note(op: Op, by_argument: Mapping[str, Axes]) -> None:
@@ -92,6 +89,17 @@ def name_results(
         names = given.get(name) or _choose_names(name, len(shape) - 1, told)
         named[name] = pair_names((STIMULUS, *names), shape)
     return _follow_results(results, named, lambda op, by_argument: None)
+
+
+def open_inputs(
+    inputs: Mapping[str, Sequence[int]], given: Mapping[str, Sequence[str]]
+) -> dict[str, Axes | None]:
+    """Return the axes of inputs, as for `name_results`, while their names are looked for."""
+    open_axes: dict[str, Axes | None] = {}
+    for name, shape in inputs.items():
+        marks = [_mark_axis(name, i) for i in range(1, len(shape))]
+        open_axes[name] = pair_names((STIMULUS, *given.get(name, marks)), shape)
+    return open_axes
 
 
 def _mark_axis(name: str, position: int) -> str:
@@ -133,14 +141,14 @@ def _follow_results(
     for op, event, k, shape, stimuli in results:
         parents = []
         for parent, (value, _) in zip(op.parents, event.parents, strict=True):
-            parents.append(_find_axes(parent, value, inputs, found))
+            parents.append(find_axes(parent, value, inputs, found))
         pairs = zip(op.parents, parents, strict=True)
         note(op, {parent.position: axes for parent, axes in pairs if axes is not None})
         found[op.name, k] = follow_axes(op, event, parents, shape, stimuli)
     return found
 
 
-def _find_axes(
+def find_axes(
     parent: Parent, value: Value, inputs: Mapping[str, Axes | None], found: AxesByResult
 ) -> Axes | None:
     """Return the axes of an argument; None where they are unknown or those of another shape.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -12,7 +12,7 @@ from torch import nn
 from neurolens.errors import RecordingError
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Event, Recording
-from neurolens.extract.capture.forward import ModelCall, make_sites, record_forward
+from neurolens.extract.capture.forward import make_sites, record_forward
 from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.stream.batches import are_alike, call_with_batch, read_batch, take_places
@@ -23,9 +23,15 @@ from neurolens.extract.stream.layouts.finding import (
     may_share,
     start_layouts,
 )
+from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.matching import ORDER_UNKNOWN
-from neurolens.extract.stream.layouts.recorded import LayoutReader
-from neurolens.extract.stream.layouts.rows import KnownRows, sample_values, spread_rows
+from neurolens.extract.stream.layouts.recorded import LayoutReader, guess_layouts
+from neurolens.extract.stream.layouts.rows import (
+    KnownRows,
+    RowSamples,
+    sample_rows,
+    spread_rows,
+)
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.inputs import Batch
 
@@ -33,8 +39,26 @@ from neurolens.stimuli.batches.inputs import Batch
 # company there in what mixes neighbours, groups of two or three, halves, a reversed or a shifted
 # batch, or takes one position for all.
 _PLACES = {4: (1, 3, 0), 5: (1, 3, 2), 6: (5, 2, 1)}
-# A multiple of all batch sizes that a run chooses itself.
+# A multiple of all batch sizes that a run chooses itself, and where stimuli are in the first of
+# such a batch, whichever is chosen.
 _BATCH_SIZE = 32
+_CHOSEN_PLACES = (7, 2)
+
+
+class FirstResults(Protocol):
+    """Takes results of the first batch of a run, in place of the larger of two passes."""
+
+    def begin(self, layouts: Layouts, stimuli: StimulusSet) -> int:
+        """Return how many stimuli the first batch has, 0 where its results are not wanted.
+
+        ``layouts`` are those of all results as far as the smaller batch tells them.
+        """
+
+    def take(self, layout: Layout, rows: torch.Tensor) -> None:
+        """Take a result of the first batch, (stimulus, *shape); its axes have no names yet."""
+
+    def confirm(self) -> None:
+        """Learn that every row that was compared follows its stimulus, and nothing is unusual."""
 
 
 def find_in_pair(
@@ -45,11 +69,14 @@ def find_in_pair(
     kwargs: dict[str, Any] | None,
     room: int | None,
     dim_names: Mapping[str, Sequence[str]],
+    first: FirstResults | None = None,
 ) -> Layouts | None:
     """Return the layouts of all results from two passes, or None where these do not tell enough.
 
     Three stimuli are recorded, and then a batch of six, evenly spread over the set, with the three
     at other places and with other neighbours. All their results are compared as they are made.
+    Where ``first`` wants them, the first batch of the run takes the place of the six: two of the
+    three are in it, one at its end, and the run meets the other.
 
     Parameters
     ----------
@@ -62,6 +89,7 @@ def find_in_pair(
         Bytes of results that planning may hold: the three take a third of it at most.
     dim_names : dict of str
         A user's names of the axes of inputs.
+    first : FirstResults, optional
 
     Returns
     -------
@@ -74,72 +102,112 @@ def find_in_pair(
     n_rows = min(most, batch_size or most, len(stimuli))
     if n_rows not in _PLACES:
         return None
-    places = _PLACES[n_rows]
     rows = _order_rows(len(stimuli), n_rows, batch_size or _BATCH_SIZE)
-    ids = [stimuli.ids[row] for row in rows]
-    batch = read_batch(stimuli, rows, device)
-    few = take_places(batch, places)
-    if any(are_alike(take_places(few, two)) for two in combinations(range(len(places)), 2)):
+    few_rows = [rows[place] for place in _PLACES[n_rows]]
+    if first is not None:
+        few_rows = _choose_rows_of_first(len(stimuli), batch_size) or few_rows
+    few = read_batch(stimuli, few_rows, device)
+    if any(are_alike(take_places(few, two)) for two in combinations(range(len(few_rows)), 2)):
         return None
-    call = partial(call_with_batch, model, kwargs=kwargs)
-    finder = _PairFinder(ids, places, room)
+    finder = _PairFinder(model, stimuli, device, few_rows, kwargs, room, dim_names)
     try:
-        layouts = finder.find(call(few), call(batch).copy_inputs())
+        small = finder.record_few(few)
+        if small is None:
+            return None
+        n_first = 0 if first is None else first.begin(finder.guess(small, few), stimuli)
+        if set(few_rows[:2]) <= set(range(n_first)):
+            rows = list(range(n_first))
+        else:
+            first = None
+            rows = _surround_rows(few_rows, rows)
+        return finder.find(small, rows, first)
     except RecordingError:
         return None  # longer planning raises it, with its own stimuli
-    return None if layouts is None else finder.describe(layouts, batch, dim_names)
 
 
 class _PairFinder:
-    """Records some stimuli, and then the larger batch of ``ids`` that has them at ``places``."""
+    """Records a few stimuli, of these rows of the set, and a larger batch with some of them."""
 
-    def __init__(self, ids: Sequence[str], places: Sequence[int], room: int | None) -> None:
-        self._ids = ids
-        self._places = places
+    def __init__(
+        self,
+        model: nn.Module,
+        stimuli: StimulusSet,
+        device: torch.device,
+        few_rows: Sequence[int],
+        kwargs: dict[str, Any] | None,
+        room: int | None,
+        dim_names: Mapping[str, Sequence[str]],
+    ) -> None:
+        self._call = partial(call_with_batch, model, kwargs=kwargs)
+        self._stimuli = stimuli
+        self._device = device
+        self._few_rows = few_rows
         self._room = None if room is None else room // 3
-        self._counts = Counts(len(places), len(ids))
-        self._reader = LayoutReader(self._counts, False, places)
-        self._samples: dict[str, torch.Tensor] = {}
+        self._dim_names = dim_names
+        self._noise = StimulusNoise()
+        self._sites = make_sites()
 
-    def find(self, few: ModelCall, more: ModelCall) -> Layouts | None:
-        """Return what the two passes tell, without layouts; None where something is unusual."""
-        noise = StimulusNoise()
-        sites = make_sites()
-        noise.begin([self._ids[place] for place in self._places])
-        small = record_forward(few, sites=sites, noise=noise, room=self._room)
-        graph = assemble_graph(small)
+    def _name_stimuli(self, rows: Sequence[int]) -> list[str]:
+        return [self._stimuli.ids[row] for row in rows]
+
+    def record_few(self, few: Batch) -> Recording | None:
+        """Return the recording of the smaller batch; None where something is unusual."""
+        self._noise.begin(self._name_stimuli(self._few_rows))
+        small = record_forward(
+            self._call(few).copy_inputs(), sites=self._sites, noise=self._noise, room=self._room
+        )
         is_kept = all(event.is_kept for event in small.events)
-        if not is_kept or not _is_usual(small) or _reads_stimuli(graph):
+        return small if is_kept and _is_usual(small) else None
+
+    def guess(self, small: Recording, few: Batch) -> Layouts:
+        """Return the layouts of all results as far as the smaller batch tells them."""
+        n_few = len(self._few_rows)
+        started = start_layouts(small, small, Counts(n_few, n_few), self._sites)
+        guessed = guess_layouts(small, started.graph, n_few, few, self._dim_names)
+        return replace(started, by_name=guessed)
+
+    def find(
+        self, small: Recording, rows: Sequence[int], first: FirstResults | None
+    ) -> Layouts | None:
+        """Return what the smaller batch and one of these rows tell; None if that is not enough."""
+        graph = assemble_graph(small)
+        if _reads_stimuli(graph):
             return None
-        self._reader = LayoutReader(self._counts, may_share(small), self._places)
-        comparison = _Comparison(small, graph, self._reader, self._samples)
-        noise.begin(self._ids)
+        few_rows = self._few_rows
+        places = [rows.index(row) for row in few_rows if row in rows]
+        counts = Counts(len(few_rows), len(rows))
+        reader = LayoutReader(counts, may_share(small), places)
+        comparison = _Comparison(small, graph, reader, len(few_rows), first)
+        ids = self._name_stimuli(rows)
+        self._noise.begin(ids)
+        batch = read_batch(self._stimuli, rows, self._device)
         large = record_forward(
-            more, keep=_keep_none, sites=sites, noise=noise, watch=comparison.compare
+            self._call(batch).copy_inputs(),
+            keep=_keep_none,
+            sites=self._sites,
+            noise=self._noise,
+            watch=comparison.compare,
         )
         if not _is_usual(large) or not comparison.agrees(large):
             return None
-        layouts = start_layouts(small, large, self._counts, sites)
-        return None if layouts.unseen or _reads_stimuli(layouts.graph) else layouts
-
-    def describe(
-        self, layouts: Layouts, batch: Batch, dim_names: Mapping[str, Sequence[str]]
-    ) -> Layouts:
-        """Return the layouts of all results; ``dim_names`` are a user's, of inputs' axes."""
-        reader = self._reader
-        reader.name_dims(batch, dim_names)
+        layouts = start_layouts(small, large, counts, self._sites)
+        if layouts.unseen or _reads_stimuli(layouts.graph):
+            return None
+        reader.name_dims(batch, self._dim_names)
+        known_ids = ids if first is None else self._name_stimuli(few_rows)
         return replace(
             layouts,
             by_name=reader.layouts,
             skipped=reader.list_skipped(),
-            known=KnownRows(self._samples, self._ids, reader.precisions),
+            known=KnownRows(comparison.samples, known_ids, reader.precisions),
         )
 
 
 class _Comparison:
     """Compares the results of a larger batch, as they are made, with those of a smaller one.
 
-    ``samples`` gets by result some of its values (stimulus, k) for all stimuli of the larger batch.
+    ``samples`` hold by result what is kept of its values: for all stimuli of the larger batch, or,
+    where its results are taken, for those of the smaller, which the run has yet to meet.
     """
 
     def __init__(
@@ -147,13 +215,16 @@ class _Comparison:
         small: Recording,
         graph: Graph,
         reader: LayoutReader,
-        samples: dict[str, torch.Tensor],
+        n_few: int,
+        first: FirstResults | None,
     ) -> None:
+        self.samples: dict[str, RowSamples] = {}
         self._reader = reader
-        self._samples = samples
+        self._first = first
         self._ops = graph.by_name
         self._events = {event.name: event for event in small.events}
         self._names = small.list_names()
+        self._n_few = n_few
         self._may_share = may_share(small)
 
     def compare(self, event: Event, results: Sequence[torch.Tensor]) -> None:
@@ -163,7 +234,14 @@ class _Comparison:
             return  # the passes do not agree
         op = self._ops[event.name]
         for name, rows in self._reader.read_results(op, event, earlier, results).items():
-            self._samples[name] = sample_values(rows)
+            known = rows
+            if self._first is not None:
+                layout = self._reader.layouts[name]
+                self._first.take(layout, rows)
+                tensor = earlier.outputs[max(layout.output, 0)].tensor
+                assert tensor is not None, "all values of the smaller batch are kept"
+                known = layout.put_stimuli_first(tensor, self._n_few)
+            self.samples[name] = sample_rows(known.detach())
 
     def agrees(self, large: Recording) -> bool:
         """Return whether the larger batch ran the same ops, and all rows follow their stimuli."""
@@ -191,10 +269,30 @@ def _order_rows(n_stimuli: int, n_rows: int, batch_size: int) -> list[int]:
     end = (spread[1] // batch_size + 1) * batch_size - 1
     if end < n_stimuli and end not in spread:
         spread[1] = end
-    few = [spread[0], spread[n_rows // 2], spread[-1]]
+    return _surround_rows([spread[0], spread[n_rows // 2], spread[-1]], spread)
+
+
+def _surround_rows(few: Sequence[int], spread: Sequence[int]) -> list[int]:
+    """Return as many rows as ``spread`` has, the few at `_PLACES` and some of the others."""
     others = iter([row for row in spread if row not in few])
-    by_place = dict(zip(_PLACES[n_rows], few, strict=True))
-    return [by_place[place] if place in by_place else next(others) for place in range(n_rows)]
+    by_place = dict(zip(_PLACES[len(spread)], few, strict=True))
+    return [by_place[place] if place in by_place else next(others) for place in range(len(spread))]
+
+
+def _choose_rows_of_first(n_stimuli: int, batch_size: int | None) -> list[int]:
+    """Return two rows of the first batch, one of which ends it, and one that ends a later batch.
+
+    It is another of the first where there is no later; none are returned for small batches.
+    """
+    length = batch_size or _BATCH_SIZE
+    n_first = min(length, n_stimuli)
+    if n_first <= max(_CHOSEN_PLACES):
+        return []
+    rows = [n_first - 1, n_first // 3] if batch_size else list(_CHOSEN_PLACES)
+    end = n_stimuli // length * length - 1
+    if end >= n_first:
+        return [*rows, end]
+    return [*rows, n_stimuli - 1 if n_stimuli > n_first else n_first // 2 + 1]
 
 
 def _is_usual(recording: Recording) -> bool:

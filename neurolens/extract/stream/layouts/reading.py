@@ -23,12 +23,13 @@ from neurolens.extract.stream.batches import (
 from neurolens.extract.stream.follow import PassDeviated, Read, follow_forward, list_reads
 from neurolens.extract.stream.layouts.finding import LayoutFinder, Layouts, list_fed
 from neurolens.extract.stream.layouts.layout import Layout, iterate_rows
-from neurolens.extract.stream.layouts.pair import find_in_pair
+from neurolens.extract.stream.layouts.pair import FirstResults, find_in_pair
 from neurolens.extract.stream.layouts.recorded import RecordedRows
 from neurolens.extract.stream.layouts.rows import (
     MIXES,
     KnownRows,
     RowComparison,
+    RowSamples,
     shuffle_rows,
     spread_rows,
 )
@@ -52,6 +53,7 @@ def read_layouts(
     kwargs: dict[str, Any] | None = None,
     samples: bool = False,
     budget: int | None = None,
+    first: FirstResults | None = None,
 ) -> Layouts:
     """Return the layouts of all results of a model for the stimuli of a set.
 
@@ -59,7 +61,8 @@ def read_layouts(
     ``samples`` the results that differ between samples count as those that random numbers feed.
     Results held meanwhile take no more than three quarters of ``budget``, or 16 MiB where that is
     more: where they do not fit, ops are tested in groups, and the passes repeated for each. Where
-    not even those of one op do, a warning says so.
+    not even those of one op do, a warning says so. ``first``, where given, takes results of the
+    first batch, if it is run for that.
 
     Where nothing is unusual two passes tell them, see `find_in_pair`. Otherwise the first two and
     the first three stimuli are recorded, or others where these are alike. Up to eight from all
@@ -82,10 +85,11 @@ def read_layouts(
         )
     dim_names = _list_dim_names(stimuli)
     room = None if budget is None else max(budget * 3 // 4, _LEAST_HELD)
-    found = find_in_pair(model, stimuli, device, batch_size, kwargs, room, dim_names)
-    release_memory()
+    found = find_in_pair(model, stimuli, device, batch_size, kwargs, room, dim_names, first)
     if found is not None and not _list_suspects(found, ()):
+        _end_pair(first)
         return found
+    release_memory()
     rows = list(range(min(_N_RECORDED, len(stimuli))))
     batch = read_batch(stimuli, rows, device)
     if are_alike(batch):
@@ -109,6 +113,14 @@ def read_layouts(
         test.run(recorded)
         release_memory()
     return test.describe(finder.describe(dim_names))
+
+
+def _end_pair(first: FirstResults | None) -> None:
+    """Confirm the results of the first batch, or return the memory that two small passes took."""
+    if first is None:
+        release_memory()
+    else:
+        first.confirm()  # the next batch takes the memory
 
 
 def _list_dim_names(stimuli: StimulusSet) -> dict[str, Sequence[str]]:
@@ -163,7 +175,7 @@ class _BatchTest:
         # Of all groups.
         self._random: set[str] = set()
         self._mixing: list[str] = []
-        self._known: dict[str, torch.Tensor] = {}
+        self._known: dict[str, RowSamples] = {}
         # What Python read in the last pass, and in that of the batch that is compared.
         self._reads: tuple[Read, ...] = ()
         self._reads_compared: tuple[Read, ...] = ()

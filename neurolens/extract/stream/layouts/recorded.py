@@ -1,20 +1,27 @@
-"""The layouts of recorded results, read op by op from the recordings of two batches."""
+"""The layouts of recorded results, read op by op from two recordings, or guessed from one."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 
 from neurolens.extract.capture.differences import measure_difference
-from neurolens.extract.capture.events import Event
+from neurolens.extract.capture.events import Event, Recording
+from neurolens.extract.graph.graph import Graph
 from neurolens.extract.graph.ops import Op
 from neurolens.extract.stream.batches import list_batch_inputs
 from neurolens.extract.stream.follow import Counts
-from neurolens.extract.stream.layouts.axes import name_dims
-from neurolens.extract.stream.layouts.layout import Layout, read_numbers
+from neurolens.extract.stream.layouts.axes import Axes, StimulusAxis, name_dims
+from neurolens.extract.stream.layouts.dims import follow_axes
+from neurolens.extract.stream.layouts.layout import Layout, holds_values, read_numbers
 from neurolens.extract.stream.layouts.matching import AxisMatch, match_axes
-from neurolens.extract.stream.layouts.naming import Result, name_results
+from neurolens.extract.stream.layouts.naming import (
+    Result,
+    find_axes,
+    name_results,
+    open_inputs,
+)
 from neurolens.extract.stream.layouts.rows import take_rows
 from neurolens.stimuli.batches.inputs import Batch
 
@@ -47,8 +54,8 @@ class LayoutReader:
     may_share : bool
         Whether views surely have their source's values.
     places : sequence of int, optional
-        Where the stimuli of the smaller batch are in the larger; by default it begins with them.
-        With places, no values of the larger batch are held.
+        Where the first stimuli of the smaller batch, or all of them, are in the larger; by default
+        it begins with them. With places, no values of the larger batch are held.
 
     Attributes
     ----------
@@ -110,6 +117,10 @@ class LayoutReader:
         rows = {}
         for k, (a, b) in enumerate(zip(small.outputs, results, strict=True)):
             assert a.tensor is not None, "recordings without keep= hold all values"
+            if not (holds_values(a.tensor) and holds_values(b)):
+                reason = f"is a {type(b).__name__}, a tensor whose class computes its values itself"
+                self.skipped.setdefault(op.name, reason)
+                continue
             few = read_numbers(a.tensor)
             more = read_numbers(b)
             precision = self._follow_precision(op, more.dtype)
@@ -124,7 +135,8 @@ class LayoutReader:
             self._results.append(Result(op, first, k, tuple(more.shape), match.stimuli))
             self.layouts[layout.name] = self._mark_shared(layout, op, first)
             self.precisions[layout.name] = precision
-            if _differ(fewer_rows, more_rows, self._places, precision):
+            shared_rows = fewer_rows[: len(self._places)]
+            if _differ(shared_rows, more_rows, self._places, precision):
                 self.differing.append(layout.name)
             rows[layout.name] = more_rows
         return rows
@@ -237,3 +249,77 @@ def fingerprint_rows(rows: torch.Tensor) -> tuple:
         bits = row.to(torch.int64)
         sums.append(tuple(int((bits**power).sum()) for power in (1, 2, 3)))
     return rows.dtype, flat.shape[1], tuple(sums)
+
+
+def guess_layouts(
+    recording: Recording,
+    graph: Graph,
+    n_stimuli: int,
+    batch: Batch,
+    dim_names: Mapping[str, Sequence[str]],
+) -> dict[str, Layout]:
+    """Return layouts by label of the result, with the names of their axes.
+
+    Of the axes whose length is a multiple of the number of stimuli, one on which what the op does
+    with its arguments leaves the stimuli is theirs, else the first. ``dim_names`` are a user's, of
+    inputs' axes.
+    """
+    inputs = {key: tensor.shape for key, tensor in list_batch_inputs(batch).items()}
+    follower = _Follower(open_inputs(inputs, dim_names), n_stimuli)
+    layouts: list[Layout] = []
+    results: list[Result] = []
+    for event in recording.events:
+        op = graph.by_name[event.name]
+        for k, value in enumerate(event.outputs):
+            if value.tensor is None or not holds_values(value.tensor):
+                continue
+            tensor = read_numbers(value.tensor)
+            stimuli = follower.find(op, event, k, tensor)
+            if stimuli is None:
+                continue
+            shape = list(tensor.shape)
+            shape[stimuli.axis : stimuli.axis + 1] = [stimuli.group] if stimuli.group > 1 else []
+            output = k if len(event.outputs) > 1 else -1
+            results.append(Result(op, event, k, tuple(tensor.shape), stimuli))
+            layouts.append(Layout(op.name, output, *stimuli, tuple(shape), (), tensor.dtype, ""))
+    axes = name_results(results, inputs, dim_names)
+    named = {}
+    for layout in layouts:
+        found = axes[layout.op, max(layout.output, 0)]
+        named[layout.name] = replace(layout, dims=name_dims(found, len(layout.shape)))
+    return named
+
+
+class _Follower:
+    """Follows the axis of the stimuli from op to op."""
+
+    def __init__(self, inputs: Mapping[str, Axes | None], n_stimuli: int) -> None:
+        self._inputs = inputs
+        self._n_stimuli = n_stimuli
+        self._found: dict[tuple[str, int], Axes | None] = {}
+
+    def find(self, op: Op, event: Event, k: int, tensor: torch.Tensor) -> StimulusAxis | None:
+        """Return the position of the stimuli in the k-th result of an op, or None."""
+        if tensor.is_nested or tensor.layout != torch.strided:
+            return None
+        parents = []
+        for parent, (value, _) in zip(op.parents, event.parents, strict=True):
+            parents.append(find_axes(parent, value, self._inputs, self._found))
+        candidates = list(_list_candidates(tensor.shape, self._n_stimuli))
+        for stimuli in candidates:
+            axes = follow_axes(op, event, parents, tensor.shape, stimuli)
+            if axes is not None:
+                self._found[op.name, k] = axes
+                return stimuli
+        return candidates[0] if candidates else None
+
+
+def _list_candidates(shape: Sequence[int], n_stimuli: int) -> Iterator[StimulusAxis]:
+    """Yield where the stimuli may be: axes that are theirs alone come first."""
+    for axis, length in enumerate(shape):
+        if length == n_stimuli:
+            yield StimulusAxis(axis, 1, True)
+    for axis, length in enumerate(shape):
+        if length > n_stimuli and length % n_stimuli == 0:
+            yield StimulusAxis(axis, length // n_stimuli, True)
+            yield StimulusAxis(axis, length // n_stimuli, False)

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import torch
 
-from neurolens.extract.capture.differences import measure_difference
+from neurolens.extract.capture.differences import find_tolerances, measure_difference
 from neurolens.extract.stream.layouts.layout import Layout
 
 MIXES = (
@@ -14,6 +16,8 @@ MIXES = (
     "batch size"
 )
 _N_SAMPLED = 64
+# Values of a stimulus that are added up, each with a sign.
+_SUMMED = 1024
 
 
 class RowComparison:
@@ -39,7 +43,7 @@ class RowComparison:
     values : dict of str
         Result -> its values here for the stimuli of both, where they are kept.
     samples : dict of str
-        Result -> some of its values (stimulus, k) for all stimuli of this batch.
+        Result -> what is kept of its values for all stimuli of this batch.
     """
 
     def __init__(
@@ -52,7 +56,7 @@ class RowComparison:
     ) -> None:
         self.mixing: list[str] = []
         self.values: dict[str, torch.Tensor] = {}
-        self.samples: dict[str, torch.Tensor] = {}
+        self.samples: dict[str, RowSamples] = {}
         self._reference = reference
         self.shared_ids = [stimulus for stimulus in reference_ids if stimulus in ids]
         self._rows = [ids.index(stimulus) for stimulus in self.shared_ids]
@@ -70,17 +74,51 @@ class RowComparison:
             self.mixing.append(name)
         if self._keeps_values:
             self.values[name] = here.clone()
-        self.samples[name] = sample_values(rows)
+        self.samples[name] = sample_rows(rows)
+
+
+class RowSamples(NamedTuple):
+    """Values of some stimuli, by which a difference in any of them is noticed.
+
+    ``values`` (stimulus, k) are some, as they are. ``sums`` (stimulus, block) are of all that are
+    not whole numbers, each with a sign, over blocks of features; ``norms`` (stimulus, block) are
+    the lengths of the blocks and ``largest`` (stimulus,) the largest magnitudes. ``n_other``
+    (stimulus,) counts values that are not finite, which are 0 in the sums.
+    """
+
+    values: torch.Tensor
+    sums: torch.Tensor
+    norms: torch.Tensor
+    largest: torch.Tensor
+    n_other: torch.Tensor
+
+    def differ(self, row: int, other: "RowSamples", other_row: int, precision: float) -> bool:
+        """Return whether a stimulus has other values than a stimulus of others, but for rounding.
+
+        Roundings in another batch have no common sign, so that in a sum over n values they make the
+        square root of n as much as in one. In half precision, where a value may round by a
+        hundredth and more, a difference in a single one is noticed among ``values`` only.
+        """
+        values = other.values[other_row]
+        if measure_difference(self.values[row], values, precision) > 1:
+            return True
+        if not self.sums.numel():
+            return False
+        tolerances = find_tolerances(self.values.dtype, precision)
+        allowed = tolerances.of_value * other.norms[other_row]
+        allowed = allowed + tolerances.of_scale * _SUMMED**0.5 * other.largest[other_row]
+        is_other = (self.sums[row] - other.sums[other_row]).abs() > allowed
+        return bool(is_other.any() | (self.n_other[row] != other.n_other[other_row]))
 
 
 @dataclass(frozen=True)
 class KnownRows:
-    """Some values of every result for some stimuli, with which batches of a run are compared.
+    """What is known of every result for some stimuli, with which batches of a run are compared.
 
-    ``samples`` holds them by result, (stimulus, k), for the stimuli ``ids``.
+    ``samples`` holds it by result, for the stimuli ``ids``.
     """
 
-    samples: Mapping[str, torch.Tensor]
+    samples: Mapping[str, RowSamples]
     ids: Sequence[str]
     precisions: Mapping[str, float]
 
@@ -92,11 +130,55 @@ class KnownRows:
         precision = self.precisions[layout.name]
         for i, stimulus in enumerate(ids):
             if stimulus in self.ids:
-                known = samples[self.ids.index(stimulus)]
-                here = sample_values(rows[i : i + 1].detach())[0]
-                if measure_difference(here, known, precision) > 1:
+                here = sample_rows(rows[i : i + 1].detach())
+                if here.differ(0, samples, self.ids.index(stimulus), precision):
                     return True
         return False
+
+
+def sample_rows(rows: torch.Tensor) -> RowSamples:
+    """Return what is kept of results (stimulus, ...) to compare them with those of other batches.
+
+    One stimulus after the other takes as much memory as its values at most.
+    """
+    values = sample_values(rows)
+    if not (rows.is_floating_point() or rows.is_complex()) or not values.numel():
+        none = torch.zeros((len(rows), 0), device=rows.device)
+        return RowSamples(values, none, none, none, none)
+    parts = [_sum_blocks(row) for row in rows]
+    return RowSamples(values, *(torch.stack(part) for part in zip(*parts, strict=True)))
+
+
+def _sum_blocks(row: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return sums, norms, largest magnitude and values that are not finite of one stimulus."""
+    flat = torch.view_as_real(row.resolve_conj()) if row.is_complex() else row
+    flat = flat.reshape(-1)
+    if flat.dtype not in (torch.float32, torch.float64):
+        flat = flat.float()
+    low, high = torch.aminmax(flat)
+    largest = torch.maximum(-low, high)
+    n_other = torch.zeros((), dtype=torch.int64, device=flat.device)
+    if not bool(largest.isfinite()):
+        n_other = (~flat.isfinite()).sum()
+        flat = flat.nan_to_num(0, 0, 0)
+        low, high = torch.aminmax(flat)
+        largest = torch.maximum(-low, high)
+    width = len(flat) // _SUMMED * _SUMMED
+    signs = _draw_signs(flat.dtype, flat.device)
+    sums = []
+    norms = []
+    for part in (flat[:width].view(-1, _SUMMED), flat[width:].view(1, -1)):
+        sums.append(part @ signs[: part.shape[1]])
+        norms.append(torch.linalg.vector_norm(part, dim=1))
+    return torch.cat(sums), torch.cat(norms), largest, n_other
+
+
+@cache
+def _draw_signs(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Return as many signs as there are values in a block, always the same."""
+    generator = torch.Generator().manual_seed(0)
+    bits = torch.randint(0, 2, (_SUMMED,), generator=generator)
+    return (2 * bits - 1).to(device, dtype)
 
 
 def take_rows(tensor: torch.Tensor, rows: Sequence[int]) -> torch.Tensor:
@@ -126,7 +208,8 @@ def spread_rows(n_stimuli: int, n_rows: int) -> list[int]:
 def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
     """Return rows of a batch that ends with some of ``rows`` in reverse order, others before them.
 
-    Where the set has other stimuli, at least one of them is in the batch.
+    Where the set has other stimuli, at least one of them is in the batch. A single one stands
+    before the last, so that none of ``rows`` keeps its place in the middle.
 
     Parameters
     ----------
@@ -139,5 +222,8 @@ def shuffle_rows(n_stimuli: int, rows: Sequence[int], n_rows: int) -> list[int]:
     others = [row for row in range(n_stimuli) if row not in rows]
     n_shared = min(len(rows), max(n_rows - 1, 1)) if others else min(len(rows), n_rows)
     n_others = min(n_rows - n_shared, len(others))
-    picked = spread_rows(len(others), n_others) if n_others > 1 else range(n_others)
-    return [*[others[i] for i in picked], *reversed(rows[:n_shared])]
+    shared = list(reversed(rows[:n_shared]))
+    if n_others == 1:
+        return [*shared[:-1], others[0], *shared[-1:]]
+    picked = spread_rows(len(others), n_others) if n_others else ()
+    return [*[others[i] for i in picked], *shared]

@@ -15,6 +15,8 @@ class ResumeReport:
         How often an op ran, relative to one run over the set up to the last wanted op.
     starts : list of str
         The first op that each later pass ran, in order; those that began at the input are left out.
+    alive_bytes : list of int
+        What is alive where these started, of all stimuli.
     reasons : list of str
         Why passes began at the input, or earlier than where the last one ended.
     spilled_bytes : int
@@ -24,6 +26,7 @@ class ResumeReport:
     n_passes: int = 0
     n_forward: float = 0.0
     starts: list[str] = field(default_factory=list)
+    alive_bytes: list[int] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     spilled_bytes: int = 0
 
@@ -32,6 +35,7 @@ class ResumeReport:
         self.n_passes += other.n_passes
         self.n_forward += other.n_forward
         self.starts += other.starts
+        self.alive_bytes += other.alive_bytes
         for reason in other.reasons:
             self.note(reason)
         self.spilled_bytes += other.spilled_bytes
@@ -49,6 +53,7 @@ class ResumeReport:
         }
         if self.starts:
             attributes["resume_cuts"] = self.starts
+            attributes["resume_bytes"] = self.alive_bytes
             attributes["spilled_bytes"] = self.spilled_bytes
         if self.reasons:
             attributes["recompute_reason"] = self.reasons

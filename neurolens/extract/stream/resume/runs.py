@@ -25,7 +25,11 @@ from neurolens.extract.stream.resume.placeholders import Placeholder, Placeholde
 from neurolens.extract.stream.resume.recorder import ResumingRecorder, SavingRecorder, Tensors
 from neurolens.extract.stream.resume.report import ResumeReport
 from neurolens.extract.stream.resume.script import Script, ScriptReader, digest_tensors
-from neurolens.extract.stream.resume.states import SavedStates, find_room_on_disk
+from neurolens.extract.stream.resume.states import (
+    SavedStates,
+    SpillFiles,
+    find_room_on_disk,
+)
 from neurolens.stimuli.batches.inputs import Batch, map_inputs
 
 # What can end a pass that started in the middle, without being the fault of the model.
@@ -70,6 +74,7 @@ class Resumption:
         self._cuts: list[Cut | None] = [None] * len(runs)
         self._script = Script()
         self._states: dict[int, SavedStates] = {}
+        self._files = SpillFiles()
         self._number = -1
         self._start: Cut | None = None
         self._next: Cut | None = None
@@ -173,7 +178,8 @@ class Resumption:
         self._has_resumed = False
         self._close_states()
         if self._next is not None:
-            self._states[self._next.position] = SavedStates(self._take_room(number, self._next))
+            room = self._take_room(number, self._next)
+            self._states[self._next.position] = SavedStates(room, self._files)
 
     def _close_states(self) -> None:
         """Let go of what no further run starts from."""
@@ -184,13 +190,21 @@ class Resumption:
                 self.report.spilled_bytes += states.n_spilled
                 states.close()
 
+    def _count_alive(self, cut: Cut) -> int:
+        """Return the bytes that are alive at a cut, of all stimuli."""
+        return cut.n_bytes * len(self._plan.stimuli) // len(self._plan.batches[0])
+
     def _take_room(self, number: int, cut: Cut) -> int:
-        """Return the bytes that are held in memory at a cut, and take them from the rooms."""
+        """Return the bytes that are held in memory at a cut, and take them from the rooms.
+
+        It is all or nothing: many small tensors beside those of the model would divide the memory
+        that is free into pieces, and more of it would be taken.
+        """
         last = max(i for i, one in enumerate(self._cuts) if one is cut)
-        n_bytes = cut.n_bytes * len(self._plan.stimuli) // len(self._plan.batches[0])
+        n_bytes = self._count_alive(cut)
         # Tensors of the batch that runs are there twice.
         free = min(self._rooms[number : last + 1]) - cut.n_bytes
-        room = max(0, min(n_bytes, free))
+        room = n_bytes if n_bytes <= free else 0
         for i in range(number, last + 1):
             self._rooms[i] -= room
         return room
@@ -200,6 +214,7 @@ class Resumption:
         self._cuts = []
         self._number = 0
         self._close_states()
+        self._files.close()
 
     def can_resume(self, step: Step) -> bool:
         """Return whether a step can start where the last run ended."""
@@ -237,6 +252,7 @@ class Resumption:
         if not self._has_resumed:
             self._has_resumed = True
             self.report.starts.append(self._plan.layouts.expected.names[start.position])
+            self.report.alive_bytes.append(self._count_alive(start))
         return reads
 
     def follow_all(

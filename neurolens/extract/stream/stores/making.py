@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurolens.extract.stream.metadata import pack_columns, read_columns
+from neurolens.extract.stream.passes import BatchDeviation
 from neurolens.extract.stream.plan import Plan, find_numpy_dtype
 from neurolens.extract.stream.stores.headers import (
     FORMAT,
@@ -134,3 +136,21 @@ def _write_strings(group: Any, name: str, values: Sequence[str]) -> None:
 def _write_bytes(group: Any, name: str, content: bytes, dim: str) -> None:
     packed = np.frombuffer(content, np.uint8)
     create_array(group, name, packed.dtype, packed.shape, (dim,))[:] = packed
+
+
+def pack_deviation(deviation: BatchDeviation) -> str:
+    """Return how a batch deviated as text, "" where it did not."""
+    return "" if deviation == BatchDeviation() else json.dumps(asdict(deviation))
+
+
+def unpack_deviation(text: str) -> BatchDeviation:
+    """Return what `pack_deviation` was given."""
+    if not text:
+        return BatchDeviation()
+    fields = json.loads(text)
+    return BatchDeviation(
+        changed=fields["changed"],
+        unlisted=tuple(fields["unlisted"]),
+        unplaced=tuple((name, reason) for name, reason in fields["unplaced"]),
+        mixing=tuple(fields["mixing"]),
+    )

@@ -1,11 +1,10 @@
 """Activations on disk: a zarr store that survives interruptions and says how it was made."""
 
-import json
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,9 +30,12 @@ from neurolens.extract.stream.stores.making import (
     create_array,
     create_store,
     make_files,
+    pack_deviation,
     remove_partial,
+    unpack_deviation,
 )
 from neurolens.extract.stream.stores.provenance import Parts, compare_provenance
+from neurolens.extract.stream.stores.queue import WriteQueue, limit_waiting
 from neurolens.extract.stream.stores.record import read_parts, read_record
 from neurolens.extract.stream.stores.repair import Repair, list_flaws, list_some, read_file
 from neurolens.extract.stream.stores.writer import (
@@ -98,6 +100,7 @@ class ActivationStore(Writer):
         self._root: Any = None
         self._arrays: dict[str, Any] = {}
         self._folders: list[str] = []
+        self._queue = WriteQueue(limit_waiting(plan.budget))
 
     def inspect(self, provenance: dict[str, Any], parts: Parts) -> list[str] | None:
         """Return what is damaged in a finished store; None where there is no finished one.
@@ -233,8 +236,20 @@ class ActivationStore(Writer):
         """Return whether a step is complete."""
         return bool(self._root[DONE][:, number][self._rows_of_group[group]].all())
 
-    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
-        """Write a result's values of a step."""
+    def write(self, output: Output, step: Step, values: np.ndarray, is_view: bool = False) -> None:
+        """Write a result's values of a step, in the background."""
+        values = values.copy() if is_view else values
+        self._queue.put(values.nbytes, partial(self._write_result, output, step, values))
+
+    def flush(self) -> None:
+        """Wait until everything that was given is written."""
+        self._queue.flush()
+
+    def abandon(self) -> None:
+        """Write what waits of steps that are complete, and leave the rest."""
+        self._queue.abandon()
+
+    def _write_result(self, output: Output, step: Step, values: np.ndarray) -> None:
         with explain_disk_errors(self):
             self._check_run()
             if values.size:
@@ -267,6 +282,12 @@ class ActivationStore(Writer):
 
     def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
         """Write the counts of a step, by check and output, and then that it is done."""
+        write = partial(self._write_step, group, step, deviation, dict(checks))
+        self._queue.put(0, write, is_last=True)
+
+    def _write_step(
+        self, group: int, step: Step, deviation: BatchDeviation, checks: Checks
+    ) -> None:
         with explain_disk_errors(self):
             self._check_run()
             op_rows = [self._row[name] for name in checks["ran"]]
@@ -276,8 +297,8 @@ class ActivationStore(Writer):
                 counts = np.stack(list(by_output.values()))  # (op, stimulus)
                 self._open_array(f"checks/{key}").oindex[op_rows, *samples, columns] = counts
             notes = self._open_array(DEVIATIONS)
-            before = _unpack_deviation(str(notes[step.number]))
-            notes[step.number] = _pack_deviation(merge_deviations(before, deviation))
+            before = unpack_deviation(str(notes[step.number]))
+            notes[step.number] = pack_deviation(merge_deviations(before, deviation))
             same = np.flatnonzero(self._n_samples <= step.sample).tolist()
             rows = sorted({*self._rows_of_group[group], *same})
             self._open_array(DONE).oindex[rows, step.number] = True
@@ -328,7 +349,7 @@ class ActivationStore(Writer):
         """Return how batches deviated from the recorded pass in any sample, by first row."""
         deviations: dict[int, BatchDeviation] = {}
         for number in range(self.plan.n_steps):
-            deviation = _unpack_deviation(str(self._root[DEVIATIONS][number]))
+            deviation = unpack_deviation(str(self._root[DEVIATIONS][number]))
             if deviation != BatchDeviation():
                 first = self.plan.split_step(number).rows.start
                 before = deviations.get(first, BatchDeviation())
@@ -353,22 +374,6 @@ def refuse_foreign(file: Path) -> None:
             "it, or give another store=.",
             anchor="cannot-write",
         )
-
-
-def _pack_deviation(deviation: BatchDeviation) -> str:
-    return "" if deviation == BatchDeviation() else json.dumps(asdict(deviation))
-
-
-def _unpack_deviation(text: str) -> BatchDeviation:
-    if not text:
-        return BatchDeviation()
-    fields = json.loads(text)
-    return BatchDeviation(
-        changed=fields["changed"],
-        unlisted=tuple(fields["unlisted"]),
-        unplaced=tuple((name, reason) for name, reason in fields["unplaced"]),
-        mixing=tuple(fields["mixing"]),
-    )
 
 
 @contextmanager

@@ -38,11 +38,20 @@ class Writer:
         """Return whether a step, a batch in one sample, is complete already."""
         return False
 
-    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
-        """Take a result's values, (stimulus, ...), of a step."""
+    def write(self, output: Output, step: Step, values: np.ndarray, is_view: bool = False) -> None:
+        """Take a result's values, (stimulus, ...), of a step.
+
+        ``is_view`` says that they may be overwritten when this returns.
+        """
 
     def close_step(self, group: int, step: Step, deviation: BatchDeviation, checks: Checks) -> None:
         """Take the counts of a step that is complete, by check and output."""
+
+    def flush(self) -> None:
+        """Wait until everything that was taken is kept."""
+
+    def abandon(self) -> None:
+        """Let go of what was taken of steps that are not complete, after an error."""
 
     def note_passes(self, report: ResumeReport) -> None:
         """Take what the runs over the set computed, once all steps are complete."""
@@ -71,7 +80,7 @@ class ArrayWriter(Writer):
         self._deviations: dict[int, BatchDeviation] = {}
         self._report = ResumeReport()
 
-    def write(self, output: Output, step: Step, values: np.ndarray) -> None:
+    def write(self, output: Output, step: Step, values: np.ndarray, is_view: bool = False) -> None:
         """Keep a result's values of a step."""
         self._arrays[output.name][find_place(output, step)] = values
 

@@ -12,12 +12,11 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import UnknownNameError
-from neurolens.extract.stream.grams import products
+from neurolens.extract.stream.grams import bands, products
+from neurolens.extract.stream.grams.bands import SINGLE_EPS, measure_eps
 from neurolens.extract.stream.grams.products import (
-    SINGLE_EPS,
     Multiplier,
     count_chunk_features,
-    measure_eps,
     mirror_triangle,
     share_sums,
 )
@@ -249,7 +248,7 @@ def test_a_device_that_multiplies_inexactly_gets_float64_and_that_is_told(monkey
             return left @ right.T
         return (left.bfloat16() @ right.bfloat16().T).float()
 
-    monkeypatch.setattr(products, "_multiply", multiply_inexactly)
+    monkeypatch.setattr(bands, "_multiply", multiply_inexactly)
     x = rng.standard_normal((6, 40)).astype(np.float32)
     grams = nl.extract_grams(nn.Flatten(), nl.load_stimuli(x), quiet=True)
     assert grams.attrs["precision"] == "float64"
@@ -259,14 +258,53 @@ def test_a_device_that_multiplies_inexactly_gets_float64_and_that_is_told(monkey
 
 
 def test_a_device_that_is_a_little_inexact_states_its_own_error(monkeypatch, rng):
-    exact = products._multiply
-    monkeypatch.setattr(
-        products, "_multiply", lambda left, right: exact(left, right) * (1 + 2.5e-5)
-    )
+    exact = bands._multiply
+    monkeypatch.setattr(bands, "_multiply", lambda left, right: exact(left, right) * (1 + 4.5e-5))
     x = rng.standard_normal((6, 40)).astype(np.float32)
     grams = nl.extract_grams(nn.Flatten(), nl.load_stimuli(x), quiet=True)
     assert grams.attrs["precision"] == "float32"
-    assert grams.attrs["eps"] == pytest.approx(5e-5, rel=0.2)
+    assert grams.attrs["eps"] == pytest.approx(9e-5, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "shape", [(100, 511), (100, 512), (130, 3000), (170, 1024), (600, 600), (100, 20_000)]
+)
+@pytest.mark.parametrize("kind", ["ReLU", "batch norm, half of them", "scales"])
+def test_blocks_have_the_products_of_bands(kind, shape, monkeypatch):
+    rows = make_values(kind, *shape, torch.Generator().manual_seed(0))
+    if shape[0] < 300:
+        check_errors(rows)
+    gram, total, residual = multiply(rows)
+    monkeypatch.setattr(products, "use_blocks", lambda *sizes: False)
+    other = multiply(rows)
+    length = np.sqrt(np.diag(other[0]))
+    assert (np.abs(gram - other[0]) <= 5 * SINGLE_EPS * np.outer(length, length)).all()
+    np.testing.assert_allclose(total, other[1], atol=1e-3 * length.max())
+    np.testing.assert_allclose(residual, other[2], rtol=SINGLE_EPS)
+
+
+def test_a_processor_without_kernels_for_blocks_uses_bands(monkeypatch):
+    bands._has_blocks.cache_clear()
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert not bands.use_blocks(200, 5000, torch.device("cpu"))
+    bands._has_blocks.cache_clear()
+
+
+@pytest.mark.parametrize("n_stimuli", [4, 40, 100])
+@pytest.mark.parametrize("powers", [(-20, 20), (-37, 3), (0, 37), (-44, -4)])
+def test_rows_of_very_different_magnitude_have_their_products(n_stimuli, powers):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(n_stimuli, 600, generator=generator)
+    scales = torch.logspace(*powers, n_stimuli, dtype=torch.float64)
+    scaled = (rows.double() * scales[:, None]).float()
+    gram, total, residual = multiply(scaled)
+    exact, sums = multiply_exactly(scaled)
+    length = np.sqrt(np.diag(exact))
+    assert length.min() > 0
+    assert (np.abs(gram - exact) <= 5 * SINGLE_EPS * np.outer(length, length)).all()
+    assert (np.abs(total - sums) <= SINGLE_EPS * np.sqrt(600) * length).all()
+    assert (residual > 0).all()
+    assert (residual <= np.diag(exact) * (1 + SINGLE_EPS)).all()
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -156,6 +156,113 @@ def test_one_value_of_another_stimulus_is_found(name, n):
         assert find_in_pair(model, make_stimuli(), CPU, n, None, None, {}) is None
 
 
+# Which positions of a batch are changed, of n.
+CHANGED = {
+    "the first": lambda n: 0,
+    "the middle one": lambda n: n // 2,
+    "the one before the middle": lambda n: (n - 1) // 2,
+    "the last": lambda n: n - 1,
+}
+
+
+@pytest.mark.parametrize("n", [4, 5, 6])
+@pytest.mark.parametrize("changed", CHANGED)
+@pytest.mark.parametrize("name", ["the first", "the last", "the middle one", "the next"])
+def test_one_position_that_takes_from_another_is_found(name, changed, n):
+    """Mix one stimulus of the batch alone with another, such as that at n // 2 with the first."""
+
+    def mix_one(h):
+        place = CHANGED[changed](len(h))
+        mixed = h.clone()
+        mixed[place] = h[place] + 0.5 * h[COMPANIONS[name](len(h))[place]] + 1
+        return mixed
+
+    model = Function(mix_one).eval()
+    with torch.no_grad():
+        assert find_in_pair(model, make_stimuli(), CPU, n, None, None, {}) is None
+
+
+@pytest.mark.parametrize(("n", "n_stimuli"), [(3, 9), (4, 4), (4, 9), (5, 5), (6, 6), (8, 8)])
+@pytest.mark.parametrize("changed", ["all", *CHANGED])
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_longer_planning_finds_it_too(name, changed, n, n_stimuli, monkeypatch):
+    def mix(h):
+        mixed = h + 0.5 * h[COMPANIONS[name](len(h))]
+        if changed != "all":
+            place = CHANGED[changed](len(h))
+            mixed = torch.cat([h[:place], mixed[place : place + 1] + 1, h[place + 1 :]])
+        return mixed
+
+    layouts = plan_long(Function(mix).eval(), make_stimuli(n_stimuli), monkeypatch, n)
+    assert "/exp" in layouts.mixing
+
+
+class Taken:
+    """Takes the results of a first batch of some stimuli."""
+
+    def __init__(self, n_rows):
+        self.n_rows = n_rows
+        self.rows = {}
+
+    def begin(self, layouts, stimuli):
+        self.guessed = layouts.by_name
+        return self.n_rows
+
+    def take(self, layout, rows):
+        self.rows[layout.name] = rows.clone()
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_the_first_batch_tells_what_three_passes_do(name, monkeypatch):
+    model = Function(USUAL[name]).eval()
+    stimuli = make_stimuli(30)
+    first = Taken(8)
+    PASSES.clear()
+    with torch.no_grad():
+        short = find_in_pair(model, stimuli, CPU, 8, None, None, {}, first)
+        linear = model.linear(torch.stack([stimuli[one] for one in stimuli.ids[:8]]))
+    assert PASSES == [3, 8]
+    torch.testing.assert_close(first.rows["linear/linear"], linear)
+    assert short.known.ids == [stimuli.ids[row] for row in (7, 2, 23)]
+    assert_same_findings(short, plan_long(model, stimuli, monkeypatch, 8))
+    for layout in short.by_name.values():
+        guessed = first.guessed[layout.name]
+        found = (layout.axis, layout.group, layout.shape, layout.dims, layout.dtype)
+        assert (guessed.axis, guessed.group, guessed.shape, guessed.dims, guessed.dtype) == found
+
+
+@pytest.mark.parametrize("n_stimuli", [8, 40])
+@pytest.mark.parametrize("batch_size", [8, 9, 16, 20, None])
+@pytest.mark.parametrize("name", COMPANIONS)
+def test_one_value_of_another_stimulus_is_found_in_the_first_batch(name, batch_size, n_stimuli):
+    def take_one(h):
+        taken = h.clone()
+        taken[:, 1] = h[COMPANIONS[name](len(h)), 1]
+        return taken
+
+    model = Function(take_one).eval()
+    first = Taken(min(batch_size or 32, n_stimuli))
+    PASSES.clear()
+    with torch.no_grad():
+        stimuli = make_stimuli(n_stimuli)
+        assert find_in_pair(model, stimuli, CPU, batch_size, None, None, {}, first) is None
+    assert [3, first.n_rows] == PASSES
+
+
+@pytest.mark.parametrize("n_rows", [0, 2, 4])
+def test_six_others_are_looked_at_where_the_first_batch_is_not_wanted(n_rows):
+    model = Function(torch.sin).eval()
+    first = Taken(n_rows)
+    PASSES.clear()
+    with torch.no_grad():
+        stimuli = make_stimuli(40)
+        found = find_in_pair(model, stimuli, CPU, None, None, None, {}, first)
+    assert PASSES == [3, 6]
+    assert not first.rows
+    assert {stimuli.ids[row] for row in (7, 2, 39)} < {*found.known.ids}
+    assert len(set(found.known.ids)) == 6
+
+
 def test_longer_planning_follows_where_two_passes_do_not_tell():
     layouts = plan(Function(UNUSUAL["reversed"]).eval(), make_stimuli())
     assert PASSES == [3, 6, 2, 3, 6]
@@ -194,14 +301,15 @@ def test_stimuli_from_all_parts_of_the_set_are_known():
     model = Function(torch.sin).eval()
     stimuli = make_stimuli(96)
     x = torch.stack([stimuli[name] for name in known.ids])
-    torch.testing.assert_close(known.samples["linear/linear"], model.linear(x).detach())
+    torch.testing.assert_close(known.samples["linear/linear"].values, model.linear(x).detach())
 
 
 def test_a_dependence_that_planning_did_not_meet_is_found_in_the_run():
     model = Function(lambda h: h * min(1, 10 / len(h))).eval()
     PASSES.clear()
     acts = nl.extract_activations(model, make_stimuli(48), batch_size=16, quiet=True)
-    assert PASSES == [3, 6, 16, 16, 16]
+    # The first batch tells that rows follow the batch; longer planning shows eight, and does not.
+    assert PASSES == [3, 16, 2, 3, 8, 16, 16, 16]
     told = [text.partition(":")[0] for text in acts.attrs["skipped_ops"]]
     assert told == ["/mul", "/exp"]
 

@@ -100,7 +100,9 @@ def find(function, budget=None, samples=False, batch_size=6, width=6):
 
 def describe(layouts):
     known = layouts.known
-    samples = {} if known is None else {key: one.tolist() for key, one in known.samples.items()}
+    samples = (
+        {} if known is None else {key: one.values.tolist() for key, one in known.samples.items()}
+    )
     ops = [(op.name, op.alias_of, op.parents) for op in layouts.graph]
     found = (layouts.by_name, layouts.skipped, layouts.live_bytes, layouts.mixing, layouts.random)
     return repr((found, layouts.suspects, layouts.unseen, layouts.drawn, ops, samples))

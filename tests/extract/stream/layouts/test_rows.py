@@ -10,7 +10,12 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError
-from neurolens.extract.stream.layouts.rows import sample_values, shuffle_rows, spread_rows
+from neurolens.extract.stream.layouts.rows import (
+    sample_rows,
+    sample_values,
+    shuffle_rows,
+    spread_rows,
+)
 
 REASON = "its values for a stimulus depend on the other stimuli of the batch"
 
@@ -231,6 +236,53 @@ def test_values_are_taken_from_the_first_to_the_last(n_features):
         places = sample_values(torch.arange(65.0)[None])[0]
         assert places[0] == 0
         assert places[-1] == 64
+
+
+class OneFeature(nn.Module):
+    """A model one feature of which, not among those sampled, changes in large batches."""
+
+    def __init__(self, most, dtype=torch.float32):
+        super().__init__()
+        self.most = most
+        self.dtype = dtype
+
+    def forward(self, x):
+        shift = torch.zeros(x.shape[1])
+        shift[777] = float(len(x) > self.most)
+        return (2 * x + shift).to(self.dtype).relu()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("most", [16, 100])
+def test_one_feature_that_changes_with_the_batch_size_is_noticed(most, dtype, rng):
+    model = OneFeature(most, dtype)
+    stimuli = nl.load_stimuli(rng.standard_normal((60, 1700)).astype(np.float32))
+    places = sample_values(torch.arange(1700.0)[None])[0]
+    assert 777 not in places
+    grams = nl.extract_grams(model, stimuli, batch_size=20, quiet=True)
+    refused = [text.partition(":")[0] for text in grams.attrs["skipped_ops"] if REASON in text]
+    assert ("/relu" in refused) == (most == 16)
+    assert "/mul" in grams.op
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.complex64])
+@pytest.mark.parametrize("n_features", [1, 1000, 1024, 5000])
+def test_every_feature_counts_and_rounding_does_not(n_features, dtype):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn((3, n_features), generator=generator).to(dtype)
+    known = sample_rows(rows)
+    rounded = rows * (
+        1 + torch.finfo(dtype).eps * torch.randn(rows.shape, generator=generator).sign()
+    )
+    assert not sample_rows(rounded.to(dtype)).differ(1, known, 1, 0.0)
+    for place in {0, 2 * n_features // 5, n_features - 1}:
+        other = rows.clone()
+        other[1, place] += 2
+        assert sample_rows(other).differ(1, known, 1, 0.0)
+        assert not sample_rows(other).differ(2, known, 2, 0.0)
+        other[1, place] = float("nan")
+        assert sample_rows(other).differ(1, known, 1, 0.0)
+        assert not sample_rows(other).differ(1, sample_rows(other), 1, 0.0)
 
 
 @given(n_stimuli=st.integers(2, 300), n_rows=st.integers(2, 12))

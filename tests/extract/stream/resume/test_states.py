@@ -6,7 +6,14 @@ import tempfile
 import pytest
 import torch
 
-from neurolens.extract.stream.resume.states import SavedStates
+from neurolens.extract.stream.resume.states import SavedStates, SpillFiles
+
+
+@pytest.fixture
+def files():
+    made = SpillFiles()
+    yield made
+    made.close()
 
 
 def make_tensors():
@@ -30,8 +37,8 @@ def make_tensors():
 
 
 @pytest.mark.parametrize("room", [0, 300, 10**6])
-def test_tensors_come_back_bit_for_bit_and_with_their_strides(room):
-    states = SavedStates(room)
+def test_tensors_come_back_bit_for_bit_and_with_their_strides(room, files):
+    states = SavedStates(room, files)
     for row in (0, 8):
         states.save(row, {(i, 0): one for i, one in enumerate(make_tensors().values())})
     for row in (8, 0, 8):
@@ -46,8 +53,8 @@ def test_tensors_come_back_bit_for_bit_and_with_their_strides(room):
 
 
 @pytest.mark.parametrize("room", [0, 10**6])
-def test_what_is_loaded_can_be_written_to(room):
-    states = SavedStates(room)
+def test_what_is_loaded_can_be_written_to(room, files):
+    states = SavedStates(room, files)
     states.save(0, {(3, 0): torch.ones(4)})
     states.load(0)[3, 0].add_(1)
     assert torch.equal(states.load(0)[3, 0], torch.ones(4))
@@ -55,8 +62,8 @@ def test_what_is_loaded_can_be_written_to(room):
 
 
 @pytest.mark.parametrize("room", [0, 10**6])
-def test_alignment_is_kept(room):
-    states = SavedStates(room)
+def test_alignment_is_kept(room, files):
+    states = SavedStates(room, files)
     tensor = torch.zeros(100)[3:50]
     states.save(0, {(0, 0): tensor})
     found = states.load(0)[0, 0]
@@ -65,8 +72,8 @@ def test_alignment_is_kept(room):
     states.close()
 
 
-def test_no_more_is_held_than_there_is_room_for():
-    states = SavedStates(40)
+def test_no_more_is_held_than_there_is_room_for(files):
+    states = SavedStates(40, files)
     states.save(0, {(0, 0): torch.ones(8)})
     assert states.n_spilled == 0
     states.save(1, {(0, 0): torch.ones(8)})
@@ -79,23 +86,26 @@ def test_no_more_is_held_than_there_is_room_for():
     states.close()
 
 
-def test_the_file_has_no_name_and_ends_with_the_states(tmp_path, monkeypatch):
+def test_the_file_has_no_name_and_ends_with_the_states(tmp_path, monkeypatch, files):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    states = SavedStates(0)
+    states = SavedStates(0, files)
     states.save(0, {(0, 0): torch.ones(8)})
     file = states._file
     assert file is not None
     assert not os.listdir(tmp_path)
     states.close()
+    assert files.take() is file
+    files.give_back(file)
+    files.close()
     assert file.closed
     assert 0 not in states
 
 
-def test_a_batch_that_cannot_be_written_is_not_kept(monkeypatch):
+def test_a_batch_that_cannot_be_written_is_not_kept(monkeypatch, files):
     def fail(self, flat, n_bytes):
         raise OSError(28, "full")
 
-    states = SavedStates(40)
+    states = SavedStates(40, files)
     monkeypatch.setattr(SavedStates, "_write", fail)
     with pytest.raises(OSError, match="full"):
         states.save(0, {(0, 0): torch.ones(8), (1, 0): torch.ones(8)})
@@ -105,8 +115,8 @@ def test_a_batch_that_cannot_be_written_is_not_kept(monkeypatch):
     states.close()
 
 
-def test_a_file_that_was_cut_is_an_error():
-    states = SavedStates(0)
+def test_a_file_that_was_cut_is_an_error(files):
+    states = SavedStates(0, files)
     states.save(0, {(0, 0): torch.ones(8)})
     assert states._file is not None
     states._file.truncate(10)
@@ -115,9 +125,9 @@ def test_a_file_that_was_cut_is_an_error():
     states.close()
 
 
-def test_memory_that_is_saved_can_be_resized_later():
+def test_memory_that_is_saved_can_be_resized_later(files):
     tensor = torch.ones(8)
-    states = SavedStates(0)
+    states = SavedStates(0, files)
     states.save(0, {(0, 0): tensor})
     assert tensor.untyped_storage().resizable()
     states.close()

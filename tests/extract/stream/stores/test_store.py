@@ -399,12 +399,14 @@ def test_who_belongs_to_a_run_that_ended_writes_nothing(stimuli, tmp_path):
     with held.hold({"made": "so"}, {}):
         worker = ActivationStore(held.path, plan, [plan.outputs], held.token).open()
         worker.write(output, step, np.ones((4, *output.kept.shape), np.float32))
+        worker.flush()
         with pytest.raises(
             DataError, match="only 0 of 3 batches are done; run the same call again"
         ):
             held.finish()
+    worker.write(output, step, np.zeros((4, *output.kept.shape), np.float32))
     with pytest.raises(DataError, match="has ended; nothing more is written for it"):
-        worker.write(output, step, np.zeros((4, *output.kept.shape), np.float32))
+        worker.flush()
 
 
 class Held(nn.Module):
