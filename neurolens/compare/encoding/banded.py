@@ -22,6 +22,7 @@ from neurolens.compare.encoding.aggregate import (
 from neurolens.compare.encoding.explainable import read_ceiling
 from neurolens.compare.encoding.models.accuracy import SCORES, explain_variance, measure_fold
 from neurolens.compare.encoding.models.bands import (
+    Kernel,
     Search,
     count_band_ends,
     scale_kernels,
@@ -106,7 +107,10 @@ def fit_banded(
 
     Notes
     -----
-    Time O(n_iter folds^2 (n^3 + alphas n^2 v)). himalaya's process-wide backend is put back as it
+    Time O(n_iter folds^2 (n^3 + alphas n^2 v)). Memory: of each space all features while its kernel
+    is made, then the kernels, 8 n^2 bytes per space and as much again in each fold, and the
+    responses. Directions of a kernel at the level of rounding are left out, as in
+    ``fit_encoding``. himalaya's process-wide backend is put back as it
     was.
 
     References
@@ -222,7 +226,7 @@ def partition_variance(
 class Problem(NamedTuple):
     """Checked input: one kernel (stimulus, stimulus) per space, responses, folds, the search."""
 
-    kernels: dict[str, torch.Tensor]
+    kernels: dict[str, Kernel]
     targets: Targets
     folds: Folds
     search: Search
@@ -315,13 +319,13 @@ def _read_problem(
     kernels = {name: _read_kernel(name, features, targets.ids) for name, features in spaces.items()}
     summed = KernelSum(len(targets.ids))
     for kernel in kernels.values():
-        summed.add(kernel.numpy())
+        summed.add(kernel.values.numpy(), kernel.rounding)
     warn_dependent(summed, targets, folds)
     seed = int(generator.integers(2**31))
     return Problem(kernels, targets, folds, Search(int(n_iter), read_alphas(alphas), seed))
 
 
-def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Tensor:
+def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> Kernel:
     """Return the kernel (stimulus, stimulus) of one space, its stimuli in the order of ``ids``."""
     by_op = open_features(features)
     if len(by_op.ops) != 1:
@@ -329,4 +333,5 @@ def _read_kernel(name: str, features: FeatureData, ids: np.ndarray) -> torch.Ten
             f"space {name!r} must be one op, got {len(by_op.ops)}: {list_names(by_op.ops)}. Select "
             "one, e.g. grams.sel(op='conv1/conv2d')."
         )
-    return torch.from_numpy(next(by_op.iterate_kernels(ids)))
+    predictors = next(by_op.iterate_predictors(ids, 0))
+    return Kernel(torch.from_numpy(predictors.values), predictors.rounding)

@@ -203,7 +203,9 @@ def fit_encoding(
     ------
     InputError
         Features are complex, NaN or infinite; a stimulus has no response at all; there are too few
-        stimuli or groups for the folds or their halves; a setting or ceiling cannot be used.
+        stimuli or groups for the folds or their halves; a setting or ceiling cannot be used;
+        features that must be in memory (Notes) take more than ``memory``; with ``alphas`` so small
+        that a fit goes through single stimuli, their left-out error is lost in rounding.
     LabelError
         Labels are missing, repeated, or differ between features and responses.
     UnknownNameError
@@ -255,9 +257,10 @@ def fit_encoding(
     Otherwise the kernel of n stimuli is computed from pairs of blocks: O(n^2 p), then O(n^3 + n^2
     v) per fold. ``solver`` says which of these it was, and in how many blocks features were read.
     For "pls", and for ``alphas`` so small that rounding of X'X would be more than a millionth of
-    them, features are in memory and solved by a QR decomposition, "primal by QR". All regions and
-    subjects in one call share what is computed of the features. Memory: ``memory``, responses, p
-    squared or n squared numbers, 2 p v, and the result.
+    them, features are in memory and solved by a QR decomposition, "primal by QR"; those that take
+    more than ``memory`` are refused. All regions and subjects in one call share what is computed of
+    the features. Memory beside ``responses`` themselves: ``memory``, one copy of the responses in
+    float64, p squared or n squared numbers, 2 p v, and the result.
 
     References
     ----------

@@ -28,6 +28,7 @@ from neurolens.compare.encoding.models.penalties import (
 )
 from neurolens.compare.encoding.models.ridge import SELECTORS
 from neurolens.compare.encoding.models.spectrum import Sides, split_predictors
+from neurolens.compare.encoding.ops.sources import iterate_ops
 from neurolens.compare.inputs.checks import (
     Seed,
     check_device,
@@ -53,6 +54,17 @@ from neurolens.compare.stats.null import NULL_DIMS, NULL_SCORE, rank_null
 from neurolens.labels import OP, REGION, SUBJECT, check_name, get_marks
 from neurolens.scores import build_scores
 from neurolens.support.progress import count_steps, show_progress
+from neurolens.support.sizes import read_bytes
+
+
+class Problem(NamedTuple):
+    """Checked input of every op; ``memory`` is the budget in bytes for the features of an op."""
+
+    settings: Settings
+    targets: Targets
+    folds: Folds
+    device: str | torch.device
+    memory: int
 
 
 @over_time_bins("responses")
@@ -71,6 +83,7 @@ def permute_encoding(
     keep_null: bool = False,
     rng: Seed = 0,
     device: str | torch.device = "cpu",
+    memory: str | int = "4GiB",
     quiet: bool = False,
 ) -> xr.Dataset:
     """Test whether each op predicts each region, by permuting stimuli.
@@ -107,6 +120,10 @@ def permute_encoding(
     rng : int or Generator
         Seed of the folds, as in ``fit_encoding``, and of the permutations. Both belong to the
         stimulus ids, whatever the order of presentations or stimuli.
+    memory : str or int
+        Budget for the features of an op, such as "4GiB". With no fewer features than training
+        stimuli they are read in blocks of it, and their kernel is kept; fewer are held in memory,
+        8 bytes each, and refused where they take more.
     quiet : bool
         Show no progress.
 
@@ -123,7 +140,8 @@ def permute_encoding(
     Raises
     ------
     InputError, LabelError, UnknownNameError
-        As for ``fit_encoding``; a number of permutations that cannot be used.
+        As for ``fit_encoding``; a number of permutations that cannot be used; features of an op
+        that must be in memory take more than ``memory``.
 
     Warns
     -----
@@ -146,8 +164,9 @@ def permute_encoding(
     those folds in which its permuted
     responses vary; ``fit_encoding`` leaves it out if it is constant in one. Time O(n^3 +
     permutations n^2 v) per op and fold, with p < n features O(n p^2 + permutations n p v): one
-    decomposition serves all permutations. Memory: a block of permutations and two numbers per
-    permutation and neuroid.
+    decomposition serves all permutations. Memory: ``memory``, the responses, a
+    kernel of n^2 numbers where features are no fewer than training stimuli, a block of permutations
+    and two numbers per permutation and neuroid.
 
     References
     ----------
@@ -171,6 +190,7 @@ def permute_encoding(
     check_name(select, SELECTORS, "select")
     check_whole(n_permutations, "n_permutations", 1, 1000)
     check_device(device)
+    budget = read_bytes(memory)
     generator = make_generator(rng)
     settings = Settings("ridge", None if alphas is None else read_alphas(alphas), select, 0)
     by_op = open_features(features)
@@ -184,12 +204,13 @@ def permute_encoding(
 
     values = torch.from_numpy(targets.values[:, targets.usable]).to(device)
     moves = torch.from_numpy(orders).to(device)
+    problem = Problem(settings, targets, folds, device, budget)
     kernels = KernelSum(len(targets.ids))
     total = len(by_op.ops) * len(folds.numbers)
     with show_progress(total, "permuting responses", quiet=quiet):
         parts = [
             score_orders(sides, values, folds, moves, settings, targets, metric, aggregate)
-            for sides in _iterate_sides(by_op, targets, folds, device, kernels)
+            for sides in _iterate_sides(by_op, problem, kernels)
         ]
     warn_dependent(kernels, targets, folds, find_exchanged(exchange.scheme, exchange.group))
     warn_ends(by_op.ops, np.array([part.ends for part in parts]))
@@ -240,23 +261,23 @@ def _choose_scheme(cv: int | str | xr.DataArray, folds: Folds) -> Exchange:
 
 def _iterate_sides(
     features: Features,
-    targets: Targets,
-    folds: Folds,
-    device: str | torch.device,
+    problem: Problem,
     kernels: KernelSum,
 ) -> Iterator[Sides]:
-    """Yield what each op predicts from on ``device``, one op in memory at a time.
+    """Yield what each op predicts from, one op in memory at a time.
 
     Each is added to ``kernels``.
     """
+    folds = problem.folds
     least = min(len(folds.find_train(number)) for number in folds.numbers)
-    for predictors in features.iterate_predictors(targets.ids, least):
-        kernels.add(predictors.compute_kernel(kernels.size), predictors.rounding)
-        yield Sides(
-            torch.from_numpy(predictors.values).to(device),
-            predictors.is_kernel,
-            predictors.rounding,
-        )
+    ids = problem.targets.ids
+    ops = iterate_ops(features, ids, least, problem.settings, problem.device, problem.memory)
+    for op in ops:
+        sides = op.open_sides("permute_encoding")
+        kernels.add(sides.compute_kernel(kernels.size), op.rounding)
+        yield sides
+        # The next op is read only after this one is gone.
+        del op, sides
 
 
 def _warn_undefined(undefined: np.ndarray, ops: list[str], targets: Targets, folds: Folds) -> None:

@@ -15,6 +15,8 @@ from neurolens.labels import SAMPLE, STIMULUS, get_ids
 # The coordinate (neuroid,) with the number of presentations behind a response, where neuroids
 # differ in it.
 NEUROID_REPEATS = "neuroid_repeats"
+# Numbers of a block of neuroids that is averaged at once.
+BLOCK_NUMBERS = 2**22
 
 
 def sum_repeats(values: np.ndarray, codes: np.ndarray, n_stimuli: int) -> np.ndarray:
@@ -49,6 +51,74 @@ def average_repeats(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
         counts = np.bincount(codes, minlength=n_stimuli)[:, None]
     means = sum_repeats(rows, codes, n_stimuli) / np.where(counts > 0, counts, np.nan)
     return means.reshape(-1, *values.shape[1:])
+
+
+class Averages(NamedTuple):
+    """Responses of each neuroid averaged over the presentations of each stimulus.
+
+    ``means`` (n, v) are float64, NaN for neuroids that are not ``usable``; ``repeats`` (v,) is the
+    number of presentations behind a mean (`average_counts`). ``lacking``, ``infinite`` and
+    ``constant`` (v,) say why a neuroid cannot be used; ``present`` (q,) are the presentations that
+    hold any number.
+    """
+
+    means: np.ndarray
+    repeats: np.ndarray
+    lacking: np.ndarray
+    infinite: np.ndarray
+    constant: np.ndarray
+    present: np.ndarray
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Which neuroids (v,) have finite responses to every stimulus, which vary."""
+        return ~(self.lacking | self.infinite | self.constant)
+
+
+def average_neuroids(values: np.ndarray, codes: np.ndarray, n_stimuli: int) -> Averages:
+    """Return the averages of ``values`` (q, v) over the rows of each of ``codes`` (q,).
+
+    NaN is a presentation that was not recorded. Beside the means, memory does not grow with v: a
+    block of neuroids is averaged at a time.
+    """
+    n_neuroids = values.shape[1]
+    unmarked = np.zeros(n_neuroids, dtype=bool)
+    averages = Averages(
+        means=np.full((n_stimuli, n_neuroids), np.nan),
+        repeats=np.empty(n_neuroids),
+        lacking=unmarked,
+        infinite=unmarked.copy(),
+        constant=unmarked.copy(),
+        present=np.zeros(len(values), dtype=bool),
+    )
+    width = max(1, BLOCK_NUMBERS // max(1, len(values)))
+    for start in range(0, n_neuroids, width):
+        _average_block(averages, slice(start, start + width), values, codes)
+    return averages
+
+
+def _average_block(averages: Averages, block: slice, values: np.ndarray, codes: np.ndarray) -> None:
+    """Write the averages of the neuroids ``block`` of ``values`` (q, v)."""
+    part = np.ascontiguousarray(values[:, block])
+    missing = np.isnan(part)
+    averages.present[:] |= ~missing.all(axis=1)
+    if missing.any():
+        counts = count_repeats(~missing, codes, len(averages.means))
+    else:
+        counts = np.bincount(codes, minlength=len(averages.means))[:, None]  # those of any neuroid
+    averages.repeats[block] = average_counts(counts)
+    infinite = np.isinf(part).any(axis=0)
+    lacking = (counts == 0).any(axis=0) & ~infinite
+    # The first number of each neuroid, which all others are compared with.
+    first = np.take_along_axis(part, np.argmin(missing, axis=0)[None], axis=0)
+    varies = ((part != first) & ~missing).any(axis=0)
+    averages.infinite[block] = infinite
+    averages.lacking[block] = lacking
+    averages.constant[block] = ~infinite & ~lacking & ~varies
+    usable = averages.usable[block]
+    if usable.any():
+        chosen = block.start + np.flatnonzero(usable)
+        averages.means[:, chosen] = average_repeats(part[:, usable], codes)
 
 
 def average_counts(counts: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:

@@ -16,8 +16,9 @@ from neurolens.compare.inputs.dimensions import check_response_dims, refuse_brai
 from neurolens.compare.inputs.regions import Places, group_neuroids, number_labels
 from neurolens.compare.inputs.repeats import (
     NEUROID_REPEATS,
+    Averages,
     average_counts,
-    average_repeats,
+    average_neuroids,
     count_repeats,
     summarize_counts,
 )
@@ -222,13 +223,12 @@ def read_targets(responses: xr.DataArray) -> Targets:
     if isinstance(responses.indexes.get(NEUROID), pd.MultiIndex):
         responses = responses.reset_index(NEUROID)
     responses, presented, neuroids = _open_responses(responses)
-    values = responses.values
-    missing = _find_missing(values, presented)
-    counts = count_repeats(~missing, presented.codes, len(presented.ids))
-    usable = _find_usable(values, missing, counts, neuroids)
-    means = np.full((len(presented.ids), len(neuroids)), np.nan)
-    means[:, usable] = average_repeats(values[:, usable], presented.codes)
-    repeats = average_counts(counts)
+    check_real(responses, "responses")
+    averages = average_neuroids(responses.values, presented.codes, len(presented.ids))
+    _refuse_dead(averages.present, presented)
+    usable = averages.usable
+    _warn_unusable(averages, neuroids)
+    repeats = averages.repeats
     groups = group_neuroids(responses, labels.UNNAMED)
     coords: dict[str, Any] = {
         f"neuroid_{name}" if name in labels.UNNAMED else name: (NEUROID, column)
@@ -238,7 +238,7 @@ def read_targets(responses: xr.DataArray) -> Targets:
         coords[NEUROID_REPEATS] = (NEUROID, repeats)
     return Targets(
         presented=presented,
-        values=means,
+        values=averages.means,
         usable=usable,
         repeats=repeats,
         n_repeats=summarize_counts(repeats),
@@ -259,51 +259,48 @@ def _find_missing(values: np.ndarray, presented: Presented) -> np.ndarray:
     check_real(values, "responses")
     missing = np.isnan(values)
     if missing.any():
-        rows = ~missing.reshape(len(values), -1).all(axis=1)
-        dead = np.bincount(presented.codes[rows], minlength=len(presented.ids)) == 0
-        if dead.any():
-            raise InputError(
-                "responses must hold numbers, but every neuroid is NaN for stimuli "
-                f"{list_names(presented.ids[dead])}. Drop those presentations first.",
-                anchor="missing-values",
-            )
+        _refuse_dead(~missing.reshape(len(values), -1).all(axis=1), presented)
     return missing
 
 
-def _find_usable(
-    values: np.ndarray, missing: np.ndarray, counts: np.ndarray, neuroids: np.ndarray
-) -> np.ndarray:
-    """Return which neuroids (neuroid,) can be predicted, of ``values`` (presentation, neuroid).
+def _refuse_dead(present: np.ndarray, presented: Presented) -> None:
+    """Raise InputError for stimuli none of whose rows are ``present`` (row,): hold a number."""
+    dead = np.bincount(presented.codes[present], minlength=len(presented.ids)) == 0
+    if dead.any():
+        raise InputError(
+            "responses must hold numbers, but every neuroid is NaN for stimuli "
+            f"{list_names(presented.ids[dead])}. Drop those presentations first.",
+            anchor="missing-values",
+        )
 
-    ``missing`` marks NaN, ``counts`` (stimulus, neuroid) are the presentations without.
-    """
-    infinite = np.isinf(values).any(axis=0)
-    lacking = (counts == 0).any(axis=0) & ~infinite
-    # The first number of each neuroid, which all others are compared with.
-    first = np.take_along_axis(values, np.argmin(missing, axis=0)[None], axis=0)
-    varies = ((values != first) & ~missing).any(axis=0)
-    constant = ~infinite & ~lacking & ~varies
-    usable = ~infinite & ~lacking & varies
-    _warn_unusable(
-        {
-            "no response to some stimulus": neuroids[lacking],
-            "an infinite response": neuroids[infinite],
-            "no change over presentations": neuroids[constant],
-        }
-    )
-    if not usable.any():
+
+def _warn_unusable(averages: Averages, neuroids: np.ndarray) -> None:
+    """Warn once, naming the neuroids that cannot be predicted, or raise where none can be."""
+    reasons = {
+        "no response to some stimulus": neuroids[averages.lacking],
+        "an infinite response": neuroids[averages.infinite],
+        "no change over presentations": neuroids[averages.constant],
+    }
+    sentences = [
+        f"{reason} in {len(ids)}: {list_names(ids)}" for reason, ids in reasons.items() if len(ids)
+    ]
+    if sentences:
+        warn_user(
+            f"some neuroids cannot be predicted and get NaN ({'; '.join(sentences)}). Drop or "
+            f"repair them."
+        )
+    if not averages.usable.any():
         fix = "Pass some that vary."
-        if lacking.any():
+        if averages.lacking.any():
             fix = (
                 "Of some stimuli each lacks all responses. Where subjects saw different stimuli, "
                 "fit them one by one: one = responses.sel(neuroid=responses.subject == 'S1')"
                 ".dropna('presentation'), with the features of its stimuli."
             )
         raise InputError(
-            f"responses hold no neuroid that can be predicted, of {len(usable)}. {fix}",
+            f"responses hold no neuroid that can be predicted, of {len(neuroids)}. {fix}",
             anchor="missing-values",
         )
-    return usable
 
 
 def match_neuroids(array: Any, other: Any, name: str, other_name: str) -> np.ndarray:
@@ -361,15 +358,3 @@ def _open_responses(
         responses[labels.NEUROID_ID].values if labels.NEUROID_ID in responses.coords else unnamed
     )
     return responses.transpose(rows, NEUROID, ...), presented, neuroids
-
-
-def _warn_unusable(reasons: dict[str, np.ndarray]) -> None:
-    """Warn once, naming the neuroids that cannot be predicted for each of ``reasons``."""
-    sentences = [
-        f"{reason} in {len(ids)}: {list_names(ids)}" for reason, ids in reasons.items() if len(ids)
-    ]
-    if sentences:
-        warn_user(
-            f"some neuroids cannot be predicted and get NaN ({'; '.join(sentences)}). Drop or "
-            f"repair them."
-        )

@@ -272,6 +272,16 @@ class TestUse:
         scores = fit_banded({"a": spaces["a"], "dead": spaces["b"] * 0}, responses, cv=3, n_iter=5)
         np.testing.assert_array_equal(scores.r2_split.sel(space="dead"), 0)
 
+    def test_what_varies_in_one_held_out_stimulus_alone_predicts_nothing_of_it(self, rng):
+        """Of the training stimuli only rounding is left, which is not scaled to a space."""
+        spaces, responses = build_problem(rng, n=45)
+        values = 5 + 1e-9 * rng.normal(size=(45, 3))
+        values[0] = 0
+        single = spaces["a"][:, :3].copy(data=values)
+        scores = fit_banded({"a": spaces["a"], "single": single}, responses, cv=3, n_iter=5)
+        assert scores.r2.values.ravel()[0] > 0.3  # follows a
+        assert abs(scores.r2_split.sel(space="single")).max() < 0.5
+
     def test_a_broken_neuroid_is_named(self, rng):
         spaces, responses = build_problem(rng, n=45)
         responses[0, 1] = np.nan

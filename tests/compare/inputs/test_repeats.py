@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from neurolens.compare.inputs import repeats
 from neurolens.compare.inputs.repeats import (
     average_counts,
+    average_neuroids,
     average_repeats,
     count_repeats,
     find_complete,
@@ -64,3 +68,50 @@ def test_complete_rows_and_columns():
     rows, columns = find_complete(np.full((2, 2), np.nan))
     assert not rows.any()
     assert not columns.any()
+
+
+@pytest.mark.parametrize("width", [1, 3, 1000])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_neuroids_are_averaged_in_blocks(rng, monkeypatch, width, dtype):
+    """A neuroid with each fault, in a block with and without others."""
+    monkeypatch.setattr(repeats, "BLOCK_NUMBERS", 12 * width)
+    values = rng.normal(size=(12, 8)).astype(dtype)
+    codes = np.tile(np.arange(4), 3)
+    values[codes == 2, 1] = np.nan  # no response to a stimulus
+    values[5, 3] = np.inf
+    values[:, 4] = 2.5
+    values[0, 4] = np.nan  # constant where it was recorded
+    values[[1, 5], 6] = np.nan  # a single presentation is left
+    found = average_neuroids(values, codes, 4)
+    assert found.lacking.tolist() == [k == 1 for k in range(8)]
+    assert found.infinite.tolist() == [k == 3 for k in range(8)]
+    assert found.constant.tolist() == [k == 4 for k in range(8)]
+    assert found.usable.tolist() == [k not in (1, 3, 4) for k in range(8)]
+    assert found.present.all()
+    for k in range(8):
+        column = [values[codes == code, k].astype(np.float64) for code in range(4)]
+        known = [part[~np.isnan(part)] for part in column]
+        expected = [part.mean() for part in known] if found.usable[k] else [np.nan] * 4
+        np.testing.assert_allclose(found.means[:, k], expected, rtol=1e-12)
+        counts = np.array([len(part) for part in known if len(part)])
+        assert found.repeats[k] == pytest.approx(len(counts) / (1 / counts).sum())
+
+
+def test_a_row_without_any_number_is_known(rng):
+    values = rng.normal(size=(6, 3))
+    values[4] = np.nan
+    found = average_neuroids(values, np.tile(np.arange(3), 2), 3)
+    assert found.present.tolist() == [True, True, True, True, False, True]
+
+
+def test_beside_the_means_memory_does_not_grow_with_neuroids(rng, monkeypatch):
+    monkeypatch.setattr(repeats, "BLOCK_NUMBERS", 2**12)
+    values = rng.normal(size=(64, 20_000)).astype(np.float32)
+    tracemalloc.start()
+    try:
+        means = average_neuroids(values, np.arange(64), 64).means
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(means, values)
+    assert peak < 1.15 * means.nbytes

@@ -1,6 +1,5 @@
 """Encoding models fitted to training stimuli and scored on test sets by name."""
 
-import hashlib
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +36,7 @@ from neurolens.compare.encoding.models.penalties import (
 from neurolens.compare.encoding.models.ridge import iterate_blocks
 from neurolens.compare.encoding.models.spectrum import Size, describe_solvers
 from neurolens.compare.encoding.normalized import describe_normalization, read_explainable
+from neurolens.compare.encoding.ops.records import hash_fit
 from neurolens.compare.encoding.ops.sources import iterate_ops
 from neurolens.compare.inputs.checks import (
     Seed,
@@ -185,7 +185,8 @@ def fit_test_sets(
     tells, and in 92, 93 and 92 % with ``block=10``.
 
     Time O(n k^2 + n k v) per op as for one fold of ``fit_encoding``, and O(t v) per set of t
-    stimuli; memory a few arrays of test stimuli by neuroids.
+    stimuli. Memory beside ``responses`` themselves: as for ``fit_encoding`` with one copy of the
+    responses, in float64, p v numbers, and a few arrays of test stimuli by neuroids.
 
     References
     ----------
@@ -233,7 +234,7 @@ def fit_test_sets(
     warn_ends(by_op.ops, fits.ends)
     details = {
         "n_training": len(sets.train),
-        "fit_sha256": _hash_fit(problem, fits),
+        "fit_sha256": hash_fit(targets.ids, targets.values, sets.train, fits.alpha),
         "select": settings.select,
         "by": by or "none",
         "block": block,
@@ -291,11 +292,13 @@ def _fit_op(i: int, source: Source, values: torch.Tensor, problem: Problem, fits
     train = torch.from_numpy(sets.train).to(values.device)
     test = torch.from_numpy(sets.test).to(values.device)
     spectrum = source.begin(values, sets.train).split(sets.train, sets.test)
-    mean = values[train].mean(0)
+    mean = torch.empty_like(values[0])
     predicted = values.new_empty((len(test), values.shape[1]))
     alpha = np.empty(values.shape[1])
     for voxels in iterate_blocks(len(train), values.shape[1], problem.settings.select):
-        targets = values[train, voxels] - mean[voxels]
+        targets = values[:, voxels][train]  # a copy
+        mean[voxels] = targets.mean(0)
+        targets -= mean[voxels]
         fit = fit_penalties(spectrum.select(voxels), targets, problem.inner, problem.settings)
         predicted[:, voxels] = spectrum.test @ fit.coefficients + mean[voxels]
         alpha[voxels] = fit.alphas[fit.chosen].cpu().numpy()
@@ -307,15 +310,6 @@ def _fit_op(i: int, source: Source, values: torch.Tensor, problem: Problem, fits
         fits.scores[k].write_op(
             i, test_set, values[test[rows]], predicted[rows], mean, problem.measure
         )
-
-
-def _hash_fit(problem: Problem, fits: Fits) -> str:
-    """Return what tells one fit from another: a hash of training stimuli, means and penalties."""
-    train = problem.sets.train
-    digest = hashlib.sha256(repr(sorted(map(repr, problem.targets.ids[train].tolist()))).encode())
-    digest.update(np.sort(problem.targets.values[train], axis=0).tobytes())
-    digest.update(fits.alpha.tobytes())
-    return digest.hexdigest()
 
 
 def _share_ceiling(

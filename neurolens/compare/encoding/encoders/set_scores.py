@@ -7,7 +7,12 @@ import xarray as xr
 from torch import Tensor
 
 from neurolens.compare.encoding.aggregate import mean_defined, pool_neuroids
-from neurolens.compare.encoding.models.accuracy import explain_variance, measure_fold
+from neurolens.compare.encoding.models.accuracy import (
+    SCORES,
+    Accuracy,
+    explain_variance,
+    measure_fold,
+)
 from neurolens.compare.encoding.split_half import halve_folds
 from neurolens.compare.inputs.checks import rank_ids
 from neurolens.compare.inputs.dependence import MAX_STIMULI, is_series
@@ -21,6 +26,8 @@ from neurolens.scores import BOOTSTRAP, HALF, SPLIT, Intervals
 
 # Blocks of test stimuli below which there are no intervals.
 MIN_BLOCKS = 4
+# Numbers of a block of responses that is scored at once.
+BLOCK_NUMBERS = 2**17
 BY_SUBJECT = (OP, REGION, SUBJECT)
 BY_REGION = (OP, REGION)
 
@@ -57,7 +64,7 @@ class SetScores(NamedTuple):
         """Return scores that are not known yet."""
         targets = test_set.targets
         places = (n_ops, len(targets.regions), len(targets.subjects))
-        by_neuroid = {name: np.full((n_ops, len(targets.usable)), np.nan) for name in ("r", "r2")}
+        by_neuroid = {name: np.full((n_ops, len(targets.usable)), np.nan) for name in SCORES}
         left_out = np.empty((test_set.n_blocks, *places))
         return cls(by_neuroid, left_out, np.empty((len(test_set.member), 2, *places)))
 
@@ -72,33 +79,80 @@ class SetScores(NamedTuple):
     ) -> None:
         """Score one op: ``measured`` and ``predicted`` (t, v), training ``mean`` (v,)."""
         targets = test_set.targets
-        score = _score_all(measured, predicted, mean)
+        n_voxels = measured.shape[1]
+        held_out = HeldOut.allocate(test_set, n_voxels)
+        # Of a block of voxels, all that is computed fits into the cache of a processor.
+        width = max(1, BLOCK_NUMBERS // len(measured))
+        for start in range(0, n_voxels, width):
+            voxels = slice(start, start + width)
+            _score_block(held_out, voxels, test_set, (measured, predicted, mean), measure)
         for name, values in self.by_neuroid.items():
-            values[op, targets.usable] = score[name]
-        y = measured.cpu().numpy()
-        guess = predicted.cpu().numpy()
-        if measure == "r":
-            left_out = leave_out_r(y, guess, test_set.block)
-        else:
-            left_out = leave_out_r2(y, guess, mean.cpu().numpy(), test_set.block)
-        # A neuroid without a score has none without a block either.
-        left_out[:, np.isnan(score[measure])] = np.nan
-        self.left_out[:, op] = _pool_usable(left_out, targets)
-        for split, half in np.ndindex(self.halves.shape[:2]):
-            inside = np.flatnonzero(test_set.member[split] != half)
-            score = _score_all(measured[inside], predicted[inside], mean)
-            self.halves[split, half, op] = _pool_usable(score[measure], targets)
+            values[op, targets.usable] = held_out.by_voxel[name]
+        self.left_out[:, op] = _pool_usable(held_out.left_out, targets)
+        self.halves[:, :, op] = _pool_usable(held_out.halves, targets)
 
 
-def _score_all(measured: Tensor, predicted: Tensor, mean: Tensor) -> dict[str, np.ndarray]:
-    """Return each measure (v,) of the accuracy of all predictions (t, v)."""
+class HeldOut(NamedTuple):
+    """Scores of the voxels of one op: of all stimuli, without each block, and of halves.
+
+    ``by_voxel`` has (v,) for "r" and "r2"; ``left_out`` (block, v), ``halves`` (split, half, v).
+    """
+
+    by_voxel: dict[str, np.ndarray]
+    left_out: np.ndarray
+    halves: np.ndarray
+
+    @classmethod
+    def allocate(cls, test_set: HeldOutSet, n_voxels: int) -> "HeldOut":
+        """Return scores that are not known yet."""
+        return cls(
+            {name: np.empty(n_voxels) for name in SCORES},
+            np.empty((test_set.n_blocks, n_voxels)),
+            np.empty((len(test_set.member), 2, n_voxels)),
+        )
+
+
+def _score_block(
+    held_out: HeldOut,
+    voxels: slice,
+    test_set: HeldOutSet,
+    arrays: tuple[Tensor, Tensor, Tensor],
+    measure: str,
+) -> None:
+    """Write the scores of ``voxels``.
+
+    ``arrays`` are those of all voxels, measured (t, v), predicted (t, v) and training mean (v,).
+    """
+    measured, predicted, mean = (array[..., voxels].contiguous() for array in arrays)
     accuracy = measure_fold(measured, predicted, mean)
-    r2 = explain_variance(accuracy.residual[None], accuracy.total[None])
-    return {"r": accuracy.r.cpu().numpy(), "r2": r2.cpu().numpy()}
+    for name, values in held_out.by_voxel.items():
+        values[voxels] = _choose_score(accuracy, name)
+    y = measured.cpu().numpy()
+    guess = predicted.cpu().numpy()
+    if measure == "r":
+        left_out = leave_out_r(y, guess, test_set.block)
+    else:
+        left_out = leave_out_r2(y, guess, mean.cpu().numpy(), test_set.block)
+    # A neuroid without a score has none without a block either.
+    left_out[:, np.isnan(held_out.by_voxel[measure][voxels])] = np.nan
+    held_out.left_out[:, voxels] = left_out
+    for split, half in np.ndindex(held_out.halves.shape[:2]):
+        inside = np.flatnonzero(test_set.member[split] != half)
+        accuracy = measure_fold(measured[inside], predicted[inside], mean)
+        held_out.halves[split, half, voxels] = _choose_score(accuracy, measure)
+
+
+def _choose_score(accuracy: Accuracy, measure: str) -> np.ndarray:
+    """Return one of `SCORES` (v,) of the accuracy of predictions."""
+    if measure == "r":
+        return accuracy.r.cpu().numpy()
+    return explain_variance(accuracy.residual[None], accuracy.total[None]).cpu().numpy()
 
 
 def _pool_usable(values: np.ndarray, targets: Targets) -> np.ndarray:
     """Return means (..., region, subject) of ``values`` (..., v) of the usable neuroids."""
+    if targets.usable.all():
+        return pool_neuroids(values, targets)
     whole = np.full((*values.shape[:-1], len(targets.usable)), np.nan)
     whole[..., targets.usable] = values
     return pool_neuroids(whole, targets)

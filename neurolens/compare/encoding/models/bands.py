@@ -1,12 +1,13 @@
 """Banded ridge on kernels, one per feature space, by the random search of himalaya."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from neurolens.compare.encoding.models.ridge import find_edges
-from neurolens.compare.encoding.models.spectrum import center_kernel
+from neurolens.compare.encoding.models.spectrum import split_kernel
 
 
 class Search(NamedTuple):
@@ -15,6 +16,13 @@ class Search(NamedTuple):
     n_iter: int
     alphas: np.ndarray
     seed: int
+
+
+class Kernel(NamedTuple):
+    """The kernel (stimulus, stimulus) of a space; eigenvalues up to ``rounding`` are 0."""
+
+    values: torch.Tensor
+    rounding: float = 0.0
 
 
 class ScaledKernels(NamedTuple):
@@ -34,19 +42,26 @@ class KernelWeights(NamedTuple):
     dual: np.ndarray
 
 
-def scale_kernels(
-    kernels: list[torch.Tensor], train: np.ndarray, test: np.ndarray
-) -> ScaledKernels:
-    """Return the kernels at the indices ``train`` and ``test``, comparable in size."""
+def scale_kernels(kernels: Sequence[Kernel], train: np.ndarray, test: np.ndarray) -> ScaledKernels:
+    """Return the kernels at the indices ``train`` and ``test``, comparable in size.
+
+    As in ridge of one space, directions at the level of rounding are ones that a space does not
+    have: a space that varies in none of the training stimuli is 0. Time O(n^3) per space.
+    """
     train_scaled = []
     test_scaled = []
     for kernel in kernels:
-        centered = center_kernel(kernel, torch.from_numpy(train), torch.from_numpy(test))
-        unit = centered.train.trace() / len(train)
+        spectrum = split_kernel(
+            kernel.values, torch.from_numpy(train), torch.from_numpy(test), kernel.rounding
+        )
+        varies = spectrum.values > 0
+        vectors = spectrum.vectors[:, varies]
+        unit = spectrum.values.sum() / len(train)
         # A space that does not vary stays 0.
         unit = torch.where(unit > 0, unit, 1.0)
-        train_scaled.append((centered.train / unit).numpy())
-        test_scaled.append((centered.test / unit).numpy())
+        inner = (vectors * spectrum.values[varies]) @ vectors.T
+        train_scaled.append((inner / unit).numpy())
+        test_scaled.append((spectrum.test[:, varies] @ vectors.T / unit).numpy())
     return ScaledKernels(np.stack(train_scaled), np.stack(test_scaled))
 
 

@@ -123,7 +123,9 @@ class Products:
         if left_out is not None:
             crossed = self._multiply_all()
             if len(left_out):
-                crossed = crossed - self._multiply(left_out)
+                outside = self._multiply(left_out)
+                # In place: both are as large as the weights of all voxels.
+                crossed = torch.sub(crossed, outside, out=outside)
         return ProductSpectrum(
             self, values[varies], vectors[:, varies], centered.mean, train, test, left_out, crossed
         )

@@ -24,6 +24,8 @@ BLOCK = 2**22
 LEAST_BLOCK = 2**20
 # Share of the squared length of responses below which a difference of squares has lost its digits.
 CANCELED = 1e-6
+# What a fit leaves of a stimulus, 1 - H, below which that difference has lost its digits.
+LEAST_FREE = 1e-12
 
 
 class Fit(NamedTuple):
@@ -51,7 +53,8 @@ class Candidates(NamedTuple):
 
     ``spectrum`` holds U (n, k); ``targets`` Y (n, v) are centered, ``rotated`` (k, v) is U' Y;
     ``alphas`` (a,) are the penalties, and ``left`` (a, k) is what each leaves of each direction,
-    alpha / (d + alpha); ``blocks`` are training indices that are left out together.
+    alpha / (d + alpha); ``blocks`` are training indices that are left out together. ``intercept``
+    is 1 where directions of ``left``, or what lies outside of U, hold the intercept, else 0.
     """
 
     spectrum: Spectrum | ProductSpectrum
@@ -60,12 +63,32 @@ class Candidates(NamedTuple):
     alphas: torch.Tensor
     left: torch.Tensor
     blocks: Sequence[torch.Tensor]
+    intercept: float
 
     def find_outside(self, rows: Rows) -> torch.Tensor | None:
         """Return what of ``rows`` of Y (b, v) lies outside of U, or None where nothing can."""
         if self.spectrum.is_whole:
             return None
         return self.targets[rows.positions] - rows.vectors @ self.rotated
+
+
+def open_candidates(
+    spectrum: Spectrum | ProductSpectrum,
+    targets: torch.Tensor,
+    rotated: torch.Tensor,
+    alphas: torch.Tensor,
+    blocks: Sequence[torch.Tensor] = (),
+) -> Candidates:
+    """Return what the choice among ``alphas`` (a,) depends on."""
+    values = spectrum.values
+    left = alphas[:, None] / (values + alphas[:, None])
+    intercept = 1.0
+    if spectrum.is_whole and int((values > 0).sum()) == len(values) - 1:
+        # The only direction without features is that of the intercept. It is left out here: to
+        # subtract it later would take the digits of small penalties with it.
+        left = torch.where(values > 0, left, 0.0)
+        intercept = 0.0
+    return Candidates(spectrum, targets, rotated, alphas, left, blocks, intercept)
 
 
 def fit_ridge(
@@ -81,7 +104,6 @@ def fit_ridge(
     that "folds" leaves out together. Time O(n k v), for "loo" and "folds" O(a n k v).
     """
     values = spectrum.values
-    left = alphas[:, None] / (values + alphas[:, None])  # (a, k)
     coefficients = targets.new_empty((len(values), targets.shape[1]))
     chosen = torch.zeros(targets.shape[1], dtype=torch.long, device=targets.device)
     # Targets that are a block of `iterate_blocks` stay whole: narrow products are slow.
@@ -89,7 +111,7 @@ def fit_ridge(
         part = targets[:, voxels]
         rotated = spectrum.rotate(part, voxels)
         if len(alphas) > 1:
-            candidates = Candidates(spectrum, part, rotated, alphas, left, blocks)
+            candidates = open_candidates(spectrum, part, rotated, alphas, blocks)
             chosen[voxels] = SELECTORS[select](candidates).argmin(0)
         best = alphas[chosen[voxels]]
         # A direction without features has no weight, however small the penalty.
@@ -122,7 +144,7 @@ def score_gcv(candidates: Candidates) -> torch.Tensor:
     residual = left**2 @ candidates.rotated**2  # (a, v)
     if not candidates.spectrum.is_whole:
         residual = residual + _measure_outside(candidates)
-    return residual / (n - k + left.sum(1) - 1)[:, None] ** 2
+    return residual / (n - k + left.sum(1) - candidates.intercept)[:, None] ** 2
 
 
 def score_loo(candidates: Candidates) -> torch.Tensor:
@@ -133,12 +155,14 @@ def score_loo(candidates: Candidates) -> torch.Tensor:
     """
     shape = (len(candidates.left), candidates.targets.shape[1])
     losses = candidates.targets.new_zeros(shape)
+    constant = candidates.intercept / candidates.spectrum.n
     for rows in candidates.spectrum.iterate_rows():
         squares = rows.vectors**2
         outside = candidates.find_outside(rows)
         lost = 0.0 if outside is None else (1 - squares.sum(1)).clamp_min(0)
         for k, weight in enumerate(candidates.left):
-            free = lost + squares @ weight - 1 / candidates.spectrum.n  # (b,): 1 - H_ii
+            free = lost + squares @ weight - constant  # (b,): 1 - H_ii
+            _refuse_lost(float(free.min()), candidates)
             errors = rows.vectors @ (weight[:, None] * candidates.rotated)
             if outside is not None:
                 errors += outside
@@ -163,35 +187,44 @@ def score_folds(candidates: Candidates) -> torch.Tensor:
     losses = candidates.targets.new_zeros(shape)
     for block in candidates.blocks:
         rows = spectrum.vectors[block]  # (b, k)
-        try:
-            if outside is not None and len(rows) > rows.shape[1] + 1:
-                losses += _leave_directions(candidates, rows, outside[block])
-            else:
-                losses += _leave_rows(candidates, rows, None if outside is None else outside[block])
-        except torch.linalg.LinAlgError as error:
-            raise InputError(
-                "with the smallest of these alphas a fit goes through every stimulus, and what it "
-                "predicts of a fold that is left out is lost in rounding. Pass larger alphas, such "
-                "as the default ones, or select='gcv'."
-            ) from error
+        if outside is not None and len(rows) > rows.shape[1] + 1:
+            losses += _leave_directions(candidates, rows, outside[block])
+        else:
+            losses += _leave_rows(candidates, rows, None if outside is None else outside[block])
     return losses
+
+
+def _refuse_lost(free: float, candidates: Candidates) -> None:
+    """Raise InputError where 1 - H, of which ``free`` is the least, is rounding.
+
+    Without the direction of the intercept it has all digits, however small it is.
+    """
+    if candidates.intercept and free < LEAST_FREE:
+        raise InputError(
+            f"with the smallest of these alphas, {float(candidates.alphas[0]):.3g}, a fit goes "
+            "through single stimuli, and what it would predict of them when they are left out is "
+            "lost in rounding. Pass larger alphas, such as the default ones, or select='gcv'."
+        )
 
 
 def _leave_rows(
     candidates: Candidates, rows: torch.Tensor, outside: torch.Tensor | None
 ) -> torch.Tensor:
     """Return the squared error (a, v) of leaving ``rows`` (b, k) out, from the square of rows."""
-    n = len(candidates.targets)
-    fixed = rows.new_full((len(rows), len(rows)), -1 / n)
+    constant = candidates.intercept / len(candidates.targets)
+    fixed = rows.new_full((len(rows), len(rows)), -constant)
     if outside is not None:
         fixed += torch.eye(len(rows), dtype=rows.dtype, device=rows.device) - rows @ rows.T
     losses = []
-    for weight in candidates.left:
+    for k, weight in enumerate(candidates.left):
         weighted = rows * weight
         residual = weighted @ candidates.rotated
         if outside is not None:
             residual += outside
-        losses.append(_sum_squares(torch.linalg.solve(fixed + weighted @ rows.T, residual)))
+        square = fixed + weighted @ rows.T
+        if k == 0 and candidates.intercept:  # penalties rise, and so does what is free
+            _refuse_lost(float(torch.linalg.eigvalsh(square)[0]), candidates)
+        losses.append(_sum_squares(torch.linalg.solve(square, residual)))
     return torch.stack(losses)
 
 
@@ -211,13 +244,16 @@ def _leave_directions(
     length = _sum_squares(outside)
     unit = torch.eye(len(products), dtype=rows.dtype, device=rows.device)
     losses = []
-    for weight in candidates.left:
+    for k, weight in enumerate(candidates.left):
         scale = torch.cat([(1 - weight).sqrt(), weight.new_ones(1)])[:, None]
         inside = torch.cat(
             [weight[:, None] * candidates.rotated, crossed.new_zeros(1, len(length))]
         )
         projected = scale * (crossed + products @ inside)
-        solved = torch.linalg.solve(unit - scale * products * scale.T, projected)
+        square = unit - scale * products * scale.T
+        if k == 0:
+            _refuse_lost(float(torch.linalg.eigvalsh(square)[0]), candidates)
+        solved = torch.linalg.solve(square, projected)
         inside = inside + scale * solved
         losses.append(length + (inside * (2 * crossed + products @ inside)).sum(0))
     return torch.stack(losses)

@@ -15,8 +15,9 @@ SUFFIX = ".npz"
 PARTIAL = ".partial"
 # Bytes of the hash of all that is before it, at the end of a file.
 DIGEST_SIZE = hashlib.sha256().digest_size
-# Bytes that are hashed at once.
+# Bytes of a file, and numbers of responses, that are hashed at once.
 BLOCK_BYTES = 2**20
+BLOCK_NUMBERS = 2**22
 
 
 class FitRecords:
@@ -95,8 +96,24 @@ def hash_problem(*parts: Any) -> str:
     for part in parts:
         if isinstance(part, np.ndarray) and part.dtype != object:
             digest.update(f"{part.dtype} {part.shape}".encode())
-            digest.update(np.ascontiguousarray(part).tobytes())
+            # Its bytes, without a copy of them.
+            digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
         else:
             digest.update(repr(part.tolist() if isinstance(part, np.ndarray) else part).encode())
         digest.update(b"|")
+    return digest.hexdigest()
+
+
+def hash_fit(ids: np.ndarray, values: np.ndarray, train: np.ndarray, alpha: np.ndarray) -> str:
+    """Return what tells one fit from another: a hash of training stimuli, means and penalties.
+
+    ``values`` (n, v) are the responses to ``ids`` (n,), ``train`` the training stimuli, whose order
+    does not matter.
+    """
+    digest = hashlib.sha256(repr(sorted(map(repr, ids[train].tolist()))).encode())
+    # A block of neuroids at a time: a copy of all responses would be large.
+    width = max(1, BLOCK_NUMBERS // len(train))
+    for start in range(0, values.shape[1], width):
+        digest.update(np.sort(values[:, start : start + width][train], axis=0).tobytes())
+    digest.update(alpha.tobytes())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from neurolens.compare.encoding.models.spectrum import Sides
 from neurolens.compare.encoding.ops.features import FeatureBlocks
 from neurolens.compare.inputs.features import Activations, Features, Predictors
 from neurolens.compare.stats.linalg import compute_gram
+from neurolens.errors import InputError
 
 # Numbers of a block of features that are multiplied at once, and the fewest columns of it.
 BLOCK_NUMBERS = 2**22
@@ -48,17 +49,40 @@ class Op(NamedTuple):
         return digest.hexdigest()
 
     def open(self) -> Source:
-        """Return what the op predicts from, on the device."""
+        """Return what the op predicts from, on the device, read in blocks wherever that serves."""
+        data = self.data
+        alphas = self.settings.alphas
+        if self.settings.method != "ridge":
+            return self.open_sides(f"method={self.settings.method!r}")
+        if (
+            isinstance(data, FeatureBlocks)
+            and data.n_features < self.n_train
+            and (alphas is None or is_exact(data.spread, float(alphas[0])))
+        ):
+            return BlockedFeatures(data, self.device)
+        return self.open_sides("the smallest of alphas")
+
+    def open_sides(self, need: str) -> Sides:
+        """Return the kernel, made from blocks, or features that are fewer than stimuli in memory.
+
+        Raises InputError where such features, of which there is a ``need``, take more than the
+        budget.
+        """
         data = self.data
         if isinstance(data, Predictors):
-            return Sides(torch.from_numpy(data.values).to(self.device), True, data.rounding)
+            given = torch.from_numpy(data.values).to(self.device)
+            return Sides(given, data.is_kernel, data.rounding)
         if data.n_features >= self.n_train:
             kernel = data.compute_kernel(partial(multiply_rows, device=torch.device(self.device)))
             return Sides(torch.from_numpy(kernel).to(self.device), True)
-        alphas = self.settings.alphas
-        exact = alphas is None or is_exact(data.spread, float(alphas[0]))
-        if self.settings.method == "ridge" and exact:
-            return BlockedFeatures(data, self.device)
+        needed = 8 * data.n_stimuli * data.n_features
+        if needed > data.memory:
+            raise InputError(
+                f"{data.name} has {data.n_features:,} features of {data.n_stimuli:,} stimuli, "
+                f"which {need} needs in memory together: {needed:,} bytes, more than memory= "
+                f"allows, {data.memory:,}. Pass memory={needed} or more, or extract fewer "
+                "features, e.g. with reducer='mean'."
+            )
         values = data.take(np.arange(data.n_stimuli))
         return Sides(torch.from_numpy(values).to(self.device), False)
 

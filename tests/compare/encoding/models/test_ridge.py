@@ -1,3 +1,4 @@
+import mpmath
 import numpy as np
 import oracles
 import pytest
@@ -13,9 +14,9 @@ from neurolens.compare import fit_encoding
 from neurolens.compare.encoding.models import ridge
 from neurolens.compare.encoding.models.ridge import (
     SELECTORS,
-    Candidates,
     find_edges,
     fit_ridge,
+    open_candidates,
 )
 from neurolens.compare.encoding.models.spectrum import (
     center_kernel,
@@ -49,16 +50,40 @@ def predict(x, y, train, test, alphas, select="gcv", blocks=()):
     return (spectrum.test @ fit.coefficients).numpy() + mean, alphas[fit.chosen.numpy()]
 
 
-def measure_losses(x, y, select, blocks=(), split=None):
+def measure_losses(x, y, select, blocks=(), split=None, alphas=ALPHAS):
     everything = torch.arange(len(x))
     spectrum = (split or split_kernel)(
         torch.from_numpy(x if split else x @ x.T), everything, everything[:0]
     )
-    alphas = torch.from_numpy(ALPHAS)
     targets = torch.from_numpy(y - y.mean(axis=0))
     rotated = spectrum.vectors.T @ targets
-    left = alphas[:, None] / (spectrum.values + alphas[:, None])
-    return SELECTORS[select](Candidates(spectrum, targets, rotated, alphas, left, blocks)).numpy()
+    candidates = open_candidates(spectrum, targets, rotated, torch.from_numpy(alphas), blocks)
+    return SELECTORS[select](candidates).numpy()
+
+
+def solve_exactly(x, y, alpha, blocks):
+    """Return GCV, and the squared error of leaving each of ``blocks`` out, with 80 digits.
+
+    All from the smoother S of y: an error is (I - S_BB)^-1 residual_B.
+    """
+    with mpmath.workdps(80):
+        n = len(x)
+        rows = mpmath.matrix(x.tolist())
+        constant = mpmath.ones(n, n) / n
+        center = mpmath.eye(n) - constant
+        kernel = center * rows * rows.T * center
+        inverse = (kernel + mpmath.mpf(alpha) * mpmath.eye(n)) ** -1
+        smoother = kernel * inverse + constant
+        measured = mpmath.matrix(y.tolist())
+        residual = measured - smoother * measured
+        free = n - sum(smoother[i, i] for i in range(n))
+        gcv = sum(r**2 for r in residual) / free**2
+        error = mpmath.mpf(0)
+        for block in blocks:
+            square = mpmath.matrix([[(i == j) - smoother[i, j] for j in block] for i in block])
+            left = mpmath.matrix([residual[i] for i in block])
+            error += sum(e**2 for e in mpmath.lu_solve(square, left))
+        return float(gcv), float(error)
 
 
 @pytest.mark.parametrize("p", [8, 40])
@@ -194,15 +219,41 @@ def test_ends_of_the_grid_matter_only_while_the_fit_depends_on_them(rng, alphas,
     )
 
 
-def test_penalties_that_leave_folds_undefined_are_refused(rng):
+@pytest.mark.parametrize("ratio", [1e-8, 1e-12, 1e-16])
+@pytest.mark.parametrize("p", [8, 40])
+def test_penalties_at_the_level_of_rounding_keep_their_digits(rng, ratio, p):
+    x, y, train, _ = build_problem(rng, n=16, p=p, v=1)
+    x, y = x[train] - x[train].mean(axis=0), y[train]
+    alpha = ratio * (x**2).sum()
+    blocks = [[0, 5, 7], [1, 2, 3, 4], [6]]
+    single = [[k] for k in range(len(x))]
+    alphas = np.array([alpha, 1.0])
+    gcv, by_block = solve_exactly(x, y[:, 0], alpha, blocks)
+    by_stimulus = solve_exactly(x, y[:, 0], alpha, single)[1]
+    found = measure_losses(x, y, "gcv", alphas=alphas)[0, 0]
+    assert found == pytest.approx(gcv, rel=1e-9)
+    found = measure_losses(x, y, "loo", alphas=alphas)[0, 0]
+    assert found == pytest.approx(by_stimulus, rel=1e-9)
+    found = measure_losses(x, y, "folds", [torch.tensor(b) for b in blocks], alphas=alphas)[0, 0]
+    assert found == pytest.approx(by_block, rel=1e-9)
+
+
+@pytest.mark.parametrize("select", ["loo", "folds"])
+@pytest.mark.parametrize("p", [7, 60])
+def test_penalties_that_leave_a_prediction_undefined_are_refused(rng, select, p):
+    """One stimulus has a feature of its own, so that a fit goes through it."""
     ids = [f"s{i}" for i in range(40)]
-    features = xr.DataArray(
-        rng.normal(size=(40, 200)), dims=("stimulus", "feature"), coords={"stimulus": ids}
-    )
+    values = rng.normal(size=(40, 6)) @ rng.normal(size=(6, p))
+    values[:, 0] = 0
+    values[:, 0][3] = 1
+    features = xr.DataArray(values, dims=("stimulus", "feature"), coords={"stimulus": ids})
     responses = xr.DataArray(
         rng.normal(size=(40, 5)),
         dims=("presentation", "neuroid"),
         coords={"stimulus_id": ("presentation", ids), "neuroid_id": ("neuroid", list("abcde"))},
     )
-    with pytest.raises(InputError, match="lost in rounding. Pass larger alphas"):
-        fit_encoding(features, responses, alphas=[1e-25, 1.0], select="folds", n_splits=0)
+    settings = {"select": select, "n_splits": 0}
+    with pytest.raises(InputError, match="1e-15, a fit goes through .* Pass larger alphas"):
+        fit_encoding(features, responses, alphas=[1e-15, 1.0], **settings)
+    scores = fit_encoding(features, responses, alphas=[1e-6, 1e6], **settings)
+    assert np.isfinite(scores.r2.values).all()

@@ -7,10 +7,11 @@ import xarray as xr
 from brains import build_grams, build_tree, label_features, label_responses
 
 import neurolens as nl
-from neurolens.compare import fit_encoding, fit_test_sets, split_stimuli
+from neurolens.compare import fit_encoding, fit_test_sets, permute_encoding, split_stimuli
 from neurolens.compare.encoding.models.penalties import Settings
 from neurolens.compare.encoding.ops.sources import iterate_ops
 from neurolens.compare.inputs.features import open_features
+from neurolens.errors import InputError
 
 SELECTORS = ("gcv", "loo", "folds")
 
@@ -119,6 +120,28 @@ def test_named_sets_from_a_store(store, responses, by):
         assert "features read in up to" in blocked[name].attrs["solver"]
         np.testing.assert_allclose(blocked[name].r, scores.r, rtol=1e-7)
         np.testing.assert_allclose(blocked[name].alpha, scores.alpha, rtol=1e-9)
+
+
+def test_permutations_from_a_store(store, responses):
+    acts, stored = store
+    settings = {"cv": 4, "n_permutations": 99, "keep_null": True}
+    whole = permute_encoding(acts, responses, **settings)
+    # Of the op of 90 features that is a tenth.
+    blocked = permute_encoding(stored, responses, memory=48 * 4 * 8, **settings)
+    np.testing.assert_allclose(blocked.score, whole.score, rtol=1e-7)
+    np.testing.assert_allclose(blocked.null_score, whole.null_score, rtol=1e-6)
+
+
+def test_features_that_must_be_in_memory_and_are_larger_are_refused(store, responses):
+    stored = store[1]
+    words = "has 4 features of 48 stimuli, which .* needs in memory together: 1,536 bytes"
+    with pytest.raises(InputError, match=words.replace(".*", "permute_encoding")):
+        permute_encoding(stored, responses, cv=4, n_permutations=5, memory=1535)
+    with pytest.raises(InputError, match=words.replace(".*", "method='pls'")):
+        fit_encoding(stored, responses, cv=4, method="pls", n_components=2, memory=1535)
+    with pytest.raises(InputError, match=words.replace(".*", "the smallest of alphas")):
+        fit_encoding(stored, responses, cv=4, alphas=[1e-12], memory=1535)
+    fit_encoding(stored, responses, cv=4, method="pls", n_components=2, memory=1536)
 
 
 def test_one_op_is_in_memory_at_a_time(rng, monkeypatch):
