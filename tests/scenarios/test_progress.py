@@ -95,7 +95,31 @@ def compare_searchlight(rng, quiet):
     compare.compare_searchlight(model, responses, radius=5, metric="euclidean", quiet=quiet)
 
 
+def compute_rdms(rng, quiet):
+    """Of responses in which a subject lacks a region, of a Gram, and of activations."""
+    features, _ = draw_features(rng)
+    values = rng.normal(size=(12, 6))
+    where = {
+        "region": ("neuroid", ["V1", "V1", "IT", "IT", "V1", "V1"]),
+        "subject": ("neuroid", ["A"] * 4 + ["B"] * 2),
+    }
+    responses = xr.DataArray(
+        values, dims=("stimulus", "neuroid"), coords={"stimulus": IDS, **where}
+    )
+    compare.compute_rdms(responses, metric="euclidean", quiet=quiet)
+    compare.compute_rdms(features, quiet=quiet)
+    gram = xr.DataArray(
+        (values @ values.T)[None],
+        dims=("op", "stimulus", "stimulus_2"),
+        coords={"op": ["a"], "stimulus": IDS, "stimulus_2": IDS},
+    )
+    row_sum = (("op", "stimulus"), values.sum(axis=1)[None])
+    grams = gram.to_dataset(name="gram").assign(row_sum=row_sum, n_features=("op", [6]))
+    compare.compute_rdms(grams, quiet=quiet)
+
+
 WORK = {
+    "RDMs": compute_rdms,
     "draws": compare_rdms,
     "whitened draws": lambda rng, quiet: compare_rdms(rng, quiet, comparator="whitened-cosine"),
     "bures draws": lambda rng, quiet: compare_rdms(rng, quiet, comparator="bures"),
@@ -126,6 +150,9 @@ WORK = {
     "test sets": fit_test_sets,
     "permutation of responses": permute_encoding,
     "searchlight": compare_searchlight,
+    "reweighting": lambda rng, quiet: compare.fit_reweighted_rdms(
+        *build_rdms(rng), n_folds=2, quiet=quiet
+    ),
 }
 
 

@@ -213,7 +213,8 @@ KEYS = (
         "the choice of operations honest. Default: 20 for RSA; for encoding 5 where folds are "
         "large enough."),
     Key("compare", "interval", kinds.TEXT, "Intervals from draws that are scored, or, much faster, "
-        "from the influence of each stimulus.", "bootstrap", choices=INTERVALS, needs=RSA,
+        "from the influence of each stimulus; auto: from influences where they cover as well.",
+        "auto", choices=INTERVALS, needs=RSA,
         argument="compare_rdms.interval"),
     Key("compare", "n_bootstrap", kinds.DRAWS, "Draws for intervals.", 1000,
         argument="compare_rdms.n_bootstrap"),

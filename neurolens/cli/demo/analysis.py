@@ -231,7 +231,7 @@ def _prepare_real(brain: Any, name: str, weights: str | Path | None, seed: int) 
 def _prepare_planted(name: str, seed: int, reason: str) -> Setup:
     model, _, identity = load_model(f"{SOURCE}/{name}", weights=None, rng=seed)
     brain: Any = load_dataset("planted", model=model, seed=seed)
-    brain = replace(brain, rdms=compute_rdms(brain.responses, metric=METRIC))
+    brain = replace(brain, rdms=compute_rdms(brain.responses, metric=METRIC, quiet=True))
     headline = (
         f"neurolens demo: NOT REAL DATA. {name} with random weights (seed {seed}) and a planted "
         "brain."
@@ -279,7 +279,7 @@ def _trace_few(model: nn.Module, stimuli: StimulusSet) -> tuple[Trace, list[str]
 def _compute_model_rdms(model: nn.Module, stimuli: StimulusSet, quiet: bool) -> xr.DataArray:
     grams = extract_grams(model, stimuli, quiet=quiet)
     # An RDM needs features to correlate over: single numbers per stimulus have none.
-    return compute_rdms(grams.isel(op=(grams.n_features > 1).values), metric=METRIC)
+    return compute_rdms(grams.isel(op=(grams.n_features > 1).values), metric=METRIC, quiet=quiet)
 
 
 def _write_findings(setup: Setup, findings: Findings, folder: Path, command: str) -> list[Written]:

@@ -285,7 +285,7 @@ def add_brain(metavar: str = "BRAIN") -> Any:
     return decorate
 
 
-def take_rdms(brain: BrainData, metric: str | None, *, default: str) -> "xr.DataArray":
+def take_rdms(brain: BrainData, metric: str | None, *, default: str, quiet: bool) -> "xr.DataArray":
     """Return RDMs as they were published, or of responses where there are none.
 
     Parameters
@@ -295,6 +295,8 @@ def take_rdms(brain: BrainData, metric: str | None, *, default: str) -> "xr.Data
         A dissimilarity that was asked for: RDMs are then made of the responses.
     default : str
         The dissimilarity of responses otherwise.
+    quiet : bool
+        Show no progress.
 
     Raises
     ------
@@ -312,7 +314,7 @@ def take_rdms(brain: BrainData, metric: str | None, *, default: str) -> "xr.Data
             "these brain data are RDMs as they were published, so that no dissimilarity can be "
             f"chosen; leave out the option that asks for {metric!r}"
         )
-    return compute_rdms(brain.responses, metric=metric or default)
+    return compute_rdms(brain.responses, metric=metric or default, quiet=quiet)
 
 
 def take_responses(brain: BrainData) -> "xr.DataArray":

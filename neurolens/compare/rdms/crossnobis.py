@@ -265,3 +265,23 @@ def choose_noise(metric: str, runs: str | None, noise: Any) -> NoiseSettings:
     check_name(noise, NOISES, "noise")
     attrs = {"metric": metric} | ({"noise": noise} if metric in NOISE_METRICS else {})
     return NoiseSettings(noise, None, attrs)
+
+
+def refuse_covariance() -> None:
+    """Raise InputError because data without neuroids cannot be whitened by a given covariance."""
+    raise InputError(
+        "a noise covariance of your own is over neuroids, and Grams and activations have none. "
+        "Pass responses (presentation, neuroid), or use noise='ledoit-wolf'.",
+        anchor="repeats-needed",
+    )
+
+
+def refuse_noise(metric: str, what: str) -> None:
+    """Raise InputError because ``metric`` needs repeats and the data have none."""
+    if metric in NOISE_METRICS:
+        raise InputError(
+            f"metric {metric!r} measures noise over repeats, and {what} holds each stimulus once. "
+            f"Pass data with the dimension 'presentation' and the coordinate 'stimulus_id', or use "
+            f"metric='euclidean'.",
+            anchor="repeats-needed",
+        )

@@ -1,5 +1,6 @@
 """Representational dissimilarity matrices of activations, Grams and brain responses."""
 
+import math
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,8 @@ from neurolens.compare.rdms.crossnobis import (
     choose_noise,
     make_design,
     measure_noisy,
+    refuse_covariance,
+    refuse_noise,
     select_rows,
 )
 from neurolens.compare.rdms.distances import METRICS, Precision, compute_gram_for
@@ -52,6 +55,10 @@ from neurolens.labels import (
     STIMULUS_ID,
     TIME_BIN,
 )
+from neurolens.support.progress import count_steps, show_progress
+
+# What progress says is done.
+WHAT = "computing RDMs"
 
 
 class Square(NamedTuple):
@@ -69,6 +76,7 @@ def compute_rdms(
     runs: str | None = None,
     noise: str | np.ndarray | xr.DataArray | None = None,
     client: Any = None,
+    quiet: bool = False,
 ) -> xr.DataArray:
     """Compute the dissimilarity of every pair of stimuli, per op or (region, subject, time_bin).
 
@@ -118,6 +126,8 @@ def compute_rdms(
     client : dask.distributed.Client, optional
         Divide the ops among its workers, each with one thread. Activations in a store are read
         there.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -193,16 +203,23 @@ def compute_rdms(
     settings = choose_noise(metric, runs, noise)
     if isinstance(data, xr.DataArray) and {PRESENTATION, NEUROID} & set(data.dims):
         responses = read_responses(data)
-        rdms = _compute_from_responses(responses, metric, runs, settings)
+        n_rdms = math.prod(len(names) for names in responses.labels.values())
+        n_rdms *= responses.values.shape[2]
+        with show_progress(n_rdms, WHAT, quiet=quiet):
+            rdms = _compute_from_responses(responses, metric, runs, settings)
+            # Not every subject has every region.
+            count_steps(n_rdms)
     else:
         features = open_features(data, "gram", "row_sum", "n_features")
         if settings.covariance is not None:
-            _refuse_covariance()
+            refuse_covariance()
         if isinstance(features, Grams):
-            rdms = _compute_from_grams(features, metric, runs, settings.noise)
+            with show_progress(features.grams.sizes.get(OP, 1), WHAT, quiet=quiet):
+                rdms = _compute_from_grams(features, metric, runs, settings.noise)
         else:
             warn_components(features.arrays, features.names, metric)
-            rdms = _compute_from_activations(features, metric, runs, settings.noise)
+            with show_progress(len(features.arrays), WHAT, quiet=quiet):
+                rdms = _compute_from_activations(features, metric, runs, settings.noise)
     marks = labels.get_marks(data)
     if metric in NOISE_METRICS and not isinstance(data, xr.Dataset):
         marks.pop(labels.SAMPLES, None)  # they are presentations
@@ -210,26 +227,6 @@ def compute_rdms(
     warn_undefined(rdms, metric in NOISE_METRICS)
     warn_constant(rdms)
     return rdms
-
-
-def _refuse_covariance() -> None:
-    """Raise InputError because data without neuroids cannot be whitened by a given covariance."""
-    raise InputError(
-        "a noise covariance of your own is over neuroids, and Grams and activations have none. "
-        "Pass responses (presentation, neuroid), or use noise='ledoit-wolf'.",
-        anchor="repeats-needed",
-    )
-
-
-def _refuse_noise(metric: str, what: str) -> None:
-    """Raise InputError because ``metric`` needs repeats and the data have none."""
-    if metric in NOISE_METRICS:
-        raise InputError(
-            f"metric {metric!r} measures noise over repeats, and {what} holds each stimulus once. "
-            f"Pass data with the dimension 'presentation' and the coordinate 'stimulus_id', or use "
-            f"metric='euclidean'.",
-            anchor="repeats-needed",
-        )
 
 
 def _compute_from_responses(
@@ -253,6 +250,7 @@ def _compute_from_responses(
         part = None if covariance is None else covariance[np.ix_(group.members, group.members)]
         square = compute_one(group.values, metric, selected, noise, part)
         squares[group.place][np.ix_(group.stimuli, group.stimuli)] = square
+        count_steps()
     recorded = {name: (STIMULUS, labels) for name, labels in list_recorded(presented).items()}
     if not responses.time:
         whole = _label_rdms(squares[..., 0, :, :], responses.labels, presented.ids)
@@ -273,20 +271,21 @@ def _compute_from_activations(
     once = [name for array, name in pairs if SAMPLE not in array.dims]
     if once:
         is_whole = len(once) == len(features.arrays) and not features.alone
-        _refuse_noise(metric, "a DataTree of activations" if is_whole else once[0])
+        refuse_noise(metric, "a DataTree of activations" if is_whole else once[0])
     labels.check_unique(features.ops, "the op names of the activations")
     with ThreadPoolExecutor(_count_threads(features.arrays)) as pool:
-        squares = list(
-            pool.map(
-                lambda array, name: (
-                    _compute_from_samples(array, metric, runs, noise, name)
-                    if metric in NOISE_METRICS
-                    else _compute_from_features(array, metric, name)
-                ),
-                features.arrays,
-                features.names,
-            )
-        )
+        squares = []
+        for square in pool.map(
+            lambda array, name: (
+                _compute_from_samples(array, metric, runs, noise, name)
+                if metric in NOISE_METRICS
+                else _compute_from_features(array, metric, name)
+            ),
+            features.arrays,
+            features.names,
+        ):
+            squares.append(square)
+            count_steps()
     ids = squares[0].ids
     metadata = list_metadata(features.arrays[0])
     if features.alone:
@@ -357,6 +356,7 @@ def _compute_from_grams(features: Grams, metric: str, runs: str | None, noise: s
             residual = None if products.residual is None else products.residual[k]
             precision = Precision(products.eps, blur, residual)
             squares[k] = METRICS[metric].distance(*product, precision)
+            count_steps()
         rdms = gram.copy(data=squares).drop_attrs()
     return rdms.isel({OP: 0}) if products.alone else rdms
 
@@ -377,7 +377,7 @@ def _compute_from_presentations(
     gram = products.gram
     columns = {str(name): c.values for name, c in gram.coords.items() if c.dims == (STIMULUS,)}
     if STIMULUS_ID not in columns:
-        _refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
+        refuse_noise(metric, "a Gram without the coordinate 'stimulus_id' on 'stimulus'")
     codes, ids = number_labels(columns[STIMULUS_ID], "'stimulus_id' of the Gram")
     check_count(ids, "gram")
     design = make_design(codes, columns, metric, runs, noise)
@@ -387,6 +387,7 @@ def _compute_from_presentations(
         rounding = bound_rounding(product.gram, products.eps, residual)
         square = center_twice(blank_rounding(product.gram, rounding))
         squares[k] = measure_noisy(square, product.n_features, metric, design, noise)
+        count_steps()
     return _label_rdms(squares, {OP: gram[OP].values}, ids)
 
 

@@ -40,6 +40,7 @@ from neurolens.compare.rsa.sides import (
     describe_pairs,
     name_dissimilarity,
     name_variables,
+    rank_sides,
     read_sides,
     warn_undefined,
 )
@@ -73,7 +74,7 @@ def bootstrap_rdms(
     *,
     comparator: str = "rho-a",
     by: GroupsBy | None = None,
-    interval: str = "bootstrap",
+    interval: str = "auto",
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     rng: Seed = 0,
@@ -101,8 +102,8 @@ def bootstrap_rdms(
         groups.
     interval : str
         ``"bootstrap"``: variances over draws. ``"influence"``: what they are to first order over
-        infinitely many draws, from the influence of each stimulus on the scores; see
-        ``compare_rdms``. ``draws`` are then to first order too.
+        infinitely many draws, from the influence of each stimulus on the scores; ``draws`` are then
+        to first order too. ``"auto"``: as for ``compare_rdms``.
     n_bootstrap : int
         Draws, 2 or more.
     confidence : float
@@ -179,12 +180,14 @@ def bootstrap_rdms(
     if group is None:
         alone = np.zeros(len(sides.model.ids), dtype=int)
         warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
-    by_influences = choose_influences(interval, sides.comparator)
+    sides = rank_sides(sides)
     unit_name = "stimuli" if group is None else "groups of stimuli"
     resampling = _resample_both(sides, group, n_bootstrap, generator)
+    n_units = resampling.n_units
+    by_influences = choose_influences(interval, sides.comparator, n_units, n_bootstrap)
     units = read_units(group, resampling.counts)
     if by_influences:
-        check_units(resampling.n_units, unit_name)
+        check_units(n_units, unit_name)
     total = _count_steps(sides, n_bootstrap, by_influences=by_influences)
     with show_progress(total, "resampling RDMs", quiet=quiet):
         if by_influences:
@@ -197,7 +200,7 @@ def bootstrap_rdms(
             spreads = _spread_influences(sides, units, resampling.shares, ceilings, confidence)
         else:
             spreads = _spread_ceilings(sides, resampling, ceilings, confidence)
-    values = _infer_scores(sides, estimates, resampling.n_units, confidence, ceilings)
+    values = _infer_scores(sides, estimates, n_units, confidence, ceilings)
     values = values.assign(spreads)
     new_subjects = bool((ceilings["n_subjects"] > 1).any())
     procedure = name_procedure(sides.comparator) if by_influences else "bootstrap"
@@ -216,9 +219,9 @@ def bootstrap_rdms(
         ceiling=read_ceiling(ceilings, sides.model),
         details={
             "n_bootstrap": int(n_bootstrap),
-            "n_units": resampling.n_units,
+            "n_units": n_units,
             "rng": describe_rng(rng),
-            **describe_choice(interval, sides.comparator),
+            **describe_choice(interval, sides.comparator, n_units, n_bootstrap),
             DRAWS_HASH: hash_draws(resampling.counts, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),

@@ -47,6 +47,7 @@ from neurolens.compare.rsa.sides import (
     describe_pairs,
     name_dissimilarity,
     name_variables,
+    rank_sides,
     read_sides,
     warn_undefined,
 )
@@ -67,7 +68,7 @@ def compare_rdms(
     *,
     comparator: str = "rho-a",
     by: GroupsBy | None = None,
-    interval: str = "bootstrap",
+    interval: str = "auto",
     n_bootstrap: int = 1000,
     n_splits: int = 20,
     confidence: float = 0.95,
@@ -109,11 +110,13 @@ def compare_rdms(
         ``"bootstrap"``: percentiles over the scores of ``n_bootstrap`` draws. ``"influence"``: t
         intervals from the influence of each stimulus on a score, at the cost of some draws: for
         ranks its derivative by how often the stimulus occurs, for the others what leaving the
-        stimulus out changes. bures is bootstrapped nevertheless, and ``interval_note`` says so.
+        stimulus out changes. ``"auto"``: influences of 16 stimuli or more, or groups of them, where
+        these intervals cover as well in simulations; draws of fewer, and for bures, whose
+        influences are not known. ``interval_kind`` says which, ``interval_note`` why draws.
     n_bootstrap : int
         Draws of stimuli with replacement, of 4 stimuli or more; 2 or more draws, or 0 for NaN
-        intervals. By influences only ``bootstrap_mean`` and ``bootstrap_ceiling`` are of draws: to
-        first order, from one matrix product.
+        intervals, unless ``interval="influence"``. By influences only ``bootstrap_mean`` and
+        ``bootstrap_ceiling`` are of draws: to first order, from one matrix product.
     n_splits : int
         Random splits of the stimuli into halves, for ``assign_regions``; needs 6 stimuli, 0 leaves
         them out.
@@ -134,8 +137,8 @@ def compare_rdms(
         ``score``, ``ci_low``, ``ci_high`` (op, region, subject); ``score_mean``, ``mean_ci_low``,
         ``mean_ci_high`` (op, region), mean over the subjects that have the region;
         ``ceiling_lower``, ``ceiling_upper`` (region), see ``compute_rdm_ceilings``, with the
-        percentiles ``ceiling_lower_ci_low``, ``..._ci_high``, ``ceiling_upper_ci_low``,
-        ``..._ci_high`` over the same draws of stimuli, and the draws of the lower one,
+        intervals ``ceiling_lower_ci_low``, ``..._ci_high``, ``ceiling_upper_ci_low``,
+        ``..._ci_high`` for the same stimuli, and the draws of the lower one,
         ``bootstrap_ceiling`` (bootstrap, region), for ``compare_ops(scores, against="ceiling")``;
         ``split_score`` (split, half, op, region), mean over subjects; ``split_member`` (split,
         stimulus), True in half a; ``n_pairs`` (op, region, subject), how many pairs a score is of:
@@ -185,10 +188,11 @@ def compare_rdms(
     ----------
     Kriegeskorte et al. (2008) Front. Syst. Neurosci. 2:4; Schuett et al. (2023) eLife 12:e82566,
     Methods, on rho-a and the bootstrap; Diedrichsen et al. (2021) Neurons Behav. Data Anal. Theory
-    5(3), on whitening; Efron (1981) Biometrika 68:589, on both jackknives;
-    Harvey et al. (2024) PMLR 243:11, on Bures; Nili et al. (2014) for the ceilings. Checked against
-    scipy, rsatoolbox ``compare`` and a loop that resamples the rows of the RDMs; influences against
-    numerical derivatives, and scores without each stimulus.
+    5(3), on whitening; Hampel (1974) J. Am. Stat. Assoc. 69:383, on influences; Efron (1981)
+    Biometrika 68:589, on both jackknives; Harvey et al. (2024) PMLR 243:11, on Bures; Nili et al.
+    (2014) for the ceilings. Checked against scipy, rsatoolbox ``compare`` and a loop that resamples
+    the rows of the RDMs; influences against numerical derivatives, and scores without each
+    stimulus.
 
     Examples
     --------
@@ -211,16 +215,16 @@ def compare_rdms(
     check_splits(n_splits, n_stimuli)
     check_share(confidence, "confidence", 0.95)
 
-    by_influences = choose_influences(interval, sides.comparator)
-
     group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
     n_units = n_stimuli if group is None else int(group.max()) + 1
+    by_influences = choose_influences(interval, sides.comparator, n_units, n_bootstrap)
     unit_name = "stimuli" if group is None else "groups of stimuli"
     if by_influences:
         check_units(n_units, unit_name)
     if group is None and (n_bootstrap or n_splits or by_influences):
         alone = np.zeros(n_stimuli, dtype=int)
         warn_sides(sides.model, sides.brain, brain_rdms, alone, RESAMPLING_FIX)
+    sides = rank_sides(sides)
     resampling = resample_stimuli(sides.model.ids, group, n_bootstrap, n_splits, generator)
     units = read_units(group, resampling.counts)
     total = _count_steps(sides, resampling, by_influences=by_influences)
@@ -252,7 +256,7 @@ def compare_rdms(
             "n_splits": int(n_splits),
             "n_units": n_units,
             "rng": describe_rng(rng),
-            **describe_choice(interval, sides.comparator),
+            **describe_choice(interval, sides.comparator, n_units, n_bootstrap),
             **describe_draws(resampling, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),

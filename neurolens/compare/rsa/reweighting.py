@@ -36,6 +36,7 @@ from neurolens.compare.rsa.sides import (
 from neurolens.errors import InputError, warn_user
 from neurolens.labels import OP, REGION, STIMULUS, STIMULUS_2, SUBJECT, get_marks, list_names
 from neurolens.scores import PER_REGION, PER_SUBJECT, Ceiling, build_scores
+from neurolens.support.progress import count_steps, show_progress
 
 PENALTIES = np.logspace(-4, 4, 9)
 # The name of a weighted sum as an op.
@@ -53,6 +54,7 @@ def fit_reweighted_rdms(
     comparator: str = "rho-a",
     n_folds: int = 4,
     rng: Seed = 0,
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compare brain RDMs with a fitted weighted sum of feature RDMs, on held-out stimuli.
 
@@ -74,6 +76,8 @@ def fit_reweighted_rdms(
     rng : int or Generator
         Seed of the folds and of the halves, which are random too. Both belong to the stimulus ids,
         whatever their order.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -118,7 +122,9 @@ def fit_reweighted_rdms(
     dealt = deal_folds(len(components.ids), n_folds, generator)
     folds = Folds(dealt.fold_of[rank], dealt.half[:, rank])
     _warn_constant(components)
-    fits = _fit_folds(components.pairs, brain, folds, row)
+    n_fits = int(brain.present.sum()) * len(folds.half)
+    with show_progress(n_fits, "fitting weights", quiet=quiet):
+        fits = _fit_folds(components.pairs, brain, folds, row)
     _warn_undefined(brain, fits.scores.mean(axis=0))
     values = _label_fits(components, brain, folds, fits)
     return build_scores(
@@ -239,7 +245,9 @@ def _fit_folds(
             weight = _choose_weights(components, target, folds.half[fold])
             predicted = components[test] @ weight
             scores[fold, region, subject] = _score_fold(predicted, target[test], comparator)
+            count_steps()
         weights[region, subject] = _choose_weights(components, target, folds.half[n_folds])
+        count_steps()
     return Fits(scores, weights)
 
 

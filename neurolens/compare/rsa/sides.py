@@ -13,6 +13,7 @@ from neurolens.compare.rdms.vectors import (
     read_brain_rdms,
     read_model_rdms,
 )
+from neurolens.compare.rsa.comparators.orders import rank_rows, rank_whole
 from neurolens.compare.rsa.comparators.table import (
     Comparator,
     compare_pairs,
@@ -46,6 +47,22 @@ def read_sides(model_rdms: xr.DataArray, brain_rdms: xr.DataArray, comparator: s
     sides = Sides(row, model, read_brain_rdms(brain_rdms, model.ids))
     warn_gaps(_list_gaps(sides), "; n_pairs of the result says how many")
     return sides
+
+
+def rank_sides(sides: Sides) -> Sides:
+    """Return both sides as mid-ranks, where the comparator sees only these.
+
+    RDMs are sorted once then, instead of whenever they are compared. Those that lack pairs stay as
+    they are: they are ranked among the pairs that both sides have. Ranks are written over the
+    dissimilarities, so that memory does not grow.
+    """
+    if sides.comparator.standardize is not rank_rows:
+        return sides
+    model = sides.model._replace(pairs=rank_whole(sides.model.pairs, in_place=True))
+    pairs = sides.brain.pairs
+    ranked = rank_whole(pairs.reshape(-1, pairs.shape[-1]), in_place=True)
+    brain = sides.brain._replace(pairs=ranked.reshape(pairs.shape))
+    return sides._replace(model=model, brain=brain)
 
 
 def find_gaps(has_pair: np.ndarray) -> np.ndarray:

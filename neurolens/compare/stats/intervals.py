@@ -57,10 +57,11 @@ def infer_mean(
 
     p is NaN where the variance is 0, or no more than rounding of ``estimate``.
     """
-    from scipy.stats import t
+    # Importing scipy.stats takes longer than most of what needs it.
+    from scipy.special import stdtr, stdtrit
 
     variance = np.where(variance <= 1e-13 * estimate**2, 0.0, variance)
-    reach = t.ppf((1 + confidence) / 2, freedom) * np.sqrt(variance)
+    reach = stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance)
     ratio = estimate / np.sqrt(np.where(variance > 0, variance, np.nan))
-    p = 2 * t.sf(np.abs(ratio), freedom) if two_sided else t.sf(ratio, freedom)
+    p = 2 * stdtr(freedom, -np.abs(ratio)) if two_sided else stdtr(freedom, -ratio)
     return Inference(estimate - reach, estimate + reach, p)

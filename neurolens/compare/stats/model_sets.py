@@ -122,6 +122,6 @@ def count_dimensions(errors: np.ndarray) -> float:
 
 def _invert_chi_square(freedom: float) -> np.ndarray:
     """Return f / chi^2_f, a variance over its estimate, at evenly spaced probabilities."""
-    from scipy.stats import chi2
+    from scipy.special import gammaincinv
 
-    return freedom / chi2.ppf(GRID, freedom)
+    return freedom / (2 * gammaincinv(freedom / 2, GRID))

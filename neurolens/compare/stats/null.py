@@ -38,11 +38,15 @@ def control_discoveries(p: np.ndarray) -> np.ndarray:
 
     q is the smallest false discovery rate at which a test counts as a discovery.
     """
-    from scipy.stats import false_discovery_control
-
     q = np.full(p.shape, np.nan)
     is_tested = ~np.isnan(p)
-    q[is_tested] = false_discovery_control(p[is_tested]) if is_tested.any() else np.nan
+    tested = p[is_tested]
+    order = np.argsort(tested)[::-1]
+    n_tests = len(tested)
+    shares = tested[order] * n_tests / np.arange(n_tests, 0, -1)
+    in_place = np.empty(n_tests)
+    in_place[order] = np.minimum.accumulate(np.minimum(shares, 1.0))
+    q[is_tested] = in_place
     return q
 
 

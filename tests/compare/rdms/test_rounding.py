@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from brains import build_grams, label_features
 from scipy.spatial.distance import squareform
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from squares import draw_square, label_squares
 
 from neurolens.compare import METRICS, compare_rdms, compute_rdms
@@ -91,6 +91,24 @@ def test_gain_and_offset_are_no_correlation_distance(rng, dtype):
             assert not compute_rdms(route(rows)).values.any()
 
 
+def multiply_ranks(x, y):
+    """Return rho-a: of ties less than Spearman, which divides by what they leave to vary."""
+    n = len(x)
+    return 12 / (n**3 - n) * ((rankdata(x) - (n + 1) / 2) @ (rankdata(y) - (n + 1) / 2))
+
+
+def count_order(x, y):
+    """Return tau-a: all comparisons of two pairs, one by one."""
+    return (np.sign(x[:, None] - x) * np.sign(y[:, None] - y)).sum() / len(x) / (len(x) - 1)
+
+
+RANKED = {
+    "spearman": lambda x, y: spearmanr(x, y).statistic,
+    "rho-a": multiply_ranks,
+    "tau-a": count_order,
+}
+
+
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_features_of_categories_have_ties(rng, metric, dtype):
@@ -102,9 +120,10 @@ def test_features_of_categories_have_ties(rng, metric, dtype):
     for route in ROUTES.values():
         rdms = compute_rdms(route(vectors[label]), metric=metric)
         assert len(np.unique(take_pairs(rdms))) == 16
-        scores = compare_rdms(rdms, brain, comparator="spearman", n_bootstrap=0, n_splits=0)
-        expected = spearmanr(exact, take_pairs(brain)).statistic
-        assert scores.score.item() == pytest.approx(expected, abs=1e-12)
+        for comparator, compare in RANKED.items():
+            scores = compare_rdms(rdms, brain, comparator=comparator, n_bootstrap=0, n_splits=0)
+            expected = compare(exact, take_pairs(brain))
+            assert scores.score.item() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -184,13 +184,18 @@ def build_sides(rng) -> tuple[xr.DataArray, xr.DataArray]:
 
 
 def test_heldout_interval_is_that_of_the_ops_chosen(rng):
-    """Its variance is the mean of those of bootstrap_rdms over the choices of the halves."""
+    """Its variance is the mean of those of bootstrap_rdms over the choices of the halves.
+
+    By influences it is to first order over the draws, and that of bootstrap_rdms over infinitely
+    many.
+    """
+    draws = {"interval": "bootstrap", "n_bootstrap": 40}
     model, brain = build_sides(rng)
     brain = brain.isel(subject=[0, 1])
     brain[1] = brain[1] + 20 * draw_square(rng, 16)
-    scores = compare_rdms(model, brain, n_bootstrap=40, n_splits=3)
+    scores = compare_rdms(model, brain, n_splits=3, **draws)
     best = assign_regions(scores, rdms=(model.isel(stimulus=slice(None, None, -1)), brain))
-    alone = bootstrap_rdms(model, brain, n_bootstrap=40)
+    alone = bootstrap_rdms(model, brain, **draws)
     for region in ("V1", "IT"):
         here, drawn = best.sel(region=region), alone.sel(region=region)
         halves = scores.split_score.sel(region=region)

@@ -170,6 +170,7 @@ def write_data(settings: Settings) -> str:
             "metric": settings["compare.brain_metric"] or settings["compare.metric"],
             "runs": settings["compare.runs"],
             "noise": settings["compare.noise"],
+            "quiet": Code("QUIET"),
         }
         lines.append(
             write_call(
@@ -352,7 +353,7 @@ def _write_rsa(settings: Settings) -> list[str]:
             '    left_out += [f"{op}: a single number" for op in features.op.values[single]]'
         )
         lines.append("    features = features.isel(op=~single)")
-    lines.append(f"    rdms = nl.compute_rdms(features, metric={write_value(metric)})")
+    lines.append(f"    rdms = nl.compute_rdms(features, metric={write_value(metric)}, quiet=QUIET)")
     names = ("comparator", "by", "interval", "n_bootstrap", "n_splits", "confidence")
     arguments = {name: settings[f"compare.{name}"] for name in names}
     arguments |= {"rng": settings["analysis.seed"], "quiet": Code("QUIET")}

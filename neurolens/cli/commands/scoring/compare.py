@@ -46,10 +46,11 @@ OPTIONS: tuple[click.Parameter, ...] = (
     ),
     click.Option(
         ["--interval"],
-        default="bootstrap",
+        default="auto",
         show_default=True,
-        type=click.Choice(["bootstrap", "influence"]),
-        help="Intervals from draws that are scored, or from the influence of each stimulus.",
+        type=click.Choice(["auto", "bootstrap", "influence"]),
+        help="Intervals from draws that are scored, or from the influence of each stimulus; auto: "
+        "from influences where they cover as well.",
     ),
     click.Option(
         ["--bootstrap", "n_bootstrap"],
@@ -125,7 +126,7 @@ def command(
     others = _open_controls(controls)
     data = load_brain(brain, quiet=console.hides_progress)
     default = str(model.data.attrs.get("metric", METRIC))
-    brain_rdms = take_rdms(data, brain_metric, default=default)
+    brain_rdms = take_rdms(data, brain_metric, default=default, quiet=console.hides_progress)
 
     def compare(model_rdms: "xr.DataArray") -> "xr.Dataset":
         return compare_rdms(

@@ -45,11 +45,11 @@ def command(
     left_out: list[str] = []
     if is_saved(source):
         opened = open_result(source).take("Grams", "activations", "responses")
-        rdms, left_out = _compute_saved(opened, metric or METRIC)
+        rdms, left_out = _compute_saved(opened, metric or METRIC, quiet=console.hides_progress)
         origin = opened.origin
     else:
         data = load_brain(brain, quiet=console.hides_progress)
-        rdms = take_rdms(data, metric, default=METRIC)
+        rdms = take_rdms(data, metric, default=METRIC, quiet=console.hides_progress)
         origin = {"brain": brain.describe()}
     save_result(output, rdms.rename("rdm"), origin)
     sizes = {str(dim): size for dim, size in rdms.sizes.items()}
@@ -75,7 +75,7 @@ def command(
     console.answer("\n".join(lines), facts)
 
 
-def _compute_saved(opened: Result, metric: str) -> tuple[Any, list[str]]:
+def _compute_saved(opened: Result, metric: str, *, quiet: bool) -> tuple[Any, list[str]]:
     """Return the RDMs of what a file holds, and the ops that have none."""
     from neurolens.compare import compute_rdms
     from neurolens.errors import InputError
@@ -91,4 +91,4 @@ def _compute_saved(opened: Result, metric: str) -> tuple[Any, list[str]]:
                 "which has no correlation distance; pass --metric euclidean"
             )
         data = data.isel(op=~single)
-    return compute_rdms(data, metric=metric), left_out
+    return compute_rdms(data, metric=metric, quiet=quiet), left_out

@@ -201,7 +201,8 @@ def _add_brain(parts: Parts, sources: ReportSources, scores: Result, *, quiet: b
     rdms = None
     if scores.data.attrs["method"] == "rsa":
         default = str(scores.data.attrs.get("dissimilarity") or "correlation")
-        rdms = take_rdms(brain, scores.origin.get("brain_metric"), default=default)
+        metric = scores.origin.get("brain_metric")
+        rdms = take_rdms(brain, metric, default=default, quiet=quiet)
     if brain.dataset is not None:
         parts.settings["brain"] = replace(brain.dataset, rdms=rdms, responses=None)
     elif rdms is not None:

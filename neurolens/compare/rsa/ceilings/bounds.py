@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neurolens.compare.rdms.vectors import BrainRDMs, mean_subjects, pair_within
-from neurolens.compare.rsa.comparators.ranks import rank_rows
+from neurolens.compare.rsa.comparators.orders import rank_rows, rank_whole
 from neurolens.compare.rsa.comparators.table import Comparator, compare_pairs
 from neurolens.compare.stats.bootstrap import RESAMPLED as DRAWN_ANEW
 from neurolens.compare.stats.bootstrap import combine_variances, covary_means, resample_means
@@ -82,6 +82,10 @@ def pool_region(pairs: np.ndarray, comparator: Comparator) -> Pools | None:
     total = known.sum(axis=0)
     others = (total - known) / keep_positive(count - has_pair)
     rivals = (total / keep_positive(count))[None] if comparator.mean_is_best else pairs
+    if comparator.standardize is rank_rows:
+        # Sorted once, instead of whenever they are compared.
+        others = rank_whole(others)
+        rivals = rank_whole(rivals)
     return Pools(pairs, others, rivals, shared)
 
 

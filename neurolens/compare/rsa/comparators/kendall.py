@@ -3,7 +3,7 @@
 import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import Moments, weigh_pairs
-from neurolens.compare.rsa.comparators.ranks import rank_rows
+from neurolens.compare.rsa.comparators.orders import rank_rows
 from neurolens.compare.stats.linalg import keep_positive
 
 

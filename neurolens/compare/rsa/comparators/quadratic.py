@@ -7,7 +7,7 @@ many permutations. Each function takes RDMs (rdm, pair) and returns squares (rdm
 import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import center_rows
-from neurolens.compare.rsa.comparators.ranks import rank_rows
+from neurolens.compare.rsa.comparators.orders import rank_rows
 from neurolens.compare.stats.linalg import center_twice, expand_pairs, keep_positive
 
 

@@ -5,35 +5,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from neurolens.compare.rdms.rounding import level_rows
 from neurolens.compare.rsa.comparators.moments import Moments, empty_moments, weigh_pairs
+from neurolens.compare.rsa.comparators.orders import SortedPairs, sort_pairs
+from neurolens.compare.rsa.comparators.subsets import SubsetBuffers, pack_subsets, rank_subsets
 from neurolens.compare.stats.linalg import keep_positive
+from neurolens.support.progress import count_steps
 
 # Ranks computed at once, few enough for a processor's cache.
 BLOCK_RANKS = 2**18
-
-
-def rank_rows(pairs: np.ndarray) -> np.ndarray:
-    """Return the mid-ranks of each row; NaN stays NaN and has no rank.
-
-    Dissimilarities that are equal up to rounding have the same rank.
-    """
-    if np.isnan(pairs).any():
-        return _rank_partial(pairs)
-    order = np.argsort(pairs, axis=1)
-    ties = _find_ties(level_rows(np.take_along_axis(pairs, order, axis=1)))
-    ranks = np.empty(pairs.shape)
-    np.put_along_axis(ranks, order, (ties.below + ties.upto + 1) / 2, axis=1)
-    return ranks
-
-
-def _rank_partial(pairs: np.ndarray) -> np.ndarray:
-    """Return the mid-ranks of the numbers in each row, some of which hold NaN."""
-    ranks = np.full(pairs.shape, np.nan)
-    for row, values in zip(ranks, pairs, strict=True):
-        there = ~np.isnan(values)
-        row[there] = rank_rows(values[None, there])[0]
-    return ranks
+# Rows of RDMs at a time, sorted.
+Blocks = list[tuple[slice, SortedPairs]]
 
 
 def average_ties(moments: Moments) -> np.ndarray:
@@ -42,45 +23,6 @@ def average_ties(moments: Moments) -> np.ndarray:
     It is the mean Spearman correlation when ties are broken at random.
     """
     return 12 * moments.cross / keep_positive(moments.total**2 - 1)[:, None, None]
-
-
-class Ties(NamedTuple):
-    """How many of a row's sorted values are ``below`` each, and how many ``upto`` it (k, p).
-
-    ``are_any`` says whether any two values of a row are tied.
-    """
-
-    below: np.ndarray
-    upto: np.ndarray
-    are_any: bool
-
-
-def _find_ties(in_order: np.ndarray) -> Ties:
-    """Return which of the sorted values (k, p) of each row are tied."""
-    k, p = in_order.shape
-    is_new = np.ones((k, p + 1), dtype=bool)
-    is_new[:, 1:p] = in_order[:, 1:] != in_order[:, :-1]
-    positions = np.broadcast_to(np.arange(p + 1), (k, p + 1))
-    if is_new.all():
-        return Ties(positions[:, :p], positions[:, 1:], False)
-    below = np.maximum.accumulate(np.where(is_new, positions, 0), axis=1)[:, :p]
-    after = np.where(is_new, positions, p)[:, ::-1]
-    upto = np.minimum.accumulate(after, axis=1)[:, ::-1][:, 1:]
-    return Ties(below, upto, True)
-
-
-class SortedPairs(NamedTuple):
-    """The order of each row's values, and where the ties of each value lie.
-
-    ``order`` (k, p) sorts each row. ``below`` and ``upto`` (k, p) are, for each value, flat
-    positions in the running sum of weights along that order, (k, p + 1): ``below`` is that after
-    all smaller values, ``upto`` that after all values no larger. ``upto`` is None where no row has
-    ties.
-    """
-
-    order: np.ndarray
-    below: np.ndarray
-    upto: np.ndarray | None
 
 
 class RankBuffers(NamedTuple):
@@ -105,13 +47,85 @@ def rank_moments(
     adds weights up along the sorted order. Time O(d (m + b) p + d m b p), memory O((m + b) p).
     """
     result = empty_moments(len(x), len(y), len(counts))
+    if not (len(x) and len(y)):
+        count_steps(len(counts))
+        return Moments(*(np.full(part.shape, np.nan) for part in result))
     step = max(1, BLOCK_RANKS // max(1, x.shape[1]))
     blocks_x = _sort_blocks(x, step)
     blocks_y = _sort_blocks(y, step)
-    buffers = _make_buffers(min(step, max(len(x), len(y))), x.shape[1])
-    shares = np.empty_like(y)
-    for draws, weights in weigh_pairs(counts, kept):
-        for draw, weight in zip(range(draws.start, draws.stop), weights, strict=True):
+    once = ((counts == 0) | (counts == 1)).all(axis=1)
+    _fill_subsets(result, blocks_x, blocks_y, counts, np.flatnonzero(once), kept)
+    repeated = np.flatnonzero(~once)
+    if len(repeated):
+        _fill_draws(result, blocks_x, blocks_y, counts, repeated, kept)
+    return result
+
+
+def _fill_subsets(
+    result: Moments,
+    blocks_x: Blocks,
+    blocks_y: Blocks,
+    counts: np.ndarray,
+    draws: np.ndarray,
+    kept: np.ndarray | None,
+) -> None:
+    """Write the moments of ``draws`` in which no stimulus occurs twice: subsets of the stimuli."""
+    first, second = np.triu_indices(counts.shape[1], 1)
+    member = counts[draws] > 0
+    is_kept = True if kept is None else kept
+    subsets = [np.flatnonzero(row[first] & row[second] & is_kept) for row in member]
+    largest = max((len(subset) for subset in subsets), default=0)
+    all_y = _join_blocks(blocks_y)
+    buffers_y = SubsetBuffers(len(all_y.order), len(first), largest)
+    buffers_x = SubsetBuffers(max(len(pairs.order) for _, pairs in blocks_x), len(first), largest)
+    done = 0
+    for packed in pack_subsets(subsets, buffers_x.n_lanes):
+        places = draws[done : done + len(packed)]
+        ranks_y = rank_subsets(all_y, packed, buffers_y)
+        for draw, subset, ranks in zip(places, packed, ranks_y, strict=True):
+            result.total[draw] = len(subset)
+            share = 1 / len(subset) if len(subset) else np.nan
+            result.power_y[draw] = np.einsum("kp,kp->k", ranks, ranks) * share
+        for rows, pairs in blocks_x:
+            of_rows = rank_subsets(pairs, packed, buffers_x)
+            for draw, subset, ranks, others in zip(places, packed, of_rows, ranks_y, strict=True):
+                share = 1 / len(subset) if len(subset) else np.nan
+                result.cross[draw, rows] = ranks @ others.T * share
+                result.power_x[draw, rows] = np.einsum("kp,kp->k", ranks, ranks) * share
+        done += len(packed)
+        count_steps(len(packed))
+
+
+def _join_blocks(blocks: Blocks) -> SortedPairs:
+    """Return all rows as one block."""
+    parts = [pairs for _, pairs in blocks]
+    if len(parts) == 1:
+        return parts[0]
+    width = parts[0].order.shape[1] + 1
+    starts = np.cumsum([0, *(len(part.order) for part in parts[:-1])]) * width
+    below = [part.below + start for part, start in zip(parts, starts, strict=True)]
+    upto = None
+    if any(part.upto is not None for part in parts):
+        ends = [part.below + 1 if part.upto is None else part.upto for part in parts]
+        upto = np.concatenate([end + start for end, start in zip(ends, starts, strict=True)])
+    return SortedPairs(np.concatenate([part.order for part in parts]), np.concatenate(below), upto)
+
+
+def _fill_draws(
+    result: Moments,
+    blocks_x: Blocks,
+    blocks_y: Blocks,
+    counts: np.ndarray,
+    draws: np.ndarray,
+    kept: np.ndarray | None,
+) -> None:
+    """Write the moments of ``draws`` in which stimuli occur more than once."""
+    n_pairs = blocks_y[0][1].order.shape[1]
+    largest = max(len(pairs.order) for _, pairs in [*blocks_x, *blocks_y])
+    buffers = _make_buffers(largest, n_pairs)
+    shares = np.empty((result.power_y.shape[1], n_pairs))
+    for block, weights in weigh_pairs(counts[draws], kept):
+        for draw, weight in zip(draws[block], weights, strict=True):
             total = weight.sum()
             result.total[draw] = total
             share = weight / keep_positive(total)
@@ -125,10 +139,9 @@ def rank_moments(
                 result.cross[draw, rows] = ranks @ shares.T
                 ranks *= ranks
                 result.power_x[draw, rows] = ranks @ share
-    return result
 
 
-def _sort_blocks(values: np.ndarray, step: int) -> list[tuple[slice, SortedPairs]]:
+def _sort_blocks(values: np.ndarray, step: int) -> Blocks:
     """Return ``step`` rows of ``values`` (k, p) at a time, sorted."""
     blocks = [slice(start, start + step) for start in range(0, len(values), step)]
     return [(rows, sort_pairs(values[rows])) for rows in blocks]
@@ -137,21 +150,6 @@ def _sort_blocks(values: np.ndarray, step: int) -> list[tuple[slice, SortedPairs
 def _make_buffers(k: int, p: int) -> RankBuffers:
     """Return memory for the ranks of ``k`` rows of ``p`` pairs."""
     return RankBuffers(np.zeros((k, p)), np.zeros((k, p + 1)), np.zeros((k, p)))
-
-
-def sort_pairs(values: np.ndarray) -> SortedPairs:
-    """Return the sorted order of each row (k, p), and how many are below and up to each value."""
-    k, p = values.shape
-    order = np.argsort(values, axis=1)
-    in_order = level_rows(np.take_along_axis(values, order, axis=1))
-    ties = _find_ties(in_order)
-    unsort = np.empty_like(order)
-    np.put_along_axis(unsort, order, np.broadcast_to(np.arange(p), (k, p)), axis=1)
-    offsets = np.arange(k)[:, None] * (p + 1)
-    flat_below = np.take_along_axis(ties.below, unsort, axis=1) + offsets
-    if not ties.are_any:
-        return SortedPairs(order, flat_below, None)
-    return SortedPairs(order, flat_below, np.take_along_axis(ties.upto, unsort, axis=1) + offsets)
 
 
 def _center_ranks(

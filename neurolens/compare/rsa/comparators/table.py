@@ -29,8 +29,9 @@ from neurolens.compare.rsa.comparators.moments import (
     raw_moments,
     standardize_rows,
 )
+from neurolens.compare.rsa.comparators.orders import rank_rows
 from neurolens.compare.rsa.comparators.partial import compare_partial, influence_partial
-from neurolens.compare.rsa.comparators.ranks import average_ties, rank_moments, rank_rows
+from neurolens.compare.rsa.comparators.ranks import average_ties, rank_moments
 from neurolens.compare.rsa.comparators.whitened import (
     divide_whitened,
     divide_whitened_centered,

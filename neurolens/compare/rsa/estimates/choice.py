@@ -6,18 +6,26 @@ from neurolens.compare.rsa.comparators.table import Comparator
 from neurolens.labels import check_name
 from neurolens.scores import JACKKNIFE
 
+AUTO = "auto"
 INFLUENCE = "influence"
 BOOTSTRAP = "bootstrap"
-INTERVALS = (BOOTSTRAP, INFLUENCE)
+INTERVALS = (AUTO, BOOTSTRAP, INFLUENCE)
+# Stimuli, or groups of them, from which on intervals from influences cover as well as those from
+# draws, by benchmarks/simulations/intervals.py.
+MIN_AUTO_UNITS = 16
 
 
-def choose_influences(interval: str, comparator: Comparator) -> bool:
-    """Return whether intervals come from influences: where asked for, and the comparator has one.
+def choose_influences(interval: str, comparator: Comparator, n_units: int, n_draws: int) -> bool:
+    """Return whether intervals over ``n_units`` stimuli or groups come from influences.
 
-    Raises UnknownNameError for an ``interval`` that is not in INTERVALS.
+    They do where that is asked for, and by "auto" where they cover as well as those of draws, if
+    there are to be any ``n_draws``; the comparator must have influences. Raises UnknownNameError
+    for an ``interval`` that is not in INTERVALS.
     """
     check_name(interval, INTERVALS, "interval")
-    return interval == INFLUENCE and comparator.influence is not None
+    if comparator.influence is None or interval == BOOTSTRAP:
+        return False
+    return interval == INFLUENCE or (n_units >= MIN_AUTO_UNITS and n_draws > 0)
 
 
 def name_procedure(comparator: Comparator) -> str:
@@ -26,13 +34,20 @@ def name_procedure(comparator: Comparator) -> str:
 
 
 def read_interval(scores: xr.Dataset) -> str:
-    """Return where the intervals of ``scores`` come from, one of INTERVALS."""
+    """Return where the intervals of ``scores`` come from, "influence" or "bootstrap"."""
     return INFLUENCE if JACKKNIFE in scores.attrs["interval_kind"] else BOOTSTRAP
 
 
-def describe_choice(interval: str, comparator: Comparator) -> dict[str, str]:
-    """Return the attribute that says why intervals are of another kind than was asked for."""
-    if interval == INFLUENCE and comparator.influence is None:
+def describe_choice(
+    interval: str, comparator: Comparator, n_units: int, n_draws: int
+) -> dict[str, str]:
+    """Return the attribute that says why draws were scored although influences were preferred."""
+    if interval == BOOTSTRAP or (interval == AUTO and n_draws == 0):
+        return {}
+    if comparator.influence is None:
         note = f"The influence of stimuli on {comparator.name} is not known: draws were scored."
+        return {"interval_note": note}
+    if interval == AUTO and n_units < MIN_AUTO_UNITS:
+        note = f"Of fewer than {MIN_AUTO_UNITS} stimuli or groups of them, draws were scored."
         return {"interval_note": note}
     return {}

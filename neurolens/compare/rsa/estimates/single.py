@@ -129,14 +129,17 @@ def estimate_scores(
     once = np.ones((1, len(model.ids)), dtype=int)
     halves = np.stack([member, ~member], axis=1)  # (split, half, stimulus)
     flat_halves = halves.reshape(-1, len(model.ids))
+    every = np.concatenate([once, flat_halves, counts])
     width = count_ops(model, brain, len(counts))
     for ops in np.split(usable, range(width, len(usable), width)):
-        estimates.score[ops] = score_draws(ops, once)[0]
-        of_halves = score_draws(ops, flat_halves)
+        # In one call, so that RDMs are ranked only once.
+        scored = score_draws(ops, every)
+        estimates.score[ops] = scored[0]
+        of_halves = scored[1 : 1 + len(flat_halves)]
         estimates.split_score[:, :, ops] = of_halves.reshape(
             *halves.shape[:2], *of_halves.shape[1:]
         )
-        drawn = score_draws(ops, counts)
+        drawn = scored[1 + len(flat_halves) :]
         drawn_mean = mean_subjects(drawn, brain.present)  # (draw, op, region)
         estimates.low[ops], estimates.high[ops] = percentile_interval(drawn, confidence)
         mean_interval = percentile_interval(drawn_mean, confidence)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from neurolens.compare.rsa.comparators.influences.incidence import Incidence
-from neurolens.compare.rsa.comparators.ranks import rank_rows
+from neurolens.compare.rsa.comparators.orders import rank_rows
 
 
 def influence_tau_a(x: np.ndarray, y: np.ndarray, incidence: Incidence) -> np.ndarray:

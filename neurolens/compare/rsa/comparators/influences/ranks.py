@@ -4,16 +4,13 @@ With R the mid-rank of a pair less the mean rank, weighing pair q more adds R_x 
 S = sum R_x R_y, and changes the ranks of all other pairs p, by 1/2 sign(x_p - x_q).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from neurolens.compare.rsa.comparators.influences.incidence import Incidence
-from neurolens.compare.rsa.comparators.ranks import SortedPairs, sort_pairs
-
-# Running sums at once, few enough for a processor's cache.
-BLOCK_COLUMNS = 12
+from neurolens.compare.rsa.comparators.influences.running import displace
+from neurolens.compare.rsa.comparators.orders import SortedPairs, sort_pairs
 
 
 class Ranked(NamedTuple):
@@ -68,8 +65,8 @@ def _rank_pairs(values: np.ndarray) -> Ranked:
 def _change_products(x: Ranked, y: Ranked, incidence: Incidence) -> np.ndarray:
     """Return the influences (m, b, n) on the sums of products of ranks."""
     change = incidence.sum_products(x.centered, y.centered)
-    change += _displace(x.rows, y.centered, incidence)
-    change += np.swapaxes(_displace(y.rows, x.centered, incidence), 0, 1)
+    change += displace(x.rows, y.centered, incidence)
+    change += np.swapaxes(displace(y.rows, x.centered, incidence), 0, 1)
     return change
 
 
@@ -77,39 +74,5 @@ def _change_powers(ranked: Ranked, incidence: Incidence) -> np.ndarray:
     """Return the influences (k, n) on the sums of squared ranks."""
     change = incidence.sum_rows(ranked.centered**2)
     for k, (pairs, own) in enumerate(zip(*ranked, strict=True)):
-        change[k] += 2 * _displace([pairs], own[None], incidence)[0, 0]
+        change[k] += 2 * displace([pairs], own[None], incidence)[0, 0]
     return change
-
-
-def _displace(rows: list[SortedPairs], others: np.ndarray, incidence: Incidence) -> np.ndarray:
-    """Return sum_q sum_p 1/2 sign(x_p - x_q) others_p, (k, l, n), for each x of k ``rows``.
-
-    q are the pairs of each stimulus and p all pairs; each of ``others`` (l, p) adds up to 0. Sums
-    over the pairs with smaller values, and over those with larger ones, are running sums along the
-    sorted order of x.
-    """
-    n_pairs = others.shape[1]
-    result = np.empty((len(rows), len(others), incidence.n))
-    gathers = [_gather_places(pairs, incidence) for pairs in rows]
-    for start in range(0, len(others), BLOCK_COLUMNS):
-        block = slice(start, start + BLOCK_COLUMNS)
-        columns = np.ascontiguousarray(others[block].T)  # (p, l)
-        running = np.zeros((n_pairs + 1, columns.shape[1]))
-        own = incidence.sum_rows(others[block])  # (l, n)
-        for row, pairs in enumerate(rows):
-            in_order = torch.from_numpy(columns.take(pairs.order[0], axis=0))
-            torch.cumsum(in_order, 0, out=torch.from_numpy(running)[1:])
-            # Sums over larger values are those over values no larger, negated.
-            total = (gathers[row] @ running).T  # (l, n)
-            result[row, block] = -(2 * total + own if pairs.upto is None else total) / 2
-    return result
-
-
-def _gather_places(pairs: SortedPairs, incidence: Incidence) -> Any:
-    """Return the sparse matrix that adds up running sums where the pairs of a stimulus stand.
-
-    It takes sums over smaller values, and over values no larger where there are ties; without ties
-    the latter are the pair itself more.
-    """
-    places = (pairs.below[0],) if pairs.upto is None else (pairs.below[0], pairs.upto[0])
-    return incidence.gather(pairs.order.shape[1] + 1, *places)

@@ -1,0 +1,61 @@
+"""Which intervals ``interval="auto"`` takes, of ``compare_rdms`` and ``bootstrap_rdms``."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from squares import draw_square, label_squares
+
+from neurolens.compare import bootstrap_rdms, compare_rdms
+from neurolens.errors import UnknownNameError
+
+DRAWS = {"n_bootstrap": 20, "quiet": True}
+
+
+def build_sides(rng, n):
+    model = label_squares([draw_square(rng, n) for _ in "ab"], op=["a", "b"])
+    return model, label_squares([draw_square(rng, n) for _ in "ABC"], subject=list("ABC"))
+
+
+@pytest.mark.parametrize("compare", [compare_rdms, bootstrap_rdms])
+@pytest.mark.parametrize(("n", "taken"), [(16, "influence"), (15, "bootstrap")])
+def test_influences_of_enough_stimuli(rng, compare, n, taken):
+    sides = build_sides(rng, n)
+    scores = compare(*sides, **DRAWS)
+    explicit = compare(*sides, interval=taken, **DRAWS)
+    xr.testing.assert_equal(scores, explicit)
+    assert scores.interval_kind == explicit.interval_kind
+    assert ("jackknife" in scores.interval_kind) == (taken == "influence")
+    assert "interval_note" not in explicit.attrs
+    if taken == "influence":
+        assert "interval_note" not in scores.attrs
+    else:
+        note = "Of fewer than 16 stimuli or groups of them, draws were scored."
+        assert scores.interval_note == note
+
+
+def test_groups_count_not_their_stimuli(rng):
+    model, brain = build_sides(rng, 20)
+    pairs = xr.DataArray(np.arange(20) // 2, dims="stimulus", coords={"stimulus": model.stimulus})
+    scores = compare_rdms(model, brain, by=pairs, n_splits=0, **DRAWS)
+    assert scores.interval_kind == "bootstrap percentile"
+    assert scores.interval_over == "groups of stimuli"
+
+
+def test_comparators_without_influences_are_resampled(rng):
+    scores = compare_rdms(*build_sides(rng, 16), comparator="bures", n_splits=0, **DRAWS)
+    assert scores.interval_kind == "bootstrap percentile"
+    assert "bures is not known" in scores.interval_note
+
+
+@pytest.mark.parametrize("comparator", ["rho-a", "bures"])
+def test_no_draws_are_no_intervals(rng, comparator):
+    sides = build_sides(rng, 16)
+    scores = compare_rdms(*sides, comparator=comparator, n_bootstrap=0, n_splits=0)
+    assert scores.interval_kind == "none"
+    assert scores.mean_ci_low.isnull().all()
+    assert "interval_note" not in scores.attrs
+
+
+def test_unknown_kind(rng):
+    with pytest.raises(UnknownNameError, match="interval.*auto.*bootstrap.*influence"):
+        compare_rdms(*build_sides(rng, 6), interval="jackknife")
