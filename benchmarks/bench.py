@@ -32,13 +32,15 @@ class Part(NamedTuple):
 
 
 PARTS = (
-    Part("ratios", ("ratios.py", "--write"), 5),
-    Part("capture", ("capture.py",), 5),
-    Part("streaming", ("streaming.py",), 15),
+    Part("ratios", ("ratios.py", "--write", "--seconds", "200"), 4),
+    Part("capture", ("capture.py",), 4),
+    Part("streaming", ("streaming.py",), 8),
+    Part("passes", ("gram_passes.py",), 8),
     Part("rdms", ("comparing_rdms.py",), 0.5),
     Part("bootstrap", ("comparing_bootstrap.py",), 4),
-    Part("ridge", ("comparing_ridge.py",), 4),
-    Part("gpu", ("gpu.py",), 6),
+    Part("ridge", ("comparing_ridge.py",), 3),
+    Part("store", ("encoding_store.py",), 3.5),
+    Part("gpu", ("gpu.py",), 4.5),
 )
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 import torchvision
 from machine import compare_times, describe_machine, read_peak, time_rounds, write_result
+from scaling_studies.networks import Blocks
 from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 from zoo_models import RecurrentNet
@@ -46,6 +47,13 @@ class Chain(nn.Module):
             x = x * 1.01
             x = torch.relu(x)
         return x
+
+
+# Rows of tiny ops: bare, and inside small modules.
+CHAINS: dict[str, Callable[[], nn.Module]] = {
+    "chain": Chain,
+    "chain in small modules": lambda: Blocks(CHAIN),
+}
 
 
 def count_bytes(tensors: Any) -> int:
@@ -102,11 +110,11 @@ class Hooks:
 EXAMPLE = (1, 3, 224, 224)
 
 
-def measure_chain(rounds: int, device: str) -> str:
-    """Return a table of the time per op that recording a chain of tiny ops adds."""
+def measure_chain(name: str, rounds: int, device: str) -> str:
+    """Return a table of the time per op that recording one of `CHAINS` adds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    model, x = Chain().eval(), torch.randn(2, 8, device=device)
+    model, x = CHAINS[name]().eval().to(device), torch.randn(2, 8, device=device)
     extractor = create_feature_extractor(model, get_graph_node_names(model)[1][1:])
     methods = {
         "bare forward": lambda: model(x),
@@ -121,14 +129,14 @@ def measure_chain(rounds: int, device: str) -> str:
     bare = best["bare forward"]
     lens = {
         name: min(row) / CHAIN * 1e6
-        for name, row in run_child("--peer", "chain", "1", str(rounds), device).items()
+        for name, row in run_child("--peer", name, "1", str(rounds), device).items()
     }
     best |= {
         name: bare + cost - lens["bare forward"] for name, cost in lens.items() if "Lens" in name
     }
     peer = best.get("TorchLens trace", float("nan")) - bare
     lines = [
-        f"## A chain of {CHAIN} tiny ops (process time, one thread, best of {rounds})",
+        f"## A {name}: {CHAIN} tiny ops (process time, one thread, best of {rounds})",
         "",
         "| method | added per op, us | added per op / bare op | TorchLens trace adds this many "
         "times as much |",
@@ -229,13 +237,11 @@ def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
         torchlens = importlib.import_module("torchlens")
 
         torch.manual_seed(0)
-        model = (Chain if name == "chain" else MODELS[name])().eval().to(device)
-        x = (
-            torch.randn(2, 8, device=device)
-            if name == "chain"
-            else torch.randn(batch, *EXAMPLE[1:], device=device)
-        )
-        if name == "chain":
+        is_chain = name in CHAINS
+        model = (CHAINS | MODELS)[name]().eval().to(device)
+        shape = (2, 8) if is_chain else (batch, *EXAMPLE[1:])
+        x = torch.randn(shape, device=device)
+        if is_chain:
             torch.set_num_threads(1)
         methods = {
             "bare forward": lambda: model(x),
@@ -244,7 +250,7 @@ def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
         }
         with torch.no_grad():
             found = time_rounds(
-                methods, rounds, time.process_time if name == "chain" else time.perf_counter
+                methods, rounds, time.process_time if is_chain else time.perf_counter
             )
     print(json.dumps(found))
 
@@ -291,7 +297,8 @@ def main() -> None:
         f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
     )
     lines = ["# What recording costs", "", f"{describe_machine(options.device)}; {peer}", ""]
-    lines += [measure_chain(5 if options.quick else 15, options.device), ""]
+    for name in CHAINS:
+        lines += [measure_chain(name, rounds, options.device), ""]
     lines += [
         "## Whole models, as ratios to the bare forward pass of the same round (median, range)",
         "",

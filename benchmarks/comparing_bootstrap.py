@@ -83,7 +83,9 @@ def check_equal(model, brain, comparator: str, models, data) -> float:
         mock.patch.object(bootstrap, "draw_stimuli", return_value=counts),
         mock.patch.object(bootstrap, "draw_subjects", return_value=shares[:, None]),
     ):
-        scores = bootstrap_rdms(model, brain, comparator=comparator, n_bootstrap=2)
+        scores = bootstrap_rdms(
+            model, brain, comparator=comparator, interval="bootstrap", n_bootstrap=2
+        )
     draws = scores.draws.isel(region=0).transpose("bootstrap", "op", "resampled").values
     difference = np.abs(draws - result.evaluations[:, :, 0, 0]).max()
     assert difference < 1e-9, (comparator, difference)
@@ -108,7 +110,14 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
     calls = {
         "ours": (
             our_draws,
-            partial(bootstrap_rdms, model, brain, comparator=comparator, n_bootstrap=our_draws),
+            partial(
+                bootstrap_rdms,
+                model,
+                brain,
+                comparator=comparator,
+                interval="bootstrap",
+                n_bootstrap=our_draws,
+            ),
         )
     }
     calls |= {

@@ -246,7 +246,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     full, small = (
-        [(1000, 2000, 5000, 1), (1000, 2000, 5000, 10)],
+        [(1000, 2000, 5000, 1), (1000, 2000, 5000, 5)],
         [(400, 800, 1000, 1), (200, 400, 500, 5)],
     )
     names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)

@@ -1,79 +1,309 @@
-"""What Grams within a budget cost beside bare forward passes; writes benchmarks/results/gram_passes.md.
+"""What Grams within a budget cost beside bare forward passes: benchmarks/results/gram_passes.md.
 
     python benchmarks/gram_passes.py
-    python benchmarks/gram_passes.py --model resnet18 --images 100 --memory 400MiB
+    python benchmarks/gram_passes.py --only resnet50-2GiB vit_b_16
 
-Times are processor time of this process; bare passes are timed before and after each extraction.
+Every row is measured in a process of its own and kept in gram_passes.json beside the table, with
+its commit and machine; ``--only`` measures some rows again. Bare passes are timed before and after
+the extraction, and so is a square float32 product, which tells what the Gram arithmetic (1.25 n^2
+operations per feature of n stimuli) takes at least. Weights are random.
 """
 
 import argparse
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 import torchvision
-from machine import describe_machine
+from loops import RecurrentNet, SmallUNet
+from machine import describe_machine, time_call
+from torch.overrides import TorchFunctionMode
 
 import neurolens as nl
 from neurolens.extract.capture.memory import watch_memory
+from neurolens.extract.stream.resume import runs
+from neurolens.support.sizes import read_bytes
 
-RESULTS = Path(__file__).parent / "results" / "gram_passes.md"
-HEAD = "| model | images | budget | passes | forward passes | over bare | peak MiB | spilled GB |"
+RESULTS = Path(__file__).parent / "results"
+SIDE = 2000
 
 
-def measure_bare(model: torch.nn.Module, images: np.ndarray, batch_size: int) -> float:
-    """Return the seconds of forward passes of all images."""
-    start = time.process_time()
+@dataclass(frozen=True)
+class Case:
+    """A row: a model, the number of images, the budget and the batch size.
+
+    ``exact_images`` is how many images are taken to compare Grams in float64, 0 for none;
+    ``exact_memory`` is the budget in which those take several passes.
+    """
+
+    model: str
+    images: int
+    memory: str
+    batch_size: int = 20
+    exact_images: int = 10
+    exact_memory: str = "500MiB"
+
+
+CASES = {
+    "resnet50-2GiB": Case("resnet50", 200, "2GiB"),
+    "resnet50-8GiB": Case("resnet50", 200, "8GiB"),
+    "resnet18-1000": Case("resnet18", 1000, "8GiB", 25),
+    "vit_b_16": Case("vit_b_16", 30, "700MiB", 10, exact_images=5),
+    "swin_t": Case("swin_t", 60, "1GiB", 10),
+    "densenet121": Case("densenet121", 60, "1GiB", 10),
+    "recurrent": Case("recurrent", 60, "1GiB", 10),
+    "unet": Case("unet", 60, "1500MiB", 10, exact_memory="700MiB"),
+}
+OWN: dict[str, Callable[[], torch.nn.Module]] = {"recurrent": RecurrentNet, "unet": SmallUNet}
+
+
+def make_model(name: str) -> torch.nn.Module:
+    """Return a model with random weights that are always the same."""
+    torch.manual_seed(0)
+    if name in OWN:
+        return OWN[name]().eval()
+    return torchvision.models.get_model(name, weights=None).eval()
+
+
+def run_bare(model: torch.nn.Module, images: np.ndarray, batch_size: int) -> None:
+    """Run forward passes of all images."""
     with torch.no_grad():
         for row in range(0, len(images), batch_size):
             model(torch.from_numpy(images[row : row + batch_size]))
-    return time.process_time() - start
 
 
-def measure_grams(name: str, images: np.ndarray, memory: str, batch_size: int) -> str:
-    """Return a row of the table: Grams of all ops of a torchvision model with random weights."""
-    torch.manual_seed(0)
-    model = torchvision.models.get_model(name, weights=None).eval()
+def measure_speed() -> float:
+    """Return the floating-point operations per second of square float32 products."""
+    values = torch.randn(SIDE, SIDE)
+    seconds = min(time_call(lambda: values @ values) for _ in range(3))
+    return 2 * SIDE**3 / seconds
+
+
+class _CopyMode(TorchFunctionMode):
+    """Copies every new result of a call one after the other into ``memory``, round and round."""
+
+    def __init__(self, memory: torch.Tensor) -> None:
+        super().__init__()
+        self._memory = memory
+        self._at = 0
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        is_made = isinstance(result, torch.Tensor) and not result._is_view()
+        if is_made and result.dtype == torch.float32:
+            flat = result.detach().reshape(-1)
+            self._at = 0 if self._at + len(flat) > len(self._memory) else self._at
+            self._memory[self._at : self._at + len(flat)] = flat
+            self._at += len(flat)
+        return result
+
+
+def time_by_hand(
+    model: torch.nn.Module, images: np.ndarray, batch_size: int, n_features: float
+) -> float:
+    """Return the seconds of one pass that copies each result, and of products of as many features.
+
+    It is what the least code takes without any budget: no names, no checks, no passes, results in
+    the same 2 GiB over and over, and ``torch.mm`` in four bands without the products below them.
+    """
+    memory = torch.zeros(2**29)
+    start = time.perf_counter()
+    with _CopyMode(memory):
+        run_bare(model, images, batch_size)
+    n_stimuli = len(images)
+    height = -(-n_stimuli // 4)
+    width = 16_384
+    rows = memory[: n_stimuli * width * (len(memory) // (n_stimuli * width))].view(n_stimuli, -1)
+    done = 0
+    while done < n_features:
+        chunk = rows[:, done % rows.shape[1] :][:, :width]
+        for top in range(0, n_stimuli, height):
+            chunk[top : top + height] @ chunk[top:].T
+        done += chunk.shape[1]
+    return time.perf_counter() - start
+
+
+def count_features(grams: Any) -> float:
+    """Return the features of all Grams that were computed, not shared."""
+    return float(grams.n_features.where(grams.alias_of == "", 0).sum())
+
+
+def compare_with_one_pass(model: torch.nn.Module, images: np.ndarray, case: Case) -> dict[str, Any]:
+    """Return how Grams of several passes differ from those of one, in both precisions."""
+    stimuli = nl.load_stimuli(images[: case.exact_images])
+    found: dict[str, Any] = {}
+    for precision in ("float32", "float64"):
+        settings = {"batch_size": 5, "precision": precision, "quiet": True}
+        one = nl.extract_grams(model, stimuli, memory="10GiB", **settings)
+        more = nl.extract_grams(model, stimuli, memory=case.exact_memory, **settings)
+        lengths = np.sqrt(np.einsum("oii->oi", one.gram.values))
+        scale = lengths[:, :, None] * lengths[:, None, :]
+        difference = np.abs(one.gram.values - more.gram.values)
+        bound = 5 * one.attrs["eps"] * scale
+        share = np.divide(difference, bound, out=np.zeros_like(bound), where=bound > 0)
+        found[precision] = float(share.max())
+        found[f"{precision}_equal"] = bool((one.gram.values == more.gram.values).all())
+        found["compared_passes"] = [one.attrs["n_passes"], more.attrs["n_passes"]]
+    return found
+
+
+def measure_case(case: Case, is_plain: bool) -> dict[str, Any]:
+    """Return the measurements of one row.
+
+    Those without resuming are taken instead where ``is_plain``: every pass starts at the input.
+    """
+    rng = np.random.default_rng(0)
+    images = rng.standard_normal((case.images, 3, 224, 224)).astype(np.float32)
+    model = make_model(case.model)
     stimuli = nl.load_stimuli(images)
-    measure_bare(model, images[:batch_size], batch_size)
-    bare = [measure_bare(model, images, batch_size)]
-    start = time.process_time()
-    with watch_memory(torch.device("cpu")) as peak:
-        grams = nl.extract_grams(model, stimuli, memory=memory, batch_size=batch_size, quiet=True)
-    seconds = time.process_time() - start
-    bare.append(measure_bare(model, images, batch_size))
+    run_bare(model, images[: case.batch_size], case.batch_size)
+    speeds = [measure_speed()]
+    bare = [time_call(lambda: run_bare(model, images, case.batch_size))]
+    reason = "switched off" if is_plain else None
+    find = mock.Mock(return_value=reason) if is_plain else runs.find_obstacle
+    start = time.perf_counter()
+    cpu = time.process_time()
+    switch = mock.patch.object(runs, "find_obstacle", find)
+    with switch, watch_memory(torch.device("cpu")) as peak:
+        grams = nl.extract_grams(
+            model, stimuli, memory=case.memory, batch_size=case.batch_size, quiet=True
+        )
+    cpu = time.process_time() - cpu
+    seconds = time.perf_counter() - start
+    bare.append(time_call(lambda: run_bare(model, images, case.batch_size)))
+    speeds.append(measure_speed())
+    n_features = count_features(grams)
+    row: dict[str, Any] = {
+        "machine": describe_machine(),
+        "seconds": seconds,
+        "processor_seconds": cpu,
+        "bare": bare,
+        "gram_seconds": 1.25 * case.images**2 * n_features / float(np.mean(speeds)),
+        "hand_seconds": time_by_hand(model, images, case.batch_size, n_features),
+        "passes": grams.attrs["n_passes"],
+        "forward_passes": grams.attrs["forward_passes"],
+        "cuts": grams.attrs.get("resume_cuts", []),
+        "alive_bytes": grams.attrs.get("resume_bytes", []),
+        "spilled_bytes": grams.attrs.get("spilled_bytes", 0),
+        "peak": (peak.n_bytes or 0) / read_bytes(case.memory),
+        "reason": list(grams.attrs.get("recompute_reason", [])),
+    }
+    if not is_plain and case.exact_images:
+        row |= compare_with_one_pass(model, images, case)
+    return row
+
+
+def write_row(name: str, case: Case, row: dict[str, Any], plain: dict[str, Any] | None) -> str:
+    """Return a row of the table."""
+    bare = row["bare"]
+    over_bare = [row["seconds"] / one for one in (float(np.mean(bare)), max(bare), min(bare))]
+    over_both = [
+        row["seconds"] / (one + row["gram_seconds"])
+        for one in (float(np.mean(bare)), max(bare), min(bare))
+    ]
+    gain = "-"
+    if plain is not None:
+        # Relative to bare passes beside each, since the machine is not always as fast.
+        gain = f"{plain['seconds'] / np.mean(plain['bare']) / over_bare[0]:.2f}"
+    alive = [n_bytes / 2**20 for n_bytes in row["alive_bytes"]]
+    cuts = f"{len(row['cuts'])}"
+    if alive:
+        cuts += f" ({min(alive):.0f} to {max(alive):.0f})"
+    same = "-"
+    if "float32" in row:
+        exact = "equal" if row["float64_equal"] else f"{row['float64']:.1e}"
+        single = "equal" if row["float32_equal"] else f"{row['float32']:.1e}"
+        same = f"{single}; {exact} ({row['compared_passes'][1]} passes)"
     cells = [
-        name,
-        str(len(images)),
-        memory,
-        str(grams.attrs["n_passes"]),
-        f"{grams.attrs['forward_passes']:.2f}",
-        f"{seconds / np.mean(bare):.2f} ({seconds / max(bare):.2f} to {seconds / min(bare):.2f})",
-        "not known" if peak.n_bytes is None else f"{peak.n_bytes / 2**20:.0f}",
-        f"{grams.attrs.get('spilled_bytes', 0) / 1e9:.1f}",
+        case.model,
+        str(case.images),
+        case.memory,
+        gain,
+        str(row["passes"]),
+        f"{row['forward_passes']:.2f}",
+        cuts,
+        f"{row['spilled_bytes'] / 1e9:.1f}",
+        "{:.2f} ({:.2f} to {:.2f})".format(*over_bare),
+        "{:.2f} ({:.2f} to {:.2f})".format(*over_both),
+        f"{row['seconds'] / row['hand_seconds']:.2f}",
+        f"{row['peak']:.3f}",
+        same,
+        "; ".join(row["reason"]) or "-",
+        row["machine"].rpartition("commit ")[2],
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def main() -> None:
-    """Measure, print and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="resnet50")
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--memory", nargs="+", default=["2GiB", "8GiB"])
-    parser.add_argument("--batch-size", type=int, default=20)
-    arguments = parser.parse_args()
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((arguments.images, 3, 224, 224)).astype(np.float32)
+HEAD = (
+    "| model | images | budget | gain | passes | forward passes | cuts (MiB alive) | spilled GB "
+    "| time / bare | time / (bare + Gram arithmetic) | time / by hand | peak / budget "
+    "| difference to one pass, of the bound: float32; float64 | not resumed because | commit |"
+)
+NOTES = """
+gain: time without resuming (every pass starts at the input) over time with it, each relative to
+bare passes beside it. Times are on the clock, with bare passes before and after; ranges are over
+these. Gram arithmetic: 1.25 n^2 operations per feature at the speed of square float32 products of
+side 2000 in the same run. By hand: one pass that copies each result over and over into the same
+2 GiB, and then torch.mm of as many features: without budget, names or checks. Peak: memory of the process above that before. Differences to Grams of
+one pass are those of a few images (see CASES), largest of all entries, relative to the stated
+bound, "equal" where every bit is. Bare passes that differ by much tell that other programs ran.
+"""
+
+
+def write_table(measured: dict[str, Any]) -> None:
+    """Write the table of all rows that were measured."""
     rows = []
-    for memory in arguments.memory:
-        rows.append(measure_grams(arguments.model, images, memory, arguments.batch_size))
-        print(rows[-1], flush=True)
-    rule = "|---|---:|---:|---:|---:|---|---:|---:|"
-    machine = describe_machine()
+    machines = set()
+    for name, case in CASES.items():
+        if name in measured:
+            rows.append(write_row(name, case, measured[name], measured.get(f"{name}, plain")))
+            machines.add(measured[name]["machine"].partition("; commit")[0])
+    rule = "|---|---:|---:|---:|---:|---:|---:|---:|---|---|---:|---:|---|---|---|"
     title = "# Grams of all operations within a budget, beside bare forward passes"
-    RESULTS.write_text("\n".join([title, "", machine, "", HEAD, rule, *rows, ""]))
+    text = "\n".join([title, "", *sorted(machines), "", HEAD, rule, *rows, NOTES])
+    (RESULTS / "gram_passes.md").write_text(text)
+
+
+def read_measured() -> dict[str, Any]:
+    """Return the rows measured so far."""
+    path = RESULTS / "gram_passes.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def main() -> None:
+    """Measure rows, each in a process of its own, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--plain", action="store_true", help="only without resuming")
+    parser.add_argument("--resumed", action="store_true", help="only with resuming")
+    parser.add_argument("--here", action="store_true", help="measure one row in this process")
+    arguments = parser.parse_args()
+    kinds = [plain for plain in (False, True) if not (arguments.resumed and plain)]
+    kinds = [plain for plain in kinds if plain or not arguments.plain]
+    for name in arguments.only:
+        for is_plain in kinds:
+            if not arguments.here:
+                kind = "--plain" if is_plain else "--resumed"
+                command = [sys.executable, __file__, "--only", name, kind, "--here"]
+                subprocess.run(command, check=True)
+                continue
+            measured = read_measured()
+            row = measure_case(CASES[name], is_plain)
+            measured[f"{name}, plain" if is_plain else name] = row
+            path = RESULTS / "gram_passes.json"
+            path.write_text(json.dumps(measured, indent=1) + "\n")
+            write_table(measured)
+            print(name, json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -3,21 +3,27 @@
     python benchmarks/ratios.py            # under five minutes, one thread
     python benchmarks/ratios.py --write    # and keep them as those to compare with
 
-Each repeat of each group of ratios is a process of its own. The committed repeats are in
-benchmarks/results/ratios.json. Exits with 1 where a ratio is worse. Linux only."""
+Each repeat is an interpreter of its own, in which each group of ratios is a process of its own: the
+layout of memory, and the order of sets, differ from one interpreter to the next, and ratios with
+them. The committed repeats are in benchmarks/results/ratios.json. Exits with 1 where a ratio is
+worse. Linux only."""
 
 import argparse
+import json
+import subprocess
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from machine import RESULTS, describe_machine, write_result
 from processes import fork_call, import_rooms
+from ratio_studies.alarms import describe_alarms, simulate_alarms
 from ratio_studies.judgement import WORSE, count_verdict, judge_ratios, write_changes
-from ratio_studies.measures import MEASURES, Ratios
+from ratio_studies.measures import MEASURES, UNFORKED, Ratios
 from ratio_studies.repeats import Repeats, read_repeats, write_repeats
 from threadpoolctl import threadpool_limits
 
@@ -27,7 +33,7 @@ PATIENCE = 120.0
 
 
 def measure_repeats(
-    measures: Sequence[Callable[[], Ratios]], repeats: int, seconds: float
+    measure: Callable[[], Ratios], repeats: int, seconds: float
 ) -> dict[str, list[float]]:
     """Return the ratios of each repeat, as many as fit into ``seconds``, two at least."""
     found: dict[str, list[float]] = {}
@@ -37,14 +43,32 @@ def measure_repeats(
         begun = time.monotonic()
         if number > 1 and begun - start + longest > seconds:
             break
-        for measure in measures:
-            ratios = fork_call(lambda measure=measure: run_alone(measure), PATIENCE)
-            if ratios is None:
-                print(f"{measure.__name__} took more than {PATIENCE:.0f} s", file=sys.stderr)
-            for name, value in (ratios or {}).items():
-                found.setdefault(name, []).append(value)
+        for name, value in measure().items():
+            found.setdefault(name, []).append(value)
         longest = max(longest, time.monotonic() - begun)
         print(f"repeat {number + 1}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    return found
+
+
+def start_repeat(arguments: Sequence[str] = ("--repeat",)) -> Ratios:
+    """Return the ratios of one repeat, measured by another interpreter."""
+    command = [sys.executable, __file__, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def measure_groups(
+    measures: Sequence[Callable[[], Ratios]], unforked: Sequence[Callable[[], Ratios]] = ()
+) -> Ratios:
+    """Return the ratios of all groups, each in a process of its own; of ``unforked`` in this."""
+    found: Ratios = {}
+    for measure in measures:
+        ratios = fork_call(lambda measure=measure: run_alone(measure), PATIENCE)
+        if ratios is None:
+            print(f"{measure.__name__} took more than {PATIENCE:.0f} s", file=sys.stderr)
+        found |= ratios or {}
+    for measure in unforked:
+        found |= run_alone(measure)
     return found
 
 
@@ -60,10 +84,11 @@ def report_changes(path: Path, machine: str, ratios: dict[str, list[float]]) -> 
     """Return what moved against the committed ratios, as text, and whether any is worse."""
     committed: Repeats = read_repeats(path)
     changes = judge_ratios(committed.ratios, ratios)
+    rate = simulate_alarms(changes, np.random.default_rng(0))
     lines = [f"- now: {machine}", f"- committed: {committed.machine or 'nothing yet'}"]
     if committed.ratios and drop_commit(committed.machine) != drop_commit(machine):
         lines.append("- These are different machines or versions: ratios move with them too.")
-    lines += ["", *write_changes(changes)]
+    lines += ["", *write_changes(changes), "", describe_alarms(rate)]
     return "\n".join(lines), count_verdict(changes, WORSE) > 0
 
 
@@ -78,11 +103,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep these ratios")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=270.0)
+    parser.add_argument("--repeat", action="store_true", help="print one repeat, as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    import_rooms()
+    if options.repeat:
+        import_rooms()
+        print(json.dumps(measure_groups(MEASURES, UNFORKED)))
+        return
     machine = describe_machine()
-    ratios = measure_repeats(MEASURES, options.repeats, options.seconds)
+    ratios = measure_repeats(start_repeat, options.repeats, options.seconds)
     text, is_worse = report_changes(NUMBERS, machine, ratios)
     if options.write:
         write_result("ratios", f"# Ratios that matter\n\n{text}")

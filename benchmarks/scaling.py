@@ -1,6 +1,6 @@
 """How time and peak memory grow with ops, stimuli, features, voxels and subjects; writes docs/scaling.md.
 
-    python benchmarks/scaling.py                       # about half an hour
+    python benchmarks/scaling.py                       # some ten minutes
     python benchmarks/scaling.py --quick               # fewer sizes, one round, printed only
     python benchmarks/scaling.py --only ops --rounds 1 # printed only
     python benchmarks/scaling.py --draw                # page and picture from the last numbers
@@ -84,8 +84,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer sizes, printed only")
     parser.add_argument("--only", nargs="+", choices=KINDS, help="some sizes, printed only")
     parser.add_argument("--draw", action="store_true", help="measure nothing")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=30.0, help="one measurement may take")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=10.0, help="one measurement may take")
     parser.add_argument("--note", default="", help="a sentence on the page, on how it was measured")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -19,6 +19,7 @@ from simulations import (
     choice,
     encoding,
     groups,
+    intervals,
     networks,
     partial,
     rdms,
@@ -32,6 +33,7 @@ from simulations.table import BAND, CONSERVATIVE, FAILS, HOLDS, MOST, WARNS, Row
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "simulation.md"
 STUDIES = {
     "rdms": rdms,
+    "intervals": intervals,
     "encoding": encoding,
     "choice": choice,
     "networks": networks,
@@ -69,6 +71,9 @@ def write_summary(rows: list[Row]) -> list[str]:
         "anew in each run. Error rates are at 5 %, coverage is of 95 % intervals. A band is what "
         f"chance allows in {BAND:.1%} of rows; means may miss what they should be by as much as "
         "chance allows.",
+        "",
+        "Each study draws from a seed of its own; `benchmarks/simulate.py --only` repeats single "
+        "ones.",
         "",
         f"- **yes**: {counts[HOLDS]} rows are as they should be.",
         f"- **conservative**: {counts[CONSERVATIVE]} find too little, or cover too much, by what "

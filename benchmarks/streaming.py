@@ -1,40 +1,44 @@
-"""The cost of whole stimulus sets beside peers: one op, all ReLUs, all ops to disk, Grams.
+"""The cost of whole stimulus sets beside hooks by hand, peers and the disk, as ratios.
 
-    python benchmarks/streaming.py            # about thirteen minutes on two cores
-    python benchmarks/streaming.py --quick    # fewer images
+    python benchmarks/streaming.py                 # all rows: about ten minutes on two cores
+    python benchmarks/streaming.py --row relus-96  # one row, written into the table of the others
+    python benchmarks/streaming.py --quick         # fewer images
     python benchmarks/streaming.py --thingsvision .venv/thingsvision/bin/python
 
-Times are ratios to the bare forward pass over the same images, read the same way, in the same
-process, turn by turn; peers run in processes of their own with their own bare forward. Peak memory
-is what the process held above the model and the images. THINGSvision needs other versions of torch
-and numpy: `--thingsvision` names the Python of an environment that has it, and its ratios are to a
-bare forward pass there. The tables are kept in benchmarks/results/."""
+Each row is a process of its own, in which all methods take turns with the bare forward pass over
+the same images, read the same way; ratios are to the mean of the bare passes before and after.
+Peak memory is what the process held above the model and the images. THINGSvision needs other
+versions of torch and numpy: `--thingsvision` names the Python of an environment that has it. Rows
+are kept in benchmarks/results/, each with the commit that it was measured at."""
 
 import argparse
 import contextlib
-import importlib.util
+import importlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torchvision
-from machine import describe_machine, read_peak, write_result
+from machine import RESULTS, describe_machine, find_commit, read_peak, write_result
 from torch import nn
 
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
 # Turns of each method, fewer where they take longer than this together.
-ROUNDS, MOST_SECONDS = 3, 75.0
-# Peers many times slower than the bare forward run over this share of the images.
-PEER_SHARE = 4
+ROUNDS, MOST_SECONDS = 3, 60.0
+BATCH = 16
+NUMBERS = RESULTS / "streaming-cpu.json"
 
 
 def make_images(n: int) -> np.ndarray:
@@ -48,36 +52,47 @@ def run_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> None:
 
 def build_resnet(name: str) -> nn.Module:
     torch.manual_seed(0)
-    kind = torchvision.models.resnet18 if "resnet18" in name else torchvision.models.resnet50
-    return kind(weights=None).eval()
+    return torchvision.models.get_model(name, weights=None).eval()
 
 
-def measure_way(
+def measure_ways(
     model: nn.Module,
     images: np.ndarray,
     batch_size: int,
-    way: Callable[[np.ndarray], Any],
+    ways: dict[str, Callable[[np.ndarray], Any]],
     rounds: int = ROUNDS,
 ) -> tuple[dict[str, Any], Any]:
-    """Return seconds of ``way`` and of the bare forwards around it, peak bytes, and the result.
+    """Return seconds of each way and of the bare forwards around it, and peak bytes of the first.
 
-    It takes up to ``rounds`` turns, the first in any case, until `MOST_SECONDS` are over. A few batches of both are run first: once large results were freed, the C library keeps memory,
-    and everything that runs later is faster for it.
+    The second is the result of the first way. They take up to ``rounds`` turns, the first in any
+    case, until `MOST_SECONDS` are over. A few batches of all are run first: once large results
+    were freed, the C library keeps memory, and everything that runs later is faster for it.
     """
-    seconds, bare, peaks = [], [], []
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    ratios: dict[str, list[float]] = {name: [] for name in ways}
+    peaks, kept = [], None
     with torch.no_grad():
-        few = images[: 6 * batch_size]
+        few = images[: 2 * batch_size]
         run_bare(model, few, batch_size)
-        way(few)
-        bare.append(time_bare(model, images, batch_size))
-        while not seconds or (len(seconds) < rounds and sum(seconds) + sum(bare) < MOST_SECONDS):
-            start_bytes, start = read_peak("cpu", reset=True), time.perf_counter()
-            made = way(images)
-            seconds.append(time.perf_counter() - start)
-            peaks.append(read_peak("cpu") - start_bytes)
-            bare.append(time_bare(model, images, batch_size))
+        for way in ways.values():
+            way(few)
+        before = time_bare(model, images, batch_size)
+        start = time.perf_counter()
+        for turn in range(rounds):
+            if turn and time.perf_counter() - start > MOST_SECONDS:
+                break
+            for number, (name, way) in enumerate(ways.items()):
+                start_bytes, begun = read_peak("cpu", reset=True), time.perf_counter()
+                made = way(images)
+                seconds[name].append(time.perf_counter() - begun)
+                peaks.append(read_peak("cpu") - start_bytes)
+                kept = kept if turn or number else made
+                del made
+                after = time_bare(model, images, batch_size)
+                ratios[name].append(2 * seconds[name][-1] / (before + after))
+                before = after
     # The result of an earlier turn is still held while the next runs, so only the first is valid.
-    return {"seconds": seconds, "bare": bare, "peak": peaks[0]}, made
+    return {"seconds": seconds, "ratios": ratios, "bare": before, "peak": peaks[0]}, kept
 
 
 def time_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> float:
@@ -86,156 +101,216 @@ def time_bare(model: nn.Module, images: np.ndarray, batch_size: int) -> float:
     return time.perf_counter() - start
 
 
-def measure_ours(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the cost of one way of running NeuroLens, and its forecast."""
+def extract_ours(model: nn.Module, **how: Any) -> Callable[[np.ndarray], Any]:
     import neurolens as nl
 
-    model, images = build_resnet(name), make_images(n)
-    settings = {"batch_size": batch_size, "quiet": True}
-    with tempfile.TemporaryDirectory() as folder:
-
-        def extract(**how: Any) -> Callable[[np.ndarray], Any]:
-            return lambda shown: nl.extract_activations(
-                model, nl.load_stimuli(shown), **how, **settings
-            )
-
-        def store(shown: np.ndarray) -> Any:
-            return extract(reducer="float16", store=Path(folder) / f"{len(shown)}.zarr")(shown)
-
-        ways: dict[str, Callable[[np.ndarray], Any]] = {
-            "one op": extract(ops=ONE_OP),
-            "all ReLUs, pooled": extract(ops="*relu*", reducer="mean"),
-            "all ops to zarr": store,
-            "grams": lambda shown: nl.extract_grams(
-                model, nl.load_stimuli(shown), memory=memory, **settings
-            ),
-        }
-        # A store that exists is continued, so that a second turn would write nothing.
-        rounds = 1 if "zarr" in name else ROUNDS
-        facts, made = measure_way(
-            model, images, batch_size, ways[name.removesuffix(" resnet18")], rounds
-        )
-        found = nl.forecast(
-            model,
-            nl.load_stimuli(images),
-            ops={"one op": ONE_OP, "all ReLUs, pooled": "*relu*"}.get(name, "all"),
-            reducer={"all ReLUs, pooled": "mean", "all ops to zarr": "float16"}.get(name),
-            memory=memory,
-            batch_size=batch_size,
-        )
-        expected = found.grams if "grams" in name else found.activations
-        facts["peak_forecast"] = expected.peak_bytes
-        if "grams" in name:
-            facts |= {
-                "passes": made.attrs["n_passes"],
-                "features": int(made.n_features[made.alias_of == ""].sum()),
-            }
-        if "zarr" in name:
-            files = (Path(folder) / f"{n}.zarr").rglob("*")
-            facts["disk"] = sum(p.stat().st_size for p in files if p.is_file())
-            facts["disk_forecast"] = expected.disk_bytes
-        return facts
+    return lambda shown: nl.extract_activations(
+        model, nl.load_stimuli(shown), batch_size=BATCH, quiet=True, **how
+    )
 
 
-def measure_hooks(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for forward hooks written by hand: kept on all ReLUs, pooled.
+class _EndedError(Exception):
+    """Ends a forward pass after the op that a hook by hand wants."""
+
+
+def hook_by_hand(model: nn.Module, one: bool) -> Callable[[np.ndarray], Any]:
+    """Return forward hooks written by hand: pooled on all ReLUs, or on one op, which ends the pass.
 
     Results are stacked at the end.
     """
-    model, images = build_resnet(name), make_images(n)
 
     def run_hooks(shown: np.ndarray) -> dict[str, torch.Tensor]:
         kept: dict[str, list[torch.Tensor]] = {}
+
+        def keep(key: str, output: torch.Tensor) -> None:
+            made = output.clone() if one else output.mean((2, 3))
+            kept.setdefault(f"{key} {output.shape[1]}", []).append(made)
+            if one:
+                raise _EndedError
+
         handles = [
-            module.register_forward_hook(
-                lambda m, i, o, key=key: kept.setdefault(f"{key} {o.shape[1]}", []).append(
-                    o.clone() if "one" in name else o.mean((2, 3))
-                )
-            )
+            module.register_forward_hook(lambda m, i, o, key=key: keep(key, o))
             for key, module in model.named_modules()
-            if (key == "layer3.2.conv2" if "one" in name else isinstance(module, nn.ReLU))
+            if (key == "layer3.2.conv2" if one else isinstance(module, nn.ReLU))
         ]
-        run_bare(model, shown, batch_size)
+        for start in range(0, len(shown), BATCH):
+            with contextlib.suppress(_EndedError):
+                model(torch.from_numpy(shown[start : start + BATCH]))
         for handle in handles:
             handle.remove()
         return {key: torch.cat(parts) for key, parts in kept.items()}
 
-    return measure_way(model, images, batch_size, run_hooks)[0]
+    return run_hooks
 
 
-def measure_torchlens(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for TorchLens's extract_dataset over its ReLU operations."""
+def measure_one_op(n: int) -> list[str]:
+    """Return rows of one op by name, which ends each pass."""
+    model, images = build_resnet("resnet50"), make_images(n)
+    ways = {
+        f"one op ({ONE_OP})": extract_ours(model, ops=ONE_OP),
+        "one op, a hook by hand that ends the pass": hook_by_hand(model, one=True),
+    }
+    return describe_ways(measure_ways(model, images, BATCH, ways)[0], n)
+
+
+def measure_relus(n: int) -> list[str]:
+    """Return rows of all ReLUs, pooled."""
+    model, images = build_resnet("resnet50"), make_images(n)
+    ways = {
+        "all ReLUs, pooled": extract_ours(model, ops="*relu*", reducer="mean"),
+        "all ReLUs, pooled, hooks by hand": hook_by_hand(model, one=False),
+    }
+    return describe_ways(measure_ways(model, images, BATCH, ways)[0], n)
+
+
+def measure_torchlens(n: int) -> list[str]:
+    """Return rows of TorchLens's extract_dataset, for one op and its ReLU operations."""
     torchlens = importlib.import_module("torchlens")
-    model, images = build_resnet(name), make_images(n)
-    if "one" in name:
-        wanted = {"layers": ["layer3.2.conv2"]}
-    else:
-        labels = torchlens.trace(model, torch.from_numpy(images[:1])).layer_labels
-        wanted = {"layers": [x for x in labels if x.startswith("relu")], "pool": "spatial_mean"}
+    model, images = build_resnet("resnet50"), make_images(n)
+    labels = torchlens.trace(model, torch.from_numpy(images[:1])).layer_labels
+    relus = [label for label in labels if label.startswith("relu")]
 
-    def run_torchlens(shown: np.ndarray) -> None:
+    def run(shown: np.ndarray, **wanted: Any) -> None:
         with tempfile.TemporaryDirectory() as folder:
             torchlens.extract_dataset(
                 model,
                 torch.from_numpy(shown),
-                batch_size=batch_size,
+                batch_size=BATCH,
                 output_dir=folder,
                 progress=False,
                 **wanted,
             )
 
-    return measure_way(model, images, batch_size, run_torchlens)[0]
+    ways = {
+        "one op, TorchLens extract_dataset": lambda shown: run(shown, layers=["layer3.2.conv2"]),
+        "all ReLUs, pooled, TorchLens extract_dataset": lambda shown: run(
+            shown, layers=relus, pool="spatial_mean"
+        ),
+    }
+    return describe_ways(measure_ways(model, images, BATCH, ways, rounds=1)[0], n)
 
 
-def measure_thingsvision(name: str, n: int, batch_size: int, memory: str) -> dict[str, Any]:
-    """Return the same for THINGSvision, which keeps modules.
+def measure_thingsvision(n: int) -> list[str]:
+    """Return rows of THINGSvision, which keeps modules.
 
     Of a ReLU that runs three times it keeps the last result.
     """
     thingsvision = importlib.import_module("thingsvision")
-    model, images = build_resnet(name), make_images(n)
+    model, images = build_resnet("resnet50"), make_images(n)
     relus = [key for key, module in model.named_modules() if isinstance(module, nn.ReLU)]
     extractor = thingsvision.get_extractor_from_model(model=model, device="cpu", backend="pt")
 
-    def run_thingsvision(shown: np.ndarray) -> Any:
-        loader = torch.utils.data.DataLoader(torch.from_numpy(shown), batch_size=batch_size)
-        names = ["layer3.2.conv2"] if "one" in name else relus
+    def run(shown: np.ndarray, names: list[str]) -> Any:
+        loader = torch.utils.data.DataLoader(torch.from_numpy(shown), batch_size=BATCH)
         return extractor.extract_features(batches=loader, module_names=names, flatten_acts=False)
 
-    return measure_way(model, images, batch_size, run_thingsvision)[0]
+    ways = {
+        "one op, THINGSvision": lambda shown: run(shown, ["layer3.2.conv2"]),
+        "17 ReLU modules whole, THINGSvision": lambda shown: run(shown, relus),
+    }
+    return describe_ways(measure_ways(model, images, BATCH, ways, rounds=1)[0], n)
 
 
-MEASURES = {
-    "ours": measure_ours,
-    "hooks": measure_hooks,
-    "torchlens": measure_torchlens,
-    "thingsvision": measure_thingsvision,
+def measure_store(n: int) -> list[str]:
+    """Return a row of all ops to zarr, beside a plain write of files of the same sizes.
+
+    Everything is on the disk when the time of a round ends. As many bytes are written and removed
+    first: some disks take what they hold no blocks for at a fraction of their speed.
+    """
+    model, images = build_resnet("resnet50"), make_images(n)
+    rounds: dict[str, list[float]] = {"plain": [], "ours": [], "bare": []}
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        few = Path(folder) / "few.zarr"
+        extract_ours(model, reducer="float16", store=few)(images[:BATCH])
+        sizes = [file.stat().st_size for file in few.rglob("*") if file.is_file()]
+        filler = Path(folder) / "filler"
+        filler.mkdir()
+        write_plain(filler, sizes * -(-n // BATCH))
+        os.sync()
+        shutil.rmtree(few)
+        shutil.rmtree(filler)
+        run_bare(model, images, BATCH)
+        for number in range(2):
+            rounds["bare"].append(time_bare(model, images, BATCH))
+            path = Path(folder) / f"{number}.zarr"
+            store = extract_ours(model, reducer="float16", store=path)
+            rounds["ours"].append(_time_to_disk(lambda store=store: store(images)))
+            sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+            shutil.rmtree(path)
+            plain = Path(folder) / f"{number}"
+            plain.mkdir()
+            rounds["plain"].append(_time_to_disk(lambda to=plain, s=sizes: write_plain(to, s)))
+            shutil.rmtree(plain)
+    speed = [p / o for p, o in zip(rounds["plain"], rounds["ours"], strict=True)]
+    pairs = zip(rounds["bare"], rounds["plain"], rounds["ours"], strict=True)
+    both = [(bare + plain) / ours for bare, plain, ours in pairs]
+    ratios = [o / b for o, b in zip(rounds["ours"], rounds["bare"], strict=True)]
+    return [
+        f"| all ops to zarr, float16, {n} images | {describe_range(ratios)} | | "
+        f"{sum(sizes) / 2**20:.0f} MiB; throughput / that of a plain write "
+        f"{describe_range(speed)}; (bare forward + plain write) / extraction "
+        f"{describe_range(both)}; plain write {sum(sizes) / 2**20 / max(rounds['plain']):.0f} to "
+        f"{sum(sizes) / 2**20 / min(rounds['plain']):.0f} MiB/s |"
+    ]
+
+
+def write_plain(folder: Path, sizes: Sequence[int]) -> None:
+    """Write files of these sizes, one after the other."""
+    content = memoryview(np.random.default_rng(0).integers(0, 255, max(sizes), dtype=np.uint8))
+    for number, size in enumerate(sizes):
+        (folder / str(number)).write_bytes(content[:size])
+
+
+def _time_to_disk(call: Callable[[], Any]) -> float:
+    os.sync()
+
+    def run() -> None:
+        call()
+        os.sync()
+
+    return _time(run)
+
+
+def measure_grams(memory: str, n: int) -> list[str]:
+    """Return a row of Grams of all ops, and what `forecast` says of their peak."""
+    import neurolens as nl
+
+    model, images = build_resnet("resnet50"), make_images(n)
+    settings = {"memory": memory, "batch_size": BATCH}
+    ways = {
+        f"Grams of all ops in {memory}": lambda shown: nl.extract_grams(
+            model, nl.load_stimuli(shown), quiet=True, **settings
+        )
+    }
+    found, made = measure_ways(model, images, BATCH, ways, rounds=1)
+    expected = nl.forecast(model, nl.load_stimuli(images), **settings).grams
+    ratio = expected.peak_bytes / found["peak"]
+    extra = f"{made.attrs['n_passes']} passes, forecast / seen peak {ratio:.2f}"
+    return describe_ways(found, n, extra)
+
+
+# Row -> what measures it, with its number of images, and with --quick.
+ROWS: dict[str, tuple[Callable[[int], list[str]], int, int]] = {
+    "one-op": (measure_one_op, 512, 64),
+    "one-op-96": (measure_one_op, 96, 48),
+    "relus": (measure_relus, 512, 64),
+    "relus-96": (measure_relus, 96, 48),
+    "zarr": (measure_store, 32, 16),
+    "torchlens": (measure_torchlens, 64, 32),
+    "thingsvision": (measure_thingsvision, 128, 32),
+    "grams-2GiB": (partial(measure_grams, "2GiB"), 96, 48),
+    "grams-8GiB": (partial(measure_grams, "8GiB"), 96, 48),
 }
 
 
-def run_child(
-    measure: str, name: str, n: int, batch_size: int, memory: str, python: str = sys.executable
-) -> Any:
-    command = [python, __file__, "--measure", measure, name, str(n), str(batch_size), memory]
+def run_child(row: str, n: int, python: str = sys.executable) -> list[str]:
+    command = [python, __file__, "--measure", row, str(n)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        return {
-            "failed": (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1][
-                :150
-            ]
-        }
+        ended = [f"ended with {done.returncode}"]
+        reason = (done.stderr.strip().splitlines() or ended)[-1][:150]
+        return [f"| {row} | fails: {reason} | | |"]
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def measure_matmul(n: int) -> float:
-    """Return the operations per second of float32 (n, p) x (p, n) products on this machine.
-
-    A multiply-add counts as two.
-    """
-    rows = torch.randn(n, 16384)
-    rows @ rows.T
-    best = min(_time(lambda: rows @ rows.T) for _ in range(5))
-    return 2 * n * n * 16384 / best
 
 
 def _time(call: Callable[[], Any]) -> float:
@@ -244,27 +319,38 @@ def _time(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def divide_bare(found: dict[str, Any]) -> list[float]:
-    """Return the seconds of each turn over the mean of the bare forwards before and after it."""
-    bare = found["bare"]
-    return [2 * s / (a + b) for s, a, b in zip(found["seconds"], bare[:-1], bare[1:], strict=True)]
+def describe_range(values: Sequence[float]) -> str:
+    """Return the median and the range."""
+    spread = f" ({min(values):.2f}-{max(values):.2f})" if len(values) > 1 else ""
+    return f"{np.median(values):.2f}{spread}"
 
 
-def describe_row(label: str, found: dict[str, Any]) -> str:
-    if "failed" in found:
-        return f"| {label} | fails: {found['failed']} | | |"
-    bare, ratios = found["bare"], divide_bare(found)
-    spread = f" ({min(ratios):.2f}-{max(ratios):.2f})" if len(ratios) > 1 else ""
-    extra = [f"{found['passes']} passes"] if "passes" in found else []
-    if "disk" in found:
-        extra.append(
-            f"{found['disk'] / 2**20:.0f} MiB on disk, forecast "
-            f"{found['disk_forecast'] / found['disk']:.3f}"
-        )
-    if "peak_forecast" in found:
-        extra.append(f"forecast / seen peak {found['peak_forecast'] / found['peak']:.2f}")
-    extra.append(f"bare forward after / before {bare[-1] / bare[0]:.2f}")
-    return f"| {label} | {np.median(ratios):.2f}{spread} | {found['peak'] / 2**20:.0f} | {', '.join(extra)} |"
+def describe_ways(found: dict[str, Any], n: int, extra: str = "") -> list[str]:
+    """Return a row of the table for each way; the peak is known of the first."""
+    lines = []
+    for name, ratios in found["ratios"].items():
+        peak = "" if lines else f"{found['peak'] / 2**20:.0f}"
+        lines.append(f"| {name}, {n} images | {describe_range(ratios)} | {peak} | {extra} |")
+    return lines
+
+
+def write_rows(measured: dict[str, list[str]]) -> None:
+    """Put rows in place of the ones measured before, and write the table of all."""
+    before = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
+    commit = find_commit().removeprefix("commit ")
+    for row, lines in measured.items():
+        before[row] = [f"{line} {commit} |" for line in lines]
+    NUMBERS.write_text(json.dumps(before, indent=1) + "\n")
+    machine = describe_machine().rpartition(";")[0]
+    lines = ["# What whole stimulus sets cost", "", machine, ""]
+    lines += [
+        f"ResNet-50 where no other is named, images of {SIDE} pixels, batches of {BATCH}.",
+        "",
+    ]
+    lines += ["| run | time / bare forward | peak MiB | | commit |", "|---|---:|---:|---|---|"]
+    for row in ROWS:
+        lines += before.get(row, [])
+    write_result("streaming-cpu", "\n".join(lines))
 
 
 def main() -> None:
@@ -272,70 +358,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--row", choices=list(ROWS), action="append", help="measure only this")
     parser.add_argument(
         "--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision"
     )
-    parser.add_argument("--measure", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.measure:
-        measure, name, n, batch_size, memory = options.measure
+        row, n = options.measure
         with contextlib.redirect_stdout(sys.stderr):
-            found = MEASURES[measure](name, int(n), int(batch_size), memory)
+            found = ROWS[row][0](int(n))
         print(json.dumps(found))
         return
-    n, small, large = (64, 48, 96) if options.quick else (512, 200, 1000)
-    lines = ["# What whole stimulus sets cost", "", describe_machine(), ""]
-    lines += [f"## ResNet-50 over {n} images of {SIDE} pixels, batches of 16", ""]
-    lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
-    rows = [
-        (f"one op ({ONE_OP})", "ours", "one op"),
-        ("one op, a hook by hand", "hooks", "one op"),
-        ("one op, TorchLens extract_dataset", "torchlens", "one op"),
-        ("all ReLUs, pooled", "ours", "all ReLUs, pooled"),
-        ("all ReLUs, pooled, hooks by hand", "hooks", "all ReLUs"),
-        ("all ReLUs, pooled, TorchLens extract_dataset", "torchlens", "all ReLUs"),
-    ]
-    if options.thingsvision:
-        rows += [
-            ("one op, THINGSvision", "thingsvision", "one op"),
-            ("17 ReLU modules whole, THINGSvision", "thingsvision", "all ReLUs"),
-        ]
-    for label, measure, name in rows:
-        python = options.thingsvision if measure == "thingsvision" else sys.executable
-        shown = n // PEER_SHARE if measure in ("torchlens", "thingsvision") else n
-        label = label if shown == n else f"{label}, {shown} images"
-        lines.append(describe_row(label, run_child(measure, name, shown, 16, "4GiB", python)))
-        print(lines[-1], flush=True)
-    lines += ["", f"## All ops of ResNet-50 over {small} images", ""]
-    lines += ["| run | time / bare forward | peak MiB | |", "|---|---:|---:|---|"]
-    lines.append(
-        describe_row(
-            "all ops to zarr, float16", run_child("ours", "all ops to zarr", small, 16, "4GiB")
-        )
-    )
-    for memory in ("2GiB", "8GiB"):
-        lines.append(
-            describe_row(
-                f"Grams of all ops in {memory}", run_child("ours", "grams", small, 16, memory)
-            )
-        )
-        print(lines[-1], flush=True)
-    lines += ["", f"## All ops of ResNet-18 over {large} images, as Grams in 8 GiB", ""]
-    found = run_child("ours", "grams resnet18", large, 16, "8GiB")
-    speed = measure_matmul(large)
-    if "failed" in found:
-        lines.append(f"fails: {found['failed']}")
-    else:
-        bare = np.mean(found["bare"])
-        parts = found["passes"] * bare + 2 * large**2 * found["features"] / speed
-        lines.append(
-            f"time {np.median(found['seconds']) / parts:.2f} of ({found['passes']} passes x bare forward + "
-            f"Gram arithmetic at the {speed / 1e9:.0f} GFLOP/s of a float32 matrix product here); "
-            f"peak {found['peak'] / 2**20:.0f} MiB, forecast / seen "
-            f"{found['peak_forecast'] / found['peak']:.2f}"
-        )
-    write_result("streaming-cpu", "\n".join(lines))
+    measured = {}
+    for row in options.row or ROWS:
+        if row == "thingsvision" and not options.thingsvision:
+            continue
+        python = options.thingsvision if row == "thingsvision" else sys.executable
+        measured[row] = run_child(row, ROWS[row][2 if options.quick else 1], python)
+        print(*measured[row], sep="\n", flush=True)
+        if not options.quick:
+            write_rows({row: measured[row]})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Whether a ratio moved by more than the noise.
 
-The noise is the range of the repeats, each in a process of its own. A ratio moved where the ranges
-before and now are apart and the medians differ by more than a margin, since a machine that does
-other work, or another build of a library, moves all repeats together. Without a change, n and m
-repeats are apart by chance in 2 of C(n + m, n) cases, whatever their distribution.
+The noise is the range of the repeats, each in an interpreter of its own. A ratio moved where the
+ranges before and now are apart, and the medians differ by more than either range is wide and by
+more than a margin, since a machine that does other work, or another build of a library, moves all
+repeats of a run together. ``alarms`` says how often that is so without a change.
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 # Medians that differ by less did not move.
-MARGIN = 0.05
+MARGIN = 0.15
 # A verdict needs so many repeats that ranges are apart by chance in no more than this share.
 MOST_CHANCE = 0.05
 
@@ -47,9 +47,10 @@ def judge_repeats(before: Sequence[float], now: Sequence[float]) -> str:
     if find_chance(len(before), len(now)) > MOST_CHANCE:
         return TOO_FEW
     change = statistics.median(now) / statistics.median(before)
-    if min(now) > max(before) and change > 1 + MARGIN:
+    least = max(1 + MARGIN, max(before) / min(before), max(now) / min(now))
+    if min(now) > max(before) and change > least:
         return WORSE
-    if max(now) < min(before) and change < 1 / (1 + MARGIN):
+    if max(now) < min(before) and change < 1 / least:
         return BETTER
     return SAME
 
@@ -87,13 +88,11 @@ def write_changes(changes: Sequence[Change]) -> list[str]:
 
 
 def summarize_changes(changes: Sequence[Change]) -> str:
-    """Return how many ratios moved, and how many would by chance."""
+    """Return how many ratios moved."""
     judged = [change for change in changes if change.verdict in (WORSE, BETTER, SAME)]
-    by_chance = sum(find_chance(len(change.before), len(change.now)) for change in judged)
     return (
         f"Of {len(judged)} ratios {count_verdict(judged, WORSE)} are worse and "
-        f"{count_verdict(judged, BETTER)} better by more than the noise; without any change at "
-        f"most {by_chance:.1f} would be either."
+        f"{count_verdict(judged, BETTER)} better by more than the noise."
     )
 
 

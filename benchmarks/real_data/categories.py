@@ -29,6 +29,7 @@ def measure_categories() -> tuple[list[str], dict]:
     found = {}
     for comparator in COMPARED:
         settings = {"comparator": comparator, "n_bootstrap": SLOW.get(comparator, N_BOOTSTRAP)}
+        settings["interval"] = "bootstrap"
         over_both = bootstrap_rdms(models, human, rng=SEED, **settings)
         over_stimuli = nl.compare_rdms(models, human, n_splits=0, rng=SEED, **settings)
         tests = [compare_ops(one, against="ceiling") for one in (over_stimuli, over_both)]

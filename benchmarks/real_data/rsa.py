@@ -75,7 +75,12 @@ def measure_comparator(
     chosen = list(dict.fromkeys(best.best_op.values.tolist()))
     n_bootstrap = SLOW.get(name, N_BOOTSTRAP)
     draws = nl.compare.bootstrap_rdms(
-        rdms.sel(op=chosen), human, comparator=name, n_bootstrap=n_bootstrap, rng=SEED
+        rdms.sel(op=chosen),
+        human,
+        comparator=name,
+        interval="bootstrap",
+        n_bootstrap=n_bootstrap,
+        rng=SEED,
     )
     naive = scores.split_score.max("op").mean(("split", "half"))
     parts = [human.sel(stimulus=ids, stimulus_2=ids) for ids in list_halves(scores.split_member)]

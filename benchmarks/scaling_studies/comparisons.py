@@ -8,10 +8,15 @@ import xarray as xr
 import neurolens as nl
 from scaling_studies.study import Study
 
-STIMULI = (100, 300, 1_000, 3_000, 10_000)
+# Of one pair of RDMs each, and with intervals or permutations.
+STIMULI = (100, 300, 1_000, 2_000, 4_000)
+FEWER_STIMULI = (100, 200, 400, 800)
+FEWEST_STIMULI = (100, 200, 400)
 FEATURES = (1_000, 4_000, 16_000, 64_000, 256_000)
-OPS = (10, 30, 100, 300, 1_000)
-SUBJECTS = (2, 4, 8, 16, 32, 64)
+OPS = (30, 100, 300, 1_000, 3_000)
+FEWER_OPS = (10, 30, 100, 300, 1_000)
+SUBJECTS = (4, 8, 16, 32, 64, 128)
+MANY_SUBJECTS = (32, 64, 128, 256, 512)
 N_STIMULI, N_OPS, N_SUBJECTS = 60, 5, 4
 N_PERMUTATIONS = 200
 N_POINTS = 8
@@ -77,7 +82,7 @@ def prepare_features(n_features: int) -> Callable[[], object]:
 
 def prepare_comparison(n_ops: int, n_subjects: int, n: int) -> Callable[[], object]:
     model, brain = make_models(n_ops, n), make_brain(n_subjects, n)
-    return lambda: nl.compare_rdms(model, brain)
+    return lambda: nl.compare_rdms(model, brain, interval="bootstrap")
 
 
 def prepare_permutation(n_ops: int, n_subjects: int, n: int) -> Callable[[], object]:
@@ -87,7 +92,7 @@ def prepare_permutation(n_ops: int, n_subjects: int, n: int) -> Callable[[], obj
 
 def prepare_bootstrap(n_ops: int, n_subjects: int, n: int) -> Callable[[], object]:
     model, brain = make_models(n_ops, n), make_brain(n_subjects, n)
-    return lambda: nl.compare.bootstrap_rdms(model, brain, n_bootstrap=200)
+    return lambda: nl.compare.bootstrap_rdms(model, brain, interval="bootstrap", n_bootstrap=200)
 
 
 # Of n^2 log n, at the sizes that are fitted.
@@ -95,14 +100,14 @@ SORTED = 2.15
 PAIRS = "sorted pairs of stimuli"
 STUDIES = [
     Study("RDMs from Grams", "ops", OPS, lambda m: prepare_rdms(m, N_STIMULI), 1, 1, "one RDM per op"),
-    Study("compare_rdms with intervals", "ops", OPS, lambda m: prepare_comparison(m, N_SUBJECTS, N_STIMULI), 1, 1, "one RDM per op"),
+    Study("compare_rdms with intervals", "ops", FEWER_OPS, lambda m: prepare_comparison(m, N_SUBJECTS, N_STIMULI), 1, 1, "one RDM per op"),
     Study("permute_rdms", "ops", OPS, lambda m: prepare_permutation(m, N_SUBJECTS, N_STIMULI), 1, 1, "one RDM per op"),
     Study("RDMs from Grams", "stimuli", STIMULI, lambda n: prepare_rdms(2, n), SORTED, 2, PAIRS),
-    Study("compare_rdms with intervals", "stimuli", STIMULI, lambda n: prepare_comparison(2, 2, n), SORTED, 2, PAIRS),
-    Study("bootstrap_rdms", "stimuli", STIMULI, lambda n: prepare_bootstrap(2, 2, n), SORTED, 2, PAIRS),
-    Study("permute_rdms", "stimuli", STIMULI, lambda n: prepare_permutation(2, 2, n), SORTED, 2, PAIRS),
+    Study("compare_rdms with intervals", "stimuli", FEWEST_STIMULI, lambda n: prepare_comparison(2, 2, n), SORTED, 2, PAIRS),
+    Study("bootstrap_rdms", "stimuli", FEWER_STIMULI, lambda n: prepare_bootstrap(2, 2, n), SORTED, 2, PAIRS),
+    Study("permute_rdms", "stimuli", FEWER_STIMULI, lambda n: prepare_permutation(2, 2, n), SORTED, 2, PAIRS),
     Study("RDMs from activations", "features", FEATURES, prepare_features, 1, 1, "products of rows"),
     Study("compare_rdms with intervals", "subjects", SUBJECTS, lambda s: prepare_comparison(N_OPS, s, N_STIMULI), 1, 1, "one RDM per subject"),
     Study("bootstrap_rdms", "subjects", SUBJECTS, lambda s: prepare_bootstrap(N_OPS, s, N_STIMULI), 1, 1, "one RDM per subject"),
-    Study("permute_rdms", "subjects", SUBJECTS, lambda s: prepare_permutation(N_OPS, s, N_STIMULI), 1, 1, "one RDM per subject"),
+    Study("permute_rdms", "subjects", MANY_SUBJECTS, lambda s: prepare_permutation(N_OPS, s, N_STIMULI), 1, 1, "one RDM per subject"),
 ]  # fmt: skip

@@ -9,14 +9,18 @@ import neurolens as nl
 from scaling_studies.study import Study
 
 STIMULI = (300, 1_000, 3_000, 10_000)
+# With each permutation.
+FEWER_STIMULI = (300, 1_000, 3_000, 6_000)
 # Of kernels, whose decomposition is cubic.
-FEW_STIMULI = (100, 200, 400, 800, 1_600)
+FEW_STIMULI = (200, 400, 600, 800, 1_200)
 # Fewer than stimuli, so that ridge is solved from features.
-NARROW = (64, 128, 256, 512, 1_024)
+NARROW = (64, 128, 256, 512)
 # More than stimuli, so that it is solved from a kernel.
-WIDE = (1_000, 4_000, 16_000, 64_000)
-VOXELS = (1_000, 4_000, 16_000, 64_000)
-OPS = (4, 8, 16, 32, 64)
+WIDE = (1_000, 16_000, 64_000, 128_000, 256_000)
+VOXELS = (1_000, 2_000, 4_000, 8_000, 16_000)
+# With each permutation.
+FEW_VOXELS = (250, 500, 1_000, 2_000, 4_000)
+OPS = (4, 8, 16, 32)
 SUBJECTS = (2, 4, 8, 16, 32)
 N_PERMUTATIONS = 20
 
@@ -69,11 +73,11 @@ STUDIES = [
     Study(FEATURES, "ops", OPS, lambda m: prepare_ridge(300, 64, 200, m), 1, 1, "one fit per op"),
     Study(FEATURES, "stimuli", STIMULI, lambda n: prepare_ridge(n, 64, 200), 1, 1, "rows of products"),
     Study(KERNEL, "stimuli", FEW_STIMULI, lambda n: prepare_ridge(n, 3_200, 200), 3, 2, "decomposition of n x n"),
-    Study("permute_encoding", "stimuli", STIMULI, lambda n: prepare_permutation(n, 64, 200), 1, 1, "rows of products"),
+    Study("permute_encoding", "stimuli", FEWER_STIMULI, lambda n: prepare_permutation(n, 64, 200), 1, 1, "rows of products"),
     Study(FEATURES, "features", NARROW, lambda p: prepare_ridge(3_000, p, 200), 3, 1, "decomposition of p x p"),
     Study(KERNEL, "features", WIDE, lambda p: prepare_ridge(300, p, 200), 1, 1, "products of rows"),
     Study(FEATURES, "voxels", VOXELS, lambda v: prepare_ridge(300, 64, v), 1, 1, "columns of products"),
     Study(KERNEL, "voxels", VOXELS, lambda v: prepare_ridge(300, 1_000, v), 1, 1, "columns of products"),
-    Study("permute_encoding", "voxels", VOXELS, lambda v: prepare_permutation(300, 64, v), 1, 1, "columns of products"),
+    Study("permute_encoding", "voxels", FEW_VOXELS, lambda v: prepare_permutation(300, 64, v), 1, 1, "columns of products"),
     Study(FEATURES, "subjects", SUBJECTS, lambda s: prepare_ridge(300, 64, 200 * s, 1, s), 1, 1, "columns of products"),
 ]  # fmt: skip

@@ -12,7 +12,14 @@ from scaling_studies.study import Study
 N_FEATURES = 8
 N_STIMULI = 16
 OPS = (1_000, 2_000, 4_000, 8_000, 16_000)
+# Where an op takes little time and memory, and where it takes more.
+MANY_OPS = (1_000, 4_000, 8_000, 16_000, 32_000)
+FEWER_OPS = (1_000, 2_000, 4_000, 8_000)
+FEW_OPS = (500, 1_000, 2_000, 4_000)
+FOLDED_OPS = (1_000, 4_000, 16_000, 32_000, 64_000)
 STIMULI = (100, 300, 1_000, 3_000, 10_000)
+# Of squares of stimuli.
+FEWER_STIMULI = (100, 300, 1_000, 3_000, 6_000)
 FEATURES = (1_000, 4_000, 16_000, 64_000, 256_000)
 # Of a block of `Blocks`.
 OPS_OF_BLOCK = 4
@@ -100,7 +107,8 @@ def prepare_grams(n_ops: int) -> Callable[[], object]:
 
 
 def prepare_activations(n_ops: int) -> Callable[[], object]:
-    model, stimuli = Blocks(n_ops).eval(), make_stimuli(N_STIMULI, N_FEATURES)
+    # So many that results take more memory than the objects that hold them.
+    model, stimuli = Blocks(n_ops).eval(), make_stimuli(4 * N_STIMULI, 8 * N_FEATURES)
     return lambda: nl.extract_activations(model, stimuli, **QUIET)
 
 
@@ -131,16 +139,16 @@ def prepare_wide(n_features: int) -> Callable[[], object]:
 
 PASS = "one record per op"
 STUDIES = [
-    Study("trace, ops in one module", "ops", OPS, prepare_trace(Chain), 1, 1, PASS),
+    Study("trace, ops in one module", "ops", MANY_OPS, prepare_trace(Chain), 1, 1, PASS),
     Study("trace, ops in small modules", "ops", OPS, prepare_trace(Blocks), 1, 1, PASS),
     Study("trace with its graph", "ops", OPS, prepare_graph, 1, 1, PASS),
-    Study("forecast", "ops", OPS, prepare_forecast, 1, 1, PASS),
-    Study("activations, whole", "ops", OPS, prepare_activations, 1, 1, PASS),
-    Study("Grams", "ops", OPS, prepare_grams, 1, 1, "one n x n product per op"),
-    Study("drawing, folded", "ops", OPS, prepare_drawing(Blocks, None), 1, 1, "one card per op"),
+    Study("forecast", "ops", FEW_OPS, prepare_forecast, 1, 1, PASS),
+    Study("activations, whole", "ops", FEW_OPS, prepare_activations, 1, 1, PASS),
+    Study("Grams", "ops", FEWER_OPS, prepare_grams, 1, 1, "one n x n product per op"),
+    Study("drawing, folded", "ops", FOLDED_OPS, prepare_drawing(Blocks, None), 1, 1, "one card per op"),
     Study("drawing, every op", "ops", OPS, prepare_drawing(Blocks, "ops"), 1, 1, "one card per op"),
     Study("drawing, one module", "ops", OPS, prepare_drawing(Chain, "ops"), 1, 1, "one card per op"),
     Study("activations, pooled", "stimuli", STIMULI, prepare_pooled, 1, 1, "one pass"),
-    Study("Grams", "stimuli", STIMULI, prepare_products, 2, 2, "n x n products"),
+    Study("Grams", "stimuli", FEWER_STIMULI, prepare_products, 2, 2, "n x n products"),
     Study("Grams", "features", FEATURES, prepare_wide, 1, 1, "products of rows"),
 ]  # fmt: skip

@@ -3,9 +3,7 @@
 Null: 24 stimuli, six subjects, 12 ops on a graph with a skip connection and a branch, two regions,
 none of them related. Intervals: two ops, each of which reads half of what the brain reads, so that
 they fit it equally well; stimuli and subjects are drawn anew. With few of either, and of scores
-near 0, intervals and p of ``bootstrap_rdms`` are too wide, which errs on the safe side. "From
-influences" are those with ``interval="influence"``, on the same data sets. For new stimuli only,
-subjects are the same in every run, and intervals are those of ``compare_rdms`` by both kinds.
+near 0, intervals and p of ``bootstrap_rdms`` are too wide, which errs on the safe side.
 """
 
 from functools import partial
@@ -26,12 +24,10 @@ from simulations.brains import (
     build_brain,
     build_halves,
     build_network,
-    build_same_brain,
     label_rdms,
 )
 from simulations.table import (
     Row,
-    cover_mean,
     cover_truth,
     judge_coverage,
     judge_mean,
@@ -44,8 +40,6 @@ from simulations.table import (
 # Stimuli and subjects: the size at which intervals are judged, then a small one, where they are
 # known to be too wide.
 SIZES = [(60, 20), (24, 6)]
-# Comparators whose intervals for new stimuli, from draws and from influences, are judged.
-JUDGED = ("rho-a", "pearson", "whitened-cosine")
 N_LATENT = 4
 # A chain with a skip connection, and a branch.
 EDGES = [
@@ -66,8 +60,8 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
         "maximum over ops and regions": (found.p_max <= 0.05).any(),
         "clusters on the graph": (found.p_cluster <= 0.05).any(),
         "any discovery at FDR 5 %": (found.q <= 0.05).any(),
-        "bootstrap, one op above 0": drawn.p[0, 0] <= 0.05,
-        "bootstrap, one op above 0 in one subject": drawn.subject_p[0, 0, 0] <= 0.05,
+        "bootstrap_rdms, one op above 0": drawn.p[0, 0] <= 0.05,
+        "bootstrap_rdms, one op above 0 in one subject": drawn.subject_p[0, 0, 0] <= 0.05,
     }
 
 
@@ -88,40 +82,6 @@ def run_signal(rng: np.random.Generator, n_stimuli: int, n_subjects: int) -> dic
     }
 
 
-def run_influences(rng: np.random.Generator, n_stimuli: int, n_subjects: int) -> dict[str, float]:
-    """Return the intervals of the same two ops from the influences of stimuli."""
-    points = rng.normal(size=(n_stimuli, N_LATENT))
-    brain = build_brain(rng, [points], n_subjects)
-    model = build_halves(rng, points)
-    scores = bootstrap_rdms(model, brain, interval="influence", n_bootstrap=1000, rng=rng)
-    return read_intervals(scores)
-
-
-def run_stimuli(
-    rng: np.random.Generator, n_stimuli: int, comparator: str, interval: str
-) -> dict[str, float]:
-    """Return intervals for new stimuli in the same subjects, of their mean and of the first."""
-    points = rng.normal(size=(n_stimuli, N_LATENT))
-    brain = build_same_brain(rng, points)
-    scores = compare_rdms(
-        build_halves(rng, points),
-        brain,
-        comparator=comparator,
-        interval=interval,
-        n_bootstrap=200,
-        n_splits=0,
-        rng=rng,
-    )
-    return {
-        "mean score": scores.score_mean[0, 0],
-        "mean low": scores.mean_ci_low[0, 0],
-        "mean high": scores.mean_ci_high[0, 0],
-        "one score": scores.score[0, 0, 0],
-        "one low": scores.ci_low[0, 0, 0],
-        "one high": scores.ci_high[0, 0, 0],
-    }
-
-
 def list_rows(times: int) -> list[Row]:
     """Return the rows on RDMs."""
     rows = []
@@ -138,33 +98,6 @@ def list_rows(times: int) -> list[Row]:
             rows.append(judge_coverage(f"{what}, {size}", inside))
         if k == 0:
             rows += judge_ceilings(found)
-        run = partial(run_influences, n_stimuli=n_stimuli, n_subjects=n_subjects)
-        found = repeat(run, times // 2, n_stimuli)
-        what = f"from influences, {size}"
-        rows.append(
-            judge_rate(f"difference of two ops, {what}", found["difference"], at_most=k > 0)
-        )
-        rows += [
-            judge_coverage(f"{name}, {what}", inside) for name, inside in cover_truth(found).items()
-        ]
-    return rows + judge_stimuli(times)
-
-
-def judge_stimuli(times: int) -> list[Row]:
-    """Return rows on intervals for new stimuli in the same subjects, by both kinds."""
-    rows = []
-    for n_stimuli, _ in SIZES:
-        for comparator in JUDGED:
-            for interval in ("bootstrap", "influence"):
-                run = partial(
-                    run_stimuli, n_stimuli=n_stimuli, comparator=comparator, interval=interval
-                )
-                found = repeat(run, times // 2, n_stimuli)
-                for what in ("mean", "one"):
-                    of_what = {name.removeprefix(f"{what} "): one for name, one in found.items()}
-                    subject = "mean of six subjects" if what == "mean" else "one subject"
-                    name = f"{comparator}, {subject}, {n_stimuli} stimuli, {interval}"
-                    rows.append(judge_coverage(name, cover_mean(of_what)))
     return rows
 
 

@@ -96,7 +96,7 @@ def run_null(rng: np.random.Generator) -> dict[str, float]:
     brain = build_brain(rng, [rng.normal(size=(N_STIMULI, N_FEATURES))])
     model = label_rdms(np.zeros((N_STIMULI, 1))).copy(data=model_categories())
     found = permute_rdms(model, brain, n_permutations=499, rng=rng)
-    drawn = bootstrap_rdms(model, brain, n_bootstrap=200, rng=rng)
+    drawn = bootstrap_rdms(model, brain, interval="bootstrap", n_bootstrap=200, rng=rng)
     influenced = bootstrap_rdms(model, brain, interval="influence", n_bootstrap=2, rng=rng)
     return {
         "permutation": found.p[0, 0] <= 0.05,

@@ -28,8 +28,10 @@ BEFORE = [1.00, 1.02, 0.98, 1.01, 0.99, 1.03, 0.97]
         # One repeat of now lies among those before: the ranges touch.
         ([1.30, 1.28, 1.33, 1.03], "within the noise"),
         # Apart, but by less than the margin.
-        ([1.04, 1.045, 1.042, 1.041], "within the noise"),
-        ([0.96, 0.955, 0.958, 0.962], "within the noise"),
+        ([1.13, 1.135, 1.132, 1.131], "within the noise"),
+        ([0.89, 0.885, 0.888, 0.892], "within the noise"),
+        # Apart, but by less than the repeats of now are.
+        ([1.05, 1.45, 1.25, 1.20], "within the noise"),
         # Two repeats are apart of seven by chance in 2 of 36 cases.
         ([1.30, 1.31], "too few repeats"),
         ([], "not measured"),
@@ -56,16 +58,44 @@ def test_chance_of_ranges_apart_is_that_of_all_orders(judgement, n, m):
     assert judgement.find_chance(n, m) == pytest.approx(len(apart) / orders)
 
 
-def test_without_a_change_verdicts_are_as_rare_as_the_chance_says(judgement, rng, monkeypatch):
-    monkeypatch.setattr(judgement, "MARGIN", 0.0)
-    times = 4000
-    verdicts = [
-        judgement.judge_repeats(rng.lognormal(0, 0.1, 7), rng.lognormal(0, 0.1, 4))
-        for _ in range(times)
-    ]
-    moved = sum(verdict in (judgement.WORSE, judgement.BETTER) for verdict in verdicts)
-    chance = judgement.find_chance(7, 4)
-    assert abs(moved / times - chance) < 4 * np.sqrt(chance / times)
+def count_moved(judgement, rng, between, within, n=6, m=6, times=2000):
+    """Return the share of pairs of runs without a change that are judged to differ."""
+    moved = 0
+    for _ in range(times):
+        runs = [
+            np.exp(rng.normal(0, between) + rng.normal(0, within, size)).tolist() for size in (n, m)
+        ]
+        moved += judgement.judge_repeats(*runs) in (judgement.WORSE, judgement.BETTER)
+    return moved / times
+
+
+@pytest.mark.parametrize("within", [0.002, 0.02, 0.1])
+def test_noise_between_interpreters_alone_is_hardly_ever_a_change(judgement, rng, within):
+    assert count_moved(judgement, rng, 0, within) < 0.002
+
+
+@pytest.mark.parametrize(("between", "most"), [(0.02, 0.002), (0.03, 0.01)])
+def test_noise_that_a_run_shares_is_seldom_a_change(judgement, rng, between, most):
+    assert count_moved(judgement, rng, between, 0.02) < most
+    # Far more than the margin is always one.
+    assert count_moved(judgement, rng, 1.0, 0.02) > 0.9
+
+
+def test_the_share_of_false_alarms_is_that_of_runs_with_the_same_noise(load, judgement, rng):
+    alarms = load("ratio_studies.alarms")
+    before = {name: rng.lognormal(0, 0.02, 6).tolist() for name in "abc"}
+    changes = judgement.judge_ratios(before, before)
+    spread = alarms.measure_spread(changes[0])
+    logs = np.log(before["a"])
+    assert spread == pytest.approx(logs.std(ddof=1))
+    assert alarms.simulate_alarms(changes, rng, between_runs=0.0) < 0.01
+    assert alarms.simulate_alarms(changes, rng, between_runs=0.5) > 0.9
+    # Bytes do not depend on the run.
+    bytes_only = [change._replace(name="bytes: kept") for change in changes]
+    assert alarms.simulate_alarms(bytes_only, rng, between_runs=0.5) < 0.01
+    # What is new is not judged.
+    assert alarms.simulate_alarms(judgement.judge_ratios({}, before), rng, between_runs=0.5) == 0
+    assert "Without any change 12.3% of runs" in alarms.describe_alarms(0.123)
 
 
 def test_a_shift_of_many_times_the_noise_is_found_in_both_directions(judgement, rng):
@@ -109,13 +139,24 @@ class TestRatios:
     def ratios(self, load):
         return load("ratios")
 
-    def test_each_repeat_of_each_group_is_a_process_of_its_own(self, ratios, capsys):
-        found = ratios.measure_repeats([lambda: {"pid": float(os.getpid())}], 3, 60)
-        assert len(set(found["pid"])) == 3
-        assert os.getpid() not in found["pid"]
+    def test_each_group_is_a_process_of_its_own_but_for_those_that_refuse_it(self, ratios):
+        forked = [lambda: {"a": float(os.getpid())}, lambda: {"b": float(os.getpid())}]
+        found = ratios.measure_groups(forked, [lambda: {"c": float(os.getpid())}])
+        assert len(set(found.values())) == 3
+        assert found["c"] == os.getpid()
 
-    def test_repeats_end_when_the_time_is_over_but_there_are_two(self, ratios, capsys):
-        assert len(ratios.measure_repeats([lambda: {"a": 1.0}], 9, 0)["a"]) == 2
+    def test_a_repeat_is_an_interpreter_of_its_own(self, ratios, monkeypatch, tmp_path):
+        script = tmp_path / "repeat.py"
+        script.write_text(
+            "import json, os, sys\nprint(json.dumps({sys.argv[1]: float(os.getpid())}))"
+        )
+        monkeypatch.setattr(ratios, "__file__", str(script))
+        found = ratios.measure_repeats(ratios.start_repeat, 3, 60)
+        assert len(set(found["--repeat"])) == 3
+        assert os.getpid() not in found["--repeat"]
+
+    def test_repeats_end_when_the_time_is_over_but_there_are_two(self, ratios):
+        assert len(ratios.measure_repeats(lambda: {"a": 1.0}, 9, 0)["a"]) == 2
 
     def test_a_group_that_takes_too_long_is_named_and_left_out(self, ratios, monkeypatch, capsys):
         monkeypatch.setattr(ratios, "PATIENCE", 0.1)
@@ -124,7 +165,7 @@ class TestRatios:
             time.sleep(30)
             return {"a": 1.0}
 
-        assert ratios.measure_repeats([sleep_long], 1, 60) == {}
+        assert ratios.measure_groups([sleep_long]) == {}
         assert "sleep_long took more than" in capsys.readouterr().err
 
     def test_another_machine_is_told(self, ratios, load, tmp_path):
@@ -134,6 +175,7 @@ class TestRatios:
         other, _ = ratios.report_changes(path, "two; commit b", {"a": BEFORE})
         assert "different machines" not in same
         assert "different machines" in other
+        assert "of runs like this one would call some ratio moved" in same
 
     def test_worse_is_told_to_the_caller(self, ratios, load, tmp_path):
         path = tmp_path / "ratios.json"

@@ -1,0 +1,159 @@
+"""The time of intervals from influences beside those of draws, and rsatoolbox's bootstrap.
+
+    python benchmarks/comparing_influence.py
+    python benchmarks/comparing_influence.py --quick
+
+``compare_rdms`` at its defaults, 1,000 draws and 20 splits, but for ``interval``; standard errors of
+the mean over subjects by both. rsatoolbox's ``eval_bootstrap_pattern``, which resamples stimuli and
+the noise ceiling as the bootstrap here does, without splits, makes few draws, and its time is that
+of 1,000 at the same pace. All of one thread.
+"""
+
+import argparse
+import contextlib
+import io
+import statistics
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import rsatoolbox.inference.evaluate as peer
+import torch
+import xarray as xr
+from machine import compare_times, describe_machine, time_call, write_result
+from rsatoolbox.model import ModelFixed
+from scipy.stats import t
+from threadpoolctl import threadpool_limits
+
+from neurolens.compare import compare_rdms, to_rsatoolbox
+from neurolens.compare.rsa.comparators.table import find_comparator
+
+N_DRAWS = 1000
+PEER_DRAWS = 2
+N_FEATURES = 10
+
+
+class Size(NamedTuple):
+    """Stimuli, ops and subjects of one region, and rounds of measuring; none: influences only."""
+
+    n_stimuli: int
+    n_ops: int
+    n_subjects: int
+    rounds: int
+    comparator: str = "rho-a"
+
+
+SIZES = (
+    Size(100, 20, 6, 3),
+    Size(300, 60, 12, 2),
+    Size(300, 60, 12, 1, "pearson"),
+    Size(1000, 175, 12, 0),
+)
+
+
+def build_rdms(rng: np.random.Generator, size: Size) -> tuple[xr.DataArray, xr.DataArray]:
+    """Return RDMs of points around a common geometry: of ops, and of subjects."""
+    n = size.n_stimuli
+    common = rng.normal(size=(n, N_FEATURES))
+    squares = np.empty((size.n_ops + size.n_subjects, n, n))
+    for square in squares:
+        points = common + rng.normal(size=common.shape)
+        power = (points**2).sum(axis=1)
+        square[:] = np.maximum(power[:, None] + power - 2 * points @ points.T, 0)
+        np.fill_diagonal(square, 0)
+    ids = [f"s{i}" for i in range(n)]
+    coords = {"stimulus": ids, "stimulus_2": ids}
+    names = [f"op{i}" for i in range(size.n_ops)], [f"S{i}" for i in range(size.n_subjects)]
+    sides = squares[: size.n_ops], squares[size.n_ops :]
+    return tuple(
+        xr.DataArray(square, dims=(dim, *coords), coords={dim: labels, **coords})
+        for square, dim, labels in zip(sides, ("op", "subject"), names, strict=True)
+    )
+
+
+def run_peer(model: xr.DataArray, brain: xr.DataArray, comparator: str) -> None:
+    """Run rsatoolbox's bootstrap over stimuli, without its progress bar."""
+    models = [
+        ModelFixed(str(op), square)
+        for op, square in zip(model.op.values, model.values, strict=True)
+    ]
+    method = find_comparator(comparator).rsatoolbox
+    with contextlib.redirect_stderr(io.StringIO()):
+        peer.eval_bootstrap_pattern(models, to_rsatoolbox(brain), method=method, N=PEER_DRAWS)
+
+
+def compare_errors(drawn: xr.Dataset, found: xr.Dataset) -> str:
+    """Return the ratio of standard errors from influences to those over draws: median and range."""
+    reach = t.ppf(0.975, found.attrs["n_stimuli"] - 1)
+    ours = (found.mean_ci_high - found.mean_ci_low) / 2 / reach
+    ratio = (ours / drawn.bootstrap_mean.std("bootstrap", ddof=1)).values
+    return f"{np.median(ratio):.2f} ({ratio.min():.2f} to {ratio.max():.2f})"
+
+
+def measure(size: Size) -> str:
+    """Return one row of the table."""
+    model, brain = build_rdms(np.random.default_rng(size.n_stimuli), size)
+    made: dict[str, xr.Dataset] = {}
+
+    def compare(interval: str) -> None:
+        made[interval] = compare_rdms(
+            model, brain, comparator=size.comparator, interval=interval, quiet=True
+        )
+
+    head = f"| {size.comparator} | {size.n_stimuli:,} | {size.n_ops} | {size.n_subjects} "
+    if not size.rounds:
+        return f"{head}| | {time_call(partial(compare, 'influence')):.2f} | | | |"
+    # Not counted: what is loaded when it is first needed.
+    compare("influence")
+    times = {"influence": [], "bootstrap": [], "rsatoolbox": []}
+    for _ in range(size.rounds):
+        times["bootstrap"].append(time_call(partial(compare, "bootstrap")))
+        # The median of three, because one takes less than a second.
+        short = [time_call(partial(compare, "influence")) for _ in range(3)]
+        times["influence"].append(statistics.median(short))
+        seconds = time_call(partial(run_peer, model, brain, size.comparator))
+        times["rsatoolbox"].append(seconds * N_DRAWS / PEER_DRAWS)
+    ratios = compare_times(times, "influence")
+    by_draws, by_peer = (
+        "{:.0f} ({:.0f} to {:.0f})".format(*ratios[name]) for name in ("bootstrap", "rsatoolbox")
+    )
+    ours = [f"{statistics.median(times['bootstrap']):.1f}"]
+    ours.append(f"{statistics.median(times['influence']):.2f}")
+    errors = compare_errors(made["bootstrap"], made["influence"])
+    return f"{head}| {' | '.join(ours)} | {by_draws} | {by_peer} | {errors} |"
+
+
+def main() -> None:
+    """Measure all sizes and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="the first size only")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [
+        "# Intervals from influences beside the bootstrap",
+        "",
+        describe_machine(),
+        "",
+        f"`compare_rdms` at its defaults, {N_DRAWS:,} draws and 20 splits, by "
+        '`interval="bootstrap"` and `"influence"`: seconds (median), and the ratio of the first to '
+        "the second in the same round (median, range). rsatoolbox: "
+        f'`eval_bootstrap_pattern`, from {PEER_DRAWS} draws, to `interval="influence"`. Standard '
+        "errors: from influences over those of draws, of the mean over subjects (median, range "
+        "over ops). One thread.",
+        "",
+        "| comparator | stimuli | ops | subjects | bootstrap, s | influence, s | ratio "
+        "| rsatoolbox, ratio | standard errors |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    with threadpool_limits(1):
+        for size in SIZES[:1] if options.quick else SIZES:
+            lines.append(measure(size))
+            print(lines[-1], flush=True)
+    if not options.quick:
+        write_result("comparing_influence", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
