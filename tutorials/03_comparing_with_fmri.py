@@ -130,7 +130,7 @@ print(f"{best_op}: {gap.difference.item():.2f} from the lower ceiling, p = {gap.
 # %% [markdown]
 # ## 3. Intervals: over what?
 #
-# Would other pictures give the same score? Other people? `compare_rdms` resamples stimuli, for these subjects; `bootstrap_rdms` resamples both.
+# Would other pictures give the same score? Other people? The intervals of `compare_rdms` are over new stimuli, for these subjects; those of `bootstrap_rdms` over both.
 # With four subjects the second interval is wider, and only it speaks of people in general. The attributes of a result say which it is, and
 # figures and reports print them.
 

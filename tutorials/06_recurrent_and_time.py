@@ -221,7 +221,7 @@ tested = nl.compare.permute_rdms(xr.concat(areas, "op"), brain_rdms, n_permutati
 nl.view.plot_times(tested)
 
 # %% [markdown]
-# The largest score has no interval, and its place may be chance. `bootstrap_rdms` resamples stimuli and subjects, `locate_peaks` gives for each
+# The largest score has no interval, and its place may be chance. Intervals of `bootstrap_rdms` are over new stimuli and new subjects, `locate_peaks` gives for each
 # time bin the iteration with the largest score and the interval of its place. `depth` says in what the place is counted: here, the number of
 # the iteration. It takes one time bin at a time, and only bins with a score above chance are worth asking about.
 #
