@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -61,6 +61,13 @@ class FirstResults(Protocol):
         """Learn that every row that was compared follows its stimulus, and nothing is unusual."""
 
 
+class FoundPair(NamedTuple):
+    """The layouts of all results, and whether the first batch of the run told them."""
+
+    layouts: Layouts
+    is_first: bool
+
+
 def find_in_pair(
     model: nn.Module,
     stimuli: StimulusSet,
@@ -70,19 +77,20 @@ def find_in_pair(
     room: int | None,
     dim_names: Mapping[str, Sequence[str]],
     first: FirstResults | None = None,
-) -> Layouts | None:
+) -> FoundPair | None:
     """Return the layouts of all results from two passes, or None where these do not tell enough.
 
     Three stimuli are recorded, and then a batch of six, evenly spread over the set, with the three
     at other places and with other neighbours. All their results are compared as they are made.
-    Where ``first`` wants them, the first batch of the run takes the place of the six: two of the
-    three are in it, one at its end, and the run meets the other.
+    Where ``first`` wants them, the first batch of the run takes the place of the six. Up to five
+    stimuli are recorded then: two or three of the first batch, and the last ones of the longest and
+    of the last batch, which the run meets.
 
     Parameters
     ----------
     model, stimuli, device
     batch_size : int, optional
-        Of the run: no batch has more stimuli.
+        Of the run.
     kwargs : dict, optional
         Keyword arguments of the model that are the same for all stimuli.
     room : int, optional
@@ -93,7 +101,7 @@ def find_in_pair(
 
     Returns
     -------
-    Layouts or None
+    FoundPair or None
         None unless both passes run the same ops, draw no random numbers, see all that runs and
         leave the model as it was, Python reads nothing that follows from the stimuli, and every row
         of every result follows its stimulus.
@@ -105,7 +113,7 @@ def find_in_pair(
     rows = _order_rows(len(stimuli), n_rows, batch_size or _BATCH_SIZE)
     few_rows = [rows[place] for place in _PLACES[n_rows]]
     if first is not None:
-        few_rows = _choose_rows_of_first(len(stimuli), batch_size) or few_rows
+        few_rows = _choose_rows_of_first(stimuli, batch_size) or few_rows
     few = read_batch(stimuli, few_rows, device)
     if any(are_alike(take_places(few, two)) for two in combinations(range(len(few_rows)), 2)):
         return None
@@ -116,11 +124,12 @@ def find_in_pair(
             return None
         n_first = 0 if first is None else first.begin(finder.guess(small, few), stimuli)
         if set(few_rows[:2]) <= set(range(n_first)):
-            rows = list(range(n_first))
-        else:
-            first = None
-            rows = _surround_rows(few_rows, rows)
-        return finder.find(small, rows, first)
+            found = finder.find(small, range(n_first), first)
+            if found is not None:
+                return FoundPair(found, True)
+        # Where stimuli have other values in the first batch, the run finds that: it meets them.
+        found = finder.find(small, _surround_rows(few_rows, rows), None)
+        return None if found is None else FoundPair(found, False)
     except RecordingError:
         return None  # longer planning raises it, with its own stimuli
 
@@ -273,26 +282,27 @@ def _order_rows(n_stimuli: int, n_rows: int, batch_size: int) -> list[int]:
 
 
 def _surround_rows(few: Sequence[int], spread: Sequence[int]) -> list[int]:
-    """Return as many rows as ``spread`` has, the few at `_PLACES` and some of the others."""
-    others = iter([row for row in spread if row not in few])
-    by_place = dict(zip(_PLACES[len(spread)], few, strict=True))
+    """Return as many rows as ``spread`` has: three of the few at `_PLACES`, and others."""
+    places = _PLACES[len(spread)]
+    by_place = dict(zip(places, few[: len(places)], strict=True))
+    others = iter([*few[len(places) :], *(row for row in spread if row not in few)])
     return [by_place[place] if place in by_place else next(others) for place in range(len(spread))]
 
 
-def _choose_rows_of_first(n_stimuli: int, batch_size: int | None) -> list[int]:
-    """Return two rows of the first batch, one of which ends it, and one that ends a later batch.
+def _choose_rows_of_first(stimuli: StimulusSet, batch_size: int | None) -> list[int]:
+    """Return rows of the first batch, and then the last ones of the longest and the last batch.
 
-    It is another of the first where there is no later; none are returned for small batches.
+    So what depends on a place of a batch, or on how long the last one is, shows. None are returned
+    for small batches.
     """
-    length = batch_size or _BATCH_SIZE
-    n_first = min(length, n_stimuli)
+    batches = stimuli.split_rows(batch_size or _BATCH_SIZE)
+    n_first = len(batches[0])
     if n_first <= max(_CHOSEN_PLACES):
         return []
-    rows = [n_first - 1, n_first // 3] if batch_size else list(_CHOSEN_PLACES)
-    end = n_stimuli // length * length - 1
-    if end >= n_first:
-        return [*rows, end]
-    return [*rows, n_stimuli - 1 if n_stimuli > n_first else n_first // 2 + 1]
+    longest = max(batches, key=len)
+    rows = [n_first // 3, n_first - 1] if batch_size else [*_CHOSEN_PLACES, n_first - 1]
+    chosen = list(dict.fromkeys([*rows, longest[-1], len(stimuli) - 1]))
+    return chosen if len(chosen) > 2 else [*chosen, n_first // 2 + 1]
 
 
 def _is_usual(recording: Recording) -> bool:
