@@ -37,11 +37,13 @@ from neurolens.compare.rsa.estimates.two_factors import (
 from neurolens.compare.rsa.sides import (
     Sides,
     count_draw_steps,
+    count_fewest_units,
     describe_pairs,
     name_dissimilarity,
     name_variables,
     rank_sides,
     read_sides,
+    warn_lost_intervals,
     warn_undefined,
 )
 from neurolens.compare.stats.bootstrap import (
@@ -184,7 +186,8 @@ def bootstrap_rdms(
     unit_name = "stimuli" if group is None else "groups of stimuli"
     resampling = _resample_both(sides, group, n_bootstrap, generator)
     n_units = resampling.n_units
-    by_influences = choose_influences(interval, sides.comparator, n_units, n_bootstrap)
+    fewest = count_fewest_units(sides, group)
+    by_influences = choose_influences(interval, sides.comparator, fewest, n_bootstrap)
     units = read_units(group, resampling.counts)
     if by_influences:
         check_units(n_units, unit_name)
@@ -202,6 +205,8 @@ def bootstrap_rdms(
             spreads = _spread_ceilings(sides, resampling, ceilings, confidence)
     values = _infer_scores(sides, estimates, n_units, confidence, ceilings)
     values = values.assign(spreads)
+    if by_influences:
+        warn_lost_intervals(values)
     new_subjects = bool((ceilings["n_subjects"] > 1).any())
     procedure = name_procedure(sides.comparator) if by_influences else "bootstrap"
     return build_scores(
@@ -221,7 +226,7 @@ def bootstrap_rdms(
             "n_bootstrap": int(n_bootstrap),
             "n_units": n_units,
             "rng": describe_rng(rng),
-            **describe_choice(interval, sides.comparator, n_units, n_bootstrap),
+            **describe_choice(interval, sides.comparator, fewest, n_bootstrap),
             DRAWS_HASH: hash_draws(resampling.counts, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),

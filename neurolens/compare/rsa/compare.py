@@ -44,11 +44,13 @@ from neurolens.compare.rsa.sides import (
     Sides,
     compare_draws,
     count_draw_steps,
+    count_fewest_units,
     describe_pairs,
     name_dissimilarity,
     name_variables,
     rank_sides,
     read_sides,
+    warn_lost_intervals,
     warn_undefined,
 )
 from neurolens.compare.stats.influences import Units, check_units, read_units
@@ -217,7 +219,8 @@ def compare_rdms(
 
     group = read_sides_groups(by, sides.model, brain_rdms, model_rdms)
     n_units = n_stimuli if group is None else int(group.max()) + 1
-    by_influences = choose_influences(interval, sides.comparator, n_units, n_bootstrap)
+    fewest = count_fewest_units(sides, group)
+    by_influences = choose_influences(interval, sides.comparator, fewest, n_bootstrap)
     unit_name = "stimuli" if group is None else "groups of stimuli"
     if by_influences:
         check_units(n_units, unit_name)
@@ -240,6 +243,8 @@ def compare_rdms(
         else:
             spreads = _spread_ceilings(sides, resampling.counts, confidence)
     values = _label_estimates(sides, resampling, estimates, ceilings).assign(spreads)
+    if by_influences:
+        warn_lost_intervals(values)
     return build_scores(
         values["score"],
         method="rsa",
@@ -256,7 +261,7 @@ def compare_rdms(
             "n_splits": int(n_splits),
             "n_units": n_units,
             "rng": describe_rng(rng),
-            **describe_choice(interval, sides.comparator, n_units, n_bootstrap),
+            **describe_choice(interval, sides.comparator, fewest, n_bootstrap),
             **describe_draws(resampling, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),

@@ -1,5 +1,6 @@
 """Both sides of a comparison as pairs, and their scores, computed in blocks of ops."""
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -219,3 +220,44 @@ def warn_ops(ops: np.ndarray) -> None:
         "the RDM does not vary over pairs, or has fewer than 3 in common with one of the brain",
         "Leave those ops out",
     )
+
+
+def warn_lost_intervals(values: xr.Dataset) -> None:
+    """Warn of ops with a mean score that has no interval from influences."""
+    is_lost = values["score_mean"].notnull() & values["mean_ci_low"].isnull()
+    lost = values["op"].values[is_lost.any("region").values]
+    if len(lost):
+        warn_user(
+            f"no interval for {list_names(lost)}: without one of the stimuli there is no score, or "
+            "a subject has too few. interval='bootstrap' scores draws of stimuli instead"
+        )
+
+
+def count_fewest_units(sides: Sides, group: np.ndarray | None) -> int:
+    """Return of how many stimuli, or groups of them, the RDM with the fewest has pairs.
+
+    That is of a model's and a brain's RDM together. Those without any pair are not counted.
+    ``group`` (stimulus,) are the numbers of groups.
+    """
+    n_stimuli = len(sides.model.ids)
+    unit = np.arange(n_stimuli) if group is None else group
+    model = _list_masks(sides.model.has_pair)
+    brain = _list_masks(sides.brain.has_pair.reshape(-1, model.shape[-1]))
+    fewest = int(unit.max()) + 1
+    first, second = np.triu_indices(n_stimuli, k=1)
+    for ours, theirs in itertools.product(model, brain):
+        shared = ours & theirs
+        if shared.any() and not shared.all():
+            seen = np.union1d(unit[first[shared]], unit[second[shared]])
+            fewest = min(fewest, len(seen))
+    return fewest
+
+
+def _list_masks(has_pair: np.ndarray) -> np.ndarray:
+    """Return the different rows (mask, pair) of those (RDM, pair) that have some of the pairs.
+
+    One that has all of them is always among them.
+    """
+    is_part = has_pair.any(axis=1) & ~has_pair.all(axis=1)
+    whole = np.ones((1, has_pair.shape[1]), dtype=bool)
+    return np.concatenate([whole, np.unique(has_pair[is_part], axis=0)])

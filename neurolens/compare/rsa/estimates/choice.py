@@ -16,11 +16,12 @@ MIN_AUTO_UNITS = 16
 
 
 def choose_influences(interval: str, comparator: Comparator, n_units: int, n_draws: int) -> bool:
-    """Return whether intervals over ``n_units`` stimuli or groups come from influences.
+    """Return whether intervals over stimuli or groups come from influences.
 
     They do where that is asked for, and by "auto" where they cover as well as those of draws, if
-    there are to be any ``n_draws``; the comparator must have influences. Raises UnknownNameError
-    for an ``interval`` that is not in INTERVALS.
+    there are to be any ``n_draws``; the comparator must have influences. ``n_units`` are the
+    stimuli or groups of the RDM with the fewest. Raises UnknownNameError for an ``interval`` that
+    is not in INTERVALS.
     """
     check_name(interval, INTERVALS, "interval")
     if comparator.influence is None or interval == BOOTSTRAP:
@@ -42,12 +43,15 @@ def describe_choice(
     interval: str, comparator: Comparator, n_units: int, n_draws: int
 ) -> dict[str, str]:
     """Return the attribute that says why draws were scored although influences were preferred."""
-    if interval == BOOTSTRAP or (interval == AUTO and n_draws == 0):
+    if interval == BOOTSTRAP or n_draws == 0:
         return {}
     if comparator.influence is None:
         note = f"The influence of stimuli on {comparator.name} is not known: draws were scored."
         return {"interval_note": note}
     if interval == AUTO and n_units < MIN_AUTO_UNITS:
-        note = f"Of fewer than {MIN_AUTO_UNITS} stimuli or groups of them, draws were scored."
+        note = (
+            f"An RDM has pairs of fewer than {MIN_AUTO_UNITS} stimuli or groups of them: draws "
+            "were scored."
+        )
         return {"interval_note": note}
     return {}

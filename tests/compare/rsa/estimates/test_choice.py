@@ -29,8 +29,41 @@ def test_influences_of_enough_stimuli(rng, compare, n, taken):
     if taken == "influence":
         assert "interval_note" not in scores.attrs
     else:
-        note = "Of fewer than 16 stimuli or groups of them, draws were scored."
+        note = "An RDM has pairs of fewer than 16 stimuli or groups of them: draws were scored."
         assert scores.interval_note == note
+
+
+@pytest.mark.filterwarnings("ignore:some pairs are NaN")
+@pytest.mark.parametrize("compare", [compare_rdms, bootstrap_rdms])
+@pytest.mark.parametrize(("n", "taken"), [(16, False), (15, True)])
+def test_the_subject_with_the_fewest_stimuli_decides(rng, compare, n, taken):
+    model, brain = build_sides(rng, 20)
+    brain[1, n:] = np.nan
+    brain[1, :, n:] = np.nan
+    scores = compare(model, brain, **DRAWS)
+    assert ("jackknife" not in scores.interval_kind) == taken
+    assert ("interval_note" in scores.attrs) == taken
+
+
+@pytest.mark.filterwarnings("ignore:some pairs are NaN")
+def test_stimuli_that_both_sides_have_count(rng):
+    model, brain = build_sides(rng, 30)
+    model[1, 20:] = np.nan
+    model[1, :, 20:] = np.nan
+    brain[0, :6] = np.nan
+    brain[0, :, :6] = np.nan
+    scores = compare_rdms(model, brain, n_splits=0, **DRAWS)
+    assert scores.interval_kind == "bootstrap percentile"
+    assert "jackknife" in compare_rdms(model[:1], brain, n_splits=0, **DRAWS).interval_kind
+
+
+def test_no_draws_need_no_note(rng):
+    sides = build_sides(rng, 16)
+    scores = compare_rdms(
+        *sides, comparator="bures", interval="influence", n_bootstrap=0, n_splits=0
+    )
+    assert scores.interval_kind == "none"
+    assert "interval_note" not in scores.attrs
 
 
 def test_groups_count_not_their_stimuli(rng):

@@ -248,7 +248,8 @@ def test_a_score_that_needs_one_stimulus_has_no_interval_and_no_draws(rng, compa
     model[0] = 0.0
     model[0, 0, 1:] = 1.0
     model[0, 1:, 0] = 1.0
-    scores = compare_rdms(model, brain, **settings)
+    with pytest.warns(RuntimeWarning, match="no interval for 'conv': without one .*bootstrap"):
+        scores = compare_rdms(model, brain, **settings)
     assert scores.score_mean.notnull().all()
     for name in ("ci_low", "mean_ci_low", "mean_ci_high", "bootstrap_mean"):
         assert scores[name].sel(op="conv").isnull().all()
@@ -268,9 +269,10 @@ def test_too_few_units_of_a_subject_say_nothing(rng, comparator, size):
     brain[0, 0, 3:] = np.nan
     brain[0, 0, :, 3:] = np.nan
     groups = model.stimulus.copy(data=np.arange(12) * size // 3)
-    scores = compare_rdms(
-        model, brain, comparator=comparator, interval="influence", n_splits=0, by=groups
-    )
+    with pytest.warns(RuntimeWarning, match="no interval for 'conv'.*a subject has too few"):
+        scores = compare_rdms(
+            model, brain, comparator=comparator, interval="influence", n_splits=0, by=groups
+        )
     few = scores.sel(region="V1", subject="A")
     assert few.score.notnull().all()
     assert few.ci_low.isnull().all()

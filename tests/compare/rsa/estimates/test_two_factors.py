@@ -137,7 +137,8 @@ def test_a_score_that_needs_one_stimulus_has_no_interval_and_no_draws(rng, compa
     model[0] = 0.0
     model[0, 0, 1:] = 1.0
     model[0, 1:, 0] = 1.0
-    scores = bootstrap_rdms(model, brain, **settings)
+    with pytest.warns(RuntimeWarning, match="no interval for 'conv': without one .*bootstrap"):
+        scores = bootstrap_rdms(model, brain, **settings)
     assert scores.score_mean.notnull().all()
     for name in ("ci_low", "mean_ci_low", "mean_ci_high", "p", "draws"):
         assert scores[name].sel(op="conv").isnull().all()
