@@ -9,6 +9,9 @@ import click
 from neurolens.cli.parameters.bundles import Command, bundle_options
 from neurolens.errors import InputError
 
+# As in `neurolens.extract`, which takes seconds to import.
+PRECISIONS = ("float32", "float64")
+
 
 @dataclass(frozen=True)
 class RunChoice:
@@ -115,3 +118,14 @@ OPTIONS: tuple[click.Parameter, ...] = (
 def add_run(command: Command) -> Command:
     """Give a command the options of a run over stimuli, as ``run``."""
     return bundle_options("run", RunChoice, OPTIONS)(command)
+
+
+def add_precision(command: Command) -> Command:
+    """Give a command the option ``--precision`` of Grams."""
+    return click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default=PRECISIONS[0],
+        show_default=True,
+        help="Of the products between stimuli; sums are float64.",
+    )(command)

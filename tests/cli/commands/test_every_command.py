@@ -78,6 +78,7 @@ REFUSED = [
     ("extract my_model.py:build images -o file.zarr", 1, "is a file"),
     ("extract my_model.py:build images -o no/new.zarr", 1, "no folder 'no'"),
     ("forecast my_model.py:build images --memory 3units", 1, "memory"),
+    ("forecast my_model.py:build images --precision float16", 2, "float32"),
     ("rdms missing.nc -o new.nc", 1, "there is no file 'missing.nc'"),
     ("rdms junk.nc -o new.nc", 1, "cannot be read as netCDF"),
     ("rdms other.nc -o new.nc", 1, "holds a Dataset of a, b"),

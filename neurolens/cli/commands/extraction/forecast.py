@@ -6,7 +6,7 @@ import click
 
 from neurolens.cli.console import Console, add_console
 from neurolens.cli.parameters.networks import NetworkChoice, add_network, load_network
-from neurolens.cli.parameters.runs import RunChoice, add_run, read_reducers
+from neurolens.cli.parameters.runs import RunChoice, add_precision, add_run, read_reducers
 from neurolens.cli.parameters.stimuli import StimuliChoice, add_stimuli, load_shown
 
 
@@ -16,6 +16,7 @@ from neurolens.cli.parameters.stimuli import StimuliChoice, add_stimuli, load_sh
 @add_run
 @click.option("--reducer", multiple=True, metavar="NAME", help="As for `neurolens extract`.")
 @click.option("--sketch", type=click.IntRange(min=1), metavar="N", help="As for `neurolens grams`.")
+@add_precision
 @add_console
 def command(
     *,
@@ -24,6 +25,7 @@ def command(
     run: RunChoice,
     reducer: tuple[str, ...],
     sketch: int | None,
+    precision: str,
     console: Console,
 ) -> None:
     r"""Tell what `extract` and `grams` would cost: passes, seconds, memory and disk.
@@ -40,7 +42,14 @@ def command(
     shown = load_shown(stimuli, loaded, quiet=console.hides_progress)
     settings = run.list_settings()
     del settings["workers"]
-    costs = forecast(loaded.model, shown, reducer=reducers, sketch=sketch, **settings)
+    costs = forecast(
+        loaded.model,
+        shown,
+        reducer=reducers,
+        sketch=sketch,
+        precision=precision,
+        **settings,
+    )
     facts: dict[str, Any] = {
         "model": loaded.identity.name,
         "n_stimuli": len(shown),

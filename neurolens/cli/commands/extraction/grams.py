@@ -10,12 +10,9 @@ from neurolens.cli.files import check_target, quote_path
 from neurolens.cli.parameters.bundles import add_output
 from neurolens.cli.parameters.networks import NetworkChoice, add_network, load_network
 from neurolens.cli.parameters.results import SUFFIX, save_result
-from neurolens.cli.parameters.runs import RunChoice, add_run
+from neurolens.cli.parameters.runs import RunChoice, add_precision, add_run
 from neurolens.cli.parameters.stimuli import StimuliChoice, add_stimuli, load_shown
 from neurolens.cli.tables import format_bytes
-
-# As in `neurolens.extract`, which takes seconds to import.
-PRECISIONS = ("float32", "float64")
 
 
 @click.command("grams")
@@ -28,13 +25,7 @@ PRECISIONS = ("float32", "float64")
     metavar="N",
     help="Hash features into this many sums first, for many thousands of stimuli.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(PRECISIONS),
-    default=PRECISIONS[0],
-    show_default=True,
-    help="Of the products between stimuli; sums are float64.",
-)
+@add_precision
 @add_output(SUFFIX)
 @add_console
 def command(
