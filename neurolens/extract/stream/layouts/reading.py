@@ -87,10 +87,7 @@ def read_layouts(
     room = None if budget is None else max(budget * 3 // 4, _LEAST_HELD)
     found = find_in_pair(model, stimuli, device, batch_size, kwargs, room, dim_names, first)
     if found is not None and not _list_suspects(found.layouts, ()):
-        if first is not None and found.is_first:
-            first.confirm()  # the next batch takes the memory of the passes
-        else:
-            release_memory()
+        _end_pair(first if found.is_first else None)
         return found.layouts
     release_memory()
     rows = list(range(min(_N_RECORDED, len(stimuli))))
@@ -116,6 +113,14 @@ def read_layouts(
         test.run(recorded)
         release_memory()
     return test.describe(finder.describe(dim_names))
+
+
+def _end_pair(first: FirstResults | None) -> None:
+    """Confirm the results of the first batch, or return the memory that two small passes took."""
+    if first is None:
+        release_memory()
+    else:
+        first.confirm()  # the next batch takes the memory
 
 
 def _list_dim_names(stimuli: StimulusSet) -> dict[str, Sequence[str]]:
