@@ -83,8 +83,8 @@ def find_in_pair(
     Three stimuli are recorded, and then a batch of six, evenly spread over the set, with the three
     at other places and with other neighbours. All their results are compared as they are made.
     Where ``first`` wants them, the first batch of the run takes the place of the six. Up to five
-    stimuli are recorded then: two or three of the first batch, and the last ones of the longest and
-    of the last batch, which the run meets.
+    stimuli are recorded then: two or three of the first batch, and the last ones of the last two
+    batches, which the run meets.
 
     Parameters
     ----------
@@ -290,18 +290,17 @@ def _surround_rows(few: Sequence[int], spread: Sequence[int]) -> list[int]:
 
 
 def _choose_rows_of_first(stimuli: StimulusSet, batch_size: int | None) -> list[int]:
-    """Return rows of the first batch, and then the last ones of the longest and the last batch.
+    """Return rows of the first batch, and then the last ones of the last two.
 
-    So what depends on a place of a batch, or on how long the last one is, shows. None are returned
-    for small batches.
+    So what depends on a place of a batch, which is the longest of the set or like it, or on how
+    long the last one is, shows. None are returned for small batches.
     """
     batches = stimuli.split_rows(batch_size or _BATCH_SIZE)
     n_first = len(batches[0])
     if n_first <= max(_CHOSEN_PLACES):
         return []
-    longest = max(batches, key=len)
     rows = [n_first // 3, n_first - 1] if batch_size else [*_CHOSEN_PLACES, n_first - 1]
-    chosen = list(dict.fromkeys([*rows, longest[-1], len(stimuli) - 1]))
+    chosen = list(dict.fromkeys([*rows, *(batch[-1] for batch in batches[-2:])]))
     return chosen if len(chosen) > 2 else [*chosen, n_first // 2 + 1]
 
 
