@@ -9,8 +9,10 @@ import gc
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,15 +40,27 @@ def fork_call(call: Callable[[], T], seconds: float) -> T | None:
     RuntimeError
         When the process ends without a result; it has printed why.
     """
+    with _fork(_send_result, call) as forked:
+        return forked.receiver.recv() if forked.receiver.poll(seconds) else None
+
+
+class _Forked(NamedTuple):
+    """A process that runs a call, and where its answer comes from."""
+
+    process: BaseProcess
+    receiver: Connection
+
+
+@contextmanager
+def _fork(target: Callable[..., None], call: Callable[[], object]) -> Iterator[_Forked]:
+    """Run ``target`` of the call in a process, which ends with the block."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_result, args=(call, sender))
+    process = context.Process(target=target, args=(call, sender))
     process.start()
     sender.close()
     try:
-        if not receiver.poll(seconds):
-            return None
-        return receiver.recv()
+        yield _Forked(process, receiver)
     except EOFError:
         raise RuntimeError("a process ended without a result: see above") from None
     finally:
@@ -73,26 +87,15 @@ def fork_measured(call: Callable[[], object], seconds: float) -> Measured | None
     RuntimeError
         When the process ends without a result; it has printed why.
     """
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_send_measured, args=(call, sender))
-    process.start()
-    sender.close()
     end = time.monotonic() + seconds
     peak = 0
-    try:
-        while not receiver.poll(LOOK_SECONDS):
-            peak = max(peak, sum_memory(process.pid))
+    with _fork(_send_measured, call) as forked:
+        while not forked.receiver.poll(LOOK_SECONDS):
+            peak = max(peak, sum_memory(forked.process.pid))
             if time.monotonic() > end:
                 return None
-        value, own = receiver.recv()
-        return Measured(value, max(peak, own))
-    except EOFError:
-        raise RuntimeError("a process ended without a result: see above") from None
-    finally:
-        process.kill()
-        process.join()
-        receiver.close()
+        value, own = forked.receiver.recv()
+    return Measured(value, max(peak, own))
 
 
 def sum_memory(process: int | None) -> int:

@@ -192,9 +192,9 @@ def forecast(
     -----
     Costs three small passes (five where planning needs more than two, see `extract_activations`),
     up to four batches (one more where Grams take several passes, and one where activations do), and
-    a short matrix product; with
-    ``n_samples`` of a stochastic model three small passes more; and more where ``memory`` does not
-    hold the results of all ops for a few stimuli, as in `extract_activations`.
+    a short matrix product; with ``n_samples`` of a stochastic model three small passes more; and
+    more where ``memory`` does not hold the results of all ops for a few stimuli, as in
+    `extract_activations`.
     A pass is one run of the model over the set; after sample 0 it ends with the last op that random
     numbers feed, which the seconds leave out. That passes start where the last one ended is counted
     (``forward_passes``). The chunks that Grams are multiplied in are those of the run: below 128
