@@ -18,9 +18,21 @@ Its parts, in the order in which an analysis uses them:
 
 `extract` and `compare` never import each other: they exchange labelled xarray objects. What is used
 most is here; the rest is in the rooms, as in ``neurolens.compare.fit_banded``. ``import neurolens``
-alone takes no time: a name is imported when it is first used, from where ``__init__.pyi`` says.
+alone takes no time: the rooms are there and empty, and a name is imported when it is first used,
+from where ``__init__.pyi`` says.
 """
 
 import lazy_loader
+
+from . import brain as brain
+from . import compare as compare
+from . import datasets as datasets
+from . import extract as extract
+from . import labels as labels
+from . import models as models
+from . import report as report
+from . import scores as scores
+from . import stimuli as stimuli
+from . import view as view
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -31,6 +31,8 @@ import neurolens
 found = set({HEAVY}) & set(sys.modules)
 assert not found, found
 assert "compare" in dir(neurolens) and "trace" in dir(neurolens)
+# Tools that list a package's modules find the rooms before any has been used.
+assert {{"brain", "compare", "extract", "report", "stimuli", "view"}} <= set(vars(neurolens))
 
 import torch
 

@@ -52,6 +52,24 @@ def test_maps_of_the_model_are_not_shown_for_another(visit):
             expect_count(page, "#details canvas.map", 0)
 
 
+def test_address_is_not_lost_when_an_earlier_change_is_being_written_to_it(visit):
+    """The timer that writes the address fires when a new address has come, before its event."""
+    with visit(make_document(2, 3)) as page:
+        page.evaluate(
+            """() => {
+                const setTimer = window.setTimeout;
+                const waiting = [];
+                window.setTimeout = (call) => waiting.push(call);
+                neurolens.select(2);
+                window.setTimeout = setTimer;
+                location.hash = '#op=1&show=other&model=1';
+                waiting.forEach((call) => call());
+            }"""
+        )
+        page.wait_for_function("() => neurolens.look.model === neurolens.doc.models[1]")
+        assert page.evaluate("neurolens.store.state.selected") == 1
+
+
 def test_each_region_names_its_own_closest_control(visit):
     document = make_document(2, 3, regions=("V1", "IT"))
     for region, name in zip(document["regions"], ("seed 0", "seed 1"), strict=True):

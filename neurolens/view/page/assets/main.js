@@ -46,10 +46,11 @@ function isDark(state) {
 /** The page with everything that its parts call. */
 function createPage(doc, ramps) {
   const opening = makeState(doc);
-  const asked = readAddress(readHash(), doc);
+  const address = readHash();
+  const asked = readAddress(address, doc);
   const store = createStore({ ...opening, ...asked });
   const page = {
-    doc, store, opening, ramps, timer: null, focusKey: null, wasNarrow: isNarrow(),
+    doc, store, opening, ramps, address, timer: null, focusKey: null, wasNarrow: isNarrow(),
     camera: { x: 0, y: 0, zoom: 1 }, runner: createRunner(), search: makeSearch(), scene: null,
     profile: { hover() {}, pick() {} },
   };
@@ -103,14 +104,19 @@ function readHash() {
   }
 }
 
-/** Keep the address up to date; a page inside another one may not be allowed to. */
+/**
+ * Keep the address up to date; a page inside another one may not be allowed to. An address that the
+ * page has not read yet is kept: its event is on the way.
+ */
 function keepAddress(page) {
   clearTimeout(page.addressTimer);
   page.addressTimer = setTimeout(() => {
     const hash = writeAddress(page.store.state, page.opening);
-    if (hash === location.hash) return;
+    const shown = readHash();
+    if (hash === shown || shown !== page.address) return;
     try {
       history.replaceState(null, "", hash || location.pathname + location.search);
+      page.address = readHash();
     } catch {
       // Nothing is lost but the address.
     }
@@ -179,7 +185,8 @@ function listen(page) {
     resizeStage(page);
   });
   addEventListener("hashchange", () => {
-    const asked = { ...page.opening, ...readAddress(readHash(), page.doc) };
+    page.address = readHash();
+    const asked = { ...page.opening, ...readAddress(page.address, page.doc) };
     applyAddress(page, asked);
   });
 }
