@@ -1,7 +1,7 @@
 """Products of rows as float32 or float64, in bands that leave out most below the diagonal."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ _BAND = 64
 _LARGEST_BAND = 512
 # Features of a block for kernels of oneDNN, which add a block up one by one, and the fewest rows
 # for which they are faster than those of torch.mm.
-_LONG_BLOCK = 512
+LONG_BLOCK = 512
 _MANY_ROWS = 96
 # From so many rows on, two bands of oneDNN take less time than one.
 _TWO_BANDS = 160
@@ -77,40 +77,28 @@ def use_blocks(n_stimuli: int, n_features: int, device: torch.device) -> bool:
 
     It does not depend on measurements, so that products are the same in every run.
     """
-    is_large = n_stimuli >= _MANY_ROWS and n_features >= _LONG_BLOCK
+    is_large = n_stimuli >= _MANY_ROWS and n_features >= LONG_BLOCK
     return is_large and device.type == "cpu" and _has_blocks()
 
 
-def arrange_blocks(rows: torch.Tensor, memory: torch.Tensor) -> list[torch.Tensor]:
-    """Copy rows (row, feature) into ``memory``, block after block; return each, (row, feature).
+def multiply_blocks(blocks: Iterable[torch.Tensor], n_stimuli: int) -> list[Band]:
+    """Return the products of the first ``n_stimuli`` rows of blocks (row, feature) with all rows.
 
-    Kernels of oneDNN want each in one piece.
-    """
-    n_rows, n_features = rows.shape
-    n_whole = n_features // _LONG_BLOCK
-    width = n_whole * _LONG_BLOCK
-    whole = memory[: n_rows * width].view(n_whole, n_rows, _LONG_BLOCK)
-    whole.transpose(0, 1).copy_(rows[:, :width].unflatten(1, (n_whole, _LONG_BLOCK)))
-    blocks = list(whole)
-    if width < n_features:
-        rest = memory[n_rows * width : n_rows * n_features].view(n_rows, n_features - width)
-        blocks.append(rest.copy_(rows[:, width:]))
-    return blocks
-
-
-def multiply_blocks(blocks: Sequence[torch.Tensor], n_stimuli: int) -> Iterator[Band]:
-    """Yield the products of the first ``n_stimuli`` rows of blocks (row, feature) with all rows.
-
-    With AVX-512 kernels of oneDNN take two thirds of the time of torch.mm.
+    With AVX-512 kernels of oneDNN take two thirds of the time of torch.mm. They want each block in
+    one piece. A block is used up before the next is asked for: all may be in the same memory.
     """
     n_bands = max(2 if n_stimuli >= _TWO_BANDS else 1, -(-n_stimuli // _LARGEST_BAND))
     height = -(-n_stimuli // n_bands)
-    for top in range(0, n_stimuli, height):
-        bottom = min(top + height, n_stimuli)
-        products = _multiply_block(blocks[0][top:bottom], blocks[0][top:])
-        for block in blocks[1:]:
-            products += _multiply_block(block[top:bottom], block[top:])
-        yield Band(top, products)
+    bands: list[Band] = []
+    for block in blocks:
+        for number, top in enumerate(range(0, n_stimuli, height)):
+            bottom = min(top + height, n_stimuli)
+            products = _multiply_block(block[top:bottom], block[top:])
+            if number < len(bands):
+                bands[number].products.add_(products)
+            else:
+                bands.append(Band(top, products))
+    return bands
 
 
 def _multiply_block(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -130,10 +118,10 @@ def measure_eps(n_stimuli: int, n_features: int, device: torch.device) -> float:
             rows = torch.full((n_stimuli, width), value, dtype=torch.float32, device=device)
             rows[:, 0] = first
             exact = (width - 1) * float(rows[0, -1]) ** 2 + float(rows[0, 0]) ** 2
-            kernels = [multiply_bands(rows, rows)]
+            kernels: list[Iterable[Band]] = [multiply_bands(rows, rows)]
             if use_blocks(n_stimuli, width, device):
-                memory = torch.empty(rows.numel())
-                kernels.append(multiply_blocks(arrange_blocks(rows, memory), n_stimuli))
+                blocks = map(torch.Tensor.contiguous, rows.split(LONG_BLOCK, dim=1))
+                kernels.append(multiply_blocks(blocks, n_stimuli))
             for band in itertools.chain(*kernels):
                 error = (band.products.to("cpu", torch.float64) / exact - 1).abs().max()
                 worst = max(worst, float(error))

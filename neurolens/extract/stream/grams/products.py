@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,9 @@ from neurolens.extract.capture.restore import full_precision
 from neurolens.extract.stream.grams.bands import (
     BLOCK,
     FEW_ROWS,
+    LONG_BLOCK,
     SINGLE_EPS,
-    arrange_blocks,
+    Band,
     multiply_bands,
     multiply_blocks,
     use_blocks,
@@ -164,38 +165,59 @@ class Multiplier:
             sums.gram[band.top : band.top + height, band.top :] += band.products
 
     def _add_single(self, chunk: torch.Tensor, sums: ProductSums) -> None:
+        n_features = chunk.shape[1]
+        if chunk.dtype != torch.float32:
+            values = self._take("values", chunk.shape, torch.float32, chunk.device)
+            chunk = values.copy_(chunk)
+        shared = _find_shared(chunk)
+        products = self._multiply_in_blocks(chunk, shared) or self._multiply_rows(chunk, shared)
+        device = sums.gram.device
+        with_pattern = []
+        rest_sums = []
+        for band in products.bands:
+            rows = slice(band.top, band.top + len(band.products))
+            values = band.products.to(device)
+            lost: float | torch.Tensor = n_features * _LOST
+            if products.scales is not None:
+                scales = products.scales.to(device, torch.float64)
+                values = values.to(torch.float64) * scales[rows, None]
+                values[:, :-2] *= scales[band.top : len(chunk)]
+                values[:, -2] *= scales[-1]
+                lost = lost * scales[rows] ** 2
+            with_pattern.append(values[:, -2].to(torch.float64))
+            rest_sums.append(values[:, -1].to(torch.float64))
+            values = values[:, :-2]
+            sums.gram[rows, band.top :] += values
+            sums.residual[rows] += values.diagonal().to(torch.float64) + lost
+        shared.put_back(sums, torch.cat(rest_sums), torch.cat(with_pattern))
+
+    def _multiply_in_blocks(self, chunk: torch.Tensor, shared: "_Shared") -> "_Products | None":
+        """Return products of the rest of a chunk block after block, each made when it is needed.
+
+        None where such kernels are not used, or where float32 may not hold the squares.
+        """
+        n_stimuli, n_features = chunk.shape
+        if not use_blocks(n_stimuli, n_features, chunk.device):
+            return None
+        shape = (n_stimuli + 2, LONG_BLOCK)
+        memory = self._take("block", shape, torch.float32, chunk.device)
+        bands = multiply_blocks(shared.list_blocks(chunk, memory), n_stimuli)
+        squares = torch.cat([band.products.diagonal() for band in bands])
+        if shared.has_pattern:
+            squares = torch.cat([squares, shared.pattern.dot(shared.pattern)[None]])
+        is_held = _is_plain(squares.sqrt(), n_features).all()
+        return _Products(bands, None) if bool(is_held) else None
+
+    def _multiply_rows(self, chunk: torch.Tensor, shared: "_Shared") -> "_Products":
+        """Return products of the rest of a chunk, scaled where float32 does not hold squares."""
         n_stimuli, n_features = chunk.shape
         # Whole blocks, so that few rows can be multiplied block by block.
         width = -(-n_features // BLOCK) * BLOCK if n_stimuli < FEW_ROWS else n_features
         rows = self._take("rows", (n_stimuli + 2, width), torch.float32, chunk.device)
         rows[:, n_features:] = 0
-        # The products with the two rows at the end are those with the pattern and the row sums.
-        values = rows[:-2, :n_features]
-        pattern = rows[-2, :n_features]
-        values.copy_(chunk)
-        rows[-1, :n_features] = 1
-        device = sums.gram.device
-        shared = _take_shared(values, pattern, device)
-        scales = _scale_rows(rows[:-1]).to(device, torch.float64)  # (stimulus + 1,)
-        scale = scales[:-1]
-        if use_blocks(n_stimuli, n_features, chunk.device):
-            blocks = self._take("blocks", (rows.numel(),), torch.float32, chunk.device)
-            bands = multiply_blocks(arrange_blocks(rows, blocks), n_stimuli)
-        else:
-            bands = multiply_bands(rows[:-2], rows)
-        with_pattern = []
-        rest_sums = []
-        for band in bands:
-            bottom = band.top + len(band.products)
-            products = band.products.to(device, torch.float64)
-            products *= scale[band.top : bottom, None]
-            with_pattern.append(products[:, -2] * scales[-1])
-            rest_sums.append(products[:, -1].clone())
-            products = products[:, :-2].mul_(scale[band.top :])
-            sums.gram[band.top : bottom, band.top :] += products
-            lost = n_features * _LOST * scale[band.top : bottom] ** 2
-            sums.residual[band.top : bottom] += products.diagonal() + lost
-        shared.put_back(sums, torch.cat(rest_sums), torch.cat(with_pattern))
+        shared.write_rest(chunk, slice(0, n_features), rows[:, :n_features])
+        scales = _scale_rows(rows[:-1] if shared.has_pattern else rows[:-2])
+        return _Products(list(multiply_bands(rows[:-2], rows)), scales)
 
     def _take(
         self, name: str, shape: Sequence[int], dtype: torch.dtype, device: torch.device
@@ -209,69 +231,101 @@ class Multiplier:
         return flat[:n_values].view(*shape)
 
 
-class _Shared(NamedTuple):
-    """What was taken from each row: ``means`` (stimulus,) and ``weights`` (stimulus,) of a pattern.
+class _Products(NamedTuple):
+    """Products of the rest of each row with those, with the pattern and with ones.
 
-    ``pattern_sum`` and ``pattern_power`` are the sum of the pattern and of its squares. All are
-    float64.
+    ``scales`` are what each row, and the pattern as the last where there is one, was divided by;
+    None where all are 1.
     """
 
-    means: torch.Tensor
+    bands: list[Band]
+    scales: torch.Tensor | None
+
+
+class _Shared(NamedTuple):
+    """What is taken from each row of a chunk (stimulus, feature): float32, on its device.
+
+    From rows whose ``weights`` (stimulus,) are 1 and not 0 first ``typical`` (feature,) is taken,
+    whose mean is ``typical_mean``; from all then ``rest_means`` (stimulus,). ``pattern`` (feature,)
+    is ``typical`` without its mean, and 0 where no row has it.
+    """
+
+    typical: torch.Tensor
+    typical_mean: torch.Tensor
+    pattern: torch.Tensor
     weights: torch.Tensor
-    pattern_sum: torch.Tensor
-    pattern_power: torch.Tensor
-    n_features: int
+    rest_means: torch.Tensor
+    has_pattern: bool
+
+    def write_rest(self, chunk: torch.Tensor, features: slice, rows: torch.Tensor) -> None:
+        """Write the rest of some features to ``rows`` (stimulus + 2, feature), pattern and ones.
+
+        Products with the last two rows are those with the pattern and the row sums.
+        """
+        rest = rows[:-2]
+        values = chunk[:, features]
+        if self.has_pattern:
+            # First, and with its mean: a row that is close to it loses no digits then.
+            typical = self.typical[features]
+            torch.addcmul(values, self.weights[:, None], typical, value=-1, out=rest)
+            values = rest
+        torch.sub(values, self.rest_means[:, None], out=rest)
+        rows[-2] = self.pattern[features]
+        rows[-1] = 1
+
+    def list_blocks(self, chunk: torch.Tensor, memory: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield blocks (stimulus + 2, feature) of what `write_rest` writes, in the same memory."""
+        n_features = chunk.shape[1]
+        for start in range(0, n_features, LONG_BLOCK):
+            width = min(LONG_BLOCK, n_features - start)
+            block = memory.view(-1)[: len(memory) * width].view(len(memory), width)
+            self.write_rest(chunk, slice(start, start + width), block)
+            yield block
 
     def put_back(
         self, sums: ProductSums, rest_sums: torch.Tensor, with_pattern: torch.Tensor
     ) -> None:
         """Add what was taken to the sums of the rest B.
 
-        ``rest_sums`` (stimulus,) is B 1 and ``with_pattern`` (stimulus,) is B m.
+        ``rest_sums`` (stimulus,) is B 1 and ``with_pattern`` (stimulus,) is B m, as float64.
         """
-        weights = self.weights
-        means = self.means
-        beside_means = rest_sums + self.pattern_sum * weights + self.n_features / 2 * means
-        beside_weights = with_pattern + self.pattern_power / 2 * weights
+        device = sums.gram.device
+        typical_mean = self.typical_mean.to(device, torch.float64)
+        weights = self.weights.to(device, torch.float64)
+        means = self.rest_means.to(device, torch.float64) + typical_mean * weights
+        pattern = self.typical.to(device, torch.float64) - typical_mean
+        if not self.has_pattern:
+            pattern = pattern * 0
+        n_features = len(pattern)
+        pattern_sum = pattern.sum()
+        beside_means = rest_sums + pattern_sum * weights + n_features / 2 * means
+        beside_weights = with_pattern + pattern.square().sum() / 2 * weights
         left = torch.stack([means, beside_means, weights, beside_weights])  # (4, stimulus)
         right = torch.stack([beside_means, means, beside_weights, weights])
         sums.gram.addmm_(left.T, right)
-        sums.total.add_(rest_sums + self.pattern_sum * weights + self.n_features * means)
+        sums.total.add_(rest_sums + pattern_sum * weights + n_features * means)
 
 
-def _take_shared(values: torch.Tensor, pattern: torch.Tensor, device: torch.device) -> _Shared:
-    """Take a pattern from the rows that it makes shorter, then the mean of each row.
+def _find_shared(chunk: torch.Tensor) -> _Shared:
+    """Return the pattern of a chunk (stimulus, feature), the rows with it, and means of the rest.
 
-    ``values`` (stimulus, feature), float32, are overwritten, and ``pattern`` (feature,) is written.
-    What is returned is on ``device``.
+    A row has the pattern where that makes it shorter.
     """
-    n_stimuli, n_features = values.shape
-    sample = values[:: -(-n_stimuli // _N_SAMPLED)]
+    n_stimuli, n_features = chunk.shape
+    sample = chunk[:: -(-n_stimuli // _N_SAMPLED)]
     typical = sample.mean(0).nan_to_num_(0, 0, 0)  # (feature,)
     typical_mean = typical.mean()
-    torch.sub(typical, typical_mean, out=pattern)
+    pattern = typical - typical_mean
     guides = torch.stack([torch.full_like(pattern, 1 / n_features), pattern, typical])
-    means, along, along_typical = (values @ guides.T).unbind(1)
+    means, along, along_typical = (chunk @ guides.T).unbind(1)
     # A row closer to the pattern than to 0, with and without its mean.
     weights = (along > pattern.dot(pattern) / 2) & (along_typical > typical.dot(typical) / 2)
     weights = weights.float()  # (stimulus,)
     is_taken = weights.any()
-    if _may_hold(is_taken):
-        # First, and with its mean: a row that is close to it loses no digits then.
-        values.addcmul_(weights[:, None], typical, value=-1)
+    has_pattern = _may_hold(is_taken)
+    if has_pattern:
         means = means - weights * typical_mean
-    values.sub_(means[:, None])
-    pattern.mul_(is_taken)
-    exact_mean = typical_mean.to(device, torch.float64)
-    exact_pattern = (typical.to(device, torch.float64) - exact_mean) * is_taken.to(device)
-    weights = weights.to(device, torch.float64)
-    return _Shared(
-        means.to(device, torch.float64) + exact_mean * weights,
-        weights,
-        exact_pattern.sum(),
-        exact_pattern.square().sum(),
-        n_features,
-    )
+    return _Shared(typical, typical_mean, pattern * is_taken, weights, means, has_pattern)
 
 
 def _may_hold(condition: torch.Tensor) -> bool:
@@ -279,24 +333,29 @@ def _may_hold(condition: torch.Tensor) -> bool:
     return condition.device.type == "cuda" or bool(condition)
 
 
-def _scale_rows(rows: torch.Tensor) -> torch.Tensor:
+def _is_plain(lengths: torch.Tensor, n_features: int) -> torch.Tensor:
+    """Return which rows of these lengths have squares that float32 holds as they are."""
+    return (lengths > _SAFE_LOW * math.sqrt(n_features)) & (lengths < _SAFE_HIGH)
+
+
+def _scale_rows(rows: torch.Tensor) -> torch.Tensor | None:
     """Divide rows (row, feature) by powers of 2 so that float32 holds their squares.
 
     Returned is the power of each row (row,), float32: 1 where float32 holds the squares as they
-    are, and where some values are not finite.
+    are, and where some values are not finite. None where all are 1.
     """
     lengths = torch.linalg.vector_norm(rows, dim=1)  # (row,)
-    is_plain = (lengths > _SAFE_LOW * math.sqrt(rows.shape[1])) & (lengths < _SAFE_HIGH)
-    if not _may_hold(~is_plain.all()):
-        return torch.ones_like(lengths)
+    if not _may_hold(~_is_plain(lengths, rows.shape[1]).all()):
+        return None
     low, high = torch.aminmax(rows, dim=1)
     largest = torch.maximum(-low, high)
     is_safe = (largest > _SAFE_LOW) & (largest < _SAFE_HIGH)
     is_scaled = ~is_safe & largest.isfinite() & (largest > 0)
     exponent = torch.frexp(largest).exponent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
     exponent = torch.where(is_scaled, exponent, 0)
-    if _may_hold(is_scaled.any()):
-        rows.mul_(torch.exp2(-exponent.float())[:, None])
+    if not _may_hold(is_scaled.any()):
+        return None
+    rows.mul_(torch.exp2(-exponent.float())[:, None])
     return torch.exp2(exponent.float())
 
 
