@@ -1,7 +1,7 @@
 """What Grams within a budget cost beside bare forward passes: benchmarks/results/gram_passes.md.
 
     python benchmarks/gram_passes.py
-    python benchmarks/gram_passes.py --only resnet50-2GiB vit_b_16
+    python benchmarks/gram_passes.py --only resnet50-2GiB vit_b_16 --resumed
 
 Every row is measured in a process of its own and kept in gram_passes.json beside the table, with
 its commit and machine; ``--only`` measures some rows again. Bare passes are timed before and after
@@ -55,12 +55,12 @@ class Case:
 CASES = {
     "resnet50-2GiB": Case("resnet50", 200, "2GiB"),
     "resnet50-8GiB": Case("resnet50", 200, "8GiB"),
-    "resnet18-1000": Case("resnet18", 1000, "8GiB", 25),
     "vit_b_16": Case("vit_b_16", 30, "700MiB", 10, exact_images=5),
     "swin_t": Case("swin_t", 60, "1GiB", 10),
     "densenet121": Case("densenet121", 60, "1GiB", 10),
     "recurrent": Case("recurrent", 60, "1GiB", 10),
     "unet": Case("unet", 60, "1500MiB", 10, exact_memory="700MiB"),
+    "resnet18-1000": Case("resnet18", 1000, "8GiB", 25),
 }
 OWN: dict[str, Callable[[], torch.nn.Module]] = {"recurrent": RecurrentNet, "unet": SmallUNet}
 
@@ -254,9 +254,10 @@ gain: time without resuming (every pass starts at the input) over time with it, 
 bare passes beside it. Times are on the clock, with bare passes before and after; ranges are over
 these. Gram arithmetic: 1.25 n^2 operations per feature at the speed of square float32 products of
 side 2000 in the same run. By hand: one pass that copies each result over and over into the same
-2 GiB, and then torch.mm of as many features: without budget, names or checks. Peak: memory of the process above that before. Differences to Grams of
-one pass are those of a few images (see CASES), largest of all entries, relative to the stated
-bound, "equal" where every bit is. Bare passes that differ by much tell that other programs ran.
+2 GiB, and then torch.mm of as many features: without budget, names or checks. Peak: memory of the
+process above that before. Differences to Grams of one pass are those of a few images (see CASES),
+largest of all entries, relative to the stated bound, "equal" where every bit is. Bare passes that
+differ by much tell that other programs ran.
 """
 
 

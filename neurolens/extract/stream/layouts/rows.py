@@ -18,6 +18,8 @@ MIXES = (
 _N_SAMPLED = 64
 # Values of a stimulus that are added up, each with a sign.
 _SUMMED = 1024
+# Values that are looked at together, where stimuli have few.
+_TOGETHER = 2**16
 
 
 class RowComparison:
@@ -92,23 +94,29 @@ class RowSamples(NamedTuple):
     largest: torch.Tensor
     n_other: torch.Tensor
 
-    def differ(self, row: int, other: "RowSamples", other_row: int, precision: float) -> bool:
-        """Return whether a stimulus has other values than a stimulus of others, but for rounding.
+    def differ(
+        self, rows: Sequence[int], other: "RowSamples", other_rows: Sequence[int], precision: float
+    ) -> bool:
+        """Return whether a stimulus has other values than that of others, but for rounding.
 
-        Roundings in another batch have no common sign, so that in a sum over n values they make the
-        square root of n as much as in one. In half precision, where a value may round by a
-        hundredth and more, a difference in a single one is noticed among ``values`` only.
+        Stimulus ``rows[i]`` here is compared with ``other_rows[i]`` of the others. Roundings in
+        another batch have no common sign, so that in a sum over n values they make the square root
+        of n as much as in one. In half precision, where a value may round by a hundredth and more,
+        a difference in a single one is noticed among ``values`` only.
         """
-        values = other.values[other_row]
-        if measure_difference(self.values[row], values, precision) > 1:
-            return True
+        for row, other_row in zip(rows, other_rows, strict=True):
+            values = other.values[other_row]
+            if measure_difference(self.values[row], values, precision) > 1:
+                return True
         if not self.sums.numel():
             return False
         tolerances = find_tolerances(self.values.dtype, precision)
-        allowed = tolerances.of_value * other.norms[other_row]
-        allowed = allowed + tolerances.of_scale * _SUMMED**0.5 * other.largest[other_row]
-        is_other = (self.sums[row] - other.sums[other_row]).abs() > allowed
-        return bool(is_other.any() | (self.n_other[row] != other.n_other[other_row]))
+        largest = take_rows(other.largest, other_rows)[:, None]
+        allowed = tolerances.of_value * take_rows(other.norms, other_rows)
+        allowed = allowed + tolerances.of_scale * _SUMMED**0.5 * largest
+        difference = take_rows(self.sums, rows) - take_rows(other.sums, other_rows)
+        is_other = take_rows(self.n_other, rows) != take_rows(other.n_other, other_rows)
+        return bool((difference.abs() > allowed).any() | is_other.any())
 
 
 @dataclass(frozen=True)
@@ -128,49 +136,66 @@ class KnownRows:
         if samples is None:
             return False
         precision = self.precisions[layout.name]
-        for i, stimulus in enumerate(ids):
-            if stimulus in self.ids:
-                here = sample_rows(rows[i : i + 1].detach())
-                if here.differ(0, samples, self.ids.index(stimulus), precision):
-                    return True
+        shared = [i for i, stimulus in enumerate(ids) if stimulus in self.ids]
+        n_together = _count_together(rows)
+        for start in range(0, len(shared), n_together):
+            some = shared[start : start + n_together]
+            here = sample_rows(take_rows(rows.detach(), some))
+            known = [self.ids.index(ids[i]) for i in some]
+            if here.differ(range(len(some)), samples, known, precision):
+                return True
         return False
 
 
 def sample_rows(rows: torch.Tensor) -> RowSamples:
     """Return what is kept of results (stimulus, ...) to compare them with those of other batches.
 
-    One stimulus after the other takes as much memory as its values at most.
+    Stimuli of many values are taken one after the other, in as much memory as these at most.
     """
     values = sample_values(rows)
     if not (rows.is_floating_point() or rows.is_complex()) or not values.numel():
         none = torch.zeros((len(rows), 0), device=rows.device)
         return RowSamples(values, none, none, none, none)
-    parts = [_sum_blocks(row) for row in rows]
-    return RowSamples(values, *(torch.stack(part) for part in zip(*parts, strict=True)))
+    parts = [_sum_blocks(part) for part in rows.split(_count_together(rows))]
+    return RowSamples(values, *(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
-def _sum_blocks(row: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return sums, norms, largest magnitude and values that are not finite of one stimulus."""
-    flat = torch.view_as_real(row.resolve_conj()) if row.is_complex() else row
-    flat = flat.reshape(-1)
+def _count_together(rows: torch.Tensor) -> int:
+    """Return how many stimuli of results (stimulus, ...) are looked at together."""
+    return max(1, _TOGETHER // max(1, math.prod(rows.shape[1:])))
+
+
+def _sum_blocks(rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return sums, norms, largest magnitudes and numbers of other values of stimuli."""
+    flat = torch.view_as_real(rows.resolve_conj()) if rows.is_complex() else rows
+    flat = flat.reshape(len(flat), -1)
     if flat.dtype not in (torch.float32, torch.float64):
         flat = flat.float()
-    low, high = torch.aminmax(flat)
-    largest = torch.maximum(-low, high)
-    n_other = torch.zeros((), dtype=torch.int64, device=flat.device)
-    if not bool(largest.isfinite()):
-        n_other = (~flat.isfinite()).sum()
+    largest = _find_largest(flat)
+    n_other = torch.zeros(len(flat), dtype=torch.int64, device=flat.device)
+    if not bool(largest.isfinite().all()):
+        n_other = (~flat.isfinite()).sum(1)
         flat = flat.nan_to_num(0, 0, 0)
-        low, high = torch.aminmax(flat)
-        largest = torch.maximum(-low, high)
-    width = len(flat) // _SUMMED * _SUMMED
+        largest = _find_largest(flat)
+    n_whole = flat.shape[1] // _SUMMED
     signs = _draw_signs(flat.dtype, flat.device)
     sums = []
     norms = []
-    for part in (flat[:width].view(-1, _SUMMED), flat[width:].view(1, -1)):
-        sums.append(part @ signs[: part.shape[1]])
-        norms.append(torch.linalg.vector_norm(part, dim=1))
-    return torch.cat(sums), torch.cat(norms), largest, n_other
+    if n_whole:
+        whole = flat[:, : n_whole * _SUMMED].unflatten(1, (n_whole, _SUMMED))
+        sums.append(whole @ signs)
+        norms.append(torch.linalg.vector_norm(whole, dim=2))
+    rest = flat[:, n_whole * _SUMMED :]
+    if rest.shape[1]:
+        sums.append((rest @ signs[: rest.shape[1]])[:, None])
+        norms.append(torch.linalg.vector_norm(rest, dim=1, keepdim=True))
+    return torch.cat(sums, 1), torch.cat(norms, 1), largest, n_other
+
+
+def _find_largest(rows: torch.Tensor) -> torch.Tensor:
+    """Return the largest magnitude of each row (row, feature)."""
+    low, high = torch.aminmax(rows, dim=1)
+    return torch.maximum(-low, high)
 
 
 @cache

@@ -274,15 +274,15 @@ def test_every_feature_counts_and_rounding_does_not(n_features, dtype):
     rounded = rows * (
         1 + torch.finfo(dtype).eps * torch.randn(rows.shape, generator=generator).sign()
     )
-    assert not sample_rows(rounded.to(dtype)).differ(1, known, 1, 0.0)
+    assert not sample_rows(rounded.to(dtype)).differ([1], known, [1], 0.0)
     for place in {0, 2 * n_features // 5, n_features - 1}:
         other = rows.clone()
         other[1, place] += 2
-        assert sample_rows(other).differ(1, known, 1, 0.0)
-        assert not sample_rows(other).differ(2, known, 2, 0.0)
+        assert sample_rows(other).differ([1], known, [1], 0.0)
+        assert not sample_rows(other).differ([2], known, [2], 0.0)
         other[1, place] = float("nan")
-        assert sample_rows(other).differ(1, known, 1, 0.0)
-        assert not sample_rows(other).differ(1, sample_rows(other), 1, 0.0)
+        assert sample_rows(other).differ([1], known, [1], 0.0)
+        assert not sample_rows(other).differ([1], sample_rows(other), [1], 0.0)
 
 
 @given(n_stimuli=st.integers(2, 300), n_rows=st.integers(2, 12))
