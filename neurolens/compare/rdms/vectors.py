@@ -177,6 +177,10 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
     check_real(rdms, name)
     first, second = np.triu_indices(len(ids), 1)
     pairs = np.empty((*rdms.shape[:-2], len(first)))
+    # Positions in squares whose rows stand one after the other.
+    of_upper = rows[first] * rdms.shape[-1] + columns[second]
+    of_lower = rows[second] * rdms.shape[-1] + columns[first]
+    of_diagonal = rows * rdms.shape[-1] + columns
     # Over all squares: the largest dissimilarity, difference between the triangles and number on
     # the diagonal.
     largest = np.zeros(3)
@@ -184,9 +188,11 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
     step = max(1, BLOCK_NUMBERS // max(1, math.prod(rdms.shape[1:])))
     for start in range(0, len(pairs), step):
         block = slice(start, start + step)
-        upper = values[block][..., rows[first], columns[second]].astype(np.float64, copy=False)
-        lower = values[block][..., rows[second], columns[first]].astype(np.float64, copy=False)
-        diagonal = values[block][..., rows, columns].astype(np.float64, copy=False)
+        squares = np.ascontiguousarray(values[block])
+        flat = squares.reshape(*squares.shape[:-2], -1)
+        upper = flat.take(of_upper, axis=-1).astype(np.float64, copy=False)
+        lower = flat.take(of_lower, axis=-1).astype(np.float64, copy=False)
+        diagonal = flat.take(of_diagonal, axis=-1).astype(np.float64, copy=False)
         pairs[block] = upper
         if np.isinf(upper).any():
             raise InputError(

@@ -15,6 +15,7 @@ from neurolens.compare.rdms.vectors import (
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.orders import rank_rows, rank_whole
+from neurolens.compare.rsa.comparators.partial import group_masks
 from neurolens.compare.rsa.comparators.table import (
     Comparator,
     compare_pairs,
@@ -258,6 +259,8 @@ def _list_masks(has_pair: np.ndarray) -> np.ndarray:
 
     One that has all of them is always among them.
     """
-    is_part = has_pair.any(axis=1) & ~has_pair.all(axis=1)
+    n_pairs = has_pair.sum(axis=1)
+    is_part = (n_pairs > 0) & (n_pairs < has_pair.shape[1])
     whole = np.ones((1, has_pair.shape[1]), dtype=bool)
-    return np.concatenate([whole, np.unique(has_pair[is_part], axis=0)])
+    partial = [mask[None] for mask, _ in group_masks(has_pair[is_part])]
+    return np.concatenate([whole, *partial])

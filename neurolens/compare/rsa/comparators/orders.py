@@ -34,6 +34,15 @@ class SortedPairs(NamedTuple):
     below: np.ndarray
     upto: np.ndarray | None
 
+    def center_ranks(self) -> np.ndarray:
+        """Return the mid-rank (k, p) of each value less the mean rank of its row."""
+        k, p = self.order.shape
+        offsets = np.arange(k)[:, None] * (p + 1)
+        if self.upto is None:
+            return self.below - (offsets + (p - 1) / 2)
+        ranks = (self.below - offsets) + (self.upto - offsets)
+        return (ranks - p) / 2
+
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
     """Return the mid-ranks of each row; NaN stays NaN and has no rank.
