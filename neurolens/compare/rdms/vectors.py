@@ -200,11 +200,30 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
                 "first.",
                 anchor="missing-values",
             )
-        gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
-        sizes = [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
+        sizes = [_find_largest(upper), _find_gap(upper, lower), _find_largest(diagonal)]
         largest = np.fmax(largest, sizes)
     _refuse_similarities(largest, name)
     return pairs
+
+
+def _find_largest(values: np.ndarray) -> float:
+    """Return the largest size of any number, NaN left out; 0 where there is none."""
+    return float(
+        max(
+            np.fmax.reduce(values, axis=None, initial=0.0),
+            -np.fmin.reduce(values, axis=None, initial=0.0),
+        )
+    )
+
+
+def _find_gap(upper: np.ndarray, lower: np.ndarray) -> float:
+    """Return the largest difference between both triangles, infinite where one holds NaN alone."""
+    gap = np.abs(upper - lower)
+    largest = float(gap.max(initial=0.0))
+    if not np.isnan(largest):
+        return largest
+    gap[np.isnan(upper) != np.isnan(lower)] = np.inf
+    return float(np.fmax.reduce(gap, axis=None, initial=0.0))
 
 
 def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other: str) -> np.ndarray:

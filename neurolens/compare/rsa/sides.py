@@ -26,9 +26,9 @@ from neurolens.errors import warn_user
 from neurolens.labels import list_names
 from neurolens.scores import PARTIAL_PAIRS, PER_SUBJECT
 
-# Limits of a block: pairs times ops, of which comparators make several copies; and draws times ops
-# times brain RDMs.
-BLOCK_PAIRS = 2**22
+# Limits of a block: pairs times ops, of which comparators make several copies, while brain RDMs are
+# ranked anew for each block; and draws times ops times brain RDMs.
+BLOCK_PAIRS = 2**23
 BLOCK_DRAWS = 2**23
 # Limit of a block whose influences are computed: pairs times ops, and ops, brain RDMs and stimuli.
 BLOCK_INFLUENCES = 2**23
@@ -176,7 +176,7 @@ def compare_draws(
     enough = (counts > 0).sum(axis=1) >= 3
     scores = np.full((len(counts), len(x), brain.present.sum()), np.nan)
     scores[np.ix_(enough, usable)] = compare_pairs(
-        x[usable], brain.pairs[brain.present], counts[enough], comparator
+        x if usable.all() else x[usable], brain.pairs[brain.present], counts[enough], comparator
     )
     by_subject = np.full((*scores.shape[:2], *brain.present.shape), np.nan)
     by_subject[:, :, brain.present] = scores

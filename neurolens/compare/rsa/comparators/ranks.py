@@ -93,12 +93,12 @@ def _fill_subsets(
         ranks_y = rank_subsets(all_y, packed, buffers_y)
         for draw, ranks in zip(places, ranks_y, strict=True):
             result.total[draw] = ranks.shape[1]
-            result.power_y[draw] = _average_squares(ranks)
+            result.power_y[draw] = _average_squares(all_y, ranks)
         for rows, pairs in blocks_x:
             of_rows = rank_subsets(pairs, packed, buffers_x)
             for draw, ranks, others in zip(places, of_rows, ranks_y, strict=True):
                 result.cross[draw, rows] = _average_products(ranks, others)
-                result.power_x[draw, rows] = _average_squares(ranks)
+                result.power_x[draw, rows] = _average_squares(pairs, ranks)
         done += len(places)
         count_steps(len(places))
 
@@ -107,11 +107,11 @@ def _fill_whole(result: Moments, blocks_x: Blocks, all_y: SortedPairs, draw: int
     """Write the moments of a ``draw`` of all pairs, once each: their ranks are known."""
     ranks_y = all_y.center_ranks()
     result.total[draw] = ranks_y.shape[1]
-    result.power_y[draw] = _average_squares(ranks_y)
+    result.power_y[draw] = _average_squares(all_y, ranks_y)
     for rows, pairs in blocks_x:
         ranks = pairs.center_ranks()
         result.cross[draw, rows] = _average_products(ranks, ranks_y)
-        result.power_x[draw, rows] = _average_squares(ranks)
+        result.power_x[draw, rows] = _average_squares(pairs, ranks)
 
 
 def _average_products(ranks: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -119,8 +119,14 @@ def _average_products(ranks: np.ndarray, others: np.ndarray) -> np.ndarray:
     return ranks @ others.T * _find_share(ranks)
 
 
-def _average_squares(ranks: np.ndarray) -> np.ndarray:
-    """Return the mean squares (k,) of ``ranks`` (k, s), NaN of none."""
+def _average_squares(pairs: SortedPairs, ranks: np.ndarray) -> np.ndarray:
+    """Return the mean squares (k,) of ``ranks`` (k, s), which are those of ``pairs``; NaN of none.
+
+    Without ties they are those of 1 to s.
+    """
+    n_ranks = ranks.shape[1]
+    if pairs.upto is None:
+        return np.full(len(ranks), n_ranks * (n_ranks**2 - 1) / 12 * _find_share(ranks))
     return np.einsum("kp,kp->k", ranks, ranks) * _find_share(ranks)
 
 

@@ -14,15 +14,16 @@ import torch
 from neurolens.compare.rsa.comparators.orders import SortedPairs
 
 WORD_BITS = 64
-# Counts of a subset have these bits, for subsets of fewer pairs than they can count.
-LANES: tuple[tuple[int, type], ...] = ((16, np.uint16), (32, np.uint32))
+# Counts have this many bits, which can be read without shifting, or more: up to the second number.
+SHORT_BITS = 16
+MOST_BITS = 32
 
 
 class PackedSubsets(NamedTuple):
     """Subsets that are ranked together, each in a lane of an integer.
 
     ``subsets`` are the positions of their pairs; ``member`` (p,) has in each lane a 1 for the pairs
-    of its subset, and ``places`` are those of each subset's counts among the lanes of all pairs.
+    of its subset, and ``places`` are those of each subset's counts, for ``SubsetBuffers.read``.
     """
 
     subsets: list[np.ndarray]
@@ -38,14 +39,14 @@ class SubsetBuffers:
     """
 
     def __init__(self, n_rows: int, n_pairs: int, largest: int) -> None:
-        self.bits, kind = _choose_lane(largest)
+        self.bits = _choose_bits(largest)
         self.n_lanes = WORD_BITS // self.bits
         self.picked = np.empty(n_pairs, dtype=np.uint64)
         self.running = np.zeros(n_pairs + 1, dtype=np.uint64)
         self.positions = np.empty(n_pairs, dtype=np.intp)
         # The lowest bits come first.
         self.counts = np.empty(n_pairs, dtype="<u8")
-        self.lanes = self.counts.view(np.dtype(kind).newbyteorder("<"))
+        self.short_counts = self.counts.view("<u2")
         self.ranks = np.empty((self.n_lanes, n_rows, largest))
 
     def pack(self, subsets: Sequence[np.ndarray]) -> Iterator[PackedSubsets]:
@@ -55,8 +56,19 @@ class SubsetBuffers:
             member = np.zeros(len(self.picked), dtype=np.uint64)
             for lane, subset in enumerate(together):
                 member[subset] += np.uint64(1 << (self.bits * lane))
-            places = [subset * self.n_lanes + lane for lane, subset in enumerate(together)]
+            places = together
+            if self.bits == SHORT_BITS:
+                places = [subset * self.n_lanes + lane for lane, subset in enumerate(together)]
             yield PackedSubsets(together, member, places)
+
+    def read(self, lane: int, places: np.ndarray) -> np.ndarray:
+        """Return the counts (s,) in one lane of the pairs at ``places`` (s,)."""
+        if self.bits == SHORT_BITS:
+            return self.short_counts.take(places, mode="clip")
+        counts = self.counts.take(places, mode="clip")
+        counts >>= np.uint64(self.bits * lane)
+        counts &= np.uint64(2**self.bits - 1)
+        return counts.view(np.int64)
 
 
 def rank_subsets(
@@ -75,8 +87,8 @@ def rank_subsets(
         _add_up(packed.member, order, buffers)
         first = row * (n_pairs + 1)
         _count_pairs(pairs.below[row], first, buffers)
-        for of_lane, places in zip(ranks, packed.places, strict=True):
-            below = buffers.lanes.take(places, mode="clip")
+        for lane, (of_lane, places) in enumerate(zip(ranks, packed.places, strict=True)):
+            below = buffers.read(lane, places)
             if pairs.upto is None:
                 np.subtract(below, (len(places) - 1) / 2, out=of_lane[row])
             else:
@@ -84,8 +96,8 @@ def rank_subsets(
         if pairs.upto is None:
             continue
         _count_pairs(pairs.upto[row], first, buffers)
-        for of_lane, places in zip(ranks, packed.places, strict=True):
-            of_lane[row] += buffers.lanes.take(places, mode="clip")
+        for lane, (of_lane, places) in enumerate(zip(ranks, packed.places, strict=True)):
+            of_lane[row] += buffers.read(lane, places)
             of_lane[row] /= 2
     return ranks
 
@@ -104,13 +116,13 @@ def _count_pairs(flat: np.ndarray, first: int, buffers: SubsetBuffers) -> None:
 
     All lanes are looked up at once.
     """
-    np.subtract(flat, first, out=buffers.positions)
-    buffers.running.take(buffers.positions, out=buffers.counts, mode="clip")
+    positions = np.subtract(flat, first, out=buffers.positions) if first else flat
+    buffers.running.take(positions, out=buffers.counts, mode="clip")
 
 
-def _choose_lane(largest: int) -> tuple[int, type]:
-    """Return the fewest bits that count the ``largest`` subset, and the integer of that size."""
-    for bits, kind in LANES:
-        if largest < 2**bits:
-            return bits, kind
-    raise ValueError(f"subsets of fewer than 2**{LANES[-1][0]} pairs are ranked, got {largest}")
+def _choose_bits(largest: int) -> int:
+    """Return how many bits hold the counts of the ``largest`` subset."""
+    bits = max(SHORT_BITS, largest.bit_length())
+    if bits > MOST_BITS:
+        raise ValueError(f"subsets of fewer than 2**{MOST_BITS} pairs are ranked, got {largest}")
+    return bits

@@ -19,13 +19,13 @@ def draw_values(rng, shape, ties):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("largest", [30, 2**16])
-def test_ranks_of_each_subset(rng, ties, largest):
-    """Both sizes of counts; the last group of subsets is not full."""
+@pytest.mark.parametrize(("largest", "n_lanes"), [(30, 4), (2**16, 3), (2**21, 2)])
+def test_ranks_of_each_subset(rng, ties, largest, n_lanes):
+    """Counts of several sizes; the last group of subsets is not full."""
     values = draw_values(rng, (3, 40), ties)
     subsets = [np.sort(rng.permutation(40)[:size]) for size in (30, 1, 0, 17, 8, 30, 2)]
     buffers = SubsetBuffers(3, 40, largest)
-    assert buffers.n_lanes == (4 if largest == 30 else 2)
+    assert buffers.n_lanes == n_lanes
     found = []
     for packed in buffers.pack(subsets):
         found += [ranks.copy() for ranks in rank_subsets(sort_pairs(values), packed, buffers)]
