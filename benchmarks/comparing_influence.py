@@ -4,7 +4,9 @@
     python benchmarks/comparing_influence.py --quick
 
 ``compare_rdms`` at its defaults, 1,000 draws and 20 splits, but for ``interval``; standard errors of
-the mean over subjects by both. rsatoolbox's ``eval_bootstrap_pattern``, which resamples stimuli and
+the mean over subjects by both. Scores, halves and ceilings, which both need, take the time that is
+measured without intervals, ``n_bootstrap=0``; what is more than that is of intervals alone.
+rsatoolbox's ``eval_bootstrap_pattern``, which resamples stimuli and
 the noise ceiling as the bootstrap here does, without splits, makes few draws, and its time is that
 of 1,000 at the same pace. All of one thread.
 """
@@ -13,6 +15,7 @@ import argparse
 import contextlib
 import io
 import statistics
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -31,6 +34,7 @@ from neurolens.compare.rsa.comparators.table import find_comparator
 N_DRAWS = 1000
 PEER_DRAWS = 2
 N_FEATURES = 10
+METHODS = ("bootstrap", "influence", "rsatoolbox")
 
 
 class Size(NamedTuple):
@@ -95,32 +99,49 @@ def measure(size: Size) -> str:
     model, brain = build_rdms(np.random.default_rng(size.n_stimuli), size)
     made: dict[str, xr.Dataset] = {}
 
-    def compare(interval: str) -> None:
-        made[interval] = compare_rdms(
-            model, brain, comparator=size.comparator, interval=interval, quiet=True
+    def compare(interval: str, n_draws: int = N_DRAWS) -> None:
+        made[interval if n_draws else "neither"] = compare_rdms(
+            model,
+            brain,
+            comparator=size.comparator,
+            interval=interval,
+            n_bootstrap=n_draws,
+            quiet=True,
         )
 
+    compare_neither = partial(compare, "bootstrap", 0)
     head = f"| {size.comparator} | {size.n_stimuli:,} | {size.n_ops} | {size.n_subjects} "
     if not size.rounds:
-        return f"{head}| | {time_call(partial(compare, 'influence')):.2f} | | | |"
+        neither = time_call(compare_neither)
+        return f"{head}| {neither:.2f} | | {time_call(partial(compare, 'influence')):.2f} | | | | |"
     # Not counted: what is loaded when it is first needed.
     compare("influence")
-    times = {"influence": [], "bootstrap": [], "rsatoolbox": []}
+    times: dict[str, list[float]] = {name: [] for name in ("neither", *METHODS)}
     for _ in range(size.rounds):
-        times["bootstrap"].append(time_call(partial(compare, "bootstrap")))
         # The median of three, because one takes less than a second.
-        short = [time_call(partial(compare, "influence")) for _ in range(3)]
-        times["influence"].append(statistics.median(short))
+        times["neither"].append(time_median(compare_neither))
+        times["bootstrap"].append(time_call(partial(compare, "bootstrap")))
+        times["influence"].append(time_median(partial(compare, "influence")))
         seconds = time_call(partial(run_peer, model, brain, size.comparator))
         times["rsatoolbox"].append(seconds * N_DRAWS / PEER_DRAWS)
-    ratios = compare_times(times, "influence")
-    by_draws, by_peer = (
-        "{:.0f} ({:.0f} to {:.0f})".format(*ratios[name]) for name in ("bootstrap", "rsatoolbox")
-    )
-    ours = [f"{statistics.median(times['bootstrap']):.1f}"]
-    ours.append(f"{statistics.median(times['influence']):.2f}")
-    errors = compare_errors(made["bootstrap"], made["influence"])
-    return f"{head}| {' | '.join(ours)} | {by_draws} | {by_peer} | {errors} |"
+    alone = {
+        name: [long - short for long, short in zip(times[name], times["neither"], strict=True)]
+        for name in ("bootstrap", "influence")
+    }
+    whole = compare_times(times, "influence")
+    parts = compare_times(alone, "influence")
+    ratios = [whole["bootstrap"], parts["bootstrap"], whole["rsatoolbox"]]
+    cells = [f"{statistics.median(times['neither']):.2f}"]
+    cells.append(f"{statistics.median(times['bootstrap']):.1f}")
+    cells.append(f"{statistics.median(times['influence']):.2f}")
+    cells += ["{:.0f} ({:.0f} to {:.0f})".format(*ratio) for ratio in ratios]
+    cells.append(compare_errors(made["bootstrap"], made["influence"]))
+    return f"{head}| {' | '.join(cells)} |"
+
+
+def time_median(call: Callable[[], object]) -> float:
+    """Return the median of the seconds that three calls take."""
+    return statistics.median(time_call(call) for _ in range(3))
 
 
 def main() -> None:
@@ -138,14 +159,16 @@ def main() -> None:
         "",
         f"`compare_rdms` at its defaults, {N_DRAWS:,} draws and 20 splits, by "
         '`interval="bootstrap"` and `"influence"`: seconds (median), and the ratio of the first to '
-        "the second in the same round (median, range). rsatoolbox: "
+        "the second in the same round (median, range). Neither: without intervals, "
+        "`n_bootstrap=0`, the scores, halves and ceilings that both methods need; alone: the ratio "
+        "of what each method takes beyond that. rsatoolbox: "
         f'`eval_bootstrap_pattern`, from {PEER_DRAWS} draws, to `interval="influence"`. Standard '
         "errors: from influences over those of draws, of the mean over subjects (median, range "
         "over ops). One thread.",
         "",
-        "| comparator | stimuli | ops | subjects | bootstrap, s | influence, s | ratio "
-        "| rsatoolbox, ratio | standard errors |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| comparator | stimuli | ops | subjects | neither, s | bootstrap, s | influence, s | ratio "
+        "| intervals alone, ratio | rsatoolbox, ratio | standard errors |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     with threadpool_limits(1):
         for size in SIZES[:1] if options.quick else SIZES:

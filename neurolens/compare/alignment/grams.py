@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams
+from neurolens.compare.alignment.measures import ALIGNMENTS, align_grams, count_alignment
 from neurolens.compare.inputs.checks import check_kind, check_numbers
 from neurolens.compare.inputs.features import check_variables, read_eps, read_gram, read_residual
 from neurolens.compare.inputs.recorded import iterate_groups
@@ -26,10 +26,15 @@ from neurolens.labels import (
     suggest_name,
 )
 from neurolens.scores import build_scores
+from neurolens.support.progress import show_progress
 
 
 def compare_grams(
-    grams: xr.Dataset, brain_grams: xr.Dataset, *, comparator: str = "cka-unbiased"
+    grams: xr.Dataset,
+    brain_grams: xr.Dataset,
+    *,
+    comparator: str = "cka-unbiased",
+    quiet: bool = False,
 ) -> xr.Dataset:
     """Compare each op with each region and subject by the similarity of their Grams.
 
@@ -42,6 +47,8 @@ def compare_grams(
         stimuli by id.
     comparator : str
         A key of ``ALIGNMENTS``; see ``compare_models`` for formulas and caveats.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def compare_grams(
     names = np.array([f"{region}, {subject}" for region in regions for subject in subjects])
     flat = brain.stack({OP: (REGION, SUBJECT)}, create_index=False).drop_vars([REGION, SUBJECT])
     flat = flat.assign_coords({OP: names})
-    aligned = score_grams(grams, flat.to_dataset(name="gram"), comparator)
+    aligned = score_grams(grams, flat.to_dataset(name="gram"), comparator, quiet=quiet)
     present = flat.notnull().any((STIMULUS, STIMULUS_2)).values
     warn_undefined(aligned.score[:, present], aligned.ops, names[present])
     coords = {OP: aligned.ops, REGION: regions, SUBJECT: subjects}
@@ -137,15 +144,20 @@ class Aligned(NamedTuple):
     others: np.ndarray
 
 
-def score_grams(a: xr.Dataset, b: xr.Dataset, name: str) -> Aligned:
-    """Return the alignment ``name`` of each Gram of ``a`` with each of ``b``, matched by id."""
+def score_grams(a: xr.Dataset, b: xr.Dataset, name: str, *, quiet: bool) -> Aligned:
+    """Return the alignment ``name`` of each Gram of ``a`` with each of ``b``, matched by id.
+
+    Progress is shown unless ``quiet``.
+    """
     if name not in ALIGNMENTS:
         hint = f"For {', '.join(COMPARATORS)} pass RDMs: compute_rdms(grams)."
         raise suggest_name(name, ALIGNMENTS, "comparator of Grams", hint)
     gram_a = _read_gram(a, "a", None)
     gram_b = _read_gram(b, "b", gram_a[STIMULUS].values)
     rounding = (np.stack(list_rounding(a, gram_a)), np.stack(list_rounding(b, gram_b)))
-    score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name], rounding)
+    sizes = (len(gram_a), len(gram_b))
+    with show_progress(count_alignment(*sizes), "comparing Grams", quiet=quiet):
+        score = align_grams(gram_a.values, gram_b.values, ALIGNMENTS[name], rounding)
     return Aligned(score, gram_a[OP].values, gram_b[OP].values)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.bures import factor_gram, sum_singular
 from neurolens.compare.stats.linalg import center_twice
+from neurolens.support.progress import count_steps
 
 # Share of the variance that SVCCA keeps, and how far the ridge penalty reaches around the mean
 # eigenvalue.
@@ -155,7 +156,7 @@ def align_grams(
     """Return scores (len(a), len(b)) for Grams (m, n, n) and (k, n, n).
 
     ``rounding`` (m, n) and (k, n) is that of the rows of both. A score is NaN where a Gram is NaN
-    or does not vary.
+    or does not vary. Each Gram and each score is a step of the work.
     """
     prepared_a = [_prepare(*pair, alignment) for pair in zip(a, rounding[0], strict=True)]
     prepared_b = [_prepare(*pair, alignment) for pair in zip(b, rounding[1], strict=True)]
@@ -163,11 +164,18 @@ def align_grams(
     for i, j in np.ndindex(score.shape):
         if prepared_a[i] is not None and prepared_b[j] is not None:
             score[i, j] = alignment.score(prepared_a[i], prepared_b[j])
+        count_steps()
     return score
+
+
+def count_alignment(n_grams: int, n_others: int) -> int:
+    """Return how many steps it is to align Grams with others."""
+    return n_grams + n_others + n_grams * n_others
 
 
 def _prepare(gram: np.ndarray, rounding: np.ndarray, alignment: Alignment) -> Any:
     """Return the prepared Gram, or None if centering leaves only rounding error."""
+    count_steps()
     centered = center_twice(gram[None])[0]
     centered = (centered + centered.T) / 2
     if not np.trace(centered) > 1e-12 * np.trace(gram):

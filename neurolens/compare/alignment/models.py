@@ -9,6 +9,7 @@ from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_whole
 from neurolens.compare.rsa.sides import list_op_gaps, warn_gaps
 from neurolens.errors import InputError
 from neurolens.labels import OP, align_labels, suggest_name
+from neurolens.support.progress import show_progress
 
 OP_2 = "op_2"
 
@@ -18,6 +19,7 @@ def compare_models(
     b: xr.Dataset | xr.DataArray,
     *,
     comparator: str | None = None,
+    quiet: bool = False,
 ) -> xr.DataArray:
     """Compare every op of one model with every op of another model, or of the same.
 
@@ -39,6 +41,8 @@ def compare_models(
     comparator : str, optional
         For Grams a key of ``ALIGNMENTS``, by default ``cka-unbiased``; for RDMs of ``COMPARATORS``,
         by default ``rho-a``.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -85,10 +89,10 @@ def compare_models(
     """
     if isinstance(a, xr.Dataset) and isinstance(b, xr.Dataset):
         comparator = "cka-unbiased" if comparator is None else comparator
-        aligned = score_grams(a, b, comparator)
+        aligned = score_grams(a, b, comparator, quiet=quiet)
     elif isinstance(a, xr.DataArray) and isinstance(b, xr.DataArray):
         comparator = "rho-a" if comparator is None else comparator
-        aligned = _score_rdms(a, b, comparator)
+        aligned = _score_rdms(a, b, comparator, quiet=quiet)
     else:
         raise InputError(
             "a and b must both be Grams (Dataset) or both RDMs (DataArray), got "
@@ -101,8 +105,11 @@ def compare_models(
     return xr.DataArray(aligned.score, dims=tuple(coords), coords=coords, name="score", attrs=attrs)
 
 
-def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
-    """Return the comparator ``name`` of each RDM of ``a`` with each of ``b``, matched by id."""
+def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str, *, quiet: bool) -> Aligned:
+    """Return the comparator ``name`` of each RDM of ``a`` with each of ``b``, matched by id.
+
+    Progress is shown unless ``quiet``.
+    """
     if name not in COMPARATORS:
         raise suggest_name(
             name, COMPARATORS, "comparator of RDMs", f"For {', '.join(ALIGNMENTS)} pass Grams."
@@ -111,5 +118,6 @@ def _score_rdms(a: xr.DataArray, b: xr.DataArray, name: str) -> Aligned:
     pairs_b = read_model_rdms(align_labels(b, pairs_a.ids.tolist(), name="b", other="a"))
     gaps = list_op_gaps(pairs_a) + list_op_gaps(pairs_b)
     warn_gaps(list(dict.fromkeys(gaps)))
-    score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])
+    with show_progress(1, "comparing RDMs", quiet=quiet):
+        score = compare_whole(pairs_a.pairs, pairs_b.pairs, COMPARATORS[name])
     return Aligned(score, pairs_a.ops, pairs_b.ops)

@@ -11,11 +11,12 @@ from neurolens.compare.inputs.features import check_variables, read_gram
 from neurolens.compare.stats.linalg import blank_rounding, center_twice
 from neurolens.errors import warn_user
 from neurolens.labels import OP, STIMULUS, get_marks, list_names
+from neurolens.support.progress import count_steps, show_progress
 
 COMPONENT = "component"
 
 
-def compute_spectrum(grams: xr.Dataset) -> xr.Dataset:
+def compute_spectrum(grams: xr.Dataset, *, quiet: bool = False) -> xr.Dataset:
     """Compute the variance of each principal component of each op, and how many count.
 
     Components are those of the features of an op over stimuli, about their mean: the eigenvalues l
@@ -26,6 +27,8 @@ def compute_spectrum(grams: xr.Dataset) -> xr.Dataset:
     grams : Dataset
         ``gram`` (op, stimulus, stimulus_2), as ``extract_grams`` returns; or of regions, as
         ``compute_grams`` returns, with ``region`` renamed to ``op``.
+    quiet : bool
+        Show no progress.
 
     Returns
     -------
@@ -67,13 +70,17 @@ def compute_spectrum(grams: xr.Dataset) -> xr.Dataset:
     n = gram.sizes[STIMULUS]
     share = np.full((gram.sizes[OP], n - 1), np.nan)
     dimensionality = np.full(gram.sizes[OP], np.nan)
-    for i, name in enumerate(gram[OP].values):
-        one = check_numbers(gram[i].values, gram[STIMULUS].values, f"the Gram of op {str(name)!r}")
-        variances = _list_variances(blank_rounding(one, rounding[i]))
-        total = variances.sum()
-        if total > 0:
-            share[i] = variances / total
-            dimensionality[i] = total**2 / (variances**2).sum()
+    with show_progress(len(gram), "computing spectra", quiet=quiet):
+        for i, name in enumerate(gram[OP].values):
+            one = check_numbers(
+                gram[i].values, gram[STIMULUS].values, f"the Gram of op {str(name)!r}"
+            )
+            variances = _list_variances(blank_rounding(one, rounding[i]))
+            total = variances.sum()
+            if total > 0:
+                share[i] = variances / total
+                dimensionality[i] = total**2 / (variances**2).sum()
+            count_steps()
     constant = gram[OP].values[np.isnan(dimensionality)]
     if len(constant):
         warn_user(

@@ -177,6 +177,10 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
     check_real(rdms, name)
     first, second = np.triu_indices(len(ids), 1)
     pairs = np.empty((*rdms.shape[:-2], len(first)))
+    # Positions in squares whose rows stand one after the other.
+    of_upper = rows[first] * rdms.shape[-1] + columns[second]
+    of_lower = rows[second] * rdms.shape[-1] + columns[first]
+    of_diagonal = rows * rdms.shape[-1] + columns
     # Over all squares: the largest dissimilarity, difference between the triangles and number on
     # the diagonal.
     largest = np.zeros(3)
@@ -184,9 +188,11 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
     step = max(1, BLOCK_NUMBERS // max(1, math.prod(rdms.shape[1:])))
     for start in range(0, len(pairs), step):
         block = slice(start, start + step)
-        upper = values[block][..., rows[first], columns[second]].astype(np.float64, copy=False)
-        lower = values[block][..., rows[second], columns[first]].astype(np.float64, copy=False)
-        diagonal = values[block][..., rows, columns].astype(np.float64, copy=False)
+        squares = np.ascontiguousarray(values[block])
+        flat = squares.reshape(*squares.shape[:-2], -1)
+        upper = flat.take(of_upper, axis=-1).astype(np.float64, copy=False)
+        lower = flat.take(of_lower, axis=-1).astype(np.float64, copy=False)
+        diagonal = flat.take(of_diagonal, axis=-1).astype(np.float64, copy=False)
         pairs[block] = upper
         if np.isinf(upper).any():
             raise InputError(
@@ -194,11 +200,30 @@ def _take_pairs(rdms: xr.DataArray, ids: np.ndarray, name: str, other: str) -> n
                 "first.",
                 anchor="missing-values",
             )
-        gap = np.where(np.isnan(upper) == np.isnan(lower), upper - lower, np.inf)
-        sizes = [np.nanmax(np.abs(x), initial=0.0) for x in (upper, gap, diagonal)]
+        sizes = [_find_largest(upper), _find_gap(upper, lower), _find_largest(diagonal)]
         largest = np.fmax(largest, sizes)
     _refuse_similarities(largest, name)
     return pairs
+
+
+def _find_largest(values: np.ndarray) -> float:
+    """Return the largest size of any number, NaN left out; 0 where there is none."""
+    return float(
+        max(
+            np.fmax.reduce(values, axis=None, initial=0.0),
+            -np.fmin.reduce(values, axis=None, initial=0.0),
+        )
+    )
+
+
+def _find_gap(upper: np.ndarray, lower: np.ndarray) -> float:
+    """Return the largest difference between both triangles, infinite where one holds NaN alone."""
+    gap = np.abs(upper - lower)
+    largest = float(gap.max(initial=0.0))
+    if not np.isnan(largest):
+        return largest
+    gap[np.isnan(upper) != np.isnan(lower)] = np.inf
+    return float(np.fmax.reduce(gap, axis=None, initial=0.0))
 
 
 def _locate_ids(rdms: xr.DataArray, dim: str, ids: np.ndarray, name: str, other: str) -> np.ndarray:

@@ -20,7 +20,11 @@ from neurolens.compare.rsa.ceilings.bounds import (
     label_spreads,
     spread_both,
 )
-from neurolens.compare.rsa.ceilings.influences import influence_bounds, spread_units_and_subjects
+from neurolens.compare.rsa.ceilings.influences import (
+    Influenced,
+    influence_bounds,
+    spread_units_and_subjects,
+)
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
 from neurolens.compare.rsa.estimates.choice import (
@@ -198,10 +202,12 @@ def bootstrap_rdms(
         else:
             estimates = estimate_draws(sides, resampling)
         warn_undefined(sides, estimates.score)
-        ceilings = bound_scores(sides.brain, sides.comparator)
         if by_influences:
-            spreads = _spread_influences(sides, units, resampling.shares, ceilings, confidence)
+            bounds = influence_bounds(sides.brain, sides.comparator, units.number)
+            ceilings = bound_scores(sides.brain, sides.comparator, bounds.whole)
+            spreads = _spread_influences(bounds, units, resampling.shares, confidence)
         else:
+            ceilings = bound_scores(sides.brain, sides.comparator)
             spreads = _spread_ceilings(sides, resampling, ceilings, confidence)
     values = _infer_scores(sides, estimates, n_units, confidence, ceilings)
     values = values.assign(spreads)
@@ -277,13 +283,12 @@ def _spread_ceilings(
 
 
 def _spread_influences(
-    sides: Sides, units: Units, shares: np.ndarray, ceilings: xr.Dataset, confidence: float
+    bounds: Influenced, units: Units, shares: np.ndarray, confidence: float
 ) -> Variables:
     """Return the intervals and draws of the ceilings from influences."""
-    influences = influence_bounds(sides.brain, sides.comparator, units.number)
     spreads = [
-        spread_units_and_subjects(ceilings[whole].values, of_stimuli, units, shares, confidence)
-        for whole, of_stimuli in (("left_out", influences.lower), ("kept_in", influences.upper))
+        spread_units_and_subjects(whole[0], influences, units, shares, confidence)
+        for whole, influences in zip(bounds.whole, bounds.influences, strict=True)
     ]
     return label_spreads(*spreads)
 

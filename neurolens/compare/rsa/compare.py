@@ -21,7 +21,7 @@ from neurolens.compare.rsa.ceilings.bounds import (
     label_spreads,
     spread_stimuli,
 )
-from neurolens.compare.rsa.ceilings.influences import influence_bounds, spread_units
+from neurolens.compare.rsa.ceilings.influences import Influenced, influence_bounds, spread_units
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
 from neurolens.compare.rsa.comparators.table import Comparator
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
@@ -237,10 +237,12 @@ def compare_rdms(
         else:
             estimates = _estimate_scores(sides, resampling, confidence)
         warn_undefined(sides, estimates.score)
-        ceilings = bound_scores(sides.brain, sides.comparator)
         if by_influences:
-            spreads = _spread_influences(sides, ceilings, units, confidence)
+            bounds = influence_bounds(sides.brain, sides.comparator, units.number)
+            ceilings = bound_scores(sides.brain, sides.comparator, bounds.whole)
+            spreads = _spread_influences(sides, bounds, units, confidence)
         else:
+            ceilings = bound_scores(sides.brain, sides.comparator)
             spreads = _spread_ceilings(sides, resampling.counts, confidence)
     values = _label_estimates(sides, resampling, estimates, ceilings).assign(spreads)
     if by_influences:
@@ -319,14 +321,14 @@ def _estimate_influences(
 
 
 def _spread_influences(
-    sides: Sides, ceilings: xr.Dataset, units: Units, confidence: float
+    sides: Sides, bounds: Influenced, units: Units, confidence: float
 ) -> Variables:
     """Return the intervals and draws of the ceilings, from influences."""
-    influences = influence_bounds(sides.brain, sides.comparator, units.number)
-    present = sides.brain.present
-    lower = spread_units(ceilings["left_out"].values, influences.lower, present, units, confidence)
-    upper = spread_units(ceilings["kept_in"].values, influences.upper, present, units, confidence)
-    return label_spreads(lower, upper)
+    spreads = [
+        spread_units(whole[0], influences, sides.brain.present, units, confidence)
+        for whole, influences in zip(bounds.whole, bounds.influences, strict=True)
+    ]
+    return label_spreads(*spreads)
 
 
 def _name_intervals(

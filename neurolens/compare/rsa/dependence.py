@@ -141,12 +141,14 @@ def _mean_square(pairs: np.ndarray) -> np.ndarray:
 
     Pairs that none of them holds get the mean.
     """
-    known = ~np.isnan(pairs)
-    total = np.where(known, np.abs(pairs), 0.0).sum(axis=1, keepdims=True)
-    size = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
-    known &= size > 0
-    scaled = np.where(known, pairs, 0.0) / np.where(size > 0, size, 1.0)
-    count = known.sum(axis=0)
-    total = scaled.sum(axis=0)
+    count = np.zeros(pairs.shape[1])
+    total = np.zeros(pairs.shape[1])
+    # One RDM at a time, which fits a processor's cache.
+    for row in pairs:
+        known = ~np.isnan(row)
+        size = np.where(known, np.abs(row), 0.0).sum() / max(known.sum(), 1)
+        if size > 0:
+            total += np.where(known, row, 0.0) / size
+            count += known
     mean = np.where(count > 0, total / np.maximum(count, 1), 1.0)
     return expand_pairs(mean[None])[0]

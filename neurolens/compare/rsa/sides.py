@@ -15,6 +15,7 @@ from neurolens.compare.rdms.vectors import (
     read_model_rdms,
 )
 from neurolens.compare.rsa.comparators.orders import rank_rows, rank_whole
+from neurolens.compare.rsa.comparators.partial import group_masks
 from neurolens.compare.rsa.comparators.table import (
     Comparator,
     compare_pairs,
@@ -25,9 +26,9 @@ from neurolens.errors import warn_user
 from neurolens.labels import list_names
 from neurolens.scores import PARTIAL_PAIRS, PER_SUBJECT
 
-# Limits of a block: pairs times ops, of which comparators make several copies; and draws times ops
-# times brain RDMs.
-BLOCK_PAIRS = 2**22
+# Limits of a block: pairs times ops, of which comparators make several copies, while brain RDMs are
+# ranked anew for each block; and draws times ops times brain RDMs.
+BLOCK_PAIRS = 2**23
 BLOCK_DRAWS = 2**23
 # Limit of a block whose influences are computed: pairs times ops, and ops, brain RDMs and stimuli.
 BLOCK_INFLUENCES = 2**23
@@ -175,7 +176,7 @@ def compare_draws(
     enough = (counts > 0).sum(axis=1) >= 3
     scores = np.full((len(counts), len(x), brain.present.sum()), np.nan)
     scores[np.ix_(enough, usable)] = compare_pairs(
-        x[usable], brain.pairs[brain.present], counts[enough], comparator
+        x if usable.all() else x[usable], brain.pairs[brain.present], counts[enough], comparator
     )
     by_subject = np.full((*scores.shape[:2], *brain.present.shape), np.nan)
     by_subject[:, :, brain.present] = scores
@@ -258,6 +259,8 @@ def _list_masks(has_pair: np.ndarray) -> np.ndarray:
 
     One that has all of them is always among them.
     """
-    is_part = has_pair.any(axis=1) & ~has_pair.all(axis=1)
+    n_pairs = has_pair.sum(axis=1)
+    is_part = (n_pairs > 0) & (n_pairs < has_pair.shape[1])
     whole = np.ones((1, has_pair.shape[1]), dtype=bool)
-    return np.concatenate([whole, np.unique(has_pair[is_part], axis=0)])
+    partial = [mask[None] for mask, _ in group_masks(has_pair[is_part])]
+    return np.concatenate([whole, *partial])

@@ -16,9 +16,11 @@ from neurolens.compare import (
     compare_models,
     compare_rdms,
     compute_grams,
+    compute_spectrum,
 )
 from neurolens.compare.alignment.measures import PENALTIES, align_grams
 from neurolens.errors import InputError, LabelError, UnknownNameError
+from neurolens.support import progress
 
 # The root of a rounding error: eigenvalues that should be 0.
 EPS = np.finfo(np.float64).eps
@@ -387,3 +389,38 @@ class TestErrors:
             compare_models(*[grams.isel(stimulus=slice(3), stimulus_2=slice(3))] * 2)
         with pytest.raises(InputError, match="holds no 'gram'"):
             compare_models(grams.rename(gram="G"), grams)
+
+
+@pytest.mark.parametrize("function", [compare_models, compare_grams, compute_spectrum])
+def test_all_steps_are_shown_unless_quiet(rng, monkeypatch, function):
+    """Of three Grams and two."""
+    make_bar = progress.tqdm
+    bars = []
+    disabled = []
+
+    def note_bar(**settings):
+        disabled.append(settings["disable"])
+        bars.append(make_bar(**settings))
+        return bars[-1]
+
+    monkeypatch.setattr(progress, "tqdm", note_bar)
+    sides = [
+        build_grams({name: rng.normal(size=(6, 3)) for name in names}) for names in ("abc", "de")
+    ]
+    if function is compare_grams:
+        sides[1] = sides[1].rename(op="region")
+    if function is compute_spectrum:
+        sides = sides[:1]
+    function(*sides)
+    function(*sides, quiet=True)
+    assert disabled == [False, True]
+    assert bars[0].n == bars[0].total == (3 if function is compute_spectrum else 3 + 2 + 3 * 2)
+
+
+def test_comparing_rdms_shows_progress_unless_quiet(rng, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "DELAY", 0)
+    rdms = label_squares([draw_square(rng, 6)], op=["a"])
+    compare_models(rdms, rdms)
+    assert "comparing RDMs" in capsys.readouterr().err
+    compare_models(rdms, rdms, quiet=True)
+    assert not capsys.readouterr().err

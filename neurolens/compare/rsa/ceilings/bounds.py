@@ -98,7 +98,12 @@ def bound_region(pairs: np.ndarray, comparator: Comparator, counts: np.ndarray) 
     if pools is None:
         unknown = np.full((len(counts), len(pairs)), np.nan)
         return Bounds(unknown, unknown)
-    n_subjects = len(pairs)
+    return bound_pools(pools, comparator, counts)
+
+
+def bound_pools(pools: Pools, comparator: Comparator, counts: np.ndarray) -> Bounds:
+    """Return the contributions (draw, subject) of the subjects of ``pools``."""
+    n_subjects = len(pools.subjects)
     # In one call the subjects' RDMs are ranked only once.
     both = np.concatenate([pools.others, pools.rivals])
     similarity = compare_pools(both, pools.subjects, counts[:, pools.shared], comparator)

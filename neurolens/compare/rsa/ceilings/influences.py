@@ -3,6 +3,8 @@
 Axes: r regions, s subjects, n stimuli, u units, which are stimuli or groups of them.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from neurolens.compare.rdms.vectors import BrainRDMs, mean_subjects
@@ -10,6 +12,7 @@ from neurolens.compare.rsa.ceilings.bounds import (
     Bounds,
     Pools,
     Spread,
+    bound_pools,
     compare_pools,
     pool_region,
 )
@@ -28,23 +31,39 @@ from neurolens.compare.stats.influences import (
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 
 
-def influence_bounds(brain: BrainRDMs, comparator: Comparator, unit: np.ndarray) -> Bounds:
-    """Return the influences (r, s, u) of units on what each subject adds to the ceilings.
+class Influenced(NamedTuple):
+    """What subjects add to ceilings: over all stimuli, once each, and the influences on that.
+
+    ``whole`` is of one draw, (1, r, s), ``influences`` are (r, s, u).
+    """
+
+    whole: Bounds
+    influences: Bounds
+
+
+def influence_bounds(brain: BrainRDMs, comparator: Comparator, unit: np.ndarray) -> Influenced:
+    """Return what each subject adds to the ceilings, and the influences of units on it.
 
     ``unit`` (n,), numbered from 0, is that of each stimulus. They are NaN in regions of fewer than
-    two subjects.
+    two subjects. One region at a time, so that memory does not grow with their number.
     """
-    shape = (*brain.present.shape, int(unit.max()) + 1)
-    bounds = Bounds(np.full(shape, np.nan), np.full(shape, np.nan))
+    once = np.ones((1, len(unit)), dtype=int)
+    by_unit = (*brain.present.shape, int(unit.max()) + 1)
+    whole = Bounds(*(np.full((1, *brain.present.shape), np.nan) for _ in range(2)))
+    bounds = Bounds(*(np.full(by_unit, np.nan) for _ in range(2)))
     for region, present in enumerate(brain.present):
         pools = pool_region(brain.pairs[region, present], comparator) if present.sum() > 1 else None
-        if pools is not None:
-            units, of_units = np.unique(unit[pools.shared], return_inverse=True)
-            found = _influence_region(pools, comparator, of_units)
-            place = np.ix_(present, units)
-            bounds.lower[region][place] = found.lower
-            bounds.upper[region][place] = found.upper
-    return bounds
+        if pools is None:
+            continue
+        lower, upper = bound_pools(pools, comparator, once)
+        whole.lower[:, region, present] = lower
+        whole.upper[:, region, present] = upper
+        units, of_units = np.unique(unit[pools.shared], return_inverse=True)
+        found = _influence_region(pools, comparator, of_units)
+        place = np.ix_(present, units)
+        bounds.lower[region][place] = found.lower
+        bounds.upper[region][place] = found.upper
+    return Influenced(whole, bounds)
 
 
 def _influence_region(pools: Pools, comparator: Comparator, unit: np.ndarray) -> Bounds:

@@ -10,7 +10,7 @@ from neurolens.compare.rdms.vectors import (
     mean_subjects,
     read_brain_rdms,
 )
-from neurolens.compare.rsa.ceilings.bounds import bound_subjects
+from neurolens.compare.rsa.ceilings.bounds import Bounds, bound_subjects
 from neurolens.compare.rsa.comparators.table import Comparator, find_comparator
 from neurolens.compare.rsa.sides import find_gaps
 from neurolens.compare.stats.linalg import count_stimuli
@@ -105,10 +105,16 @@ def compute_rdm_ceilings(brain_rdms: xr.DataArray, *, comparator: str = "rho-a")
     return bound_scores(read_brain_rdms(brain_rdms), find_comparator(comparator))
 
 
-def bound_scores(brain: BrainRDMs, comparator: Comparator) -> xr.Dataset:
-    """Return the ceilings of checked pairs; attributes say what they are."""
-    once = np.ones((1, count_stimuli(brain.pairs.shape[-1])), dtype=int)
-    whole = bound_subjects(brain, comparator, once)
+def bound_scores(
+    brain: BrainRDMs, comparator: Comparator, whole: Bounds | None = None
+) -> xr.Dataset:
+    """Return the ceilings of checked pairs; attributes say what they are.
+
+    ``whole`` is what subjects add to them, where that is known: (1, region, subject).
+    """
+    if whole is None:
+        once = np.ones((1, count_stimuli(brain.pairs.shape[-1])), dtype=int)
+        whole = bound_subjects(brain, comparator, once)
     left_out = whole.lower[0]
     kept_in = whole.upper[0]
     undefined = _list_undefined(brain, left_out, kept_in)

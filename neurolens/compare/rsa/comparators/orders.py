@@ -34,6 +34,15 @@ class SortedPairs(NamedTuple):
     below: np.ndarray
     upto: np.ndarray | None
 
+    def center_ranks(self) -> np.ndarray:
+        """Return the mid-rank (k, p) of each value less the mean rank of its row."""
+        k, p = self.order.shape
+        offsets = np.arange(k)[:, None] * (p + 1)
+        if self.upto is None:
+            return self.below - (offsets + (p - 1) / 2)
+        ranks = (self.below - offsets) + (self.upto - offsets)
+        return (ranks - p) / 2
+
 
 def rank_rows(pairs: np.ndarray) -> np.ndarray:
     """Return the mid-ranks of each row; NaN stays NaN and has no rank.
@@ -45,7 +54,12 @@ def rank_rows(pairs: np.ndarray) -> np.ndarray:
     order = np.argsort(pairs, axis=1)
     ties = _find_ties(level_rows(np.take_along_axis(pairs, order, axis=1)))
     ranks = np.empty(pairs.shape)
-    np.put_along_axis(ranks, order, (ties.below + ties.upto + 1) / 2, axis=1)
+    if ties.are_any:
+        np.put_along_axis(ranks, order, (ties.below + ties.upto + 1) / 2, axis=1)
+    else:
+        in_order = np.arange(1.0, pairs.shape[1] + 1)
+        for row, positions in zip(ranks, order, strict=True):
+            row[positions] = in_order
     return ranks
 
 
@@ -97,13 +111,15 @@ def _read_ranks(values: np.ndarray) -> SortedPairs | None:
     glance = values[:, :GLANCE]
     if not (glance == np.rint(glance)).all() or not (values.min() == 1 and values.max() == p):
         return None
-    below = values.astype(np.intp) - 1
-    if not (below == values - 1).all():
+    below = values.astype(np.intp)
+    if not (below == values).all():
         return None
+    below -= 1
     order = np.full((k, p), -1)
+    in_order = np.arange(p)
     for of_row, positions in zip(order, below, strict=True):
-        of_row[positions] = np.arange(p)
-    return None if (order < 0).any() else SortedPairs(order, below, None)
+        of_row[positions] = in_order
+    return None if order.min() < 0 else SortedPairs(order, below, None)
 
 
 def _find_ties(in_order: np.ndarray) -> Ties:

@@ -28,8 +28,8 @@ def compare_partial(
     drawn.
     """
     scores = np.full((len(counts), len(x), len(y)), np.nan)
-    groups_x = _group_masks(~np.isnan(x))
-    groups_y = _group_masks(~np.isnan(y))
+    groups_x = group_masks(~np.isnan(x))
+    groups_y = group_masks(~np.isnan(y))
     groups = list(itertools.product(groups_x, groups_y))
     # There are none where no RDM of one side varies.
     with share_progress(1 / max(1, len(groups))):
@@ -53,14 +53,14 @@ def influence_partial(
     n_stimuli = len(unit)
     first, second = np.triu_indices(n_stimuli, 1)
     found = np.full((len(x), len(y), int(unit.max()) + 1), np.nan)
-    groups_x = _group_masks(~np.isnan(x))
-    groups_y = _group_masks(~np.isnan(y))
+    groups_x = group_masks(~np.isnan(x))
+    groups_y = group_masks(~np.isnan(y))
     for (has_x, rows), (has_y, columns) in itertools.product(groups_x, groups_y):
         kept = has_x & has_y
         if kept.sum() < MIN_PAIRS:
             continue
-        rows_here = rows[~find_constant(x[np.ix_(rows, kept)])]
-        columns_here = columns[~find_constant(y[np.ix_(columns, kept)])]
+        of_x, rows_here = _select_varying(x, rows, kept)
+        of_y, columns_here = _select_varying(y, columns, kept)
         if not (len(rows_here) and len(columns_here)):
             continue
         member = np.unique(np.concatenate([first[kept], second[kept]]))
@@ -70,13 +70,27 @@ def influence_partial(
         if len(units) < MIN_UNITS:
             continue
         incidence = Incidence(place[first[kept]], place[second[kept]], of_units)
-        found[np.ix_(rows_here, columns_here, units)] = influence(
-            x[np.ix_(rows_here, kept)], y[np.ix_(columns_here, kept)], incidence
-        )
+        found[np.ix_(rows_here, columns_here, units)] = influence(of_x, of_y, incidence)
     return found
 
 
-def _group_masks(masks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+def _select_varying(
+    pairs: np.ndarray, rows: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return those of the ``rows`` of ``pairs`` (k, p) that vary, and their positions.
+
+    Of the pairs only those ``kept`` (p,) are returned. Where that is all, nothing is copied.
+    """
+    chosen = pairs if len(rows) == len(pairs) else pairs[rows]
+    if not kept.all():
+        chosen = chosen[:, kept]
+    varies = ~find_constant(chosen)
+    if varies.all():
+        return chosen, rows
+    return chosen[varies], rows[varies]
+
+
+def group_masks(masks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return each different row of ``masks`` (k, p), and the positions of the rows like it."""
     positions: dict[bytes, list[int]] = {}
     for k, mask in enumerate(masks):

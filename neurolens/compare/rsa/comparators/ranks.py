@@ -7,7 +7,7 @@ import torch
 
 from neurolens.compare.rsa.comparators.moments import Moments, empty_moments, weigh_pairs
 from neurolens.compare.rsa.comparators.orders import SortedPairs, sort_pairs
-from neurolens.compare.rsa.comparators.subsets import SubsetBuffers, pack_subsets, rank_subsets
+from neurolens.compare.rsa.comparators.subsets import SubsetBuffers, rank_subsets
 from neurolens.compare.stats.linalg import keep_positive
 from neurolens.support.progress import count_steps
 
@@ -71,29 +71,68 @@ def _fill_subsets(
 ) -> None:
     """Write the moments of ``draws`` in which no stimulus occurs twice: subsets of the stimuli."""
     first, second = np.triu_indices(counts.shape[1], 1)
-    member = counts[draws] > 0
     is_kept = True if kept is None else kept
-    subsets = [np.flatnonzero(row[first] & row[second] & is_kept) for row in member]
-    largest = max((len(subset) for subset in subsets), default=0)
     all_y = _join_blocks(blocks_y)
+    subsets = []
+    of_parts = []
+    for draw in draws:
+        row = counts[draw] > 0
+        subset = np.flatnonzero(row[first] & row[second] & is_kept)
+        if len(subset) == len(first):
+            _fill_whole(result, blocks_x, all_y, draw)
+            count_steps()
+        else:
+            subsets.append(subset)
+            of_parts.append(draw)
+    largest = max((len(subset) for subset in subsets), default=0)
     buffers_y = SubsetBuffers(len(all_y.order), len(first), largest)
     buffers_x = SubsetBuffers(max(len(pairs.order) for _, pairs in blocks_x), len(first), largest)
     done = 0
-    for packed in pack_subsets(subsets, buffers_x.n_lanes):
-        places = draws[done : done + len(packed)]
+    for packed in buffers_x.pack(subsets):
+        places = of_parts[done : done + len(packed.subsets)]
         ranks_y = rank_subsets(all_y, packed, buffers_y)
-        for draw, subset, ranks in zip(places, packed, ranks_y, strict=True):
-            result.total[draw] = len(subset)
-            share = 1 / len(subset) if len(subset) else np.nan
-            result.power_y[draw] = np.einsum("kp,kp->k", ranks, ranks) * share
+        for draw, ranks in zip(places, ranks_y, strict=True):
+            result.total[draw] = ranks.shape[1]
+            result.power_y[draw] = _average_squares(all_y, ranks)
         for rows, pairs in blocks_x:
             of_rows = rank_subsets(pairs, packed, buffers_x)
-            for draw, subset, ranks, others in zip(places, packed, of_rows, ranks_y, strict=True):
-                share = 1 / len(subset) if len(subset) else np.nan
-                result.cross[draw, rows] = ranks @ others.T * share
-                result.power_x[draw, rows] = np.einsum("kp,kp->k", ranks, ranks) * share
-        done += len(packed)
-        count_steps(len(packed))
+            for draw, ranks, others in zip(places, of_rows, ranks_y, strict=True):
+                result.cross[draw, rows] = _average_products(ranks, others)
+                result.power_x[draw, rows] = _average_squares(pairs, ranks)
+        done += len(places)
+        count_steps(len(places))
+
+
+def _fill_whole(result: Moments, blocks_x: Blocks, all_y: SortedPairs, draw: int) -> None:
+    """Write the moments of a ``draw`` of all pairs, once each: their ranks are known."""
+    ranks_y = all_y.center_ranks()
+    result.total[draw] = ranks_y.shape[1]
+    result.power_y[draw] = _average_squares(all_y, ranks_y)
+    for rows, pairs in blocks_x:
+        ranks = pairs.center_ranks()
+        result.cross[draw, rows] = _average_products(ranks, ranks_y)
+        result.power_x[draw, rows] = _average_squares(pairs, ranks)
+
+
+def _average_products(ranks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the mean products (k, l) of ``ranks`` (k, s) and ``others`` (l, s), NaN of none."""
+    return ranks @ others.T * _find_share(ranks)
+
+
+def _average_squares(pairs: SortedPairs, ranks: np.ndarray) -> np.ndarray:
+    """Return the mean squares (k,) of ``ranks`` (k, s), which are those of ``pairs``; NaN of none.
+
+    Without ties they are those of 1 to s.
+    """
+    n_ranks = ranks.shape[1]
+    if pairs.upto is None:
+        return np.full(len(ranks), n_ranks * (n_ranks**2 - 1) / 12 * _find_share(ranks))
+    return np.einsum("kp,kp->k", ranks, ranks) * _find_share(ranks)
+
+
+def _find_share(ranks: np.ndarray) -> float:
+    """Return the share of a pair among those of ``ranks`` (k, s)."""
+    return 1 / ranks.shape[1] if ranks.shape[1] else np.nan
 
 
 def _join_blocks(blocks: Blocks) -> SortedPairs:

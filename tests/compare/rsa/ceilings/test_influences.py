@@ -7,7 +7,7 @@ from squares import draw_square, label_squares, measure_square
 
 from neurolens.compare import COMPARATORS, bootstrap_rdms, compare_ops, compare_rdms
 from neurolens.compare.rdms.vectors import read_brain_rdms
-from neurolens.compare.rsa.ceilings.bounds import bound_region
+from neurolens.compare.rsa.ceilings.bounds import bound_region, bound_subjects
 from neurolens.compare.rsa.ceilings.influences import influence_bounds
 
 CEILINGS = ("ceiling_lower", "ceiling_upper")
@@ -27,7 +27,7 @@ def test_influences_are_derivatives(rng, comparator):
     """The second region has one subject, and no ceiling."""
     brain = read_brain_rdms(build_brain(rng))
     row = COMPARATORS[comparator]
-    found = influence_bounds(brain, row, np.arange(N))
+    found = influence_bounds(brain, row, np.arange(N)).influences
     for side in ("lower", "upper"):
 
         def score(weights, side=side):
@@ -38,12 +38,23 @@ def test_influences_are_derivatives(rng, comparator):
         assert np.isnan(getattr(found, side)[1]).all()
 
 
+@pytest.mark.parametrize("comparator", ["spearman", "rho-a", "whitened-cosine"])
+def test_contributions_are_those_without_influences(rng, comparator):
+    """In a region of one subject there are none."""
+    brain = read_brain_rdms(build_brain(rng))
+    row = COMPARATORS[comparator]
+    whole = influence_bounds(brain, row, np.arange(N)).whole
+    expected = bound_subjects(brain, row, np.ones((1, N), dtype=int))
+    np.testing.assert_array_equal(whole, expected)
+    assert np.isnan(whole.upper[0]).tolist() == [[False] * 3, [True] * 3]
+
+
 @pytest.mark.parametrize("comparator", ["pearson", "cosine", "whitened-pearson", "whitened-cosine"])
 def test_influences_are_changes_without_a_stimulus(rng, comparator):
     """Pools are those of all stimuli."""
     brain = read_brain_rdms(build_brain(rng))
     row = COMPARATORS[comparator]
-    found = influence_bounds(brain, row, np.arange(N))
+    found = influence_bounds(brain, row, np.arange(N)).influences
     counts = np.concatenate([np.ones((1, N)), 1 - np.eye(N)]).astype(int)
     bounds = bound_region(brain.pairs[0], row, counts)
     for side in ("lower", "upper"):
@@ -55,7 +66,8 @@ def test_influences_are_changes_without_a_stimulus(rng, comparator):
 def test_of_whole_squares_only_what_all_subjects_saw(rng):
     rdms = build_brain(rng)
     rdms[0, 1, 2] = rdms[0, 1, :, 2] = np.nan
-    found = influence_bounds(read_brain_rdms(rdms), COMPARATORS["whitened-cosine"], np.arange(N))
+    brain = read_brain_rdms(rdms)
+    found = influence_bounds(brain, COMPARATORS["whitened-cosine"], np.arange(N)).influences
     assert np.isnan(found.lower[0, :, 2]).all()
     assert not np.isnan(found.lower[0][:, np.arange(N) != 2]).any()
 

@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 from neurolens.compare.rsa.comparators.moments import Moments
 from neurolens.compare.rsa.comparators.orders import rank_whole, sort_pairs
 from neurolens.compare.rsa.comparators.ranks import rank_moments
-from neurolens.compare.rsa.comparators.subsets import SubsetBuffers, pack_subsets, rank_subsets
+from neurolens.compare.rsa.comparators.subsets import SubsetBuffers, rank_subsets
 
 
 def draw_values(rng, shape, ties):
@@ -19,15 +19,15 @@ def draw_values(rng, shape, ties):
 
 
 @pytest.mark.parametrize("ties", [False, True])
-@pytest.mark.parametrize("largest", [30, 2**16])
-def test_ranks_of_each_subset(rng, ties, largest):
-    """Both sizes of counts; the last group of subsets is not full."""
+@pytest.mark.parametrize(("largest", "n_lanes"), [(30, 4), (2**16, 3), (2**21, 2)])
+def test_ranks_of_each_subset(rng, ties, largest, n_lanes):
+    """Counts of several sizes; the last group of subsets is not full."""
     values = draw_values(rng, (3, 40), ties)
     subsets = [np.sort(rng.permutation(40)[:size]) for size in (30, 1, 0, 17, 8, 30, 2)]
     buffers = SubsetBuffers(3, 40, largest)
-    assert buffers.n_lanes == (4 if largest == 30 else 2)
+    assert buffers.n_lanes == n_lanes
     found = []
-    for packed in pack_subsets(subsets, buffers.n_lanes):
+    for packed in buffers.pack(subsets):
         found += [ranks.copy() for ranks in rank_subsets(sort_pairs(values), packed, buffers)]
     for subset, ranks in zip(subsets, found, strict=True):
         expected = rankdata(values[:, subset], axis=1) - (len(subset) + 1) / 2
@@ -39,7 +39,8 @@ def test_more_pairs_than_16_bits_count(rng, ties):
     n = 2**16 + 7
     values = draw_values(rng, (2, n), ties)
     buffers = SubsetBuffers(2, n, n)
-    for ranks in rank_subsets(sort_pairs(values), [np.arange(n)], buffers):
+    (packed,) = buffers.pack([np.arange(n)])
+    for ranks in rank_subsets(sort_pairs(values), packed, buffers):
         np.testing.assert_array_equal(ranks, rankdata(values, axis=1) - (n + 1) / 2)
 
 
@@ -90,6 +91,13 @@ def test_ranks_order_as_values_do(rng):
                 assert two is None
             else:
                 np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_ranks_of_all_pairs(rng, ties):
+    values = draw_values(rng, (3, 40), ties)
+    expected = rankdata(values, axis=1) - 41 / 2
+    np.testing.assert_array_equal(sort_pairs(values).center_ranks(), expected)
 
 
 def test_whole_numbers_that_are_no_ranks():

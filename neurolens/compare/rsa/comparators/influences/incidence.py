@@ -29,6 +29,17 @@ class Incidence:
         return np.bincount(np.concatenate([self.first, self.second]), minlength=self.n)
 
     @cached_property
+    def ends(self) -> np.ndarray:
+        """The two stimuli (p, 2) of each pair, in the integers that sparse matrices are of."""
+        kind = np.int32 if 2 * len(self.first) < 2**31 else np.int64
+        return np.stack([self.first, self.second], axis=1).astype(kind)
+
+    @cached_property
+    def ones(self) -> np.ndarray:
+        """A one (2 p,) for each stimulus of each pair."""
+        return np.ones(2 * len(self.first))
+
+    @cached_property
     def pairs(self) -> np.ndarray:
         """The pairs (2 p,) of the first stimulus, then those of the second, and so on."""
         ends = np.concatenate([self.first, self.second])

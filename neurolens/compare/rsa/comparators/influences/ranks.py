@@ -56,9 +56,7 @@ def _rank_pairs(values: np.ndarray) -> Ranked:
     rows = [sort_pairs(row[None]) for row in values]
     centered = np.empty(values.shape)
     for ranks, pairs in zip(centered, rows, strict=True):
-        below = pairs.below[0]
-        upto = below + 1 if pairs.upto is None else pairs.upto[0]
-        ranks[:] = (below + upto - values.shape[1]) / 2
+        ranks[:] = pairs.center_ranks()[0]
     return Ranked(rows, centered)
 
 

@@ -31,6 +31,21 @@ class Segments:
         size = self.n_segments * self.length
         return np.arange(size).reshape(self.n_segments, self.length).T.ravel()
 
+    @cached_property
+    def used(self) -> np.ndarray:
+        """The positions that are used, in the order of the table."""
+        return self.places[self.places < self.n_pairs]
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where the two stimuli of each entry start among those of all; unused entries have none.
+
+        In 32 bits where these hold them, because sparse matrices are of the smallest integers.
+        """
+        ends = np.cumsum(2 * (self.places < self.n_pairs))
+        kind = np.int32 if 2 * self.n_pairs < 2**31 else np.int64
+        return np.concatenate([[0], ends]).astype(kind)
+
     def find(self, positions: np.ndarray) -> np.ndarray:
         """Return the entries of the table of ``positions``; the one past its end of -1."""
         entries = positions % self.length * self.n_segments + positions // self.length
@@ -87,12 +102,9 @@ def _gather_stimuli(pairs: SortedPairs, incidence: Incidence, segments: Segments
     """Return the sparse matrix (n, entry) that adds up entries over the pairs of each stimulus."""
     from scipy.sparse import csc_array
 
-    there = segments.places < segments.n_pairs
-    order = pairs.order[0].take(segments.places[there])
-    stimuli = np.stack([incidence.first.take(order), incidence.second.take(order)], axis=1)
-    starts = np.concatenate([[0], np.cumsum(2 * there)])
-    values = np.ones(stimuli.size)
-    return csc_array((values, stimuli.ravel(), starts), shape=(incidence.n, len(there)))
+    stimuli = incidence.ends.take(pairs.order[0].take(segments.used), axis=0)
+    shape = (incidence.n, len(segments.places))
+    return csc_array((incidence.ones, stimuli.ravel(), segments.starts), shape=shape)
 
 
 def _add_ties(
