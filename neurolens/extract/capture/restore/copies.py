@@ -13,16 +13,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
+from neurolens.extract.capture.parts import ATOMS
 from neurolens.extract.capture.restore.contents import Content, Kinds
 
-# Values that never change: they are only put back into their places.
-ATOMS = frozenset(
-    {
-        *(int, float, bool, str, bytes, complex, type(None), type(Ellipsis), range, slice),
-        *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
-        types.ModuleType,
-    }
-)
 # Two of these are the same thing where they are equal: a method is made anew whenever it is read.
 _COMPARED = ATOMS | {types.BuiltinFunctionType, types.MethodType}
 _PLAIN = frozenset({torch.Tensor, nn.Parameter})
@@ -204,6 +197,10 @@ class Copier:
     @cached_property
     def _parameter_storages(self) -> set[int]:
         return {read_storage(parameter) for parameter in self._parameters} - {0}
+
+    def has_copied(self, value: Any) -> bool:
+        """Return whether an object was copied, or belongs elsewhere."""
+        return id(value) in self._copied
 
     def copy_tensor(self, tensor: torch.Tensor, *, limited: bool = True) -> Iterator[Copy]:
         """Yield a copy of a tensor, unless it has one; ``limited`` up to a number of bytes."""

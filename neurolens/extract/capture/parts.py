@@ -1,0 +1,107 @@
+"""The modules, parameters, buffers and attributes of a model by address, found in one walk."""
+
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+# Values that never change.
+ATOMS = frozenset(
+    {
+        *(int, float, bool, str, bytes, complex, type(None), type(Ellipsis), range, slice),
+        *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
+        types.ModuleType,
+    }
+)
+# What every Module has, its mode aside.
+_OF_TORCH = frozenset(vars(nn.Module())) - {"training"}
+# In the order in which a Module makes them, as a rule before all others.
+_FIRST = list(vars(nn.Module()))
+_N_FIRST = len(_FIRST)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelParts:
+    """What a model is made of at one moment, each once, by its first address.
+
+    Order and addresses are those of ``named_modules``, ``named_parameters`` and ``named_buffers``,
+    which walk through the model once each and take several times as long. ``attributes`` are by
+    address the plain attributes of a module that can change, where it has any.
+    """
+
+    modules: dict[str, nn.Module]
+    parameters: dict[str, nn.Parameter]
+    buffers: dict[str, torch.Tensor]
+    attributes: dict[str, dict[str, Any]]
+
+
+def list_parts(model: nn.Module) -> ModelParts:
+    """Return what a model is made of now."""
+    modules: dict[str, nn.Module] = {}
+    _collect_modules(model, "", modules, set())
+    parameters = _collect_tensors((name, one._parameters) for name, one in modules.items())
+    buffers = _collect_tensors((name, one._buffers) for name, one in modules.items())
+    attributes = {}
+    for address, module in modules.items():
+        found = _read_objects(module)
+        if found:
+            attributes[address] = found
+    return ModelParts(modules, parameters, buffers, attributes)
+
+
+def select_attributes(own: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain attributes among all those of a module: its own, and its mode."""
+    return {name: value for name, value in own.items() if name not in _OF_TORCH}
+
+
+def _read_objects(module: nn.Module) -> dict[str, Any]:
+    """Return the plain attributes of a module that can change."""
+    own = vars(module)
+    names = list(own)
+    if names[:_N_FIRST] == _FIRST:
+        names = names[_N_FIRST:]
+    else:
+        names = list(select_attributes(own))
+    return {name: own[name] for name in names if type(own[name]) not in ATOMS}
+
+
+def iterate_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules of a model, each once, in no particular order."""
+    waiting = [model]
+    seen = {id(model)}
+    for module in waiting:
+        yield module
+        for child in module._modules.values():
+            if child is not None and id(child) not in seen:
+                seen.add(id(child))
+                waiting.append(child)
+
+
+def _collect_modules(
+    module: nn.Module, address: str, modules: dict[str, nn.Module], seen: set[int]
+) -> None:
+    seen.add(id(module))
+    modules[address] = module
+    children = module._modules
+    if children:
+        prefix = f"{address}." if address else ""
+        for name, child in children.items():
+            if child is not None and id(child) not in seen:
+                _collect_modules(child, prefix + name, modules, seen)
+
+
+def _collect_tensors(owned: Iterable[tuple[str, dict]]) -> dict:
+    found = {}
+    seen = set()
+    for address, tensors in owned:
+        if not tensors:
+            continue
+        prefix = f"{address}." if address else ""
+        for name, tensor in tensors.items():
+            if tensor is not None and id(tensor) not in seen:
+                seen.add(id(tensor))
+                found[prefix + name] = tensor
+    return found
