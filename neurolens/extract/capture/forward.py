@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 from torch.overrides import _get_current_function_mode_stack
 
 from neurolens.errors import InputError, RecordingError
@@ -169,7 +168,7 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
         parts = list_parts(call.model)
         random = stack.enter_context(preserve_random_states(call.model, parts))
         stack.enter_context(open_attention())
-        if has_lazy_modules(parts):
+        if parts.has_lazy():
             make_lazy_modules(call)
             parts = list_parts(call.model)
         if noise is not None and noise.seeds_generators:
@@ -185,11 +184,6 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
         finally:
             state.compare()
             call.rewritten.update(state.list_rewritten())
-
-
-def has_lazy_modules(parts: ModelParts) -> bool:
-    """Return whether modules of a model are made in their first call."""
-    return any(map(is_lazy, (*parts.parameters.values(), *parts.buffers.values())))
 
 
 def make_lazy_modules(call: ModelCall) -> None:

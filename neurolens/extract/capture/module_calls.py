@@ -71,7 +71,7 @@ class ScopeStack:
             if "_orig_mod" in address:
                 address = ".".join([name for name in address.split(".") if name != "_orig_mod"])
             self._modules[address] = module
-        self.addresses = {id(module): address for address, module in self._modules.items()}
+        self._addresses = {id(module): address for address, module in self._modules.items()}
         self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
         self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None
         modules = list(self._modules.values())
@@ -112,15 +112,15 @@ class ScopeStack:
             module._forward_hooks_always_called.pop(number, None)
 
     def _enter_module(self, module: nn.Module, _: Any) -> None:
-        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+        address = self._addresses.get(id(module))
+        if address is None or threading.get_ident() != self._thread:
             return
-        address = self.addresses[id(module)]
         call = self._calls[address] = self._calls.get(address, 0) + 1
         self._open.append(self.current)
         self.current = Scope(address, self.classes[address], call)
 
     def _leave_module(self, module: nn.Module, _: Any, output: Any) -> None:
-        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+        if id(module) not in self._addresses or threading.get_ident() != self._thread:
             return
         error = sys.exc_info()[1]
         if error is not None and (self.failure is None or self.failure[0] is not error):

@@ -1,12 +1,13 @@
 """The modules, parameters, buffers and attributes of a model by address, found in one walk."""
 
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 # Values that never change.
 ATOMS = frozenset(
@@ -37,19 +38,27 @@ class ModelParts:
     buffers: dict[str, torch.Tensor]
     attributes: dict[str, dict[str, Any]]
 
+    def has_lazy(self) -> bool:
+        """Return whether modules are made in their first call."""
+        return any(map(is_lazy, (*self.parameters.values(), *self.buffers.values())))
+
 
 def list_parts(model: nn.Module) -> ModelParts:
     """Return what a model is made of now."""
-    modules: dict[str, nn.Module] = {}
-    _collect_modules(model, "", modules, set())
-    parameters = _collect_tensors((name, one._parameters) for name, one in modules.items())
-    buffers = _collect_tensors((name, one._buffers) for name, one in modules.items())
-    attributes = {}
-    for address, module in modules.items():
-        found = _read_objects(module)
-        if found:
-            attributes[address] = found
-    return ModelParts(modules, parameters, buffers, attributes)
+    parts = ModelParts({}, {}, {}, {})
+    _collect_modules(model, "", parts.modules, set())
+    seen: set[int] = set()
+    for address, module in parts.modules.items():
+        for tensors, found in (
+            (module._parameters, parts.parameters),
+            (module._buffers, parts.buffers),
+        ):
+            if tensors:
+                _collect_tensors(tensors, address, found, seen)
+        attributes = _read_objects(module)
+        if attributes:
+            parts.attributes[address] = attributes
+    return parts
 
 
 def select_attributes(own: dict[str, Any]) -> dict[str, Any]:
@@ -93,15 +102,11 @@ def _collect_modules(
                 _collect_modules(child, prefix + name, modules, seen)
 
 
-def _collect_tensors(owned: Iterable[tuple[str, dict]]) -> dict:
-    found = {}
-    seen = set()
-    for address, tensors in owned:
-        if not tensors:
-            continue
-        prefix = f"{address}." if address else ""
-        for name, tensor in tensors.items():
-            if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
-                found[prefix + name] = tensor
-    return found
+def _collect_tensors(
+    tensors: Mapping[str, Any], address: str, found: dict[str, Any], seen: set[int]
+) -> None:
+    prefix = f"{address}." if address else ""
+    for name, tensor in tensors.items():
+        if tensor is not None and id(tensor) not in seen:
+            seen.add(id(tensor))
+            found[prefix + name] = tensor

@@ -1,8 +1,9 @@
 """Tracking of the value that each live tensor holds, and of values about to be overwritten."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -14,8 +15,6 @@ from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
-_N_NUMBERS = 16
-_NUMBERS = tuple(map(str, range(_N_NUMBERS)))
 # The kinds of values whose memory may be freed before the pass ends.
 _PASSING = frozenset(("op", "constant"))
 # Memories are looked at, whether they were freed, once there are so many.
@@ -28,14 +27,6 @@ METADATA_ONLY = frozenset(
         "requires_grad_ detach_"
     ).split()
 )
-
-
-class NotedArguments(NamedTuple):
-    """A call's arguments with each tensor replaced by its Value; each Value and its position."""
-
-    args: tuple
-    kwargs: dict
-    parents: list[tuple[Value, str]]
 
 
 class TensorTracker:
@@ -58,10 +49,13 @@ class TensorTracker:
         self._copies = copies
         self._gradients = gradients
         self._values: dict[int, Value] = {}
-        self._storages: dict[int, list[Value]] = {}
+        # The only value with a memory, or all of them.
+        self._storages: dict[int, Value | list[Value]] = {}
         # The number of each memory, which is that of no other, also once it is freed.
         self._memories: dict[int, int] = {}
         self._n_memories = 0
+        # Those that cannot be freed, because a value that has them is kept.
+        self._kept: set[int] = set()
         # Those that may be freed before the pass ends, and how many there may be of them.
         self._passing: dict[int, StorageWeakRef] = {}
         # The others, whose identities no memory gets either while these are held.
@@ -75,7 +69,9 @@ class TensorTracker:
     def look_up(self, tensor: torch.Tensor) -> Value | None:
         """Return the current value of a live tensor object; ids of dead ones are not trusted."""
         value = self._values.get(id(tensor))
-        return value if value is not None and value.ref() is tensor else None
+        if value is None or (value.tensor is not tensor and value.ref() is not tensor):
+            return None
+        return value
 
     def get_value(self, tensor: torch.Tensor) -> Value:
         """Return the current value of a tensor, noting a source or a constant on its first use."""
@@ -99,7 +95,7 @@ class TensorTracker:
         An example is a tensor that was converted to a subclass.
         """
         storage = read_storage(tensor)
-        values = self._storages.get(storage, ()) if storage else ()
+        values = self._list_sharing(storage) if storage else []
         elements = list_elements(tensor) if values else ()
         for value in reversed(values):
             live = value.ref()
@@ -120,28 +116,57 @@ class TensorTracker:
         storage = read_storage(tensor)
         value = Value(kind, source, output, tensor, storage, keep)
         if storage:
-            value.memory = self._memories.get(storage) or self._add_memory(storage, tensor, kind)
-            values = self._storages.get(storage)
-            if values is None:
-                self._storages[storage] = [value]
+            memory = self._memories.get(storage)
+            if memory is None:
+                memory = self._add_memory(storage, tensor, kind, keep)
+            value.memory = memory
+            sharing = self._storages.get(storage)
+            if sharing is None:
+                self._storages[storage] = value
+            elif type(sharing) is list:
+                sharing.append(value)
             else:
-                values.append(value)
+                self._storages[storage] = [sharing, value]
         if self._gradients and tensor.requires_grad:
             value.edge = find_edge(tensor)
         return value
 
-    def _add_memory(self, storage: int, tensor: torch.Tensor, kind: str) -> int:
+    def _list_sharing(self, storage: int) -> list[Value]:
+        """Return the values that have a memory, in the order in which they were made."""
+        sharing = self._storages.get(storage)
+        if sharing is None:
+            return []
+        return sharing if isinstance(sharing, list) else [sharing]
+
+    def _add_memory(self, storage: int, tensor: torch.Tensor, kind: str, keep: bool) -> int:
         """Return a number for the memory behind a tensor, whose identity is ``storage``."""
-        self._n_memories += 1
-        self._memories[storage] = self._n_memories
-        reference = StorageWeakRef(tensor.untyped_storage())
+        number = self._n_memories = self._n_memories + 1
+        self._memories[storage] = number
         if kind not in _PASSING:
-            self._lasting.append(reference)
+            self._lasting.append(StorageWeakRef(tensor.untyped_storage()))
+        elif keep:
+            self._kept.add(storage)
         else:
-            self._passing[storage] = reference
-            if len(self._passing) > self._most_passing:
-                self._forget_freed()
-        return self._n_memories
+            self._watch_memory(storage, tensor)
+        return number
+
+    def _watch_memory(self, storage: int, tensor: torch.Tensor) -> None:
+        """Find out from now on whether the memory behind a tensor is freed."""
+        self._passing[storage] = StorageWeakRef(tensor.untyped_storage())
+        if len(self._passing) > self._most_passing:
+            self._forget_freed()
+
+    def _release_memory(self, storage: int, tensor: torch.Tensor) -> None:
+        """Note that values which have the memory behind a tensor are kept there no longer."""
+        if storage in self._kept:
+            self._kept.discard(storage)
+            self._watch_memory(storage, tensor)
+
+    def let_go(self, value: Value) -> None:
+        """Keep a value no longer."""
+        if value.tensor is not None:
+            self._release_memory(value.storage, value.tensor)
+        value.let_go()
 
     def _forget_freed(self) -> None:
         """Forget memories that were freed; only then can others get their identities.
@@ -159,57 +184,55 @@ class TensorTracker:
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
         """Make ``value`` the current one of ``tensor``."""
-        before = self._values.get(id(tensor))
-        if before is not None and before.ref() is tensor:
-            value.previous = before
-        self._values[id(tensor)] = value
+        values = self._values
+        key = id(tensor)
+        if key in values:
+            value.previous = self.look_up(tensor)
+        values[key] = value
         return value
 
-    def note_arguments(self, args: tuple, kwargs: dict) -> NotedArguments:
-        """Return a call's arguments with each tensor replaced by its Value, and their positions."""
+    def note_arguments(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """Return a call's arguments with each tensor replaced by its Value."""
         noted: list[Any] = []
-        found: list[tuple[Value, str]] = []
-        for i, arg in enumerate(args):
+        for arg in args:
             if isinstance(arg, _Tensor):
                 value = self._values.get(id(arg))
-                if value is None or value.ref() is not arg:
+                if value is None or (value.tensor is not arg and value.ref() is not arg):
                     value = self.get_value(arg)
-                found.append((value, _NUMBERS[i] if i < _N_NUMBERS else str(i)))
                 noted.append(value)
             else:
-                noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
-        named = {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
-        return NotedArguments(tuple(noted), named, found)
+                noted.append(arg if type(arg) in _ATOMS else self._note_argument(arg))
+        if kwargs:
+            kwargs = {name: self._note_argument(arg) for name, arg in kwargs.items()}
+        return tuple(noted), kwargs
 
-    def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
-        """Return ``arg`` with each tensor replaced by its Value, noting positions in the call."""
+    def _note_argument(self, arg: Any) -> Any:
         if isinstance(arg, _Tensor):
-            value = self.get_value(arg)
-            found.append((value, position))
-            return value
+            return self.get_value(arg)
         kind = type(arg)
         if kind in _ATOMS:
             return arg
         if kind is tuple or kind is list:
             if _ATOMS.issuperset(map(type, arg)):
                 return arg if kind is tuple else list(arg)
-            return kind([self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg)])
+            return kind([self._note_argument(entry) for entry in arg])
         if kind is slice:
-            return slice(*self.find_parents((arg.start, arg.stop, arg.step), position, found))
+            return slice(*self._note_argument((arg.start, arg.stop, arg.step)))
         if isinstance(arg, tuple) and kind is not torch.Size:
-            return self.find_parents(tuple(arg), position, found)
+            return self._note_argument(tuple(arg))
         if kind is dict:
-            return {k: self.find_parents(a, f"{position}.{k}", found) for k, a in arg.items()}
+            return {key: self._note_argument(entry) for key, entry in arg.items()}
         return arg
 
     def preserve_values(self, written: list[torch.Tensor]) -> None:
         """Clone the kept values that share memory with ``written``, before it changes."""
         if not self._copies:
             return
-        for storage in {read_storage(t) for t in written}:
-            for value in self._storages.get(storage, ()):
+        for storage, tensor in {read_storage(t): t for t in written}.items():
+            self._release_memory(storage, tensor)
+            for value in self._list_sharing(storage):
                 if value.tensor is not None and value.tensor is value.ref():
-                    value.tensor = self._copy(value.tensor)
+                    value.keep_copy(self._copy(value.tensor))
 
     def renew_aliases(self, written: list[torch.Tensor], index: int, keep: bool) -> None:
         """Give live tensors that share memory with ``written`` a new value, of event ``index``.
@@ -219,7 +242,7 @@ class TensorTracker:
         """
         for storage in {read_storage(t) for t in written}:
             touched = [t for t in written if read_storage(t) == storage]
-            old = self._storages.pop(storage, [])
+            old = self._list_sharing(storage)
             values = [v for v in old if v.kind != "op" or v.source == index]
             self._storages[storage] = values
             for tensor in _list_live(old):
@@ -243,7 +266,7 @@ class TensorTracker:
             return
         for value in values:
             if value.kind == "op" and value.tensor is not None:
-                value.tensor = self._copy(value.tensor)
+                value.keep_copy(self._copy(value.tensor))
 
     def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
         """Register the tensors that the model is called with, and watch what modules return.
@@ -251,7 +274,7 @@ class TensorTracker:
         Inputs are named by their position.
         """
         recording.modules = dict(scopes.classes)
-        scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
+        scopes.on_return = partial(self.note_module_output, recording)
         given = args[0] if len(args) == 1 else args
         for tensor, name in chain(name_tensors(given, "input"), name_tensors(kwargs, "input")):
             known = self.look_up(tensor)
@@ -270,7 +293,8 @@ class TensorTracker:
 
     def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
         """Remember which value a module returned first: None where it returned no tensor."""
-        tensor = next(iterate_tensors(output), None)
+        is_tensor = isinstance(output, _Tensor)
+        tensor = output if is_tensor else next(iterate_tensors(output), None)
         value = None if tensor is None else self.look_up(tensor)
         if tensor is not None and value is None:
             kind, address = self._sources.get(id(tensor), ("constant", "constant"))

@@ -92,11 +92,12 @@ class ModelState:
                 if name in self._parameters:
                     self._parameters[name].keep_content()
             self._copier = _make_copier(modules, [one.tensor for one in self._parameters.values()])
-            self._held = [
-                self._hold_module(address, module, parts.attributes.get(address))
-                for address, module in modules.items()
-                if not _is_lazy(module)
-            ]
+            has_lazy = parts.has_lazy()
+            self._held = []
+            for address, module in modules.items():
+                if not (has_lazy and _is_lazy(module)):
+                    attributes = parts.attributes.get(address)
+                    self._held.append(self._hold_module(address, module, attributes))
 
     def _hold_module(
         self, address: str, module: nn.Module, attributes: dict[str, Any] | None
@@ -231,22 +232,24 @@ def _make_copier(modules: dict[str, nn.Module], parameters: list[torch.Tensor]) 
 
 def _is_lazy(module: nn.Module) -> bool:
     """Return whether a module is made in its first call: what that leaves is no state."""
-    for tensors in (module._parameters, module._buffers):
-        if tensors and any(one is not None and is_lazy(one) for one in tensors.values()):
-            return True
-    return False
+    own = (*module._parameters.values(), *module._buffers.values())
+    return any(tensor is not None and is_lazy(tensor) for tensor in own)
 
 
 def _is_untouched(held: _Held) -> bool:
     """Return whether the quickest look finds all parts of a module as they were."""
-    module = held.module
-    return (
-        bool(held.own)
-        and _holds_same(vars(module), held.own)
-        and _holds_same(module._buffers, held.buffers)
-        and _holds_same(module._parameters, held.parameters)
-        and _holds_same(module._modules, held.modules)
-    )
+    before = held.own
+    now = vars(held.module)
+    if not before or not _holds_same(now, before):
+        return False
+    for name, entries in (
+        ("_buffers", held.buffers),
+        ("_parameters", held.parameters),
+        ("_modules", held.modules),
+    ):
+        if (entries or now[name]) and not _holds_same(now[name], entries):
+            return False
+    return True
 
 
 def _is_built(held: _Held) -> bool:
@@ -261,9 +264,7 @@ def _is_built(held: _Held) -> bool:
 
 def _holds_same(now: Any, before: dict[str, Any]) -> bool:
     """Return whether the quickest look finds the same objects in one order; False tells nothing."""
-    if len(now) != len(before):
-        return False
-    return not before or (all(map(is_, now, before)) and all(map(is_, now.values(), before.values())))
+    return list(now) == list(before) and all(map(is_, now.values(), before.values()))
 
 
 def _find_moved(held: _Held) -> list[str]:
