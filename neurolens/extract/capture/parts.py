@@ -74,7 +74,13 @@ def _read_objects(module: nn.Module) -> dict[str, Any]:
         names = names[_N_FIRST:]
     else:
         names = list(select_attributes(own))
-    return {name: own[name] for name in names if type(own[name]) not in ATOMS}
+    return {name: own[name] for name in names if not never_changes(own[name])}
+
+
+def never_changes(value: Any) -> bool:
+    """Return whether an object is a plain value, or a tuple of such."""
+    kind = type(value)
+    return kind in ATOMS or (kind is tuple and ATOMS.issuperset(map(type, value)))
 
 
 def iterate_modules(model: nn.Module) -> Iterator[nn.Module]:

@@ -15,8 +15,6 @@ from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
-# The kinds of values whose memory may be freed before the pass ends.
-_PASSING = frozenset(("op", "constant"))
 # Memories are looked at, whether they were freed, once there are so many.
 _LEAST_LOOKED_AT = 4
 # In-place calls that change the description of a tensor and no element, so that other views do not
@@ -58,8 +56,6 @@ class TensorTracker:
         self._kept: set[int] = set()
         # Those that may be freed before the pass ends, and how many there may be of them.
         self._passing: dict[int, StorageWeakRef] = {}
-        # The others, whose identities no memory gets either while these are held.
-        self._lasting: list[StorageWeakRef] = []
         self._most_passing = _LEAST_LOOKED_AT
 
     def knows(self, tensor: torch.Tensor) -> bool:
@@ -118,7 +114,7 @@ class TensorTracker:
         if storage:
             memory = self._memories.get(storage)
             if memory is None:
-                memory = self._add_memory(storage, tensor, kind, keep)
+                memory = self._add_memory(storage, tensor, keep)
             value.memory = memory
             sharing = self._storages.get(storage)
             if sharing is None:
@@ -138,13 +134,11 @@ class TensorTracker:
             return []
         return sharing if isinstance(sharing, list) else [sharing]
 
-    def _add_memory(self, storage: int, tensor: torch.Tensor, kind: str, keep: bool) -> int:
+    def _add_memory(self, storage: int, tensor: torch.Tensor, keep: bool) -> int:
         """Return a number for the memory behind a tensor, whose identity is ``storage``."""
         number = self._n_memories = self._n_memories + 1
         self._memories[storage] = number
-        if kind not in _PASSING:
-            self._lasting.append(StorageWeakRef(tensor.untyped_storage()))
-        elif keep:
+        if keep:
             self._kept.add(storage)
         else:
             self._watch_memory(storage, tensor)
@@ -226,11 +220,9 @@ class TensorTracker:
 
     def preserve_values(self, written: list[torch.Tensor]) -> None:
         """Clone the kept values that share memory with ``written``, before it changes."""
-        if not self._copies:
-            return
         for storage, tensor in {read_storage(t): t for t in written}.items():
             self._release_memory(storage, tensor)
-            for value in self._list_sharing(storage):
+            for value in self._list_sharing(storage) if self._copies else ():
                 if value.tensor is not None and value.tensor is value.ref():
                     value.keep_copy(self._copy(value.tensor))
 

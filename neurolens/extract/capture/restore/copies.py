@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
-from neurolens.extract.capture.parts import ATOMS
+from neurolens.extract.capture.parts import ATOMS, never_changes
 from neurolens.extract.capture.restore.contents import Content, Kinds
 
 # Two of these are the same thing where they are equal: a method is made anew whenever it is read.
@@ -48,9 +48,10 @@ class TensorCopy(Copy):
     """The content of a tensor, or only its place in memory where ``content`` is None."""
 
     def __init__(self, tensor: torch.Tensor, *, has_content: bool) -> None:
+        place = tensor.detach()
         self.tensor = tensor
-        self.place = tensor.detach()
-        self.content = self.place.clone() if has_content else None
+        self.place = place
+        self.content = place.clone() if has_content else None
         self._version = read_version(tensor)
         self._pointer = _read_pointer(tensor)
         self._is_moved = False
@@ -229,15 +230,13 @@ class Copier:
         waiting = [value]
         while waiting:
             one = waiting.pop()
-            if type(one) in ATOMS or id(one) in self._copied:
+            if never_changes(one) or id(one) in self._copied:
                 continue
             if isinstance(one, torch.Tensor):
                 yield from self.copy_tensor(one)
                 waiting.append(vars(one))
                 continue
             self._copied.add(id(one))
-            if type(one) is tuple and ATOMS.issuperset(map(type, one)):
-                continue
             if isinstance(one, (bytearray, array)) or _holds_numbers(one):
                 yield from self._copy_numbers(one)
             elif isinstance(one, (tuple, frozenset)):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurolens.extract.capture.parts import ATOMS, ModelParts, list_parts
+from neurolens.extract.capture.parts import ModelParts, list_parts
 from neurolens.extract.capture.restore.owners import hold_generators
 
 _GENERATORS = (
@@ -131,8 +131,6 @@ def find_generators(parts: ModelParts) -> dict[str, Any]:
 
 
 def _collect_generators(value: Any, address: str, found: dict[str, Any], depth: int) -> None:
-    if type(value) is tuple and ATOMS.issuperset(map(type, value)):
-        return
     if isinstance(value, _GENERATORS):
         if not isinstance(value, random.SystemRandom):
             found[address] = value
