@@ -261,7 +261,7 @@ def record_forward(
     """
     with open_pass(call, noise) as opened:
         scopes = ScopeStack(call.model, opened.parts)
-        tracker = TensorTracker(list_sources(opened.parts), gradients)
+        tracker = TensorTracker(opened.parts.list_sources(), gradients)
         book = make_sites() if sites is None else sites.restart()
         recorder = Recorder(
             scopes,
@@ -329,7 +329,7 @@ def record_kernels(
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
     with open_pass(call) as opened:
-        sources = list_sources(opened.parts)
+        sources = opened.parts.list_sources()
         scopes = ScopeStack(call.model, opened.parts)
         tracker = TensorTracker(sources)
         functions = TensorTracker(sources, copies=False)
@@ -393,15 +393,3 @@ def wants_gradients(error: RecordingError) -> bool:
     return isinstance(error.__cause__, RuntimeError) and any(
         words in str(error.__cause__) for words in _GRADIENTS_ARE_OFF
     )
-
-
-def list_sources(parts: ModelParts) -> dict[int, tuple[str, str]]:
-    """Return ``id(tensor) -> (kind, address)`` of a model's parameters and buffers.
-
-    A tied tensor has its first address.
-    """
-    sources: dict[int, tuple[str, str]] = {}
-    for kind, named in (("parameter", parts.parameters), ("buffer", parts.buffers)):
-        for name, tensor in named.items():
-            sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
-    return sources

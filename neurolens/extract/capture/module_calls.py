@@ -93,7 +93,7 @@ class ScopeStack:
         try:
             for module in self._hooked:
                 # As torch registers hooks: this one before all others, and this one always called.
-                before = module._forward_pre_hooks
+                before: Any = module._forward_pre_hooks  # an OrderedDict
                 before[number] = enter
                 if len(before) > 1:
                     before.move_to_end(number, last=False)

@@ -42,6 +42,17 @@ class ModelParts:
         """Return whether modules are made in their first call."""
         return any(map(is_lazy, (*self.parameters.values(), *self.buffers.values())))
 
+    def list_sources(self) -> dict[int, tuple[str, str]]:
+        """Return ``id(tensor) -> (kind, address)`` of parameters and buffers.
+
+        A tied tensor has its first address.
+        """
+        sources: dict[int, tuple[str, str]] = {}
+        for kind, named in (("parameter", self.parameters), ("buffer", self.buffers)):
+            for name, tensor in named.items():
+                sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
+        return sources
+
 
 def list_parts(model: nn.Module) -> ModelParts:
     """Return what a model is made of now."""
@@ -70,10 +81,8 @@ def _read_objects(module: nn.Module) -> dict[str, Any]:
     """Return the plain attributes of a module that can change."""
     own = vars(module)
     names = list(own)
-    if names[:_N_FIRST] == _FIRST:
-        names = names[_N_FIRST:]
-    else:
-        names = list(select_attributes(own))
+    is_usual = names[:_N_FIRST] == _FIRST
+    names = names[_N_FIRST:] if is_usual else list(select_attributes(own))
     return {name: own[name] for name in names if not never_changes(own[name])}
 
 

@@ -11,6 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, Value, list_elements, read_storage
 from neurolens.extract.capture.module_calls import Scope, ScopeStack
+from neurolens.extract.capture.overlap import may_overlap
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
@@ -119,10 +120,10 @@ class TensorTracker:
             sharing = self._storages.get(storage)
             if sharing is None:
                 self._storages[storage] = value
-            elif type(sharing) is list:
-                sharing.append(value)
-            else:
+            elif isinstance(sharing, Value):
                 self._storages[storage] = [sharing, value]
+            else:
+                sharing.append(value)
         if self._gradients and tensor.requires_grad:
             value.edge = find_edge(tensor)
         return value
@@ -130,9 +131,9 @@ class TensorTracker:
     def _list_sharing(self, storage: int) -> list[Value]:
         """Return the values that have a memory, in the order in which they were made."""
         sharing = self._storages.get(storage)
-        if sharing is None:
-            return []
-        return sharing if isinstance(sharing, list) else [sharing]
+        if isinstance(sharing, Value):
+            return [sharing]
+        return sharing or []
 
     def _add_memory(self, storage: int, tensor: torch.Tensor, keep: bool) -> int:
         """Return a number for the memory behind a tensor, whose identity is ``storage``."""
@@ -326,57 +327,6 @@ def _list_live(values: list[Value]) -> list[torch.Tensor]:
 
 def _overlap_none(tensor: torch.Tensor, others: list[torch.Tensor]) -> bool:
     return not any(may_overlap(tensor, other) for other in others)
-
-
-def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Return False only where two tensors on one memory surely share no element.
-
-    That is so for disjoint ranges, and for disjoint slices of one tensor.
-    """
-    if a is b or not (_is_plain(a) and _is_plain(b)):
-        return True
-    first = _find_span(a)
-    second = _find_span(b)
-    if first.stop <= second.start or second.stop <= first.start:
-        return False
-    if a.stride() != b.stride() or a.dtype != b.dtype:
-        return True
-    return _slices_overlap(a, b)
-
-
-def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.numel() > 0
-
-
-def _find_span(tensor: torch.Tensor) -> range:
-    """Return the bytes of its memory from a tensor's first element to its last."""
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    reach = sum((size - 1) * stride for size, stride in steps)
-    start = tensor.storage_offset() * tensor.element_size()
-    return range(start, start + (reach + 1) * tensor.element_size())
-
-
-def _slices_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Return False only where two tensors of equal strides are surely disjoint slices of one.
-
-    The ranges of indices are compared axis by axis, largest stride first.
-    """
-    left = int(a.storage_offset())
-    right = int(b.storage_offset())
-    limit = None
-    strides = a.stride()
-    for axis in sorted(range(a.ndim), key=lambda i: -strides[i]):
-        stride = strides[axis]
-        if stride == 0:
-            return True
-        (i, left) = divmod(left, stride)
-        (j, right) = divmod(right, stride)
-        if limit is not None and max(i + a.shape[axis], j + b.shape[axis]) * stride > limit:
-            return True
-        if i + a.shape[axis] <= j or j + b.shape[axis] <= i:
-            return False
-        limit = stride
-    return True
 
 
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:
