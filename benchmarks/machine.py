@@ -81,11 +81,14 @@ def time_rounds(
 ) -> dict[str, list[float]]:
     """Return the seconds of each method in each round, all taking turns.
 
-    A first round is not counted.
+    A first round is not counted. The order is turned around from round to round, so that no method
+    always finds the memory and the caches that the same other one has left.
     """
     times: dict[str, list[float]] = {name: [] for name in methods}
     for i in range(rounds + 1):
-        for name, call in methods.items():
+        names = list(methods)
+        for name in names if i % 2 else reversed(names):
+            call = methods[name]
             seconds = time_call(call, clock, repeats)
             if i:
                 times[name].append(seconds)

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from neurolens.extract.capture.calls.call_sites import Site
 from neurolens.extract.capture.calls.torch_calls import BATCH_STATISTICS, Call, list_writes
-from neurolens.extract.capture.events import Event, Recording, TensorForm, read_random_state
+from neurolens.extract.capture.events import Event, Recording, read_random_state
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.tensor_tracker import TensorTracker, find_written
@@ -66,11 +66,10 @@ class KernelRecorder(TorchDispatchMode):
                 tracker.set_value(tracker.make_value("op", index, k, t, keep), t)
                 for k, t in enumerate(made)
             ]
-            specs = tuple(TensorForm(t.shape, t.dtype, t.device) for t in made)
             site = Site("", None, 0)
             scope = self._scopes.current
             event = Event(
-                "", call, func, *noted, outputs, scope, site, "", 1, specs, seconds, random_state
+                "", call, func, *noted, outputs, scope, site, "", 1, seconds, random_state
             )
             self.recording.events.append(event)
             self._owners.append(self._recorder.running)
@@ -105,7 +104,7 @@ class KernelRecorder(TorchDispatchMode):
                 event.site = Site(event.name, None, 0)
             if self._keep is None or not self._keep(event.name):
                 for value in event.outputs:
-                    value.tensor = None
+                    value.let_go()
         self._tracker.note_result(self.recording, result)
         self.recording.host_reads = []
         for read in functions.host_reads:

@@ -14,6 +14,11 @@ from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.module_calls import Scope
 
 _CHUNK_BYTES = 2**24
+# Names of the first positions in a call.
+_N_NUMBERS = 16
+_NUMBERS = tuple(map(str, range(_N_NUMBERS)))
+# What arguments of a call may hold tensors in.
+_CONTAINERS = frozenset({tuple, list, dict, slice})
 
 
 class StopForward(BaseException):
@@ -37,17 +42,19 @@ class Value:
     ``edge`` its place in the autograd graph, if any; ``version`` the tensor's counter of in-place
     changes then, -1 where that was not noted; ``shape`` its shape; ``elements`` which elements of
     its memory it has, where the value is not kept; ``memory`` the number of its memory in the pass,
-    which ``storage`` identifies while it is not freed.
+    which ``storage`` identifies while it is not freed; ``dtype`` and ``device`` are the tensor's.
     """
 
     __slots__ = (
+        "_ref",
+        "device",
+        "dtype",
         "edge",
         "elements",
         "kind",
         "memory",
         "output",
         "previous",
-        "ref",
         "shape",
         "source",
         "storage",
@@ -61,7 +68,6 @@ class Value:
         self.kind = kind
         self.source = source
         self.output = output
-        self.ref = weakref.ref(tensor)
         self.storage = storage
         self.memory = 0
         if tensor.is_nested:
@@ -71,18 +77,35 @@ class Value:
                 "torch.nested.to_padded_tensor(x, 0.0)"
             )
         self.shape = tensor.shape
+        self.dtype = tensor.dtype
+        self.device = tensor.device
         self.tensor: torch.Tensor | None = tensor
         self.elements: tuple | None = None
+        self._ref: weakref.ref[torch.Tensor] | None = None
         if not keep:
             self.let_go()
         self.version = -1
         self.previous: Value | None = None
         self.edge: Any = None
 
+    def ref(self) -> torch.Tensor | None:
+        """Return the tensor object that had the value, None once it is gone."""
+        return self.tensor if self._ref is None else self._ref()
+
+    def keep_copy(self, copy: torch.Tensor) -> None:
+        """Keep a copy in place of the tensor itself."""
+        if self._ref is None and self.tensor is not None:
+            self._ref = weakref.ref(self.tensor)
+        self.tensor = copy
+
     def let_go(self) -> None:
         """Keep the value no longer, only which elements of its memory it has."""
-        if self.tensor is not None and self.storage:
+        if self.tensor is None:
+            return
+        if self.storage:
             self.elements = list_elements(self.tensor)
+        if self._ref is None:
+            self._ref = weakref.ref(self.tensor)
         self.tensor = None
 
     def detach_memory(self) -> None:
@@ -94,7 +117,7 @@ class Value:
         if tensor is None or 0 <= self.version != tensor._version:
             return
         with torch.set_grad_enabled(tensor.requires_grad):
-            self.tensor = tensor.clone()
+            self.keep_copy(tensor.clone())
 
 
 class TensorForm(NamedTuple):
@@ -123,24 +146,81 @@ class ReadEvent(NamedTuple):
     result: Any
 
 
-@dataclass(slots=True)
 class Event:
-    """One executed op, as it is recorded; `assemble_graph` turns events into `Op` records."""
+    """One executed op, as it is recorded; `assemble_graph` turns events into `Op` records.
 
-    name: str
-    call: Call
-    func: Callable
-    args: tuple
-    kwargs: dict
-    parents: list[tuple[Value, str]]
-    outputs: list[Value]
-    scope: Scope
-    site: Site
-    composite: str
-    pass_number: int
-    specs: tuple[TensorForm, ...]
-    seconds: float
-    random_state: RandomState | None = None
+    ``args`` and ``kwargs`` are its arguments with each tensor replaced by its `Value`. What follows
+    from these and from ``outputs`` is found when it is first asked for.
+    """
+
+    __slots__ = (
+        "_parents",
+        "_specs",
+        "args",
+        "call",
+        "composite",
+        "func",
+        "kwargs",
+        "name",
+        "outputs",
+        "pass_number",
+        "random_state",
+        "scope",
+        "seconds",
+        "site",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        call: Call,
+        func: Callable,
+        args: tuple,
+        kwargs: dict,
+        outputs: list[Value],
+        scope: Scope,
+        site: Site,
+        composite: str,
+        pass_number: int,
+        seconds: float,
+        random_state: RandomState | None,
+    ) -> None:
+        self.name = name
+        self.call = call
+        self.func = func
+        self.args = args
+        self.kwargs = kwargs
+        self.outputs = outputs
+        self.scope = scope
+        self.site = site
+        self.composite = composite
+        self.pass_number = pass_number
+        self.seconds = seconds
+        self.random_state = random_state
+        self._parents: list[tuple[Value, str]] | None = None
+        self._specs: tuple[TensorForm, ...] | None = None
+
+    @property
+    def parents(self) -> list[tuple[Value, str]]:
+        """Each tensor among its arguments, and where in the call it stood."""
+        if self._parents is None:
+            self._parents = list_parents(self.args, self.kwargs)
+        return self._parents
+
+    @parents.setter
+    def parents(self, parents: list[tuple[Value, str]]) -> None:
+        self._parents = parents
+
+    @property
+    def specs(self) -> tuple[TensorForm, ...]:
+        """The form of each result when the op returned."""
+        if self._specs is None:
+            self._specs = tuple([TensorForm(v.shape, v.dtype, v.device) for v in self.outputs])
+        return self._specs
+
+    @specs.setter
+    def specs(self, specs: tuple[TensorForm, ...]) -> None:
+        self._specs = specs
 
     @property
     def is_kept(self) -> bool:
@@ -150,6 +230,30 @@ class Event:
     def measure_results(self) -> int:
         """Return the bytes of its results, had each memory of its own."""
         return sum(spec.shape.numel() * spec.dtype.itemsize for spec in self.specs)
+
+
+def list_parents(args: tuple, kwargs: dict) -> list[tuple[Value, str]]:
+    """Return each `Value` among the arguments of a call, with its position in the call."""
+    found: list[tuple[Value, str]] = []
+    for i, arg in enumerate(args):
+        if type(arg) is Value:
+            found.append((arg, _NUMBERS[i] if i < _N_NUMBERS else str(i)))
+        elif type(arg) in _CONTAINERS:
+            _collect_values(arg, str(i), found)
+    for name, arg in kwargs.items():
+        _collect_values(arg, name, found)
+    return found
+
+
+def _collect_values(arg: Any, position: str, found: list[tuple[Value, str]]) -> None:
+    kind = type(arg)
+    if kind is Value:
+        found.append((arg, position))
+    elif kind is slice:
+        _collect_values((arg.start, arg.stop, arg.step), position, found)
+    elif kind in _CONTAINERS:
+        for key, entry in arg.items() if kind is dict else enumerate(arg):
+            _collect_values(entry, f"{position}.{key}", found)
 
 
 class KeptMemory:

@@ -1,13 +1,12 @@
 """One run of a model, plain or recorded, after which everything is restored."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
 from torch.overrides import _get_current_function_mode_stack
 
 from neurolens.errors import InputError, RecordingError
@@ -18,6 +17,7 @@ from neurolens.extract.capture.events import Event, Recording, StopForward, read
 from neurolens.extract.capture.interceptor import Interceptor, describe_failure
 from neurolens.extract.capture.models import unwrap_model
 from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.parts import ModelParts, list_parts
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import (
     ModelState,
@@ -109,9 +109,12 @@ class OpenPass:
     random : RandomStates
     state : ModelState
         As they were when it began.
+    parts : ModelParts
+        Of the model.
     """
 
-    def __init__(self, random: RandomStates, state: ModelState) -> None:
+    def __init__(self, random: RandomStates, state: ModelState, parts: ModelParts) -> None:
+        self.parts = parts
         self._random = random
         self._state = state
 
@@ -160,24 +163,31 @@ def open_pass(call: ModelCall, noise: StimulusNoise | None = None) -> Iterator[O
     their first call are made before. Random generators begin from a seed of the batch where the
     noise says so.
     """
-    with hold_model(call.model), preserve_random_states(call.model) as random, open_attention():
-        make_lazy_modules(call)
+    with ExitStack() as stack:
+        stack.enter_context(hold_model(call.model))
+        parts = list_parts(call.model)
+        random = stack.enter_context(preserve_random_states(call.model, parts))
+        stack.enter_context(open_attention())
+        if parts.has_lazy():
+            make_lazy_modules(call)
+            parts = list_parts(call.model)
         if noise is not None and noise.seeds_generators:
             random.seed(noise.hash_batch())
-            random = RandomStates(call.model)
+            random = RandomStates(call.model, parts)
         if noise is not None:
             held = random.held.values()
             noise.note_generators([one for one in held if isinstance(one, torch.Generator)])
-        with preserve_gradients(call), preserve_state(call.model, call.rewritten) as state:
-            try:
-                yield OpenPass(random, state)
-            finally:
-                state.compare()
-                call.rewritten.update(state.list_rewritten())
+        stack.enter_context(preserve_gradients(call))
+        state = stack.enter_context(preserve_state(call.model, call.rewritten, parts))
+        try:
+            yield OpenPass(random, state, parts)
+        finally:
+            state.compare()
+            call.rewritten.update(state.list_rewritten())
 
 
 def make_lazy_modules(call: ModelCall) -> None:
-    """Run a model that has lazy modules once, so that these get their sizes and weights.
+    """Run a model once, so that its lazy modules get their sizes and weights.
 
     That pass is in evaluation mode, in which statistics are not updated.
 
@@ -186,9 +196,6 @@ def make_lazy_modules(call: ModelCall) -> None:
     RecordingError
         When the model raises.
     """
-    tensors = (*call.model.parameters(), *call.model.buffers())
-    if not any(map(is_lazy, tensors)):
-        return
     copied = call.copy_inputs()
     try:
         with evaluation_mode(call.model), preserve_state(call.model), torch.no_grad():
@@ -253,8 +260,8 @@ def record_forward(
         When the model raises; the message says while recording which op.
     """
     with open_pass(call, noise) as opened:
-        scopes = ScopeStack(call.model)
-        tracker = TensorTracker(list_sources(call.model), gradients)
+        scopes = ScopeStack(call.model, opened.parts)
+        tracker = TensorTracker(opened.parts.list_sources(), gradients)
         book = make_sites() if sites is None else sites.restart()
         recorder = Recorder(
             scopes,
@@ -322,8 +329,8 @@ def record_kernels(
     Parameters and errors are those of `record_forward`; without ``keep`` no value stays in memory.
     """
     with open_pass(call) as opened:
-        sources = list_sources(call.model)
-        scopes = ScopeStack(call.model)
+        sources = opened.parts.list_sources()
+        scopes = ScopeStack(call.model, opened.parts)
         tracker = TensorTracker(sources)
         functions = TensorTracker(sources, copies=False)
         recorder = Recorder(scopes, make_sites(), functions, keep=lambda name: False)
@@ -357,7 +364,10 @@ def allow_gradients(call: ModelCall) -> AbstractContextManager:
 @contextmanager
 def preserve_gradients(call: ModelCall) -> Iterator[None]:
     """Put the gradients of parameters back afterwards, for a model that runs backward itself."""
-    before = [(one, one.grad) for one in call.model.parameters() if call.gradients]
+    if not call.gradients:
+        yield
+        return
+    before = [(one, one.grad) for one in call.model.parameters()]
     with allow_gradients(call):
         for one, gradient in before:
             one.grad = None if gradient is None else gradient.clone()
@@ -383,15 +393,3 @@ def wants_gradients(error: RecordingError) -> bool:
     return isinstance(error.__cause__, RuntimeError) and any(
         words in str(error.__cause__) for words in _GRADIENTS_ARE_OFF
     )
-
-
-def list_sources(model: nn.Module) -> dict[int, tuple[str, str]]:
-    """Return ``id(tensor) -> (kind, address)`` of the model's parameters and buffers.
-
-    A tied tensor has its first address.
-    """
-    sources: dict[int, tuple[str, str]] = {}
-    for kind, named in (("parameter", model.named_parameters()), ("buffer", model.named_buffers())):
-        for name, tensor in named:
-            sources.setdefault(id(tensor), (kind, name.replace("_orig_mod.", "")))
-    return sources

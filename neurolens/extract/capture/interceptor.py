@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch._C import _pop_torch_function_stack as _pop_mode
+from torch._C import _push_on_torch_function_stack as _push_mode
 from torch.overrides import TorchFunctionMode
 
 from neurolens.extract.capture.calls.attention import list_opened
@@ -21,6 +23,7 @@ from neurolens.extract.capture.events import NestedTensorError, read_random_stat
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.tensor_tracker import find_written
 
+_are_transforms_active = torch._C._are_functorch_transforms_active
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.
 _PLAIN_TYPES = ((), (torch.Tensor,))
 
@@ -77,7 +80,7 @@ class Interceptor(TorchFunctionMode):
         call = self._calls.get(func) or self._describe(func)
         # Inside vmap and similar transforms, tensors stand for batches that only the transform
         # knows, so results are not recorded.
-        if call.quiet or torch._C._are_functorch_transforms_active():
+        if call.quiet or _are_transforms_active():
             self._note_unrecorded(call, func, args)
             return func(*args, **kwargs)
         if call.body is not None and types in _PLAIN_TYPES:
@@ -101,7 +104,7 @@ class Interceptor(TorchFunctionMode):
     def _describe(self, func: Any) -> Call:
         """Return the description of a function that is called for the first time."""
         call = self._calls[func] = describe_call(func, self._clones, self._opened)
-        if may_draw(func, call.exact):
+        if not call.quiet and may_draw(func, call.exact):
             self._drawing.add(func)
         return call
 
@@ -118,10 +121,11 @@ class Interceptor(TorchFunctionMode):
         body = call.body
         assert body is not None
         self._composites.append((call, self._sites.read_place(outer_site)))
+        _push_mode(self)
         try:
-            with self:
-                result = body(*args, **kwargs)
+            result = body(*args, **kwargs)
         finally:
+            _pop_mode()
             self._composites.pop()
         if result is not NotImplemented and self._end is None:
             self.close_composite(call, args, kwargs, result)

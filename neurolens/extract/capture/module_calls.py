@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.utils.hooks import RemovableHandle
+
+from neurolens.extract.capture.parts import ModelParts, list_parts
 
 
 @dataclass(eq=False, slots=True)
@@ -42,6 +44,8 @@ class ScopeStack:
     Parameters
     ----------
     model : Module
+    parts : ModelParts, optional
+        Of the model, where they are known.
 
     Attributes
     ----------
@@ -56,19 +60,23 @@ class ScopeStack:
         Whether an error raised inside the forward leaves users' hooks in balance.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, parts: ModelParts | None = None) -> None:
+        parts = parts or list_parts(model)
         # A module wrapped by torch.compile gets the wrapper's address, because the wrapper itself
         # runs nothing.
         self._modules = {}
-        for address, module in model.named_modules():
-            if not isinstance(getattr(module, "_orig_mod", None), nn.Module):
-                parts = [part for part in address.split(".") if part != "_orig_mod"]
-                self._modules[".".join(parts)] = module
-        self.addresses = {id(module): address for address, module in self._modules.items()}
+        for address, module in parts.modules.items():
+            if "_orig_mod" in module._modules:
+                continue
+            if "_orig_mod" in address:
+                address = ".".join([name for name in address.split(".") if name != "_orig_mod"])
+            self._modules[address] = module
+        self._addresses = {id(module): address for address, module in self._modules.items()}
         self.classes = {address: type(module).__name__ for address, module in self._modules.items()}
         self.on_return: Callable[[Scope, Any], None] = lambda scope, output: None
         modules = list(self._modules.values())
-        self.has_script = any(isinstance(one, torch.jit.ScriptModule) for one in modules)
+        self._hooked = [one for one in modules if not isinstance(one, torch.jit.ScriptModule)]
+        self.has_script = len(self._hooked) < len(modules)
         self.may_end_early = not has_paired_hooks(modules)
         self._calls: dict[str, int] = {}
         self._open: list[Scope] = []
@@ -83,12 +91,12 @@ class ScopeStack:
         enter = _Hook(self._enter_module)
         leave = _Hook(self._leave_module)
         try:
-            for module in self._modules.values():
-                if isinstance(module, torch.jit.ScriptModule):
-                    continue
+            for module in self._hooked:
                 # As torch registers hooks: this one before all others, and this one always called.
-                module._forward_pre_hooks[number] = enter
-                module._forward_pre_hooks.move_to_end(number, last=False)
+                before: Any = module._forward_pre_hooks  # an OrderedDict
+                before[number] = enter
+                if len(before) > 1:
+                    before.move_to_end(number, last=False)
                 module._forward_hooks[number] = leave
                 module._forward_hooks_always_called[number] = True
         except BaseException:
@@ -97,23 +105,22 @@ class ScopeStack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for module in self._modules.values():
-            if isinstance(module, torch.jit.ScriptModule):
-                continue
-            module._forward_pre_hooks.pop(self._number, None)
-            module._forward_hooks.pop(self._number, None)
-            module._forward_hooks_always_called.pop(self._number, None)
+        number = self._number
+        for module in self._hooked:
+            module._forward_pre_hooks.pop(number, None)
+            module._forward_hooks.pop(number, None)
+            module._forward_hooks_always_called.pop(number, None)
 
     def _enter_module(self, module: nn.Module, _: Any) -> None:
-        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+        address = self._addresses.get(id(module))
+        if address is None or threading.get_ident() != self._thread:
             return
-        address = self.addresses[id(module)]
         call = self._calls[address] = self._calls.get(address, 0) + 1
         self._open.append(self.current)
         self.current = Scope(address, self.classes[address], call)
 
     def _leave_module(self, module: nn.Module, _: Any, output: Any) -> None:
-        if threading.get_ident() != self._thread or id(module) not in self.addresses:
+        if id(module) not in self._addresses or threading.get_ident() != self._thread:
             return
         error = sys.exc_info()[1]
         if error is not None and (self.failure is None or self.failure[0] is not error):
@@ -134,11 +141,13 @@ def has_paired_hooks(modules: Iterable[nn.Module]) -> bool:
     for module in modules:
         if "forward" in vars(module) and not isinstance(module, torch.jit.ScriptModule):
             return True
-        before = module._forward_pre_hooks.values()
-        has_before = has_before or not all(isinstance(hook, _Hook) for hook in before)
-        after = module._forward_hooks.values()
-        has_after = has_after or not all(isinstance(hook, _Hook) for hook in after)
+        has_before = has_before or _has_users_hook(module._forward_pre_hooks)
+        has_after = has_after or _has_users_hook(module._forward_hooks)
     return has_before and has_after
+
+
+def _has_users_hook(hooks: Mapping[int, Callable]) -> bool:
+    return bool(hooks) and not all(isinstance(hook, _Hook) for hook in hooks.values())
 
 
 def has_foreign_hooks(modules: Iterable[nn.Module]) -> bool:

@@ -15,14 +15,13 @@ from neurolens.extract.capture.events import (
     ReadEvent,
     Recording,
     StopForward,
-    TensorForm,
+    list_parents,
     read_random_state,
 )
 from neurolens.extract.capture.interceptor import Interceptor
 from neurolens.extract.capture.module_calls import ScopeStack
 from neurolens.extract.capture.tensor_tracker import (
     METADATA_ONLY,
-    NotedArguments,
     TensorTracker,
     find_written,
 )
@@ -115,7 +114,7 @@ class Recorder(Interceptor):
                 running.append(name)
             if name == self._stop_after:
                 self.end_pass(StopForward())
-        elif call.host_read and (parents := noted[2]):
+        elif call.host_read and (parents := list_parents(*noted)):
             source = self.find_site(call.exact).source
             read = ReadEvent(call.exact, parents[0][0], source, len(self.recording.events), result)
             self.recording.host_reads.append(read)
@@ -123,8 +122,8 @@ class Recorder(Interceptor):
 
     def close_composite(self, call: Call, args: tuple, kwargs: dict, result: Any) -> None:
         """Record the composite itself as the op when no call that was seen made its tensor."""
-        made = list(iterate_tensors(result))
-        if any(not self._tracker.knows(t) for t in made):
+        made = [result] if isinstance(result, _Tensor) else list(iterate_tensors(result))
+        if not all(map(self._tracker.knows, made)):
             noted = self._tracker.note_arguments(args, kwargs)
             self._record_event(call, call.body, noted, made, [], 0.0, None)
 
@@ -132,7 +131,7 @@ class Recorder(Interceptor):
         self,
         call: Call,
         func: Any,
-        noted: NotedArguments,
+        noted: tuple[tuple, dict],
         made: list[torch.Tensor],
         written: list[torch.Tensor],
         seconds: float,
@@ -146,27 +145,22 @@ class Recorder(Interceptor):
         index = len(events)
         keep = self._keep is None or self._keep(name)
         outputs = []
-        specs = []
         for k, tensor in enumerate(made):
             value = tracker.make_value("op", index, k, tensor, keep)
             if self._random_states:
                 value.version = -1 if tensor.is_inference() else tensor._version
             outputs.append(tracker.set_value(value, tensor))
-            specs.append(TensorForm(tensor.shape, tensor.dtype, tensor.device))
         composite = "/".join([c.function for c, _ in self._composites]) if self._composites else ""
         event = Event(
             name,
             call,
             func,
-            noted.args,
-            noted.kwargs,
-            noted.parents,
+            *noted,
             outputs,
             scope,
             site,
             composite,
             site.count,
-            tuple(specs),
             seconds,
             random_state,
         )
@@ -188,7 +182,7 @@ class Recorder(Interceptor):
             return True
         self._keep = _keep_none
         for value in event.outputs:
-            value.let_go()
+            self._tracker.let_go(value)
         return False
 
 
@@ -203,4 +197,4 @@ def detach_values(recording: Recording) -> None:
     for event in recording.events:
         for value in event.outputs:
             if value.tensor is not None:
-                value.tensor = value.tensor.detach()
+                value.keep_copy(value.tensor.detach())

@@ -1,8 +1,9 @@
 """Tracking of the value that each live tensor holds, and of values about to be overwritten."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
@@ -10,14 +11,11 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, Value, list_elements, read_storage
 from neurolens.extract.capture.module_calls import Scope, ScopeStack
+from neurolens.extract.capture.overlap import may_overlap
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor
 _ATOMS = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device})
-_N_NUMBERS = 16
-_NUMBERS = tuple(map(str, range(_N_NUMBERS)))
-# The kinds of values whose memory may be freed before the pass ends.
-_PASSING = frozenset(("op", "constant"))
 # Memories are looked at, whether they were freed, once there are so many.
 _LEAST_LOOKED_AT = 4
 # In-place calls that change the description of a tensor and no element, so that other views do not
@@ -28,14 +26,6 @@ METADATA_ONLY = frozenset(
         "requires_grad_ detach_"
     ).split()
 )
-
-
-class NotedArguments(NamedTuple):
-    """A call's arguments with each tensor replaced by its Value; each Value and its position."""
-
-    args: tuple
-    kwargs: dict
-    parents: list[tuple[Value, str]]
 
 
 class TensorTracker:
@@ -58,14 +48,15 @@ class TensorTracker:
         self._copies = copies
         self._gradients = gradients
         self._values: dict[int, Value] = {}
-        self._storages: dict[int, list[Value]] = {}
+        # The only value with a memory, or all of them.
+        self._storages: dict[int, Value | list[Value]] = {}
         # The number of each memory, which is that of no other, also once it is freed.
         self._memories: dict[int, int] = {}
         self._n_memories = 0
+        # Those that cannot be freed, because a value that has them is kept.
+        self._kept: set[int] = set()
         # Those that may be freed before the pass ends, and how many there may be of them.
         self._passing: dict[int, StorageWeakRef] = {}
-        # The others, whose identities no memory gets either while these are held.
-        self._lasting: list[StorageWeakRef] = []
         self._most_passing = _LEAST_LOOKED_AT
 
     def knows(self, tensor: torch.Tensor) -> bool:
@@ -75,7 +66,9 @@ class TensorTracker:
     def look_up(self, tensor: torch.Tensor) -> Value | None:
         """Return the current value of a live tensor object; ids of dead ones are not trusted."""
         value = self._values.get(id(tensor))
-        return value if value is not None and value.ref() is tensor else None
+        if value is None or (value.tensor is not tensor and value.ref() is not tensor):
+            return None
+        return value
 
     def get_value(self, tensor: torch.Tensor) -> Value:
         """Return the current value of a tensor, noting a source or a constant on its first use."""
@@ -99,7 +92,7 @@ class TensorTracker:
         An example is a tensor that was converted to a subclass.
         """
         storage = read_storage(tensor)
-        values = self._storages.get(storage, ()) if storage else ()
+        values = self._list_sharing(storage) if storage else []
         elements = list_elements(tensor) if values else ()
         for value in reversed(values):
             live = value.ref()
@@ -120,28 +113,55 @@ class TensorTracker:
         storage = read_storage(tensor)
         value = Value(kind, source, output, tensor, storage, keep)
         if storage:
-            value.memory = self._memories.get(storage) or self._add_memory(storage, tensor, kind)
-            values = self._storages.get(storage)
-            if values is None:
-                self._storages[storage] = [value]
+            memory = self._memories.get(storage)
+            if memory is None:
+                memory = self._add_memory(storage, tensor, keep)
+            value.memory = memory
+            sharing = self._storages.get(storage)
+            if sharing is None:
+                self._storages[storage] = value
+            elif isinstance(sharing, Value):
+                self._storages[storage] = [sharing, value]
             else:
-                values.append(value)
+                sharing.append(value)
         if self._gradients and tensor.requires_grad:
             value.edge = find_edge(tensor)
         return value
 
-    def _add_memory(self, storage: int, tensor: torch.Tensor, kind: str) -> int:
+    def _list_sharing(self, storage: int) -> list[Value]:
+        """Return the values that have a memory, in the order in which they were made."""
+        sharing = self._storages.get(storage)
+        if isinstance(sharing, Value):
+            return [sharing]
+        return sharing or []
+
+    def _add_memory(self, storage: int, tensor: torch.Tensor, keep: bool) -> int:
         """Return a number for the memory behind a tensor, whose identity is ``storage``."""
-        self._n_memories += 1
-        self._memories[storage] = self._n_memories
-        reference = StorageWeakRef(tensor.untyped_storage())
-        if kind not in _PASSING:
-            self._lasting.append(reference)
+        number = self._n_memories = self._n_memories + 1
+        self._memories[storage] = number
+        if keep:
+            self._kept.add(storage)
         else:
-            self._passing[storage] = reference
-            if len(self._passing) > self._most_passing:
-                self._forget_freed()
-        return self._n_memories
+            self._watch_memory(storage, tensor)
+        return number
+
+    def _watch_memory(self, storage: int, tensor: torch.Tensor) -> None:
+        """Find out from now on whether the memory behind a tensor is freed."""
+        self._passing[storage] = StorageWeakRef(tensor.untyped_storage())
+        if len(self._passing) > self._most_passing:
+            self._forget_freed()
+
+    def _release_memory(self, storage: int, tensor: torch.Tensor) -> None:
+        """Note that values which have the memory behind a tensor are kept there no longer."""
+        if storage in self._kept:
+            self._kept.discard(storage)
+            self._watch_memory(storage, tensor)
+
+    def let_go(self, value: Value) -> None:
+        """Keep a value no longer."""
+        if value.tensor is not None:
+            self._release_memory(value.storage, value.tensor)
+        value.let_go()
 
     def _forget_freed(self) -> None:
         """Forget memories that were freed; only then can others get their identities.
@@ -159,57 +179,53 @@ class TensorTracker:
 
     def set_value(self, value: Value, tensor: torch.Tensor) -> Value:
         """Make ``value`` the current one of ``tensor``."""
-        before = self._values.get(id(tensor))
-        if before is not None and before.ref() is tensor:
-            value.previous = before
-        self._values[id(tensor)] = value
+        values = self._values
+        key = id(tensor)
+        if key in values:
+            value.previous = self.look_up(tensor)
+        values[key] = value
         return value
 
-    def note_arguments(self, args: tuple, kwargs: dict) -> NotedArguments:
-        """Return a call's arguments with each tensor replaced by its Value, and their positions."""
+    def note_arguments(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        """Return a call's arguments with each tensor replaced by its Value."""
         noted: list[Any] = []
-        found: list[tuple[Value, str]] = []
-        for i, arg in enumerate(args):
+        for arg in args:
             if isinstance(arg, _Tensor):
                 value = self._values.get(id(arg))
-                if value is None or value.ref() is not arg:
+                if value is None or (value.tensor is not arg and value.ref() is not arg):
                     value = self.get_value(arg)
-                found.append((value, _NUMBERS[i] if i < _N_NUMBERS else str(i)))
                 noted.append(value)
             else:
-                noted.append(arg if type(arg) in _ATOMS else self.find_parents(arg, str(i), found))
-        named = {k: self.find_parents(v, k, found) for k, v in kwargs.items()} if kwargs else kwargs
-        return NotedArguments(tuple(noted), named, found)
+                noted.append(arg if type(arg) in _ATOMS else self._note_argument(arg))
+        if kwargs:
+            kwargs = {name: self._note_argument(arg) for name, arg in kwargs.items()}
+        return tuple(noted), kwargs
 
-    def find_parents(self, arg: Any, position: str, found: list[tuple[Value, str]]) -> Any:
-        """Return ``arg`` with each tensor replaced by its Value, noting positions in the call."""
+    def _note_argument(self, arg: Any) -> Any:
         if isinstance(arg, _Tensor):
-            value = self.get_value(arg)
-            found.append((value, position))
-            return value
+            return self.get_value(arg)
         kind = type(arg)
         if kind in _ATOMS:
             return arg
         if kind is tuple or kind is list:
             if _ATOMS.issuperset(map(type, arg)):
                 return arg if kind is tuple else list(arg)
-            return kind([self.find_parents(a, f"{position}.{i}", found) for i, a in enumerate(arg)])
+            return kind([self._note_argument(entry) for entry in arg])
         if kind is slice:
-            return slice(*self.find_parents((arg.start, arg.stop, arg.step), position, found))
+            return slice(*self._note_argument((arg.start, arg.stop, arg.step)))
         if isinstance(arg, tuple) and kind is not torch.Size:
-            return self.find_parents(tuple(arg), position, found)
+            return self._note_argument(tuple(arg))
         if kind is dict:
-            return {k: self.find_parents(a, f"{position}.{k}", found) for k, a in arg.items()}
+            return {key: self._note_argument(entry) for key, entry in arg.items()}
         return arg
 
     def preserve_values(self, written: list[torch.Tensor]) -> None:
         """Clone the kept values that share memory with ``written``, before it changes."""
-        if not self._copies:
-            return
-        for storage in {read_storage(t) for t in written}:
-            for value in self._storages.get(storage, ()):
+        for storage, tensor in {read_storage(t): t for t in written}.items():
+            self._release_memory(storage, tensor)
+            for value in self._list_sharing(storage) if self._copies else ():
                 if value.tensor is not None and value.tensor is value.ref():
-                    value.tensor = self._copy(value.tensor)
+                    value.keep_copy(self._copy(value.tensor))
 
     def renew_aliases(self, written: list[torch.Tensor], index: int, keep: bool) -> None:
         """Give live tensors that share memory with ``written`` a new value, of event ``index``.
@@ -219,7 +235,7 @@ class TensorTracker:
         """
         for storage in {read_storage(t) for t in written}:
             touched = [t for t in written if read_storage(t) == storage]
-            old = self._storages.pop(storage, [])
+            old = self._list_sharing(storage)
             values = [v for v in old if v.kind != "op" or v.source == index]
             self._storages[storage] = values
             for tensor in _list_live(old):
@@ -243,7 +259,7 @@ class TensorTracker:
             return
         for value in values:
             if value.kind == "op" and value.tensor is not None:
-                value.tensor = self._copy(value.tensor)
+                value.keep_copy(self._copy(value.tensor))
 
     def begin(self, recording: Recording, scopes: ScopeStack, args: tuple, kwargs: dict) -> None:
         """Register the tensors that the model is called with, and watch what modules return.
@@ -251,7 +267,7 @@ class TensorTracker:
         Inputs are named by their position.
         """
         recording.modules = dict(scopes.classes)
-        scopes.on_return = lambda scope, output: self.note_module_output(recording, scope, output)
+        scopes.on_return = partial(self.note_module_output, recording)
         given = args[0] if len(args) == 1 else args
         for tensor, name in chain(name_tensors(given, "input"), name_tensors(kwargs, "input")):
             known = self.look_up(tensor)
@@ -270,7 +286,8 @@ class TensorTracker:
 
     def note_module_output(self, recording: Recording, scope: Scope, output: Any) -> None:
         """Remember which value a module returned first: None where it returned no tensor."""
-        tensor = next(iterate_tensors(output), None)
+        is_tensor = isinstance(output, _Tensor)
+        tensor = output if is_tensor else next(iterate_tensors(output), None)
         value = None if tensor is None else self.look_up(tensor)
         if tensor is not None and value is None:
             kind, address = self._sources.get(id(tensor), ("constant", "constant"))
@@ -310,57 +327,6 @@ def _list_live(values: list[Value]) -> list[torch.Tensor]:
 
 def _overlap_none(tensor: torch.Tensor, others: list[torch.Tensor]) -> bool:
     return not any(may_overlap(tensor, other) for other in others)
-
-
-def may_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Return False only where two tensors on one memory surely share no element.
-
-    That is so for disjoint ranges, and for disjoint slices of one tensor.
-    """
-    if a is b or not (_is_plain(a) and _is_plain(b)):
-        return True
-    first = _find_span(a)
-    second = _find_span(b)
-    if first.stop <= second.start or second.stop <= first.start:
-        return False
-    if a.stride() != b.stride() or a.dtype != b.dtype:
-        return True
-    return _slices_overlap(a, b)
-
-
-def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.layout == torch.strided and tensor.numel() > 0
-
-
-def _find_span(tensor: torch.Tensor) -> range:
-    """Return the bytes of its memory from a tensor's first element to its last."""
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    reach = sum((size - 1) * stride for size, stride in steps)
-    start = tensor.storage_offset() * tensor.element_size()
-    return range(start, start + (reach + 1) * tensor.element_size())
-
-
-def _slices_overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
-    """Return False only where two tensors of equal strides are surely disjoint slices of one.
-
-    The ranges of indices are compared axis by axis, largest stride first.
-    """
-    left = int(a.storage_offset())
-    right = int(b.storage_offset())
-    limit = None
-    strides = a.stride()
-    for axis in sorted(range(a.ndim), key=lambda i: -strides[i]):
-        stride = strides[axis]
-        if stride == 0:
-            return True
-        (i, left) = divmod(left, stride)
-        (j, right) = divmod(right, stride)
-        if limit is not None and max(i + a.shape[axis], j + b.shape[axis]) * stride > limit:
-            return True
-        if i + a.shape[axis] <= j or j + b.shape[axis] <= i:
-            return False
-        limit = stride
-    return True
 
 
 def find_written(call: Call, args: tuple, kwargs: dict) -> list[torch.Tensor]:

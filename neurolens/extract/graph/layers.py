@@ -4,7 +4,7 @@ import itertools
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import NamedTuple
 
 from neurolens.extract.graph.ops import Op
@@ -69,7 +69,7 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
     near: list[View] = [
         (flow.children.__getitem__, min),
         (flow.parents.__getitem__, max),
-        (flow.siblings.__getitem__, min),
+        (partial(_list_siblings, flow), min),
     ]
     far: list[View] = [
         (partial(_reach, flow.children, has_weights), min),
@@ -88,13 +88,15 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
 class _Flow(NamedTuple):
     """The connections between ops, by position.
 
-    ``parents`` and ``children`` are the neighbours of each op, ``siblings`` the ops that read the
-    same; ``ancestors`` of each op, itself included, are the bits of an integer.
+    ``parents`` and ``children`` are the neighbours of each op; ``sources`` are what each reads, ops
+    and inputs, and ``readers`` the ops that read each of these; ``ancestors`` of each op, itself
+    included, are the bits of an integer.
     """
 
     parents: list[list[int]]
     children: list[list[int]]
-    siblings: list[list[int]]
+    sources: list[list[int | str]]
+    readers: dict[int | str, list[int]]
     ancestors: list[int]
 
 
@@ -107,16 +109,21 @@ def _trace_flow(ops: Sequence[Op]) -> _Flow:
     for i, op in enumerate(ops):
         above = [index[name] for name in op.parent_ops if index[name] < i]
         parents.append(above)
-        ancestors.append(reduce(operator.or_, (ancestors[p] for p in above), 1 << i))
+        bits = 1 << i
+        for parent in above:
+            bits |= ancestors[parent]
+        ancestors.append(bits)
         sources.append([*above, *(p.source for p in op.parents if p.kind == "input")])
         for source in sources[i]:
             readers.setdefault(source, []).append(i)
-    siblings = []
-    for i, read in enumerate(sources):
-        others = itertools.chain.from_iterable(readers[source] for source in read)
-        siblings.append([other for other in others if other != i])
     children = [readers.get(i, []) for i in range(len(ops))]
-    return _Flow(parents, children, siblings, ancestors)
+    return _Flow(parents, children, sources, readers, ancestors)
+
+
+def _list_siblings(flow: _Flow, i: int) -> list[int]:
+    """Return the other ops that read what an op reads."""
+    others = itertools.chain.from_iterable(flow.readers[source] for source in flow.sources[i])
+    return [other for other in others if other != i]
 
 
 def _list_weights(ops: Sequence[Op]) -> list[frozenset[str]]:
@@ -272,5 +279,8 @@ def _find_nearest(sets: list[int], parents: list[list[int]]) -> list[int]:
     """
     nearest: list[int] = []
     for above in parents:
-        nearest.append(reduce(operator.or_, (sets[p] or nearest[p] for p in above), 0))
+        found = 0
+        for parent in above:
+            found |= sets[parent] or nearest[parent]
+        nearest.append(found)
     return nearest

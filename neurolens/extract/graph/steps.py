@@ -24,12 +24,12 @@ def number_steps(ops: Sequence[Op]) -> tuple[Op, ...]:
     Parameters
     ----------
     ops : sequence of Op
-        In execution order.
+        In execution order. They are being made: nobody else has them yet.
 
     Returns
     -------
     tuple of Op
-        ``time_step`` counts from 1 in each loop; None outside of loops.
+        The same. ``time_step`` counts from 1 in each loop; None outside of loops.
     """
     if all(op.pass_number == 1 for op in ops):
         return tuple(ops)
@@ -39,11 +39,10 @@ def number_steps(ops: Sequence[Op]) -> tuple[Op, ...]:
         members = split
     if members.count(None) < len(ops):
         members = _join_rest(ops, members)
-    steps = _count_steps(members)
-    numbered = []
-    for op, step in zip(ops, steps, strict=True):
-        numbered.append(op if step is None else set_step(op, step))
-    return tuple(numbered)
+    for op, step in zip(ops, _count_steps(members), strict=True):
+        if step is not None:
+            set_step(op, step)
+    return tuple(ops)
 
 
 def _find_members(ops: Sequence[Op], layers: Sequence[Layer]) -> Members:
@@ -168,6 +167,8 @@ def _number_loop(members: Members, loop: Sequence[int]) -> list[int]:
     executed = [members[i] for i in loop]
     from_end = _find_order(executed[::-1])[::-1]
     from_start = _find_order(executed)
+    if from_start == from_end:
+        return _number_in(from_start, executed)
     return min((_number_in(order, executed) for order in (from_end, from_start)), key=max)
 
 

@@ -3,11 +3,10 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +17,10 @@ _MODULE_CALL = nn.Module._call_impl.__code__
 # Code of torch and of this package: the places that call torch are outside of it. Frames of torch,
 # and of all folders of ``extract``, are not the caller that an op is named for.
 _ENGINE = (torch.__path__[0] + os.sep, f"{Path(__file__).parents[2]}{os.sep}")
+
+
+# Code object and instruction that called torch; no code where no Python frame outside torch did.
+Caller = tuple[CodeType | None, int]
 
 
 @dataclass(eq=False, slots=True)
@@ -44,6 +47,18 @@ class Site:
         )
 
 
+@dataclass(eq=False, slots=True)
+class _Place:
+    """Frames that call one kind of function, whichever module they run in.
+
+    ``caller`` is None where torch's own code calls, in a module of torch; ``sites`` are by the
+    address of the module.
+    """
+
+    caller: Caller | None
+    sites: dict[str, Site] = field(default_factory=dict)
+
+
 class CallSites:
     """Gives each place that calls torch a name of its own within its module.
 
@@ -54,11 +69,12 @@ class CallSites:
     def __init__(self, handler: CodeType, runner: CodeType) -> None:
         self._handler = handler
         self._runner = runner
-        self._sites: dict[Any, Site] = {}
+        self._places: dict[tuple, _Place] = {}
         self._counts: dict[tuple[str, str], int] = {}
-        self._places: dict[tuple, int] = {}
+        self._numbers: dict[tuple, int] = {}
         # Results for sequences of frames, so that each place is determined once.
-        self._seen: dict[tuple, Any] = {}
+        self._seen: dict[tuple, _Place] = {}
+        self._seen_numbers: dict[tuple, int] = {}
         self._codes: dict[int, CodeType] = {}
         self._foreign: dict[int, bool] = {}
         self._firsts: dict[int, Sequence[int]] = {}
@@ -68,8 +84,9 @@ class CallSites:
 
         Names are kept.
         """
-        for site in self._sites.values():
-            site.count = 0
+        for place in self._places.values():
+            for site in place.sites.values():
+                site.count = 0
         return self
 
     def read_place(self, outer: int) -> int:
@@ -78,32 +95,35 @@ class CallSites:
         ``outer`` is that of the composite it runs in, or 0.
         """
         key = self._read_frames([outer], 2)
-        place = self._seen.get(key)
-        if place is None:
+        number = self._seen_numbers.get(key)
+        if number is None:
             self._find_caller()
-            place = self._seen[key] = self._places.setdefault(
-                self._merge_spots(key, 1), len(self._places) + 1
+            number = self._seen_numbers[key] = self._numbers.setdefault(
+                self._merge_spots(key, 1), len(self._numbers) + 1
             )
-        return place
+        return number
 
     def find_site(self, address: str, function: str, outer: int) -> Site:
         """Return the site for a function called now in the module at ``address``.
 
         ``outer`` is the place of the composite that it runs in, or 0.
         """
-        key = self._read_frames([address, function, outer], 5)
-        site = self._seen.get(key)
+        key = self._read_frames([function, outer], 5)
+        place = self._seen.get(key)
+        if place is None:
+            caller, is_read = self._find_caller()
+            merged = self._merge_spots(key, 2)
+            place = self._places.get(merged)
+            if place is None:
+                place = self._places[merged] = _Place(caller if is_read else None)
+            self._seen[key] = place
+        site = place.sites.get(address)
         if site is None:
-            code, offset = self._find_caller()
-            place = self._merge_spots(key, 3)
-            site = self._sites.get(place)
-            if site is None:
-                count = self._counts[address, function] = (
-                    self._counts.get((address, function), 0) + 1
-                )
-                base = f"{address}/{function}" if count == 1 else f"{address}/{function}_{count}"
-                site = self._sites[place] = Site(base, code, offset)
-            self._seen[key] = site
+            number = self._counts.get((address, function), 0) + 1
+            self._counts[address, function] = number
+            base = f"{address}/{function}" if number == 1 else f"{address}/{function}_{number}"
+            code, offset = place.caller or self._find_caller()[0]
+            site = place.sites[address] = Site(base, code, offset)
         return site
 
     def _read_frames(self, key: list, depth: int) -> tuple:
@@ -143,14 +163,17 @@ class CallSites:
             merged[i + 1] = 2 * firsts[key[i + 1] // 2]
         return tuple(merged)
 
-    def _find_caller(self) -> tuple[CodeType | None, int]:
-        """Return the innermost frame outside torch.
+    def _find_caller(self) -> tuple[Caller, bool]:
+        """Return the innermost frame outside torch, and whether `_read_frames` reads it.
 
         Every code object up to there is kept, so that no id is reused.
         """
         frame: FrameType | None = sys._getframe(2)
-        found: tuple[CodeType | None, int] = (None, 0)
+        handler = self._handler
+        found: Caller = (None, 0)
         inside = True
+        n_handlers = 0
+        is_read = False
         while (
             frame is not None and frame.f_code is not self._runner and (inside or found[0] is None)
         ):
@@ -159,11 +182,13 @@ class CallSites:
             if foreign is None:
                 self._codes[id(code)] = code
                 foreign = self._foreign[id(code)] = not code.co_filename.startswith(_ENGINE)
+            n_handlers += code is handler
             if foreign and found[0] is None:
                 found = (code, frame.f_lasti)
+                is_read = inside and n_handlers == 1
             inside = inside and code is not _MODULE_CALL
             frame = frame.f_back
-        return found
+        return found, is_read
 
 
 @lru_cache(_N_CODES)

@@ -41,7 +41,7 @@ _QUIET = frozenset(
         "shape dtype device layout ndim is_cuda is_meta is_sparse is_quantized requires_grad "
         "is_leaf grad_fn size dim stride numel nelement element_size storage_offset is_contiguous "
         "is_floating_point is_complex is_inference _version untyped_storage get_device ndimension "
-        "__len__ __hash__ names itemsize nbytes"
+        "__len__ __hash__ names itemsize nbytes _set_grad_enabled"
     ).split()
 )
 _ANSWERS_NO = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")

@@ -13,16 +13,9 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
+from neurolens.extract.capture.parts import ATOMS, never_changes
 from neurolens.extract.capture.restore.contents import Content, Kinds
 
-# Values that never change: they are only put back into their places.
-ATOMS = frozenset(
-    {
-        *(int, float, bool, str, bytes, complex, type(None), type(Ellipsis), range, slice),
-        *(torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format),
-        types.ModuleType,
-    }
-)
 # Two of these are the same thing where they are equal: a method is made anew whenever it is read.
 _COMPARED = ATOMS | {types.BuiltinFunctionType, types.MethodType}
 _PLAIN = frozenset({torch.Tensor, nn.Parameter})
@@ -55,9 +48,10 @@ class TensorCopy(Copy):
     """The content of a tensor, or only its place in memory where ``content`` is None."""
 
     def __init__(self, tensor: torch.Tensor, *, has_content: bool) -> None:
+        place = tensor.detach()
         self.tensor = tensor
-        self.place = tensor.detach()
-        self.content = self.place.clone() if has_content else None
+        self.place = place
+        self.content = place.clone() if has_content else None
         self._version = read_version(tensor)
         self._pointer = _read_pointer(tensor)
         self._is_moved = False
@@ -205,6 +199,10 @@ class Copier:
     def _parameter_storages(self) -> set[int]:
         return {read_storage(parameter) for parameter in self._parameters} - {0}
 
+    def has_copied(self, value: Any) -> bool:
+        """Return whether an object was copied, or belongs elsewhere."""
+        return id(value) in self._copied
+
     def copy_tensor(self, tensor: torch.Tensor, *, limited: bool = True) -> Iterator[Copy]:
         """Yield a copy of a tensor, unless it has one; ``limited`` up to a number of bytes."""
         if id(tensor) in self._copied or is_lazy(tensor) or tensor.is_meta:
@@ -232,15 +230,13 @@ class Copier:
         waiting = [value]
         while waiting:
             one = waiting.pop()
-            if type(one) in ATOMS or id(one) in self._copied:
+            if never_changes(one) or id(one) in self._copied:
                 continue
             if isinstance(one, torch.Tensor):
                 yield from self.copy_tensor(one)
                 waiting.append(vars(one))
                 continue
             self._copied.add(id(one))
-            if type(one) is tuple and ATOMS.issuperset(map(type, one)):
-                continue
             if isinstance(one, (bytearray, array)) or _holds_numbers(one):
                 yield from self._copy_numbers(one)
             elif isinstance(one, (tuple, frozenset)):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurolens.extract.capture.restore.copies import ATOMS
+from neurolens.extract.capture.parts import ModelParts, list_parts
 from neurolens.extract.capture.restore.owners import hold_generators
 
 _GENERATORS = (
@@ -22,7 +22,6 @@ _GENERATORS = (
     random.Random,
 )
 PROCESS_GENERATORS = ("torch", "numpy", "python")
-_MODULE_ATTRIBUTES = frozenset(vars(nn.Module()))
 _DEEPEST = 4
 
 
@@ -34,6 +33,8 @@ class RandomStates:
     model : Module, optional
         Whose generators to look for: attributes of its modules, and entries of lists, tuples, sets
         and dicts there.
+    parts : ModelParts, optional
+        Of the model, where they are known.
 
     Attributes
     ----------
@@ -41,8 +42,10 @@ class RandomStates:
         The model's generators by address, such as ``"noise.generator"``.
     """
 
-    def __init__(self, model: nn.Module | None = None) -> None:
-        self.held = {} if model is None else find_generators(model)
+    def __init__(self, model: nn.Module | None = None, parts: ModelParts | None = None) -> None:
+        if model is not None:
+            parts = parts or list_parts(model)
+        self.held = {} if parts is None else find_generators(parts)
         self._is_torch_left = False
         self._torch = torch.get_rng_state()
         self._numpy = np.random.get_state()
@@ -99,36 +102,35 @@ class RandomStates:
 
 
 @contextmanager
-def preserve_random_states(model: nn.Module | None = None) -> Iterator[RandomStates]:
+def preserve_random_states(
+    model: nn.Module | None = None, parts: ModelParts | None = None
+) -> Iterator[RandomStates]:
     """Restore the states of random generators afterwards.
 
     These are the generators of torch (all devices), numpy and Python, and those of a model's
     modules. Other threads wait before they do so too.
     """
     with hold_generators():
-        states = RandomStates(model)
+        states = RandomStates(model, parts)
         try:
             yield states
         finally:
             states.restore()
 
 
-def find_generators(model: nn.Module) -> dict[str, Any]:
+def find_generators(parts: ModelParts) -> dict[str, Any]:
     """Return the random generators that a model's modules hold, by address.
 
     They are attributes of modules, or in containers there.
     """
     found: dict[str, Any] = {}
-    for address, module in model.named_modules():
-        for name, value in vars(module).items():
-            if type(value) not in ATOMS and name not in _MODULE_ATTRIBUTES:
-                _collect_generators(value, f"{address}.{name}".removeprefix("."), found, 0)
+    for address, attributes in parts.attributes.items():
+        for name, value in attributes.items():
+            _collect_generators(value, f"{address}.{name}".removeprefix("."), found, 0)
     return found
 
 
 def _collect_generators(value: Any, address: str, found: dict[str, Any], depth: int) -> None:
-    if type(value) is tuple and ATOMS.issuperset(map(type, value)):
-        return
     if isinstance(value, _GENERATORS):
         if not isinstance(value, random.SystemRandom):
             found[address] = value

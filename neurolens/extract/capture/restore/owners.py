@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from neurolens.errors import InputError
+from neurolens.extract.capture.parts import iterate_modules
 
 _GENERATORS = "random generators"
 
@@ -79,7 +80,7 @@ def hold_model(model: nn.Module) -> Iterator[None]:
     InputError
         When the thread that holds one waits for this thread.
     """
-    modules = [id(module) for module in model.modules()]
+    modules = [id(module) for module in iterate_modules(model)]
     _OWNERS.acquire(modules)
     try:
         yield

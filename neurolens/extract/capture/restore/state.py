@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -9,30 +10,29 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
+from neurolens.extract.capture.parts import ModelParts, list_parts, select_attributes
 from neurolens.extract.capture.restore.copies import (
-    ATOMS,
     Copier,
     Copy,
     TensorCopy,
     is_same,
 )
 
-# What every Module has, its mode aside.
-MODULE_ATTRIBUTES = frozenset(vars(nn.Module())) - {"training"}
-
 
 class _Held(NamedTuple):
     """What one module held: plain attributes, buffers, parameters and child modules by name.
 
-    ``copies`` are of what can change, each with its address.
+    ``copies`` are of what can change, each with its address; ``own`` are all attributes, torch's
+    too, and none for TorchScript.
     """
 
     address: str
     module: nn.Module
     copies: list[tuple[str, Copy]]
-    attributes: dict[str, Any]
     buffers: dict[str, torch.Tensor | None]
-    parts: dict[str, Any]
+    parameters: dict[str, nn.Parameter | None]
+    modules: dict[str, nn.Module | None]
+    own: dict[str, Any]
 
 
 class ModelState:
@@ -55,6 +55,8 @@ class ModelState:
     model : Module
     rewritten : collection of str
         Addresses of parameters that passes of this model write into.
+    parts : ModelParts, optional
+        Of the model, where they are known.
 
     Attributes
     ----------
@@ -65,49 +67,61 @@ class ModelState:
         among them.
     """
 
-    def __init__(self, model: nn.Module, rewritten: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        rewritten: Collection[str] = (),
+        parts: ModelParts | None = None,
+    ) -> None:
         self.changed: list[str] = []
         self.lost: list[str] = []
         self._is_compared = False
+        self._differing: list[tuple[str, Copy]] = []
         self._moved: list[_Held] = []
         self._replaced: list[str] = []
         self._by_storage: dict[int, list[TensorCopy]] | None = None
         with torch._C.DisableTorchFunction():
-            modules = dict(model.named_modules())
+            parts = parts or list_parts(model)
+            modules = parts.modules
             self._parameters = {
                 name: TensorCopy(parameter, has_content=False)
-                for name, parameter in model.named_parameters()
+                for name, parameter in parts.parameters.items()
                 if not is_lazy(parameter)
             }
             for name in rewritten:
                 if name in self._parameters:
                     self._parameters[name].keep_content()
             self._copier = _make_copier(modules, [one.tensor for one in self._parameters.values()])
-            self._held = [
-                self._hold_module(address, module)
-                for address, module in modules.items()
-                if not _is_lazy(module)
-            ]
+            has_lazy = parts.has_lazy()
+            self._held = []
+            for address, module in modules.items():
+                if not (has_lazy and _is_lazy(module)):
+                    attributes = parts.attributes.get(address)
+                    self._held.append(self._hold_module(address, module, attributes))
 
-    def _hold_module(self, address: str, module: nn.Module) -> _Held:
+    def _hold_module(
+        self, address: str, module: nn.Module, attributes: dict[str, Any] | None
+    ) -> _Held:
         """Return what a module holds, and copy what of it can change."""
         prefix = f"{address}." if address else ""
+        copier = self._copier
         copies: list[tuple[str, Copy]] = []
-        buffers = dict(module._buffers.items())
+        buffers = dict(module._buffers.items()) if module._buffers else {}
         for name, buffer in buffers.items():
             if buffer is not None:
-                found = self._copier.copy_tensor(buffer, limited=False)
+                found = copier.copy_tensor(buffer, limited=False)
                 copies += [(prefix + name, one) for one in found]
-        attributes = {}
+        own = {}
         if not isinstance(module, torch.jit.ScriptModule):
             kind = type(module)
-            copies += [(kind.__name__, one) for one in self._copier.copy_value(kind)]
-            attributes = _read_attributes(module)
-            for name, value in attributes.items():
-                if type(value) not in ATOMS:
-                    copies += [(prefix + name, one) for one in self._copier.copy_value(value)]
-        parts = {**dict(module._parameters.items()), **dict(module._modules.items())}
-        return _Held(address, module, copies, attributes, buffers, parts)
+            if not copier.has_copied(kind):
+                copies += [(kind.__name__, one) for one in copier.copy_value(kind)]
+            for name, value in attributes.items() if attributes else ():
+                copies += [(prefix + name, one) for one in copier.copy_value(value)]
+            own = vars(module).copy()
+        parameters = dict(module._parameters.items()) if module._parameters else {}
+        modules = dict(module._modules.items()) if module._modules else {}
+        return _Held(address, module, copies, buffers, parameters, modules, own)
 
     def keep_parameters(self, written: Iterable[torch.Tensor]) -> None:
         """Copy the parameters that share memory with ``written``, before it changes."""
@@ -137,12 +151,23 @@ class ModelState:
         found = []
         with torch._C.DisableTorchFunction():
             # A module that has built parts of itself keeps everything that it made.
-            self._held = [held for held in self._held if not _is_built(held)]
+            touched = [held for held in self._held if not _is_untouched(held)]
+            built = {id(held) for held in touched if _is_built(held)}
+            if built:
+                self._held = [held for held in self._held if id(held) not in built]
+            moved = {}
+            for held in touched:
+                if id(held) not in built:
+                    moved[id(held)] = _find_moved(held)
             for held in self._held:
-                names = _find_moved(held)
-                self._moved += [held] if names else []
-                found += [f"{held.address}.{name}".removeprefix(".") for name in names]
-                found += [address for address, one in held.copies if one.compare()]
+                names = moved.get(id(held))
+                if names:
+                    self._moved.append(held)
+                    found += [f"{held.address}.{name}".removeprefix(".") for name in names]
+                for address, one in held.copies:
+                    if one.compare():
+                        self._differing.append((address, one))
+                        found.append(address)
             found += [name for name, one in self._parameters.items() if one.compare()]
             self._replaced = self._list_replaced()
         found += self._replaced
@@ -155,8 +180,9 @@ class ModelState:
         Whatever else is to keep its values has to be cloned.
         """
         storages = set()
-        for one in self._list_copies():
-            if one.changed and isinstance(one, TensorCopy):
+        parameters = [one for one in self._parameters.values() if one.changed]
+        for one in [*[copy for _, copy in self._differing], *parameters]:
+            if isinstance(one, TensorCopy):
                 storages |= {read_storage(one.tensor), read_storage(one.place)}
         return storages
 
@@ -176,10 +202,9 @@ class ModelState:
         with torch._C.DisableTorchFunction():
             for held in self._moved:
                 _put_back(held)
-            for held in self._held:
-                for address, one in held.copies:
-                    if one.changed and not one.restore():
-                        lost.append(address)
+            for address, one in self._differing:
+                if not one.restore():
+                    lost.append(address)
             for address, parameter in self._parameters.items():
                 if parameter.changed and not parameter.restore():
                     lost.append(address)
@@ -190,7 +215,7 @@ class ModelState:
         replaced = []
         for held in self._held:
             for name, part in held.module._parameters.items():
-                before = held.parts.get(name)
+                before = held.parameters.get(name)
                 if before is None or part is None or (before.is_meta and part.is_meta):
                     continue
                 if part is not before:
@@ -211,20 +236,35 @@ def _is_lazy(module: nn.Module) -> bool:
     return any(tensor is not None and is_lazy(tensor) for tensor in own)
 
 
-def _read_attributes(module: nn.Module) -> dict[str, Any]:
-    """Return the plain attributes of a module."""
-    own = vars(module)
-    return {name: own[name] for name in own.keys() - MODULE_ATTRIBUTES}
+def _is_untouched(held: _Held) -> bool:
+    """Return whether the quickest look finds all parts of a module as they were."""
+    before = held.own
+    now = vars(held.module)
+    if not before or not _holds_same(now, before):
+        return False
+    for name, entries in (
+        ("_buffers", held.buffers),
+        ("_parameters", held.parameters),
+        ("_modules", held.modules),
+    ):
+        if (entries or now[name]) and not _holds_same(now[name], entries):
+            return False
+    return True
 
 
 def _is_built(held: _Held) -> bool:
     """Return whether a module has made parameters or child modules of its own since."""
     module = held.module
-    for parts in (module._parameters, module._modules):
-        for name, part in parts.items():
-            if part is not None and held.parts.get(name) is None:
+    for now, before in ((module._parameters, held.parameters), (module._modules, held.modules)):
+        for name, part in now.items():
+            if part is not None and before.get(name) is None:
                 return True
     return False
+
+
+def _holds_same(now: Any, before: dict[str, Any]) -> bool:
+    """Return whether the quickest look finds the same objects in one order; False tells nothing."""
+    return list(now) == list(before) and all(map(is_, now.values(), before.values()))
 
 
 def _find_moved(held: _Held) -> list[str]:
@@ -233,8 +273,8 @@ def _find_moved(held: _Held) -> list[str]:
     now = dict(module._buffers.items())
     before = dict(held.buffers)
     if not isinstance(module, torch.jit.ScriptModule):
-        now |= _read_attributes(module)
-        before |= held.attributes
+        now |= select_attributes(vars(module))
+        before |= select_attributes(held.own)
     gone = [name for name in before if name not in now]
     return gone + [
         name
@@ -252,9 +292,10 @@ def _put_back(held: _Held) -> None:
                 setattr(module, name, buffer)
         return
     own = vars(module)
-    for name in _read_attributes(module).keys() - held.attributes.keys():
+    attributes = select_attributes(held.own)
+    for name in select_attributes(own).keys() - attributes.keys():
         del own[name]
-    own.update(held.attributes)
+    own.update(attributes)
     now = module._buffers
     names_differ = list(now) != list(held.buffers)
     if names_differ or any(now[name] is not buffer for name, buffer in held.buffers.items()):
@@ -263,9 +304,11 @@ def _put_back(held: _Held) -> None:
 
 
 @contextmanager
-def preserve_state(model: nn.Module, rewritten: Collection[str] = ()) -> Iterator[ModelState]:
+def preserve_state(
+    model: nn.Module, rewritten: Collection[str] = (), parts: ModelParts | None = None
+) -> Iterator[ModelState]:
     """Put back, afterwards, everything of a model that `ModelState` holds."""
-    state = ModelState(model, rewritten)
+    state = ModelState(model, rewritten, parts)
     try:
         yield state
     finally:
