@@ -147,7 +147,10 @@ def extract_activations(
     stimuli are compared again when the set is run. In memory, the first batch of the run takes the
     place of the six where it has eight stimuli or more and what is kept of it takes a quarter of
     ``memory`` at most, and is not run again; the small pass then shows up to five, among them the
-    last ones of the last two batches. Where anything is unusual (random numbers, values that
+    last one of the set, and of the batch before where that is longer. It is a whole pass; that of
+    the first batch ends after the last chosen op where the small one tells enough of the ops behind
+    it, as where all of these keep the stimuli on an axis and use no tensors made otherwise. Where
+    anything is unusual (random numbers, values that
     Python reads, rows that do not follow their stimuli) there are three more, over two, three and
     eight. Where the results of three stimuli, twice, take more than three quarters of ``memory``
     (and 16 MiB), groups of ops are tested, with three passes for each; where one op alone does, a
