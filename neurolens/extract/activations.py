@@ -155,13 +155,14 @@ def extract_activations(
     twice, take more than three quarters of ``memory`` (and 16 MiB), groups of ops are tested, with
     three passes for each; where one op alone does, a warning says what planning takes. Then comes
     one pass over the set, ended after the last chosen op (two, and more where they do not fit
-    ``memory`` together, with a reducer that is fitted first). Of several passes each starts where the last one ended, as in `extract_grams`, where the
-    chosen ops are not among the first and, of a reducer, ``fit_on`` are all stimuli in their order;
-    without a store, the attributes say so. At a given ``batch_size`` results do not depend on
-    ``memory`` or ``workers``: give it to compare two runs bit for bit, since by default it follows
-    from ``memory``. On ``batch_size`` they depend as far as torch's kernels do, in float32 by a few
-    1e-6 of the op's largest value, so that single values near zero may differ altogether. With
-    `PCA`, an op whose fitted stimuli exceed ``memory`` alone depends on it as far as rounding does.
+    ``memory`` together, with a reducer that is fitted first). Of several passes each starts where
+    the last one ended, as in `extract_grams`, where the chosen ops are not among the first and, of
+    a reducer, ``fit_on`` are all stimuli in their order; without a store, the attributes say so. At
+    a given ``batch_size`` results do not depend on ``memory`` or ``workers``: give it to compare
+    two runs bit for bit, since by default it follows from ``memory``. On ``batch_size`` they depend
+    as far as torch's kernels do, in float32 by a few 1e-6 of the op's largest value, so that single
+    values near zero may differ altogether. With `PCA`, an op whose fitted stimuli exceed ``memory``
+    alone depends on it as far as rounding does.
 
     Examples
     --------

@@ -213,7 +213,8 @@ def _label_result(event: Event, k: int) -> str:
 
 def _list_memories(event: Event) -> list[int]:
     """Return the memories of the results and the arguments of an op."""
-    return [value.memory for value in (*event.outputs, *[parent for parent, _ in event.parents])]
+    parents = [value.memory for value, _ in event.parents]
+    return [*parents, *[value.memory for value in event.outputs]]
 
 
 def _iterate_numbers(value: Any) -> Iterator[int]:
