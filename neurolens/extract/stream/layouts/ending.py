@@ -164,11 +164,9 @@ def _keeps_stimuli(
     n_few: int,
 ) -> bool:
     """Return whether the results of an op surely have the axes of stimuli that layouts say."""
-    if any(value.kind == "constant" for value, _ in event.parents) or op.function in _TAKING:
+    if any(value.kind == "constant" for value, _ in event.parents):
         return False
-    if op.function in RESIZING and n_few in _iterate_numbers((event.args[1:], event.kwargs)):
-        return False
-    if op.function == "getitem" and not _is_plain_index(event.args[1]):
+    if _takes_some(op, event, n_few):
         return False
     parents: list[Axes | None] = []
     for parent, (value, _) in zip(op.parents, event.parents, strict=True):
@@ -186,6 +184,14 @@ def _keeps_stimuli(
         if follow_arguments(op, event, parents, tensor.shape, _find_stimuli(layout)) is None:
             return False
     return True
+
+
+def _takes_some(op: Op, event: Event, n_few: int) -> bool:
+    """Return whether an op may take as many stimuli as there are here from any number."""
+    if op.function == "getitem" and not _is_plain_index(event.args[1]):
+        return True
+    numbers = _iterate_numbers((event.args[1:], event.kwargs))
+    return op.function in _TAKING or (op.function in RESIZING and n_few in numbers)
 
 
 def _is_plain_index(index: Any) -> bool:
