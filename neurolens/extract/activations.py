@@ -147,19 +147,22 @@ def extract_activations(
     stimuli are compared again when the set is run. In memory, the first batch of the run takes the
     place of the six where it has eight stimuli or more and what is kept of it takes a quarter of
     ``memory`` at most, and is not run again; the small pass then shows up to five, among them the
-    last ones of the last two batches. Where anything is unusual (random numbers, values that
-    Python reads, rows that do not follow their stimuli) there are three more, over two, three and
-    eight. Where the results of three stimuli, twice, take more than three quarters of ``memory``
-    (and 16 MiB), groups of ops are tested, with three passes for each; where one op alone does, a
-    warning says what planning takes. Then comes one pass over the set, ended after the last chosen
-    op (two, and more where they do not fit ``memory`` together, with a reducer that is fitted
-    first). Of several passes each starts where the last one ended, as in `extract_grams`, where the
-    chosen ops are not among the first and, of a reducer, ``fit_on`` are all stimuli in their order;
-    without a store, the attributes say so. At a given ``batch_size`` results do not depend on
-    ``memory`` or ``workers``: give it to compare two runs bit for bit, since by default it follows
-    from ``memory``. On ``batch_size`` they depend as far as torch's kernels do, in float32 by a few
-    1e-6 of the op's largest value, so that single values near zero may differ altogether. With
-    `PCA`, an op whose fitted stimuli exceed ``memory`` alone depends on it as far as rounding does.
+    last one of the set, and of the batch before where that is longer. It is a whole pass; that of
+    the first batch ends after the last chosen op where the small one tells enough of the ops behind
+    it, as where all of these keep the stimuli on an axis and use no tensors made otherwise. Where
+    anything is unusual (random numbers, values that Python reads, rows that do not follow their
+    stimuli) there are three more, over two, three and eight. Where the results of three stimuli,
+    twice, take more than three quarters of ``memory`` (and 16 MiB), groups of ops are tested, with
+    three passes for each; where one op alone does, a warning says what planning takes. Then comes
+    one pass over the set, ended after the last chosen op (two, and more where they do not fit
+    ``memory`` together, with a reducer that is fitted first). Of several passes each starts where
+    the last one ended, as in `extract_grams`, where the chosen ops are not among the first and, of
+    a reducer, ``fit_on`` are all stimuli in their order; without a store, the attributes say so. At
+    a given ``batch_size`` results do not depend on ``memory`` or ``workers``: give it to compare
+    two runs bit for bit, since by default it follows from ``memory``. On ``batch_size`` they depend
+    as far as torch's kernels do, in float32 by a few 1e-6 of the op's largest value, so that single
+    values near zero may differ altogether. With `PCA`, an op whose fitted stimuli exceed ``memory``
+    alone depends on it as far as rounding does.
 
     Examples
     --------

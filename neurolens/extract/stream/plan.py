@@ -23,12 +23,11 @@ from neurolens.extract.reducers.base import Reducer, Rows
 from neurolens.extract.reducers.chain import ChainPlan, plan_chain, read_reducer
 from neurolens.extract.stream.batches import prepare_kwargs
 from neurolens.extract.stream.checks import check_inputs, check_samples, check_seed, find_device
-from neurolens.extract.stream.layouts.finding import Layouts
+from neurolens.extract.stream.layouts.finding import Layouts, list_sampled
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.padding import PaddedRows
 from neurolens.extract.stream.layouts.pair import FirstResults
 from neurolens.extract.stream.layouts.reading import read_layouts
-from neurolens.extract.stream.layouts.samples import list_sampled
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 from neurolens.support.sizes import read_bytes

@@ -127,7 +127,7 @@ def test_branches_after_which_rows_are_the_same_are_no_alarm(name, large):
 
 
 def test_a_batch_is_run_again_only_where_something_else_was_read():
-    usual = [4, 2, 3, 8] + [8] * (N_STIMULI // 8)
+    usual = [3, 2, 3, 8] + [8] * (N_STIMULI // 8)
     for large in ((), (27,), (27, 9), (8, 9, 33)):
         extract("activations", UNMIXED["the same ops"], make_stimuli(large))
         assert len(PASSES) == len(usual) + (2 if large else 0)

@@ -45,7 +45,7 @@ _REDUCING = frozenset(
 )
 _MULTIPLYING = frozenset("matmul bmm scaled_dot_product_attention einsum".split())
 # Besides broadcasting, only these change the size of an axis and keep its meaning.
-_RESIZING = frozenset(
+RESIZING = frozenset(
     "cat concat pad chunk split tensor_split narrow index_select getitem take_along_dim gather "
     "repeat tile topk repeat_interleave cumsum diff".split()
 )
@@ -77,25 +77,38 @@ def follow_axes(
         Of each of the op's tensor arguments.
     stimuli : StimulusAxis
     """
-    by_argument = {
-        parent.position: axes
-        for parent, axes in zip(op.parents, parents, strict=True)
-        if axes is not None
-    }
-    axes = _follow(op, event, by_argument, tuple(shape), stimuli)
-    if axes is not None and _fits_values(axes, shape, stimuli):
+    axes = follow_arguments(op, event, parents, shape, stimuli)
+    if axes is not None:
         return axes
+    known = [axes for axes in parents if axes is not None]
     n_dims = len(shape) - 1
-    if stimuli.group > 1 or n_dims not in BY_NDIM or not by_argument:
+    if stimuli.group > 1 or n_dims not in BY_NDIM or not known:
         return None
-    parent_names = {
-        name for axis in itertools.chain.from_iterable(by_argument.values()) for name, _ in axis
-    }
-    if not parent_names <= {STIMULUS, "token", "feature"}:
+    factors = itertools.chain.from_iterable(itertools.chain.from_iterable(known))
+    if not {name for name, _ in factors} <= {STIMULUS, "token", "feature"}:
         return None
     names = [*BY_NDIM[n_dims]]
     names.insert(stimuli.axis, STIMULUS)
     return pair_names(names, shape)
+
+
+def follow_arguments(
+    op: Op,
+    event: Event,
+    parents: Sequence[Axes | None],
+    shape: Sequence[int],
+    stimuli: StimulusAxis,
+) -> Axes | None:
+    """Return the axes that what an op does leaves of its arguments', or None.
+
+    They are not looked for in the shape alone; see `follow_axes`.
+    """
+    by_argument = {}
+    for parent, axes in zip(op.parents, parents, strict=True):
+        if axes is not None:
+            by_argument[parent.position] = axes
+    followed = _follow(op, event, by_argument, tuple(shape), stimuli)
+    return followed if followed and _fits_values(followed, shape, stimuli) else None
 
 
 def _fits_values(axes: Axes, shape: Sequence[int], stimuli: StimulusAxis) -> bool:
@@ -137,7 +150,7 @@ def _follow(
         return _index(first, event.args[1], shape)
     if function in _REDUCING and len(first) > len(shape):
         return _reduce(function, first, event)
-    return _match(by_argument.values(), shape, resize=function in _RESIZING | _REDUCING)
+    return _match(by_argument.values(), shape, resize=function in RESIZING | _REDUCING)
 
 
 def _follow_spatial(

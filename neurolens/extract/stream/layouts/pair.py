@@ -1,6 +1,6 @@
 """The layouts of a run from two passes, for models in which nothing is unusual."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -17,6 +17,7 @@ from neurolens.extract.graph.build import assemble_graph
 from neurolens.extract.graph.graph import Graph
 from neurolens.extract.stream.batches import are_alike, call_with_batch, read_batch, take_places
 from neurolens.extract.stream.follow import Counts
+from neurolens.extract.stream.layouts.ending import Ending
 from neurolens.extract.stream.layouts.finding import (
     Layouts,
     find_fixed_reads,
@@ -45,11 +46,21 @@ _BATCH_SIZE = 32
 _CHOSEN_PLACES = (7, 2)
 
 
+class Wanted(NamedTuple):
+    """What a run wants of its first batch: of how many stimuli, and results of which ops at most.
+
+    There are no stimuli where its results are not wanted.
+    """
+
+    n_stimuli: int
+    ops: Collection[str]
+
+
 class FirstResults(Protocol):
     """Takes results of the first batch of a run, in place of the larger of two passes."""
 
-    def begin(self, layouts: Layouts, stimuli: StimulusSet) -> int:
-        """Return how many stimuli the first batch has, 0 where its results are not wanted.
+    def begin(self, layouts: Layouts, stimuli: StimulusSet) -> Wanted:
+        """Return what is wanted of the first batch.
 
         ``layouts`` are those of all results as far as the smaller batch tells them.
         """
@@ -59,6 +70,14 @@ class FirstResults(Protocol):
 
     def confirm(self) -> None:
         """Learn that every row that was compared follows its stimulus, and nothing is unusual."""
+
+
+class _FirstBatch(NamedTuple):
+    """What takes results of the first batch, of which ops at most, and where its pass may end."""
+
+    results: FirstResults
+    ops: Collection[str]
+    ending: Ending
 
 
 class FoundPair(NamedTuple):
@@ -83,8 +102,10 @@ def find_in_pair(
     Three stimuli are recorded, and then a batch of six, evenly spread over the set, with the three
     at other places and with other neighbours. All their results are compared as they are made.
     Where ``first`` wants them, the first batch of the run takes the place of the six. Up to five
-    stimuli are recorded then: two or three of the first batch, and the last ones of the last two
-    batches, which the run meets.
+    stimuli are recorded then: two or three of the first batch, and the last one of the set, which
+    the run meets, and of the batch before where that is longer. The pass of the first batch ends
+    after the last op that is wanted where the recorded stimuli tell enough of the others; see
+    `Ending`.
 
     Parameters
     ----------
@@ -122,13 +143,11 @@ def find_in_pair(
         small = finder.record_few(few)
         if small is None:
             return None
-        n_first = 0 if first is None else first.begin(finder.guess(small, few), stimuli)
-        if set(few_rows[:2]) <= set(range(n_first)):
-            found = finder.find(small, range(n_first), first)
-            if found is not None:
-                return FoundPair(found, True)
+        found = None if first is None else finder.find_in_first(small, few, first)
+        if found is not None:
+            return FoundPair(found, True)
         # Where stimuli have other values in the first batch, the run finds that: it meets them.
-        found = finder.find(small, _surround_rows(few_rows, rows), None)
+        found = finder.find(small, _surround_rows(few_rows, rows))
         return None if found is None else FoundPair(found, False)
     except RecordingError:
         return None  # longer planning raises it, with its own stimuli
@@ -168,15 +187,20 @@ class _PairFinder:
         is_kept = all(event.is_kept for event in small.events)
         return small if is_kept and _is_usual(small) else None
 
-    def guess(self, small: Recording, few: Batch) -> Layouts:
-        """Return the layouts of all results as far as the smaller batch tells them."""
+    def find_in_first(self, small: Recording, few: Batch, results: FirstResults) -> Layouts | None:
+        """Return what `find` does of the first batch of the run; None where that is not wanted."""
         n_few = len(self._few_rows)
         started = start_layouts(small, small, Counts(n_few, n_few), self._sites)
         guessed = guess_layouts(small, started.graph, n_few, few, self._dim_names)
-        return replace(started, by_name=guessed)
+        wanted = results.begin(replace(started, by_name=guessed), self._stimuli)
+        rows = range(wanted.n_stimuli)
+        if not set(self._few_rows[:2]) <= set(rows):
+            return None
+        ending = Ending(small, started.graph, guessed, n_few, wanted.ops)
+        return self.find(small, rows, _FirstBatch(results, wanted.ops, ending))
 
     def find(
-        self, small: Recording, rows: Sequence[int], first: FirstResults | None
+        self, small: Recording, rows: Sequence[int], first: _FirstBatch | None = None
     ) -> Layouts | None:
         """Return what the smaller batch and one of these rows tell; None if that is not enough."""
         graph = assemble_graph(small)
@@ -193,10 +217,16 @@ class _PairFinder:
         large = record_forward(
             self._call(batch).copy_inputs(),
             keep=_keep_none,
+            stop_after=None if first is None else first.ending.op,
             sites=self._sites,
             noise=self._noise,
             watch=comparison.compare,
         )
+        if first is not None and first.ending.op is not None:
+            if not first.ending.agrees(large, reader.layouts):
+                return None
+            large = first.ending.complete(large, counts)
+            first.ending.add_rest(reader, graph.by_name, large)
         if not _is_usual(large) or not comparison.agrees(large):
             return None
         layouts = start_layouts(small, large, counts, self._sites)
@@ -216,7 +246,8 @@ class _Comparison:
     """Compares the results of a larger batch, as they are made, with those of a smaller one.
 
     ``samples`` hold by result what is kept of its values: for all stimuli of the larger batch, or,
-    where its results are taken, for those of the smaller, which the run has yet to meet.
+    where its results are taken, of those that may be wanted, for the stimuli of the smaller, which
+    the run has yet to meet.
     """
 
     def __init__(
@@ -225,7 +256,7 @@ class _Comparison:
         graph: Graph,
         reader: LayoutReader,
         n_few: int,
-        first: FirstResults | None,
+        first: _FirstBatch | None,
     ) -> None:
         self.samples: dict[str, RowSamples] = {}
         self._reader = reader
@@ -245,8 +276,10 @@ class _Comparison:
         for name, rows in self._reader.read_results(op, event, earlier, results).items():
             known = rows
             if self._first is not None:
+                if event.name not in self._first.ops:
+                    continue
                 layout = self._reader.layouts[name]
-                self._first.take(layout, rows)
+                self._first.results.take(layout, rows)
                 tensor = earlier.outputs[max(layout.output, 0)].tensor
                 assert tensor is not None, "all values of the smaller batch are kept"
                 known = layout.put_stimuli_first(tensor, self._n_few)
@@ -290,17 +323,19 @@ def _surround_rows(few: Sequence[int], spread: Sequence[int]) -> list[int]:
 
 
 def _choose_rows_of_first(stimuli: StimulusSet, batch_size: int | None) -> list[int]:
-    """Return rows of the first batch, and then the last ones of the last two.
+    """Return rows of the first batch, and then the last one of the set and of the batch before.
 
     So what depends on a place of a batch, which is the longest of the set or like it, or on how
-    long the last one is, shows. None are returned for small batches.
+    long the last one is, shows. Where the last two are of one length, the last stimulus of the set
+    tells as much. None are returned for small batches.
     """
     batches = stimuli.split_rows(batch_size or _BATCH_SIZE)
     n_first = len(batches[0])
     if n_first <= max(_CHOSEN_PLACES):
         return []
     rows = [n_first // 3, n_first - 1] if batch_size else [*_CHOSEN_PLACES, n_first - 1]
-    chosen = list(dict.fromkeys([*rows, *(batch[-1] for batch in batches[-2:])]))
+    by_length = {len(batch): batch[-1] for batch in batches[-2:]}
+    chosen = list(dict.fromkeys([*rows, *by_length.values()]))
     return chosen if len(chosen) > 2 else [*chosen, n_first // 2 + 1]
 
 

@@ -141,6 +141,13 @@ class LayoutReader:
             rows[layout.name] = more_rows
         return rows
 
+    def add(self, layout: Layout, op: Op, event: Event) -> None:
+        """Take a layout of a result that the larger batch has and did not make here."""
+        k = max(layout.output, 0)
+        stimuli = StimulusAxis(layout.axis, layout.group, layout.major)
+        self.layouts[layout.name] = layout
+        self._results.append(Result(op, event, k, tuple(event.specs[k].shape), stimuli))
+
     def _follow_precision(self, op: Op, dtype: torch.dtype) -> float:
         """Return the coarsest machine precision of a result and of what it was computed from."""
         coarsest = max((self._coarsest.get(name, 0.0) for name in op.parent_ops), default=0.0)

@@ -8,9 +8,11 @@ import torch
 
 from neurolens.errors import NeuroLensError
 from neurolens.extract.capture.events import read_storage
+from neurolens.extract.graph.select import select_ops
 from neurolens.extract.reducers.chain import Chain, are_finite, read_reducer
 from neurolens.extract.stream.layouts.finding import Layouts
 from neurolens.extract.stream.layouts.layout import Layout
+from neurolens.extract.stream.layouts.pair import Wanted
 from neurolens.extract.stream.plan import (
     Output,
     Plan,
@@ -23,6 +25,8 @@ from neurolens.extract.stream.plan import (
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.masks import find_positions
 from neurolens.support.sizes import read_bytes
+
+_NOTHING = Wanted(0, frozenset())
 
 
 class Reduced(NamedTuple):
@@ -96,29 +100,39 @@ class FirstBatch:
         self._n_rows = 0
         self._is_confirmed = False
 
-    def begin(self, layouts: Layouts, stimuli: StimulusSet) -> int:
-        """Return how many stimuli the first batch has, 0 where its results are not wanted.
+    def begin(self, layouts: Layouts, stimuli: StimulusSet) -> Wanted:
+        """Return what is wanted of the first batch.
 
-        They are not where reducers are fitted first, where there are several samples or padded
-        stimuli, and where they take more than a quarter of the budget.
+        Nothing is where reducers are fitted first, where there are several samples or padded
+        stimuli, and where the results take more than a quarter of the budget.
         """
         settings = self._settings
         reducers = read_reducer(settings.reducer)
         is_fitted = any(reducer.fit_on for reducer in reducers)
         is_padded = bool(stimuli.padding.shapes) or find_positions(stimuli) is not None
         if is_fitted or is_padded or settings.n_samples > 1:
-            return 0
+            return _NOTHING
         batch_size = settings.batch_size or self._fit_batch_size(layouts)
         try:
             outputs = plan_outputs(layouts, settings, reducers, stimuli)
         except NeuroLensError:
-            return 0  # the whole plan raises it
+            return _NOTHING  # the whole plan raises it
         n_rows = len(stimuli.split_rows(batch_size)[0])
         if n_rows * sum(output.n_bytes for output in outputs) > self._budget // 4:
-            return 0
+            return _NOTHING
         self._outputs = {output.name: output for output in outputs}
         self._n_rows = n_rows
-        return n_rows
+        return Wanted(n_rows, self._list_ops(layouts))
+
+    def _list_ops(self, layouts: Layouts) -> frozenset[str]:
+        """Return the ops that may be selected: all where a user's function chooses some.
+
+        It may choose others once it sees the sizes of the larger batch.
+        """
+        ops = self._settings.ops
+        if any(map(callable, ops if isinstance(ops, (list, tuple)) else [ops])):
+            return frozenset(layouts.graph.by_name)
+        return frozenset(select_ops(layouts.graph, ops))
 
     def _fit_batch_size(self, layouts: Layouts) -> int:
         live_bytes = layouts.live_bytes

@@ -7,6 +7,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.extract.reducers.pca import PCA
+from neurolens.extract.stream.layouts.pair import Wanted
 from neurolens.extract.stream.stores.reduced import FirstBatch
 
 # Passes are noted outside of models, whose own attributes are put back.
@@ -48,7 +49,7 @@ def test_the_first_batch_is_shown_once_and_has_the_results_of_the_run(
     tree = extract(model, stimuli, ops=ops, reducer=reducer)
     assert PASSES == [4, 8, 8, 4]
     with monkeypatch.context() as patch:
-        patch.setattr(FirstBatch, "begin", lambda first, layouts, stimuli: 0)
+        patch.setattr(FirstBatch, "begin", lambda first, layouts, stimuli: Wanted(0, ()))
         other = extract(model, stimuli, ops=ops, reducer=reducer)
     assert PASSES == [4, 6, 8, 8, 4]
     assert tree.identical(other)
