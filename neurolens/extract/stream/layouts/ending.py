@@ -125,8 +125,12 @@ class Ending:
             specs = [
                 spec._replace(shape=shapes[event.name, k]) for k, spec in enumerate(event.specs)
             ]
-            parents = [(self._resize(value, shapes), place) for value, place in event.parents]
-            rest.append(replace(event, specs=tuple(specs), parents=parents))
+            resized = copy(event)
+            resized.specs = tuple(specs)
+            resized.parents = [
+                (self._resize(value, shapes), place) for value, place in event.parents
+            ]
+            rest.append(resized)
         reads = [read for read in small.host_reads if read.after >= len(self._before)]
         return replace(
             large,
