@@ -24,15 +24,15 @@ from where ``__init__.pyi`` says.
 
 import lazy_loader
 
-from . import brain as brain
-from . import compare as compare
-from . import datasets as datasets
-from . import extract as extract
-from . import labels as labels
-from . import models as models
-from . import report as report
-from . import scores as scores
-from . import stimuli as stimuli
-from . import view as view
+from neurolens import brain as brain
+from neurolens import compare as compare
+from neurolens import datasets as datasets
+from neurolens import extract as extract
+from neurolens import labels as labels
+from neurolens import models as models
+from neurolens import report as report
+from neurolens import scores as scores
+from neurolens import stimuli as stimuli
+from neurolens import view as view
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,6 +1,7 @@
 """Rules of the code that a machine can check: imports, sizes, complexity."""
 
 import ast
+import re
 from collections import Counter
 from functools import cache
 from importlib import import_module
@@ -288,6 +289,7 @@ def test_functions_take_few_arguments(room):
 
 LAZY = ("__getattr__", "__dir__", "__all__")
 STUBS = sorted(PACKAGE.rglob("*.pyi"))
+IMPORTED_ROOM = r"from neurolens import (\w+) as \1"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +299,10 @@ def test_init_only_re_exports(path):
     """An __init__ holds imports and ``__all__``, or hands what its stub lists to lazy_loader."""
     body = parse(path).body
     if path.with_suffix(".pyi").exists():
-        assert [ast.unparse(node) for node in body[1:]] == [
+        lines = [ast.unparse(node) for node in body[1:]]
+        if path.parent == PACKAGE:  # whose rooms are there, though empty, from the start
+            lines = [line for line in lines if not re.fullmatch(IMPORTED_ROOM, line)]
+        assert lines == [
             "import lazy_loader",
             f"{', '.join(LAZY)} = lazy_loader.attach_stub(__name__, __file__)",
         ]

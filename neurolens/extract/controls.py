@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.capture.models import find_module
+from neurolens.extract.capture.modules.models import find_module
 from neurolens.extract.capture.restore import preserve_random_states
 
 

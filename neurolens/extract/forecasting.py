@@ -13,7 +13,7 @@ from torch import nn
 from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.forward import record_forward
 from neurolens.extract.capture.memory import watch_memory
-from neurolens.extract.capture.models import unwrap_model
+from neurolens.extract.capture.modules.models import unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.flops import count_flops
 from neurolens.extract.graph.select import OpSelection

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from neurolens.extract.capture.forward import prepare_call, record_forward, run_plain
-from neurolens.extract.capture.module_calls import Scope
+from neurolens.extract.capture.modules.module_calls import Scope
 from neurolens.extract.validation.program import compare_program
 from neurolens.extract.validation.verdict import judge_recording
 

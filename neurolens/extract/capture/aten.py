@@ -12,9 +12,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from neurolens.extract.capture.calls.call_sites import Site
 from neurolens.extract.capture.calls.torch_calls import BATCH_STATISTICS, Call, list_writes
 from neurolens.extract.capture.events import Event, Recording, read_random_state
-from neurolens.extract.capture.module_calls import ScopeStack
+from neurolens.extract.capture.modules.module_calls import ScopeStack
 from neurolens.extract.capture.recorder import Recorder
-from neurolens.extract.capture.tensor_tracker import TensorTracker, find_written
+from neurolens.extract.capture.tracking.tensor_tracker import TensorTracker, find_written
 from neurolens.extract.capture.trees import iterate_tensors
 
 UNSEEN = "?"

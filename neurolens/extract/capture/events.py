@@ -11,7 +11,7 @@ import torch
 from neurolens.errors import RecordingError
 from neurolens.extract.capture.calls.call_sites import Site
 from neurolens.extract.capture.calls.torch_calls import Call
-from neurolens.extract.capture.module_calls import Scope
+from neurolens.extract.capture.modules.module_calls import Scope
 
 _CHUNK_BYTES = 2**24
 # Names of the first positions in a call.

@@ -15,9 +15,9 @@ from neurolens.extract.capture.calls.call_sites import CallSites
 from neurolens.extract.capture.calls.noise import StimulusNoise
 from neurolens.extract.capture.events import Event, Recording, StopForward, read_storage
 from neurolens.extract.capture.interceptor import Interceptor, describe_failure
-from neurolens.extract.capture.models import unwrap_model
-from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.parts import ModelParts, list_parts
+from neurolens.extract.capture.modules.models import unwrap_model
+from neurolens.extract.capture.modules.module_calls import ScopeStack
+from neurolens.extract.capture.modules.parts import ModelParts, list_parts
 from neurolens.extract.capture.recorder import Recorder
 from neurolens.extract.capture.restore import (
     ModelState,
@@ -28,7 +28,7 @@ from neurolens.extract.capture.restore import (
     preserve_random_states,
     preserve_state,
 )
-from neurolens.extract.capture.tensor_tracker import TensorTracker
+from neurolens.extract.capture.tracking.tensor_tracker import TensorTracker
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 from neurolens.stimuli import StimulusSet
 

@@ -20,8 +20,8 @@ from neurolens.extract.capture.calls.torch_calls import (
     may_draw,
 )
 from neurolens.extract.capture.events import NestedTensorError, read_random_state
-from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.tensor_tracker import find_written
+from neurolens.extract.capture.modules.module_calls import ScopeStack
+from neurolens.extract.capture.tracking.tensor_tracker import find_written
 
 _are_transforms_active = torch._C._are_functorch_transforms_active
 # Any other type is a tensor subclass with its own __torch_function__: its calls are leaves.

@@ -19,8 +19,8 @@ from neurolens.extract.capture.events import (
     read_random_state,
 )
 from neurolens.extract.capture.interceptor import Interceptor
-from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.tensor_tracker import (
+from neurolens.extract.capture.modules.module_calls import ScopeStack
+from neurolens.extract.capture.tracking.tensor_tracker import (
     METADATA_ONLY,
     TensorTracker,
     find_written,

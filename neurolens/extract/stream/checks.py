@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neurolens.errors import InputError, warn_user
-from neurolens.extract.capture.models import is_loaded
+from neurolens.extract.capture.modules.models import is_loaded
 from neurolens.stimuli import StimulusSet, describe_preprocessing
 
 

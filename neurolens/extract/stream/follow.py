@@ -16,8 +16,8 @@ from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, StopForward
 from neurolens.extract.capture.forward import ModelCall, open_pass, run_model
 from neurolens.extract.capture.interceptor import Interceptor, describe_failure
-from neurolens.extract.capture.module_calls import ScopeStack
-from neurolens.extract.capture.tensor_tracker import find_written
+from neurolens.extract.capture.modules.module_calls import ScopeStack
+from neurolens.extract.capture.tracking.tensor_tracker import find_written
 from neurolens.extract.capture.trees import iterate_tensors
 
 Shape = tuple[int, ...]

@@ -16,7 +16,7 @@ from torch import nn
 from neurolens.errors import InputError, warn_user
 from neurolens.extract.capture.calls.attention import FUSED, use_attention
 from neurolens.extract.capture.calls.noise import StimulusNoise
-from neurolens.extract.capture.models import find_module, unwrap_model
+from neurolens.extract.capture.modules.models import find_module, unwrap_model
 from neurolens.extract.capture.restore import evaluation_mode
 from neurolens.extract.graph.select import OpSelection, is_named, select_ops
 from neurolens.extract.reducers.base import Reducer, Rows

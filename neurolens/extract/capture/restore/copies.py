@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
-from neurolens.extract.capture.parts import ATOMS, never_changes
+from neurolens.extract.capture.modules.parts import ATOMS, never_changes
 from neurolens.extract.capture.restore.contents import Content, Kinds
 
 # Two of these are the same thing where they are equal: a method is made anew whenever it is read.

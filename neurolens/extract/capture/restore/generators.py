@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurolens.extract.capture.parts import ModelParts, list_parts
+from neurolens.extract.capture.modules.parts import ModelParts, list_parts
 from neurolens.extract.capture.restore.owners import hold_generators
 
 _GENERATORS = (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from torch import nn
 
 from neurolens.errors import InputError
-from neurolens.extract.capture.parts import iterate_modules
+from neurolens.extract.capture.modules.parts import iterate_modules
 
 _GENERATORS = "random generators"
 

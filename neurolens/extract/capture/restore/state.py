@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from neurolens.extract.capture.events import read_storage
-from neurolens.extract.capture.parts import ModelParts, list_parts, select_attributes
+from neurolens.extract.capture.modules.parts import ModelParts, list_parts, select_attributes
 from neurolens.extract.capture.restore.copies import (
     Copier,
     Copy,
@@ -150,15 +150,7 @@ class ModelState:
         self._is_compared = True
         found = []
         with torch._C.DisableTorchFunction():
-            # A module that has built parts of itself keeps everything that it made.
-            touched = [held for held in self._held if not _is_untouched(held)]
-            built = {id(held) for held in touched if _is_built(held)}
-            if built:
-                self._held = [held for held in self._held if id(held) not in built]
-            moved = {}
-            for held in touched:
-                if id(held) not in built:
-                    moved[id(held)] = _find_moved(held)
+            moved = self._list_moved()
             for held in self._held:
                 names = moved.get(id(held))
                 if names:
@@ -173,6 +165,17 @@ class ModelState:
         found += self._replaced
         self.changed = list(dict.fromkeys(found))
         return self.changed
+
+    def _list_moved(self) -> dict[int, list[str]]:
+        """Return what has moved in each module that was touched, by the identity of what it held.
+
+        A module that has built parts of itself keeps everything that it made, and is let go.
+        """
+        touched = [held for held in self._held if not _is_untouched(held)]
+        built = {id(held) for held in touched if _is_built(held)}
+        if built:
+            self._held = [held for held in self._held if id(held) not in built]
+        return {id(held): _find_moved(held) for held in touched if id(held) not in built}
 
     def list_overwritten(self) -> set[int]:
         """Return the memories into which `restore` will write other values; `compare` goes first.

@@ -7,7 +7,7 @@ import torch
 
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import read_storage
-from neurolens.extract.capture.tensor_tracker import find_written
+from neurolens.extract.capture.tracking.tensor_tracker import find_written
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.stream.follow import FollowingRecorder
 from neurolens.extract.stream.resume.cuts import Cut

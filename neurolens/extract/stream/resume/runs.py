@@ -8,7 +8,7 @@ import torch
 
 from neurolens.extract.capture.events import StopForward, read_storage
 from neurolens.extract.capture.forward import ModelCall
-from neurolens.extract.capture.module_calls import has_foreign_hooks, has_paired_hooks
+from neurolens.extract.capture.modules.module_calls import has_foreign_hooks, has_paired_hooks
 from neurolens.extract.capture.trees import iterate_tensors
 from neurolens.extract.stream.batches import call_with_batch, count_rows, read_batch
 from neurolens.extract.stream.follow import (

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from neurolens.extract.capture.parts import iterate_modules, list_parts
+from neurolens.extract.capture.modules.parts import iterate_modules, list_parts
 
 
 class Mixed(nn.Module):

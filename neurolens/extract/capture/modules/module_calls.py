@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules import module as torch_modules
 from torch.utils.hooks import RemovableHandle
 
-from neurolens.extract.capture.parts import ModelParts, list_parts
+from neurolens.extract.capture.modules.parts import ModelParts, list_parts
 
 
 @dataclass(eq=False, slots=True)

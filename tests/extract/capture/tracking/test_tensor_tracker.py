@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from neurolens.extract.capture.tensor_tracker import TensorTracker
+from neurolens.extract.capture.tracking.tensor_tracker import TensorTracker
 
 N_TENSORS = 200
 

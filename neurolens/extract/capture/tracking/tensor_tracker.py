@@ -10,8 +10,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from neurolens.extract.capture.calls.torch_calls import Call
 from neurolens.extract.capture.events import Recording, Value, list_elements, read_storage
-from neurolens.extract.capture.module_calls import Scope, ScopeStack
-from neurolens.extract.capture.overlap import may_overlap
+from neurolens.extract.capture.modules.module_calls import Scope, ScopeStack
+from neurolens.extract.capture.tracking.overlap import may_overlap
 from neurolens.extract.capture.trees import iterate_tensors, name_tensors
 
 _Tensor = torch.Tensor

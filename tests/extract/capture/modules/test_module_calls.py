@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import prune
 
 import neurolens as nl
-from neurolens.extract.capture.module_calls import has_foreign_hooks
+from neurolens.extract.capture.modules.module_calls import has_foreign_hooks
 
 
 def make_net():
