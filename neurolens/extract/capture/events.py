@@ -43,10 +43,10 @@ class Value:
     changes then, -1 where that was not noted; ``shape`` its shape; ``elements`` which elements of
     its memory it has, where the value is not kept; ``memory`` the number of its memory in the pass,
     which ``storage`` identifies while it is not freed; ``dtype`` and ``device`` are the tensor's.
+    ``ref`` returns the tensor object that had the value, None once it is gone.
     """
 
     __slots__ = (
-        "_ref",
         "device",
         "dtype",
         "edge",
@@ -55,6 +55,7 @@ class Value:
         "memory",
         "output",
         "previous",
+        "ref",
         "shape",
         "source",
         "storage",
@@ -81,21 +82,16 @@ class Value:
         self.device = tensor.device
         self.tensor: torch.Tensor | None = tensor
         self.elements: tuple | None = None
-        self._ref: weakref.ref[torch.Tensor] | None = None
+        # While there is one, torch refuses to swap the content of the tensor for that of another.
+        self.ref = weakref.ref(tensor)
         if not keep:
             self.let_go()
         self.version = -1
         self.previous: Value | None = None
         self.edge: Any = None
 
-    def ref(self) -> torch.Tensor | None:
-        """Return the tensor object that had the value, None once it is gone."""
-        return self.tensor if self._ref is None else self._ref()
-
     def keep_copy(self, copy: torch.Tensor) -> None:
         """Keep a copy in place of the tensor itself."""
-        if self._ref is None and self.tensor is not None:
-            self._ref = weakref.ref(self.tensor)
         self.tensor = copy
 
     def let_go(self) -> None:
@@ -104,8 +100,6 @@ class Value:
             return
         if self.storage:
             self.elements = list_elements(self.tensor)
-        if self._ref is None:
-            self._ref = weakref.ref(self.tensor)
         self.tensor = None
 
     def detach_memory(self) -> None:

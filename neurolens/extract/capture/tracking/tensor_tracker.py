@@ -98,7 +98,7 @@ class TensorTracker:
             live = value.ref()
             if live is None:
                 found = value.elements
-            elif self.look_up(live) is value:
+            elif read_storage(live) == storage and self.look_up(live) is value:
                 found = list_elements(live)
             else:
                 continue
@@ -238,7 +238,7 @@ class TensorTracker:
             old = self._list_sharing(storage)
             values = [v for v in old if v.kind != "op" or v.source == index]
             self._storages[storage] = values
-            for tensor in _list_live(old):
+            for tensor in _list_live(old, storage):
                 if _overlap_none(tensor, touched):
                     values.extend(v for v in old if v.ref() is tensor)
                 else:
@@ -319,10 +319,13 @@ def _note_late_edge(value: Value) -> None:
         value.edge = find_edge(tensor)
 
 
-def _list_live(values: list[Value]) -> list[torch.Tensor]:
-    """Return the tensor objects of values that are still alive."""
+def _list_live(values: list[Value], storage: int) -> list[torch.Tensor]:
+    """Return the tensor objects of values that are still alive and still have a memory.
+
+    Code that is not seen may have given them another.
+    """
     tensors = (value.ref() for value in values)
-    return [tensor for tensor in tensors if tensor is not None]
+    return [t for t in tensors if t is not None and read_storage(t) == storage]
 
 
 def _overlap_none(tensor: torch.Tensor, others: list[torch.Tensor]) -> bool:

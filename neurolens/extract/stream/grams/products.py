@@ -13,12 +13,12 @@ from neurolens.extract.stream.grams.bands import (
     BLOCK,
     FEW_ROWS,
     LONG_BLOCK,
-    SINGLE_EPS,
     Band,
     multiply_bands,
     multiply_blocks,
     use_blocks,
 )
+from neurolens.extract.stream.grams.scales import LOST, is_plain, may_hold, scale_rows
 
 SINGLE = "float32"
 DOUBLE = "float64"
@@ -33,12 +33,6 @@ LARGEST_EPS = 2.0**-13
 _TILE = 64
 # How many stimuli tell the pattern over features that all share.
 _N_SAMPLED = 64
-# Between these, float32 holds the squares of values and of what rounding leaves of them.
-_SAFE_LOW = 1e-9
-_SAFE_HIGH = 1e15
-_LARGEST_EXPONENT = 100
-# What a product that underflows in float32 can lose, as a length that SINGLE_EPS is relative to.
-_LOST = 2.0**-126 / SINGLE_EPS
 # float32 holds all values of these.
 _HELD = (
     torch.float32,
@@ -177,7 +171,7 @@ class Multiplier:
         for band in products.bands:
             rows = slice(band.top, band.top + len(band.products))
             values = band.products.to(device)
-            lost: float | torch.Tensor = n_features * _LOST
+            lost: float | torch.Tensor = n_features * LOST
             if products.scales is not None:
                 scales = products.scales.to(device, torch.float64)
                 values = values.to(torch.float64) * scales[rows, None]
@@ -203,10 +197,23 @@ class Multiplier:
         memory = self._take("block", shape, torch.float32, chunk.device)
         bands = multiply_blocks(shared.list_blocks(chunk, memory), n_stimuli)
         squares = torch.cat([band.products.diagonal() for band in bands])
-        if shared.has_pattern:
-            squares = torch.cat([squares, shared.pattern.dot(shared.pattern)[None]])
-        is_held = _is_plain(squares.sqrt(), n_features).all()
-        return _Products(bands, None) if bool(is_held) else None
+        pattern_square = shared.pattern.dot(shared.pattern)
+        if shared.has_pattern and not bool(is_plain(pattern_square.sqrt(), n_features)):
+            return None
+        in_doubt = (~is_plain(squares.sqrt(), n_features)).nonzero()[:, 0]
+        # Some rows may be 0 or not finite, for which there is nothing to scale.
+        if len(in_doubt) > n_stimuli // 8:
+            return None
+        if len(in_doubt):
+            some = shared._replace(
+                weights=shared.weights[in_doubt], rest_means=shared.rest_means[in_doubt]
+            )
+            shape = (len(in_doubt) + 2, n_features)
+            rows = self._take("rows", shape, torch.float32, chunk.device)
+            some.write_rest(chunk[in_doubt], slice(0, n_features), rows)
+            if scale_rows(rows[:-2]) is not None:
+                return None
+        return _Products(bands, None)
 
     def _multiply_rows(self, chunk: torch.Tensor, shared: "_Shared") -> "_Products":
         """Return products of the rest of a chunk, scaled where float32 does not hold squares."""
@@ -216,7 +223,7 @@ class Multiplier:
         rows = self._take("rows", (n_stimuli + 2, width), torch.float32, chunk.device)
         rows[:, n_features:] = 0
         shared.write_rest(chunk, slice(0, n_features), rows[:, :n_features])
-        scales = _scale_rows(rows[:-1] if shared.has_pattern else rows[:-2])
+        scales = scale_rows(rows[:-1] if shared.has_pattern else rows[:-2])
         return _Products(list(multiply_bands(rows[:-2], rows)), scales)
 
     def _take(
@@ -322,41 +329,10 @@ def _find_shared(chunk: torch.Tensor) -> _Shared:
     weights = (along > pattern.dot(pattern) / 2) & (along_typical > typical.dot(typical) / 2)
     weights = weights.float()  # (stimulus,)
     is_taken = weights.any()
-    has_pattern = _may_hold(is_taken)
+    has_pattern = may_hold(is_taken)
     if has_pattern:
         means = means - weights * typical_mean
     return _Shared(typical, typical_mean, pattern * is_taken, weights, means, has_pattern)
-
-
-def _may_hold(condition: torch.Tensor) -> bool:
-    """Return whether a condition holds; on a GPU True, since asking would wait for it."""
-    return condition.device.type == "cuda" or bool(condition)
-
-
-def _is_plain(lengths: torch.Tensor, n_features: int) -> torch.Tensor:
-    """Return which rows of these lengths have squares that float32 holds as they are."""
-    return (lengths > _SAFE_LOW * math.sqrt(n_features)) & (lengths < _SAFE_HIGH)
-
-
-def _scale_rows(rows: torch.Tensor) -> torch.Tensor | None:
-    """Divide rows (row, feature) by powers of 2 so that float32 holds their squares.
-
-    Returned is the power of each row (row,), float32: 1 where float32 holds the squares as they
-    are, and where some values are not finite. None where all are 1.
-    """
-    lengths = torch.linalg.vector_norm(rows, dim=1)  # (row,)
-    if not _may_hold(~_is_plain(lengths, rows.shape[1]).all()):
-        return None
-    low, high = torch.aminmax(rows, dim=1)
-    largest = torch.maximum(-low, high)
-    is_safe = (largest > _SAFE_LOW) & (largest < _SAFE_HIGH)
-    is_scaled = ~is_safe & largest.isfinite() & (largest > 0)
-    exponent = torch.frexp(largest).exponent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)
-    exponent = torch.where(is_scaled, exponent, 0)
-    if not _may_hold(is_scaled.any()):
-        return None
-    rows.mul_(torch.exp2(-exponent.float())[:, None])
-    return torch.exp2(exponent.float())
 
 
 def measure_speed(n_stimuli: int, device: torch.device, is_exact: bool) -> float:

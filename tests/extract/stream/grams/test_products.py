@@ -283,6 +283,30 @@ def test_blocks_have_the_products_of_bands(kind, shape, monkeypatch):
     np.testing.assert_allclose(residual, other[2], rtol=SINGLE_EPS)
 
 
+def refuse_bands(*rows):
+    raise AssertionError("multiplied anew")
+
+
+@pytest.mark.parametrize("kind", ["zeros", "the typical row", "NaN"])
+def test_a_few_rows_without_length_are_not_multiplied_anew(kind, monkeypatch):
+    if not bands.use_blocks(120, 3000, torch.device("cpu")):
+        pytest.skip("this processor has no kernels for blocks")
+    rows = make_values("ReLU", 120, 3000, torch.Generator().manual_seed(0))
+    rows[5] = {"zeros": 0.0, "the typical row": rows.mean(0), "NaN": float("nan")}[kind]
+    monkeypatch.setattr(products, "multiply_bands", refuse_bands)
+    gram = multiply(rows)[0]
+    others = [row for row in range(120) if row != 5]
+    exact = rows[others].double() @ rows[others].double().T
+    length = exact.diagonal().sqrt()
+    found = torch.from_numpy(gram[np.ix_(others, others)]).triu()
+    error = (found - exact.triu()).abs()
+    assert (error <= 5 * SINGLE_EPS * torch.outer(length, length)).all()
+    assert np.isnan(gram[5, 5]) == (kind == "NaN")
+    rows[7] *= 1e-25
+    with pytest.raises(AssertionError, match="multiplied anew"):
+        multiply(rows)
+
+
 def test_a_processor_without_kernels_for_blocks_uses_bands(monkeypatch):
     bands._has_blocks.cache_clear()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
