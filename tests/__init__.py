@@ -1,0 +1,1 @@
+"""Tests of the package; a package themselves, so that no other of this name is taken for them."""
