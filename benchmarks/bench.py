@@ -33,11 +33,11 @@ class Part(NamedTuple):
 
 PARTS = (
     Part("ratios", ("ratios.py", "--write", "--seconds", "200"), 4),
-    Part("capture", ("capture.py",), 4),
-    Part("streaming", ("streaming.py",), 8),
-    Part("passes", ("gram_passes.py", "--resumed"), 8),
+    Part("capture", ("capture.py",), 6.5),
+    Part("streaming", ("streaming.py",), 7.5),
+    Part("passes", ("gram_passes.py", "--resumed"), 6.5),
     Part("rdms", ("comparing_rdms.py",), 0.5),
-    Part("bootstrap", ("comparing_bootstrap.py",), 4),
+    Part("bootstrap", ("comparing_bootstrap.py",), 3.5),
     Part("ridge", ("comparing_ridge.py",), 3),
     Part("store", ("encoding_store.py",), 3.5),
     Part("gpu", ("gpu.py",), 4.5),

@@ -174,8 +174,8 @@ def main() -> None:
         for size in SIZES[:1] if options.quick else SIZES:
             lines.append(measure(size))
             print(lines[-1], flush=True)
-    if not options.quick:
-        write_result("comparing_influence", "\n".join(lines))
+            if not options.quick:
+                write_result("comparing_influence", "\n".join(lines))
 
 
 if __name__ == "__main__":

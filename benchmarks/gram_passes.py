@@ -239,7 +239,7 @@ def write_row(name: str, case: Case, row: dict[str, Any], plain: dict[str, Any] 
         f"{row['peak']:.3f}",
         same,
         "; ".join(row["reason"]) or "-",
-        row["machine"].rpartition("commit ")[2],
+        f"{row['machine'].rpartition('commit ')[2]}, {row['machine'].partition(',')[0]}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -247,7 +247,8 @@ def write_row(name: str, case: Case, row: dict[str, Any], plain: dict[str, Any] 
 HEAD = (
     "| model | images | budget | gain | passes | forward passes | cuts (MiB alive) | spilled GB "
     "| time / bare | time / (bare + Gram arithmetic) | time / by hand | peak / budget "
-    "| difference to one pass, of the bound: float32; float64 | not resumed because | commit |"
+    "| difference to one pass, of the bound: float32; float64 | not resumed because "
+    "| commit, processor |"
 )
 NOTES = """
 gain: time without resuming (every pass starts at the input) over time with it, each relative to

@@ -337,17 +337,21 @@ def describe_ways(found: dict[str, Any], n: int, extra: str = "") -> list[str]:
 def write_rows(measured: dict[str, list[str]]) -> None:
     """Put rows in place of the ones measured before, and write the table of all."""
     before = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
-    commit = find_commit().removeprefix("commit ")
-    for row, lines in measured.items():
-        before[row] = [f"{line} {commit} |" for line in lines]
-    NUMBERS.write_text(json.dumps(before, indent=1) + "\n")
     machine = describe_machine().rpartition(";")[0]
-    lines = ["# What whole stimulus sets cost", "", machine, ""]
+    processor, _, rest = machine.partition(", ")
+    where = f"{find_commit().removeprefix('commit ')}, {processor}"
+    for row, lines in measured.items():
+        before[row] = [f"{line} {where} |" for line in lines]
+    NUMBERS.write_text(json.dumps(before, indent=1) + "\n")
+    lines = ["# What whole stimulus sets cost", "", rest, ""]
     lines += [
         f"ResNet-50 where no other is named, images of {SIDE} pixels, batches of {BATCH}.",
         "",
     ]
-    lines += ["| run | time / bare forward | peak MiB | | commit |", "|---|---:|---:|---|---|"]
+    lines += [
+        "| run | time / bare forward | peak MiB | | commit, processor |",
+        "|---|---:|---:|---|---|",
+    ]
     for row in ROWS:
         lines += before.get(row, [])
     write_result("streaming-cpu", "\n".join(lines))
