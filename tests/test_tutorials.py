@@ -134,6 +134,7 @@ def test_tutorial_runs_from_a_new_kernel(script, tmp_path, monkeypatch):
         "MKL_NUM_THREADS",
         "PYTHONHASHSEED",
         "IPYKERNEL_CELL_NAME",
+        "TQDM_DISABLE",
     ):
         monkeypatch.setenv(name, "")  # put back afterwards: the script sets them
     stored = read_stored(script)
@@ -212,6 +213,7 @@ def test_a_second_run_changes_nothing_and_other_data_replace_nothing(tmp_path, m
         "MKL_NUM_THREADS",
         "PYTHONHASHSEED",
         "IPYKERNEL_CELL_NAME",
+        "TQDM_DISABLE",
     ):
         monkeypatch.setenv(name, "")
     script = write_tiny(

@@ -76,9 +76,10 @@ def read_script(path):
 
 
 def prepare_environment():
-    """Set the environment that kernels inherit: one thread, fixed hashes, inline figures."""
+    """Set what kernels inherit: one thread, fixed hashes, inline figures, no bars of progress."""
     os.environ.pop("MPLBACKEND", None)  # Agg, for example, would show no figure
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", PYTHONHASHSEED="0")
+    os.environ["TQDM_DISABLE"] = "1"  # a slow machine would show bars where a fast one shows none
     os.environ["IPYKERNEL_CELL_NAME"] = "cell.py"  # the file that source lines are said to be in
     mirror = os.environ.get("NEUROLENS_MIRROR")
     if mirror:  # kernels run in another folder

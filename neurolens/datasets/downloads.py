@@ -123,6 +123,8 @@ def _write_answer(answer: Any, part: Path, start: int, quiet: bool) -> None:
     """Write the body of an answer after what the part holds, or instead of it."""
     from tqdm import tqdm
 
+    from neurolens.support.progress import hides_progress
+
     if answer.status_code == 206:
         _check_start(answer.headers.get("Content-Range", ""), start)
     else:
@@ -138,7 +140,7 @@ def _write_answer(answer: Any, part: Path, start: int, quiet: bool) -> None:
             initial=start,
             unit="B",
             unit_scale=True,
-            disable=quiet,
+            disable=hides_progress(quiet),
         ) as bar,
     ):
         for block in answer.iter_content(BLOCK_BYTES):

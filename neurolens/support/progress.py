@@ -1,5 +1,6 @@
 """Progress of long work, as a bar on standard error."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +23,11 @@ class _Part:
 _PART: ContextVar[_Part | None] = ContextVar("part of the work under way", default=None)
 
 
+def hides_progress(quiet: bool) -> bool:
+    """Tell if bars are unwanted: by ``quiet``, or by tqdm's own variable ``TQDM_DISABLE``."""
+    return quiet or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+
+
 @contextmanager
 def show_progress(total: float, what: str, *, quiet: bool) -> Iterator[None]:
     """Show a bar while ``total`` steps are made, which ``count_steps`` counts, wherever it is.
@@ -35,7 +41,7 @@ def show_progress(total: float, what: str, *, quiet: bool) -> Iterator[None]:
         desc=what,
         bar_format=_FORMAT,
         delay=DELAY,
-        disable=quiet or is_inside,
+        disable=hides_progress(quiet) or is_inside,
         leave=False,
         miniters=0,
     ) as bar:

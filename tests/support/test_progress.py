@@ -53,6 +53,14 @@ def test_quiet_work_shows_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("value", "is_shown"), [("1", False), ("0", True), ("", True)])
+def test_the_variable_of_tqdm_hides_bars(capsys, monkeypatch, value, is_shown):
+    monkeypatch.setenv("TQDM_DISABLE", value)
+    with show_progress(2, "work", quiet=False):
+        count_steps()
+    assert ("work" in capsys.readouterr().err) == is_shown
+
+
 def test_work_inside_of_work_shows_no_bar_and_counts_for_none(capsys, monkeypatch):
     monkeypatch.setattr(progress, "tqdm", lambda **settings: make_bar(settings))
     with show_progress(4, "outer", quiet=False):

@@ -41,6 +41,7 @@ from neurolens.extract.stream.resume.runs import (
 )
 from neurolens.labels import list_names
 from neurolens.stimuli.batches.inputs import Batch
+from neurolens.support.progress import hides_progress
 
 # Called with (layout, step, result with stimuli first or None where the op did not run).
 ResultHandler = Callable[[Layout, Step, torch.Tensor | None], None]
@@ -353,4 +354,5 @@ def _record_batch(plan: Plan, batch: Batch, by_op: Mapping[str, Sequence[Layout]
 
 def show_progress(total: int, what: str, quiet: bool) -> tqdm:
     """Return a progress bar counting stimuli, silent when ``quiet``."""
-    return tqdm(total=total, desc=what, unit=" stimuli", disable=quiet, leave=False)
+    hidden = hides_progress(quiet)
+    return tqdm(total=total, desc=what, unit=" stimuli", disable=hidden, leave=False)
