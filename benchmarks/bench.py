@@ -5,7 +5,7 @@
 
 Each part is a script of this folder, which writes its tables into benchmarks/results/ with the
 machine, the commit and ranges. A part that takes longer than it may is ended: what it had not
-reached stays as it was, and the summary in benchmarks/results/bench.md says so."""
+reached is missing or as it was, and the summary in benchmarks/results/bench.md says so."""
 
 import argparse
 import os
@@ -62,7 +62,7 @@ def run_part(part: Part, extra: Sequence[str] = ()) -> Outcome:
         ending = "done" if code == 0 else f"**failed** with exit status {code}"
     except subprocess.TimeoutExpired:
         end_group(process)
-        ending = "**ended** when its time was over: what it had not reached is of an older run"
+        ending = "**ended** when its time was over: what it had not reached is missing, or older"
     except BaseException:
         end_group(process)
         raise

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 import torchvision
-from machine import compare_times, describe_machine, read_peak, time_rounds, write_result
+from machine import RESULTS, compare_times, describe_machine, read_peak, time_rounds
 from scaling_studies.networks import Blocks
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -329,29 +329,44 @@ def main() -> None:
         name, batch, rounds = options.peer
         print_peer(name, int(batch), int(rounds), options.device)
         return
-    rounds, peer_rounds, batches = (5, 1, (1,)) if options.quick else (15, 3, (1, 8))
+    # Rounds of chains, and of models at each batch size.
+    rounds, model_rounds = (5, {1: 5}) if options.quick else (15, {1: 11, 8: 5})
+    peer_rounds = 1 if options.quick else 3
     has_peer = importlib.util.find_spec("torchlens")
     peer = (
         f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
     )
-    lines = ["# What recording costs", "", f"{describe_machine(options.device)}; {peer}", ""]
+    lines: list[str] = []
+
+    def store(*more: str) -> None:
+        """Print more lines of the table, and write it as far as it is made."""
+        print(*more, sep="\n", flush=True)
+        lines.extend(more)
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"capture-{options.device}.md").write_text("\n".join(lines) + "\n")
+
+    store("# What recording costs", "", f"{describe_machine(options.device)}; {peer}", "")
     for name in CHAINS:
-        lines += [measure_chain(name, rounds, options.device), ""]
-    lines += [
+        store(measure_chain(name, rounds, options.device), "")
+    store(
         "## Whole models, as ratios to the bare forward pass of the same round (median, range)",
         "",
-    ]
-    lines += ["| model | batch | method | time / bare | MiB kept |", "|---|---:|---|---:|---:|"]
+        "| model | batch | method | time / bare | MiB kept |",
+        "|---|---:|---|---:|---:|",
+    )
     for name in MODELS:
-        for batch in batches:
-            lines += measure_model(name, batch, rounds, peer_rounds, options.device)
-    lines += ["", "## Peak memory above the model and its inputs, MiB", ""]
-    lines += [
+        for batch, n in model_rounds.items():
+            store(*measure_model(name, batch, n, peer_rounds, options.device))
+    store(
+        "",
+        "## Peak memory above the model and its inputs, MiB",
+        "",
         "| model | batch | kept | bare peak | trace peak | trace peak / (kept + bare peak) |",
         "|---|---:|---:|---:|---:|---:|",
-    ]
-    lines += [measure_peak(name, batch, options.device) for name in MODELS for batch in batches]
-    write_result(f"capture-{options.device}", "\n".join(lines))
+    )
+    for name in MODELS:
+        for batch in model_rounds:
+            store(measure_peak(name, batch, options.device))
 
 
 if __name__ == "__main__":

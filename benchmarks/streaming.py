@@ -1,6 +1,6 @@
 """The cost of whole stimulus sets beside hooks by hand, peers and the disk, as ratios.
 
-    python benchmarks/streaming.py                 # all rows: about ten minutes on two cores
+    python benchmarks/streaming.py                 # all rows: some seven minutes on two cores
     python benchmarks/streaming.py --row relus-96  # one row, written into the table of the others
     python benchmarks/streaming.py --quick         # fewer images
     python benchmarks/streaming.py --thingsvision .venv/thingsvision/bin/python
@@ -23,7 +23,6 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -271,35 +270,14 @@ def _time_to_disk(call: Callable[[], Any]) -> float:
     return _time(run)
 
 
-def measure_grams(memory: str, n: int) -> list[str]:
-    """Return a row of Grams of all ops, and what `forecast` says of their peak."""
-    import neurolens as nl
-
-    model, images = build_resnet("resnet50"), make_images(n)
-    settings = {"memory": memory, "batch_size": BATCH}
-    ways = {
-        f"Grams of all ops in {memory}": lambda shown: nl.extract_grams(
-            model, nl.load_stimuli(shown), quiet=True, **settings
-        )
-    }
-    found, made = measure_ways(model, images, BATCH, ways, rounds=1)
-    expected = nl.forecast(model, nl.load_stimuli(images), **settings).grams
-    ratio = expected.peak_bytes / found["peak"]
-    extra = f"{made.attrs['n_passes']} passes, forecast / seen peak {ratio:.2f}"
-    return describe_ways(found, n, extra)
-
-
 # Row -> what measures it, with its number of images, and with --quick.
 ROWS: dict[str, tuple[Callable[[int], list[str]], int, int]] = {
-    "one-op": (measure_one_op, 512, 64),
-    "one-op-96": (measure_one_op, 96, 48),
     "relus": (measure_relus, 512, 64),
     "relus-96": (measure_relus, 96, 48),
+    "one-op": (measure_one_op, 96, 48),
     "zarr": (measure_store, 32, 16),
     "torchlens": (measure_torchlens, 64, 32),
     "thingsvision": (measure_thingsvision, 128, 32),
-    "grams-2GiB": (partial(measure_grams, "2GiB"), 96, 48),
-    "grams-8GiB": (partial(measure_grams, "8GiB"), 96, 48),
 }
 
 

@@ -1,8 +1,10 @@
 """Products of rows as float32 or float64, in bands that leave out most below the diagonal."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+import platform
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -18,11 +20,12 @@ FEW_ROWS = 32
 BLOCK = 64
 _BAND = 64
 _LARGEST_BAND = 512
-# Features of a block for kernels of oneDNN, which add a block up one by one, and the fewest rows
-# for which they are faster than those of torch.mm.
-LONG_BLOCK = 512
+# Features of a block: for kernels of oneDNN, which add a block up one by one, and for those of MKL,
+# which do not and whose block then fits the second cache. The fewest rows that are worth blocks.
+_BLOCK_OF_ONEDNN = 512
+_BLOCK_OF_MKL = 2048
 _MANY_ROWS = 96
-# From so many rows on, two bands of oneDNN take less time than one.
+# From so many rows on, two bands take less time than one.
 _TWO_BANDS = 160
 
 
@@ -31,6 +34,13 @@ class Band(NamedTuple):
 
     top: int
     products: torch.Tensor
+
+
+class BlockKernel(NamedTuple):
+    """Products of rows (row, feature) with others, block after block of ``n_features``."""
+
+    n_features: int
+    multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def multiply_bands(left: torch.Tensor, right: torch.Tensor) -> Iterator[Band]:
@@ -58,34 +68,59 @@ def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 
 
 @cache
-def _has_blocks() -> bool:
-    """Return whether this processor and this torch have the kernels of oneDNN."""
-    if (
-        torch.backends.cpu.get_cpu_capability() != "AVX512"
-        or not torch.backends.mkldnn.is_available()
-    ):
-        return False
-    try:
-        _multiply_block(torch.ones(2, 2), torch.ones(2, 2))
-    except Exception:
-        return False
-    return True
+def _find_kernel() -> BlockKernel | None:
+    """Return what is faster on this processor than products of whole rows, None for nothing.
 
-
-def use_blocks(n_stimuli: int, n_features: int, device: torch.device) -> bool:
-    """Return whether float32 products of so many rows and features are faster in blocks.
-
-    It does not depend on measurements, so that products are the same in every run.
+    Known are processors with AVX-512. On those of Intel MKL, which torch.mm uses, is faster than
+    oneDNN; on others it takes half as long again.
     """
-    is_large = n_stimuli >= _MANY_ROWS and n_features >= LONG_BLOCK
-    return is_large and device.type == "cpu" and _has_blocks()
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return None
+    if _is_intel() and torch.backends.mkl.is_available():
+        return BlockKernel(_BLOCK_OF_MKL, _multiply_by_mkl)
+    if not torch.backends.mkldnn.is_available():
+        return None
+    try:
+        _multiply_by_onednn(torch.ones(2, 2), torch.ones(2, 2))
+    except Exception:
+        return None
+    return BlockKernel(_BLOCK_OF_ONEDNN, _multiply_by_onednn)
 
 
-def multiply_blocks(blocks: Iterable[torch.Tensor], n_stimuli: int) -> list[Band]:
+def _is_intel() -> bool:
+    """Return whether the processor is one of Intel."""
+    info = Path("/proc/cpuinfo")
+    text = info.read_text() if info.exists() else platform.processor()
+    return "GenuineIntel" in text
+
+
+def _multiply_by_mkl(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return left @ right.T
+
+
+def _multiply_by_onednn(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    return torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
+
+
+def find_block_kernel(n_stimuli: int, n_features: int, device: torch.device) -> BlockKernel | None:
+    """Return the kernel with which so many rows and features are multiplied faster in blocks.
+
+    None where they are not. It does not depend on measurements, so that products are the same in
+    every run on a processor.
+    """
+    if device.type != "cpu" or n_stimuli < _MANY_ROWS:
+        return None
+    kernel = _find_kernel()
+    return kernel if kernel is not None and n_features >= kernel.n_features else None
+
+
+def multiply_blocks(
+    blocks: Iterable[torch.Tensor], n_stimuli: int, kernel: BlockKernel
+) -> list[Band]:
     """Return the products of the first ``n_stimuli`` rows of blocks (row, feature) with all rows.
 
-    With AVX-512 kernels of oneDNN take two thirds of the time of torch.mm. They want each block in
-    one piece. A block is used up before the next is asked for: all may be in the same memory.
+    Each block is in one piece and used up before the next is asked for: all may be in the same
+    memory.
     """
     n_bands = max(2 if n_stimuli >= _TWO_BANDS else 1, -(-n_stimuli // _LARGEST_BAND))
     height = -(-n_stimuli // n_bands)
@@ -93,16 +128,12 @@ def multiply_blocks(blocks: Iterable[torch.Tensor], n_stimuli: int) -> list[Band
     for block in blocks:
         for number, top in enumerate(range(0, n_stimuli, height)):
             bottom = min(top + height, n_stimuli)
-            products = _multiply_block(block[top:bottom], block[top:])
+            products = kernel.multiply(block[top:bottom], block[top:])
             if number < len(bands):
                 bands[number].products.add_(products)
             else:
                 bands.append(Band(top, products))
     return bands
-
-
-def _multiply_block(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-    return torch.ops.mkldnn._linear_pointwise(left, right, None, "none", [], "")
 
 
 def measure_eps(n_stimuli: int, n_features: int, device: torch.device) -> float:
@@ -118,11 +149,12 @@ def measure_eps(n_stimuli: int, n_features: int, device: torch.device) -> float:
             rows = torch.full((n_stimuli, width), value, dtype=torch.float32, device=device)
             rows[:, 0] = first
             exact = (width - 1) * float(rows[0, -1]) ** 2 + float(rows[0, 0]) ** 2
-            kernels: list[Iterable[Band]] = [multiply_bands(rows, rows)]
-            if use_blocks(n_stimuli, width, device):
-                blocks = map(torch.Tensor.contiguous, rows.split(LONG_BLOCK, dim=1))
-                kernels.append(multiply_blocks(blocks, n_stimuli))
-            for band in itertools.chain(*kernels):
+            products: list[Iterable[Band]] = [multiply_bands(rows, rows)]
+            kernel = find_block_kernel(n_stimuli, width, device)
+            if kernel is not None:
+                blocks = map(torch.Tensor.contiguous, rows.split(kernel.n_features, dim=1))
+                products.append(multiply_blocks(blocks, n_stimuli, kernel))
+            for band in itertools.chain(*products):
                 error = (band.products.to("cpu", torch.float64) / exact - 1).abs().max()
                 worst = max(worst, float(error))
     return SINGLE_EPS if worst <= SINGLE_EPS else 2 * worst

@@ -12,11 +12,10 @@ from neurolens.extract.capture.restore import full_precision
 from neurolens.extract.stream.grams.bands import (
     BLOCK,
     FEW_ROWS,
-    LONG_BLOCK,
     Band,
+    find_block_kernel,
     multiply_bands,
     multiply_blocks,
-    use_blocks,
 )
 from neurolens.extract.stream.grams.scales import LOST, is_plain, may_hold, scale_rows
 
@@ -191,11 +190,12 @@ class Multiplier:
         None where such kernels are not used, or where float32 may not hold the squares.
         """
         n_stimuli, n_features = chunk.shape
-        if not use_blocks(n_stimuli, n_features, chunk.device):
+        kernel = find_block_kernel(n_stimuli, n_features, chunk.device)
+        if kernel is None:
             return None
-        shape = (n_stimuli + 2, LONG_BLOCK)
+        shape = (n_stimuli + 2, kernel.n_features)
         memory = self._take("block", shape, torch.float32, chunk.device)
-        bands = multiply_blocks(shared.list_blocks(chunk, memory), n_stimuli)
+        bands = multiply_blocks(shared.list_blocks(chunk, memory), n_stimuli, kernel)
         squares = torch.cat([band.products.diagonal() for band in bands])
         pattern_square = shared.pattern.dot(shared.pattern)
         if shared.has_pattern and not bool(is_plain(pattern_square.sqrt(), n_features)):
@@ -283,8 +283,8 @@ class _Shared(NamedTuple):
     def list_blocks(self, chunk: torch.Tensor, memory: torch.Tensor) -> Iterator[torch.Tensor]:
         """Yield blocks (stimulus + 2, feature) of what `write_rest` writes, in the same memory."""
         n_features = chunk.shape[1]
-        for start in range(0, n_features, LONG_BLOCK):
-            width = min(LONG_BLOCK, n_features - start)
+        for start in range(0, n_features, memory.shape[1]):
+            width = min(memory.shape[1], n_features - start)
             block = memory.view(-1)[: len(memory) * width].view(len(memory), width)
             self.write_rest(chunk, slice(start, start + width), block)
             yield block

@@ -33,8 +33,7 @@ def scale_rows(rows: torch.Tensor) -> torch.Tensor | None:
     lengths = torch.linalg.vector_norm(rows, dim=1)  # (row,)
     if not may_hold(~is_plain(lengths, rows.shape[1]).all()):
         return None
-    low, high = torch.aminmax(rows, dim=1)
-    largest = torch.maximum(-low, high)
+    largest = torch.maximum(-rows.amin(1), rows.amax(1))
     is_safe = (largest > _SAFE_LOW) & (largest < _SAFE_HIGH)
     is_scaled = ~is_safe & largest.isfinite() & (largest > 0)
     exponent = torch.frexp(largest).exponent.clamp(-_LARGEST_EXPONENT, _LARGEST_EXPONENT)

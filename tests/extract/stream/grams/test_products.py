@@ -1,6 +1,8 @@
 """Products between stimuli in float32, within their stated error, and in float64."""
 
+import platform
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from torch import nn
 import neurolens as nl
 from neurolens.errors import UnknownNameError
 from neurolens.extract.stream.grams import bands, products
-from neurolens.extract.stream.grams.bands import SINGLE_EPS, measure_eps
+from neurolens.extract.stream.grams.bands import SINGLE_EPS, find_block_kernel, measure_eps
 from neurolens.extract.stream.grams.products import (
     Multiplier,
     count_chunk_features,
@@ -266,16 +268,51 @@ def test_a_device_that_is_a_little_inexact_states_its_own_error(monkeypatch, rng
     assert grams.attrs["eps"] == pytest.approx(9e-5, rel=0.2)
 
 
+def use_kernel(monkeypatch, name):
+    """Let products be those of a processor on which this kernel is used, or skip."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        pytest.skip("this processor has no AVX-512, without which no blocks are used")
+    monkeypatch.setattr(bands, "_is_intel", lambda: name == "MKL")
+    monkeypatch.setattr(bands, "_find_kernel", bands._find_kernel.__wrapped__)
+    if bands._find_kernel() is None:
+        pytest.skip(f"this torch has no {name}")
+
+
+def test_each_processor_gets_its_kernel(monkeypatch):
+    cpu = torch.device("cpu")
+    for name, n_features in (("oneDNN", 512), ("MKL", 2048)):
+        with monkeypatch.context() as patch:
+            use_kernel(patch, name)
+            assert find_block_kernel(96, n_features, cpu).n_features == n_features
+            assert find_block_kernel(95, n_features, cpu) is None
+            assert find_block_kernel(96, n_features - 1, cpu) is None
+            assert find_block_kernel(96, n_features, torch.device("meta")) is None
+            # Sums of equal values within a block are within the stated error.
+            assert measure_eps(200, 4096, cpu) == SINGLE_EPS
+
+
+@pytest.mark.parametrize("text", ["vendor_id\t: GenuineIntel\n", "vendor_id\t: AuthenticAMD\n"])
+@pytest.mark.parametrize("has_file", [True, False])
+def test_the_maker_of_a_processor_is_read(text, has_file, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: has_file)
+    monkeypatch.setattr(Path, "read_text", lambda path: text if has_file else "")
+    monkeypatch.setattr(platform, "processor", lambda: "" if has_file else text)
+    assert bands._is_intel() == ("Intel" in text)
+
+
 @pytest.mark.parametrize(
-    "shape", [(100, 511), (100, 512), (130, 3000), (170, 1024), (600, 600), (100, 20_000)]
+    "shape",
+    [(100, 511), (100, 512), (130, 3000), (170, 1024), (600, 600), (600, 2100), (100, 20_000)],
 )
 @pytest.mark.parametrize("kind", ["ReLU", "batch norm, half of them", "scales"])
-def test_blocks_have_the_products_of_bands(kind, shape, monkeypatch):
+@pytest.mark.parametrize("kernel", ["oneDNN", "MKL"])
+def test_blocks_have_the_products_of_bands(kernel, kind, shape, monkeypatch):
+    use_kernel(monkeypatch, kernel)
     rows = make_values(kind, *shape, torch.Generator().manual_seed(0))
     if shape[0] < 300:
         check_errors(rows)
     gram, total, residual = multiply(rows)
-    monkeypatch.setattr(products, "use_blocks", lambda *sizes: False)
+    monkeypatch.setattr(products, "find_block_kernel", lambda *sizes: None)
     other = multiply(rows)
     length = np.sqrt(np.diag(other[0]))
     assert (np.abs(gram - other[0]) <= 5 * SINGLE_EPS * np.outer(length, length)).all()
@@ -288,9 +325,9 @@ def refuse_bands(*rows):
 
 
 @pytest.mark.parametrize("kind", ["zeros", "the typical row", "NaN"])
-def test_a_few_rows_without_length_are_not_multiplied_anew(kind, monkeypatch):
-    if not bands.use_blocks(120, 3000, torch.device("cpu")):
-        pytest.skip("this processor has no kernels for blocks")
+@pytest.mark.parametrize("kernel", ["oneDNN", "MKL"])
+def test_a_few_rows_without_length_are_not_multiplied_anew(kernel, kind, monkeypatch):
+    use_kernel(monkeypatch, kernel)
     rows = make_values("ReLU", 120, 3000, torch.Generator().manual_seed(0))
     rows[5] = {"zeros": 0.0, "the typical row": rows.mean(0), "NaN": float("nan")}[kind]
     monkeypatch.setattr(products, "multiply_bands", refuse_bands)
@@ -308,10 +345,9 @@ def test_a_few_rows_without_length_are_not_multiplied_anew(kind, monkeypatch):
 
 
 def test_a_processor_without_kernels_for_blocks_uses_bands(monkeypatch):
-    bands._has_blocks.cache_clear()
+    monkeypatch.setattr(bands, "_find_kernel", bands._find_kernel.__wrapped__)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    assert not bands.use_blocks(200, 5000, torch.device("cpu"))
-    bands._has_blocks.cache_clear()
+    assert find_block_kernel(200, 5000, torch.device("cpu")) is None
 
 
 @pytest.mark.parametrize("n_stimuli", [4, 40, 100])
