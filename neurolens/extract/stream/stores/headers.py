@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from neurolens.errors import InputError
+from neurolens.support.disk import DiskWriter, write_cached
 
 FORMAT = "neurolens-activations-2"
 # Formats of earlier versions, which can be read but not continued.
@@ -45,13 +46,14 @@ def read_header(path: Path) -> dict[str, Any] | None:
     return header if is_header else None
 
 
-def write_file(path: Path, *content: bytes | memoryview) -> None:
-    """Write a file of a store, in one piece, from parts."""
+def write_file(path: Path, *content: bytes | memoryview, disk: DiskWriter | None = None) -> None:
+    """Write a file of a store, in one piece, from parts; a large one by ``disk``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-    with partial.open("wb") as file:
-        for part in content:
-            file.write(part)
+    if disk is None:
+        write_cached(partial, content)
+    else:
+        disk.write(partial, *content)
     partial.replace(path)
 
 

@@ -48,6 +48,7 @@ from neurolens.extract.stream.stores.writer import (
     lacks_some,
     name_paths,
 )
+from neurolens.support.disk import DiskWriter
 
 LEFT_OUT = "left_out"
 _TOKEN = re.compile(rb"[0-9a-f]{32}")
@@ -101,6 +102,7 @@ class ActivationStore(Writer):
         self._arrays: dict[str, Any] = {}
         self._folders: list[str] = []
         self._queue = WriteQueue(limit_waiting(plan.budget))
+        self._disk = DiskWriter()
 
     def inspect(self, provenance: dict[str, Any], parts: Parts) -> list[str] | None:
         """Return what is damaged in a finished store; None where there is no finished one.
@@ -270,7 +272,8 @@ class ActivationStore(Writer):
             rows = values[start : start + size].astype(array.dtype, copy=False)
             place[0] = (step.rows.start + start) // size
             content = pack_values(fill_chunk(rows, array.chunks))
-            write_file(self.path.joinpath(path, "c", *map(str, place)), *content)
+            file = self.path.joinpath(path, "c", *map(str, place))
+            write_file(file, *content, disk=self._disk)
 
     def _open_array(self, path: str) -> Any:
         """Return an array that stores every chunk, also one that holds nothing but zeros."""

@@ -26,6 +26,8 @@ from neurolens.extract.stream.plan import RunSettings, make_plan
 from neurolens.extract.stream.stores import store
 from neurolens.extract.stream.stores.headers import SEAL, compute_seal
 from neurolens.extract.stream.stores.store import ActivationStore
+from neurolens.support import disk
+from neurolens.support.disk import DiskWriter
 
 
 class Net(nn.Module):
@@ -300,15 +302,27 @@ def test_a_stimulus_that_disappears_half_way_is_named_and_can_come_back(tmp_path
     assert tree["fc/linear"]["activation"].shape == (9, 5)
 
 
+@pytest.mark.parametrize("is_direct", [False, True])
+def test_large_chunks_are_stored_in_either_way(is_direct, tmp_path, monkeypatch, rng):
+    monkeypatch.setattr(DiskWriter, "_choose", lambda writer: is_direct)
+    monkeypatch.setattr(disk, "PIECE_BYTES", 2**20 + disk.ALIGNMENT)
+    pictures = nl.load_stimuli(rng.standard_normal((5, 3, 96, 101)).astype(np.float32))
+    path = tmp_path / "a.zarr"
+    net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()).eval()
+    stored = nl.extract_activations(net, pictures, store=path, batch_size=3, quiet=True)
+    assert max(file.stat().st_size for file in path.rglob("c/*/*/*/*")) > disk.LEAST_BYTES
+    assert_same_trees(stored, nl.extract_activations(net, pictures, batch_size=3, quiet=True))
+
+
 def test_a_full_disk_is_told_and_what_was_done_is_safe(stimuli, tmp_path, monkeypatch):
     path, written = tmp_path / "a.zarr", []
     original = store.write_file
 
-    def write(file, *content):
+    def write(file, *content, disk):
         written.append(file)
         if len(written) == 6:
             raise OSError(28, "No space left on device")
-        original(file, *content)
+        original(file, *content, disk=disk)
 
     monkeypatch.setattr(store, "write_file", write)
     with pytest.raises(
