@@ -275,8 +275,8 @@ ROWS: dict[str, tuple[Callable[[int], list[str]], int, int]] = {
     "relus": (measure_relus, 512, 64),
     "relus-96": (measure_relus, 96, 48),
     "one-op": (measure_one_op, 96, 48),
-    "zarr": (measure_store, 32, 16),
-    "torchlens": (measure_torchlens, 64, 32),
+    "zarr": (measure_store, 64, 16),
+    "torchlens": (measure_torchlens, 32, 16),
     "thingsvision": (measure_thingsvision, 128, 32),
 }
 
