@@ -154,6 +154,8 @@ def test_what_is_no_folder_is_refused(problem, tmp_path):
         fit_encoding(build_tree(tree), responses, checkpoint=tmp_path / "file")
     with pytest.raises(InputError, match="path must be the path of a file, got int"):
         FitRecords(3, "")
+    with pytest.raises(InputError, match="path must be the path of a file, got an empty text"):
+        FitRecords("", "")
 
 
 def test_hashes_tell_dtypes_shapes_and_places_apart():
