@@ -125,9 +125,8 @@ def test_links_lead_to_files(script):
             assert (FOLDER / target).exists(), target
 
 
-@pytest.mark.slow
-@EACH
-def test_tutorial_runs_from_a_new_kernel(script, tmp_path, monkeypatch):
+def put_back_environment(monkeypatch):
+    """Have the variables put back that running a notebook sets."""
     for name in (
         "MPLBACKEND",
         "OMP_NUM_THREADS",
@@ -136,7 +135,24 @@ def test_tutorial_runs_from_a_new_kernel(script, tmp_path, monkeypatch):
         "IPYKERNEL_CELL_NAME",
         "TQDM_DISABLE",
     ):
-        monkeypatch.setenv(name, "")  # put back afterwards: the script sets them
+        monkeypatch.setenv(name, "")
+
+
+@pytest.mark.slow
+def test_no_bar_is_stored_however_slow_the_machine(tmp_path, monkeypatch):
+    put_back_environment(monkeypatch)
+    script = write_tiny(
+        tmp_path,
+        "from neurolens.support import progress\nprogress.DELAY = 0\n"
+        "with progress.show_progress(2, 'work', quiet=False):\n    progress.count_steps()",
+    )
+    assert execute.store_tutorial(script).startswith("written")
+
+
+@pytest.mark.slow
+@EACH
+def test_tutorial_runs_from_a_new_kernel(script, tmp_path, monkeypatch):
+    put_back_environment(monkeypatch)
     stored = read_stored(script)
     notebook = execute.read_script(script)
     execute.run_notebook(notebook, tmp_path)
@@ -207,15 +223,7 @@ def write_tiny(folder, code):
 @pytest.mark.slow
 def test_a_second_run_changes_nothing_and_other_data_replace_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("PART", "real")
-    for name in (
-        "MPLBACKEND",
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "PYTHONHASHSEED",
-        "IPYKERNEL_CELL_NAME",
-        "TQDM_DISABLE",
-    ):
-        monkeypatch.setenv(name, "")
+    put_back_environment(monkeypatch)
     script = write_tiny(
         tmp_path, "import os\nprint('data:', os.environ['PART'], flush=True)\nobject()"
     )

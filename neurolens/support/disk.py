@@ -1,6 +1,5 @@
 """New files on disk, past the cache of the system where that costs less."""
 
-import errno
 import mmap
 import os
 import time
@@ -26,7 +25,10 @@ class DiskWriter:
     One way is through the system's page cache, which takes processor time to copy to, and memory;
     the other past it (``O_DIRECT``, on Linux), which takes the time of the disk. The cost of a way
     is the time on the clock plus that of the processor, per byte, as the last files have shown it.
-    A file system that has only the first way always gets that. What is written is the same.
+    Where the second way fails, for whatever reason, the file is written in the first, and so are
+    all later ones. What is written is the same.
+
+    It serves one thread of one process.
     """
 
     def __init__(self) -> None:
@@ -35,6 +37,8 @@ class DiskWriter:
         self._costs: dict[bool, float] = {}
         self._n_until_trial = self._trial_interval = _FIRST_TRIAL
         self._piece: np.ndarray | None = None
+        # The process whose memory that is: a fork would share it.
+        self._owner = 0
 
     def write(self, path: Path, *parts: _Part) -> None:
         """Write a file from the bytes of these parts.
@@ -53,6 +57,7 @@ class DiskWriter:
         if is_direct:
             self._can_be_direct = self._write_directly(path, parts)
         if not is_direct or not self._can_be_direct:
+            # A full disk, and whatever else is wrong with the path, is an error here.
             write_cached(path, parts)
         seconds = time.perf_counter() + time.thread_time() - start
         self._learn(is_direct, seconds / n_bytes)
@@ -76,21 +81,17 @@ class DiskWriter:
         self._costs[is_direct] = (before + cost) / 2
 
     def _write_directly(self, path: Path, parts: Sequence[_Part]) -> bool:
-        """Write a file past the cache; return whether this file system can."""
+        """Write a file past the cache; return whether that went well."""
         try:
             file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_DIRECT, 0o666)
-        except OSError as error:
-            if error.errno in (errno.EINVAL, errno.ENOTSUP):
-                return False
-            raise
+        except OSError:
+            return False
         try:
             for piece in self._split(parts):
                 _write_piece(file, piece)
             # What fills up the last piece.
             os.ftruncate(file, sum(len(part) for part in parts))
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
+        except OSError:
             return False
         finally:
             os.close(file)
@@ -98,9 +99,10 @@ class DiskWriter:
 
     def _split(self, parts: Sequence[_Part]) -> Iterator[memoryview]:
         """Yield the bytes of the parts in aligned pieces, all in the same memory."""
-        if self._piece is None:
+        if self._piece is None or self._owner != os.getpid():
             # The system aligns it with a page.
             self._piece = np.frombuffer(mmap.mmap(-1, PIECE_BYTES), np.uint8)
+            self._owner = os.getpid()
         piece = self._piece
         filled = 0
         for part in filter(len, parts):

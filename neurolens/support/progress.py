@@ -24,8 +24,11 @@ _PART: ContextVar[_Part | None] = ContextVar("part of the work under way", defau
 
 
 def hides_progress(quiet: bool) -> bool:
-    """Tell if bars are unwanted: by ``quiet``, or by tqdm's own variable ``TQDM_DISABLE``."""
-    return quiet or os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+    """Tell if bars are unwanted: by ``quiet``, or by tqdm's own variable ``TQDM_DISABLE``.
+
+    As for tqdm, any text in it hides them.
+    """
+    return quiet or bool(os.environ.get("TQDM_DISABLE"))
 
 
 @contextmanager

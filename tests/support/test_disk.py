@@ -83,21 +83,57 @@ def refuse(number):
 
 
 @pytest.mark.parametrize("name", ["open", "write", "ftruncate"])
-def test_a_file_system_without_the_other_way_gets_the_cached_one(name, folder, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.ENOMEM])
+def test_where_the_other_way_fails_the_cached_one_is_taken(number, name, folder, monkeypatch):
     writer = make_writer(True)
     path = folder / "file"
+    n_open = len(os.listdir("/proc/self/fd"))
     with monkeypatch.context() as patch:
-        patch.setattr(disk.os, name, refuse(errno.EINVAL))
+        patch.setattr(disk.os, name, refuse(number))
         writer.write(path, CONTENT.data)
         assert path.read_bytes() == CONTENT.tobytes()
     assert not writer._can_be_direct
+    assert len(os.listdir("/proc/self/fd")) == n_open
 
 
-@pytest.mark.parametrize("name", ["open", "write"])
-def test_a_full_disk_is_an_error(name, folder, monkeypatch):
-    monkeypatch.setattr(disk.os, name, refuse(errno.ENOSPC))
+def test_without_memory_for_a_piece_the_cached_way_is_taken(folder, monkeypatch):
+    monkeypatch.setattr(disk.mmap, "mmap", refuse(errno.ENOMEM))
+    path = folder / "file"
+    make_writer(True).write(path, CONTENT.data)
+    assert path.read_bytes() == CONTENT.tobytes()
+
+
+def test_a_full_disk_is_an_error(folder, monkeypatch):
+    monkeypatch.setattr(disk.os, "write", refuse(errno.ENOSPC))
+    monkeypatch.setattr(disk, "write_cached", refuse(errno.ENOSPC))
     with pytest.raises(OSError, match="No space left on device"):
         make_writer(True).write(folder / "file", CONTENT.data)
+
+
+def test_large_files_go_past_the_cache(folder, monkeypatch):
+    flags = []
+    system_open = os.open
+
+    def note_flags(path, flag, mode):
+        flags.append(flag)
+        return system_open(path, flag, mode)
+
+    monkeypatch.setattr(disk.os, "open", note_flags)
+    make_writer(True).write(folder / "file", CONTENT.data)
+    assert len(flags) == 1
+    assert flags[0] & os.O_DIRECT == os.O_DIRECT
+
+
+def test_a_fork_has_memory_of_its_own(folder, monkeypatch):
+    writer = make_writer(True)
+    writer.write(folder / "file", CONTENT.data)
+    before = writer._piece
+    writer.write(folder / "file", CONTENT.data)
+    assert writer._piece is before
+    monkeypatch.setattr(disk.os, "getpid", lambda: -1)
+    writer.write(folder / "file", CONTENT.data)
+    assert writer._piece is not before
+    assert (folder / "file").read_bytes() == CONTENT.tobytes()
 
 
 def test_pieces_that_the_system_takes_in_parts_are_continued(folder, monkeypatch):
@@ -145,3 +181,15 @@ def test_small_files_are_written_through_the_cache(folder):
     writer.write(folder / "file", bytes(LEAST_BYTES))
     assert list(writer._costs) == [False]
     assert writer._costs[False] > 0
+
+
+def test_costs_are_of_the_clock_and_of_the_processor_and_averaged(folder, monkeypatch):
+    clock = iter([0, 1, 10, 12])
+    processor = iter([0, 2, 10, 16])
+    monkeypatch.setattr(disk.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(disk.time, "thread_time", lambda: next(processor))
+    writer = make_writer(False)
+    writer.write(folder / "file", bytes(LEAST_BYTES))
+    assert writer._costs == {False: 3 / LEAST_BYTES}
+    writer.write(folder / "file", bytes(LEAST_BYTES))
+    assert writer._costs == {False: 5.5 / LEAST_BYTES}

@@ -53,7 +53,7 @@ def test_quiet_work_shows_nothing(capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("value", "is_shown"), [("1", False), ("0", True), ("", True)])
+@pytest.mark.parametrize(("value", "is_shown"), [("1", False), ("0", False), ("", True)])
 def test_the_variable_of_tqdm_hides_bars(capsys, monkeypatch, value, is_shown):
     monkeypatch.setenv("TQDM_DISABLE", value)
     with show_progress(2, "work", quiet=False):

@@ -175,7 +175,9 @@ def check_path(path: Any, example: str) -> None:
             f"path must be the path of a file, got {type(path).__name__}. Pass e.g. {example}."
         )
     if not os.fspath(path):
-        raise InputError(f"path must be the path of a file, got an empty text. Pass e.g. {example}.")
+        raise InputError(
+            f"path must be the path of a file, got an empty text. Pass e.g. {example}."
+        )
 
 
 def check_count(ids: Sequence[Any] | np.ndarray, name: str, least: int = 3) -> None:

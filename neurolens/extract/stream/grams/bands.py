@@ -89,8 +89,10 @@ def _find_kernel() -> BlockKernel | None:
 
 def _is_intel() -> bool:
     """Return whether the processor is one of Intel."""
-    info = Path("/proc/cpuinfo")
-    text = info.read_text() if info.exists() else platform.processor()
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        text = platform.processor()
     return "GenuineIntel" in text
 
 

@@ -294,8 +294,12 @@ def test_each_processor_gets_its_kernel(monkeypatch):
 @pytest.mark.parametrize("text", ["vendor_id\t: GenuineIntel\n", "vendor_id\t: AuthenticAMD\n"])
 @pytest.mark.parametrize("has_file", [True, False])
 def test_the_maker_of_a_processor_is_read(text, has_file, monkeypatch):
-    monkeypatch.setattr(Path, "exists", lambda path: has_file)
-    monkeypatch.setattr(Path, "read_text", lambda path: text if has_file else "")
+    def read_text(path):
+        if not has_file:
+            raise PermissionError(13, "Permission denied")
+        return text
+
+    monkeypatch.setattr(Path, "read_text", read_text)
     monkeypatch.setattr(platform, "processor", lambda: "" if has_file else text)
     assert bands._is_intel() == ("Intel" in text)
 

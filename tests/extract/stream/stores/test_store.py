@@ -306,11 +306,21 @@ def test_a_stimulus_that_disappears_half_way_is_named_and_can_come_back(tmp_path
 def test_large_chunks_are_stored_in_either_way(is_direct, tmp_path, monkeypatch, rng):
     monkeypatch.setattr(DiskWriter, "_choose", lambda writer: is_direct)
     monkeypatch.setattr(disk, "PIECE_BYTES", 2**20 + disk.ALIGNMENT)
+    written = []
+    write = DiskWriter.write
+
+    def note(writer, path, *parts):
+        written.append(sum(map(len, parts)))
+        write(writer, path, *parts)
+
+    monkeypatch.setattr(DiskWriter, "write", note)
     pictures = nl.load_stimuli(rng.standard_normal((5, 3, 96, 101)).astype(np.float32))
     path = tmp_path / "a.zarr"
     net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()).eval()
     stored = nl.extract_activations(net, pictures, store=path, batch_size=3, quiet=True)
-    assert max(file.stat().st_size for file in path.rglob("c/*/*/*/*")) > disk.LEAST_BYTES
+    chunks = [file for file in path.glob("ops/**/activation/c/*/*/*/*") if file.is_file()]
+    assert sorted(written) == sorted(chunk.stat().st_size for chunk in chunks)
+    assert max(written) > disk.LEAST_BYTES
     assert_same_trees(stored, nl.extract_activations(net, pictures, batch_size=3, quiet=True))
 
 
