@@ -4,8 +4,9 @@
     python benchmarks/bench.py --only ratios capture    # some, without the summary
 
 Each part is a script of this folder, which writes its tables into benchmarks/results/ with the
-machine, the commit and ranges. A part that takes longer than it may is ended: what it had not
-reached is missing or as it was, and the summary in benchmarks/results/bench.md says so."""
+machine, the commit and ranges, and begins nothing that would end after its time: what it has not
+reached is missing, or of the commit that its row names. Time that a part leaves goes to those after
+it. A part that does not end by itself is ended. The summary is benchmarks/results/bench.md."""
 
 import argparse
 import os
@@ -21,44 +22,62 @@ from machine import describe_machine, write_result
 
 FOLDER = Path(__file__).resolve().parent
 MOST_MINUTES = 40
+# Minutes after its time when a part is ended, if it has not ended by itself; as many as are needed
+# for all are left aside.
+GRACE = 1.5
+RESERVE = 3.0
 
 
 class Part(NamedTuple):
-    """A script of this folder, its arguments, and the minutes that it may take."""
+    """A script of this folder, its arguments, and the minutes that it may take, or the share.
+
+    ``is_limited`` tells that it takes ``--minutes``.
+    """
 
     name: str
     arguments: tuple[str, ...]
     minutes: float
+    is_limited: bool = True
 
 
+# The first takes no time where there is no GPU.
 PARTS = (
-    Part("ratios", ("ratios.py", "--write", "--seconds", "200"), 4),
+    Part("gpu", ("gpu.py",), 4.5, is_limited=False),
+    Part("ratios", ("ratios.py", "--write"), 4),
     Part("capture", ("capture.py",), 6.5),
-    Part("streaming", ("streaming.py",), 7.5),
-    Part("passes", ("gram_passes.py", "--resumed"), 6.5),
+    Part("streaming", ("streaming.py",), 7),
+    Part("passes", ("gram_passes.py", "--resumed"), 6),
     Part("rdms", ("comparing_rdms.py",), 0.5),
-    Part("bootstrap", ("comparing_bootstrap.py",), 3.5),
-    Part("ridge", ("comparing_ridge.py",), 3),
-    Part("store", ("encoding_store.py",), 3.5),
-    Part("gpu", ("gpu.py",), 4.5),
+    Part("bootstrap", ("comparing_bootstrap.py",), 3),
+    Part("influence", ("comparing_influence.py",), 2),
+    Part("ridge", ("comparing_ridge.py",), 2.5),
+    Part("store", ("encoding_store.py", "--himalaya"), 3.5),
 )
 
 
 class Outcome(NamedTuple):
-    """How long a part took, and how it ended."""
+    """How long a part took, of the minutes that it had, and how it ended."""
 
     part: Part
     seconds: float
+    minutes: float
     ending: str
 
 
-def run_part(part: Part, extra: Sequence[str] = ()) -> Outcome:
-    """Run a part, and end it with all its processes when its time is over."""
+def share_minutes(parts: Sequence[Part], left: float) -> float:
+    """Return what the first of the parts gets of the minutes that are left for all."""
+    return max(left, 0.0) * parts[0].minutes / sum(part.minutes for part in parts)
+
+
+def run_part(part: Part, minutes: float, extra: Sequence[str] = ()) -> Outcome:
+    """Run a part, and end it with all its processes some time after its own is over."""
     start = time.monotonic()
     command = [sys.executable, str(FOLDER / part.arguments[0]), *part.arguments[1:], *extra]
+    if part.is_limited:
+        command += ["--minutes", f"{minutes:.2f}"]
     process = subprocess.Popen(command, cwd=FOLDER.parent, start_new_session=True)
     try:
-        code = process.wait(60 * part.minutes)
+        code = process.wait(60 * (minutes + GRACE))
         ending = "done" if code == 0 else f"**failed** with exit status {code}"
     except subprocess.TimeoutExpired:
         end_group(process)
@@ -66,7 +85,7 @@ def run_part(part: Part, extra: Sequence[str] = ()) -> Outcome:
     except BaseException:
         end_group(process)
         raise
-    return Outcome(part, time.monotonic() - start, ending)
+    return Outcome(part, time.monotonic() - start, minutes, ending)
 
 
 def end_group(process: subprocess.Popen) -> None:
@@ -88,9 +107,9 @@ def write_summary(outcomes: Sequence[Outcome], machine: str) -> str:
         "| part | minutes | of at most | |",
         "|---|---:|---:|---|",
     ]
-    for part, seconds, ending in outcomes:
+    for part, seconds, minutes, ending in outcomes:
         script = f"`benchmarks/{part.arguments[0]}`"
-        lines.append(f"| {script} | {seconds / 60:.1f} | {part.minutes:g} | {ending} |")
+        lines.append(f"| {script} | {seconds / 60:.1f} | {minutes:.1f} | {ending} |")
     return "\n".join(lines)
 
 
@@ -105,13 +124,17 @@ def main() -> None:
     )
     options = parser.parse_args()
     machine = describe_machine()
-    outcomes = []
-    for part in PARTS:
-        if options.only is None or part.name in options.only:
-            is_stream = part.name == "streaming" and options.thingsvision
-            extra = ["--thingsvision", options.thingsvision] if is_stream else []
-            outcomes.append(run_part(part, extra))
-            print(f"\n{part.name}: {outcomes[-1].ending}\n", flush=True)
+    outcomes: list[Outcome] = []
+    parts = [part for part in PARTS if options.only is None or part.name in options.only]
+    left = min(sum(part.minutes for part in parts), MOST_MINUTES - RESERVE)
+    while parts:
+        part = parts[0]
+        is_stream = part.name == "streaming" and options.thingsvision
+        extra = ["--thingsvision", options.thingsvision] if is_stream else []
+        outcomes.append(run_part(part, share_minutes(parts, left), extra))
+        print(f"\n{part.name}: {outcomes[-1].ending}\n", flush=True)
+        left -= outcomes[-1].seconds / 60
+        parts = parts[1:]
     if options.only is None:
         write_result("bench", write_summary(outcomes, machine))
     sys.exit(0 if all(outcome.ending == "done" for outcome in outcomes) else 1)

@@ -1,6 +1,6 @@
 """The cost of recording every operation, beside hooks, torchvision's extraction and TorchLens.
 
-    python benchmarks/capture.py            # about five minutes
+    python benchmarks/capture.py            # all rounds: some ten minutes on two cores
     python benchmarks/capture.py --quick    # fewer rounds, batch 1 only
     python benchmarks/capture.py --device cuda
 
@@ -10,18 +10,22 @@ use. The tables are kept in benchmarks/results/."""
 
 import argparse
 import importlib.util
+import itertools
 import json
 import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torchvision
-from machine import RESULTS, compare_times, describe_machine, read_peak, time_rounds
+from deadlines import MESSAGE, Deadline, add_minutes
+from machine import GrowingResult, compare_times, describe_machine, read_peak, time_rounds
+from processes import fork_call, import_rooms
 from scaling_studies.networks import Blocks
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -143,7 +147,7 @@ def run_least(model: nn.Module, x: torch.Tensor) -> list[Any]:
 EXAMPLE = (1, 3, 224, 224)
 
 
-def measure_chain(name: str, rounds: int, device: str) -> str:
+def measure_chain(name: str, rounds: int, device: str, deadline: Deadline) -> list[str]:
     """Return a table of the time per op that recording one of `CHAINS` adds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -157,13 +161,14 @@ def measure_chain(name: str, rounds: int, device: str) -> str:
         "neurolens trace, graph put together": lambda: nl.trace(model, x).graph,
     }
     with torch.no_grad():
-        times = time_rounds(methods, rounds, time.process_time, repeats=10)
+        half = deadline.share_time(2)
+        times = time_rounds(methods, rounds, time.process_time, repeats=10, deadline=half)
     torch.set_num_threads(threads)
     best = {name: min(row) / CHAIN * 1e6 for name, row in times.items()}
     bare = best["bare forward"]
     lens = {
         name: min(row) / CHAIN * 1e6
-        for name, row in run_child("--peer", name, "1", str(rounds), device).items()
+        for name, row in run_peer(name, 1, rounds, device, deadline).items()
     }
     best |= {
         name: bare + cost - lens["bare forward"] for name, cost in lens.items() if "Lens" in name
@@ -184,10 +189,12 @@ def measure_chain(name: str, rounds: int, device: str) -> str:
                 f"| {name} | {added:.1f} | {added / bare:.1f} | {of_least:.1f} | "
                 f"{peer / added:.0f} |"
             )
-    return "\n".join(lines)
+    return lines
 
 
-def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: str) -> list[str]:
+def measure_model(
+    name: str, batch: int, rounds: int, peer_rounds: int, device: str, deadline: Deadline
+) -> list[str]:
     """Return rows of a table: time of each method over the bare forward in the same round.
 
     Rows also hold the bytes that each method keeps.
@@ -218,7 +225,8 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
         }
         if featured:
             methods["torchvision feature extraction"] = (lambda: extractor(x), featured)
-        times = time_rounds({k: call for k, (call, _) in methods.items()}, rounds)
+        calls = {method: call for method, (call, _) in methods.items()}
+        times = time_rounds(calls, rounds, deadline=deadline.share_time(2))
         ratios = compare_times(times, "bare forward")
         paired = compare_times(times, "hooks that keep as much")["neurolens trace"]
     rows = [
@@ -229,7 +237,7 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
     ]
     if not featured:
         rows.append(f"| {name} | {batch} | torchvision feature extraction | fails: {failure} | |")
-    peers = run_child("--peer", name, str(batch), str(peer_rounds), device)
+    peers = run_peer(name, batch, peer_rounds, device, deadline)
     for method, (middle, low, high) in (
         compare_times(peers, "bare forward").items() if peers else ()
     ):
@@ -243,29 +251,60 @@ def measure_model(name: str, batch: int, rounds: int, peer_rounds: int, device: 
     ]
 
 
-def measure_peak(name: str, batch: int, device: str) -> str:
-    """Return a row: peak memory of a trace over (bytes kept + the bare forward's own peak).
+def measure_peaks(batches: Sequence[int], device: str, deadline: Deadline) -> Iterator[str]:
+    """Yield rows: peak memory of a trace over (bytes kept + the bare forward's own peak).
 
-    Each is measured in its own process.
+    Each is measured in a process of its own, which is forked before any tensor was made.
     """
-    found = {}
-    for method in ("bare", "trace"):
-        found[method] = run_child("--peak", method, name, str(batch), device)
-    kept, bare, trace = found["trace"]["kept"], found["bare"]["peak"], found["trace"]["peak"]
-    mib = 2**20
-    return f"| {name} | {batch} | {kept / mib:.0f} | {bare / mib:.0f} | {trace / mib:.0f} | {trace / (kept + bare):.3f} |"
+    import_rooms()
+    for name, batch in itertools.product(MODELS, batches):
+        found = [
+            fork_call(partial(find_peak, is_trace, name, batch, device), deadline.seconds)
+            for is_trace in (False, True)
+        ]
+        if None in found:
+            yield f"| {name} | {batch} | {MESSAGE} | | | |"
+            continue
+        bare, trace = found
+        mib = 2**20
+        yield (
+            f"| {name} | {batch} | {trace.kept / mib:.0f} | {bare.peak / mib:.0f} | "
+            f"{trace.peak / mib:.0f} | {trace.peak / (trace.kept + bare.peak):.3f} |"
+        )
 
 
-def run_child(*arguments: str) -> Any:
-    """Return the JSON that this script prints when run with the arguments.
+class Peak(NamedTuple):
+    """The rise of memory above that of model and inputs, and the bytes that are kept."""
 
-    The last argument is the device.
-    """
-    command = [sys.executable, __file__, *arguments[:-1], "--device", arguments[-1]]
+    peak: int
+    kept: int
+
+
+def find_peak(is_trace: bool, name: str, batch: int, device: str) -> Peak:
+    """Return the peak of a trace, or of a bare forward pass, in this process."""
+    torch.manual_seed(0)
+    model = MODELS[name]().eval().to(device)
+    x = torch.randn(batch, *EXAMPLE[1:], device=device)
+    with torch.no_grad():
+        nl.trace(model, x[:1, :, :64, :64] if name != "vit_b_16" else x[:1])
+        before = read_peak(device, reset=True)
+        made = nl.trace(model, x) if is_trace else model(x)
+        after = read_peak(device)
+    kept = count_bytes(t for op in made for t in op.values) if is_trace else 0
+    return Peak(after - before, kept)
+
+
+def run_peer(
+    name: str, batch: int, rounds: int, device: str, deadline: Deadline
+) -> dict[str, list[float]]:
+    """Return what `print_peer` prints in a process of its own."""
+    seconds = f"{min(deadline.seconds, 1e6):.0f}"
+    command = [sys.executable, __file__, "--peer", name, str(batch), str(rounds), seconds]
+    command += ["--device", device]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
+def print_peer(name: str, batch: int, rounds: int, device: str, deadline: Deadline) -> None:
     """Print TorchLens's times beside the bare forward's, as JSON.
 
     It prints nothing where TorchLens is not installed.
@@ -287,24 +326,9 @@ def print_peer(name: str, batch: int, rounds: int, device: str) -> None:
             "TorchLens trace": lambda: torchlens.trace(model, x),
         }
         with torch.no_grad():
-            found = time_rounds(
-                methods, rounds, time.process_time if is_chain else time.perf_counter
-            )
+            clock = time.process_time if is_chain else time.perf_counter
+            found = time_rounds(methods, rounds, clock, deadline=deadline)
     print(json.dumps(found))
-
-
-def print_peak(method: str, name: str, batch: int, device: str) -> None:
-    """Print the rise of memory above that of model and inputs, and the bytes kept, as JSON."""
-    torch.manual_seed(0)
-    model = MODELS[name]().eval().to(device)
-    x = torch.randn(batch, *EXAMPLE[1:], device=device)
-    with torch.no_grad():
-        nl.trace(model, x[:1, :, :64, :64] if name != "vit_b_16" else x[:1])
-        before = read_peak(device, reset=True)
-        made = nl.trace(model, x) if method == "trace" else model(x)
-        after = read_peak(device)
-    kept = 0 if method == "bare" else count_bytes(t for op in made for t in op.values)
-    print(json.dumps({"peak": after - before, "kept": kept}))
 
 
 def main() -> None:
@@ -314,21 +338,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
-        "--peak", nargs=3, metavar=("METHOD", "MODEL", "BATCH"), help=argparse.SUPPRESS
+        "--peer",
+        nargs=4,
+        metavar=("MODEL", "BATCH", "ROUNDS", "SECONDS"),
+        help=argparse.SUPPRESS,
     )
-    parser.add_argument(
-        "--peer", nargs=3, metavar=("MODEL", "BATCH", "ROUNDS"), help=argparse.SUPPRESS
-    )
+    add_minutes(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if options.peak:
-        method, name, batch = options.peak
-        print_peak(method, name, int(batch), options.device)
-        return
     if options.peer:
-        name, batch, rounds = options.peer
-        print_peer(name, int(batch), int(rounds), options.device)
+        name, batch, rounds, seconds = options.peer
+        deadline = Deadline(float(seconds) / 60)
+        print_peer(name, int(batch), int(rounds), options.device, deadline)
         return
+    deadline = Deadline(options.minutes)
     # Rounds of chains, and of models at each batch size.
     rounds, model_rounds = (5, {1: 5}) if options.quick else (15, {1: 11, 8: 5})
     peer_rounds = 1 if options.quick else 3
@@ -336,37 +359,36 @@ def main() -> None:
     peer = (
         f"TorchLens {metadata.version('torchlens')}" if has_peer else "TorchLens is not installed"
     )
-    lines: list[str] = []
-
-    def store(*more: str) -> None:
-        """Print more lines of the table, and write it as far as it is made."""
-        print(*more, sep="\n", flush=True)
-        lines.extend(more)
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"capture-{options.device}.md").write_text("\n".join(lines) + "\n")
-
-    store("# What recording costs", "", f"{describe_machine(options.device)}; {peer}", "")
-    for name in CHAINS:
-        store(measure_chain(name, rounds, options.device), "")
-    store(
-        "## Whole models, as ratios to the bare forward pass of the same round (median, range)",
+    result = GrowingResult(None if options.quick else f"capture-{options.device}")
+    result.add(
+        "# What recording costs",
         "",
-        "| model | batch | method | time / bare | MiB kept |",
-        "|---|---:|---|---:|---:|",
-    )
-    for name in MODELS:
-        for batch, n in model_rounds.items():
-            store(*measure_model(name, batch, n, peer_rounds, options.device))
-    store(
+        f"{describe_machine(options.device)}; {peer}",
         "",
         "## Peak memory above the model and its inputs, MiB",
         "",
         "| model | batch | kept | bare peak | trace peak | trace peak / (kept + bare peak) |",
         "|---|---:|---:|---:|---:|---:|",
     )
-    for name in MODELS:
-        for batch in model_rounds:
-            store(measure_peak(name, batch, options.device))
+    # First, because processes are forked from one that has run nothing.
+    for row in measure_peaks(list(model_rounds), options.device, deadline):
+        result.add(row)
+    n_parts = len(CHAINS) + len(MODELS) * len(model_rounds)
+    for name in CHAINS:
+        part = deadline.share_time(n_parts)
+        result.add("", *measure_chain(name, rounds, options.device, part))
+        n_parts -= 1
+    result.add(
+        "",
+        "## Whole models, as ratios to the bare forward pass of the same round (median, range)",
+        "",
+        "| model | batch | method | time / bare | MiB kept |",
+        "|---|---:|---|---:|---:|",
+    )
+    for name, (batch, n) in itertools.product(MODELS, model_rounds.items()):
+        part = deadline.share_time(n_parts)
+        result.add(*measure_model(name, batch, n, peer_rounds, options.device, part))
+        n_parts -= 1
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import contextlib
 import importlib
 import io
 import statistics
+import time
 from functools import partial
 from itertools import product
 from unittest import mock
@@ -20,7 +21,8 @@ import numpy as np
 import rsatoolbox.inference.evaluate as peer
 import torch
 import xarray as xr
-from machine import compare_times, describe_machine, time_call, write_result
+from deadlines import MESSAGE, Deadline, add_minutes
+from machine import GrowingResult, compare_times, describe_machine, time_call
 from rsatoolbox.model import ModelFixed
 from rsatoolbox.util.matrix import row_col_indicator_g
 from threadpoolctl import threadpool_limits
@@ -147,6 +149,7 @@ def main() -> None:
         action="store_true",
         help="whitened comparators of 200 conditions too, which takes minutes",
     )
+    add_minutes(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     # A function of the same name hides this module from a plain import.
@@ -154,7 +157,9 @@ def main() -> None:
         "rsatoolbox.rdm.compare"
     ).row_col_indicator_g_sparse = row_col_indicator_g
     sizes, rounds = ((50,), 1) if options.quick else ((50, 100, 200), 3)
-    lines = [
+    deadline = Deadline(options.minutes)
+    result = GrowingResult("comparing_bootstrap")
+    result.add(
         "# The two-factor bootstrap beside rsatoolbox 0.3.2",
         "",
         describe_machine(),
@@ -171,16 +176,21 @@ def main() -> None:
         "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
         "|",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    )
+    # Seconds of each comparator's last row, per squared number of conditions.
+    paces: dict[str, float] = {}
     with threadpool_limits(1):
         for n, comparator in product(sizes, COMPARATORS):
             is_whitened = comparator.startswith("whitened")
             if is_whitened and n > MOST_WHITENED and not options.whitened:
                 continue
             slow = is_whitened and n >= MOST_WHITENED
-            lines.append(measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200))
-            print(lines[-1], flush=True)
-    write_result("comparing_bootstrap", "\n".join(lines))
+            if not deadline.can_take(paces.get(comparator, 0.0) * n**2):
+                result.add(f"| {comparator} | {n} | {MESSAGE} | | | | | |")
+                continue
+            begun = time.monotonic()
+            result.add(measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200))
+            paces[comparator] = (time.monotonic() - begun) / n**2
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import io
 import statistics
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -23,7 +24,8 @@ import numpy as np
 import rsatoolbox.inference.evaluate as peer
 import torch
 import xarray as xr
-from machine import compare_times, describe_machine, time_call, write_result
+from deadlines import MESSAGE, Deadline, add_minutes
+from machine import GrowingResult, compare_times, describe_machine, time_call
 from rsatoolbox.model import ModelFixed
 from scipy.stats import t
 from threadpoolctl import threadpool_limits
@@ -139,6 +141,11 @@ def measure(size: Size) -> str:
     return f"{head}| {' | '.join(cells)} |"
 
 
+def count_entries(size: Size) -> int:
+    """Return the entries of all RDMs of ops in all rounds."""
+    return size.n_stimuli**2 * size.n_ops * max(size.rounds, 1)
+
+
 def time_median(call: Callable[[], object]) -> float:
     """Return the median of the seconds that three calls take."""
     return statistics.median(time_call(call) for _ in range(3))
@@ -150,9 +157,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="the first size only")
+    add_minutes(parser)
     options = parser.parse_args()
+    deadline = Deadline(options.minutes)
     torch.set_num_threads(1)
-    lines = [
+    result = GrowingResult(None if options.quick else "comparing_influence")
+    result.add(
         "# Intervals from influences beside the bootstrap",
         "",
         describe_machine(),
@@ -169,13 +179,18 @@ def main() -> None:
         "| comparator | stimuli | ops | subjects | neither, s | bootstrap, s | influence, s | ratio "
         "| intervals alone, ratio | rsatoolbox, ratio | standard errors |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    )
+    # Seconds of a round per entry of all RDMs, as the first size took.
+    pace = 0.0
     with threadpool_limits(1):
         for size in SIZES[:1] if options.quick else SIZES:
-            lines.append(measure(size))
-            print(lines[-1], flush=True)
-            if not options.quick:
-                write_result("comparing_influence", "\n".join(lines))
+            if deadline.can_take(pace * count_entries(size)):
+                begun = time.monotonic()
+                result.add(measure(size))
+                pace = pace or (time.monotonic() - begun) / count_entries(size)
+            else:
+                cells = f"{size.comparator} | {size.n_stimuli:,} | {size.n_ops} | {size.n_subjects}"
+                result.add(f"| {cells} | {MESSAGE} | | | | | | |")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 python benchmarks/comparing_rdms.py
 """
 
+import argparse
+
 import numpy as np
 import xarray as xr
-from machine import compare_times, describe_machine, time_rounds, write_result
+from deadlines import Deadline, add_minutes
+from machine import GrowingResult, compare_times, describe_machine, time_rounds
 from rsatoolbox.data import Dataset
 from rsatoolbox.rdm import calc_rdm
 
@@ -68,21 +71,27 @@ def ask_crossnobis(data):
 
 
 def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_minutes(parser)
+    deadline = Deadline(parser.parse_args().minutes)
     rng = np.random.default_rng(0)
     tree, grams, datasets = build_data(rng)
-    lines = [
+    result = GrowingResult("comparing_rdms")
+    result.add(
         "# RDMs beside rsatoolbox",
         "",
         f"{describe_machine()}",
         "",
         f"{len(N_FEATURES)} ops of {N_STIMULI} stimuli, {sum(N_FEATURES):,} features in all, "
         "float64. Ratio of times to rsatoolbox's `calc_rdm` in the same round: median (lowest to "
-        f"highest) of {ROUNDS}; below 1 is faster.",
+        f"highest) of at most {ROUNDS}; below 1 is faster.",
         "",
         "| metric | rsatoolbox | from activations | from Grams |",
         "|---|---|---|---|",
-    ]
-    for metric in ("correlation", "euclidean"):
+    )
+    for number, metric in enumerate(("correlation", "euclidean")):
         expected = calc_rdm(datasets, method=metric).get_matrices()
         for data in (tree, grams):
             np.testing.assert_allclose(
@@ -95,8 +104,9 @@ def main():
                 "grams": lambda m=metric: nl.compute_rdms(grams, metric=m),
             },
             ROUNDS,
+            deadline=deadline.share_time(3 - number),
         )
-        lines.append(format_row(metric, times))
+        result.add(format_row(metric, times))
     responses, data = build_runs(rng)
     expected = ask_crossnobis(data).get_matrices()[0]
     np.testing.assert_allclose(
@@ -113,9 +123,9 @@ def main():
             ),
         },
         ROUNDS,
+        deadline=deadline,
     )
-    lines.append(format_row("crossnobis, 8 runs, 400 voxels, with its Ledoit-Wolf", times))
-    write_result("comparing_rdms", "\n".join(lines))
+    result.add(format_row("crossnobis, 8 runs, 400 voxels, with its Ledoit-Wolf", times))
 
 
 def show_factor(factor):

@@ -13,11 +13,13 @@ himalaya is used where it is installed."""
 import argparse
 import multiprocessing
 import resource
+import time
 from importlib import metadata, util
 
 import numpy as np
 import torch
-from machine import compare_times, describe_machine, time_call, write_result
+from deadlines import Deadline, add_minutes
+from machine import GrowingResult, compare_times, describe_machine, time_call
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from tqdm import tqdm
@@ -108,8 +110,14 @@ def measure_r(predicted: np.ndarray, y: np.ndarray) -> float:
     )
 
 
-def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> list[str]:
-    """Return rows of the table; the fastest peer is the base of the ratios."""
+def measure(
+    n: int, p: int, v: int, n_ops: int, rounds: int, device: str, deadline: Deadline
+) -> list[str]:
+    """Return rows of the table; the fastest peer is the base of the ratios.
+
+    A turn is of all methods at one op; of those that would end after the deadline, none but the
+    first is begun.
+    """
     ops, y = simulate(n, p, v, n_ops)
     alphas = np.logspace(-2, 4, N_ALPHAS)
     methods = build_methods(n, alphas, device, slow=n_ops == 1)
@@ -119,10 +127,14 @@ def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> lis
     )
 
     times: dict[str, list[float]] = {name: [] for name in methods}
-    for _ in range(rounds):
-        for x in tqdm(ops, "ops", disable=n_ops == 1):
-            for name, call in methods.items():
-                times[name].append(time_call(lambda call=call, x=x: call(x, y)))
+    longest = 0.0
+    for x in tqdm(ops * rounds, "turns", disable=n_ops == 1):
+        if longest and not deadline.can_take(longest):
+            break
+        begun = time.monotonic()
+        for name, call in methods.items():
+            times[name].append(time_call(lambda call=call, x=x: call(x, y)))
+        longest = max(longest, time.monotonic() - begun)
     peers = [name for name in methods if not name.startswith("NeuroLens")]
     base = min(peers, key=lambda name: sum(times[name]))
     ratios = compare_times(times, base)
@@ -132,7 +144,7 @@ def measure(n: int, p: int, v: int, n_ops: int, rounds: int, device: str) -> lis
         seconds = sum(times[name])
         rows.append(
             f"| {n} x {p}, {v} voxels, {n_ops} ops | {name} | {scores[name]:.4f} | "
-            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} "
+            f"{seconds * n_ops / len(times[name]):.2f} | {sum(times[base]) / seconds:.2f} "
             f"({1 / high:.2f}-{1 / low:.2f}) |"
         )
     return rows
@@ -206,8 +218,11 @@ def measure_growth(call, x: np.ndarray, y: np.ndarray) -> float:
     return grown
 
 
-def measure_sides(n: int, p: int, v: int, rounds: int) -> list[str]:
-    """Return rows of the table of few features; the fastest peer is the base of the ratios."""
+def measure_sides(n: int, p: int, v: int, rounds: int, deadline: Deadline) -> list[str]:
+    """Return rows of the table of few features; the fastest peer is the base of the ratios.
+
+    Of the rounds that would end after the deadline, none but the first is begun.
+    """
     ops, y = simulate(n - N_TEST, p, v, 1)
     x = ops[0]
     methods = build_sides(np.logspace(-2, 4, N_ALPHAS))
@@ -216,9 +231,14 @@ def measure_sides(n: int, p: int, v: int, rounds: int) -> list[str]:
     scores = {name: call(x, y) for name, call in methods.items()}
     assert max(scores.values()) - min(scores.values()) < TOLERANCE, scores
     times: dict[str, list[float]] = {name: [] for name in methods}
+    longest = 0.0
     for _ in range(rounds):
+        if longest and not deadline.can_take(longest):
+            break
+        begun = time.monotonic()
         for name, call in methods.items():
             times[name].append(time_call(lambda call=call: call(x, y)))
+        longest = max(longest, time.monotonic() - begun)
     peers = [name for name in methods if not name.startswith("NeuroLens")]
     base = min(peers, key=lambda name: sum(times[name]))
     ratios = compare_times(times, base)
@@ -229,10 +249,9 @@ def measure_sides(n: int, p: int, v: int, rounds: int) -> list[str]:
         _, low, high = ratios[name]
         rows.append(
             f"| {n} x {p}, {v} voxels, {N_FOLDS} folds | {name} | {scores[name]:.4f} | "
-            f"{seconds / rounds:.2f} | {sum(times[base]) / seconds:.2f} "
+            f"{seconds / len(times[name]):.2f} | {sum(times[base]) / seconds:.2f} "
             f"({1 / high:.2f}-{1 / low:.2f}) | {grown[name]:.0f} | {grown[name] / held:.1f} |"
         )
-        print(rows[-1], flush=True)
     return rows
 
 
@@ -244,6 +263,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sides", action="store_true", help="only more stimuli than features")
     parser.add_argument("--rounds", type=int, default=3)
+    add_minutes(parser)
     options = parser.parse_args()
     full, small = (
         [(1000, 2000, 5000, 1), (1000, 2000, 5000, 5)],
@@ -251,43 +271,48 @@ def main() -> None:
     )
     names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
-    lines = [
+    deadline = Deadline(options.minutes)
+    name = f"comparing_ridge-{options.device}{'-sides' if options.sides else ''}"
+    result = GrowingResult(None if options.quick else name)
+    result.add(
         "# Ridge with a penalty per voxel",
         "",
         f"{describe_machine(options.device)}; {versions}",
         "",
-    ]
+    )
     sides = [(600, 64, 100)] if options.quick else [(3000, 256, 500), (10_000, 512, 2000)]
-    table: list[str] = []
+    # Memory is measured in processes that are forked before any thread has started.
+    n_parts = (options.device == "cpu") * len(sides) + (not options.sides) * len(full)
     if options.device == "cpu":
-        for n, p, v in sides:
-            table += measure_sides(n, p, v, 1 if options.quick else options.rounds)
-    if not options.sides:
-        lines += [
-            f"{N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns at each op. "
-            f"Seconds: all ops; gain",
-            "is the summed time of the fastest peer / that of the method, its range that of single "
+        result.add(
+            f"More stimuli than features: the whole cross-validation in {N_FOLDS} folds, "
+            f"{N_ALPHAS} penalties.",
+            "Memory: growth of the peak of a process that holds the features and responses, also "
+            "as a multiple of those. Gain:",
+            "the summed time of the fastest peer / that of the method, its range that of single "
             "turns.",
-            "",
-            "| problem | method | held-out r | seconds | gain over the fastest peer (range) |",
-            "|---|---|---:|---:|---:|",
-        ]
-        for n, p, v, n_ops in small if options.quick else full:
-            rounds = 1 if options.quick or n_ops > 1 else options.rounds
-            lines += measure(n, p, v, n_ops, rounds, options.device)
-    if table:
-        lines += [
-            "",
-            "More stimuli than features: the whole cross-validation. Memory: growth of the peak of "
-            "a process that",
-            "holds the features and responses, also as a multiple of those.",
             "",
             "| problem | method | held-out r | seconds | gain over the fastest peer (range) | MB | times |",
             "|---|---|---:|---:|---:|---:|---:|",
-            *table,
-        ]
-    name = f"comparing_ridge-{options.device}{'-sides' if options.sides else ''}"
-    write_result(name, "\n".join(lines))
+        )
+        for n, p, v in sides:
+            rounds = 1 if options.quick else options.rounds
+            result.add(*measure_sides(n, p, v, rounds, deadline.share_time(n_parts)))
+            n_parts -= 1
+    if not options.sides:
+        result.add(
+            "",
+            f"One split, {N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns "
+            "at each op. Seconds: all ops.",
+            "",
+            "| problem | method | held-out r | seconds | gain over the fastest peer (range) |",
+            "|---|---|---:|---:|---:|",
+        )
+        for n, p, v, n_ops in small if options.quick else full:
+            rounds = 1 if options.quick or n_ops > 1 else options.rounds
+            part = deadline.share_time(n_parts)
+            result.add(*measure(n, p, v, n_ops, rounds, options.device, part))
+            n_parts -= 1
 
 
 if __name__ == "__main__":

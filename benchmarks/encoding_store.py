@@ -18,14 +18,15 @@ import statistics
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 from unittest import mock
 
 import xarray as xr
-from machine import describe_machine, read_peak, write_result
+from deadlines import MESSAGE, Deadline, add_minutes
+from machine import GrowingResult, describe_machine, read_peak
 from processes import fork_measured, import_rooms
 from store_studies.peers import COLUMNS as PEER_COLUMNS
 from store_studies.peers import compare_peers
@@ -125,25 +126,24 @@ def write_row(call: str, shape: Shape, n_ops: int, spent: Spent, peak: int) -> s
     )
 
 
-def measure_whole(store: Path, shape: Shape, n_ops: int, memory: str) -> list[str]:
-    """Return the rows of both calls, and raise where a peak is above what is allowed."""
+def measure_whole(
+    store: Path, shape: Shape, n_ops: int, memory: str, deadline: Deadline
+) -> Iterator[str]:
+    """Yield the rows of both calls, and raise where a peak is above what is allowed."""
     one = shape._replace(n_subjects=1, n_regions=1)
-    rows = []
     for call, measure, size, count in (
         ("fit_test_sets", measure_test_sets, shape, n_ops),
         ("fit_encoding, 5 folds and intervals", measure_folds, one, 1),
     ):
         found = fork_measured(
             lambda measure=measure, size=size, count=count: measure(store, size, count, memory),
-            PATIENCE + PATIENCE_PER_OP * count,
+            min(PATIENCE + PATIENCE_PER_OP * count, deadline.seconds),
         )
         if found is None:
-            rows.append(f"| {call} | ended when its time was over | | | | | | | |")
+            yield f"| {call} | {MESSAGE} | | | | | | | |"
             continue
-        rows.append(write_row(call, size, count, found.value, found.peak))
-        print(rows[-1], flush=True)
+        yield write_row(call, size, count, found.value, found.peak)
         assert found.peak < MOST_GIB * 2**30, f"{call} took {found.peak / 2**30:.1f} GiB"
-    return rows
 
 
 def main() -> None:
@@ -154,43 +154,47 @@ def main() -> None:
     parser.add_argument("--memory", default="1GiB", help="budget for the features of an op")
     parser.add_argument("--himalaya", action="store_true", help="needs it; 40 s more")
     parser.add_argument("--quick", action="store_true", help="small, printed only")
+    add_minutes(parser)
+    # A method that hangs ends with it.
+    parser.set_defaults(minutes=60.0)
     options = parser.parse_args()
     shape = QUICK if options.quick else FULL
     import_rooms()
     machine = describe_machine()
+    deadline = Deadline(options.minutes)
+    is_tenth = options.ops >= N_OPS_OF_RESNET // 10
+    name = "encoding_store_tenth" if is_tenth else "encoding_store"
+    result = GrowingResult(None if options.quick else name)
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "features.zarr"
         made = fork_measured(lambda: make_store(store, shape, options.ops), PATIENCE)
         assert made is not None, "the store was not written in time"
-        rows = measure_whole(store, shape, options.ops, options.memory)
-        peers = compare_peers(store, shape, options.memory, options.himalaya, PATIENCE)
-    is_tenth = options.ops >= N_OPS_OF_RESNET // 10
-    share = "a tenth" if is_tenth else "less than a tenth"
-    lines = [
-        "# Ridge for a large fMRI set from a store",
-        "",
-        machine,
-        "",
-        f"{shape.n_train:,} training images and {len(shape.tests)} test sets of "
-        f"{shape.tests[0]}, {shape.n_features:,} features per op, a budget of {options.memory} for "
-        f"them; {options.ops} of {N_OPS_OF_RESNET} ops are measured, {share} of ResNet-50. Seconds "
-        "are of the clock; those of an op are without reading the responses, which the hours hold "
-        "once.",
-        "",
-        *COLUMNS,
-        *rows,
-        "",
-        f"One op and one region of one subject, {shape.voxels_of_region:,} voxels: a penalty per "
-        "voxel is chosen among 10 on the training images, and the test images are predicted.",
-        "",
-        *PEER_COLUMNS,
-        *peers,
-    ]
-    text = "\n".join(lines)
-    if options.quick:
-        print(text)
-    else:
-        write_result("encoding_store_tenth" if is_tenth else "encoding_store", text)
+        share = "a tenth" if is_tenth else "less than a tenth"
+        result.add(
+            "# Ridge for a large fMRI set from a store",
+            "",
+            machine,
+            "",
+            f"{shape.n_train:,} training images and {len(shape.tests)} test sets of "
+            f"{shape.tests[0]}, {shape.n_features:,} features per op, a budget of "
+            f"{options.memory} for them; {options.ops} of {N_OPS_OF_RESNET} ops are measured, "
+            f"{share} of ResNet-50. Seconds are of the clock; those of an op are without reading "
+            "the responses, which the hours hold once.",
+            "",
+            *COLUMNS,
+        )
+        for row in measure_whole(store, shape, options.ops, options.memory, deadline):
+            result.add(row)
+        result.add(
+            "",
+            f"One op and one region of one subject, {shape.voxels_of_region:,} voxels: a penalty "
+            "per voxel is chosen among 10 on the training images, and the test images are "
+            "predicted.",
+            "",
+            *PEER_COLUMNS,
+        )
+        for row in compare_peers(store, shape, options.memory, options.himalaya, deadline):
+            result.add(row)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from unittest import mock
 import numpy as np
 import torch
 import torchvision
+from deadlines import MESSAGE, Deadline, add_minutes
 from loops import RecurrentNet, SmallUNet
 from machine import describe_machine, time_call
 from torch.overrides import TorchFunctionMode
@@ -289,15 +290,23 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="only without resuming")
     parser.add_argument("--resumed", action="store_true", help="only with resuming")
     parser.add_argument("--here", action="store_true", help="measure one row in this process")
+    add_minutes(parser)
     arguments = parser.parse_args()
+    deadline = Deadline(arguments.minutes)
+    longest = 0.0
     kinds = [plain for plain in (False, True) if not (arguments.resumed and plain)]
     kinds = [plain for plain in kinds if plain or not arguments.plain]
     for name in arguments.only:
         for is_plain in kinds:
             if not arguments.here:
+                if not deadline.can_take(longest):
+                    print(f"{name}: {MESSAGE}", flush=True)
+                    continue
+                begun = time.monotonic()
                 kind = "--plain" if is_plain else "--resumed"
                 command = [sys.executable, __file__, "--only", name, kind, "--here"]
                 subprocess.run(command, check=True)
+                longest = max(longest, time.monotonic() - begun)
                 continue
             measured = read_measured()
             row = measure_case(CASES[name], is_plain)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from deadlines import Deadline
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -78,20 +79,28 @@ def time_rounds(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
     repeats: int = 1,
+    deadline: Deadline | None = None,
 ) -> dict[str, list[float]]:
     """Return the seconds of each method in each round, all taking turns.
 
     A first round is not counted. The order is turned around from round to round, so that no method
-    always finds the memory and the caches that the same other one has left.
+    always finds the memory and the caches that the same other one has left. Of the rounds that
+    would end after ``deadline``, none but the first that is counted is begun.
     """
     times: dict[str, list[float]] = {name: [] for name in methods}
+    longest = 0.0
     for i in range(rounds + 1):
+        if i > 1 and deadline is not None and not deadline.can_take(longest):
+            break
+        begun = time.monotonic()
         names = list(methods)
         for name in names if i % 2 else reversed(names):
             call = methods[name]
             seconds = time_call(call, clock, repeats)
             if i:
                 times[name].append(seconds)
+        # The first round loads what the others find.
+        longest = time.monotonic() - begun if i < 2 else max(longest, time.monotonic() - begun)
     return times
 
 
@@ -132,3 +141,22 @@ def write_result(name: str, text: str) -> None:
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text + "\n")
+
+
+class GrowingResult:
+    """A result that is stored again with each line that it gets: an end before its time loses none.
+
+    Without a name it is only printed.
+    """
+
+    def __init__(self, name: str | None) -> None:
+        self._name = name
+        self._lines: list[str] = []
+
+    def add(self, *lines: str) -> None:
+        """Print more lines, and store all of them."""
+        print(*lines, sep="\n", flush=True)
+        self._lines += lines
+        if self._name is not None:
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{self._name}.md").write_text("\n".join(self._lines) + "\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from deadlines import Deadline, add_minutes
 from machine import RESULTS, describe_machine, write_result
 from processes import fork_call, import_rooms
 from ratio_studies.alarms import describe_alarms, simulate_alarms
@@ -33,15 +34,14 @@ PATIENCE = 120.0
 
 
 def measure_repeats(
-    measure: Callable[[], Ratios], repeats: int, seconds: float
+    measure: Callable[[], Ratios], repeats: int, deadline: Deadline
 ) -> dict[str, list[float]]:
-    """Return the ratios of each repeat, as many as fit into ``seconds``, two at least."""
+    """Return the ratios of each repeat, as many as end before the deadline, two at least."""
     found: dict[str, list[float]] = {}
-    start = time.monotonic()
     longest = 0.0
     for number in range(repeats):
         begun = time.monotonic()
-        if number > 1 and begun - start + longest > seconds:
+        if number > 1 and not deadline.can_take(longest):
             break
         for name, value in measure().items():
             found.setdefault(name, []).append(value)
@@ -102,7 +102,8 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="keep these ratios")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=270.0)
+    add_minutes(parser)
+    parser.set_defaults(minutes=4.5)
     parser.add_argument("--repeat", action="store_true", help="print one repeat, as JSON")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -110,8 +111,9 @@ def main() -> None:
         import_rooms()
         print(json.dumps(measure_groups(MEASURES, UNFORKED)))
         return
+    deadline = Deadline(options.minutes)
     machine = describe_machine()
-    ratios = measure_repeats(start_repeat, options.repeats, options.seconds)
+    ratios = measure_repeats(start_repeat, options.repeats, deadline)
     text, is_worse = report_changes(NUMBERS, machine, ratios)
     if options.write:
         write_result("ratios", f"# Ratios that matter\n\n{text}")

@@ -1,6 +1,6 @@
 """The cost of whole stimulus sets beside hooks by hand, peers and the disk, as ratios.
 
-    python benchmarks/streaming.py                 # all rows: some seven minutes on two cores
+    python benchmarks/streaming.py                 # all rows: some 15 minutes on two cores
     python benchmarks/streaming.py --row relus-96  # one row, written into the table of the others
     python benchmarks/streaming.py --quick         # fewer images
     python benchmarks/streaming.py --thingsvision .venv/thingsvision/bin/python
@@ -24,18 +24,19 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torchvision
+from deadlines import MESSAGE, Deadline, add_minutes
 from machine import RESULTS, describe_machine, find_commit, read_peak, write_result
 from torch import nn
 
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
-# Turns of each method, fewer where they take longer than this together.
-ROUNDS, MOST_SECONDS = 3, 60.0
+# Turns of each method at most.
+ROUNDS = 3
 BATCH = 16
 NUMBERS = RESULTS / "streaming-cpu.json"
 
@@ -59,13 +60,14 @@ def measure_ways(
     images: np.ndarray,
     batch_size: int,
     ways: dict[str, Callable[[np.ndarray], Any]],
+    deadline: Deadline,
     rounds: int = ROUNDS,
 ) -> tuple[dict[str, Any], Any]:
     """Return seconds of each way and of the bare forwards around it, and peak bytes of the first.
 
     The second is the result of the first way. They take up to ``rounds`` turns, the first in any
-    case, until `MOST_SECONDS` are over. A few batches of all are run first: once large results
-    were freed, the C library keeps memory, and everything that runs later is faster for it.
+    case, and others that end before the deadline. A few batches of all are run first: once large
+    results were freed, the C library keeps memory, and everything that runs later is faster for it.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     ratios: dict[str, list[float]] = {name: [] for name in ways}
@@ -76,10 +78,11 @@ def measure_ways(
         for way in ways.values():
             way(few)
         before = time_bare(model, images, batch_size)
-        start = time.perf_counter()
+        longest = 0.0
         for turn in range(rounds):
-            if turn and time.perf_counter() - start > MOST_SECONDS:
+            if turn and not deadline.can_take(longest):
                 break
+            start = time.perf_counter()
             for number, (name, way) in enumerate(ways.items()):
                 start_bytes, begun = read_peak("cpu", reset=True), time.perf_counter()
                 made = way(images)
@@ -90,6 +93,7 @@ def measure_ways(
                 after = time_bare(model, images, batch_size)
                 ratios[name].append(2 * seconds[name][-1] / (before + after))
                 before = after
+            longest = max(longest, time.perf_counter() - start)
     # The result of an earlier turn is still held while the next runs, so only the first is valid.
     return {"seconds": seconds, "ratios": ratios, "bare": before, "peak": peaks[0]}, kept
 
@@ -142,27 +146,27 @@ def hook_by_hand(model: nn.Module, one: bool) -> Callable[[np.ndarray], Any]:
     return run_hooks
 
 
-def measure_one_op(n: int) -> list[str]:
+def measure_one_op(n: int, deadline: Deadline) -> list[str]:
     """Return rows of one op by name, which ends each pass."""
     model, images = build_resnet("resnet50"), make_images(n)
     ways = {
         f"one op ({ONE_OP})": extract_ours(model, ops=ONE_OP),
         "one op, a hook by hand that ends the pass": hook_by_hand(model, one=True),
     }
-    return describe_ways(measure_ways(model, images, BATCH, ways)[0], n)
+    return describe_ways(measure_ways(model, images, BATCH, ways, deadline)[0], n)
 
 
-def measure_relus(n: int) -> list[str]:
+def measure_relus(n: int, deadline: Deadline) -> list[str]:
     """Return rows of all ReLUs, pooled."""
     model, images = build_resnet("resnet50"), make_images(n)
     ways = {
         "all ReLUs, pooled": extract_ours(model, ops="*relu*", reducer="mean"),
         "all ReLUs, pooled, hooks by hand": hook_by_hand(model, one=False),
     }
-    return describe_ways(measure_ways(model, images, BATCH, ways)[0], n)
+    return describe_ways(measure_ways(model, images, BATCH, ways, deadline)[0], n)
 
 
-def measure_torchlens(n: int) -> list[str]:
+def measure_torchlens(n: int, deadline: Deadline) -> list[str]:
     """Return rows of TorchLens's extract_dataset, for one op and its ReLU operations."""
     torchlens = importlib.import_module("torchlens")
     model, images = build_resnet("resnet50"), make_images(n)
@@ -186,10 +190,10 @@ def measure_torchlens(n: int) -> list[str]:
             shown, layers=relus, pool="spatial_mean"
         ),
     }
-    return describe_ways(measure_ways(model, images, BATCH, ways, rounds=1)[0], n)
+    return describe_ways(measure_ways(model, images, BATCH, ways, deadline, rounds=1)[0], n)
 
 
-def measure_thingsvision(n: int) -> list[str]:
+def measure_thingsvision(n: int, deadline: Deadline) -> list[str]:
     """Return rows of THINGSvision, which keeps modules.
 
     Of a ReLU that runs three times it keeps the last result.
@@ -207,10 +211,10 @@ def measure_thingsvision(n: int) -> list[str]:
         "one op, THINGSvision": lambda shown: run(shown, ["layer3.2.conv2"]),
         "17 ReLU modules whole, THINGSvision": lambda shown: run(shown, relus),
     }
-    return describe_ways(measure_ways(model, images, BATCH, ways, rounds=1)[0], n)
+    return describe_ways(measure_ways(model, images, BATCH, ways, deadline, rounds=1)[0], n)
 
 
-def measure_store(n: int) -> list[str]:
+def measure_store(n: int, deadline: Deadline) -> list[str]:
     """Return a row of all ops to zarr, beside a plain write of files of the same sizes.
 
     Everything is on the disk when the time of a round ends. As many bytes are written and removed
@@ -229,7 +233,11 @@ def measure_store(n: int) -> list[str]:
         shutil.rmtree(few)
         shutil.rmtree(filler)
         run_bare(model, images, BATCH)
-        for number in range(2):
+        longest = 0.0
+        for number in range(ROUNDS):
+            if number and not deadline.can_take(longest):
+                break
+            start = time.perf_counter()
             rounds["bare"].append(time_bare(model, images, BATCH))
             path = Path(folder) / f"{number}.zarr"
             store = extract_ours(model, reducer="float16", store=path)
@@ -240,6 +248,7 @@ def measure_store(n: int) -> list[str]:
             plain.mkdir()
             rounds["plain"].append(_time_to_disk(lambda to=plain, s=sizes: write_plain(to, s)))
             shutil.rmtree(plain)
+            longest = max(longest, time.perf_counter() - start)
     speed = [p / o for p, o in zip(rounds["plain"], rounds["ours"], strict=True)]
     pairs = zip(rounds["bare"], rounds["plain"], rounds["ours"], strict=True)
     both = [(bare + plain) / ours for bare, plain, ours in pairs]
@@ -270,25 +279,43 @@ def _time_to_disk(call: Callable[[], Any]) -> float:
     return _time(run)
 
 
-# Row -> what measures it, with its number of images, and with --quick.
-ROWS: dict[str, tuple[Callable[[int], list[str]], int, int]] = {
-    "relus": (measure_relus, 512, 64),
-    "relus-96": (measure_relus, 96, 48),
-    "one-op": (measure_one_op, 96, 48),
-    "zarr": (measure_store, 64, 16),
-    "torchlens": (measure_torchlens, 32, 16),
-    "thingsvision": (measure_thingsvision, 128, 32),
+class Run(NamedTuple):
+    """What measures a row, its images, those with --quick, and its least time in bare passes."""
+
+    measure: Callable[[int, Deadline], list[str]]
+    images: int
+    quick_images: int
+    passes: float
+
+
+# The longest comes last: it is the first that is left out when there is no time.
+ROWS = {
+    "relus-96": Run(measure_relus, 96, 48, 6),
+    "one-op": Run(measure_one_op, 96, 48, 5),
+    "zarr": Run(measure_store, 64, 16, 25),
+    "torchlens": Run(measure_torchlens, 32, 16, 20),
+    "thingsvision": Run(measure_thingsvision, 128, 32, 8),
+    "relus": Run(measure_relus, 512, 64, 5.5),
 }
 
 
-def run_child(row: str, n: int, python: str = sys.executable) -> list[str]:
-    command = [python, __file__, "--measure", row, str(n)]
+def run_child(row: str, n: int, deadline: Deadline, python: str = sys.executable) -> list[str]:
+    seconds = f"{min(deadline.seconds, 1e6):.0f}"
+    command = [python, __file__, "--measure", row, str(n), seconds]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         ended = [f"ended with {done.returncode}"]
         reason = (done.stderr.strip().splitlines() or ended)[-1][:150]
         return [f"| {row} | fails: {reason} | | |"]
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def time_image() -> float:
+    """Return the seconds that a bare pass takes for an image."""
+    model, images = build_resnet("resnet50"), make_images(BATCH)
+    with torch.no_grad():
+        run_bare(model, images, BATCH)
+        return time_bare(model, images, BATCH) / BATCH
 
 
 def _time(call: Callable[[], Any]) -> float:
@@ -344,24 +371,30 @@ def main() -> None:
     parser.add_argument(
         "--thingsvision", metavar="PYTHON", help="Python of an environment with THINGSvision"
     )
-    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    add_minutes(parser)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.measure:
-        row, n = options.measure
+        row, n, seconds = options.measure
         with contextlib.redirect_stdout(sys.stderr):
-            found = ROWS[row][0](int(n))
+            found = ROWS[row].measure(int(n), Deadline(float(seconds) / 60))
         print(json.dumps(found))
         return
-    measured = {}
-    for row in options.row or ROWS:
-        if row == "thingsvision" and not options.thingsvision:
+    deadline = Deadline(options.minutes)
+    rows = options.row or [row for row in ROWS if row != "thingsvision" or options.thingsvision]
+    seconds = time_image()
+    for done, row in enumerate(rows):
+        run = ROWS[row]
+        n = run.quick_images if options.quick else run.images
+        if not deadline.can_take(seconds * n * run.passes):
+            print(f"{row}: {MESSAGE}", flush=True)
             continue
         python = options.thingsvision if row == "thingsvision" else sys.executable
-        measured[row] = run_child(row, ROWS[row][2 if options.quick else 1], python)
-        print(*measured[row], sep="\n", flush=True)
+        lines = run_child(row, n, deadline.share_time(len(rows) - done), python)
+        print(*lines, sep="\n", flush=True)
         if not options.quick:
-            write_rows({row: measured[row]})
+            write_rows({row: lines})
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from deadlines import MESSAGE, Deadline
 from machine import read_peak
-from processes import fork_measured
+from processes import Measured, fork_measured
 
 from neurolens.compare.encoding.models.penalties import RATIOS
 from neurolens.compare.encoding.models.products import BlockedFeatures
@@ -23,6 +24,7 @@ from store_studies.problem import Shape, make_responses, read_first
 N_FOLDS = 5
 # How far the held-out r of methods may be apart.
 TOLERANCE = 0.005
+BASE = "scikit-learn RidgeCV, loo"
 SELECTED = ("gcv", "loo", "folds")
 COLUMNS = (
     "| method | held-out r | s | time / that of scikit-learn | peak above imports and responses, "
@@ -98,7 +100,7 @@ def list_methods(
     methods = {f"NeuroLens from the store, {name}": fit_store(name) for name in SELECTED}
     methods |= {f"NeuroLens in memory by QR, {name}": fit_memory(name) for name in SELECTED}
     if importlib.util.find_spec("sklearn"):
-        methods["scikit-learn RidgeCV, loo"] = lambda split: fit_sklearn(store, split)
+        methods[BASE] = lambda split: fit_sklearn(store, split)
     if himalaya:
         methods[f"himalaya RidgeCV, {N_FOLDS} folds"] = lambda split: fit_himalaya(store, split)
     return methods
@@ -152,27 +154,29 @@ def fit_once(store: Path, shape: Shape, fit: Callable[[Split], np.ndarray]) -> F
 
 
 def compare_peers(
-    store: Path, shape: Shape, memory: str, himalaya: bool, patience: float
-) -> list[str]:
-    """Return a row for each method, each in a process of its own.
+    store: Path, shape: Shape, memory: str, himalaya: bool, deadline: Deadline
+) -> Iterator[str]:
+    """Yield a row for each method, each in a process of its own.
 
     Raises AssertionError where methods reach another held-out r.
     """
-    found = {}
-    for name, fit in list_methods(store, memory, himalaya).items():
-        made = fork_measured(lambda fit=fit: fit_once(store, shape, fit), patience)
-        assert made is not None, f"{name} took more than {patience:.0f} s"
+    found: dict[str, Measured] = {}
+    base = None
+    methods = list_methods(store, memory, himalaya)
+    # First what the others are compared with.
+    for name in sorted(methods, key=lambda name: name != BASE):
+        fit = methods[name]
+        made = fork_measured(lambda fit=fit: fit_once(store, shape, fit), deadline.seconds)
+        if made is None:
+            yield f"| {name} | {MESSAGE} | | | |"
+            continue
         found[name] = made
-    scores = {name: made.value.r for name, made in found.items()}
-    spread = max(scores.values()) - min(scores.values())
-    assert spread < TOLERANCE, f"methods differ in held-out r: {scores}"
-    base = found.get("scikit-learn RidgeCV, loo")
-    rows = []
-    for name, made in found.items():
-        ratio = "" if base is None else f"{made.value.seconds / base.value.seconds:.2f}"
+        scores = {name: made.value.r for name, made in found.items()}
+        spread = max(scores.values()) - min(scores.values())
+        assert spread < TOLERANCE, f"methods differ in held-out r: {scores}"
+        base = made.value.seconds if name == BASE else base
+        ratio = "" if base is None else f"{made.value.seconds / base:.2f}"
         above = (made.peak - made.value.held) / 2**30
-        rows.append(
+        yield (
             f"| {name} | {made.value.r:.4f} | {made.value.seconds:.1f} | {ratio} | {above:.2f} |"
         )
-        print(rows[-1], flush=True)
-    return rows

@@ -19,18 +19,35 @@ def write_script(folder, text):
 
 
 def test_a_part_that_ends_well_is_done(bench, tmp_path):
-    write_script(tmp_path, "import sys; assert sys.argv[1:] == ['--write', '--more']")
+    write_script(
+        tmp_path,
+        "import sys; assert sys.argv[1:] == ['--write', '--more', '--minutes', '0.50'], sys.argv",
+    )
     part = bench.Part("part", ("part.py", "--write"), 1)
-    assert bench.run_part(part, ["--more"]).ending == "done"
+    assert bench.run_part(part, 0.5, ["--more"]).ending == "done"
+
+
+def test_a_part_that_knows_no_end_is_told_none(bench, tmp_path):
+    write_script(tmp_path, "import sys; assert sys.argv[1:] == []")
+    part = bench.Part("part", ("part.py",), 1, is_limited=False)
+    assert bench.run_part(part, 0.5).ending == "done"
+
+
+def test_time_that_a_part_leaves_goes_to_those_after_it(bench):
+    parts = [bench.Part("a", ("a.py",), 1), bench.Part("b", ("b.py",), 3)]
+    assert bench.share_minutes(parts, 8) == 2
+    assert bench.share_minutes(parts[1:], 8) == 8
+    assert bench.share_minutes(parts, -1) == 0
 
 
 def test_a_part_that_fails_is_told(bench, tmp_path):
     write_script(tmp_path, "raise SystemExit(3)")
-    outcome = bench.run_part(bench.Part("part", ("part.py",), 1))
+    outcome = bench.run_part(bench.Part("part", ("part.py",), 1), 1)
     assert outcome.ending == "**failed** with exit status 3"
 
 
-def test_a_part_that_takes_too_long_is_ended_with_its_processes(bench, tmp_path):
+def test_a_part_that_takes_too_long_is_ended_with_its_processes(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "GRACE", 2 / 60)
     path = tmp_path / "pid"
     write_script(
         tmp_path,
@@ -39,7 +56,7 @@ def test_a_part_that_takes_too_long_is_ended_with_its_processes(bench, tmp_path)
         f"pathlib.Path({str(path)!r}).write_text(str(child.pid))\n"
         "time.sleep(60)\n",
     )
-    outcome = bench.run_part(bench.Part("part", ("part.py",), 3 / 60))
+    outcome = bench.run_part(bench.Part("part", ("part.py",), 1), 1 / 60)
     assert outcome.ending.startswith("**ended** when its time was over")
     assert outcome.seconds < 20
     assert has_ended(int(path.read_text()))
@@ -61,12 +78,12 @@ def has_ended(pid):
 
 def test_the_summary_has_a_row_per_part(bench):
     outcomes = [
-        bench.Outcome(bench.Part("a", ("a.py", "--write"), 5), 90.0, "done"),
-        bench.Outcome(bench.Part("b", ("b.py",), 2), 120.0, "**failed** with exit status 1"),
+        bench.Outcome(bench.Part("a", ("a.py", "--write"), 4), 90.0, 5.0, "done"),
+        bench.Outcome(bench.Part("b", ("b.py",), 2), 120.0, 2.0, "**failed** with exit status 1"),
     ]
     text = bench.write_summary(outcomes, "a machine; commit x")
-    assert "| `benchmarks/a.py` | 1.5 | 5 | done |" in text
-    assert "| `benchmarks/b.py` | 2.0 | 2 | **failed** with exit status 1 |" in text
+    assert "| `benchmarks/a.py` | 1.5 | 5.0 | done |" in text
+    assert "| `benchmarks/b.py` | 2.0 | 2.0 | **failed** with exit status 1 |" in text
     assert "took 3.5 of at most 40 minutes" in text
     assert "commit x" in text
 
@@ -82,3 +99,49 @@ def test_the_machine_names_the_commit(load, monkeypatch):
     assert machine.describe_machine().rpartition("; ")[2].startswith("commit ")
     monkeypatch.setenv("PATH", "")
     assert machine.find_commit() == "commit not known"
+
+
+def test_a_deadline_is_shared_and_ends(load, monkeypatch):
+    deadlines = load("deadlines")
+    now = 100.0
+    monkeypatch.setattr(deadlines.time, "monotonic", lambda: now)
+    deadline = deadlines.Deadline(2)
+    assert deadline.seconds == 120
+    assert deadline.share_time(4).seconds == 30
+    assert deadline.can_take(119)
+    assert not deadline.can_take(120)
+    now = 300.0
+    assert deadline.seconds == 0
+    assert not deadline.can_take(0)
+    assert deadlines.Deadline().share_time(3).can_take(1e9)
+
+
+def test_rounds_end_before_the_deadline_and_one_is_always_counted(load, monkeypatch):
+    machine = load("machine")
+    deadlines = load("deadlines")
+    now = [0.0]
+    monkeypatch.setattr(deadlines.time, "monotonic", lambda: now[0])
+
+    def call():
+        now[0] += 6.0
+
+    def count(seconds):
+        now[0] = 0.0
+        deadline = deadlines.Deadline(seconds / 60)
+        times = machine.time_rounds({"call": call}, 9, deadline=deadline)
+        return len(times["call"])
+
+    # The first round is not counted, and takes 6 s as the others do.
+    assert [count(seconds) for seconds in (0, 11, 20, 25, 61, 1000)] == [1, 1, 2, 3, 9, 9]
+
+
+def test_a_result_grows_with_each_line(load, monkeypatch, tmp_path):
+    machine = load("machine")
+    monkeypatch.setattr(machine, "RESULTS", tmp_path)
+    result = machine.GrowingResult("name")
+    result.add("# Title", "")
+    assert (tmp_path / "name.md").read_text() == "# Title\n\n"
+    result.add("a row")
+    assert (tmp_path / "name.md").read_text() == "# Title\n\na row\n"
+    machine.GrowingResult(None).add("printed only")
+    assert len(list(tmp_path.iterdir())) == 1

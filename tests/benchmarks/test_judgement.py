@@ -145,18 +145,19 @@ class TestRatios:
         assert len(set(found.values())) == 3
         assert found["c"] == os.getpid()
 
-    def test_a_repeat_is_an_interpreter_of_its_own(self, ratios, monkeypatch, tmp_path):
+    def test_a_repeat_is_an_interpreter_of_its_own(self, ratios, load, monkeypatch, tmp_path):
         script = tmp_path / "repeat.py"
         script.write_text(
             "import json, os, sys\nprint(json.dumps({sys.argv[1]: float(os.getpid())}))"
         )
         monkeypatch.setattr(ratios, "__file__", str(script))
-        found = ratios.measure_repeats(ratios.start_repeat, 3, 60)
+        found = ratios.measure_repeats(ratios.start_repeat, 3, load("deadlines").Deadline())
         assert len(set(found["--repeat"])) == 3
         assert os.getpid() not in found["--repeat"]
 
-    def test_repeats_end_when_the_time_is_over_but_there_are_two(self, ratios):
-        assert len(ratios.measure_repeats(lambda: {"a": 1.0}, 9, 0)["a"]) == 2
+    def test_repeats_end_when_the_time_is_over_but_there_are_two(self, ratios, load):
+        deadline = load("deadlines").Deadline(0)
+        assert len(ratios.measure_repeats(lambda: {"a": 1.0}, 9, deadline)["a"]) == 2
 
     def test_a_group_that_takes_too_long_is_named_and_left_out(self, ratios, monkeypatch, capsys):
         monkeypatch.setattr(ratios, "PATIENCE", 0.1)
