@@ -10,6 +10,7 @@ operations per feature of n stimuli) takes at least. Weights are random.
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from torch.overrides import TorchFunctionMode
 import neurolens as nl
 from neurolens.extract.capture.memory import watch_memory
 from neurolens.extract.stream.resume import runs
+from neurolens.support.heap import keep_freed_memory
 from neurolens.support.sizes import read_bytes
 
 RESULTS = Path(__file__).parent / "results"
@@ -158,18 +160,43 @@ def compare_with_one_pass(model: torch.nn.Module, images: np.ndarray, case: Case
     return found
 
 
-def measure_case(case: Case, is_plain: bool) -> dict[str, Any]:
+def make_images(case: Case) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((case.images, 3, 224, 224), dtype=np.float32)
+
+
+def time_bare(name: str, *options: str) -> float:
+    """Return the seconds of a bare pass in a process of its own.
+
+    There nothing has run but its first batch: what ran before decides which freed memory the C
+    library keeps, and with it how fast later passes are.
+    """
+    command = [sys.executable, __file__, "--only", name, "--bare", *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def print_bare(case: Case, is_kept: bool) -> None:
+    """Print the seconds of a bare pass, with all freed memory kept where ``is_kept``."""
+    model = make_model(case.model)
+    images = make_images(case)
+    with keep_freed_memory(2**40) if is_kept else contextlib.nullcontext():
+        run_bare(model, images[: case.batch_size], case.batch_size)
+        print(time_call(lambda: run_bare(model, images, case.batch_size)))
+
+
+def measure_case(name: str, is_plain: bool) -> dict[str, Any]:
     """Return the measurements of one row.
 
     Those without resuming are taken instead where ``is_plain``: every pass starts at the input.
     """
-    rng = np.random.default_rng(0)
-    images = rng.standard_normal((case.images, 3, 224, 224)).astype(np.float32)
+    case = CASES[name]
+    images = make_images(case)
     model = make_model(case.model)
     stimuli = nl.load_stimuli(images)
     run_bare(model, images[: case.batch_size], case.batch_size)
     speeds = [measure_speed()]
-    bare = [time_call(lambda: run_bare(model, images, case.batch_size))]
+    bare = [time_bare(name)]
     reason = "switched off" if is_plain else None
     find = mock.Mock(return_value=reason) if is_plain else runs.find_obstacle
     start = time.perf_counter()
@@ -181,7 +208,7 @@ def measure_case(case: Case, is_plain: bool) -> dict[str, Any]:
         )
     cpu = time.process_time() - cpu
     seconds = time.perf_counter() - start
-    bare.append(time_call(lambda: run_bare(model, images, case.batch_size)))
+    bare.append(time_bare(name))
     speeds.append(measure_speed())
     n_features = count_features(grams)
     row: dict[str, Any] = {
@@ -189,6 +216,7 @@ def measure_case(case: Case, is_plain: bool) -> dict[str, Any]:
         "seconds": seconds,
         "processor_seconds": cpu,
         "bare": bare,
+        "kept_bare": time_bare(name, "--kept"),
         "gram_seconds": 1.25 * case.images**2 * n_features / float(np.mean(speeds)),
         "hand_seconds": time_by_hand(model, images, case.batch_size, n_features),
         "passes": grams.attrs["n_passes"],
@@ -235,6 +263,7 @@ def write_row(name: str, case: Case, row: dict[str, Any], plain: dict[str, Any] 
         cuts,
         f"{row['spilled_bytes'] / 1e9:.1f}",
         "{:.2f} ({:.2f} to {:.2f})".format(*over_bare),
+        f"{row['seconds'] / row['kept_bare']:.2f}" if "kept_bare" in row else "-",
         "{:.2f} ({:.2f} to {:.2f})".format(*over_both),
         f"{row['seconds'] / row['hand_seconds']:.2f}",
         f"{row['peak']:.3f}",
@@ -247,14 +276,16 @@ def write_row(name: str, case: Case, row: dict[str, Any], plain: dict[str, Any] 
 
 HEAD = (
     "| model | images | budget | gain | passes | forward passes | cuts (MiB alive) | spilled GB "
-    "| time / bare | time / (bare + Gram arithmetic) | time / by hand | peak / budget "
-    "| difference to one pass, of the bound: float32; float64 | not resumed because "
-    "| commit, processor |"
+    "| time / bare | time / bare with memory kept | time / (bare + Gram arithmetic) "
+    "| time / by hand | peak / budget | difference to one pass, of the bound: float32; float64 "
+    "| not resumed because | commit, processor |"
 )
 NOTES = """
 gain: time without resuming (every pass starts at the input) over time with it, each relative to
-bare passes beside it. Times are on the clock, with bare passes before and after; ranges are over
-these. Gram arithmetic: 1.25 n^2 operations per feature at the speed of square float32 products of
+bare passes beside it. Times are on the clock, with bare passes before and after, each in a process
+of its own; ranges are over these. Memory kept: a bare pass for which the C library keeps all freed
+memory, as NeuroLens has it do within the budget; without, it returns what large results leave to
+the system. Gram arithmetic: 1.25 n^2 operations per feature at the speed of square float32 products of
 side 2000 in the same run. By hand: one pass that copies each result over and over into the same
 2 GiB, and then torch.mm of as many features: without budget, names or checks. Peak: memory of the
 process above that before. Differences to Grams of one pass are those of a few images (see CASES),
@@ -271,7 +302,7 @@ def write_table(measured: dict[str, Any]) -> None:
         if name in measured:
             rows.append(write_row(name, case, measured[name], measured.get(f"{name}, plain")))
             machines.add(measured[name]["machine"].partition("; commit")[0])
-    rule = "|---|---:|---:|---:|---:|---:|---:|---:|---|---|---:|---:|---|---|---|"
+    rule = "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|---|---:|---:|---|---|---|"
     title = "# Grams of all operations within a budget, beside bare forward passes"
     text = "\n".join([title, "", *sorted(machines), "", HEAD, rule, *rows, NOTES])
     (RESULTS / "gram_passes.md").write_text(text)
@@ -290,8 +321,13 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true", help="only without resuming")
     parser.add_argument("--resumed", action="store_true", help="only with resuming")
     parser.add_argument("--here", action="store_true", help="measure one row in this process")
+    parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--kept", action="store_true", help=argparse.SUPPRESS)
     add_minutes(parser)
     arguments = parser.parse_args()
+    if arguments.bare:
+        print_bare(CASES[arguments.only[0]], arguments.kept)
+        return
     deadline = Deadline(arguments.minutes)
     longest = 0.0
     kinds = [plain for plain in (False, True) if not (arguments.resumed and plain)]
@@ -309,7 +345,7 @@ def main() -> None:
                 longest = max(longest, time.monotonic() - begun)
                 continue
             measured = read_measured()
-            row = measure_case(CASES[name], is_plain)
+            row = measure_case(name, is_plain)
             measured[f"{name}, plain" if is_plain else name] = row
             path = RESULTS / "gram_passes.json"
             path.write_text(json.dumps(measured, indent=1) + "\n")

@@ -171,6 +171,7 @@ def run_set(
             unplaced = hand_out.list_unplaced()
             mixing = tuple(dict.fromkeys(hand_out.mixing))
             close(step, BatchDeviation(ran.changed, ran.unlisted, unplaced, mixing))
+            plan.check_memory()
             if progress is not None:
                 progress.update(len(rows))
 
@@ -309,6 +310,7 @@ class _HandOut:
                         raise
                     self._unplaced[layout.name] = error.message
             self._handle(layout, self.step, placed)
+        self._plan.check_memory()
 
     def refuse(self, name: str) -> None:
         """Note that the rows of a result do not follow their stimuli."""

@@ -30,6 +30,7 @@ from neurolens.extract.stream.layouts.pair import FirstResults
 from neurolens.extract.stream.layouts.reading import read_layouts
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
+from neurolens.support.heap import keep_freed_memory
 from neurolens.support.sizes import read_bytes
 
 _BATCH_SIZES = (32, 16, 8, 4, 2)
@@ -112,7 +113,8 @@ class Plan:
     ``batch_dependent`` says whether results are kept whose rows do not follow their stimuli;
     ``kwargs`` are keyword arguments of the model that are the same for all stimuli; ``n_samples``
     is how often the model is to run with other random numbers, and ``sampled`` names the ops whose
-    results may then differ.
+    results may then differ. ``check_memory`` is called now and then, and gives free memory back
+    where too much is held.
     """
 
     model: nn.Module
@@ -132,6 +134,7 @@ class Plan:
     kwargs: dict[str, Any] = field(default_factory=dict)
     n_samples: int = 1
     sampled: frozenset[str] = frozenset()
+    check_memory: Callable[[], None] = lambda: None
 
     def count_samples(self, layouts: Iterable[Layout]) -> int:
         """Return how often the model runs for some results: once where samples are the same."""
@@ -242,7 +245,9 @@ def open_plan(
     check_inputs(model, stimuli)
     model = unwrap_model(model)
     with use_attention(settings.attention), evaluation_mode(model), torch.no_grad():
-        yield make_plan(model, stimuli, settings, first)
+        plan = make_plan(model, stimuli, settings, first)
+        with keep_freed_memory(plan.budget if plan.device.type == "cpu" else 0) as check_memory:
+            yield replace(plan, check_memory=check_memory)
 
 
 def materialize_model(source: Any) -> Any:
