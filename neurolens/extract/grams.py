@@ -58,8 +58,9 @@ def extract_grams(
         op that does not fit into the rest of a pass is divided along its features and continued in
         the next. What is alive where a pass starts is held where the budget leaves room for all of
         it, else in a temporary file without a name (in ``TMPDIR``), which ends with the call. A
-        share of the budget, 128 MiB at most, is left to what the C library keeps of freed memory;
-        where it kept more, 4 % over a budget of 1 GiB was measured.
+        share of the budget, 128 MiB at most, is left to what the C library keeps of freed memory,
+        which it does while there is room (`neurolens.support.heap`); where it kept more, 4 % over a
+        budget of 1 GiB was measured.
     n_samples : int
         How often a model that draws random numbers runs on each stimulus, as for
         `extract_activations`. The Gram of an op that random numbers feed is that of its mean over
