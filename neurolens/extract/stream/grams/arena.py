@@ -8,6 +8,21 @@ import torch
 _ALIGNMENT = 64
 
 
+def count_row_bytes(n_features: int, itemsize: int) -> int:
+    """Return the bytes from one row of features to the next: rows of some length are aligned.
+
+    Kernels add up in another order where they are not, so that the width of a slice would change
+    the rounding of sums.
+    """
+    n_bytes = n_features * itemsize
+    return n_bytes if n_bytes < _ALIGNMENT else count_aligned_bytes(n_bytes)
+
+
+def floor_row_bytes(n_bytes: int) -> int:
+    """Return the most of ``n_bytes`` that one aligned row can take."""
+    return n_bytes if n_bytes < _ALIGNMENT else n_bytes // _ALIGNMENT * _ALIGNMENT
+
+
 def count_aligned_bytes(n_bytes: int) -> int:
     """Return the bytes that a tensor of ``n_bytes`` takes of an arena."""
     return -(-n_bytes // _ALIGNMENT) * _ALIGNMENT

@@ -27,6 +27,8 @@ PRECISIONS = (SINGLE, DOUBLE)
 CHUNK_FEATURES = 16_384
 CHUNK_BYTES = 16 * 2**20
 LEAST_FEATURES = 2_048
+# Chunks end where rows are aligned.
+_ALIGNED_FEATURES = 16
 # Above, a device does not multiply float32 as such, and products are taken in float64.
 LARGEST_EPS = 2.0**-13
 _TILE = 64
@@ -53,6 +55,8 @@ def count_chunk_features(n_stimuli: int, budget: int | None = None) -> int:
     n_features = min(CHUNK_FEATURES, max(LEAST_FEATURES, CHUNK_BYTES // (4 * n_stimuli)))
     if budget is not None:
         n_features = min(n_features, budget // 8 // (4 * n_stimuli))
+    if n_features >= _ALIGNED_FEATURES:
+        return n_features // _ALIGNED_FEATURES * _ALIGNED_FEATURES
     return max(1, n_features)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from neurolens.errors import RecordingError
-from neurolens.extract.stream.grams.arena import Arena
+from neurolens.extract.stream.grams.arena import Arena, count_row_bytes
 from neurolens.extract.stream.grams.bands import measure_eps
 from neurolens.extract.stream.grams.products import LARGEST_EPS, Multiplier, ProductSums
 from neurolens.extract.stream.grams.sketches import Sketch
@@ -51,7 +51,8 @@ class ProductAdder:
         """Return memory for rows (stimulus, feature) that is theirs until the next pass."""
         # Products of the last pass may still read from it.
         self._streams.precede(device)
-        return self.arena.take((n_stimuli, n_features), dtype, device)
+        width = count_row_bytes(n_features, dtype.itemsize) // dtype.itemsize
+        return self.arena.take((n_stimuli, width), dtype, device)[:, :n_features]
 
     def open_sketch(self, part: FeatureSlice, device: torch.device) -> Sketch:
         """Return the sketch of a slice; those of results of the same size are the same."""

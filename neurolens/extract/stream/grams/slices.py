@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 
 from neurolens.errors import InputError
 from neurolens.extract.stream.grams import products
-from neurolens.extract.stream.grams.arena import count_aligned_bytes
+from neurolens.extract.stream.grams.arena import (
+    count_aligned_bytes,
+    count_row_bytes,
+    floor_row_bytes,
+)
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan, count_elements
 
@@ -69,7 +73,7 @@ def predict_overhead(plan: Plan) -> int:
 
 def count_slice_bytes(part: FeatureSlice, n_stimuli: int) -> int:
     """Return the bytes that a slice of all stimuli takes while a pass holds it."""
-    return n_stimuli * (part.sketch or part.width) * part.itemsize
+    return n_stimuli * count_row_bytes(part.sketch or part.width, part.itemsize)
 
 
 def count_pass_bytes(slices: Pass, n_stimuli: int) -> int:
@@ -195,7 +199,7 @@ def _cut_slice(
         return rest
     if rest.sketch:
         return None
-    n_fitting = free // (n_stimuli * rest.itemsize)
+    n_fitting = floor_row_bytes(free // n_stimuli) // rest.itemsize
     width = n_fitting // step * step
     if width == 0 and is_first:
         width = n_fitting

@@ -2,7 +2,12 @@
 
 import torch
 
-from neurolens.extract.stream.grams.arena import Arena, count_aligned_bytes
+from neurolens.extract.stream.grams.arena import (
+    Arena,
+    count_aligned_bytes,
+    count_row_bytes,
+    floor_row_bytes,
+)
 
 CPU = torch.device("cpu")
 
@@ -39,3 +44,12 @@ def test_what_does_not_fit_has_memory_of_its_own():
 
 def test_rows_without_features_take_nothing():
     assert Arena(0).take((3, 0), torch.float32, CPU).shape == (3, 0)
+
+
+def test_long_rows_are_aligned_and_short_ones_are_not_padded():
+    assert [count_row_bytes(n, 4) for n in (0, 1, 15, 16, 17, 33)] == [0, 4, 60, 64, 128, 192]
+    assert count_row_bytes(63, 1) == 63
+    assert count_row_bytes(65, 1) == 128
+    for n_bytes in range(300):
+        n_features = floor_row_bytes(n_bytes) // 4
+        assert count_row_bytes(n_features, 4) <= n_bytes

@@ -13,6 +13,7 @@ from small_grams import Widths, make_layout, small_chunks
 
 import neurolens as nl
 from neurolens.errors import InputError
+from neurolens.extract.stream.grams.arena import count_row_bytes
 from neurolens.extract.stream.grams.products import PRECISIONS, count_chunk_features
 from neurolens.extract.stream.grams.slices import (
     count_activation_bytes,
@@ -52,7 +53,7 @@ def test_a_plan_takes_each_feature_once_and_stays_within_its_budget(
             groups = split_passes(layouts, n_stimuli, budget, 0, sketch)
         except InputError:
             assert sketch is not None
-            assert n_stimuli * 4 * sketch > left
+            assert n_stimuli * count_row_bytes(sketch, 4) > left
             return
     parts = {layout.name: [] for layout in layouts}
     for group in groups:
@@ -72,9 +73,16 @@ def test_a_plan_takes_each_feature_once_and_stays_within_its_budget(
     # No pass ends while the next result, or a chunk of it, would still fit.
     for group, after in itertools.pairwise(groups):
         free = left - sum(count_slice_bytes(part, n_stimuli) for part in group)
-        assert count_slice_bytes(after[0], n_stimuli) > free
-        if not after[0].sketch:
-            assert step * n_stimuli * after[0].layout.dtype.itemsize > free
+        following = after[0]
+        if following.sketch:
+            assert count_slice_bytes(following, n_stimuli) > free
+            continue
+        last = group[-1]
+        held = last.width if last.name == following.name else 0
+        itemsize = following.layout.dtype.itemsize
+        for n_features in (following.width, step):
+            longer = count_row_bytes(held + n_features, itemsize) - count_row_bytes(held, itemsize)
+            assert n_stimuli * longer > free
 
 
 @given(
