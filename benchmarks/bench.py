@@ -22,10 +22,11 @@ from machine import describe_machine, write_result
 
 FOLDER = Path(__file__).resolve().parent
 MOST_MINUTES = 40
-# Minutes after its time when a part is ended, if it has not ended by itself; as many as are needed
-# for all are left aside.
+# Minutes after its time when a part is ended, if it has not ended by itself; for that some are left
+# aside, and the last are for what is between the parts.
 GRACE = 1.5
 RESERVE = 3.0
+MARGIN = 0.3
 
 
 class Part(NamedTuple):
@@ -69,15 +70,20 @@ def share_minutes(parts: Sequence[Part], left: float) -> float:
     return max(left, 0.0) * parts[0].minutes / sum(part.minutes for part in parts)
 
 
-def run_part(part: Part, minutes: float, extra: Sequence[str] = ()) -> Outcome:
-    """Run a part, and end it with all its processes some time after its own is over."""
+def run_part(
+    part: Part, minutes: float, extra: Sequence[str] = (), most_minutes: float = MOST_MINUTES
+) -> Outcome:
+    """Run a part, and end it with all its processes some time after its own is over.
+
+    That is after ``most_minutes`` at the latest.
+    """
     start = time.monotonic()
     command = [sys.executable, str(FOLDER / part.arguments[0]), *part.arguments[1:], *extra]
     if part.is_limited:
         command += ["--minutes", f"{minutes:.2f}"]
     process = subprocess.Popen(command, cwd=FOLDER.parent, start_new_session=True)
     try:
-        code = process.wait(60 * (minutes + GRACE))
+        code = process.wait(60 * min(minutes + GRACE, most_minutes))
         ending = "done" if code == 0 else f"**failed** with exit status {code}"
     except subprocess.TimeoutExpired:
         end_group(process)
@@ -125,13 +131,19 @@ def main() -> None:
     options = parser.parse_args()
     machine = describe_machine()
     outcomes: list[Outcome] = []
+    start = time.monotonic()
     parts = [part for part in PARTS if options.only is None or part.name in options.only]
     left = min(sum(part.minutes for part in parts), MOST_MINUTES - RESERVE)
     while parts:
         part = parts[0]
         is_stream = part.name == "streaming" and options.thingsvision
         extra = ["--thingsvision", options.thingsvision] if is_stream else []
-        outcomes.append(run_part(part, share_minutes(parts, left), extra))
+        remaining = MOST_MINUTES - MARGIN - (time.monotonic() - start) / 60
+        if remaining <= 0:
+            outcomes.append(Outcome(part, 0.0, 0.0, "**left out**: no time was left"))
+            parts = parts[1:]
+            continue
+        outcomes.append(run_part(part, share_minutes(parts, left), extra, remaining))
         print(f"\n{part.name}: {outcomes[-1].ending}\n", flush=True)
         left -= outcomes[-1].seconds / 60
         parts = parts[1:]

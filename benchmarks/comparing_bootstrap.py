@@ -158,7 +158,7 @@ def main() -> None:
     ).row_col_indicator_g_sparse = row_col_indicator_g
     sizes, rounds = ((50,), 1) if options.quick else ((50, 100, 200), 3)
     deadline = Deadline(options.minutes)
-    result = GrowingResult("comparing_bootstrap")
+    result = GrowingResult(None if options.quick else "comparing_bootstrap")
     result.add(
         "# The two-factor bootstrap beside rsatoolbox 0.3.2",
         "",

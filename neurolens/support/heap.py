@@ -16,10 +16,8 @@ _NEVER = -1
 # does not tell its settings. The number of maps is its default.
 _USUAL = {_MMAP_THRESHOLD: 2**25, _TRIM_THRESHOLD: 2**26, _MMAP_MAX: 65_536}
 # A smaller budget has no room for free memory in pieces, and this share of a larger one is left.
-_LEAST_BUDGET = 2**28
+_LEAST_BUDGET = 2**30
 _LEFT_SHARE = 16
-# From this growth on, free memory is given back at the end.
-_WORTH_BYTES = 2**26
 # Growth, in shares of what is allowed, after which free memory is looked for again.
 _STEPS = 32
 _STATISTICS = "/proc/self/statm"
@@ -72,7 +70,7 @@ def keep_freed_memory(budget: int) -> Iterator[Callable[[], None]]:
 
     Otherwise it gives every large block back to the system, which clears all pages of the next one.
     What is yielded gives free memory back where the process has grown by more than fifteen
-    sixteenths of ``budget``. Nothing is done for a budget of less than 256 MiB, with another C
+    sixteenths of ``budget``. Nothing is done for a budget of less than 1 GiB, with another C
     library, and where ``MALLOC_...`` or ``GLIBC_TUNABLES`` in the environment say how memory is
     allocated. Free memory is given back at the end.
 
@@ -97,6 +95,8 @@ def keep_freed_memory(budget: int) -> Iterator[Callable[[], None]]:
     most_bytes = budget - budget // _LEFT_SHARE
     statistics = os.open(_STATISTICS, os.O_RDONLY)
     try:
+        # What is free now would count as held.
+        library.malloc_trim(0)
         kept = KeptMemory(partial(library.malloc_trim, 0), statistics, most_bytes)
         library.mallopt(_MMAP_MAX, 0)
         library.mallopt(_TRIM_THRESHOLD, _NEVER)
@@ -105,8 +105,7 @@ def keep_freed_memory(budget: int) -> Iterator[Callable[[], None]]:
         finally:
             for parameter, value in _USUAL.items():
                 library.mallopt(parameter, value)
-            if kept.grown > _WORTH_BYTES:
-                library.malloc_trim(0)
+            library.malloc_trim(0)
     finally:
         os.close(statistics)
 

@@ -135,7 +135,7 @@ def test_what_the_user_has_set_stays(environment):
 def test_a_small_budget_keeps_nothing():
     run_script(
         """
-        with keep_freed_memory(2**28 - 1):
+        with keep_freed_memory(2**30 - 1):
             assert count_faults() > PAGES // 2
         """
     )

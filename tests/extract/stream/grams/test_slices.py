@@ -80,7 +80,8 @@ def test_a_plan_takes_each_feature_once_and_stays_within_its_budget(
         last = group[-1]
         held = last.width if last.name == following.name else 0
         itemsize = following.layout.dtype.itemsize
-        for n_features in (following.width, step):
+        rest = following.layout.shape[0] - following.start
+        for n_features in (rest, step):
             longer = count_row_bytes(held + n_features, itemsize) - count_row_bytes(held, itemsize)
             assert n_stimuli * longer > free
 
