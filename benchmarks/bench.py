@@ -44,15 +44,15 @@ class Part(NamedTuple):
 # The first takes no time where there is no GPU.
 PARTS = (
     Part("gpu", ("gpu.py",), 4.5, is_limited=False),
-    Part("ratios", ("ratios.py", "--write"), 4),
-    Part("capture", ("capture.py",), 6.5),
-    Part("streaming", ("streaming.py",), 7),
+    Part("ratios", ("ratios.py", "--write"), 3.5),
+    Part("capture", ("capture.py",), 6),
+    Part("streaming", ("streaming.py",), 6),
     Part("passes", ("gram_passes.py", "--resumed"), 6),
     Part("rdms", ("comparing_rdms.py",), 0.5),
-    Part("bootstrap", ("comparing_bootstrap.py",), 3),
+    Part("bootstrap", ("comparing_bootstrap.py",), 2.5),
     Part("influence", ("comparing_influence.py",), 2),
-    Part("ridge", ("comparing_ridge.py",), 2.5),
-    Part("store", ("encoding_store.py", "--himalaya"), 3.5),
+    Part("ridge", ("comparing_ridge.py",), 3.5),
+    Part("store", ("encoding_store.py", "--himalaya"), 5),
 )
 
 

@@ -175,7 +175,7 @@ def measure_chain(name: str, rounds: int, device: str, deadline: Deadline) -> li
     }
     peer = best.get("TorchLens trace", float("nan")) - bare
     lines = [
-        f"## A {name}: {CHAIN} tiny ops (process time, one thread, best of {rounds})",
+        f"## A {name}: {CHAIN} tiny ops (process time, one thread, best of at most {rounds})",
         "",
         "| method | added per op, us | added per op / bare op | of the least that a mode adds | "
         "TorchLens trace adds this many times as much |",

@@ -132,8 +132,8 @@ def measure_whole(
     """Yield the rows of both calls, and raise where a peak is above what is allowed."""
     one = shape._replace(n_subjects=1, n_regions=1)
     for call, measure, size, count in (
-        ("fit_test_sets", measure_test_sets, shape, n_ops),
         ("fit_encoding, 5 folds and intervals", measure_folds, one, 1),
+        ("fit_test_sets", measure_test_sets, shape, n_ops),
     ):
         found = fork_measured(
             lambda measure=measure, size=size, count=count: measure(store, size, count, memory),
@@ -181,19 +181,17 @@ def main() -> None:
             f"{share} of ResNet-50. Seconds are of the clock; those of an op are without reading "
             "the responses, which the hours hold once.",
             "",
-            *COLUMNS,
-        )
-        for row in measure_whole(store, shape, options.ops, options.memory, deadline):
-            result.add(row)
-        result.add(
-            "",
             f"One op and one region of one subject, {shape.voxels_of_region:,} voxels: a penalty "
             "per voxel is chosen among 10 on the training images, and the test images are "
             "predicted.",
             "",
             *PEER_COLUMNS,
         )
-        for row in compare_peers(store, shape, options.memory, options.himalaya, deadline):
+        half = deadline.share_time(2)
+        for row in compare_peers(store, shape, options.memory, options.himalaya, half):
+            result.add(row)
+        result.add("", "Whole calls.", "", *COLUMNS)
+        for row in measure_whole(store, shape, options.ops, options.memory, deadline):
             result.add(row)
 
 
