@@ -35,8 +35,7 @@ from torch import nn
 
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
-# Turns of each method at most.
-ROUNDS = 3
+ROUNDS = 3  # turns of each method at most
 BATCH = 16
 NUMBERS = RESULTS / "streaming-cpu.json"
 
@@ -304,8 +303,8 @@ def run_child(row: str, n: int, deadline: Deadline, python: str = sys.executable
     command = [python, __file__, "--measure", row, str(n), seconds]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        ended = [f"ended with {done.returncode}"]
-        reason = (done.stderr.strip().splitlines() or ended)[-1][:150]
+        lines = [f"ended with {done.returncode}", *done.stderr.strip().splitlines()]
+        reason = lines[-1][:150]
         return [f"| {row} | fails: {reason} | | |"]
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -8,6 +8,8 @@ from neurolens.extract.stream.grams.arena import (
     count_row_bytes,
     floor_row_bytes,
 )
+from neurolens.extract.stream.grams.rows import ProductAdder
+from neurolens.extract.stream.grams.sums import GramSums
 
 CPU = torch.device("cpu")
 
@@ -53,3 +55,12 @@ def test_long_rows_are_aligned_and_short_ones_are_not_padded():
     for n_bytes in range(300):
         n_features = floor_row_bytes(n_bytes) // 4
         assert count_row_bytes(n_features, 4) <= n_bytes
+
+
+def test_rows_of_a_slice_are_aligned_whatever_its_width():
+    adder = ProductAdder(GramSums(), 16, 10_000)
+    for width in (17, 33, 100):
+        rows = adder.take_rows(5, width, torch.float32, CPU)
+        assert rows.shape == (5, width)
+        assert rows.stride(0) * 4 % 64 == 0
+        assert rows.data_ptr() % 64 == 0
