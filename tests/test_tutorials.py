@@ -54,7 +54,10 @@ def compare_printed(stored, found):
         assert hide_numbers(before) == hide_numbers(after)
         numbers = zip(NUMBER.findall(before), NUMBER.findall(after), strict=True)
         for old, new in numbers:
-            assert abs(float(old) - float(new)) <= (0.03 if set(".e") & set(old) else 0), (before, after)
+            assert abs(float(old) - float(new)) <= (0.03 if set(".e") & set(old) else 0), (
+                before,
+                after,
+            )
 
 
 def test_arrays_of_another_processor_are_compared_by_their_numbers():
