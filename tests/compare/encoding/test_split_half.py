@@ -352,8 +352,8 @@ class TestAfter:
 
     def test_choosing_among_noise_inflates_only_the_naive_score(self, rng):
         found = []
-        for k in range(16):
-            ops = {f"op{i}/relu": label_features(rng.normal(size=(30, 6))) for i in range(8)}
+        for k in range(9):
+            ops = {f"op{i}/relu": label_features(rng.normal(size=(30, 6))) for i in range(6)}
             responses = label_responses(rng.normal(size=(30, 4)))
             best = assign_regions(
                 fit_encoding(build_tree(ops), responses, cv=3, n_splits=4, n_bootstrap=0, rng=k)
@@ -362,7 +362,7 @@ class TestAfter:
                 [best[name].item() for name in ("naive_score", "selection_score", "heldout_mean")]
             )
         naive, selected, heldout = np.transpose(found)
-        assert abs(heldout.mean()) < 4 * heldout.std() / 4
+        assert abs(heldout.mean()) < 4 * heldout.std() / 3
         assert naive.mean() > 0.1
         assert selected.mean() > naive.mean()
 
