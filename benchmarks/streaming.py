@@ -294,6 +294,7 @@ ROWS = {
     "zarr": Run(measure_store, 64, 16, 25),
     "torchlens": Run(measure_torchlens, 32, 16, 20),
     "thingsvision": Run(measure_thingsvision, 128, 32, 8),
+    "one-op-512": Run(measure_one_op, 512, 64, 4.5),
     "relus": Run(measure_relus, 512, 64, 5.5),
 }
 
@@ -347,12 +348,13 @@ def write_rows(measured: dict[str, list[str]]) -> None:
     for row, lines in measured.items():
         before[row] = [f"{line} {where} |" for line in lines]
     NUMBERS.write_text(json.dumps(before, indent=1) + "\n")
-    lines = ["# What whole stimulus sets cost", "", rest, ""]
-    lines += [
+    lines = [
+        "# What whole stimulus sets cost",
+        "",
+        rest,
+        "",
         f"ResNet-50 where no other is named, images of {SIDE} pixels, batches of {BATCH}.",
         "",
-    ]
-    lines += [
         "| run | time / bare forward | peak MiB | | commit, processor |",
         "|---|---:|---:|---|---|",
     ]
