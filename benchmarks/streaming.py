@@ -270,12 +270,10 @@ def write_plain(folder: Path, sizes: Sequence[int]) -> None:
 
 def _time_to_disk(call: Callable[[], Any]) -> float:
     os.sync()
-
-    def run() -> None:
-        call()
-        os.sync()
-
-    return _time(run)
+    start = time.perf_counter()
+    call()
+    os.sync()
+    return time.perf_counter() - start
 
 
 class Run(NamedTuple):
@@ -316,12 +314,6 @@ def time_image() -> float:
     with torch.no_grad():
         run_bare(model, images, BATCH)
         return time_bare(model, images, BATCH) / BATCH
-
-
-def _time(call: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def describe_range(values: Sequence[float]) -> str:
