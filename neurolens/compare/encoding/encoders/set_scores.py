@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import xarray as xr
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from neurolens.compare.inputs.checks import rank_ids
 from neurolens.compare.inputs.dependence import MAX_STIMULI, is_series
 from neurolens.compare.inputs.folds import MIN_TEST
 from neurolens.compare.inputs.responses import Targets
+from neurolens.compare.stats.correlation import correlate_subsets
 from neurolens.compare.stats.intervals import infer_mean
 from neurolens.compare.stats.jackknife import center_left_out, leave_out_r, leave_out_r2
 from neurolens.errors import InputError, warn_user
@@ -136,9 +138,15 @@ def _score_block(
     # A neuroid without a score has none without a block either.
     left_out[:, np.isnan(held_out.by_voxel[measure][voxels])] = np.nan
     held_out.left_out[:, voxels] = left_out
-    for split, half in np.ndindex(held_out.halves.shape[:2]):
-        inside = np.flatnonzero(test_set.member[split] != half)
-        accuracy = measure_fold(measured[inside], predicted[inside], mean)
+    inside = np.stack([test_set.member, ~test_set.member], axis=1)  # (split, half, t)
+    if measure == "r":
+        subsets = torch.from_numpy(inside.reshape(-1, len(y))).to(measured.device)
+        r = correlate_subsets(measured, predicted, subsets)
+        held_out.halves[..., voxels] = r.reshape(*inside.shape[:2], y.shape[1]).cpu().numpy()
+        return
+    for split, half in np.ndindex(inside.shape[:2]):
+        rows = np.flatnonzero(inside[split, half])
+        accuracy = measure_fold(measured[rows], predicted[rows], mean)
         held_out.halves[split, half, voxels] = _choose_score(accuracy, measure)
 
 

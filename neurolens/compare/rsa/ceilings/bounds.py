@@ -20,6 +20,9 @@ from neurolens.scores import VARIABLES
 
 # Fewer different stimuli have fewer than three pairs.
 MIN_STIMULI = 3
+# The most similarities of subjects that are held at once, 2 MiB, so that memory does not grow with
+# the square of their number.
+BLOCK_SIMILARITIES = 2**18
 Variables = dict[str, tuple[str | tuple[str, ...], np.ndarray]]
 
 
@@ -102,15 +105,23 @@ def bound_region(pairs: np.ndarray, comparator: Comparator, counts: np.ndarray) 
 
 
 def bound_pools(pools: Pools, comparator: Comparator, counts: np.ndarray) -> Bounds:
-    """Return the contributions (draw, subject) of the subjects of ``pools``."""
+    """Return the contributions (draw, subject) of the subjects of ``pools``.
+
+    Similarities of all subjects to each other are those of some draws at a time.
+    """
     n_subjects = len(pools.subjects)
     # In one call the subjects' RDMs are ranked only once.
     both = np.concatenate([pools.others, pools.rivals])
-    similarity = compare_pools(both, pools.subjects, counts[:, pools.shared], comparator)
-    lower = np.diagonal(similarity[:, :n_subjects], axis1=1, axis2=2)
-    of_rivals = similarity[:, n_subjects:]
-    upper = of_rivals[:, 0] if comparator.mean_is_best else share_bound(of_rivals)
-    return Bounds(lower, upper)
+    n_together = max(1, BLOCK_SIMILARITIES // (len(both) * n_subjects))
+    bounds = Bounds(np.empty((len(counts), n_subjects)), np.empty((len(counts), n_subjects)))
+    for start in range(0, len(counts), n_together):
+        draws = slice(start, start + n_together)
+        drawn = counts[draws, pools.shared]
+        similarity = compare_pools(both, pools.subjects, drawn, comparator)
+        of_rivals = similarity[:, n_subjects:]
+        bounds.lower[draws] = np.diagonal(similarity[:, :n_subjects], axis1=1, axis2=2)
+        bounds.upper[draws] = of_rivals[:, 0] if comparator.mean_is_best else share_bound(of_rivals)
+    return bounds
 
 
 def share_bound(similarity: np.ndarray) -> np.ndarray:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import oracles
 import pytest
@@ -7,6 +9,7 @@ import xarray as xr
 from squares import draw_square, label_squares
 
 from neurolens.compare import COMPARATORS, bootstrap_rdms, compare_ops, compare_rdms
+from neurolens.compare.rsa.ceilings import bounds
 from neurolens.compare.rsa.ceilings.bounds import bound_region
 
 SPREAD = [
@@ -22,9 +25,11 @@ def build_subjects(rng, n_subjects, n=9):
     return [shared + draw_square(rng, n) for _ in range(n_subjects)]
 
 
+@pytest.mark.parametrize("n_held", [30, 2**18])
 @pytest.mark.parametrize("comparator", COMPARATORS)
-def test_parts_of_draws_are_those_of_resampled_rdms(rng, comparator):
+def test_parts_of_draws_are_those_of_resampled_rdms(rng, monkeypatch, comparator, n_held):
     """Pools are those of all stimuli; rows and columns are copied as they are drawn."""
+    monkeypatch.setattr(bounds, "BLOCK_SIMILARITIES", n_held)
     squares = build_subjects(rng, 3, n=6)
     triangles = [oracles.triangle(square) for square in squares]
     counts = np.array(
@@ -50,6 +55,20 @@ def test_parts_of_draws_are_those_of_resampled_rdms(rng, comparator):
     # Two different stimuli have one pair.
     assert np.isnan(found.lower[3]).all()
     assert np.isnan(found.upper[3]).all()
+
+
+@pytest.mark.parametrize("comparator", ["pearson", "spearman"])
+def test_memory_does_not_grow_with_the_square_of_subjects(rng, comparator):
+    n_draws, n_subjects = 200, 150
+    pairs = rng.random((n_subjects, 45))
+    counts = np.ones((n_draws, 10), dtype=int)
+    tracemalloc.start()
+    try:
+        bound_region(pairs, COMPARATORS[comparator], counts)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * n_draws * n_subjects**2
 
 
 @pytest.mark.parametrize("comparator", ["rho-a", "spearman", "pearson"])
