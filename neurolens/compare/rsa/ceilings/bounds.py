@@ -20,8 +20,8 @@ from neurolens.scores import VARIABLES
 
 # Fewer different stimuli have fewer than three pairs.
 MIN_STIMULI = 3
-# The most similarities of subjects that are held at once, 2 MiB, or those of one draw where they are
-# more: all draws would take memory that grows with the square of the number of subjects.
+# The most similarities of subjects that are held at once, 2 MiB, or those of one draw where these
+# are more: with all draws, memory grows with the square of the number of subjects.
 BLOCK_SIMILARITIES = 2**18
 Variables = dict[str, tuple[str | tuple[str, ...], np.ndarray]]
 
