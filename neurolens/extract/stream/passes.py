@@ -33,12 +33,8 @@ from neurolens.extract.stream.follow import (
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.layouts.rows import MIXES
 from neurolens.extract.stream.plan import Plan, Step, refuse_mixing
-from neurolens.extract.stream.resume.runs import (
-    FAILURES,
-    Resumption,
-    explain_failure,
-    raise_interrupt,
-)
+from neurolens.extract.stream.resume.failures import FAILURES, explain_failure, raise_interrupt
+from neurolens.extract.stream.resume.runs import Resumption
 from neurolens.labels import list_names
 from neurolens.stimuli.batches.inputs import Batch
 from neurolens.support.progress import hides_progress

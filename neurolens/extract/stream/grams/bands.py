@@ -2,6 +2,7 @@
 
 import itertools
 import platform
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -21,10 +22,14 @@ BLOCK = 64
 _BAND = 64
 _LARGEST_BAND = 512
 # Features of a block: for kernels of oneDNN, which add a block up one by one, and for those of MKL,
-# which do not and whose block then fits the second cache. The fewest rows that are worth blocks.
+# which do not and whose block then fits the second cache, or the third without AVX-512. The fewest
+# rows that are worth blocks, and those between which they are without AVX-512: measured were 64,
+# 100, 200, 300, 500 and 1,000.
 _BLOCK_OF_ONEDNN = 512
 _BLOCK_OF_MKL = 2048
+_NARROW_BLOCK_OF_MKL = 4096
 _MANY_ROWS = 96
+_NARROW_ROWS = range(160, 501)
 # From so many rows on, two bands take less time than one.
 _TWO_BANDS = 160
 
@@ -37,10 +42,14 @@ class Band(NamedTuple):
 
 
 class BlockKernel(NamedTuple):
-    """Products of rows (row, feature) with others, block after block of ``n_features``."""
+    """Products of rows (row, feature) with others, block after block of ``n_features``.
+
+    ``n_rows`` are the numbers of rows for which it is faster than products of whole rows.
+    """
 
     n_features: int
     multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    n_rows: range
 
 
 def multiply_bands(left: torch.Tensor, right: torch.Tensor) -> Iterator[Band]:
@@ -71,20 +80,25 @@ def _multiply(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
 def _find_kernel() -> BlockKernel | None:
     """Return what is faster on this processor than products of whole rows, None for nothing.
 
-    Known are processors with AVX-512. On those of Intel MKL, which torch.mm uses, is faster than
-    oneDNN; on others it takes half as long again.
+    Known are processors with AVX-512 and with AVX2. On the first that are of Intel, MKL, which
+    torch.mm uses, is faster than oneDNN; on others it takes half as long again.
     """
-    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+    capability = torch.backends.cpu.get_cpu_capability()
+    has_mkl = torch.backends.mkl.is_available()
+    if capability == "AVX2" and has_mkl:
+        return BlockKernel(_NARROW_BLOCK_OF_MKL, _multiply_by_mkl, _NARROW_ROWS)
+    if capability != "AVX512":
         return None
-    if _is_intel() and torch.backends.mkl.is_available():
-        return BlockKernel(_BLOCK_OF_MKL, _multiply_by_mkl)
+    many_rows = range(_MANY_ROWS, sys.maxsize)
+    if _is_intel() and has_mkl:
+        return BlockKernel(_BLOCK_OF_MKL, _multiply_by_mkl, many_rows)
     if not torch.backends.mkldnn.is_available():
         return None
     try:
         _multiply_by_onednn(torch.ones(2, 2), torch.ones(2, 2))
     except Exception:
         return None
-    return BlockKernel(_BLOCK_OF_ONEDNN, _multiply_by_onednn)
+    return BlockKernel(_BLOCK_OF_ONEDNN, _multiply_by_onednn, many_rows)
 
 
 def _is_intel() -> bool:
@@ -110,10 +124,10 @@ def find_block_kernel(n_stimuli: int, n_features: int, device: torch.device) -> 
     None where they are not. It does not depend on measurements, so that products are the same in
     every run on a processor.
     """
-    if device.type != "cpu" or n_stimuli < _MANY_ROWS:
+    kernel = _find_kernel() if device.type == "cpu" else None
+    if kernel is None or n_stimuli not in kernel.n_rows or n_features < kernel.n_features:
         return None
-    kernel = _find_kernel()
-    return kernel if kernel is not None and n_features >= kernel.n_features else None
+    return kernel
 
 
 def multiply_blocks(

@@ -12,6 +12,7 @@ from neurolens.extract.stream.grams.arena import (
 )
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan, count_elements
+from neurolens.extract.stream.resume.spills import count_staging_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +106,12 @@ def count_activation_bytes(n_results: int, n_stimuli: int, budget: int, overhead
     """Return the bytes that a budget leaves for activations; negative where it is too small.
 
     Subtracted are the Grams and row sums of all results, the ``overhead`` of the forward pass, two
-    chunks as workspace of the products, and a small reserve.
+    chunks as workspace of the products, what waits to be written, and a small reserve.
     """
     grams = count_gram_bytes(n_results, n_stimuli)
     reserve = min(budget // _RESERVE_SHARE, _LARGEST_RESERVE, max(0, budget - _FIRST_BYTES))
+    if budget > _FIRST_BYTES:
+        reserve += count_staging_bytes(budget)
     return budget - grams - overhead - count_workspace_bytes(n_stimuli, budget) - reserve
 
 

@@ -1,12 +1,13 @@
 """A series of runs over a set, each of which starts where the last one ended."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import torch
 
-from neurolens.extract.capture.events import StopForward, read_storage
+from neurolens.extract.capture.events import read_storage
 from neurolens.extract.capture.forward import ModelCall
 from neurolens.extract.capture.modules.module_calls import has_foreign_hooks, has_paired_hooks
 from neurolens.extract.capture.trees import iterate_tensors
@@ -21,26 +22,14 @@ from neurolens.extract.stream.follow import (
 from neurolens.extract.stream.layouts.layout import Layout
 from neurolens.extract.stream.plan import Plan, Step
 from neurolens.extract.stream.resume.cuts import Cut, Span, choose_cuts, explain_start
-from neurolens.extract.stream.resume.placeholders import Placeholder, PlaceholderRead
+from neurolens.extract.stream.resume.failures import WrongValuesError
+from neurolens.extract.stream.resume.placeholders import Placeholder
 from neurolens.extract.stream.resume.recorder import ResumingRecorder, SavingRecorder, Tensors
 from neurolens.extract.stream.resume.report import ResumeReport
 from neurolens.extract.stream.resume.script import Script, ScriptReader, digest_tensors
-from neurolens.extract.stream.resume.states import (
-    SavedStates,
-    SpillFiles,
-    find_room_on_disk,
-)
+from neurolens.extract.stream.resume.spills import SpillFiles, count_staging_bytes
+from neurolens.extract.stream.resume.states import SavedStates, find_room_on_disk
 from neurolens.stimuli.batches.inputs import Batch, map_inputs
-
-# What can end a pass that started in the middle, without being the fault of the model.
-FAILURES = (Exception, PassDeviated, PlaceholderRead)
-
-
-class WrongValuesError(Exception):
-    """Ends a pass that started in the middle and has other results than a whole one.
-
-    It is never raised to callers outside this package.
-    """
 
 
 class Resumption:
@@ -74,7 +63,7 @@ class Resumption:
         self._cuts: list[Cut | None] = [None] * len(runs)
         self._script = Script()
         self._states: dict[int, SavedStates] = {}
-        self._files = SpillFiles()
+        self._files = SpillFiles(count_staging_bytes(plan.budget))
         self._number = -1
         self._start: Cut | None = None
         self._next: Cut | None = None
@@ -173,13 +162,22 @@ class Resumption:
         """Begin the next run of the series."""
         number = self._number = self._number + 1
         self._start = self._cuts[number]
-        later = self._cuts[number + 1] if number + 1 < len(self._cuts) else None
-        self._next = None if later is None or later is self._start else later
+        self._next = self._find_next(number)
         self._has_resumed = False
+        for states in self._states.values():
+            with self._noting_full_disk():
+                states.finish()
         self._close_states()
+        if not any(map(self._find_next, range(number, len(self._cuts)))):
+            self._files.end_writing()
         if self._next is not None:
             room = self._take_room(number, self._next)
             self._states[self._next.position] = SavedStates(room, self._files)
+
+    def _find_next(self, number: int) -> Cut | None:
+        """Return the cut at which a run saves what is alive, if there is one."""
+        later = self._cuts[number + 1] if number + 1 < len(self._cuts) else None
+        return None if later is self._cuts[number] else later
 
     def _close_states(self) -> None:
         """Let go of what no further run starts from."""
@@ -300,8 +298,13 @@ class Resumption:
 
     def _save(self, step: Step, alive: Tensors) -> None:
         assert self._next is not None
-        try:
+        with self._noting_full_disk():
             self._states[self._next.position].save(step.rows.start, alive)
+
+    @contextmanager
+    def _noting_full_disk(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             self.report.note(f"what is alive could not be saved: {error}")
 
@@ -347,27 +350,6 @@ class _Keeper:
     def position(self) -> int:
         """How many ops have run."""
         return 0 if self.recorder is None else self.recorder.position
-
-
-def raise_interrupt(failure: BaseException, handled: BaseException | None) -> None:
-    """Raise what interrupted a pass, such as KeyboardInterrupt, if that is why it failed.
-
-    Calls that run while a pass is left because of it (``finally``, the end of ``with``) can fail in
-    turn, and their error then stands in its place. ``handled`` is what the caller is handling
-    itself.
-    """
-    error = failure.__context__
-    while error is not None and error is not handled:
-        if not isinstance(error, (*FAILURES, StopForward)):
-            raise error.with_traceback(None) from None
-        error = error.__context__
-
-
-def explain_failure(failure: BaseException) -> str:
-    """Return why a pass that started in the middle failed, by the first of errors in a chain."""
-    while isinstance(failure.__context__, PlaceholderRead):
-        failure = failure.__context__
-    return f"starting in the middle failed: {failure}"
 
 
 def _find_span(plan: Plan, layouts: Sequence[Layout]) -> Span:

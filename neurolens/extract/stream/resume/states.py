@@ -4,11 +4,13 @@ import ctypes
 import shutil
 import tempfile
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import BinaryIO, NamedTuple
 
 import torch
 
 from neurolens.extract.stream.resume.script import Place, count_span
+from neurolens.extract.stream.resume.spills import SpillFiles
 
 # Kernels may choose their code by the alignment of memory; a tensor gets back that which it had.
 _ALIGNMENT = 64
@@ -27,33 +29,6 @@ class _SavedTensor(NamedTuple):
     device: torch.device
 
 
-class SpillFiles:
-    """Temporary files, which are written to again once what was in them is not needed any more.
-
-    They have no names and end with the process, whatever ends that, or with `close`. A file that
-    was written to before takes a third of the time to write, since the system has its pages.
-    """
-
-    def __init__(self) -> None:
-        self._free: list[BinaryIO] = []
-
-    def take(self) -> BinaryIO:
-        """Return a file, to be written from its start on."""
-        if self._free:
-            return self._free.pop()
-        return tempfile.TemporaryFile(prefix="neurolens-", buffering=0)
-
-    def give_back(self, file: BinaryIO) -> None:
-        """Take a file whose contents are not needed any more."""
-        self._free.append(file)
-
-    def close(self) -> None:
-        """Close the files that were given back."""
-        for file in self._free:
-            file.close()
-        self._free.clear()
-
-
 class SavedStates:
     """What is alive at one cut, by the first row of the batch.
 
@@ -68,6 +43,10 @@ class SavedStates:
     ----------
     n_spilled : int
         Bytes written into the file.
+
+    Notes
+    -----
+    The file is written beside what the model does next; `finish` waits for that.
     """
 
     def __init__(self, room: int, files: SpillFiles) -> None:
@@ -77,45 +56,76 @@ class SavedStates:
         self._n_held = 0
         self._batches: dict[int, dict[Place, _SavedTensor]] = {}
         self._file: BinaryIO | None = None
+        self._writes: dict[int, list[Future[None]]] = {}
 
     def __contains__(self, row: int) -> bool:
         return row in self._batches
 
     def save(self, row: int, tensors: Mapping[Place, torch.Tensor]) -> None:
-        """Save the tensors that are alive in a batch.
+        """Save the tensors that are alive in a batch; they may change from then on.
 
         Raises
         ------
         OSError
-            When the disk is full.
+            When there can be no file.
         """
         self.forget(row)
         saved = self._batches.setdefault(row, {})
+        writes = self._writes.setdefault(row, [])
         try:
             for place, tensor in tensors.items():
-                saved[place] = self._save(tensor)
+                saved[place] = self._save(tensor, writes)
         except OSError:
             self.forget(row)
             raise
 
+    def finish(self) -> None:
+        """Wait until all is written, and let go of the batches that could not be.
+
+        Raises
+        ------
+        OSError
+            When the disk is full. What could be written can be loaded.
+        """
+        failure: OSError | None = None
+        for row, writes in list(self._writes.items()):
+            try:
+                for write in writes:
+                    write.result()
+            except OSError as error:
+                failure = error
+                self.forget(row)
+        self._writes.clear()
+        if failure is not None:
+            raise failure
+
     def load(self, row: int) -> dict[Place, torch.Tensor]:
-        """Return the tensors of a batch, with the strides and the alignment that they had."""
+        """Return the tensors of a batch, with the strides and the alignment that they had.
+
+        Raises
+        ------
+        OSError
+            When the disk was full, or the file is not what it was.
+        """
+        self.finish()
         return {place: self._load(saved) for place, saved in self._batches[row].items()}
 
     def forget(self, row: int) -> None:
         """Let go of what was saved of a batch, if anything was."""
+        self._writes.pop(row, None)
         for saved in self._batches.pop(row, {}).values():
             self._n_held -= saved.n_bytes if saved.held is not None else 0
 
     def close(self) -> None:
         """Let go of everything."""
         self._batches.clear()
+        self._writes.clear()
         self._n_held = 0
         if self._file is not None:
             self._files.give_back(self._file)
             self._file = None
 
-    def _save(self, tensor: torch.Tensor) -> _SavedTensor:
+    def _save(self, tensor: torch.Tensor, writes: list[Future[None]]) -> _SavedTensor:
         start = int(tensor.storage_offset())
         flat = tensor.detach().as_strided((count_span(tensor),), (1,), start)
         n_bytes = flat.numel() * flat.element_size()
@@ -126,7 +136,8 @@ class SavedStates:
             held = flat.clone()
             self._n_held += n_bytes
         else:
-            offset = self._write(flat.cpu(), n_bytes)
+            offset = self.n_spilled
+            writes += self._write(flat.cpu(), n_bytes)
         form = (tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
         return _SavedTensor(held, offset, n_bytes, padding, *form)
 
@@ -144,16 +155,13 @@ class SavedStates:
             flat.copy_(saved.held)
         return flat.as_strided(saved.shape, saved.stride, flat.storage_offset())
 
-    def _write(self, flat: torch.Tensor, n_bytes: int) -> int:
-        """Write the bytes of a tensor at the end of the file; return where they begin."""
+    def _write(self, flat: torch.Tensor, n_bytes: int) -> list[Future[None]]:
+        """Have the bytes of a tensor written at the end of the file."""
         if self._file is None:
             self._file = self._files.take()
-        offset = self._file.seek(self.n_spilled)
-        left = _view_memory(flat, n_bytes)
-        while left:
-            left = left[self._file.write(left) :]
+        writes = self._files.write(self._file, self.n_spilled, _view_memory(flat, n_bytes))
         self.n_spilled += n_bytes
-        return offset
+        return writes
 
     def _read(self, flat: torch.Tensor, saved: _SavedTensor) -> None:
         assert self._file is not None

@@ -26,7 +26,7 @@ from small_grams import small_chunks
 
 import neurolens as nl
 from neurolens.extract.reducers.pca import PCA
-from neurolens.extract.stream.resume import placeholders, recorder, runs, states
+from neurolens.extract.stream.resume import placeholders, recorder, runs, spills, states
 from neurolens.extract.stream.stores import store
 
 
@@ -187,6 +187,26 @@ def test_a_full_disk_is_told_and_passes_are_whole(stimuli, monkeypatch):
     one, many, _ = extract_in_passes(Residual(), stimuli, 0.2)
     assert_same_grams(one, many)
     assert many.resumed_passes == 0
+    assert "No space left on device" in many.recompute_reason[0]
+
+
+@pytest.mark.parametrize("full_from", [0, 5000])
+def test_a_disk_that_turns_full_is_told_and_those_batches_run_whole(
+    full_from, stimuli, monkeypatch
+):
+    write = spills._write_piece
+    n_written = []
+
+    def fail(file, offset, piece):
+        if sum(n_written) >= full_from:
+            raise OSError(28, "No space left on device")
+        n_written.append(len(piece))
+        write(file, offset, piece)
+
+    monkeypatch.setattr(spills, "_write_piece", fail)
+    one, many, _ = extract_in_passes(Residual(), stimuli, 0.2)
+    assert_same_grams(one, many)
+    assert (many.resumed_passes > 0) == bool(full_from)
     assert "No space left on device" in many.recompute_reason[0]
 
 

@@ -6,12 +6,13 @@ import tempfile
 import pytest
 import torch
 
-from neurolens.extract.stream.resume.states import SavedStates, SpillFiles
+from neurolens.extract.stream.resume.spills import SpillFiles
+from neurolens.extract.stream.resume.states import SavedStates
 
 
 @pytest.fixture
 def files():
-    made = SpillFiles()
+    made = SpillFiles(2**16)
     yield made
     made.close()
 
