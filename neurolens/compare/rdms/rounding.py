@@ -166,7 +166,8 @@ def measure_rounding(in_order: np.ndarray) -> np.ndarray:
     size = np.maximum(np.abs(in_order[:, 0]), np.abs(in_order[:, -1]))
     tolerance = DOUBLE_TIE * np.where(_find_steps(in_order, DOUBLE_STEP), np.fmax(size, 1), size)
     few = in_order[:, :: max(1, in_order.shape[1] // GLANCE)]
-    likely = (few.astype(np.float32) == few).all(axis=1)
+    with np.errstate(over="ignore"):
+        likely = (few.astype(np.float32) == few).all(axis=1)
     for row in np.flatnonzero(likely):
         if is_single(in_order[row]):
             is_difference = _find_steps(in_order[row : row + 1], SINGLE_STEP)[0]

@@ -2,6 +2,8 @@
 
 import torch
 
+from neurolens.compare.stats.units import find_powers
+
 # A column whose spread is below this share of its size is constant up to rounding.
 FLAT = 1e-12
 # Share of a sum of squares below which what is left after a mean is taken away has lost digits, and
@@ -26,6 +28,8 @@ def correlate_subsets(
     matrices, so it takes a fraction of the time; where a column varies little within a subset and
     much without, that one is computed by itself.
     """
+    measured = _bring_near(measured)
+    predicted = _bring_near(predicted)
     x = measured - measured.mean(0)
     y = predicted - predicted.mean(0)
     weight = inside.to(x.dtype)
@@ -56,7 +60,18 @@ def _are_exact(square: torch.Tensor, power: torch.Tensor, columns: torch.Tensor)
 
 
 def _center(columns: torch.Tensor) -> torch.Tensor:
-    """Return columns minus their means, NaN for those that do not vary."""
+    """Return columns near 1 minus their means, NaN for those that do not vary."""
     centered = columns - columns.mean(0)
-    flat = centered.abs().amax(0) <= FLAT * columns.abs().amax(0)
-    return torch.where(flat, torch.nan, centered)
+    size = centered.abs().amax(0)
+    flat = size <= FLAT * columns.abs().amax(0)
+    return torch.where(flat, torch.nan, _bring_near(centered, size))
+
+
+def _bring_near(columns: torch.Tensor, size: torch.Tensor | None = None) -> torch.Tensor:
+    """Return columns multiplied by the powers of 2 that bring them, of this ``size``, near 1."""
+    if size is None:
+        size = columns.abs().amax(0)
+    powers = find_powers(size.cpu().numpy())
+    if powers is None:
+        return columns
+    return columns * torch.from_numpy(powers).to(columns)

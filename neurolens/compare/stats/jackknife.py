@@ -5,6 +5,8 @@ Axes: n observations, v voxels, g blocks. Blocks are consecutive and numbered fr
 
 import numpy as np
 
+from neurolens.compare.stats.units import bring_near
+
 # Share of a sum of squares below which what is left by a block is rounding.
 ROUNDING = 1e-10
 
@@ -14,8 +16,8 @@ def leave_out_r(measured: np.ndarray, predicted: np.ndarray, block: np.ndarray) 
 
     It is NaN where one of them does not vary without the block. Time O(n v).
     """
-    x = measured - measured.mean(axis=0)
-    y = predicted - predicted.mean(axis=0)
+    x = bring_near(measured - measured.mean(axis=0), axis=0)
+    y = bring_near(predicted - predicted.mean(axis=0), axis=0)
     n_left = len(x) - np.bincount(block)[:, None]  # (g, 1)
     x_sum = _sum_blocks(x, block)
     y_sum = _sum_blocks(y, block)

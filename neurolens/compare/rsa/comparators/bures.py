@@ -9,6 +9,7 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import Moments, count_once, empty_moments
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
+from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import count_steps
 
 
@@ -35,6 +36,7 @@ def divide_trace(pairs: np.ndarray) -> np.ndarray:
     are corrected for noise can have a mean of 0 or below, and no scale; this trace is above 0
     unless no eigenvalue is: NaN there.
     """
+    pairs = bring_near(pairs, axis=1)
     squares = expand_pairs(pairs)
     once = count_once(pairs)[0]
     traces = np.array([(factor_gram(_weigh_gram(square, once)) ** 2).sum() for square in squares])
@@ -49,8 +51,8 @@ def overlap_shapes(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     weighs c: here its copies are points at distance 0, for a Gram cannot lack entries. Time O(d m b
     n^3).
     """
-    squares_x = expand_pairs(x)  # (m, n, n)
-    squares_y = expand_pairs(y)
+    squares_x = expand_pairs(bring_near(x, axis=1))  # (m, n, n)
+    squares_y = expand_pairs(bring_near(y, axis=1))
     result = empty_moments(len(x), len(y), len(counts))
     result.total[:] = (counts.sum(axis=1) ** 2 - (counts**2).sum(axis=1)) / 2
     for draw, count in enumerate(counts):

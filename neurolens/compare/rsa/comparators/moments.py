@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from neurolens.compare.stats.linalg import count_stimuli, keep_positive
+from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import count_steps
 
 # Pair weights in memory at once, so that memory does not grow with the number of draws.
@@ -84,6 +85,7 @@ def center_rows(pairs: np.ndarray) -> np.ndarray:
 
 def divide_rms(pairs: np.ndarray) -> np.ndarray:
     """Return each row divided by its root mean square; NaN stays NaN."""
+    pairs = bring_near(pairs, axis=1)
     return pairs / np.sqrt(average_rows(pairs**2))
 
 
@@ -95,23 +97,27 @@ def standardize_rows(pairs: np.ndarray) -> np.ndarray:
 def raw_moments(
     x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
 ) -> Moments:
-    """Return weighted means of x y, x^2 and y^2 about zero.
+    """Return weighted means of x y, x^2 and y^2 about zero, of RDMs brought near 1.
 
     RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
     count.
     """
+    x = bring_near(x, axis=1)
+    y = bring_near(y, axis=1)
     return _product_moments(x, y, counts, kept, centered=False)
 
 
 def centered_moments(
     x: np.ndarray, y: np.ndarray, counts: np.ndarray, kept: np.ndarray | None = None
 ) -> Moments:
-    """Return weighted covariances and variances.
+    """Return weighted covariances and variances, of RDMs brought near 1.
 
     RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n), ``kept`` (p,) the pairs that
     count.
     """
-    return _product_moments(center_rows(x), center_rows(y), counts, kept, centered=True)
+    x = bring_near(center_rows(x), axis=1)
+    y = bring_near(center_rows(y), axis=1)
+    return _product_moments(x, y, counts, kept, centered=True)
 
 
 def _product_moments(

@@ -9,6 +9,7 @@ import numpy as np
 from neurolens.compare.rsa.comparators.moments import center_rows
 from neurolens.compare.rsa.comparators.orders import rank_rows
 from neurolens.compare.stats.linalg import center_twice, expand_pairs, keep_positive
+from neurolens.compare.stats.units import bring_near
 
 
 def embed_raw(pairs: np.ndarray) -> np.ndarray:
@@ -45,5 +46,6 @@ def embed_whitened_centered(pairs: np.ndarray) -> np.ndarray:
 
 def _normalize(squares: np.ndarray) -> np.ndarray:
     """Return each square (rdm, n, n) divided by its Frobenius norm; NaN where it is zero."""
+    squares = bring_near(squares, axis=(-2, -1))
     norm = np.sqrt((squares**2).sum(axis=(-2, -1), keepdims=True))
     return squares / keep_positive(norm)

@@ -20,11 +20,14 @@ from neurolens.compare.rsa.comparators.moments import (
     weigh_pairs,
 )
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
+from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import share_progress
 
 
 def whiten_raw(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:
     """Return whitened products about zero, for ``x`` (m, p), ``y`` (b, p), ``counts`` (d, n)."""
+    x = bring_near(x, axis=1)
+    y = bring_near(y, axis=1)
     with share_progress(0):
         plain = raw_moments(x, y, counts)
     return _whiten(x, y, counts, plain, centered=False)
@@ -36,8 +39,8 @@ def whiten_centered(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments
     RDMs are ``x`` (m, p) and ``y`` (b, p), ``counts`` is (d, n).
     """
     # A common offset changes nothing here, and without it a constant RDM is exactly zero.
-    x = center_rows(x)
-    y = center_rows(y)
+    x = bring_near(center_rows(x), axis=1)
+    y = bring_near(center_rows(y), axis=1)
     with share_progress(0):
         plain = centered_moments(x, y, counts)
     return _whiten(x, y, counts, plain, centered=True)
@@ -45,13 +48,14 @@ def whiten_centered(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments
 
 def divide_whitened(pairs: np.ndarray) -> np.ndarray:
     """Return each row divided by its whitened norm."""
+    pairs = bring_near(pairs, axis=1)
     power = whiten_raw(pairs, pairs[:0], count_once(pairs)).power_x
     return pairs / np.sqrt(power[0, :, None])
 
 
 def divide_whitened_centered(pairs: np.ndarray) -> np.ndarray:
     """Return each row less its mean, divided by its whitened norm."""
-    pairs = center_rows(pairs)
+    pairs = bring_near(center_rows(pairs), axis=1)
     power = whiten_centered(pairs, pairs[:0], count_once(pairs)).power_x
     return pairs / np.sqrt(power[0, :, None])
 

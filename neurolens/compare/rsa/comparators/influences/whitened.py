@@ -16,6 +16,7 @@ from neurolens.compare.rsa.comparators.influences.incidence import Incidence
 from neurolens.compare.rsa.comparators.influences.products import compare_left
 from neurolens.compare.rsa.comparators.moments import center_rows
 from neurolens.compare.stats.linalg import center_twice, expand_pairs
+from neurolens.compare.stats.units import bring_near
 
 # Share of a sum of squares below which what is left of it is rounding.
 ROUNDING = 1e-10
@@ -60,6 +61,7 @@ def influence_whitened_centered(x: np.ndarray, y: np.ndarray, incidence: Inciden
 
 
 def _whiten(pairs: np.ndarray) -> Whitened:
+    pairs = bring_near(pairs, axis=1)
     grams = center_twice(expand_pairs(pairs) / -2)
     norm = np.sqrt((grams**2).sum(axis=(1, 2)))
     return Whitened(grams / norm[:, None, None], pairs / norm[:, None])
