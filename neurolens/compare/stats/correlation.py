@@ -2,7 +2,7 @@
 
 import torch
 
-from neurolens.compare.stats.units import find_powers
+from neurolens.support.units import find_powers
 
 # A column whose spread is below this share of its size is constant up to rounding.
 FLAT = 1e-12

@@ -5,7 +5,7 @@ Axes: n observations, v voxels, g blocks. Blocks are consecutive and numbered fr
 
 import numpy as np
 
-from neurolens.compare.stats.units import bring_near
+from neurolens.support.units import bring_near
 
 # Share of a sum of squares below which what is left by a block is rounding.
 ROUNDING = 1e-10

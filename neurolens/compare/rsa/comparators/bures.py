@@ -9,8 +9,8 @@ import numpy as np
 
 from neurolens.compare.rsa.comparators.moments import Moments, count_once, empty_moments
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
-from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import count_steps
+from neurolens.support.units import bring_near
 
 
 def factor_gram(gram: np.ndarray, rounding: float = 0.0) -> np.ndarray:

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from neurolens.compare.stats.linalg import count_stimuli, keep_positive
-from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import count_steps
+from neurolens.support.units import bring_near
 
 # Pair weights in memory at once, so that memory does not grow with the number of draws.
 BLOCK_WEIGHTS = 2**22

@@ -9,7 +9,7 @@ import numpy as np
 from neurolens.compare.rsa.comparators.moments import center_rows
 from neurolens.compare.rsa.comparators.orders import rank_rows
 from neurolens.compare.stats.linalg import center_twice, expand_pairs, keep_positive
-from neurolens.compare.stats.units import bring_near
+from neurolens.support.units import bring_near
 
 
 def embed_raw(pairs: np.ndarray) -> np.ndarray:

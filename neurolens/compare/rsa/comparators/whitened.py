@@ -20,8 +20,8 @@ from neurolens.compare.rsa.comparators.moments import (
     weigh_pairs,
 )
 from neurolens.compare.stats.linalg import expand_pairs, keep_positive
-from neurolens.compare.stats.units import bring_near
 from neurolens.support.progress import share_progress
+from neurolens.support.units import bring_near
 
 
 def whiten_raw(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> Moments:

@@ -119,6 +119,7 @@ def test_a_batch_that_cannot_be_written_is_not_kept(monkeypatch, files):
 def test_a_file_that_was_cut_is_an_error(files):
     states = SavedStates(0, files)
     states.save(0, {(0, 0): torch.ones(8)})
+    states.finish()
     assert states._file is not None
     states._file.truncate(10)
     with pytest.raises(OSError, match="shorter than it was"):

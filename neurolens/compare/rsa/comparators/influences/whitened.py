@@ -16,7 +16,7 @@ from neurolens.compare.rsa.comparators.influences.incidence import Incidence
 from neurolens.compare.rsa.comparators.influences.products import compare_left
 from neurolens.compare.rsa.comparators.moments import center_rows
 from neurolens.compare.stats.linalg import center_twice, expand_pairs
-from neurolens.compare.stats.units import bring_near
+from neurolens.support.units import bring_near
 
 # Share of a sum of squares below which what is left of it is rounding.
 ROUNDING = 1e-10

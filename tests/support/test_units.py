@@ -12,7 +12,7 @@ from neurolens.compare import COMPARATORS, compare_rdms
 from neurolens.compare.rsa.comparators.table import COMPARATORS as COMPARATOR_TABLE
 from neurolens.compare.stats.correlation import correlate_columns, correlate_subsets
 from neurolens.compare.stats.jackknife import leave_out_r
-from neurolens.compare.stats.units import bring_near, find_powers
+from neurolens.support.units import bring_near, find_powers
 
 EXPONENTS = st.integers(-900, 900)
 
