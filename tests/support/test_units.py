@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from squares import label_squares, measure_square
 
 from neurolens.compare import COMPARATORS, compare_rdms
+from neurolens.compare.rsa.comparators.moments import correlate, raw_moments
 from neurolens.compare.rsa.comparators.table import COMPARATORS as COMPARATOR_TABLE
 from neurolens.compare.stats.correlation import correlate_columns, correlate_subsets
 from neurolens.compare.stats.jackknife import leave_out_r
@@ -52,6 +53,35 @@ def test_r_has_the_same_bits_in_any_units(of_x, of_y, seed):
     expected = measure(x, y)
     np.testing.assert_array_equal(measure(np.ldexp(x, of_x), np.ldexp(y, of_y)), expected)
     np.testing.assert_allclose(expected[0], [np.corrcoef(x[:, v], y[:, v])[0, 1] for v in range(3)])
+
+
+@given(of_x=st.integers(-120, 110), of_y=st.integers(-120, 110))
+def test_r_of_single_precision_has_the_same_bits(of_x, of_y):
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((12, 3)).astype(np.float32)
+    y = (x + rng.standard_normal((12, 3))).astype(np.float32)
+    inside = torch.from_numpy(rng.random((5, 12)) < 0.7)
+
+    def measure(x, y):
+        columns = (torch.from_numpy(x), torch.from_numpy(y))
+        return correlate_columns(*columns).numpy(), correlate_subsets(*columns, inside).numpy()
+
+    expected = measure(x, y)
+    found = measure(np.ldexp(x, of_x), np.ldexp(y, of_y))
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == np.float32
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("exponent", [75, 80, 100, 140])
+def test_a_draw_without_the_largest_pair_is_as_similar(exponent, rng):
+    x = rng.random((1, 15)) + 0.1
+    y = rng.random((1, 15)) + 0.1
+    counts = np.ones((1, 6))
+    counts[0, 0] = 0
+    expected = correlate(raw_moments(x, y, counts))
+    x[0, 0] = y[0, 0] = 10.0**exponent
+    np.testing.assert_allclose(correlate(raw_moments(x, y, counts)), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("of_brain", [-640, 0, 640])

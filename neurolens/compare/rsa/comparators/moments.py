@@ -21,6 +21,8 @@ from neurolens.support.units import bring_near
 
 # Pair weights in memory at once, so that memory does not grow with the number of draws.
 BLOCK_WEIGHTS = 2**22
+# Products below this may have lost digits.
+_LEAST_PRODUCT = 1e-290
 
 
 class Moments(NamedTuple):
@@ -38,7 +40,14 @@ class Moments(NamedTuple):
 
 def correlate(moments: Moments) -> np.ndarray:
     """Return cross / sqrt(power_x power_y) (d, m, b); NaN where either does not vary."""
-    scale = np.sqrt(moments.power_x[:, :, None] * moments.power_y[:, None, :])
+    power_x = moments.power_x[:, :, None]
+    power_y = moments.power_y[:, None, :]
+    product = power_x * power_y
+    scale = np.sqrt(product)
+    # Draws without a stimulus that is far from all others can leave very little.
+    is_lost = (product < _LEAST_PRODUCT) | np.isinf(product)
+    if is_lost.any():
+        scale = np.where(is_lost, np.sqrt(power_x) * np.sqrt(power_y), scale)
     return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)
 
 

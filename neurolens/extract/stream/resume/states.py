@@ -3,8 +3,8 @@
 import ctypes
 import shutil
 import tempfile
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import BinaryIO, NamedTuple
 
 import torch
@@ -14,6 +14,8 @@ from neurolens.extract.stream.resume.spills import SpillFiles
 
 # Kernels may choose their code by the alignment of memory; a tensor gets back that which it had.
 _ALIGNMENT = 64
+
+Failing = Callable[[Exception], None]
 
 
 class _SavedTensor(NamedTuple):
@@ -56,7 +58,8 @@ class SavedStates:
         self._n_held = 0
         self._batches: dict[int, dict[Place, _SavedTensor]] = {}
         self._file: BinaryIO | None = None
-        self._writes: dict[int, list[Future[None]]] = {}
+        # Of rows that could not be written, why; the thread that writes appends to it.
+        self._failures: list[tuple[int, Exception]] = []
 
     def __contains__(self, row: int) -> bool:
         return row in self._batches
@@ -71,10 +74,10 @@ class SavedStates:
         """
         self.forget(row)
         saved = self._batches.setdefault(row, {})
-        writes = self._writes.setdefault(row, [])
+        fail = partial(self._note_failure, row)
         try:
             for place, tensor in tensors.items():
-                saved[place] = self._save(tensor, writes)
+                saved[place] = self._save(tensor, fail)
         except OSError:
             self.forget(row)
             raise
@@ -82,22 +85,23 @@ class SavedStates:
     def finish(self) -> None:
         """Wait until all is written, and let go of the batches that could not be.
 
+        What was forgotten is waited for, too: nothing writes to the file while it is read.
+
         Raises
         ------
         OSError
             When the disk is full. What could be written can be loaded.
         """
-        failure: OSError | None = None
-        for row, writes in list(self._writes.items()):
-            try:
-                for write in writes:
-                    write.result()
-            except OSError as error:
-                failure = error
-                self.forget(row)
-        self._writes.clear()
-        if failure is not None:
-            raise failure
+        self._files.wait()
+        failures = self._failures
+        self._failures = []
+        for row, _ in failures:
+            self.forget(row)
+        if failures:
+            raise failures[0][1]
+
+    def _note_failure(self, row: int, error: Exception) -> None:
+        self._failures.append((row, error))
 
     def load(self, row: int) -> dict[Place, torch.Tensor]:
         """Return the tensors of a batch, with the strides and the alignment that they had.
@@ -112,20 +116,19 @@ class SavedStates:
 
     def forget(self, row: int) -> None:
         """Let go of what was saved of a batch, if anything was."""
-        self._writes.pop(row, None)
         for saved in self._batches.pop(row, {}).values():
             self._n_held -= saved.n_bytes if saved.held is not None else 0
 
     def close(self) -> None:
         """Let go of everything."""
         self._batches.clear()
-        self._writes.clear()
+        self._failures.clear()
         self._n_held = 0
         if self._file is not None:
             self._files.give_back(self._file)
             self._file = None
 
-    def _save(self, tensor: torch.Tensor, writes: list[Future[None]]) -> _SavedTensor:
+    def _save(self, tensor: torch.Tensor, fail: Failing) -> _SavedTensor:
         start = int(tensor.storage_offset())
         flat = tensor.detach().as_strided((count_span(tensor),), (1,), start)
         n_bytes = flat.numel() * flat.element_size()
@@ -137,7 +140,7 @@ class SavedStates:
             self._n_held += n_bytes
         else:
             offset = self.n_spilled
-            writes += self._write(flat.cpu(), n_bytes)
+            self._write(flat.cpu(), n_bytes, fail)
         form = (tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
         return _SavedTensor(held, offset, n_bytes, padding, *form)
 
@@ -155,13 +158,12 @@ class SavedStates:
             flat.copy_(saved.held)
         return flat.as_strided(saved.shape, saved.stride, flat.storage_offset())
 
-    def _write(self, flat: torch.Tensor, n_bytes: int) -> list[Future[None]]:
+    def _write(self, flat: torch.Tensor, n_bytes: int, fail: Failing) -> None:
         """Have the bytes of a tensor written at the end of the file."""
         if self._file is None:
             self._file = self._files.take()
-        writes = self._files.write(self._file, self.n_spilled, _view_memory(flat, n_bytes))
+        self._files.write(self._file, self.n_spilled, _view_memory(flat, n_bytes), fail)
         self.n_spilled += n_bytes
-        return writes
 
     def _read(self, flat: torch.Tensor, saved: _SavedTensor) -> None:
         assert self._file is not None

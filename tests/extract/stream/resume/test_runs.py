@@ -180,7 +180,7 @@ def test_what_no_function_mode_sees_meets_a_placeholder(stimuli):
 
 
 def test_a_full_disk_is_told_and_passes_are_whole(stimuli, monkeypatch):
-    def fail(self, flat, n_bytes):
+    def fail(self, flat, n_bytes, fail):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(states.SavedStates, "_write", fail)
@@ -194,7 +194,7 @@ def test_a_full_disk_is_told_and_passes_are_whole(stimuli, monkeypatch):
 def test_a_disk_that_turns_full_is_told_and_those_batches_run_whole(
     full_from, stimuli, monkeypatch
 ):
-    write = spills._write_piece
+    write = spills._write_whole
     n_written = []
 
     def fail(file, offset, piece):
@@ -203,7 +203,7 @@ def test_a_disk_that_turns_full_is_told_and_those_batches_run_whole(
         n_written.append(len(piece))
         write(file, offset, piece)
 
-    monkeypatch.setattr(spills, "_write_piece", fail)
+    monkeypatch.setattr(spills, "_write_whole", fail)
     one, many, _ = extract_in_passes(Residual(), stimuli, 0.2)
     assert_same_grams(one, many)
     assert (many.resumed_passes > 0) == bool(full_from)
@@ -223,12 +223,11 @@ def test_the_file_is_gone_after_an_error(end, stimuli, monkeypatch, tmp_path):
     opened = []
     write = states.SavedStates._write
 
-    def note(self, flat, n_bytes):
-        offset = write(self, flat, n_bytes)
+    def note(self, flat, n_bytes, fail):
+        write(self, flat, n_bytes, fail)
         opened.append(self._file)
         if len(opened) > 5:
             raise end("in the middle")
-        return offset
 
     monkeypatch.setattr(states.SavedStates, "_write", note)
     with pytest.raises((nl.errors.NeuroLensError, RuntimeError, KeyboardInterrupt), match="middle"):

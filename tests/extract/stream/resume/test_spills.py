@@ -22,17 +22,17 @@ def test_what_is_written_is_read_whatever_waits(sizes, n_staged, seed):
     rng = np.random.default_rng(seed)
     parts = [rng.integers(0, 256, size, dtype=np.uint8).tobytes() for size in sizes]
     files = SpillFiles(n_staged)
+    failures = []
     try:
         file = files.take()
-        writes = []
         at = 0
         for part in parts:
             octets = bytearray(part)
-            writes += files.write(file, at, memoryview(octets))
+            files.write(file, at, memoryview(octets), failures.append)
             octets[:] = bytes(len(octets))
             at += len(part)
-        for write in writes:
-            write.result()
+        files.wait()
+        assert not failures
         file.seek(0)
         assert file.read() == b"".join(parts)
         files.give_back(file)
@@ -45,9 +45,9 @@ class SlowDisk:
 
     def __init__(self, monkeypatch, full_from=None):
         self.goes_on = threading.Event()
-        self._write = spills._write_piece
+        self._write = spills._write_whole
         self._full_from = full_from
-        monkeypatch.setattr(spills, "_write_piece", self)
+        monkeypatch.setattr(spills, "_write_whole", self)
 
     def __call__(self, file, offset, piece):
         assert self.goes_on.wait(60)
@@ -83,6 +83,65 @@ def test_batches_that_a_full_disk_has_no_room_for_are_forgotten(monkeypatch):
     assert torch.equal(states.load(1)[0, 0], torch.ones(10))
     states.finish()
     states.close()
+    files.close()
+
+
+def test_what_is_forgotten_is_written_before_the_file_is_read(monkeypatch):
+    """The thread and who reads share the position in the file."""
+    disk = SlowDisk(monkeypatch)
+    files = SpillFiles(2**16)
+    states = SavedStates(0, files)
+    for row in range(3):
+        states.save(row, {(0, 0): torch.full((1000,), float(row))})
+    states.forget(2)
+    waits = threading.Thread(target=states.finish)
+    waits.start()
+    waits.join(0.05)
+    assert waits.is_alive()
+    disk.goes_on.set()
+    waits.join()
+    for row in range(2):
+        assert torch.equal(states.load(row)[0, 0], torch.full((1000,), float(row)))
+    states.close()
+    files.close()
+
+
+@pytest.mark.parametrize("n_staged", [100, 2**16])
+def test_all_is_written_at_once_where_there_can_be_no_thread(n_staged, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    files = SpillFiles(n_staged)
+    states = SavedStates(0, files)
+    states.save(0, {(0, 0): torch.arange(100.0)})
+    states.finish()
+    assert torch.equal(states.load(0)[0, 0], torch.arange(100.0))
+    states.close()
+    files.end_writing()
+    files.close()
+
+
+def test_few_pieces_wait_however_small_they_are(monkeypatch):
+    disk = SlowDisk(monkeypatch)
+    files = SpillFiles(2**16)
+    file = files.take()
+    writes = threading.Thread(
+        target=lambda: [
+            files.write(file, 4 * k, memoryview(bytes([k % 256] * 4)), print) for k in range(2000)
+        ]
+    )
+    writes.start()
+    writes.join(0.2)
+    assert files._thread is not None
+    waiting = files._thread._tasks.qsize()
+    assert 200 < waiting <= 257
+    disk.goes_on.set()
+    writes.join()
+    files.wait()
+    file.seek(0)
+    assert file.read() == b"".join(bytes([k % 256] * 4) for k in range(2000))
+    files.give_back(file)
     files.close()
 
 

@@ -103,7 +103,7 @@ def test_the_file_has_no_name_and_ends_with_the_states(tmp_path, monkeypatch, fi
 
 
 def test_a_batch_that_cannot_be_written_is_not_kept(monkeypatch, files):
-    def fail(self, flat, n_bytes):
+    def fail(self, flat, n_bytes, fail):
         raise OSError(28, "full")
 
     states = SavedStates(40, files)
