@@ -18,7 +18,7 @@ from importlib import metadata, util
 
 import numpy as np
 import torch
-from deadlines import Deadline, add_minutes
+from deadlines import MESSAGE, Deadline, add_minutes
 from machine import GrowingResult, compare_times, describe_machine, time_call
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
@@ -295,9 +295,17 @@ def main() -> None:
             "| problem | method | held-out r | seconds | gain over the fastest peer (range) | MB | times |",
             "|---|---|---:|---:|---:|---:|---:|",
         )
+        pace = 0.0  # seconds of the last problem over its stimuli x features x voxels
         for n, p, v in sides:
+            if not deadline.can_take(pace * n * p * v):
+                problem = f"{n} x {p}, {v} voxels, {N_FOLDS} folds"
+                result.add(f"| {problem} | {MESSAGE} | | | | | |")
+                n_parts -= 1
+                continue
+            begun = time.monotonic()
             rounds = 1 if options.quick else options.rounds
             result.add(*measure_sides(n, p, v, rounds, deadline.share_time(n_parts)))
+            pace = (time.monotonic() - begun) / (n * p * v)
             n_parts -= 1
     if not options.sides:
         result.add(
