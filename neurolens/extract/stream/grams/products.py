@@ -25,7 +25,7 @@ PRECISIONS = (SINGLE, DOUBLE)
 # Features that are multiplied at once: so many, but no more than fit these bytes as float32 unless
 # the products would be too narrow for a fast kernel.
 CHUNK_FEATURES = 16_384
-CHUNK_BYTES = 32 * 2**20
+CHUNK_BYTES = 16 * 2**20
 LEAST_FEATURES = 2_048
 # Chunks end where rows are aligned.
 _ALIGNED_FEATURES = 16
