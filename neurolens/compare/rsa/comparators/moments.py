@@ -45,7 +45,7 @@ def correlate(moments: Moments) -> np.ndarray:
     product = power_x * power_y
     scale = np.sqrt(product)
     # Draws without a stimulus that is far from all others can leave very little.
-    is_lost = (product < _LEAST_PRODUCT) | np.isinf(product)
+    is_lost = product < _LEAST_PRODUCT
     if is_lost.any():
         scale = np.where(is_lost, np.sqrt(power_x) * np.sqrt(power_y), scale)
     return np.clip(moments.cross / keep_positive(scale), -1.0, 1.0)

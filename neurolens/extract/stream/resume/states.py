@@ -60,6 +60,7 @@ class SavedStates:
         self._file: BinaryIO | None = None
         # Of rows that could not be written, why; the thread that writes appends to it.
         self._failures: list[tuple[int, Exception]] = []
+        self._is_writing = False
 
     def __contains__(self, row: int) -> bool:
         return row in self._batches
@@ -92,7 +93,10 @@ class SavedStates:
         OSError
             When the disk is full. What could be written can be loaded.
         """
+        if not self._is_writing:
+            return
         self._files.wait()
+        self._is_writing = False
         failures = self._failures
         self._failures = []
         for row, _ in failures:
@@ -162,6 +166,7 @@ class SavedStates:
         """Have the bytes of a tensor written at the end of the file."""
         if self._file is None:
             self._file = self._files.take()
+        self._is_writing = True
         self._files.write(self._file, self.n_spilled, _view_memory(flat, n_bytes), fail)
         self.n_spilled += n_bytes
 

@@ -106,6 +106,28 @@ def test_what_is_forgotten_is_written_before_the_file_is_read(monkeypatch):
     files.close()
 
 
+def test_what_was_saved_is_loaded_while_the_next_is_written(monkeypatch):
+    disk = SlowDisk(monkeypatch)
+    files = SpillFiles(2**16)
+    before = SavedStates(0, files)
+    later = SavedStates(0, files)
+    before.save(0, {(0, 0): torch.arange(100.0)})
+    disk.goes_on.set()
+    before.finish()
+    disk.goes_on.clear()
+    later.save(0, {(0, 0): torch.zeros(100)})
+    loaded = []
+    loads = threading.Thread(target=lambda: loaded.append(before.load(0)[0, 0]))
+    loads.start()
+    loads.join(10)
+    assert not loads.is_alive()
+    disk.goes_on.set()
+    assert torch.equal(loaded[0], torch.arange(100.0))
+    before.close()
+    later.close()
+    files.close()
+
+
 @pytest.mark.parametrize("n_staged", [100, 2**16])
 def test_all_is_written_at_once_where_there_can_be_no_thread(n_staged, monkeypatch):
     def refuse(thread):
