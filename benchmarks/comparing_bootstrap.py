@@ -21,8 +21,9 @@ import numpy as np
 import rsatoolbox.inference.evaluate as peer
 import torch
 import xarray as xr
-from deadlines import MESSAGE, Deadline, add_minutes
-from machine import GrowingResult, compare_times, describe_machine, time_call
+from deadlines import Deadline, add_minutes
+from kept_rows import WHERE, KeptTable, Section
+from machine import compare_times, time_call
 from rsatoolbox.model import ModelFixed
 from rsatoolbox.util.matrix import row_col_indicator_g
 from threadpoolctl import threadpool_limits
@@ -32,6 +33,7 @@ from neurolens.compare.rsa import bootstrap
 from neurolens.compare.rsa.comparators.table import find_comparator
 
 COMPARATORS = ("pearson", "cosine", "spearman", "rho-a", "whitened-pearson", "whitened-cosine")
+SIZES = (50, 100, 200)
 N_MODELS, N_SUBJECTS = 50, 8
 
 
@@ -139,6 +141,27 @@ def measure(n: int, comparator: str, rounds: int, peer_draws: int, our_draws: in
 MOST_WHITENED = 100
 
 
+def open_table(is_kept: bool) -> KeptTable:
+    """Return the table of all comparators and sizes."""
+    head = (
+        f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over "
+        "those of `bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round "
+        "(median, range). Dual: `eval_dual_bootstrap`, which also resamples the noise ceiling. "
+        "Stimuli, subjects: `eval_bootstrap_pattern`, `eval_bootstrap_rdm`, which resample one of "
+        "them, and the ceiling. Least: `eval_bootstrap_pattern` without ceilings. Difference: the "
+        "largest between all evaluations of both under identical draws. Whitened comparators of "
+        "100 conditions or more crash in rsatoolbox as released; here it had its own dense "
+        "indicator matrices, slow at that size, and is left out beyond it but with `--whitened`.",
+        "",
+        "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
+        f"| {WHERE} |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---|",
+    )
+    section = Section(head, tuple(f"{name} {n}" for n, name in product(SIZES, COMPARATORS)))
+    title = "The two-factor bootstrap beside rsatoolbox 0.3.2"
+    return KeptTable("comparing_bootstrap" if is_kept else None, title, [section])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -156,27 +179,9 @@ def main() -> None:
     importlib.import_module(
         "rsatoolbox.rdm.compare"
     ).row_col_indicator_g_sparse = row_col_indicator_g
-    sizes, rounds = ((50,), 1) if options.quick else ((50, 100, 200), 3)
+    sizes, rounds = (SIZES[:1], 1) if options.quick else (SIZES, 3)
     deadline = Deadline(options.minutes)
-    result = GrowingResult(None if options.quick else "comparing_bootstrap")
-    result.add(
-        "# The two-factor bootstrap beside rsatoolbox 0.3.2",
-        "",
-        describe_machine(),
-        "",
-        f"{N_MODELS} models, {N_SUBJECTS} subjects. Ratios: seconds per draw of rsatoolbox over "
-        "those of `bootstrap_rdms`, which resamples stimuli, subjects and both, in the same round "
-        "(median, range). Dual: `eval_dual_bootstrap`, which also resamples the noise ceiling. "
-        "Stimuli, subjects: `eval_bootstrap_pattern`, `eval_bootstrap_rdm`, which resample one of "
-        "them, and the ceiling. Least: `eval_bootstrap_pattern` without ceilings. Difference: the "
-        "largest between all evaluations of both under identical draws. Whitened comparators of "
-        "100 conditions or more crash in rsatoolbox as released; here it had its own dense "
-        "indicator matrices, slow at that size, and is left out beyond it but with `--whitened`.",
-        "",
-        "| comparator | conditions | ms per draw | dual | stimuli | subjects | least | difference "
-        "|",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    )
+    table = open_table(is_kept=not options.quick)
     # Seconds of each comparator's last row, per squared number of conditions.
     paces: dict[str, float] = {}
     with threadpool_limits(1):
@@ -186,10 +191,11 @@ def main() -> None:
                 continue
             slow = is_whitened and n >= MOST_WHITENED
             if not deadline.can_take(paces.get(comparator, 0.0) * n**2):
-                result.add(f"| {comparator} | {n} | {MESSAGE} | | | | | |")
+                table.skip(f"{comparator} {n}")
                 continue
             begun = time.monotonic()
-            result.add(measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200))
+            row = measure(n, comparator, 1 if slow else rounds, 2 if slow else 3, 200)
+            table.put(f"{comparator} {n}", [row])
             paces[comparator] = (time.monotonic() - begun) / n**2
 
 

@@ -24,8 +24,9 @@ import numpy as np
 import rsatoolbox.inference.evaluate as peer
 import torch
 import xarray as xr
-from deadlines import MESSAGE, Deadline, add_minutes
-from machine import GrowingResult, compare_times, describe_machine, time_call
+from deadlines import Deadline, add_minutes
+from kept_rows import WHERE, KeptTable, Section
+from machine import compare_times, time_call
 from rsatoolbox.model import ModelFixed
 from scipy.stats import t
 from threadpoolctl import threadpool_limits
@@ -151,22 +152,14 @@ def time_median(call: Callable[[], object]) -> float:
     return statistics.median(time_call(call) for _ in range(3))
 
 
-def main() -> None:
-    """Measure all sizes and write the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="the first size only")
-    add_minutes(parser)
-    options = parser.parse_args()
-    deadline = Deadline(options.minutes)
-    torch.set_num_threads(1)
-    result = GrowingResult(None if options.quick else "comparing_influence")
-    result.add(
-        "# Intervals from influences beside the bootstrap",
-        "",
-        describe_machine(),
-        "",
+def name_size(size: Size) -> str:
+    """Return the key of a row."""
+    return f"{size.comparator} {size.n_stimuli}x{size.n_ops}x{size.n_subjects}"
+
+
+def open_table(is_kept: bool) -> KeptTable:
+    """Return the table of all sizes."""
+    head = (
         f"`compare_rdms` at its defaults, {N_DRAWS:,} draws and 20 splits, by "
         '`interval="bootstrap"` and `"influence"`: seconds (median), and the ratio of the first to '
         "the second in the same round (median, range). Neither: without intervals, "
@@ -177,20 +170,35 @@ def main() -> None:
         "over ops). One thread.",
         "",
         "| comparator | stimuli | ops | subjects | neither, s | bootstrap, s | influence, s | ratio "
-        "| intervals alone, ratio | rsatoolbox, ratio | standard errors |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        f"| intervals alone, ratio | rsatoolbox, ratio | standard errors | {WHERE} |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---|",
     )
+    section = Section(head, tuple(name_size(size) for size in SIZES))
+    name = "comparing_influence" if is_kept else None
+    return KeptTable(name, "Intervals from influences beside the bootstrap", [section])
+
+
+def main() -> None:
+    """Measure all sizes and write the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="the first size only")
+    add_minutes(parser)
+    options = parser.parse_args()
+    deadline = Deadline(options.minutes)
+    torch.set_num_threads(1)
+    table = open_table(is_kept=not options.quick)
     # Seconds of a round per entry of all RDMs, as the first size took.
     pace = 0.0
     with threadpool_limits(1):
         for size in SIZES[:1] if options.quick else SIZES:
             if deadline.can_take(pace * count_entries(size)):
                 begun = time.monotonic()
-                result.add(measure(size))
+                table.put(name_size(size), [measure(size)])
                 pace = pace or (time.monotonic() - begun) / count_entries(size)
             else:
-                cells = f"{size.comparator} | {size.n_stimuli:,} | {size.n_ops} | {size.n_subjects}"
-                result.add(f"| {cells} | {MESSAGE} | | | | | | |")
+                table.skip(name_size(size))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ responses, each method in a process of its own.
 himalaya is used where it is installed."""
 
 import argparse
+import math
 import multiprocessing
 import resource
 import time
@@ -18,8 +19,9 @@ from importlib import metadata, util
 
 import numpy as np
 import torch
-from deadlines import MESSAGE, Deadline, add_minutes
-from machine import GrowingResult, compare_times, describe_machine, time_call
+from deadlines import Deadline, add_minutes
+from kept_rows import WHERE, KeptTable, Section
+from machine import compare_times, time_call
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from tqdm import tqdm
@@ -32,6 +34,11 @@ from neurolens.compare.inputs.folds import Folds
 from neurolens.compare.stats.correlation import correlate_columns
 
 N_TEST, N_ALPHAS, N_FOLDS = 200, 10, 5
+# Stimuli, features and voxels; and of one split, ops.
+SIDES = [(3000, 256, 500), (10_000, 512, 2000)]
+SPLITS = [(1000, 2000, 5000, 1), (1000, 2000, 5000, 5)]
+QUICK_SIDES = [(600, 64, 100)]
+QUICK_SPLITS = [(400, 800, 1000, 1), (200, 400, 500, 5)]
 HAS_HIMALAYA = util.find_spec("himalaya") is not None
 TOLERANCE = 0.005
 
@@ -255,6 +262,46 @@ def measure_sides(n: int, p: int, v: int, rounds: int, deadline: Deadline) -> li
     return rows
 
 
+def name_sides(n: int, p: int, v: int) -> str:
+    """Return the key of the rows of a problem of more stimuli than features."""
+    return f"sides {n}x{p}x{v}"
+
+
+def name_split(n: int, p: int, v: int, n_ops: int) -> str:
+    """Return the key of the rows of a problem of one split."""
+    return f"split {n}x{p}x{v}, {n_ops} ops"
+
+
+def open_table(device: str, is_kept: bool) -> KeptTable:
+    """Return both tables; that of more stimuli than features is of a CPU."""
+    names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)
+    versions = "".join([f", {name} {metadata.version(name)}" for name in names])
+    sides = (
+        f"More stimuli than features: the whole cross-validation in {N_FOLDS} folds, {N_ALPHAS} "
+        "penalties.",
+        "Memory: growth of the peak of a process that holds the features and responses, also as a "
+        "multiple of those. Gain:",
+        "the summed time of the fastest peer / that of the method, its range that of single turns.",
+        "",
+        "| problem | method | held-out r | seconds | gain over the fastest peer (range) | MB | "
+        f"times | {WHERE} |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    )
+    split = (
+        f"One split, {N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns at "
+        "each op. Seconds: all ops.",
+        "",
+        f"| problem | method | held-out r | seconds | gain over the fastest peer (range) | {WHERE} "
+        "|",
+        "|---|---|---:|---:|---:|---|",
+    )
+    sections = [Section(split, tuple([name_split(*one) for one in SPLITS]))]
+    if device == "cpu":
+        sections.insert(0, Section(sides, tuple([name_sides(*one) for one in SIDES])))
+    name = f"comparing_ridge-{device}" if is_kept else None
+    return KeptTable(name, "Ridge with a penalty per voxel", sections, device, versions)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -265,62 +312,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     add_minutes(parser)
     options = parser.parse_args()
-    full, small = (
-        [(1000, 2000, 5000, 1), (1000, 2000, 5000, 5)],
-        [(400, 800, 1000, 1), (200, 400, 500, 5)],
-    )
-    names = ("himalaya", "scikit-learn") if HAS_HIMALAYA else ("scikit-learn",)
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in names)
+    sides = [] if options.device != "cpu" else QUICK_SIDES if options.quick else SIDES
+    splits = [] if options.sides else QUICK_SPLITS if options.quick else SPLITS
     deadline = Deadline(options.minutes)
-    name = f"comparing_ridge-{options.device}{'-sides' if options.sides else ''}"
-    result = GrowingResult(None if options.quick else name)
-    result.add(
-        "# Ridge with a penalty per voxel",
-        "",
-        f"{describe_machine(options.device)}; {versions}",
-        "",
-    )
-    sides = [(600, 64, 100)] if options.quick else [(3000, 256, 500), (10_000, 512, 2000)]
+    table = open_table(options.device, is_kept=not options.quick)
     # Memory is measured in processes that are forked before any thread has started.
-    n_parts = (options.device == "cpu") * len(sides) + (not options.sides) * len(full)
-    if options.device == "cpu":
-        result.add(
-            f"More stimuli than features: the whole cross-validation in {N_FOLDS} folds, "
-            f"{N_ALPHAS} penalties.",
-            "Memory: growth of the peak of a process that holds the features and responses, also "
-            "as a multiple of those. Gain:",
-            "the summed time of the fastest peer / that of the method, its range that of single "
-            "turns.",
-            "",
-            "| problem | method | held-out r | seconds | gain over the fastest peer (range) | MB | times |",
-            "|---|---|---:|---:|---:|---:|---:|",
-        )
-        pace = 0.0  # seconds of the last problem over its stimuli x features x voxels
-        for n, p, v in sides:
-            if not deadline.can_take(pace * n * p * v):
-                problem = f"{n} x {p}, {v} voxels, {N_FOLDS} folds"
-                result.add(f"| {problem} | {MESSAGE} | | | | | |")
-                n_parts -= 1
-                continue
-            begun = time.monotonic()
+    n_parts = len(sides) + len(splits)
+    pace = 0.0  # seconds of the last problem over its stimuli x features x voxels
+    for size in sides:
+        begun = time.monotonic()
+        if deadline.can_take(pace * math.prod(size)):
             rounds = 1 if options.quick else options.rounds
-            result.add(*measure_sides(n, p, v, rounds, deadline.share_time(n_parts)))
-            pace = (time.monotonic() - begun) / (n * p * v)
-            n_parts -= 1
-    if not options.sides:
-        result.add(
-            "",
-            f"One split, {N_ALPHAS} penalties, {N_TEST} held-out stimuli; the methods take turns "
-            "at each op. Seconds: all ops.",
-            "",
-            "| problem | method | held-out r | seconds | gain over the fastest peer (range) |",
-            "|---|---|---:|---:|---:|",
-        )
-        for n, p, v, n_ops in small if options.quick else full:
-            rounds = 1 if options.quick or n_ops > 1 else options.rounds
             part = deadline.share_time(n_parts)
-            result.add(*measure(n, p, v, n_ops, rounds, options.device, part))
-            n_parts -= 1
+            table.put(name_sides(*size), measure_sides(*size, rounds, part))
+            pace = (time.monotonic() - begun) / math.prod(size)
+        else:
+            table.skip(name_sides(*size))
+        n_parts -= 1
+    for size in splits:
+        rounds = 1 if options.quick or size[-1] > 1 else options.rounds
+        part = deadline.share_time(n_parts)
+        table.put(name_split(*size), measure(*size, rounds, options.device, part))
+        n_parts -= 1
 
 
 if __name__ == "__main__":

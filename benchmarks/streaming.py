@@ -29,15 +29,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torchvision
-from deadlines import MESSAGE, Deadline, add_minutes
-from machine import RESULTS, describe_machine, find_commit, read_peak, write_result
+from deadlines import Deadline, add_minutes
+from kept_rows import WHERE, KeptTable, Section
+from machine import read_peak
 from torch import nn
 
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
 ROUNDS = 3  # turns of each method at most
 BATCH = 16
-NUMBERS = RESULTS / "streaming-cpu.json"
 
 
 def make_images(n: int) -> np.ndarray:
@@ -331,28 +331,16 @@ def describe_ways(found: dict[str, Any], n: int, extra: str = "") -> list[str]:
     return lines
 
 
-def write_rows(measured: dict[str, list[str]]) -> None:
-    """Put rows in place of the ones measured before, and write the table of all."""
-    before = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
-    machine = describe_machine().rpartition(";")[0]
-    processor, _, rest = machine.partition(", ")
-    where = f"{find_commit().removeprefix('commit ')}, {processor}"
-    for row, lines in measured.items():
-        before[row] = [f"{line} {where} |" for line in lines]
-    NUMBERS.write_text(json.dumps(before, indent=1) + "\n")
-    lines = [
-        "# What whole stimulus sets cost",
-        "",
-        rest,
-        "",
+def open_table(is_kept: bool) -> KeptTable:
+    """Return the table of all rows."""
+    head = (
         f"ResNet-50 where no other is named, images of {SIDE} pixels, batches of {BATCH}.",
         "",
-        "| run | time / bare forward | peak MiB | | commit, processor |",
+        f"| run | time / bare forward | peak MiB | | {WHERE} |",
         "|---|---:|---:|---|---|",
-    ]
-    for row in ROWS:
-        lines += before.get(row, [])
-    write_result("streaming-cpu", "\n".join(lines))
+    )
+    name = "streaming-cpu" if is_kept else None
+    return KeptTable(name, "What whole stimulus sets cost", [Section(head, tuple(ROWS))])
 
 
 def main() -> None:
@@ -376,18 +364,16 @@ def main() -> None:
         return
     deadline = Deadline(options.minutes)
     rows = options.row or [row for row in ROWS if row != "thingsvision" or options.thingsvision]
+    table = open_table(is_kept=not options.quick)
     seconds = time_image()
     for done, row in enumerate(rows):
         run = ROWS[row]
         n = run.quick_images if options.quick else run.images
         if not deadline.can_take(seconds * n * run.passes):
-            print(f"{row}: {MESSAGE}", flush=True)
+            table.skip(row)
             continue
         python = options.thingsvision if row == "thingsvision" else sys.executable
-        lines = run_child(row, n, deadline.share_time(len(rows) - done), python)
-        print(*lines, sep="\n", flush=True)
-        if not options.quick:
-            write_rows({row: lines})
+        table.put(row, run_child(row, n, deadline.share_time(len(rows) - done), python))
 
 
 if __name__ == "__main__":

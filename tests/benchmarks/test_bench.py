@@ -146,3 +146,71 @@ def test_a_result_grows_with_each_line(load, monkeypatch, tmp_path):
     assert (tmp_path / "name.md").read_text() == "# Title\n\na row\n"
     machine.GrowingResult(None).add("printed only")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.fixture
+def open_table(load, monkeypatch, tmp_path):
+    """Return a function that opens a table of two sections as one processor would."""
+    kept_rows = load("kept_rows")
+    monkeypatch.setattr(kept_rows, "RESULTS", tmp_path)
+    first = kept_rows.Section(("| a | where |", "|---|---|"), ("small", "large"))
+    second = kept_rows.Section(("More:", "", "| b | where |", "|---|---|"), ("other",))
+
+    def open_one(processor, commit, name="name"):
+        machine = f"{processor}, 2 cores; torch 2; commit {commit}"
+        monkeypatch.setattr(kept_rows, "describe_machine", lambda device: machine)
+        monkeypatch.setattr(kept_rows, "find_commit", lambda: f"commit {commit}")
+        return kept_rows.KeptTable(name, "Title", [first, second])
+
+    return open_one
+
+
+def test_a_row_that_is_not_reached_stays_with_its_commit_and_processor(open_table, tmp_path):
+    before = open_table("Old", "1111")
+    for key in ("small", "large", "other"):
+        before.put(key, [f"| {key}, first |"])
+    after = open_table("New", "2222, changed")
+    after.put("small", ["| small, again |", "| and more |"])
+    after.skip("large")
+    assert (tmp_path / "name.md").read_text().splitlines() == [
+        "# Title",
+        "",
+        "2 cores; torch 2",
+        "",
+        "| a | where |",
+        "|---|---|",
+        "| small, again | 2222, changed, New |",
+        "| and more | 2222, changed, New |",
+        "| large, first | 1111, Old |",
+        "",
+        "More:",
+        "",
+        "| b | where |",
+        "|---|---|",
+        "| other, first | 1111, Old |",
+    ]
+
+
+def test_a_table_without_a_name_is_only_printed(open_table, tmp_path, capsys):
+    table = open_table("New", "2222", name=None)
+    table.put("small", ["| small |"])
+    table.skip("large")
+    assert capsys.readouterr().out == "| small |\nlarge: not measured: the time was over\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["comparing_bootstrap", "comparing_influence", "comparing_ridge-cpu", "streaming-cpu"]
+)
+def test_committed_tables_are_what_their_rows_say(load, name):
+    script = load(name.removesuffix("-cpu"))
+    arguments = ("cpu", True) if "ridge" in name else (True,)
+    table = script.open_table(*arguments)
+    kept = table._read_rows()
+    keys = [key for section in table._sections for key in section.keys]
+    assert kept
+    assert set(kept) <= set(keys)
+    written = (load("machine").RESULTS / f"{name}.md").read_text().splitlines()
+    assert [line for line in written if line.startswith("| ") and "commit" not in line] == [
+        line for key in keys for line in kept.get(key, [])
+    ]
