@@ -244,10 +244,16 @@ def open_plan(
     """
     check_inputs(model, stimuli)
     model = unwrap_model(model)
-    with use_attention(settings.attention), evaluation_mode(model), torch.no_grad():
+    is_on_cpu = find_device(model, settings.device).type == "cpu"
+    with (
+        use_attention(settings.attention),
+        evaluation_mode(model),
+        torch.no_grad(),
+        keep_freed_memory(read_bytes(settings.memory) if is_on_cpu else 0) as check_memory,
+    ):
         plan = make_plan(model, stimuli, settings, first)
-        with keep_freed_memory(plan.budget if plan.device.type == "cpu" else 0) as check_memory:
-            yield replace(plan, check_memory=check_memory)
+        check_memory()
+        yield replace(plan, check_memory=check_memory)
 
 
 def materialize_model(source: Any) -> Any:

@@ -1,5 +1,7 @@
 """Light passes are checked against the recorded one, whichever ops the model runs."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 import neurolens as nl
 from neurolens.errors import InputError, RecordingError
+from neurolens.extract.stream import plan
 
 
 class Picky(nn.Module):
@@ -76,3 +79,29 @@ def test_errors_name_the_stimuli_and_the_op():
         RecordingError, match=r"stimuli 'stim003' to 'stim003'.*while recording op '/matmul'"
     ):
         nl.extract_activations(Breaks(), nl.load_stimuli(x), batch_size=1, quiet=True)
+
+
+@pytest.mark.parametrize("extract", [nl.extract_activations, nl.extract_grams])
+def test_freed_memory_is_kept_from_planning_on_and_looked_at_after_each_batch(
+    mixed, extract, monkeypatch
+):
+    events = []
+
+    @contextmanager
+    def note_keeping(budget):
+        events.append(f"keep within {budget}")
+        yield lambda: events.append("looked at")
+        events.append("given back")
+
+    make_plan = plan.make_plan
+
+    def note_planning(*args):
+        events.append("plan")
+        return make_plan(*args)
+
+    monkeypatch.setattr(plan, "keep_freed_memory", note_keeping)
+    monkeypatch.setattr(plan, "make_plan", note_planning)
+    extract(GoesOn(), mixed, batch_size=2, memory="2GiB", quiet=True)
+    assert events[:3] == [f"keep within {2 * 2**30}", "plan", "looked at"]
+    assert events[-1] == "given back"
+    assert events.count("looked at") >= 1 + 3
