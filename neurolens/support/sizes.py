@@ -1,8 +1,12 @@
-"""Sizes in bytes, as users write them."""
+"""Sizes in bytes: as users write them, and what fits into one."""
 
 import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from neurolens.errors import InputError
+
+Item = TypeVar("Item")
 
 _UNITS = {
     "B": 1,
@@ -27,3 +31,22 @@ def read_bytes(memory: str | int) -> int:
             f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}"
         )
     return int(float(match[1]) * _UNITS[unit])
+
+
+def pack_items(
+    items: Iterable[Item], measure: Callable[[Item], int], budget: int
+) -> list[list[Item]]:
+    """Split items, in order, into groups within the budget, each as full as possible.
+
+    An item that exceeds the budget is a group by itself.
+    """
+    groups: list[list[Item]] = []
+    free = 0
+    for item in items:
+        size = measure(item)
+        if not groups or size > free:
+            groups.append([])
+            free = budget
+        groups[-1].append(item)
+        free -= size
+    return groups

@@ -17,7 +17,8 @@ from torch import nn
 import neurolens as nl
 from neurolens.extract import PCA, Project, Subsample, open_activations
 from neurolens.extract.stream.fill import count_fitted_bytes, group_outputs
-from neurolens.extract.stream.plan import RunSettings, make_plan, pack_items
+from neurolens.extract.stream.plan import RunSettings, make_plan
+from neurolens.support.sizes import pack_items
 
 WIDTH = (3, 4)
 

@@ -20,13 +20,13 @@ from neurolens.extract.stream.plan import (
     RunSettings,
     Step,
     open_plan,
-    pack_items,
 )
 from neurolens.extract.stream.resume.runs import Resumption
 from neurolens.extract.stream.stores.reduced import FirstBatch, Reduced, fill_rows, reduce_rows
 from neurolens.extract.stream.stores.writer import ArrayWriter, Checks, Writer
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.masks import find_positions
+from neurolens.support.sizes import pack_items
 
 LEAST_HELD = 2**24  # bytes of fitted stimuli that are held whatever the budget
 

@@ -184,6 +184,8 @@ class FollowingRecorder(Interceptor):
         What a handler raised.
     reads : list of Read
         What Python read, but for floats and what does not follow from the stimuli.
+    after_op : callable
+        Called after each op that ran as expected.
     """
 
     def __init__(
@@ -201,6 +203,7 @@ class FollowingRecorder(Interceptor):
         self.last = max(handlers)
         self.error: Exception | None = None
         self.reads: list[Read] = []
+        self.after_op: Callable[[], None] = _do_nothing
         self._expected = expected
         self._shapes = expected.predict_shapes(n_stimuli)
         self._handlers = handlers
@@ -260,12 +263,17 @@ class FollowingRecorder(Interceptor):
                 self._handlers[i](tensors)
             except Exception as error:
                 self.error = error
+        self.after_op()
         is_over = i == self.last and not self._to_end
         if is_over or self.error is not None:
             self.end_pass(StopForward())
 
     def note_op(self, position: int, tensors: list[torch.Tensor]) -> None:
         """Take the results of an op that ran as expected; here nothing is done with them."""
+
+
+def _do_nothing() -> None:
+    pass
 
 
 def follow_forward(
@@ -276,6 +284,7 @@ def follow_forward(
     noise: StimulusNoise | None = None,
     *,
     to_end: bool = False,
+    after_op: Callable[[], None] = _do_nothing,
     make_recorder: Callable[..., FollowingRecorder] = FollowingRecorder,
 ) -> tuple[Read, ...]:
     """Run the model as expected, up to the last op whose results are wanted, or to its end.
@@ -295,6 +304,8 @@ def follow_forward(
     to_end : bool
         Go on behind the last op that is wanted, so that ops which only these stimuli run are
         noticed there too.
+    after_op : callable
+        Called after each op that ran as expected.
     make_recorder : callable
         Returns what follows the pass, from the arguments of `FollowingRecorder`.
 
@@ -307,6 +318,7 @@ def follow_forward(
     """
     scopes = ScopeStack(call.model)
     recorder = make_recorder(scopes, expected, n_stimuli, handlers, noise, to_end=to_end)
+    recorder.after_op = after_op
     try:
         with open_pass(call, noise) as opened:
             opened.watch_writes(recorder)

@@ -247,7 +247,15 @@ def _run_batch(
     try:
         if resumption is None:
             n_rows = count_rows(batch)
-            reads = follow_forward(call, expected, n_rows, handlers, plan.noise, to_end=to_end)
+            reads = follow_forward(
+                call,
+                expected,
+                n_rows,
+                handlers,
+                plan.noise,
+                to_end=to_end,
+                after_op=plan.check_memory,
+            )
         else:
             reads = resumption.follow_all(step, call, handlers, to_end=to_end)
             if failure:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,6 @@ from neurolens.support.sizes import read_bytes
 
 _BATCH_SIZES = (32, 16, 8, 4, 2)
 ModelSource = nn.Module | Callable[[], nn.Module]
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -361,25 +360,6 @@ def choose_batch_size(layouts: Layouts, budget: int) -> int:
 def fit_batch_size(predict_live_bytes: Callable[[int], int], budget: int) -> int:
     """Return what `choose_batch_size` does, from the bytes that a pass of so many stimuli holds."""
     return next((n for n in _BATCH_SIZES if predict_live_bytes(n) <= budget // 4), _BATCH_SIZES[-1])
-
-
-def pack_items(
-    items: Iterable[Item], measure: Callable[[Item], int], budget: int
-) -> list[list[Item]]:
-    """Split items, in order, into groups within the budget, each as full as possible.
-
-    An item that exceeds the budget is a group by itself.
-    """
-    groups: list[list[Item]] = []
-    free = 0
-    for item in items:
-        size = measure(item)
-        if not groups or size > free:
-            groups.append([])
-            free = budget
-        groups[-1].append(item)
-        free -= size
-    return groups
 
 
 def count_elements(shape: Sequence[int]) -> int:

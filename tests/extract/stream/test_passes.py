@@ -105,3 +105,17 @@ def test_freed_memory_is_kept_from_planning_on_and_looked_at_after_each_batch(
     assert events[:3] == [f"keep within {2 * 2**30}", "plan", "looked at"]
     assert events[-1] == "given back"
     assert events.count("looked at") >= 1 + 3
+
+
+def test_memory_is_looked_at_after_each_op_also_of_those_that_nobody_wants(monkeypatch):
+    net = nn.Sequential(*[nn.Linear(3, 3) for _ in range(20)])
+    stimuli = nl.load_stimuli(np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32))
+    n_looks = []
+
+    @contextmanager
+    def note_keeping(budget):
+        yield lambda: n_looks.append(1)
+
+    monkeypatch.setattr(plan, "keep_freed_memory", note_keeping)
+    nl.extract_grams(net, stimuli, ops="19/linear", batch_size=2, quiet=True)
+    assert len(n_looks) >= 3 * 20

@@ -282,7 +282,14 @@ class Resumption:
         expected = plan.layouts.expected
         try:
             return follow_forward(
-                call, expected, n_rows, handlers, plan.noise, make_recorder=keeper, **settings
+                call,
+                expected,
+                n_rows,
+                handlers,
+                plan.noise,
+                after_op=plan.check_memory,
+                make_recorder=keeper,
+                **settings,
             )
         finally:
             self._count(max(0, keeper.position - n_skipped), n_rows)
