@@ -20,9 +20,11 @@ from neurolens.scores import VARIABLES
 
 # Fewer different stimuli have fewer than three pairs.
 MIN_STIMULI = 3
-# The most similarities of subjects that are held at once, 2 MiB, or those of one draw where these
-# are more: with all draws, memory grows with the square of the number of subjects.
+# The most similarities of subjects that are held at once: 2 MiB, some times what the RDMs take, or
+# those of one draw, whichever is most. With all draws memory would grow with the square of the
+# number of subjects; with few of them RDMs would be sorted again and again.
 BLOCK_SIMILARITIES = 2**18
+BLOCK_RDMS = 4
 Variables = dict[str, tuple[str | tuple[str, ...], np.ndarray]]
 
 
@@ -112,7 +114,8 @@ def bound_pools(pools: Pools, comparator: Comparator, counts: np.ndarray) -> Bou
     n_subjects = len(pools.subjects)
     # In one call the subjects' RDMs are ranked only once.
     both = np.concatenate([pools.others, pools.rivals])
-    n_together = max(1, BLOCK_SIMILARITIES // (len(both) * n_subjects))
+    n_values = max(BLOCK_SIMILARITIES, BLOCK_RDMS * both.size)
+    n_together = max(1, n_values // (len(both) * n_subjects))
     bounds = Bounds(np.empty((len(counts), n_subjects)), np.empty((len(counts), n_subjects)))
     for start in range(0, len(counts), n_together):
         draws = slice(start, start + n_together)

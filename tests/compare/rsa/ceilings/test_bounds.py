@@ -30,6 +30,7 @@ def build_subjects(rng, n_subjects, n=9):
 def test_parts_of_draws_are_those_of_resampled_rdms(rng, monkeypatch, comparator, n_held):
     """Pools are those of all stimuli; rows and columns are copied as they are drawn."""
     monkeypatch.setattr(bounds, "BLOCK_SIMILARITIES", n_held)
+    monkeypatch.setattr(bounds, "BLOCK_RDMS", 0)
     squares = build_subjects(rng, 3, n=6)
     triangles = [oracles.triangle(square) for square in squares]
     counts = np.array(
@@ -55,6 +56,24 @@ def test_parts_of_draws_are_those_of_resampled_rdms(rng, monkeypatch, comparator
     # Two different stimuli have one pair.
     assert np.isnan(found.lower[3]).all()
     assert np.isnan(found.upper[3]).all()
+
+
+def test_rdms_of_many_subjects_are_compared_in_few_blocks(rng, monkeypatch):
+    """Each block sorts all RDMs: their number must not grow with the square of the subjects."""
+    n_draws, n_subjects, n_pairs = 40, 300, 780
+    sizes = []
+    compare = bounds.compare_pools
+
+    def count_draws(x, y, counts, comparator):
+        sizes.append(len(counts))
+        return compare(x, y, counts, comparator)
+
+    monkeypatch.setattr(bounds, "compare_pools", count_draws)
+    pairs = rng.random((n_subjects, n_pairs))
+    counts = rng.multinomial(40, np.full(40, 1 / 40), size=n_draws)
+    bound_region(pairs, COMPARATORS["rho-a"], counts)
+    assert sum(sizes) == n_draws
+    assert len(sizes) <= np.ceil(n_draws * n_subjects / (4 * n_pairs))
 
 
 @pytest.mark.parametrize("comparator", ["pearson", "spearman"])
