@@ -193,6 +193,8 @@ def weighted_score(model, brain, weights, comparator):
     Pair (i, j) counts w_i w_j times; a rank is the weight below and half of that which is tied.
     """
     n = len(model)
+    if comparator == "bures":
+        return weighted_fidelity(model, brain, weights)
     pairs = list(itertools.combinations(range(n), 2))
     w = [weights[i] * weights[j] for i, j in pairs]
     x, y = ([square[i][j] for i, j in pairs] for square in (model, brain))
@@ -214,6 +216,20 @@ def weighted_score(model, brain, weights, comparator):
     return cross / math.sqrt(
         weighted_sum([a * a for a in x], w) * weighted_sum([b * b for b in y], w)
     )
+
+
+def weighted_fidelity(model, brain, weights):
+    """Return the sum of singular values of K^1/2 L^1/2 over the root of tr K tr L."""
+    share = np.array(weights) / sum(weights)
+    about_mean = np.eye(len(share)) - share  # row i less the weighted mean, from the right
+    roots = []
+    for square in (model, brain):
+        gram = about_mean @ (np.array(square) / -2) @ about_mean.T
+        gram *= np.sqrt(np.outer(share, share))
+        values, vectors = np.linalg.eigh(gram)
+        roots.append(vectors @ np.diag(np.sqrt(np.maximum(values, 0))) @ vectors.T)
+    first, second = roots
+    return np.linalg.svd(first @ second)[1].sum() / math.sqrt((first**2).sum() * (second**2).sum())
 
 
 def weighted_sum(values, weights):

@@ -19,7 +19,7 @@ from neurolens.extract.stream.grams.slices import (
 from neurolens.extract.stream.plan import RunSettings, open_plan
 from neurolens.extract.stream.resume import runs
 
-CHUNK = 256
+CHUNK = 640
 # Attributes that tell how a run went, which differs between machines that give the same values.
 TOLD = frozenset(
     (
@@ -41,7 +41,7 @@ def whole_passes():
         yield
 
 
-def choose_budget(net, stimuli, share, batch_size, **settings):
+def choose_budget(net, stimuli, share, batch_size, chunk=CHUNK, **settings):
     """Return a budget that holds a share of the activations beside the Grams and a batch."""
     with open_plan(net, stimuli, RunSettings(batch_size=batch_size, **settings)) as plan:
         gram_plan = plan_grams(plan)
@@ -51,7 +51,7 @@ def choose_budget(net, stimuli, share, batch_size, **settings):
         grams = count_gram_bytes(len(gram_plan.own), n)
         kept = gram_plan.overhead + grams + count_workspace_bytes(n, 2**40)
         # Chunks take an eighth of the budget at most.
-        return max(int(kept + share * activations + 8 * n), 8 * CHUNK)
+        return max(int(kept + share * activations + 8 * n), 8 * chunk)
 
 
 def replace_budget(plan, budget):
@@ -61,10 +61,10 @@ def replace_budget(plan, budget):
     return replace(plan, budget=budget)
 
 
-def extract_in_passes(net, stimuli, share, batch_size=4, **settings):
-    """Return Grams in one pass, in many, and in many whole ones, all with the same chunks."""
-    with small_chunks(CHUNK):
-        memory = choose_budget(net, stimuli, share, batch_size, **settings)
+def extract_in_passes(net, stimuli, share, batch_size=4, chunk=CHUNK, **settings):
+    """Return Grams in one pass, in many, and in many whole ones, all with chunks of these bytes."""
+    with small_chunks(chunk):
+        memory = choose_budget(net, stimuli, share, batch_size, chunk, **settings)
         common = {"batch_size": batch_size, "quiet": True, **settings}
         one = nl.extract_grams(net, stimuli, memory="1GiB", **common)
         many = nl.extract_grams(net, stimuli, memory=memory, **common)

@@ -111,10 +111,11 @@ def compare_rdms(
     interval : str
         ``"bootstrap"``: percentiles over the scores of ``n_bootstrap`` draws. ``"influence"``: t
         intervals from the influence of each stimulus on a score, at the cost of some draws: for
-        ranks its derivative by how often the stimulus occurs, for the others what leaving the
-        stimulus out changes. ``"auto"``: influences of 16 stimuli or more, or groups of them, where
-        these intervals cover as well in simulations; draws of fewer, and for bures, whose
-        influences are not known. ``interval_kind`` says which, ``interval_note`` why draws.
+        ranks and bures its derivative by how often the stimulus occurs, for the others what leaving
+        the stimulus out changes. ``"auto"``: influences of 16 stimuli or more, or groups of them,
+        where these intervals cover as well in simulations, and of any for bures, of which draws, in
+        which stimuli are repeated, score too high; else draws. ``interval_kind`` says which,
+        ``interval_note`` why draws.
     n_bootstrap : int
         Draws of stimuli with replacement, of 4 stimuli or more; 2 or more draws, or 0 for NaN
         intervals, unless ``interval="influence"``. By influences only ``bootstrap_mean`` and
@@ -178,8 +179,8 @@ def compare_rdms(
     or in which a score is undefined, is left out of its interval. By influences, the variance of a
     score is n / (n - 1) sum_i U_i^2 over the influences U_i of n stimuli, less their mean, with n -
     1 degrees of freedom; a draw is the score plus sum_i (c_i - 1) U_i, which can exceed 1. U_i is
-    dr/dc_i (infinitesimal jackknife: spearman, rho-a, tau-a) or (n - 1) / n (r - r without i)
-    (jackknife). Where r is undefined without some i, or is of fewer than 4 stimuli (or groups),
+    dr/dc_i (infinitesimal jackknife: spearman, rho-a, tau-a, bures) or (n - 1) / n (r - r without
+    i) (jackknife). Where r is undefined without some i, or is of fewer than 4 stimuli (or groups),
     there are no intervals and no draws: NaN. Time O(draws ops brains n^2), by influences O(ops
     brains n^2), linear in each (tau-a: n^2 log n with a large constant, bures: n^3; with these keep
     ``n_bootstrap`` small). Memory: half of the squares of all RDMs, as float64; the result, mostly

@@ -4,13 +4,14 @@ import copy
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from neurolens.errors import InputError
+from neurolens.errors import InputError, NeuroLensError
 from neurolens.extract.capture.forward import ModelCall
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 from neurolens.labels import list_names
@@ -39,13 +40,26 @@ def load_batches(
     loader: DataLoader = DataLoader(
         batches,  # type: ignore[arg-type]
         batch_size=None,
-        collate_fn=stimuli.read_rows,
+        collate_fn=partial(_try_reading, stimuli),
         num_workers=min(workers, len(batches)),
         pin_memory=pinned,
         generator=torch.Generator(),
     )
     for rows, batch in zip(batches, loader, strict=True):
+        if isinstance(batch, NeuroLensError):
+            raise batch
         yield rows, move_batch(batch, device, non_blocking=pinned)
+
+
+def _try_reading(stimuli: StimulusSet, rows: Sequence[int]) -> Batch | NeuroLensError:
+    """Return the stimuli of some rows, or the error that says why they cannot be read.
+
+    An error that a worker process raises would have its traceback as its message.
+    """
+    try:
+        return stimuli.read_rows(rows)
+    except NeuroLensError as error:
+        return error
 
 
 def read_batch(stimuli: StimulusSet, rows: Sequence[int], device: torch.device) -> Batch:

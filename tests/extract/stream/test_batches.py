@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
+from torchvision.transforms.functional import pil_to_tensor
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError, RecordingError
@@ -243,3 +245,17 @@ def test_rows_of_batches(batch):
     assert are_alike(first)
     assert not are_alike(batch)
     assert count_rows(move_batch(batch, torch.device("meta"))) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_a_picture_that_cannot_be_read_is_named_without_a_traceback(workers, tmp_path, rng):
+    for i in range(7):
+        pixels = rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    stimuli = nl.load_stimuli(tmp_path, transform=pil_to_tensor)
+    damaged = tmp_path / "6.png"
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"^'[^\n]*6\.png' cannot be read as an image") as caught:
+        nl.extract_activations(nn.Flatten(), stimuli, batch_size=3, workers=workers, quiet=True)
+    assert "Traceback" not in str(caught.value)
+    assert caught.value.anchor == "stimulus-unreadable"

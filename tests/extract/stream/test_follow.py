@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torchvision
+from small_torchvision import build_small
 from torch import nn
 
 from neurolens.extract.capture.forward import prepare_call, record_forward
@@ -38,12 +38,11 @@ def follow(model, few, more, batch):
 def test_a_light_pass_sees_what_a_recorded_one_does(name, shape):
     torch.manual_seed(0)
     if name == "transformer":
-        model = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        model = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
     elif name == "lstm":
-        model = nn.LSTM(8, 4, batch_first=True)
+        model = nn.LSTM(8, 4, batch_first=True).eval()
     else:
-        model = torchvision.models.get_model(name, weights=None)
-    model.eval()
+        model = build_small(name)
     x = torch.randn(5, *shape)
     taken = follow(model, x[:1], x[:2], x)
     recording = record_forward(prepare_call(model, x))

@@ -8,6 +8,7 @@ import numpy as np
 from neurolens.compare.rdms.rounding import find_constant
 from neurolens.compare.rsa.comparators import quadratic
 from neurolens.compare.rsa.comparators.bures import divide_trace, overlap_shapes
+from neurolens.compare.rsa.comparators.influences.bures import influence_bures
 from neurolens.compare.rsa.comparators.influences.concordance import influence_tau_a
 from neurolens.compare.rsa.comparators.influences.incidence import Incidence
 from neurolens.compare.rsa.comparators.influences.products import (
@@ -55,8 +56,9 @@ class Comparator(NamedTuple):
     ``partial`` says whether RDMs can lack single pairs; the others need whole squares.
     ``has_reliability`` says whether it is a correlation or a cosine, whose noise averages out as
     the Spearman-Brown formula says. ``influence(x, y, incidence)`` returns the influence (model,
-    brain, unit) of stimuli, or groups of them, on the similarity, where that is known in closed
-    form, and ``leaves_out`` says whether that is what leaving one out changes, not a derivative.
+    brain, unit) of stimuli, or groups of them, on the similarity, and ``leaves_out`` says whether
+    that is what leaving one out changes, not a derivative. ``draws_are_biased`` says whether draws,
+    in which stimuli are repeated, score so much higher that their percentiles often miss the score.
     """
 
     name: str
@@ -64,12 +66,13 @@ class Comparator(NamedTuple):
     score: Callable[[Moments], np.ndarray]
     standardize: Callable[[np.ndarray], np.ndarray]
     rsatoolbox: str
+    influence: Callable[[np.ndarray, np.ndarray, Incidence], np.ndarray]
     embed: Callable[[np.ndarray], np.ndarray] | None = None
     mean_is_best: bool = True
     has_reliability: bool = True
     partial: bool = True
-    influence: Callable[[np.ndarray, np.ndarray, Incidence], np.ndarray] | None = None
     leaves_out: bool = False
+    draws_are_biased: bool = False
 
 
 ROWS = (
@@ -153,6 +156,8 @@ ROWS = (
         mean_is_best=False,
         has_reliability=False,
         partial=False,
+        influence=influence_bures,
+        draws_are_biased=True,
     ),
 )
 COMPARATORS: dict[str, Comparator] = {row.name: row for row in ROWS}
@@ -196,8 +201,6 @@ def influence_pairs(
     RDMs that hold NaN are compared over the pairs that both have; a unit without any has the
     influence NaN, and so have all where there is no similarity.
     """
-    if comparator.influence is None:
-        raise ValueError(f"the influence of stimuli on {comparator.name} is not known")
     return influence_partial(x, y, unit, comparator.influence)
 
 

@@ -19,14 +19,13 @@ def choose_influences(interval: str, comparator: Comparator, n_units: int, n_dra
     """Return whether intervals over stimuli or groups come from influences.
 
     They do where that is asked for, and by "auto" where they cover as well as those of draws, if
-    there are to be any ``n_draws``; the comparator must have influences. ``n_units`` are the
-    stimuli or groups of the RDM with the fewest. Raises UnknownNameError for an ``interval`` that
-    is not in INTERVALS.
+    there are to be any ``n_draws``. ``n_units`` are the stimuli or groups of the RDM with the
+    fewest. Raises UnknownNameError for an ``interval`` that is not in INTERVALS.
     """
     check_name(interval, INTERVALS, "interval")
-    if comparator.influence is None or interval == BOOTSTRAP:
-        return False
-    return interval == INFLUENCE or (n_units >= MIN_AUTO_UNITS and n_draws > 0)
+    if interval != AUTO:
+        return interval == INFLUENCE
+    return n_draws > 0 and (n_units >= MIN_AUTO_UNITS or comparator.draws_are_biased)
 
 
 def name_procedure(comparator: Comparator) -> str:
@@ -42,16 +41,20 @@ def read_interval(scores: xr.Dataset) -> str:
 def describe_choice(
     interval: str, comparator: Comparator, n_units: int, n_draws: int
 ) -> dict[str, str]:
-    """Return the attribute that says why draws were scored although influences were preferred."""
-    if interval == BOOTSTRAP or n_draws == 0:
+    """Return the attribute that says why draws were scored, or what intervals lack."""
+    if n_draws == 0 or (n_units >= MIN_AUTO_UNITS and not comparator.draws_are_biased):
         return {}
-    if comparator.influence is None:
-        note = f"The influence of stimuli on {comparator.name} is not known: draws were scored."
-        return {"interval_note": note}
-    if interval == AUTO and n_units < MIN_AUTO_UNITS:
+    name = comparator.name
+    few = f"fewer than {MIN_AUTO_UNITS} stimuli or groups of them"
+    if comparator.draws_are_biased and interval == BOOTSTRAP:
         note = (
-            f"An RDM has pairs of fewer than {MIN_AUTO_UNITS} stimuli or groups of them: draws "
-            "were scored."
+            f"Draws, in which stimuli are repeated, score higher in {name} than the stimuli "
+            'themselves. interval="influence" has no such bias.'
         )
-        return {"interval_note": note}
-    return {}
+    elif comparator.draws_are_biased and n_units < MIN_AUTO_UNITS:
+        note = f"An RDM has pairs of {few}: intervals of {name} are then somewhat too narrow."
+    elif interval == AUTO:
+        note = f"An RDM has pairs of {few}: draws were scored."
+    else:
+        return {}
+    return {"interval_note": note}

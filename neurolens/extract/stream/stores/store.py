@@ -384,9 +384,13 @@ def explain_disk_errors(store: ActivationStore) -> Iterator[None]:
     """Turn an error of the file system into one that says what is safe and how to continue."""
     try:
         yield
-    except OSError as error:
-        raise DataError(
-            f"{str(store.path)!r} could not be written: {error}. Batches that are done are safe; "
-            "make room or correct the path, and run the same call again: it goes on from there.",
-            anchor="cannot-write",
-        ) from error
+    except (OSError, KeyError) as error:
+        advice = (
+            "Parts of it were moved or removed while it was written. Put them back and run the "
+            "same call again"
+            if isinstance(error, (KeyError, FileNotFoundError))
+            else "Batches that are done are safe; make room or correct the path, and run the same "
+            "call again: it goes on from there"
+        )
+        message = f"{str(store.path)!r} could not be written: {error}. {advice}."
+        raise DataError(message, anchor="cannot-write") from error

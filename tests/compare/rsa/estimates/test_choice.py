@@ -60,7 +60,7 @@ def test_stimuli_that_both_sides_have_count(rng):
 def test_no_draws_need_no_note(rng):
     sides = build_sides(rng, 16)
     scores = compare_rdms(
-        *sides, comparator="bures", interval="influence", n_bootstrap=0, n_splits=0
+        *sides, comparator="bures", interval="bootstrap", n_bootstrap=0, n_splits=0
     )
     assert scores.interval_kind == "none"
     assert "interval_note" not in scores.attrs
@@ -74,10 +74,10 @@ def test_groups_count_not_their_stimuli(rng):
     assert scores.interval_over == "groups of stimuli"
 
 
-def test_comparators_without_influences_are_resampled(rng):
-    scores = compare_rdms(*build_sides(rng, 16), comparator="bures", n_splits=0, **DRAWS)
-    assert scores.interval_kind == "bootstrap percentile"
-    assert "bures is not known" in scores.interval_note
+@pytest.mark.parametrize("n", [6, 16])
+def test_comparators_whose_draws_are_biased_are_not_resampled(n, rng):
+    scores = compare_rdms(*build_sides(rng, n), comparator="bures", n_splits=0, **DRAWS)
+    assert "jackknife" in scores.interval_kind
 
 
 @pytest.mark.parametrize("comparator", ["rho-a", "bures"])

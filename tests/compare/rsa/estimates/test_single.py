@@ -20,7 +20,7 @@ from neurolens.compare.selection.heldout import resample_subjects
 from neurolens.errors import InputError, UnknownNameError
 from neurolens.scores import list_references
 
-INFLUENCED = [name for name in COMPARATORS if name not in ("bures", "tau-a")]
+INFLUENCED = [name for name in COMPARATORS if name != "tau-a"]
 OPS, REGIONS, SUBJECTS = ["conv", "relu", "fc"], ["V1", "IT"], ["A", "B", "C"]
 WIDTHS = [("ci_low", "ci_high"), ("mean_ci_low", "mean_ci_high")]
 
@@ -126,15 +126,20 @@ def test_result_says_what_was_done(rng):
     assert scores.sizes["bootstrap"] == 0
 
 
-def test_without_an_influence_draws_are_scored(rng):
-    model, brain = build_sides(rng, n=6)
-    settings = {"comparator": "bures", "n_bootstrap": 4, "n_splits": 0}
-    scores = compare_rdms(model, brain, interval="influence", **settings)
-    assert scores.interval_kind == "bootstrap percentile"
-    assert (
-        scores.interval_note == "The influence of stimuli on bures is not known: draws were scored."
-    )
-    xr.testing.assert_equal(scores, compare_rdms(model, brain, **settings))
+@pytest.mark.parametrize("n", [12, 40])
+def test_bures_intervals_hold_their_score(n, rng):
+    """Its draws repeat stimuli and score higher, so that percentiles need not hold it."""
+    settings = {"comparator": "bures", "n_bootstrap": 100, "n_splits": 0}
+    sides = build_sides(rng, n, noise=3.0)
+    scores = compare_rdms(*sides, **settings)
+    assert scores.interval_kind == "t interval of the infinitesimal jackknife"
+    assert ("somewhat too narrow" in scores.attrs.get("interval_note", "")) == (n < 16)
+    there = scores.score.notnull()
+    assert (scores.ci_low < scores.score).where(there, True).all()
+    assert (scores.score < scores.ci_high).where(there, True).all()
+    drawn = compare_rdms(*sides, interval="bootstrap", **settings)
+    assert (drawn.score < drawn.ci_low).any()
+    assert "score higher in bures" in drawn.interval_note
 
 
 def test_consumers_take_the_draws(rng):

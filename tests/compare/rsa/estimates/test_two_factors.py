@@ -82,9 +82,9 @@ def test_result_says_what_was_done(rng):
     cited = list_references(scores.attrs)
     assert any("biomet/68.3.589" in one for one in cited)
     assert any("e82566" in one for one in cited)
-    drawn = bootstrap_rdms(model, brain, interval="influence", n_bootstrap=20, comparator="bures")
+    drawn = bootstrap_rdms(model, brain, interval="bootstrap", n_bootstrap=20, comparator="bures")
     assert drawn.interval_kind == "t interval of the two-factor bootstrap"
-    assert "bures" in drawn.interval_note
+    assert "score higher in bures" in drawn.interval_note
 
 
 def test_one_subject_is_tested_over_stimuli(rng):

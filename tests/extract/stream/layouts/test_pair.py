@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
+from small_torchvision import build_small
 from torch import nn
 
 import neurolens as nl
@@ -391,9 +391,7 @@ def test_what_is_recorded_must_differ():
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "swin_t", "vit_b_16"])
 def test_models_of_torchvision_are_usual(name, rng, monkeypatch):
-    torch.manual_seed(0)
-    options = {"image_size": 64} if name == "vit_b_16" else {}
-    model = torchvision.models.get_model(name, weights=None, **options).eval()
+    model = build_small(name)
     stimuli = nl.load_stimuli(rng.standard_normal((10, 3, 64, 64)).astype(np.float32))
     with torch.no_grad():
         assert find_in_pair(model, stimuli, CPU, 6, None, None, {}) is not None

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-import torchvision
 from hypothesis import given
 from hypothesis import strategies as st
+from small_torchvision import build_small
 from torch import nn
 
 import neurolens as nl
@@ -220,9 +220,7 @@ def test_no_false_alarm(name, rng):
 
 @pytest.mark.parametrize("name", ["squeezenet1_1", "resnet18", "swin_t", "vit_b_16"])
 def test_no_false_alarm_on_models_of_torchvision(name, rng):
-    torch.manual_seed(0)
-    options = {"image_size": 64} if name == "vit_b_16" else {}
-    model = torchvision.models.get_model(name, weights=None, **options).eval()
+    model = build_small(name)
     stimuli = nl.load_stimuli(rng.standard_normal((10, 3, 64, 64)).astype(np.float32))
     grams = nl.extract_grams(model, stimuli, batch_size=10, quiet=True)
     assert not [text for text in grams.attrs["skipped_ops"] if REASON in text]

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -342,6 +343,20 @@ def test_a_full_disk_is_told_and_what_was_done_is_safe(stimuli, tmp_path, monkey
     monkeypatch.undo()
     resumed = nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
     assert_same_trees(resumed, nl.extract_activations(Net(), stimuli, batch_size=2, quiet=True))
+
+
+@pytest.mark.parametrize("lost", ["ops/fc", "checks/done", ""])
+def test_a_store_that_is_removed_while_it_is_written_is_told(lost, stimuli, tmp_path, monkeypatch):
+    path = tmp_path / "a.zarr"
+    flush = ActivationStore.flush
+
+    def lose(held):
+        flush(held)
+        shutil.rmtree(path / lost)
+
+    monkeypatch.setattr(ActivationStore, "flush", lose)
+    with pytest.raises(DataError, match=r"could not be written: .*moved or removed while it was"):
+        nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
 
 
 class Logs(nn.Module):
