@@ -187,6 +187,7 @@ class TestPairs:
 
 class TestScores:
     @pytest.mark.slow
+    @pytest.mark.filterwarnings("ignore:RDMs that have nothing to do with each other")
     @given(
         seed=SEEDS,
         n_ops=st.integers(1, 6),

@@ -26,6 +26,7 @@ from neurolens.compare.rsa.ceilings.influences import (
     spread_units_and_subjects,
 )
 from neurolens.compare.rsa.ceilings.subjects import bound_scores, read_ceiling
+from neurolens.compare.rsa.comparators.table import Comparator
 from neurolens.compare.rsa.dependence import RESAMPLING_FIX, read_sides_groups, warn_sides
 from neurolens.compare.rsa.estimates.choice import (
     choose_influences,
@@ -60,6 +61,7 @@ from neurolens.compare.stats.bootstrap import (
 from neurolens.compare.stats.influences import Units, check_units, read_units
 from neurolens.compare.stats.intervals import count_freedom, infer_mean
 from neurolens.compare.stats.null import control_discoveries
+from neurolens.errors import warn_user
 from neurolens.labels import OP, REGION, SUBJECT, get_marks
 from neurolens.scores import (
     BOOTSTRAP,
@@ -145,15 +147,16 @@ def bootstrap_rdms(
     Warns
     -----
     RuntimeWarning
-        As ``compare_rdms``.
+        As ``compare_rdms``; for comparators of which p is no test.
 
     Notes
     -----
     Drawing stimulus i c_i times is a weight c_i c_j on the pair (i, j), so no RDM is ever copied;
     pairs of a stimulus with its own copy are dropped, and draws of fewer than three different
     stimuli left out. With few subjects the interval is wide, as it should be: report each subject
-    too. The cosine of two RDMs without negative dissimilarities is above 0 whatever they hold, so
-    its p says nothing: use ``permute_rdms``. Time O(draws ops brains n^2), three bootstraps for
+    too. RDMs that have nothing to do with each other have a cosine, whitened-cosine and bures above
+    0 as a rule, so that p and q are no test of these: ``score_note`` and a warning say so, and
+    ``permute_rdms`` has one. Time O(draws ops brains n^2), three bootstraps for
     one; memory is mostly ``draws``, 24 bytes per draw, op, region and time.
 
     References
@@ -213,6 +216,8 @@ def bootstrap_rdms(
     values = values.assign(spreads)
     if by_influences:
         warn_lost_intervals(values)
+    for note in _describe_test(sides.comparator).values():
+        warn_user(note)
     new_subjects = bool((ceilings["n_subjects"] > 1).any())
     procedure = name_procedure(sides.comparator) if by_influences else "bootstrap"
     return build_scores(
@@ -233,11 +238,23 @@ def bootstrap_rdms(
             "n_units": n_units,
             "rng": describe_rng(rng),
             **describe_choice(interval, sides.comparator, fewest, n_bootstrap),
+            **_describe_test(sides.comparator),
             DRAWS_HASH: hash_draws(resampling.counts, sides.model.ids),
             **describe_pairs(sides),
             **get_marks(model_rdms),
         },
     )
+
+
+def _describe_test(comparator: Comparator) -> dict[str, str]:
+    """Return the attribute that says why p is no test, where it is none."""
+    if not comparator.chance_is_above_zero:
+        return {}
+    note = (
+        f"RDMs that have nothing to do with each other score above 0 in {comparator.name} as a "
+        "rule, so p and q are no test of a relation; permute_rdms has one."
+    )
+    return {"score_note": note}
 
 
 def _count_steps(sides: Sides, n_bootstrap: int, *, by_influences: bool) -> int:

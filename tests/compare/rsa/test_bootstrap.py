@@ -30,6 +30,7 @@ from neurolens.compare.stats.bootstrap import (
 from neurolens.compare.stats.null import control_discoveries
 from neurolens.errors import InputError, LabelError, UnknownNameError
 
+pytestmark = pytest.mark.filterwarnings("ignore:RDMs that have nothing to do with each other")
 OPS, SUBJECTS = ["conv", "relu", "fc"], ["A", "B", "C", "D"]
 
 
@@ -457,3 +458,22 @@ class TestGroups:
             bootstrap_rdms(model, brain, by=by % 3)
         with pytest.raises(LabelError, match=r"no coordinate 'run' along the stimuli"):
             compare_rdms(model, brain, by="run")
+
+
+@pytest.mark.parametrize("comparator", COMPARATORS)
+def test_p_of_scores_that_are_above_0_by_chance_is_told_to_be_no_test(comparator, rng):
+    """The RDMs are of patterns that have nothing to do with each other."""
+    points = rng.normal(size=(5, 20, 15))
+    squares = ((points[:, :, None] - points[:, None]) ** 2).sum(-1)
+    model = label_squares(squares[:1], op=["a"])
+    brain = label_squares(squares[None, 1:], region=["V1"], subject=SUBJECTS)
+    settings = {"comparator": comparator, "n_bootstrap": 10}
+    if comparator in ("cosine", "whitened-cosine", "bures"):
+        with pytest.warns(RuntimeWarning, match="p and q are no test of a relation; permute_rdms"):
+            scores = bootstrap_rdms(model, brain, **settings)
+        assert scores.p < 0.01
+        assert f"score above 0 in {comparator}" in scores.methods_text
+    else:
+        scores = bootstrap_rdms(model, brain, **settings)
+        assert scores.p > 0.01
+        assert "score_note" not in scores.attrs

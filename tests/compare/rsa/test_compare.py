@@ -106,9 +106,8 @@ class TestOracles:
     def test_bootstrap_and_halves(self, rng, comparator, ties):
         n = 8
         model, brain = build_sides(rng, n, ties=ties)
-        scores = compare_rdms(
-            model, brain, comparator=comparator, n_bootstrap=12, n_splits=3, rng=5
-        )
+        settings = {"n_bootstrap": 12, "n_splits": 3, "rng": 5, "interval": "bootstrap"}
+        scores = compare_rdms(model, brain, comparator=comparator, **settings)
         draws = np.random.default_rng(5).spawn(2)[0].multinomial(n, np.full(n, 1 / n), size=12)
         drawn = np.array(
             [

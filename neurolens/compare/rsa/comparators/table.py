@@ -59,6 +59,8 @@ class Comparator(NamedTuple):
     brain, unit) of stimuli, or groups of them, on the similarity, and ``leaves_out`` says whether
     that is what leaving one out changes, not a derivative. ``draws_are_biased`` says whether draws,
     in which stimuli are repeated, score so much higher that their percentiles often miss the score.
+    ``chance_is_above_zero`` says whether RDMs that have nothing to do with each other score above 0
+    as a rule.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Comparator(NamedTuple):
     partial: bool = True
     leaves_out: bool = False
     draws_are_biased: bool = False
+    chance_is_above_zero: bool = False
 
 
 ROWS = (
@@ -105,6 +108,7 @@ ROWS = (
         embed=quadratic.embed_raw,
         influence=influence_cosine,
         leaves_out=True,
+        chance_is_above_zero=True,
     ),
     Comparator(
         name="rho-a",
@@ -146,6 +150,7 @@ ROWS = (
         partial=False,
         influence=influence_whitened,
         leaves_out=True,
+        chance_is_above_zero=True,
     ),
     Comparator(
         name="bures",
@@ -158,6 +163,7 @@ ROWS = (
         partial=False,
         influence=influence_bures,
         draws_are_biased=True,
+        chance_is_above_zero=True,
     ),
 )
 COMPARATORS: dict[str, Comparator] = {row.name: row for row in ROWS}

@@ -42,19 +42,18 @@ def describe_choice(
     interval: str, comparator: Comparator, n_units: int, n_draws: int
 ) -> dict[str, str]:
     """Return the attribute that says why draws were scored, or what intervals lack."""
-    if n_draws == 0 or (n_units >= MIN_AUTO_UNITS and not comparator.draws_are_biased):
+    if n_draws == 0:
         return {}
     name = comparator.name
-    few = f"fewer than {MIN_AUTO_UNITS} stimuli or groups of them"
+    few = f"An RDM has pairs of fewer than {MIN_AUTO_UNITS} stimuli or groups of them"
+    note = ""
     if comparator.draws_are_biased and interval == BOOTSTRAP:
         note = (
             f"Draws, in which stimuli are repeated, score higher in {name} than the stimuli "
             'themselves. interval="influence" has no such bias.'
         )
     elif comparator.draws_are_biased and n_units < MIN_AUTO_UNITS:
-        note = f"An RDM has pairs of {few}: intervals of {name} are then somewhat too narrow."
-    elif interval == AUTO:
-        note = f"An RDM has pairs of {few}: draws were scored."
-    else:
-        return {}
-    return {"interval_note": note}
+        note = f"{few}: intervals of {name} are then somewhat too narrow."
+    elif interval == AUTO and not choose_influences(interval, comparator, n_units, n_draws):
+        note = f"{few}: draws were scored."
+    return {"interval_note": note} if note else {}

@@ -10,6 +10,7 @@ from neurolens.compare.rdms.vectors import read_brain_rdms
 from neurolens.compare.rsa.ceilings.bounds import bound_region, bound_subjects
 from neurolens.compare.rsa.ceilings.influences import influence_bounds
 
+pytestmark = pytest.mark.filterwarnings("ignore:RDMs that have nothing to do with each other")
 CEILINGS = ("ceiling_lower", "ceiling_upper")
 N = 7
 
@@ -22,7 +23,7 @@ def build_brain(rng):
     return label_squares([squares, alone], region=["V1", "IT"], subject=["A", "B", "C"])
 
 
-@pytest.mark.parametrize("comparator", ["spearman", "rho-a"])
+@pytest.mark.parametrize("comparator", ["spearman", "rho-a", "bures"])
 def test_influences_are_derivatives(rng, comparator):
     """The second region has one subject, and no ceiling."""
     brain = read_brain_rdms(build_brain(rng))

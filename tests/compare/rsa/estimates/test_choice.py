@@ -78,6 +78,7 @@ def test_groups_count_not_their_stimuli(rng):
 def test_comparators_whose_draws_are_biased_are_not_resampled(n, rng):
     scores = compare_rdms(*build_sides(rng, n), comparator="bures", n_splits=0, **DRAWS)
     assert "jackknife" in scores.interval_kind
+    assert ("interval_note" in scores.attrs) == (n < 16)
 
 
 @pytest.mark.parametrize("comparator", ["rho-a", "bures"])

@@ -12,6 +12,7 @@ from neurolens.compare import bootstrap_rdms, compare_ops
 from neurolens.errors import InputError
 from neurolens.scores import list_references
 
+pytestmark = pytest.mark.filterwarnings("ignore:RDMs that have nothing to do with each other")
 OPS, SUBJECTS = ["conv", "relu"], ["A", "B", "C", "D"]
 
 
