@@ -4,7 +4,9 @@ What a run does not reach is then that of the run before, and says so.
 """
 
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from deadlines import MESSAGE
@@ -25,6 +27,7 @@ class KeptTable:
     """One or more tables in benchmarks/results/, whose rows are kept in JSON beside them.
 
     Without a name rows are only printed. ``setting`` is told beside the machine of the last run.
+    Rows are read when the table is opened: what cannot be read is told before anything is measured.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class KeptTable:
         self._sections = sections
         machine = describe_machine(device).rpartition("; commit")[0]
         processor, _, rest = machine.partition(", ")
-        self._machine = f"{rest}{setting}"
+        self._machine = f"The last run: {rest}{setting}"
         self._where = f"{find_commit().removeprefix('commit ')}, {processor}"
+        self._read_rows()
 
     def put(self, key: str, lines: Sequence[str]) -> None:
         """Print the lines of a row, and put them in place of those that it had before.
@@ -49,13 +53,15 @@ class KeptTable:
         Each line is a row of a table less its last cell, with the bar before that cell.
         """
         print(*lines, sep="\n", flush=True)
+        if not any(key in section.keys for section in self._sections):
+            raise ValueError(f"no section has the row {key!r}")
         if self._name is None:
             return
         rows = self._read_rows()
         rows[key] = [f"{line} {self._where} |" for line in lines]
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{self._name}.json").write_text(json.dumps(rows, indent=1) + "\n")
-        (RESULTS / f"{self._name}.md").write_text(self._write_text(rows))
+        _write_whole(RESULTS / f"{self._name}.json", json.dumps(rows, indent=1) + "\n")
+        _write_whole(RESULTS / f"{self._name}.md", self._write_text(rows))
 
     def skip(self, key: str) -> None:
         """Tell that there was no time for a row."""
@@ -64,7 +70,15 @@ class KeptTable:
     def _read_rows(self) -> dict[str, list[str]]:
         """Return the lines of each row by its key, as they were measured last."""
         path = RESULTS / f"{self._name}.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+        if self._name is None or not path.exists():
+            return {}
+        try:
+            rows = json.loads(path.read_text())
+        except ValueError:
+            rows = None
+        if not isinstance(rows, dict) or not all(isinstance(row, list) for row in rows.values()):
+            raise ValueError(f"{path} holds no rows of a table. Restore it, or remove it.")
+        return rows
 
     def _write_text(self, rows: dict[str, list[str]]) -> str:
         """Return the tables as text."""
@@ -74,3 +88,10 @@ class KeptTable:
             for key in section.keys:
                 lines += rows.get(key, [])
         return "\n".join(lines) + "\n"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file, or leave the one that was there where that is interrupted."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)

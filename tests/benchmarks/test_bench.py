@@ -175,7 +175,7 @@ def test_a_row_that_is_not_reached_stays_with_its_commit_and_processor(open_tabl
     assert (tmp_path / "name.md").read_text().splitlines() == [
         "# Title",
         "",
-        "2 cores; torch 2",
+        "The last run: 2 cores; torch 2",
         "",
         "| a | where |",
         "|---|---|",
@@ -189,6 +189,20 @@ def test_a_row_that_is_not_reached_stays_with_its_commit_and_processor(open_tabl
         "|---|---|",
         "| other, first | 1111, Old |",
     ]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", '{"small": ["| sm', '{"small": "text"}'])
+def test_rows_that_cannot_be_read_are_told_before_anything_is_measured(text, open_table, tmp_path):
+    (tmp_path / "name.json").write_text(text)
+    with pytest.raises(ValueError, match=r"name\.json holds no rows of a table\. Restore it, or"):
+        open_table("New", "2222")
+    assert (tmp_path / "name.json").read_text() == text
+
+
+def test_a_row_that_no_section_has_is_refused(open_table, tmp_path):
+    with pytest.raises(ValueError, match="no section has the row 'tiny'"):
+        open_table("New", "2222").put("tiny", ["| tiny |"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_table_without_a_name_is_only_printed(open_table, tmp_path, capsys):

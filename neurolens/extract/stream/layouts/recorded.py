@@ -23,6 +23,7 @@ from neurolens.extract.stream.layouts.naming import (
     open_inputs,
 )
 from neurolens.extract.stream.layouts.rows import take_rows
+from neurolens.extract.validation.replay import UNINITIALISED
 from neurolens.stimuli.batches.inputs import Batch
 
 # Only these may share a Gram with what they view, and only when the values agree too.
@@ -30,6 +31,8 @@ _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
     "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
 )
+# Why memory that is handed out, and written to later, has no layout.
+NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
 
 
 class RecordedRows(NamedTuple):
@@ -125,6 +128,11 @@ class LayoutReader:
             more = read_numbers(b)
             precision = self._follow_precision(op, more.dtype)
             match = match_axes(few, more, self._counts, self._places, before, precision)
+            if op.function in UNINITIALISED:
+                self.skipped.setdefault(op.name, NO_VALUES)
+                if not isinstance(match, str):
+                    self._results.append(Result(op, first, k, tuple(more.shape), match.stimuli))
+                continue
             if isinstance(match, str):
                 self.skipped.setdefault(op.name, match)
                 continue
@@ -288,6 +296,8 @@ def guess_layouts(
             shape[stimuli.axis : stimuli.axis + 1] = [stimuli.group] if stimuli.group > 1 else []
             output = k if len(event.outputs) > 1 else -1
             results.append(Result(op, event, k, tuple(tensor.shape), stimuli))
+            if op.function in UNINITIALISED:
+                continue
             layouts.append(Layout(op.name, output, *stimuli, tuple(shape), (), tensor.dtype, ""))
     axes = name_results(results, inputs, dim_names)
     named = {}

@@ -318,3 +318,44 @@ def test_no_word_is_said_of_what_python_only_checks():
 
     acts, _ = extract("activations", Between(check).eval(), make_stimuli(), batch_size=15)
     assert "ops_after_mixing" not in acts.attrs
+
+
+class IntoMemory(nn.Module):
+    """Results are written into memory that was handed out without values."""
+
+    def __init__(self, make):
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear = nn.Linear(6, 4)
+        self.make = make
+
+    def forward(self, x):
+        y = self.linear(x)
+        memory = self.make(y)
+        torch.add(y, 1, out=memory)
+        return torch.softmax(memory, 1)
+
+
+MAKERS = {
+    "empty_like": torch.empty_like,
+    "empty": lambda y: torch.empty(y.shape),
+    "new_empty": lambda y: y.new_empty(y.shape),
+    "empty_strided": lambda y: torch.empty_strided(y.shape, y.stride()),
+    "new_empty_strided": lambda y: y.new_empty_strided(y.shape, y.stride()),
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 10, None])
+@pytest.mark.parametrize("name", MAKERS)
+def test_memory_without_values_is_no_result(name, batch_size, rng):
+    """What it holds is not that of the stimuli, and marks nothing that follows."""
+    model = IntoMemory(MAKERS[name]).eval()
+    stimuli = nl.load_stimuli(rng.standard_normal((10, 6)).astype(np.float32))
+    settings = {"batch_size": batch_size, "quiet": True}
+    grams = nl.extract_grams(model, stimuli, **settings)
+    assert grams.op.values.tolist() == ["linear/linear", "/add", "/softmax"]
+    (skipped,) = grams.attrs["skipped_ops"]
+    assert skipped.startswith(f"/{name}: has no values of its own")
+    assert "ops_after_mixing" not in grams.attrs
+    with pytest.raises(InputError, match="has no values of its own: it is memory that holds"):
+        nl.extract_activations(model, stimuli, ops=f"/{name}", **settings)
