@@ -130,8 +130,8 @@ def bootstrap_rdms(
         subjects that have the region, for new stimuli and new subjects; for new stimuli only where
         a region has one subject. ``score``, ``ci_low``, ``ci_high``, and ``subject_p``,
         ``subject_q`` (op, region, subject): for new stimuli, that subject. p: one-sided, of a score
-        above 0, NaN where it does not vary over draws; q: Benjamini-Hochberg over all ops, regions,
-        time bins (and subjects). ``ceiling_lower``, ``ceiling_upper`` (region), see
+        above 0 (see Notes), NaN where it does not vary over draws; q: Benjamini-Hochberg over all
+        ops, regions, time bins (and subjects). ``ceiling_lower``, ``ceiling_upper`` (region), see
         ``compute_rdm_ceilings``; ``ceiling_lower_ci_low``, ``..._ci_high``,
         ``ceiling_upper_ci_low``, ``..._ci_high``: their intervals, for new stimuli and subjects, of
         the same draws as those of scores. Besides: ``freedom``, ``n_subjects`` (region),
@@ -247,12 +247,12 @@ def bootstrap_rdms(
 
 
 def _describe_test(comparator: Comparator) -> dict[str, str]:
-    """Return the attribute that says why p is no test, where it is none."""
+    """Return the attribute that says why p of a score is no test, where it is none."""
     if not comparator.chance_is_above_zero:
         return {}
     note = (
         f"RDMs that have nothing to do with each other score above 0 in {comparator.name} as a "
-        "rule, so p and q are no test of a relation; permute_rdms has one."
+        "rule, so a p of a score above 0 is no test of a relation; permute_rdms has one."
     )
     return {"score_note": note}
 

@@ -115,7 +115,7 @@ def compare_rdms(
         the stimulus out changes. ``"auto"``: influences of 16 stimuli or more, or groups of them,
         where these intervals cover as well in simulations, and of any for bures, of which draws, in
         which stimuli are repeated, score too high; else draws. ``interval_kind`` says which,
-        ``interval_note`` why draws.
+        ``interval_note`` why draws, or what these intervals lack.
     n_bootstrap : int
         Draws of stimuli with replacement, of 4 stimuli or more; 2 or more draws, or 0 for NaN
         intervals, unless ``interval="influence"``. By influences only ``bootstrap_mean`` and

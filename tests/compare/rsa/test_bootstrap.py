@@ -469,7 +469,9 @@ def test_p_of_scores_that_are_above_0_by_chance_is_told_to_be_no_test(comparator
     brain = label_squares(squares[None, 1:], region=["V1"], subject=SUBJECTS)
     settings = {"comparator": comparator, "n_bootstrap": 10}
     if comparator in ("cosine", "whitened-cosine", "bures"):
-        with pytest.warns(RuntimeWarning, match="p and q are no test of a relation; permute_rdms"):
+        with pytest.warns(
+            RuntimeWarning, match="p of a score above 0 is no test of a relation; permute_rdms"
+        ):
             scores = bootstrap_rdms(model, brain, **settings)
         assert scores.p < 0.01
         assert f"score above 0 in {comparator}" in scores.methods_text

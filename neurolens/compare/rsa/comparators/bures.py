@@ -19,7 +19,7 @@ def factor_gram(gram: np.ndarray, rounding: float = 0.0) -> np.ndarray:
     k is its numerical rank: eigenvalues up to ``rounding`` count as 0 too.
     """
     values, vectors = np.linalg.eigh(gram)
-    least = len(gram) * np.finfo(np.float64).eps * max(values[-1], 0.0)
+    least = len(gram) * np.finfo(np.float64).eps * np.abs(values).max()
     positive = values > max(least, rounding)
     return vectors[:, positive] * np.sqrt(values[positive])
 

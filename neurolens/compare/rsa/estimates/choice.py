@@ -42,7 +42,7 @@ def describe_choice(
     interval: str, comparator: Comparator, n_units: int, n_draws: int
 ) -> dict[str, str]:
     """Return the attribute that says why draws were scored, or what intervals lack."""
-    if n_draws == 0:
+    if n_draws == 0 and interval != INFLUENCE:
         return {}
     name = comparator.name
     few = f"An RDM has pairs of fewer than {MIN_AUTO_UNITS} stimuli or groups of them"

@@ -233,10 +233,13 @@ class ActivationStore(Writer):
                 f"the run that filled {str(self.path)!r} has ended; nothing more is written for it",
                 anchor="store-incomplete",
             )
+        if not (self.path / HEADER).exists():
+            raise FileNotFoundError(HEADER)
 
     def is_done(self, group: int, number: int) -> bool:
         """Return whether a step is complete."""
-        return bool(self._root[DONE][:, number][self._rows_of_group[group]].all())
+        with explain_disk_errors(self):
+            return bool(self._root[DONE][:, number][self._rows_of_group[group]].all())
 
     def write(self, output: Output, step: Step, values: np.ndarray, is_view: bool = False) -> None:
         """Write a result's values of a step, in the background."""

@@ -79,6 +79,9 @@ def test_comparators_whose_draws_are_biased_are_not_resampled(n, rng):
     scores = compare_rdms(*build_sides(rng, n), comparator="bures", n_splits=0, **DRAWS)
     assert "jackknife" in scores.interval_kind
     assert ("interval_note" in scores.attrs) == (n < 16)
+    sides = build_sides(rng, n)
+    settings = {"comparator": "bures", "interval": "influence", "n_bootstrap": 0, "n_splits": 0}
+    assert ("interval_note" in compare_rdms(*sides, **settings).attrs) == (n < 16)
 
 
 @pytest.mark.parametrize("comparator", ["rho-a", "bures"])

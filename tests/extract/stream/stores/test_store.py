@@ -359,6 +359,27 @@ def test_a_store_that_is_removed_while_it_is_written_is_told(lost, stimuli, tmp_
         nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
 
 
+def test_a_store_that_is_moved_while_it_is_written_can_be_put_back(stimuli, tmp_path, monkeypatch):
+    path, moved = tmp_path / "a.zarr", tmp_path / "b.zarr"
+    written = []
+    write = ActivationStore._write_result
+
+    def move(held, *args):
+        written.append(args)
+        if len(written) == 9:
+            path.rename(moved)
+        write(held, *args)
+
+    monkeypatch.setattr(ActivationStore, "_write_result", move)
+    with pytest.raises(DataError, match=r"could not be written: .*moved or removed while it was"):
+        nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
+    monkeypatch.undo()
+    assert not path.exists()
+    moved.rename(path)
+    resumed = nl.extract_activations(Net(), stimuli, store=path, batch_size=2, quiet=True)
+    assert_same_trees(resumed, nl.extract_activations(Net(), stimuli, batch_size=2, quiet=True))
+
+
 class Logs(nn.Module):
     def forward(self, x):
         return (x.log() * 1e3).exp() * 0 + x * 1e3

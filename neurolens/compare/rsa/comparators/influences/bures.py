@@ -62,13 +62,14 @@ def _influence_pair(x: Parts, y: Parts) -> np.ndarray:
     if not (x.positive.size and y.positive.size):
         return np.full(len(x.factor), np.nan)
     left, singular, right = np.linalg.svd(x.factor.T @ y.factor, full_matrices=False)
-    total = singular.sum()
-    if not total > 0:
-        return np.full(len(x.factor), np.nan)
-    # What is 0 grows whichever way the weights change: its derivative counts as 0.
-    there = singular > len(x.factor) * np.finfo(np.float64).eps * singular[0]
     trace_x = x.positive.sum()
     trace_y = y.positive.sum()
+    # What is 0 grows whichever way the weights change: its derivative counts as 0.
+    least = len(x.factor) * np.finfo(np.float64).eps * np.sqrt(trace_x * trace_y)
+    there = singular > least
+    if not there.any():
+        return np.full(len(x.factor), np.nan)
+    total = singular.sum()
     rotation = left[:, there] @ right[there]
     change = _change_fidelity(x, y.factor @ rotation.T) + _change_fidelity(y, x.factor @ rotation)
     change /= total

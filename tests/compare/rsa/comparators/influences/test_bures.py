@@ -5,7 +5,7 @@ import oracles
 import pytest
 from scipy.spatial.distance import pdist, squareform
 
-from neurolens.compare.rsa.comparators.table import COMPARATORS, influence_pairs
+from neurolens.compare.rsa.comparators.table import COMPARATORS, compare_pairs, influence_pairs
 
 N = 9
 
@@ -46,6 +46,12 @@ def test_a_direction_that_only_one_side_has_counts_for_nothing(rng):
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
+def test_sides_that_share_no_direction_have_no_influence(rng):
+    """Their similarity is 0 up to rounding, and no rotation fits best."""
+    axes = np.linalg.qr(np.column_stack([np.ones(N), rng.normal(size=(N, 2))]))[0][:, 1:]
+    assert np.isnan(influence(measure(axes[:, :1]), measure(axes[:, 1:]))).all()
+
+
 def test_distances_without_a_positive_part_have_no_influence():
     below_zero = np.array([[0.0, -1, -1], [-1, 0, -1], [-1, -1, 0]]) * np.array([1.0, 2, 3])
     below_zero = (below_zero + below_zero.T) / 2
@@ -53,3 +59,4 @@ def test_distances_without_a_positive_part_have_no_influence():
     other = np.array([[1.0, 2.0, 2.5]])
     found = influence_pairs(pairs, other, np.arange(3), COMPARATORS["bures"])
     assert np.isnan(found).all()
+    assert np.isnan(compare_pairs(pairs, other, np.ones((1, 3)), COMPARATORS["bures"])).all()
