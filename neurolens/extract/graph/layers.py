@@ -95,7 +95,7 @@ class _Flow(NamedTuple):
 
     parents: list[list[int]]
     children: list[list[int]]
-    sources: list[list[int | str]]
+    sources: list[Sequence[int | str]]
     readers: dict[int | str, list[int]]
     ancestors: list[int]
 
@@ -105,17 +105,28 @@ def _trace_flow(ops: Sequence[Op]) -> _Flow:
     parents: list[list[int]] = []
     ancestors: list[int] = []
     readers: dict[int | str, list[int]] = {}
-    sources: list[list[int | str]] = []
+    sources: list[Sequence[int | str]] = []
     for i, op in enumerate(ops):
-        above = [index[name] for name in op.parent_ops if index[name] < i]
-        parents.append(above)
+        above: list[int] = []
+        inputs: list[str] = []
+        for parent in op.parents:
+            if parent.kind == "op":
+                number = index[parent.source]
+                if number < i and number not in above:
+                    above.append(number)
+            elif parent.kind == "input":
+                inputs.append(parent.source)
         bits = 1 << i
-        for parent in above:
-            bits |= ancestors[parent]
+        for number in above:
+            bits |= ancestors[number]
+        parents.append(above)
         ancestors.append(bits)
-        sources.append([*above, *(p.source for p in op.parents if p.kind == "input")])
+        sources.append([*above, *inputs] if inputs else above)
         for source in sources[i]:
-            readers.setdefault(source, []).append(i)
+            if source in readers:
+                readers[source].append(i)
+            else:
+                readers[source] = [i]
     children = [readers.get(i, []) for i in range(len(ops))]
     return _Flow(parents, children, sources, readers, ancestors)
 
@@ -130,7 +141,7 @@ def _list_weights(ops: Sequence[Op]) -> list[frozenset[str]]:
     """Return the addresses of the parameters that each op uses."""
     weights = []
     for op in ops:
-        weights.append(frozenset(p.source for p in op.parents if p.kind == "parameter"))
+        weights.append(frozenset([p.source for p in op.parents if p.kind == "parameter"]))
     return weights
 
 
