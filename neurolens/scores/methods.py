@@ -193,6 +193,8 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         if attrs["interval_over"]:
             facts.append(f"over {attrs['interval_over']}")
         sentences += f" Intervals: {', '.join(facts)}."
+        if attrs.get("interval_note"):
+            sentences += f" {attrs['interval_note']}"
     if attrs.get("inference_over"):
         tested = f" of {attrs['tested']}" if attrs.get("tested") else ""
         sentences += (

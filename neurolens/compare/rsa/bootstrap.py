@@ -32,6 +32,7 @@ from neurolens.compare.rsa.estimates.choice import (
     choose_influences,
     describe_choice,
     name_procedure,
+    warn_bias,
 )
 from neurolens.compare.rsa.estimates.two_factors import (
     Estimates,
@@ -195,6 +196,7 @@ def bootstrap_rdms(
     n_units = resampling.n_units
     fewest = count_fewest_units(sides, group)
     by_influences = choose_influences(interval, sides.comparator, fewest, n_bootstrap)
+    warn_bias(interval, sides.comparator, n_bootstrap)
     units = read_units(group, resampling.counts)
     if by_influences:
         check_units(n_units, unit_name)

@@ -29,6 +29,7 @@ from neurolens.compare.rsa.estimates.choice import (
     choose_influences,
     describe_choice,
     name_procedure,
+    warn_bias,
 )
 from neurolens.compare.rsa.estimates.single import (
     Estimates,
@@ -166,7 +167,8 @@ def compare_rdms(
         The score of an op is undefined: its RDM does not vary, but for rounding. RDMs hold NaN for
         some pairs. The messages name them. Stimuli that are resampled singly are no independent
         draws on either side: neighbors in the order of the rows of ``brain_rdms`` resemble each
-        other and change gradually, as in a series, or stimuli are copies of each other.
+        other and change gradually, as in a series, or stimuli are copies of each other. Draws are
+        asked for of a comparator in which they score too high, bures.
 
     Notes
     -----
@@ -222,6 +224,7 @@ def compare_rdms(
     n_units = n_stimuli if group is None else int(group.max()) + 1
     fewest = count_fewest_units(sides, group)
     by_influences = choose_influences(interval, sides.comparator, fewest, n_bootstrap)
+    warn_bias(interval, sides.comparator, n_bootstrap)
     unit_name = "stimuli" if group is None else "groups of stimuli"
     if by_influences:
         check_units(n_units, unit_name)

@@ -103,6 +103,7 @@ class TestOracles:
             )
             assert value == pytest.approx(expected, abs=PRECISION[comparator], nan_ok=True)
 
+    @pytest.mark.filterwarnings("ignore:Draws.*score higher in bures:RuntimeWarning")
     def test_bootstrap_and_halves(self, rng, comparator, ties):
         n = 8
         model, brain = build_sides(rng, n, ties=ties)

@@ -3,6 +3,7 @@
 import xarray as xr
 
 from neurolens.compare.rsa.comparators.table import Comparator
+from neurolens.errors import warn_user
 from neurolens.labels import check_name
 from neurolens.scores import JACKKNIFE
 
@@ -28,6 +29,12 @@ def choose_influences(interval: str, comparator: Comparator, n_units: int, n_dra
     return n_draws > 0 and (n_units >= MIN_AUTO_UNITS or comparator.draws_are_biased)
 
 
+def warn_bias(interval: str, comparator: Comparator, n_draws: int) -> None:
+    """Warn where intervals are to come from draws that are biased."""
+    if comparator.draws_are_biased and interval == BOOTSTRAP and n_draws > 0:
+        warn_user(_describe_bias(comparator))
+
+
 def name_procedure(comparator: Comparator) -> str:
     """Return how variances are made from the influences on a comparator."""
     return JACKKNIFE if comparator.leaves_out else f"infinitesimal {JACKKNIFE}"
@@ -48,12 +55,17 @@ def describe_choice(
     few = f"An RDM has pairs of fewer than {MIN_AUTO_UNITS} stimuli or groups of them"
     note = ""
     if comparator.draws_are_biased and interval == BOOTSTRAP:
-        note = (
-            f"Draws, in which stimuli are repeated, score higher in {name} than the stimuli "
-            'themselves. interval="influence" has no such bias.'
-        )
+        note = _describe_bias(comparator)
     elif comparator.draws_are_biased and n_units < MIN_AUTO_UNITS:
         note = f"{few}: intervals of {name} are then somewhat too narrow."
     elif interval == AUTO and not choose_influences(interval, comparator, n_units, n_draws):
         note = f"{few}: draws were scored."
     return {"interval_note": note} if note else {}
+
+
+def _describe_bias(comparator: Comparator) -> str:
+    return (
+        f"Draws, in which stimuli are repeated, score higher in {comparator.name} than the stimuli "
+        "themselves, so intervals from them can be wrong. "
+        'interval="influence" has no such bias.'
+    )

@@ -10,7 +10,7 @@ import numpy as np
 PACKAGES = ("neurolens-brain", "torch", "numpy", "xarray")
 # Attributes that are sentences or lists of labels, told elsewhere.
 TOLD_ELSEWHERE = (
-    "methods_text", "ceiling_note", "score_note", "subjects", "reference", "label",
+    "methods_text", "ceiling_note", "score_note", "interval_note", "subjects", "reference", "label",
     "best_note", "set_note", "doubt_note", "control_note", "hierarchy_note", "batch_dependent_ops",
 )  # fmt: skip
 # Of longer values only the beginning would be read.

@@ -137,9 +137,12 @@ def test_bures_intervals_hold_their_score(n, rng):
     there = scores.score.notnull()
     assert (scores.ci_low < scores.score).where(there, True).all()
     assert (scores.score < scores.ci_high).where(there, True).all()
-    drawn = compare_rdms(*sides, interval="bootstrap", **settings)
+    assert scores.attrs.get("interval_note", "") in scores.methods_text
+    with pytest.warns(RuntimeWarning, match="so intervals from them can be wrong"):
+        drawn = compare_rdms(*sides, interval="bootstrap", **settings)
     assert (drawn.score < drawn.ci_low).any()
     assert "score higher in bures" in drawn.interval_note
+    assert drawn.interval_note in drawn.methods_text
 
 
 def test_consumers_take_the_draws(rng):

@@ -83,7 +83,11 @@ def test_result_says_what_was_done(rng):
     cited = list_references(scores.attrs)
     assert any("biomet/68.3.589" in one for one in cited)
     assert any("e82566" in one for one in cited)
-    drawn = bootstrap_rdms(model, brain, interval="bootstrap", n_bootstrap=20, comparator="bures")
+    with pytest.warns(RuntimeWarning) as caught:
+        drawn = bootstrap_rdms(
+            model, brain, interval="bootstrap", n_bootstrap=20, comparator="bures"
+        )
+    assert any("score higher in bures" in str(one.message) for one in caught)
     assert drawn.interval_kind == "t interval of the two-factor bootstrap"
     assert "score higher in bures" in drawn.interval_note
 
