@@ -158,7 +158,7 @@ class LayoutFinder:
         noise.seeds_generators = bool(drawn)
         self._recorded = (small, large)
         self._small_events = _list_events(small)
-        self._reader = LayoutReader(self._counts, may_share(large))
+        self._reader = LayoutReader(self._counts, large, may_share(large))
         largest = max(large.events, key=Event.measure_results, default=None)
         self.largest = largest.name if largest else ""
         self.largest_bytes = 2 * largest.measure_results() if largest else 0

@@ -209,7 +209,7 @@ class _PairFinder:
         few_rows = self._few_rows
         places = [rows.index(row) for row in few_rows if row in rows]
         counts = Counts(len(few_rows), len(rows))
-        reader = LayoutReader(counts, may_share(small), places)
+        reader = LayoutReader(counts, small, may_share(small), places)
         comparison = _Comparison(small, graph, reader, len(few_rows), first)
         ids = self._name_stimuli(rows)
         self._noise.begin(ids)

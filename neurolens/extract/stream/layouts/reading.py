@@ -33,6 +33,7 @@ from neurolens.extract.stream.layouts.rows import (
     shuffle_rows,
     spread_rows,
 )
+from neurolens.extract.validation.unwritten import NO_VALUES, WITHOUT_VALUES
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.inputs import Batch
 
@@ -336,6 +337,7 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     stimuli feed them. A dependence on the rest of the batch may be rare in what follows from them.
     It is none where they only say which values to take, and no stimulus feeds them, as in
     ``x[torch.arange(len(x)), last]``: a row that is not the stimulus's own shows in every batch.
+    Memory that nothing was written to, or a part of it, has none.
     Where Python reads such a value as a float (``float(x.max())``), what runs later may follow it.
     """
     graph = layouts.graph
@@ -346,7 +348,7 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     reached: set[str] = set()
     for op in graph:
         is_fed = op.name in fed
-        if is_fed and op.name in layouts.skipped:
+        if is_fed and layouts.skipped.get(op.name, NO_VALUES) not in WITHOUT_VALUES:
             of_batch.add(op.name)
         follows = not (of_batch | reached).isdisjoint(_list_taken(op, fed))
         if follows or (is_fed and op.index >= first_read):

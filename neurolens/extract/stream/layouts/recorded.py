@@ -23,7 +23,7 @@ from neurolens.extract.stream.layouts.naming import (
     open_inputs,
 )
 from neurolens.extract.stream.layouts.rows import take_rows
-from neurolens.extract.validation.replay import UNINITIALISED
+from neurolens.extract.validation.unwritten import find_unwritten
 from neurolens.stimuli.batches.inputs import Batch
 
 # Only these may share a Gram with what they view, and only when the values agree too.
@@ -31,8 +31,6 @@ _VIEWS = frozenset(
     "view reshape flatten permute transpose t T mT squeeze unsqueeze contiguous dropout movedim "
     "unflatten swapaxes identity to detach alias clone feature_dropout alpha_dropout".split()
 )
-# Why memory that is handed out, and written to later, has no layout.
-NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
 
 
 class RecordedRows(NamedTuple):
@@ -54,6 +52,8 @@ class LayoutReader:
     Parameters
     ----------
     counts : Counts
+    recording : Recording
+        Of either batch, the whole pass.
     may_share : bool
         Whether views surely have their source's values.
     places : sequence of int, optional
@@ -73,13 +73,18 @@ class LayoutReader:
     """
 
     def __init__(
-        self, counts: Counts, may_share: bool, places: Sequence[int] | None = None
+        self,
+        counts: Counts,
+        recording: Recording,
+        may_share: bool,
+        places: Sequence[int] | None = None,
     ) -> None:
         self.layouts: dict[str, Layout] = {}
         self.skipped: dict[str, str] = {}
         self.precisions: dict[str, float] = {}
         self.differing: list[str] = []
         self._counts = counts
+        self._unwritten = find_unwritten(recording)
         self._may_share = may_share
         self._holds_more = places is None
         self._places = range(counts.few) if places is None else places
@@ -128,8 +133,8 @@ class LayoutReader:
             more = read_numbers(b)
             precision = self._follow_precision(op, more.dtype)
             match = match_axes(few, more, self._counts, self._places, before, precision)
-            if op.function in UNINITIALISED:
-                self.skipped.setdefault(op.name, NO_VALUES)
+            if op.name in self._unwritten:
+                self.skipped.setdefault(op.name, self._unwritten[op.name])
                 if not isinstance(match, str):
                     self._results.append(Result(op, first, k, tuple(more.shape), match.stimuli))
                 continue
@@ -281,6 +286,7 @@ def guess_layouts(
     """
     inputs = {key: tensor.shape for key, tensor in list_batch_inputs(batch).items()}
     follower = _Follower(open_inputs(inputs, dim_names), n_stimuli)
+    unwritten = find_unwritten(recording)
     layouts: list[Layout] = []
     results: list[Result] = []
     for event in recording.events:
@@ -296,7 +302,7 @@ def guess_layouts(
             shape[stimuli.axis : stimuli.axis + 1] = [stimuli.group] if stimuli.group > 1 else []
             output = k if len(event.outputs) > 1 else -1
             results.append(Result(op, event, k, tuple(tensor.shape), stimuli))
-            if op.function in UNINITIALISED:
+            if op.name in unwritten:
                 continue
             layouts.append(Layout(op.name, output, *stimuli, tuple(shape), (), tensor.dtype, ""))
     axes = name_results(results, inputs, dim_names)
