@@ -1,5 +1,6 @@
 """Sizes in bytes: as users write them, and what fits into one."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -26,11 +27,12 @@ def read_bytes(memory: str | int) -> int:
         return memory
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?\s*", str(memory))
     unit = (match[2] or "B") if match else ""
-    if not match or unit not in _UNITS or float(match[1]) * _UNITS[unit] < 1:
+    n_bytes = float(match[1]) * _UNITS[unit] if match and unit in _UNITS else 0.0
+    if not 1 <= n_bytes < math.inf:
         raise InputError(
             f"memory must be a size such as '4GiB', '500MB' or a number of bytes, got {memory!r}"
         )
-    return int(float(match[1]) * _UNITS[unit])
+    return int(n_bytes)
 
 
 def pack_items(
