@@ -186,15 +186,7 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
         sentences += f" {attrs['score_note']}"
     sentences += f" There were {attrs['n_stimuli']} stimuli."
     if attrs["interval_kind"] != "none":
-        level = attrs["interval_level"]
-        facts = [attrs["interval_kind"]]
-        if np.isfinite(level):
-            facts.append(f"{100 * level:g} %")
-        if attrs["interval_over"]:
-            facts.append(f"over {attrs['interval_over']}")
-        sentences += f" Intervals: {', '.join(facts)}."
-        if attrs.get("interval_note"):
-            sentences += f" {attrs['interval_note']}"
+        sentences += _describe_intervals(attrs)
     if attrs.get("inference_over"):
         tested = f" of {attrs['tested']}" if attrs.get("tested") else ""
         sentences += (
@@ -212,6 +204,17 @@ def write_methods(attrs: Mapping[str, Any]) -> str:
     if attrs.get("precision"):
         sentences += f" Products of features are {attrs['precision']}, their sums float64."
     return sentences
+
+
+def _describe_intervals(attrs: Mapping[str, Any]) -> str:
+    level = attrs["interval_level"]
+    facts = [attrs["interval_kind"]]
+    if np.isfinite(level):
+        facts.append(f"{100 * level:g} %")
+    if attrs["interval_over"]:
+        facts.append(f"over {attrs['interval_over']}")
+    note = attrs.get("interval_note")
+    return f" Intervals: {', '.join(facts)}." + (f" {note}" if note else "")
 
 
 def list_references(attrs: Mapping[str, Any]) -> list[str]:

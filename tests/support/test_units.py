@@ -84,6 +84,7 @@ def test_a_draw_without_the_largest_pair_is_as_similar(exponent, rng):
     np.testing.assert_allclose(correlate(raw_moments(x, y, counts)), expected, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Draws.*score higher in bures:RuntimeWarning")
 @pytest.mark.parametrize("of_brain", [-640, 0, 640])
 @pytest.mark.parametrize("of_model", [-640, 640])
 @pytest.mark.parametrize("comparator", COMPARATORS)

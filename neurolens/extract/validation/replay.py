@@ -12,7 +12,7 @@ from neurolens.extract.capture.restore import open_attention, preserve_random_st
 from neurolens.extract.capture.trees import iterate_tensors, replace_leaves
 
 UNINITIALISED = frozenset(
-    {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"}
+    "empty empty_like new_empty empty_strided new_empty_strided empty_permuted".split()
 )
 
 
@@ -80,7 +80,7 @@ def run_program(
 
     with preserve_random_states(), open_attention(), torch.no_grad():
         for i, event in enumerate(recording.events):
-            tensors = _call_function(event, resolve)
+            tensors = call_event(event, resolve)
             follow(i, tensors)
             for value, tensor in zip(event.outputs, tensors, strict=True):
                 state[id(value)] = tensor
@@ -146,10 +146,10 @@ def run_event(event: Event, replaced: dict[int, torch.Tensor]) -> list[torch.Ten
         torch.set_rng_state(state.cpu)
         if state.cuda:
             torch.cuda.set_rng_state_all(state.cuda)
-    return _call_function(event, resolve)
+    return call_event(event, resolve)
 
 
-def _call_function(event: Event, resolve: Callable[[Value], torch.Tensor]) -> list[torch.Tensor]:
+def call_event(event: Event, resolve: Callable[[Value], torch.Tensor]) -> list[torch.Tensor]:
     """Call what an event called, with autocast as it was then but without its weight cache."""
     args, kwargs = replace_leaves(
         (event.args, event.kwargs), Value, lambda value, _: resolve(value)

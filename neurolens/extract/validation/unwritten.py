@@ -1,95 +1,193 @@
 """Results that hold memory which nothing has been written to, or follow from such memory."""
 
-from typing import Any
+from typing import NamedTuple
 
 import torch
 
-from neurolens.extract.capture.events import Event, Recording, Value
-from neurolens.extract.capture.trees import replace_leaves
-from neurolens.extract.validation.perturb import SHAPE_OF_SECOND, SHAPE_ONLY
-from neurolens.extract.validation.replay import UNINITIALISED
+from neurolens.extract.capture.events import Event, Recording, TensorForm, Value
+from neurolens.extract.capture.restore import open_attention, preserve_random_states
+from neurolens.extract.validation.perturb import SHAPE_ONLY
+from neurolens.extract.validation.replay import UNINITIALISED, call_event, equal_bits
 
 # Why memory that is handed out, and written to later, is no result.
 NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
-# Why what is read from it before, or written to a part of it, is none.
-OF_NO_VALUES = "reads memory that holds whatever was there before"
-PARTS_OF_NO_VALUES = "has values in a part of it: the rest is memory that holds whatever was there"
+# Why what follows from it before all of it is written is none.
+OF_NO_VALUES = "follows from memory that holds whatever was there before"
+WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES})
+# Reads that hand out memory, into which anything may then be written.
+_HANDED_OUT = frozenset("numpy __array__ __dlpack__ data_ptr".split())
 
-WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES, PARTS_OF_NO_VALUES})
+
+class _Contents(NamedTuple):
+    """Two tensors that stand for one, with other values where nothing was written.
+
+    Views of a tensor, and what is written into it, are those of these.
+    """
+
+    one: torch.Tensor
+    other: torch.Tensor
+
+    def differ(self) -> bool:
+        """Return whether there is something that was not written."""
+        # The last elements are written last, as a rule.
+        last = (-1,) * self.one.dim()
+        has_last = self.one.shape == self.other.shape and self.one.numel() > 0
+        if has_last and not equal_bits(self.one[last], self.other[last]):
+            return True
+        return not equal_bits(self.one, self.other)
 
 
 def find_unwritten(recording: Recording) -> dict[str, str]:
     """Return the ops whose results hold values that nothing has written, each with the reason.
 
-    These are allocations, views of them and all else that reads them before anything is written
-    into the same elements, and allocations of which some elements were set. Whatever another op
-    writes into counts as written, and so does what is computed from memory that was set in part.
-    Where values of such memory left torch, anything may have been written there, and only the
-    allocation itself is returned.
+    These are allocations, and whatever else changes with what was in that memory: each op that
+    takes such a value, or writes into it, is run with two contents. So an op counts only where a
+    value that was not written has an effect, in any of its results. An op that cannot be run again,
+    such as one whose other arguments are not kept, does not count; nor does memory that left torch,
+    or that something unseen has written into.
     """
-    exposed = {read.value.memory for read in recording.host_reads}
-    unwritten: set[int] = set()
-    # Allocation, or the last op that set elements of it -> which elements were set.
-    masks: dict[int, torch.Tensor] = {}
+    if not any(event.call.function in UNINITIALISED for event in recording.events):
+        return {}
+    exposed = {r.value.memory for r in recording.host_reads if r.function in _HANDED_OUT}
+    tracer = _Tracer(exposed)
     found = {}
-    for i, event in enumerate(recording.events):
-        if event.call.function in UNINITIALISED:
-            found[event.name] = NO_VALUES
-            form = event.specs[0]
-            if form.shape.numel() and event.outputs[0].memory not in exposed:
-                unwritten.add(i)
-                masks[i] = torch.zeros(form.shape, dtype=torch.bool, device=form.device)
-        elif unwritten and _reads(event, unwritten):
-            found[event.name] = OF_NO_VALUES
-            unwritten.add(i)
-        elif masks and event.call.function in ("setitem", "getitem"):
-            reason = _follow_elements(i, event, masks)
-            if reason:
-                found[event.name] = reason
-                if reason == OF_NO_VALUES:
-                    unwritten.add(i)
+    with (
+        preserve_random_states(),
+        open_attention(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):
+        for event in recording.events:
+            if event.call.function in UNINITIALISED:
+                tracer.allocate(event)
+                found[event.name] = NO_VALUES
+            elif tracer.follow(event):
+                found[event.name] = OF_NO_VALUES
     return found
 
 
-def _reads(event: Event, unwritten: set[int]) -> bool:
-    """Return whether the values of an op's results follow from those of these ops' results."""
-    call = event.call
-    if call.mutates or call.writes or "out" in event.kwargs:
-        return False
-    if call.function in SHAPE_ONLY or call.exact in SHAPE_ONLY:
-        return False
-    return any(
-        value.kind == "op"
-        and value.source in unwritten
-        and not (position != "0" and call.function in SHAPE_OF_SECOND)
-        for value, position in event.parents
-    )
+class _Tracer:
+    """Follows two contents of memory through the ops that take it, in the order of execution.
 
-
-def _follow_elements(i: int, event: Event, masks: dict[int, torch.Tensor]) -> str:
-    """Return why the result of setting or getting elements lacks values, "" where it has all.
-
-    What was set is added to the masks.
+    ``exposed`` are memories that anything may have been written into.
     """
-    whole = event.args[0]
-    if not isinstance(whole, Value) or whole.kind != "op" or whole.source not in masks:
-        return ""
-    mask = masks[whole.source]
+
+    def __init__(self, exposed: set[int]) -> None:
+        self._exposed = exposed
+        self._contents: dict[int, _Contents] = {}
+
+    def allocate(self, event: Event) -> None:
+        """Take the results of an op that hands out memory."""
+        for value, form in zip(event.outputs, event.specs, strict=True):
+            if value.memory in self._exposed or _is_written_unseen(value):
+                continue
+            contents = _fill_memory(value, form)
+            if contents is not None:
+                self._contents[id(value)] = contents
+
+    def follow(self, event: Event) -> bool:
+        """Run an op with both contents of what it takes; return whether its results differ."""
+        if not self._contents:
+            return False
+        known = {}
+        for value, _ in event.parents:
+            contents = self._find(value)
+            if contents is not None:
+                known[id(value)] = contents
+        if not any(contents.differ() for contents in known.values()):
+            return False
+        if event.call.exact in SHAPE_ONLY or event.call.function in SHAPE_ONLY:
+            self._take_recorded(event, known)
+            return False
+        try:
+            results = [_run(event, known, side) for side in range(2)]
+        except Exception:
+            return False  # as it says above
+        if any(len(tensors) != len(event.outputs) for tensors in results):
+            return False
+        has_unwritten = False
+        for value, one, other in zip(event.outputs, *results, strict=True):
+            contents = _Contents(one, other)
+            if contents.differ():
+                self._contents[id(value)] = contents
+                has_unwritten = True
+        return has_unwritten
+
+    def _find(self, value: Value) -> _Contents | None:
+        """Return the contents of a value, which are those it had before something was written."""
+        earlier: Value | None = value
+        while earlier is not None and earlier.memory == value.memory:
+            if id(earlier) in self._contents:
+                return self._contents[id(earlier)]
+            earlier = earlier.previous
+        return None
+
+    def _take_recorded(self, event: Event, known: dict[int, _Contents]) -> None:
+        """Give memory that an op fills, whatever was there, the values that it got."""
+        filled = event.args[0] if event.call.mutates and event.args else None
+        contents = known.get(id(filled))
+        if contents is None:
+            return
+        recorded = event.outputs[0].tensor
+        for tensor in contents:
+            if recorded is not None and recorded.shape == tensor.shape:
+                tensor.copy_(recorded)
+            else:
+                tensor.zero_()
+
+
+def _run(event: Event, known: dict[int, _Contents], side: int) -> list[torch.Tensor]:
+    """Run an op with one of two contents of what is known, and draw the same numbers for both."""
+    call = event.call
+    writes = call.mutates or call.writes or call.updates_statistics or "out" in event.kwargs
+    others: dict[int, torch.Tensor] = {}
+
+    def resolve(value: Value) -> torch.Tensor:
+        key = id(value)
+        if key in known:
+            return known[key][side]
+        if key not in others:
+            if value.tensor is None:
+                raise LookupError("a value that is not kept")
+            others[key] = value.tensor.detach().clone() if writes else value.tensor.detach()
+        return others[key]
+
+    torch.manual_seed(0)
+    return call_event(event, resolve)
+
+
+def _is_written_unseen(value: Value) -> bool:
+    """Return whether memory that no recorded op wrote into has been written to."""
+    tensor = value.tensor
+    if tensor is None or tensor is not value.ref() or tensor.is_inference():
+        return False
+    return tensor._version > 0
+
+
+def _fill_memory(value: Value, form: TensorForm) -> _Contents | None:
+    """Return two contents of memory; None where it has no elements, or numbers of unusual kind."""
+    tensor = value.tensor
+    if not form.shape.numel() or form.device.type == "meta":
+        return None
+    if tensor is not None and tensor.layout != torch.strided:
+        return None
+    filled = []
     try:
-        index = replace_leaves(event.args[1], Value, _read_tensor)
-        if event.call.function == "getitem":
-            return "" if bool(mask[index].all()) else OF_NO_VALUES
-        mask = mask.clone()
-        mask[index] = True
-    except (IndexError, RuntimeError, TypeError):
-        return ""  # an index that is not known
-    if bool(mask.all()):
-        return ""
-    masks[i] = mask
-    return PARTS_OF_NO_VALUES
-
-
-def _read_tensor(value: Value, _: str) -> Any:
-    if value.tensor is None:
-        raise IndexError("the values of an index are not kept")
-    return value.tensor
+        for seed in range(2):
+            generator = torch.Generator().manual_seed(seed)
+            if form.dtype.is_floating_point or form.dtype.is_complex:
+                wide = torch.complex64 if form.dtype.is_complex else torch.float32
+                numbers = torch.randn(form.shape, generator=generator, dtype=wide)
+            else:
+                # Indices that are there, as a rule.
+                numbers = torch.randint(2, form.shape, generator=torch.Generator().manual_seed(0))
+                numbers = numbers ^ seed
+            memory = torch.empty(form.shape, dtype=form.dtype, device=form.device)
+            if tensor is not None:
+                memory = torch.empty_strided(
+                    form.shape, tensor.stride(), dtype=form.dtype, device=form.device
+                )
+            filled.append(memory.copy_(numbers))
+    except (NotImplementedError, RuntimeError):
+        return None
+    return _Contents(*filled)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 import neurolens as nl
 from neurolens.extract.capture.forward import prepare_call, record_forward
@@ -103,6 +104,94 @@ def append_to_nothing(y, make):
     return found * 2
 
 
+def ignore_by_beta(y, make):
+    squares = y.view(-1, 2, 2)
+    products = torch.baddbmm(make(squares), squares, squares.mT, beta=0, alpha=0.5)
+    return torch.softmax(products, -1).flatten(1) * 2
+
+
+def choose_none(y, make):
+    memory = make(y)
+    chosen = torch.where(torch.ones_like(y, dtype=torch.bool), y, memory)
+    return chosen + memory.masked_fill(torch.ones_like(y, dtype=torch.bool), 0.0)
+
+
+def take_other_result(y, make):
+    beside, same = torch.broadcast_tensors(make(y), y)
+    return same * 2, beside * 2
+
+
+def change_in_place(y, make):
+    memory = make(y)
+    memory.mul_(2)
+    memory += y
+    return F.relu(memory, inplace=True) + 1, y * 3
+
+
+def add_to_nothing(y, make):
+    memory = make(y)
+    for column in range(4):
+        memory[:, column] += y[:, column]
+    return memory * 2
+
+
+def copy_nothing(y, make):
+    memory = make(y)
+    copied = torch.zeros_like(y)
+    copied.copy_(memory)
+    other = torch.zeros_like(y)
+    other[:, :2] = memory[:, :2]
+    return copied + 1, other[:, :2] + 1, other[:, 2:] + 1
+
+
+def convert_and_set(y, make):
+    memory = make(y).to(torch.float64).clone().view(-1, 4)
+    memory[:, :2] = y[:, :2]
+    before = memory + 1
+    memory[:, 2:] = y[:, 2:]
+    return before, memory + 1
+
+
+def read_numbers(y, make):
+    memory = make(y)
+    float(memory[0, 0])
+    memory.requires_grad_(False)
+    memory[:, :2] = y[:, :2]
+    return memory + 1, memory[:, :2] + 1
+
+
+def set_where(y, make):
+    memory = make(y)
+    is_positive = y > 0
+    memory[is_positive] = 1.0
+    before = memory + 1
+    memory[~is_positive] = 0.0
+    return before, memory + 1
+
+
+def divide_set_part(y, make):
+    memory = make(y)
+    memory[:, :2] = y[:, :2]
+    left, right = memory.unbind(1)[1::2]
+    return left[:, None] + 1, right[:, None] + 1, memory.flatten()[None].view(-1, 4)
+
+
+def copy_into_views(y, make):
+    memory = make(y)
+    for column in range(4):
+        memory[:, column].copy_(y[:, column])
+    found = memory.sum(1, keepdim=True)
+    other = make(y)
+    torch.mul(y[:, :2], 2, out=other[:, :2])
+    torch.mul(y[:, 2:], 2, out=other.narrow(1, 2, 2))
+    return found, other + 1
+
+
+def draw_into(y, make):
+    kept = make(y[:, :1]).fill_(0.5).bernoulli_(1.0)
+    return y * kept
+
+
 STEPS = [
     write_through_views,
     write_one_view,
@@ -115,6 +204,18 @@ STEPS = [
     grow_cache,
     read_beyond,
     append_to_nothing,
+    ignore_by_beta,
+    choose_none,
+    take_other_result,
+    change_in_place,
+    add_to_nothing,
+    copy_nothing,
+    convert_and_set,
+    read_numbers,
+    set_where,
+    divide_set_part,
+    copy_into_views,
+    draw_into,
 ]
 
 
@@ -167,3 +268,25 @@ def test_what_numpy_may_have_written_is_kept(rng):
     assert "/add" in grams.op.values
     (skipped,) = grams.attrs["skipped_ops"]
     assert skipped.startswith("/empty_like: has no values of its own")
+
+
+def test_what_was_written_unseen_is_kept(rng):
+    def steps(y, make):
+        memory = make(y.to(torch.complex64))
+        memory.real = y
+        memory.imag = y * 2
+        return memory.abs() + 1
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    recording = record(steps, x)
+    assert list(find_unwritten(recording)) == ["/empty_like"]
+
+
+def test_memory_on_no_device_is_left(rng):
+    def steps(y, make):
+        memory = torch.empty(len(y), 4, device="meta")
+        memory[:, :2] = 1
+        return y * 2
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    assert list(find_unwritten(record(steps, x))) == ["/empty"]

@@ -337,7 +337,7 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     stimuli feed them. A dependence on the rest of the batch may be rare in what follows from them.
     It is none where they only say which values to take, and no stimulus feeds them, as in
     ``x[torch.arange(len(x)), last]``: a row that is not the stimulus's own shows in every batch.
-    Memory that nothing was written to, or a part of it, has none.
+    Memory of which not all was written is no such value.
     Where Python reads such a value as a float (``float(x.max())``), what runs later may follow it.
     """
     graph = layouts.graph
