@@ -124,12 +124,10 @@ class _Tracer:
 
     def _take_recorded(self, event: Event, known: dict[int, _Contents]) -> None:
         """Give memory that an op fills, whatever was there, the values that it got."""
-        filled = event.args[0] if event.call.mutates and event.args else None
-        contents = known.get(id(filled))
-        if contents is None:
-            return
-        recorded = event.outputs[0].tensor
-        for tensor in contents:
+        result = event.outputs[0]
+        recorded = result.tensor
+        filled = [value for value, _ in event.parents if value.memory == result.memory]
+        for tensor in [one for value in filled for one in known.get(id(value), ())]:
             if recorded is not None and recorded.shape == tensor.shape:
                 tensor.copy_(recorded)
             else:

@@ -189,7 +189,8 @@ def copy_into_views(y, make):
 
 def draw_into(y, make):
     kept = make(y[:, :1]).fill_(0.5).bernoulli_(1.0)
-    return y * kept
+    weight = nn.init.uniform_(make(y), 0.5, 0.5)
+    return y * kept + weight
 
 
 STEPS = [
