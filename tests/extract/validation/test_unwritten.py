@@ -291,3 +291,13 @@ def test_memory_on_no_device_is_left(rng):
 
     x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
     assert list(find_unwritten(record(steps, x))) == ["/empty"]
+
+
+def test_numbers_drawn_whatever_was_there_are_kept(rng):
+    def steps(y, make):
+        return y * torch.bernoulli(make(y), 0.5)
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    state = torch.get_rng_state()
+    assert list(find_unwritten(record(steps, x))) == ["/empty_like"]
+    assert torch.equal(torch.get_rng_state(), state)
