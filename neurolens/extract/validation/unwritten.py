@@ -165,9 +165,7 @@ def _is_written_unseen(value: Value) -> bool:
 def _fill_memory(value: Value, form: TensorForm) -> _Contents | None:
     """Return two contents of memory; None where it has no elements, or numbers of unusual kind."""
     tensor = value.tensor
-    if not form.shape.numel() or form.device.type == "meta":
-        return None
-    if tensor is not None and tensor.layout != torch.strided:
+    if not form.shape.numel():
         return None
     filled = []
     try:

@@ -33,7 +33,7 @@ from neurolens.extract.stream.layouts.rows import (
     shuffle_rows,
     spread_rows,
 )
-from neurolens.extract.validation.unwritten import NO_VALUES, WITHOUT_VALUES
+from neurolens.extract.validation.unwritten import WITHOUT_VALUES
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.inputs import Batch
 
@@ -348,7 +348,8 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     reached: set[str] = set()
     for op in graph:
         is_fed = op.name in fed
-        if is_fed and layouts.skipped.get(op.name, NO_VALUES) not in WITHOUT_VALUES:
+        is_skipped = op.name in layouts.skipped
+        if is_fed and is_skipped and layouts.skipped[op.name] not in WITHOUT_VALUES:
             of_batch.add(op.name)
         follows = not (of_batch | reached).isdisjoint(_list_taken(op, fed))
         if follows or (is_fed and op.index >= first_read):
