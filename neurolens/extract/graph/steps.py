@@ -124,7 +124,7 @@ def _group_by_feeders(
     passes: list[int] = []
     fed_before: set[str] = set()
     for i, sources in zip(positions, feeders, strict=True):
-        if not sources or sources != fed_before:
+        if sources != fed_before:
             fed = {id(groups[source]): groups[source] for source in sources if source in groups}
             if len(fed) == 1:
                 (passes,) = fed.values()

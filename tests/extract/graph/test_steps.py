@@ -1,12 +1,17 @@
 """Steps of loops, against the iteration counted by the model itself while it runs."""
 
+import itertools
+
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 from nets import make_net
 from torch import nn
 from torch.nn import functional as F
 
 import neurolens as nl
+from neurolens.extract.graph.steps import _group_by_feeders
 
 
 class Areas(nn.Module):
@@ -179,3 +184,27 @@ def test_tables_and_files_have_the_steps(tmp_path):
     assert steps[["A/linear@2", "B/linear@3"]].tolist() == [2, 3]
     read = nl.load_trace(trace.save(tmp_path / "t.safetensors"))
     assert [op.time_step for op in read.graph] == [op.time_step for op in trace.graph]
+
+
+def join_slowly(feeders):
+    """Return the groups of executions that share a feeder, directly or through others."""
+    groups = [({i}, set(sources)) for i, sources in enumerate(feeders)]
+    while True:
+        pairs = itertools.combinations(groups, 2)
+        touching = next(((a, b) for a, b in pairs if a[1] & b[1]), None)
+        if touching is None:
+            return sorted(sorted(passes) for passes, _ in groups if len(passes) > 1)
+        a, b = touching
+        groups = [one for one in groups if one is not a and one is not b]
+        groups.append((a[0] | b[0], a[1] | b[1]))
+
+
+@example([{"a", "c"}, {"b"}, {"a", "b"}, {"c"}])
+@example([set(), set(), {"a"}, {"b"}, set(), {"a"}, {"b"}])
+@given(st.lists(st.sets(st.sampled_from("abcd"), max_size=2), min_size=2, max_size=8))
+def test_executions_are_grouped_by_what_feeds_them(feeders):
+    repeated = join_slowly(feeders)
+    take_turns = all(b[0] < a[-1] for a, b in itertools.pairwise(repeated))
+    everything = list(range(len(feeders)))
+    expected = repeated if len(repeated) > 1 and take_turns else [everything]
+    assert _group_by_feeders(everything, feeders) == expected

@@ -157,7 +157,7 @@ def read_numbers(y, make):
     float(memory[0, 0])
     memory.requires_grad_(False)
     memory[:, :2] = y[:, :2]
-    return memory + 1, memory[:, :2] + 1
+    return memory + 1, memory[:, :2] + 1, memory[:, :0] + 1
 
 
 def set_where(y, make):
