@@ -312,6 +312,11 @@ def _take_results(
         comparison.compare(layout, rows)
 
 
+def _list_without_rows(layouts: Layouts) -> set[str]:
+    """Return the ops whose results have values, and no rows."""
+    return {name for name, why in layouts.skipped.items() if why not in WITHOUT_VALUES}
+
+
 def _list_taken(op: Op, fed: Collection[str]) -> list[str]:
     """Return the ops whose values are in the result, or say which are where stimuli feed them."""
     return [
@@ -345,11 +350,11 @@ def _list_suspects(layouts: Layouts, mixing: Sequence[str]) -> tuple[str, ...]:
     first_read = len(graph)
     fed = list_fed(layouts.graph)
     of_batch = {layouts.by_name[name].op for name in mixing}
+    without_rows = _list_without_rows(layouts)
     reached: set[str] = set()
     for op in graph:
         is_fed = op.name in fed
-        is_skipped = op.name in layouts.skipped
-        if is_fed and is_skipped and layouts.skipped[op.name] not in WITHOUT_VALUES:
+        if is_fed and op.name in without_rows:
             of_batch.add(op.name)
         follows = not (of_batch | reached).isdisjoint(_list_taken(op, fed))
         if follows or (is_fed and op.index >= first_read):
