@@ -8,6 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from neurolens.extract.graph.ops import Op
+from neurolens.extract.graph.passes import Flow, group_passes, list_weights, trace_flow
 
 # A function that gives the neighbours of an op, and which of several passes of one layer among them
 # counts.
@@ -61,9 +62,9 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
     -----
     Time is linear in the number of ops, except for the sets of ancestors, kept as bits of integers.
     """
-    flow = _trace_flow(ops)
-    weights = _list_weights(ops)
-    by_place = _group_passes(ops, flow, weights)
+    flow = trace_flow(ops)
+    weights = list_weights(ops)
+    by_place = group_passes(ops, flow, weights)
     groups = sorted(itertools.chain(*by_place.values()), key=operator.itemgetter(0))
     has_weights = [bool(names) for names in weights]
     near: list[View] = [
@@ -85,92 +86,10 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-class _Flow(NamedTuple):
-    """The connections between ops, by position.
-
-    ``parents`` and ``children`` are the neighbours of each op; ``sources`` are what each reads, ops
-    and inputs, and ``readers`` the ops that read each of these; ``ancestors`` of each op, itself
-    included, are the bits of an integer.
-    """
-
-    parents: list[list[int]]
-    children: list[list[int]]
-    sources: list[Sequence[int | str]]
-    readers: dict[int | str, list[int]]
-    ancestors: list[int]
-
-
-def _trace_flow(ops: Sequence[Op]) -> _Flow:
-    index = {op.name: i for i, op in enumerate(ops)}
-    parents: list[list[int]] = []
-    ancestors: list[int] = []
-    readers: dict[int | str, list[int]] = {}
-    sources: list[Sequence[int | str]] = []
-    for i, op in enumerate(ops):
-        above: list[int] = []
-        inputs: list[str] = []
-        for parent in op.parents:
-            if parent.kind == "op":
-                number = index[parent.source]
-                if number < i and number not in above:
-                    above.append(number)
-            elif parent.kind == "input":
-                inputs.append(parent.source)
-        bits = 1 << i
-        for number in above:
-            bits |= ancestors[number]
-        parents.append(above)
-        ancestors.append(bits)
-        sources.append([*above, *inputs] if inputs else above)
-        for source in sources[i]:
-            if source in readers:
-                readers[source].append(i)
-            else:
-                readers[source] = [i]
-    children = [readers.get(i, []) for i in range(len(ops))]
-    return _Flow(parents, children, sources, readers, ancestors)
-
-
-def _list_siblings(flow: _Flow, i: int) -> list[int]:
+def _list_siblings(flow: Flow, i: int) -> list[int]:
     """Return the other ops that read what an op reads."""
     others = itertools.chain.from_iterable(flow.readers[source] for source in flow.sources[i])
     return [other for other in others if other != i]
-
-
-def _list_weights(ops: Sequence[Op]) -> list[frozenset[str]]:
-    """Return the addresses of the parameters that each op uses."""
-    weights = []
-    for op in ops:
-        weights.append(frozenset([p.source for p in op.parents if p.kind == "parameter"]))
-    return weights
-
-
-def _group_passes(
-    ops: Sequence[Op], flow: _Flow, weights: list[frozenset[str]]
-) -> dict[tuple, list[list[int]]]:
-    """Return by place the groups of executions that follow each other there as passes."""
-    last_op = len(ops) - 1
-    numbers: dict[frozenset[str], int] = {}
-    sets = [1 << numbers.setdefault(names, len(numbers)) if names else 0 for names in weights]
-    upstream = _find_nearest(sets, flow.parents)
-    reversed_children = []
-    for below in reversed(flow.children):
-        reversed_children.append([last_op - child for child in below])
-    downstream = _find_nearest(sets[::-1], reversed_children)[::-1]
-    by_place: dict[tuple, list[list[int]]] = {}
-    for i, op in enumerate(ops):
-        place = (op.site, op.call, weights[i], op.settings if weights[i] else "")
-        groups = by_place.setdefault(place, [])
-        for group in groups:
-            last = group[-1]
-            follows = bool(flow.ancestors[i] >> last & 1)
-            is_same = upstream[i] == upstream[last] or downstream[i] == downstream[last]
-            if follows and (weights[i] or is_same):
-                group.append(i)
-                break
-        else:
-            groups.append([i])
-    return by_place
 
 
 def link_layers(ops: Sequence[Op], layers: Sequence[Layer]) -> tuple[LayerEdge, ...]:
@@ -281,17 +200,3 @@ def _reach(neighbors: list[list[int]], stops: list[bool], start: int) -> list[in
             ahead += [n for n in neighbors[i] if n not in met]
             met.update(neighbors[i])
     return list(met)
-
-
-def _find_nearest(sets: list[int], parents: list[list[int]]) -> list[int]:
-    """Return for each op the parameters of the nearest parametrised ops among its ancestors.
-
-    Sets of parameters are bits of an integer, each bit the parameters of some ops.
-    """
-    nearest: list[int] = []
-    for above in parents:
-        found = 0
-        for parent in above:
-            found |= sets[parent] or nearest[parent]
-        nearest.append(found)
-    return nearest
