@@ -358,3 +358,32 @@ def test_tensors_that_wrap_others_are_left_out_or_refused(rng):
     assert "/mul" in tree.attrs["ops"]
     with pytest.raises(InputError, match=f"'/sin' has no result per stimulus: {reason}"):
         nl.extract_activations(Wraps(), stimuli, ops="/sin", quiet=True)
+
+
+class AsksForShapes(nn.Module):
+    """Finds a length on device "meta", as libraries do that plan before they compute."""
+
+    def forward(self, x):
+        planned = x.to("meta") @ torch.empty(4, 7, device="meta")
+        planned[0] = 1
+        return x * planned.shape[1] + torch.zeros_like(planned[:, :4], device="cpu")
+
+
+@pytest.mark.parametrize("extract", [nl.extract_activations, nl.extract_grams])
+def test_results_on_device_meta_are_named_and_left_out(extract, rng):
+    x = rng.standard_normal((9, 4)).astype(np.float32)
+    made = extract(AsksForShapes(), nl.load_stimuli(x), quiet=True)
+    reason = "is on device 'meta', which holds shapes and no values"
+    on_meta = {f"/{name}: {reason}" for name in ("to", "empty", "matmul", "setitem", "getitem")}
+    assert set(made.attrs["skipped_ops"]) == on_meta
+    if extract is nl.extract_activations:
+        np.testing.assert_array_equal(made["/add"]["activation"], 7 * x)
+    else:
+        gram = made.gram.sel(op="/add").values
+        np.testing.assert_allclose(gram, 49 * x @ x.T, rtol=1e-5)
+    with pytest.raises(InputError, match=f"'/matmul' has no result per stimulus: {reason}"):
+        extract(AsksForShapes(), nl.load_stimuli(x), ops="/matmul", quiet=True)
+
+
+def test_a_model_that_asks_for_shapes_is_validated():
+    assert nl.validate(AsksForShapes(), torch.randn(9, 4)).status == "verified"

@@ -50,10 +50,10 @@ def perturb_event(event: Event) -> Perturbation:
     if event.call.exact in SHAPE_ONLY:
         return result
     saved = [value.tensor for value in event.outputs if value.tensor is not None]
-    if all(tensor.numel() == 0 for tensor in saved):
+    if not any(map(_has_values, saved)):
         return result
     for value, position in _list_parents(event):
-        if value.tensor is None or value.tensor.numel() == 0:
+        if value.tensor is None or not _has_values(value.tensor):
             continue
         if value.tensor.layout != torch.strided:
             reason = f"other values are not made for layout {value.tensor.layout}"
@@ -73,6 +73,10 @@ def perturb_event(event: Event) -> Perturbation:
         else:
             result.ignored.append(position)
     return result
+
+
+def _has_values(tensor: torch.Tensor) -> bool:
+    return tensor.numel() > 0 and not tensor.is_meta
 
 
 def _list_parents(event: Event) -> list[tuple[Value, str]]:

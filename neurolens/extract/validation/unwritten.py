@@ -13,7 +13,8 @@ from neurolens.extract.validation.replay import UNINITIALISED, call_event, equal
 NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
 # Why what follows from it before all of it is written is none.
 OF_NO_VALUES = "follows from memory that holds whatever was there before"
-WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES})
+ON_META = "is on device 'meta', which holds shapes and no values"
+WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES, ON_META})
 # Reads that hand out memory, into which anything may then be written.
 _HANDED_OUT = frozenset("numpy __array__ __dlpack__ data_ptr".split())
 

@@ -80,7 +80,8 @@ def read_numbers(tensor: torch.Tensor) -> torch.Tensor:
 
 def holds_values(tensor: torch.Tensor) -> bool:
     """Return whether torch itself holds a tensor's values, and no class that wraps others."""
-    return type(tensor).__torch_dispatch__ is torch.Tensor.__torch_dispatch__
+    is_wrapper = type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
+    return not (is_wrapper or tensor.is_meta)
 
 
 def iterate_rows(

@@ -23,7 +23,7 @@ from neurolens.extract.stream.layouts.naming import (
     open_inputs,
 )
 from neurolens.extract.stream.layouts.rows import take_rows
-from neurolens.extract.validation.unwritten import find_unwritten
+from neurolens.extract.validation.unwritten import ON_META, find_unwritten
 from neurolens.stimuli.batches.inputs import Batch
 
 # Only these may share a Gram with what they view, and only when the values agree too.
@@ -126,8 +126,7 @@ class LayoutReader:
         for k, (a, b) in enumerate(zip(small.outputs, results, strict=True)):
             assert a.tensor is not None, "recordings without keep= hold all values"
             if not (holds_values(a.tensor) and holds_values(b)):
-                reason = f"is a {type(b).__name__}, a tensor whose class computes its values itself"
-                self.skipped.setdefault(op.name, reason)
+                self.skipped.setdefault(op.name, _explain_no_values(b))
                 continue
             few = read_numbers(a.tensor)
             more = read_numbers(b)
@@ -220,6 +219,12 @@ class LayoutReader:
         """Return the fingerprint of a result of this group, or of an earlier one."""
         rows = self._rows.get(name)
         return self._fingerprints[name] if rows is None else fingerprint_rows(rows)
+
+
+def _explain_no_values(tensor: torch.Tensor) -> str:
+    if tensor.is_meta:
+        return ON_META
+    return f"is a {type(tensor).__name__}, a tensor whose class computes its values itself"
 
 
 def _differ(few: torch.Tensor, more: torch.Tensor, places: Sequence[int], precision: float) -> bool:
