@@ -7,7 +7,12 @@ import torch
 from neurolens.extract.capture.events import Event, Recording, TensorForm, Value
 from neurolens.extract.capture.restore import open_attention, preserve_random_states
 from neurolens.extract.validation.perturb import SHAPE_ONLY
-from neurolens.extract.validation.replay import UNINITIALISED, call_event, equal_bits
+from neurolens.extract.validation.replay import (
+    UNINITIALISED,
+    call_event,
+    equal_bits,
+    find_obstacle,
+)
 
 # Why memory that is handed out, and written to later, is no result.
 NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
@@ -17,6 +22,8 @@ ON_META = "is on device 'meta', which holds shapes and no values"
 WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES, ON_META})
 # Reads that hand out memory, into which anything may then be written.
 _HANDED_OUT = frozenset("numpy __array__ __dlpack__ data_ptr".split())
+# Of which the first argument gives its shape, or is filled; after a resize it has what it had.
+_OVERWRITES = SHAPE_ONLY - {"resize_"}
 
 
 class _Contents(NamedTuple):
@@ -44,8 +51,8 @@ def find_unwritten(recording: Recording) -> dict[str, str]:
     These are allocations, and whatever else changes with what was in that memory: each op that
     takes such a value, or writes into it, is run with two contents. So an op counts only where a
     value that was not written has an effect, in any of its results. An op that cannot be run again,
-    such as one whose other arguments are not kept, does not count; nor does memory that left torch,
-    or that something unseen has written into.
+    such as one whose other arguments are not kept, does not count, and what it writes into counts
+    as written; nor does memory that left torch, or that something unseen has written into.
     """
     if not any(event.call.function in UNINITIALISED for event in recording.events):
         return {}
@@ -95,21 +102,21 @@ class _Tracer:
             contents = self._find(value)
             if contents is not None:
                 known[id(value)] = contents
-        if not any(contents.differ() for contents in known.values()):
+        if not any(map(_may_differ, known.values())):
             return False
-        if event.call.exact in SHAPE_ONLY or event.call.function in SHAPE_ONLY:
+        if _is_overwriting(event, known):
             self._take_recorded(event, known)
             return False
         try:
             results = [_run(event, known, side) for side in range(2)]
+            made = list(zip(event.outputs, *results, strict=True))
         except Exception:
-            return False  # as it says above
-        if any(len(tensors) != len(event.outputs) for tensors in results):
+            self._take_recorded(event, known)
             return False
         has_unwritten = False
-        for value, one, other in zip(event.outputs, *results, strict=True):
+        for value, one, other in made:
             contents = _Contents(one, other)
-            if contents.differ():
+            if _may_differ(contents):
                 self._contents[id(value)] = contents
                 has_unwritten = True
         return has_unwritten
@@ -124,19 +131,39 @@ class _Tracer:
         return None
 
     def _take_recorded(self, event: Event, known: dict[int, _Contents]) -> None:
-        """Give memory that an op fills, whatever was there, the values that it got."""
-        result = event.outputs[0]
-        recorded = result.tensor
-        filled = [value for value, _ in event.parents if value.memory == result.memory]
-        for tensor in [one for value in filled for one in known.get(id(value), ())]:
-            if recorded is not None and recorded.shape == tensor.shape:
-                tensor.copy_(recorded)
-            else:
-                tensor.zero_()
+        """Give memory that an op writes into the values that it got."""
+        recorded = {value.memory: value.tensor for value in event.outputs}
+        for value, _ in event.parents:
+            if value.memory not in recorded:
+                continue
+            result = recorded[value.memory]
+            for tensor in known.get(id(value), ()):
+                if result is not None and result.shape == tensor.shape:
+                    tensor.copy_(result)
+                else:
+                    tensor.zero_()
+
+
+def _is_overwriting(event: Event, known: dict[int, _Contents]) -> bool:
+    """Return whether an op takes of what is known no values, whatever it is."""
+    if event.call.exact not in _OVERWRITES and event.call.function not in _OVERWRITES:
+        return False
+    return all(position == "0" for value, position in event.parents if id(value) in known)
+
+
+def _may_differ(contents: _Contents) -> bool:
+    """Return whether contents differ; not where they are of a kind that cannot be compared."""
+    try:
+        return contents.differ()
+    except (NotImplementedError, RuntimeError):
+        return False
 
 
 def _run(event: Event, known: dict[int, _Contents], side: int) -> list[torch.Tensor]:
     """Run an op with one of two contents of what is known, and draw the same numbers for both."""
+    obstacle = find_obstacle(event)
+    if obstacle:
+        raise LookupError(obstacle)
     call = event.call
     writes = call.mutates or call.writes or call.updates_statistics or "out" in event.kwargs
     others: dict[int, torch.Tensor] = {}
@@ -168,23 +195,23 @@ def _fill_memory(value: Value, form: TensorForm) -> _Contents | None:
     tensor = value.tensor
     if not form.shape.numel():
         return None
+    # Numbers of either sign beside 0, or 1 beside 0: indices that are there, as a rule.
+    if form.dtype.is_floating_point or form.dtype.is_complex:
+        wide = torch.complex64 if form.dtype.is_complex else torch.float32
+        generator = torch.Generator().manual_seed(0)
+        numbers = torch.randn(form.shape, generator=generator, dtype=wide)
+    else:
+        numbers = torch.ones((), dtype=torch.uint8)
     filled = []
     try:
-        for seed in range(2):
-            generator = torch.Generator().manual_seed(seed)
-            if form.dtype.is_floating_point or form.dtype.is_complex:
-                wide = torch.complex64 if form.dtype.is_complex else torch.float32
-                numbers = torch.randn(form.shape, generator=generator, dtype=wide)
-            else:
-                # Indices that are there, as a rule.
-                numbers = torch.randint(2, form.shape, generator=torch.Generator().manual_seed(0))
-                numbers = numbers ^ seed
+        for scale in (0, 1):
             memory = torch.empty(form.shape, dtype=form.dtype, device=form.device)
             if tensor is not None:
                 memory = torch.empty_strided(
                     form.shape, tensor.stride(), dtype=form.dtype, device=form.device
                 )
-            filled.append(memory.copy_(numbers))
+            filled.append(memory.copy_(numbers * scale))
     except (NotImplementedError, RuntimeError):
         return None
-    return _Contents(*filled)
+    contents = _Contents(*filled)
+    return contents if _may_differ(contents) else None

@@ -193,6 +193,17 @@ def draw_into(y, make):
     return y * kept + weight
 
 
+def fill_from_nothing(y, make):
+    memory = make(y)
+    filled = torch.zeros_like(y).fill_(memory[0, 0])
+    return filled + 1, y * 2
+
+
+def resize_nothing(y, make):
+    memory = make(y)
+    return memory.resize_(len(y), 2, 2) + 1, y * 2
+
+
 STEPS = [
     write_through_views,
     write_one_view,
@@ -217,6 +228,8 @@ STEPS = [
     divide_set_part,
     copy_into_views,
     draw_into,
+    fill_from_nothing,
+    resize_nothing,
 ]
 
 
@@ -301,3 +314,84 @@ def test_numbers_drawn_whatever_was_there_are_kept(rng):
     state = torch.get_rng_state()
     assert list(find_unwritten(record(steps, x))) == ["/empty_like"]
     assert torch.equal(torch.get_rng_state(), state)
+
+
+ASKED = {
+    "all": lambda memory: memory.bool().all(1, keepdim=True),
+    "any": lambda memory: memory.bool().any(1, keepdim=True),
+    "not zero": lambda memory: memory != 0,
+    "largest": lambda memory: memory.amax(1),
+    "sign": lambda memory: memory > 0,
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int64, torch.float32])
+@pytest.mark.parametrize("question", ASKED)
+def test_answers_about_nothing_are_found(question, dtype, rng):
+    def steps(y, make):
+        memory = torch.empty(len(y), 4, dtype=dtype)
+        memory[:, 0] = question == "all"
+        return ASKED[question](memory) * y[:, :1]
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    recording = record(steps, x)
+    assert recording.list_names()[-1] in find_unwritten(recording)
+
+
+def reach_half_complex(memory, y):
+    memory = memory.to(torch.complex32)
+    return memory.real + 1
+
+
+def reach_mkldnn(memory, y):
+    return memory.to_mkldnn().to_dense() + 1
+
+
+def reach_blocks(memory, y):
+    return torch.empty(4, 4).to_sparse_bsr((2, 2)).to_dense() + 1
+
+
+def reach_channels(memory, y):
+    scales, zeros = torch.ones(4), torch.zeros(4, dtype=torch.int64)
+    return torch.quantize_per_channel(memory, scales, zeros, 1, torch.qint8).dequantize() + 1
+
+
+@pytest.mark.filterwarnings("ignore:Sparse BSR:UserWarning")
+@pytest.mark.filterwarnings("ignore:ComplexHalf:UserWarning")
+@pytest.mark.parametrize("reach", [reach_half_complex, reach_mkldnn, reach_blocks, reach_channels])
+def test_kinds_that_torch_cannot_compare_end_nothing(reach, rng):
+    def steps(y, make):
+        reach(make(y), y)
+        return y * 2
+
+    x = rng.standard_normal((12, 6)).astype(np.float32)
+    grams = nl.extract_grams(Steps(steps).eval(), nl.load_stimuli(x), quiet=True)
+    assert {"linear", "/mul"} & set(grams.op.values.tolist())
+
+
+def test_numbers_of_a_generator_of_the_model_are_kept_as_it_is(rng):
+    generator = torch.Generator().manual_seed(7)
+
+    def steps(y, make):
+        memory = torch.empty(4)
+        torch.randn(4, generator=generator, out=memory)
+        return y + memory
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    recording = record(steps, x)
+    state = generator.get_state()
+    assert list(find_unwritten(recording)) == ["/empty"]
+    assert torch.equal(generator.get_state(), state)
+
+
+def test_what_was_written_without_its_source_counts_as_written(rng):
+    def steps(y, make):
+        memory = torch.empty(len(y), 2, 4)
+        memory[:, 0] = y
+        memory[:, 1] = y * 3
+        return memory + 1
+
+    x = torch.from_numpy(rng.standard_normal((5, 6)).astype(np.float32))
+    call = prepare_call(Steps(steps).eval(), x)
+    recording = record_forward(call, keep=lambda name: not name.startswith(("linear", "/mul")))
+    assert list(find_unwritten(recording)) == ["/empty"]
