@@ -79,7 +79,7 @@ def read_numbers(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def holds_values(tensor: torch.Tensor) -> bool:
-    """Return whether torch itself holds a tensor's values, and no class that wraps others."""
+    """Return whether torch holds a tensor's values, and no wrapper class nor device "meta"."""
     is_wrapper = type(tensor).__torch_dispatch__ is not torch.Tensor.__torch_dispatch__
     return not (is_wrapper or tensor.is_meta)
 
