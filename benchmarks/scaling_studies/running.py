@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from scaling_studies.growth import fit_slope
 from scaling_studies.study import Measured, Study
 
-# A call that takes less is repeated until this many seconds are over, at most so many times.
+# Calls are repeated until so many seconds are over, at most so many times, at least once.
 LEAST_SECONDS, MOST_CALLS = 0.3, 20
 # A process is ended after so many seconds of the clock, on a machine that may do other work.
 PATIENCE = 300.0
@@ -97,15 +97,14 @@ def measure_call(study: Study, size: int) -> tuple[float, int]:
     """Return processor seconds of the fastest call, and the growth of the peak in the first.
 
     Time is without the garbage collector, as that of ``timeit``: it goes through all objects that
-    live, at moments that depend on what ran before.
+    live, at moments that depend on what ran before. The first call is of no size timed: it also
+    takes memory from the system, so that sizes that are timed without it would seem cheaper.
     """
     call = study.prepare(size)
     start_bytes = read_peak("cpu", reset=True)
-    taken = [time_processor(call)]
+    time_processor(call)
     peak = max(read_peak("cpu") - start_bytes, 1)
-    # The first call also takes memory from the system, which weighs in short ones.
-    if taken[0] < LEAST_SECONDS:
-        taken = []
+    taken: list[float] = []
     while not taken or (sum(taken) < LEAST_SECONDS and len(taken) < MOST_CALLS):
         taken.append(time_processor(call))
     return min(taken), peak

@@ -1,6 +1,6 @@
 """The whole picture: legend, areas of modules, arrows and cards, in the order of drawing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from neurolens.view import style
 from neurolens.view.graph.legend import Legend
@@ -81,10 +81,11 @@ def _draw_scene(
     shapes: list[Shape] = []
     titles: list[Shape] = []
     drawn: list[Shape] = []
+    columns = _list_columns(scene)
     for item, box in zip(scene.items, boxes, strict=True):
         if box is None:
             shapes.append(_draw_area(structure, item, theme))
-            titles += _draw_title(structure, scene, item, theme)
+            titles += _draw_title(structure, columns, item, theme)
             continue
         painter = CardPainter(box.card, item, theme, colors)
         drawn.append(Group(tuple(painter.draw()), box.tooltip, box.id, f"card {box.card.kind}"))
@@ -112,7 +113,9 @@ def _draw_area(structure: Structure, item: Item, theme: Theme) -> Group:
     return Group((area,), words, "", "area")
 
 
-def _draw_title(structure: Structure, scene: Scene, item: Item, theme: Theme) -> list[Shape]:
+def _draw_title(
+    structure: Structure, columns: Mapping[int, list[int]], item: Item, theme: Theme
+) -> list[Shape]:
     """Write the name of a module, and what fits of its part or class beside its axis.
 
     Arrows that cross these words are interrupted there.
@@ -128,7 +131,7 @@ def _draw_title(structure: Structure, scene: Scene, item: Item, theme: Theme) ->
         Rect(start - 2, item.y + TITLE_TOP, width + 4, TITLE_HEIGHT, ground),
         Text(start, baseline, title, theme.ink, TITLE_SIZE, True, "start", width),
     ]
-    rest = _number_part(scene, item) or run.part or run.module_class
+    rest = _number_part(columns, item) or run.part or run.module_class
     needed = measure_text(rest, SIZE)
     end = TITLE_LEFT + width + GAP
     axis = item.axis - item.x
@@ -141,12 +144,23 @@ def _draw_title(structure: Structure, scene: Scene, item: Item, theme: Theme) ->
     return labels
 
 
-def _number_part(scene: Scene, item: Item) -> str:
+def _list_columns(scene: Scene) -> dict[int, list[int]]:
+    """Return the columns of each run's areas, from left to right."""
+    columns: dict[int, list[int]] = {}
+    for item in scene.items:
+        if item.kind == "box":
+            columns.setdefault(item.index, []).append(item.column)
+    for found in columns.values():
+        found.sort()
+    return columns
+
+
+def _number_part(columns: Mapping[int, list[int]], item: Item) -> str:
     """Return which of a run's areas this is, where columns cut it into several."""
-    columns = [o.column for o in scene.items if o.kind == "box" and o.index == item.index]
-    if len(columns) < 2:
+    found = columns[item.index]
+    if len(found) < 2:
         return ""
-    return f"{sorted(columns).index(item.column) + 1} of {len(columns)}"
+    return f"{found.index(item.column) + 1} of {len(found)}"
 
 
 def _draw_edge(arrow: Arrow, names: Sequence[str], theme: Theme) -> Group:
