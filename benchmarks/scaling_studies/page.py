@@ -90,7 +90,8 @@ def write_page(results: Results, settings: dict[str, Any]) -> str:
         "",
         "Each measurement is of one call in a process of its own, of one thread, after a first "
         "call of the smallest size. Time is processor time without Python's garbage collector, of "
-        "the fastest call where short calls are repeated. Memory is the growth of the peak above the inputs. The exponent is "
+        "the fastest call after a first one that is not timed, because it also takes memory from "
+        "the system. Memory is the growth of the peak above the inputs. The exponent is "
         f"the slope of the logarithms over the {N_FITTED} largest sizes, because fixed costs "
         f"flatten the growth of small ones: the median of {settings['rounds']} rounds, and their "
         "range. s and MiB are those of the largest size. Expected is the exponent of the leading "

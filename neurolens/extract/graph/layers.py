@@ -60,7 +60,8 @@ def roll_ops(ops: Sequence[Op]) -> tuple[Layer, ...]:
 
     Notes
     -----
-    Time is linear in the number of ops, except for the sets of ancestors, kept as bits of integers.
+    Time is linear in the number of ops, except for sets of ancestors and of parameters, which are
+    bits of integers.
     """
     flow = trace_flow(ops)
     weights = list_weights(ops)

@@ -1,6 +1,6 @@
 """Executions at one place of a model that follow each other in the data, as passes of one layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from neurolens.extract.graph.ops import Op
@@ -13,22 +13,19 @@ class Flow(NamedTuple):
     """The connections between ops, by position.
 
     ``parents`` and ``children`` are the neighbours of each op; ``sources`` are what each reads, ops
-    and inputs, and ``readers`` the ops that read each of these; ``ancestors`` of each op, itself
-    included, are the bits of an integer.
+    and inputs, and ``readers`` the ops that read each of these, in ascending order, as children.
     """
 
     parents: list[list[int]]
     children: list[list[int]]
     sources: list[Sequence[int | str]]
     readers: dict[int | str, list[int]]
-    ancestors: list[int]
 
 
 def trace_flow(ops: Sequence[Op]) -> Flow:
     """Return the connections between ops that are given in the order of their execution."""
     index = {op.name: i for i, op in enumerate(ops)}
     parents: list[list[int]] = []
-    ancestors: list[int] = []
     readers: dict[int | str, list[int]] = {}
     sources: list[Sequence[int | str]] = []
     for i, op in enumerate(ops):
@@ -41,11 +38,7 @@ def trace_flow(ops: Sequence[Op]) -> Flow:
                     above.append(number)
             elif parent.kind == "input":
                 inputs.append(parent.source)
-        bits = 1 << i
-        for number in above:
-            bits |= ancestors[number]
         parents.append(above)
-        ancestors.append(bits)
         sources.append([*above, *inputs] if inputs else above)
         for source in sources[i]:
             if source in readers:
@@ -53,7 +46,7 @@ def trace_flow(ops: Sequence[Op]) -> Flow:
             else:
                 readers[source] = [i]
     children = [readers.get(i, []) for i in range(len(ops))]
-    return Flow(parents, children, sources, readers, ancestors)
+    return Flow(parents, children, sources, readers)
 
 
 def list_weights(ops: Sequence[Op]) -> list[frozenset[str]]:
@@ -77,12 +70,13 @@ def group_passes(
         reversed_children.append([last_op - child for child in below])
     downstream = _find_nearest(sets[::-1], reversed_children)[::-1]
     places: dict[tuple, _Place] = {}
-    for i, op in enumerate(ops):
+    for i, ancestors in enumerate(_iterate_ancestors(flow)):
+        op = ops[i]
         key = (op.site, op.call, weights[i], op.settings if weights[i] else "")
         place = places.get(key)
         if place is None:
-            place = places[key] = _Place([], {}, bool(weights[i]), flow, upstream, downstream)
-        place.add(i)
+            place = places[key] = _Place([], {}, bool(weights[i]), upstream, downstream)
+        place.add(i, ancestors)
     return {key: place.groups for key, place in places.items()}
 
 
@@ -98,13 +92,12 @@ class _Place(NamedTuple):
     groups: list[list[int]]
     lasts: dict[tuple[str, int], int]
     has_weights: bool
-    flow: Flow
     upstream: list[int]
     downstream: list[int]
 
-    def add(self, i: int) -> None:
+    def add(self, i: int, ancestors: int) -> None:
         """Append an execution to the first group that it follows, or to a new one."""
-        group = self._find_group(i)
+        group = self._find_group(i, ancestors)
         if group is None:
             self.groups.append([i])
         else:
@@ -116,8 +109,7 @@ class _Place(NamedTuple):
             for other in self.groups:
                 self._note_last(other[-1])
 
-    def _find_group(self, i: int) -> list[int] | None:
-        ancestors = self.flow.ancestors[i]
+    def _find_group(self, i: int, ancestors: int) -> list[int] | None:
         if not self.lasts:
             for group in self.groups:
                 if ancestors >> group[-1] & 1 and self._is_same(i, group[-1]):
@@ -148,6 +140,24 @@ class _Place(NamedTuple):
         if self.lasts:
             for key in self._list_keys(i):
                 self.lasts[key] ^= 1 << i
+
+
+def _iterate_ancestors(flow: Flow) -> Iterator[int]:
+    """Yield the ancestors of each op, itself included, as bits of an integer.
+
+    Those that no later op reads are let go, because together they are as large as the square of
+    the number of ops.
+    """
+    alive: dict[int, int] = {}
+    for i, above in enumerate(flow.parents):
+        bits = 1 << i
+        for number in above:
+            bits |= alive[number]
+            if flow.children[number][-1] == i:
+                del alive[number]
+        if flow.children[i]:
+            alive[i] = bits
+        yield bits
 
 
 def _find_nearest(sets: list[int], parents: list[list[int]]) -> list[int]:

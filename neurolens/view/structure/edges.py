@@ -45,17 +45,24 @@ def build_edges(
 def find_shortcuts(n_nodes: int, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
     """Return the pairs (tail, head), tail < head, between which a longer path exists as well.
 
-    One bit set of ancestors per node makes this nodes × pairs / 64 steps.
+    One bit set of ancestors per node makes this nodes × pairs / 64 steps. Those that no later node
+    reads are let go, because together they are as large as the square of the number of nodes.
     """
     parents: list[list[int]] = [[] for _ in range(n_nodes)]
+    last_reader = [-1] * n_nodes
     for tail, head in pairs:
         parents[head].append(tail)
-    ancestors: list[int] = []
+        last_reader[tail] = max(last_reader[tail], head)
+    ancestors: dict[int, int] = {}
     shortcuts: set[tuple[int, int]] = set()
     for head, tails in enumerate(parents):
         above = reduce(or_, (ancestors[tail] for tail in tails), 0)
         shortcuts.update((tail, head) for tail in tails if above >> tail & 1)
-        ancestors.append(reduce(or_, (1 << tail for tail in tails), above))
+        for tail in tails:
+            if last_reader[tail] == head:
+                ancestors.pop(tail, None)
+        if last_reader[head] >= 0:
+            ancestors[head] = reduce(or_, (1 << tail for tail in tails), above)
     return shortcuts
 
 

@@ -1,5 +1,6 @@
 """Executions at one place that follow each other as passes, against a slow version."""
 
+import tracemalloc
 from types import SimpleNamespace
 from unittest import mock
 
@@ -77,3 +78,15 @@ def test_groups_are_those_of_a_slow_version(ops, few):
     with mock.patch.object(passes, "_FEW_GROUPS", few):
         found = passes.group_passes(ops, flow, weights)
     assert list(found.values()) == group_slowly(ops, flow, weights)
+
+
+def test_memory_of_groups_grows_with_the_ops():
+    peaks = []
+    for n_ops in (4_000, 16_000):
+        ops = [make_op(i, [i - 1] if i else [], i, ()) for i in range(n_ops)]
+        weights = passes.list_weights(ops)
+        tracemalloc.start()
+        passes.group_passes(ops, passes.trace_flow(ops), weights)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 5 * peaks[0]

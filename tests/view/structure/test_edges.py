@@ -1,5 +1,7 @@
 """Roles of edges, and the shortcuts of dense blocks."""
 
+import tracemalloc
+
 import pytest
 from graphs import GraphBuilder, build_branches
 from hypothesis import given
@@ -23,6 +25,17 @@ def test_a_shortcut_is_an_edge_between_ends_of_a_longer_path(pairs):
         if any(head in reach[other] for t, other in pairs if t == tail and other != head)
     }
     assert find_shortcuts(10, pairs) == expected
+
+
+def test_memory_of_shortcuts_grows_with_the_nodes():
+    peaks = []
+    for n_nodes in (4_000, 16_000):
+        pairs = [(node, node + 1) for node in range(n_nodes - 1)]
+        tracemalloc.start()
+        find_shortcuts(n_nodes, pairs)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 5 * peaks[0]
 
 
 def test_every_shortcut_of_a_dense_block_is_left_out():
