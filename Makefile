@@ -71,7 +71,7 @@ bench-quick: $(READY)
 passes: $(READY)
 	$(BIN)/python benchmarks/gram_passes.py
 
-# How time and memory grow with ops, stimuli, features, voxels and subjects: docs/scaling.md. Some ten minutes.
+# How time and memory grow with ops, stimuli, features, voxels and subjects: docs/scaling.md. Some fifteen minutes.
 scaling: $(READY)
 	$(BIN)/python benchmarks/scaling.py
 

@@ -1,6 +1,6 @@
 """How time and peak memory grow with ops, stimuli, features, voxels and subjects; writes docs/scaling.md.
 
-    python benchmarks/scaling.py                       # some ten minutes
+    python benchmarks/scaling.py                       # some fifteen minutes
     python benchmarks/scaling.py --quick               # fewer sizes, one round, printed only
     python benchmarks/scaling.py --only ops --rounds 1 # printed only
     python benchmarks/scaling.py --draw                # page and picture from the last numbers

@@ -97,8 +97,8 @@ def measure_call(study: Study, size: int) -> tuple[float, int]:
     """Return processor seconds of the fastest call, and the growth of the peak in the first.
 
     Time is without the garbage collector, as that of ``timeit``: it goes through all objects that
-    live, at moments that depend on what ran before. The first call is of no size timed: it also
-    takes memory from the system, so that sizes that are timed without it would seem cheaper.
+    live, at moments that depend on what ran before. The first call is not timed, at any size: it
+    also takes memory from the system.
     """
     call = study.prepare(size)
     start_bytes = read_peak("cpu", reset=True)
