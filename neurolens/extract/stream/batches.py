@@ -3,7 +3,8 @@
 import copy
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from neurolens.errors import InputError, NeuroLensError
+from neurolens.errors import DataError, InputError, NeuroLensError
 from neurolens.extract.capture.forward import ModelCall
 from neurolens.extract.capture.trees import copy_tensors, iterate_tensors, replace_tensors
 from neurolens.labels import list_names
 from neurolens.stimuli import StimulusSet
 from neurolens.stimuli.batches.inputs import Batch, is_compound, list_inputs, map_inputs
+
+# How torch says that a worker process has ended.
+_WORKER_ENDED = re.compile(r"DataLoader worker \(pid")
 
 
 def load_batches(
@@ -45,10 +49,35 @@ def load_batches(
         pin_memory=pinned,
         generator=torch.Generator(),
     )
-    for rows, batch in zip(batches, loader, strict=True):
+    for rows, batch in zip(batches, check_processes(loader), strict=True):
         if isinstance(batch, NeuroLensError):
             raise batch
         yield rows, move_batch(batch, device, non_blocking=pinned)
+
+
+def check_processes(loader: Iterable[Any]) -> Iterator[Any]:
+    """Yield what a loader reads.
+
+    Raises
+    ------
+    DataError
+        When one of its processes has ended, as where the system has no memory left.
+    """
+    batches = iter(loader)
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if not _WORKER_ENDED.search(str(error)):
+                raise
+            raise DataError(
+                f"a process that reads stimuli has ended: {error}. The system ends processes when "
+                "its memory is used up: pass fewer workers=, or workers=0 to read in this process.",
+                anchor="stimulus-unreadable",
+            ) from error
+        yield batch
 
 
 def _try_reading(stimuli: StimulusSet, rows: Sequence[int]) -> Batch | NeuroLensError:

@@ -9,7 +9,13 @@ from torchvision.transforms.functional import pil_to_tensor
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError, RecordingError
-from neurolens.extract.stream.batches import are_alike, count_rows, move_batch, slice_rows
+from neurolens.extract.stream.batches import (
+    are_alike,
+    check_processes,
+    count_rows,
+    move_batch,
+    slice_rows,
+)
 
 N = 11
 LONGEST = 7
@@ -259,3 +265,35 @@ def test_a_picture_that_cannot_be_read_is_named_without_a_traceback(workers, tmp
         nl.extract_activations(nn.Flatten(), stimuli, batch_size=3, workers=workers, quiet=True)
     assert "Traceback" not in str(caught.value)
     assert caught.value.anchor == "stimulus-unreadable"
+
+
+class Interrupted:
+    """A loader that reads one batch, and then raises as torch's does."""
+
+    def __init__(self, words):
+        self._words = words
+
+    def __iter__(self):
+        yield torch.zeros(2, 3)
+        raise RuntimeError(self._words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+        "DataLoader worker (pid(s) 7, 8) exited unexpectedly",
+    ],
+)
+def test_the_end_of_a_process_that_reads_ahead_is_told_with_what_to_type(words):
+    batches = check_processes(Interrupted(words))
+    assert next(batches).shape == (2, 3)
+    with pytest.raises(DataError, match="has ended: DataLoader worker.* or workers=0 to read"):
+        next(batches)
+
+
+def test_other_errors_of_a_loader_stay_as_they_are():
+    batches = check_processes(Interrupted("the file of row 3 is gone"))
+    next(batches)
+    with pytest.raises(RuntimeError, match="^the file of row 3 is gone$"):
+        next(batches)

@@ -32,7 +32,7 @@ def choose_influences(interval: str, comparator: Comparator, n_units: int, n_dra
 def warn_bias(interval: str, comparator: Comparator, n_draws: int) -> None:
     """Warn where intervals are to come from draws that are biased."""
     if comparator.draws_are_biased and interval == BOOTSTRAP and n_draws > 0:
-        warn_user(_describe_bias(comparator))
+        warn_user(f'{_describe_bias(comparator)} Pass interval="influence".')
 
 
 def name_procedure(comparator: Comparator) -> str:
@@ -66,6 +66,6 @@ def describe_choice(
 def _describe_bias(comparator: Comparator) -> str:
     return (
         f"Draws, in which stimuli are repeated, score higher in {comparator.name} than the stimuli "
-        "themselves, so intervals from them can be wrong. "
-        'interval="influence" has no such bias.'
+        "themselves, so intervals from them can be wrong. Those from the influence of each "
+        "stimulus have no such bias."
     )
