@@ -348,7 +348,12 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
     selected = set(names)
     chosen = [layout for layout in layouts.by_name.values() if layout.op in selected]
     if not chosen:
-        raise InputError(f"none of the {len(names)} selected ops has a result per stimulus")
+        reasons = {layouts.skipped[name] for name in names if name in layouts.skipped}
+        why = f": {list_names(reasons)}" if reasons else ""
+        raise InputError(
+            f"none of the {len(names)} selected ops has a result per stimulus{why}",
+            anchor="no-result-per-stimulus",
+        )
     return chosen
 
 

@@ -1,7 +1,5 @@
 """Results that hold memory which nothing has been written to, or follow from such memory."""
 
-from typing import NamedTuple
-
 import torch
 
 from neurolens.extract.capture.events import Event, Recording, TensorForm, Value
@@ -22,37 +20,31 @@ ON_META = "is on device 'meta', which holds shapes and no values"
 WITHOUT_VALUES = frozenset({NO_VALUES, OF_NO_VALUES, ON_META})
 # Reads that hand out memory, into which anything may then be written.
 _HANDED_OUT = frozenset("numpy __array__ __dlpack__ data_ptr".split())
+# Layouts of tensors without elements that were not written.
+_SPARSE = frozenset(
+    {torch.sparse_coo, torch.sparse_csr, torch.sparse_csc, torch.sparse_bsr, torch.sparse_bsc}
+)
 # Of which the first argument gives its shape, or is filled; after a resize it has what it had.
 _OVERWRITES = SHAPE_ONLY - {"resize_"}
 
 
-class _Contents(NamedTuple):
-    """Two tensors that stand for one, with other values where nothing was written.
-
-    Views of a tensor, and what is written into it, are those of these.
-    """
-
-    one: torch.Tensor
-    other: torch.Tensor
-
-    def differ(self) -> bool:
-        """Return whether there is something that was not written."""
-        # The last elements are written last, as a rule.
-        last = (-1,) * self.one.dim()
-        has_last = self.one.shape == self.other.shape and self.one.numel() > 0
-        if has_last and not equal_bits(self.one[last], self.other[last]):
-            return True
-        return not equal_bits(self.one, self.other)
+# Tensors that stand for one, with other values where nothing was written. Views of a tensor, and
+# what is written into it, are those of these.
+Contents = tuple[torch.Tensor, ...]
+# Memory is 0, drawn numbers, or their opposites: no function of all three is the same but one that
+# holds for all numbers of that size.
+_N_CONTENTS = 3
 
 
 def find_unwritten(recording: Recording) -> dict[str, str]:
     """Return the ops whose results hold values that nothing has written, each with the reason.
 
     These are allocations, and whatever else changes with what was in that memory: each op that
-    takes such a value, or writes into it, is run with two contents. So an op counts only where a
-    value that was not written has an effect, in any of its results. An op that cannot be run again,
-    such as one whose other arguments are not kept, does not count, and what it writes into counts
-    as written; nor does memory that left torch, or that something unseen has written into.
+    takes such a value, or writes into it, is run with several contents. So an op counts only where
+    a value that was not written has an effect, in any of its results, or on whether it runs. An op
+    that cannot be run again, such as one whose other arguments are not kept, does not count, and
+    what it writes into counts as written; nor does memory that left torch, or that something unseen
+    has written into.
     """
     if not any(event.call.function in UNINITIALISED for event in recording.events):
         return {}
@@ -67,34 +59,42 @@ def find_unwritten(recording: Recording) -> dict[str, str]:
     ):
         for event in recording.events:
             if event.call.function in UNINITIALISED:
-                tracer.allocate(event)
-                found[event.name] = NO_VALUES
+                if tracer.allocate(event):
+                    found[event.name] = NO_VALUES
             elif tracer.follow(event):
                 found[event.name] = OF_NO_VALUES
     return found
 
 
 class _Tracer:
-    """Follows two contents of memory through the ops that take it, in the order of execution.
+    """Follows contents of memory through the ops that take it, in the order of execution.
 
     ``exposed`` are memories that anything may have been written into.
     """
 
     def __init__(self, exposed: set[int]) -> None:
         self._exposed = exposed
-        self._contents: dict[int, _Contents] = {}
+        self._contents: dict[int, Contents] = {}
+        self._n_filled = 0
 
-    def allocate(self, event: Event) -> None:
-        """Take the results of an op that hands out memory."""
+    def allocate(self, event: Event) -> bool:
+        """Take the results of an op that hands out memory; return whether it has no values."""
+        if any(_has_no_elements(value) for value in event.outputs):
+            return False
         for value, form in zip(event.outputs, event.specs, strict=True):
-            if value.memory in self._exposed or _is_written_unseen(value):
-                continue
-            contents = _fill_memory(value, form)
-            if contents is not None:
-                self._contents[id(value)] = contents
+            if value.memory not in self._exposed and not _is_written_unseen(value):
+                self._fill(value, form)
+        return True
+
+    def _fill(self, value: Value, form: TensorForm) -> None:
+        """Give a value contents of its own, those of memory that nothing was written to."""
+        self._n_filled += 1
+        contents = _fill_memory(value, form, self._n_filled)
+        if contents is not None:
+            self._contents[id(value)] = contents
 
     def follow(self, event: Event) -> bool:
-        """Run an op with both contents of what it takes; return whether its results differ."""
+        """Run an op with all contents of what it takes; return whether its results differ."""
         if not self._contents:
             return False
         known = {}
@@ -107,21 +107,28 @@ class _Tracer:
         if _is_overwriting(event, known):
             self._take_recorded(event, known)
             return False
-        try:
-            results = [_run(event, known, side) for side in range(2)]
-            made = list(zip(event.outputs, *results, strict=True))
-        except Exception:
+        results = [_try_running(event, known, side) for side in range(_N_CONTENTS)]
+        ran = [result for result in results if result is not None]
+        if len(ran) == _N_CONTENTS:
+            return self._take_results(event, list(zip(*ran, strict=True)))
+        if not ran or not _writes_nothing(event):
             self._take_recorded(event, known)
             return False
+        # What was in the memory decides whether it runs.
+        for value, form in zip(event.outputs, event.specs, strict=True):
+            self._fill(value, form)
+        return True
+
+    def _take_results(self, event: Event, made: list[Contents]) -> bool:
+        """Take what an op gave with all contents; return whether any of its results differ."""
         has_unwritten = False
-        for value, one, other in made:
-            contents = _Contents(one, other)
+        for value, contents in zip(event.outputs, made, strict=True):
             if _may_differ(contents):
                 self._contents[id(value)] = contents
                 has_unwritten = True
         return has_unwritten
 
-    def _find(self, value: Value) -> _Contents | None:
+    def _find(self, value: Value) -> Contents | None:
         """Return the contents of a value, which are those it had before something was written."""
         earlier: Value | None = value
         while earlier is not None and earlier.memory == value.memory:
@@ -130,8 +137,10 @@ class _Tracer:
             earlier = earlier.previous
         return None
 
-    def _take_recorded(self, event: Event, known: dict[int, _Contents]) -> None:
+    def _take_recorded(self, event: Event, known: dict[int, Contents]) -> None:
         """Give memory that an op writes into the values that it got."""
+        if _writes_nothing(event):
+            return
         recorded = {value.memory: value.tensor for value in event.outputs}
         for value, _ in event.parents:
             if value.memory not in recorded:
@@ -144,28 +153,60 @@ class _Tracer:
                     tensor.zero_()
 
 
-def _is_overwriting(event: Event, known: dict[int, _Contents]) -> bool:
+def _writes_nothing(event: Event) -> bool:
+    """Return whether an op leaves what it takes as it is; its results may be views of that."""
+    if not event.call.harmless or "out" in event.kwargs:
+        return False
+    # A function that is not known to write may return what it was given.
+    return all(value.previous is None for value in event.outputs)
+
+
+def _is_overwriting(event: Event, known: dict[int, Contents]) -> bool:
     """Return whether an op takes of what is known no values, whatever it is."""
     if event.call.exact not in _OVERWRITES and event.call.function not in _OVERWRITES:
         return False
     return all(position == "0" for value, position in event.parents if id(value) in known)
 
 
-def _may_differ(contents: _Contents) -> bool:
+def _may_differ(contents: Contents) -> bool:
     """Return whether contents differ; not where they are of a kind that cannot be compared."""
     try:
-        return contents.differ()
+        return any(_differ(contents[0], other) for other in contents[1:])
     except (NotImplementedError, RuntimeError):
         return False
 
 
-def _run(event: Event, known: dict[int, _Contents], side: int) -> list[torch.Tensor]:
-    """Run an op with one of two contents of what is known, and draw the same numbers for both."""
+def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Return whether two contents differ: whether there is something that was not written."""
+    # The last elements are written last, as a rule.
+    last = (-1,) * one.dim()
+    has_last = one.shape == other.shape and one.numel() > 0
+    if has_last and not equal_bits(one[last], other[last]):
+        return True
+    return not equal_bits(one, other)
+
+
+def _try_running(event: Event, known: dict[int, Contents], side: int) -> list[torch.Tensor] | None:
+    """Return the results of an op that is run with one content of what is known.
+
+    None where it cannot be run, or gives another number of results than it did.
+    """
+    try:
+        results = _run(event, known, side)
+    except Exception:
+        return None
+    return results if len(results) == len(event.outputs) else None
+
+
+def _run(event: Event, known: dict[int, Contents], side: int) -> list[torch.Tensor]:
+    """Run an op with one content of what is known, and draw the same numbers for each."""
     obstacle = find_obstacle(event)
     if obstacle:
         raise LookupError(obstacle)
-    call = event.call
-    writes = call.mutates or call.writes or call.updates_statistics or "out" in event.kwargs
+    for arg in (*event.args, *event.kwargs.values()):
+        if callable(arg) and not isinstance(arg, type):
+            raise LookupError("it calls a function, which may count its calls")
+    writes = not event.call.harmless or "out" in event.kwargs
     others: dict[int, torch.Tensor] = {}
 
     def resolve(value: Value) -> torch.Tensor:
@@ -182,6 +223,11 @@ def _run(event: Event, known: dict[int, _Contents], side: int) -> list[torch.Ten
     return call_event(event, resolve)
 
 
+def _has_no_elements(value: Value) -> bool:
+    """Return whether memory holds only the elements that were put into it, none at first."""
+    return value.tensor is not None and value.tensor.layout in _SPARSE
+
+
 def _is_written_unseen(value: Value) -> bool:
     """Return whether memory that no recorded op wrote into has been written to."""
     tensor = value.tensor
@@ -190,28 +236,39 @@ def _is_written_unseen(value: Value) -> bool:
     return tensor._version > 0
 
 
-def _fill_memory(value: Value, form: TensorForm) -> _Contents | None:
-    """Return two contents of memory; None where it has no elements, or numbers of unusual kind."""
+def _fill_memory(value: Value, form: TensorForm, seed: int) -> Contents | None:
+    """Return contents of memory; None where it has no elements, or numbers of unusual kind."""
     tensor = value.tensor
     if not form.shape.numel():
         return None
-    # Numbers of either sign beside 0, or 1 beside 0: indices that are there, as a rule.
-    if form.dtype.is_floating_point or form.dtype.is_complex:
-        wide = torch.complex64 if form.dtype.is_complex else torch.float32
-        generator = torch.Generator().manual_seed(0)
-        numbers = torch.randn(form.shape, generator=generator, dtype=wide)
-    else:
-        numbers = torch.ones((), dtype=torch.uint8)
+    drawn, opposite = _draw_numbers(form, seed)
     filled = []
     try:
-        for scale in (0, 1):
+        for numbers in (torch.zeros_like(drawn), drawn, opposite):
             memory = torch.empty(form.shape, dtype=form.dtype, device=form.device)
             if tensor is not None:
                 memory = torch.empty_strided(
                     form.shape, tensor.stride(), dtype=form.dtype, device=form.device
                 )
-            filled.append(memory.copy_(numbers * scale))
+            filled.append(memory.copy_(numbers))
     except (NotImplementedError, RuntimeError):
         return None
-    contents = _Contents(*filled)
+    contents = tuple(filled)
     return contents if _may_differ(contents) else None
+
+
+def _draw_numbers(form: TensorForm, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return numbers for memory, and their opposites.
+
+    Whole numbers are 0 and 1, which are indices that are there as a rule; the first is 1, and of
+    several the last is 0.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if form.dtype.is_floating_point or form.dtype.is_complex:
+        wide = torch.complex64 if form.dtype.is_complex else torch.float32
+        numbers = torch.randn(form.shape, generator=generator, dtype=wide)
+        return numbers, -numbers
+    bits = torch.randint(0, 2, form.shape, generator=generator, dtype=torch.uint8)
+    bits.view(-1)[-1] = 0
+    bits.view(-1)[0] = 1
+    return bits, 1 - bits
