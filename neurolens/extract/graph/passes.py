@@ -1,10 +1,14 @@
 """Executions at one place of a model that follow each other in the data, as passes of one layer."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from neurolens.extract.graph.ops import Op
 
+# A name of the nearest parametrised ops.
+Nearest = int | bytes | None
+_DIGEST_BYTES = 16
 # Groups at one place that are gone through for each execution; more are found by bits.
 _FEW_GROUPS = 8
 
@@ -63,12 +67,12 @@ def group_passes(
     """Return by place the groups of executions that follow each other there as passes."""
     last_op = len(ops) - 1
     numbers: dict[frozenset[str], int] = {}
-    sets = [1 << numbers.setdefault(names, len(numbers)) if names else 0 for names in weights]
-    upstream = _find_nearest(sets, flow.parents)
+    sets = [numbers.setdefault(names, len(numbers)) if names else None for names in weights]
+    upstream = _find_nearest(sets, flow.parents, flow.children)
     reversed_children = []
     for below in reversed(flow.children):
         reversed_children.append([last_op - child for child in below])
-    downstream = _find_nearest(sets[::-1], reversed_children)[::-1]
+    downstream = _find_nearest(sets[::-1], reversed_children, flow.parents[::-1])[::-1]
     places: dict[tuple, _Place] = {}
     for i, ancestors in enumerate(_iterate_ancestors(flow)):
         op = ops[i]
@@ -90,10 +94,10 @@ class _Place(NamedTuple):
     """
 
     groups: list[list[int]]
-    lasts: dict[tuple[str, int], int]
+    lasts: dict[tuple[str, Nearest], int]
     has_weights: bool
-    upstream: list[int]
-    downstream: list[int]
+    upstream: list[Nearest]
+    downstream: list[Nearest]
 
     def add(self, i: int, ancestors: int) -> None:
         """Append an execution to the first group that it follows, or to a new one."""
@@ -127,9 +131,9 @@ class _Place(NamedTuple):
         is_same_above = self.upstream[i] == self.upstream[last]
         return self.has_weights or is_same_above or self.downstream[i] == self.downstream[last]
 
-    def _list_keys(self, i: int) -> list[tuple[str, int]]:
+    def _list_keys(self, i: int) -> list[tuple[str, Nearest]]:
         if self.has_weights:
-            return [("weights", 0)]
+            return [("weights", None)]
         return [("upstream", self.upstream[i]), ("downstream", self.downstream[i])]
 
     def _note_last(self, i: int) -> None:
@@ -146,7 +150,7 @@ def _iterate_ancestors(flow: Flow) -> Iterator[int]:
     """Yield the ancestors of each op, itself included, as bits of an integer.
 
     Those that no later op reads are let go, because together they are as large as the square of
-    the number of ops.
+    the number of ops. They are as large where most ops are read at the end.
     """
     alive: dict[int, int] = {}
     for i, above in enumerate(flow.parents):
@@ -160,15 +164,70 @@ def _iterate_ancestors(flow: Flow) -> Iterator[int]:
         yield bits
 
 
-def _find_nearest(sets: list[int], parents: list[list[int]]) -> list[int]:
-    """Return for each op the parameters of the nearest parametrised ops among its ancestors.
+def _find_nearest(
+    sets: Sequence[int | None], parents: Sequence[Sequence[int]], readers: Sequence[Sequence[int]]
+) -> list[Nearest]:
+    """Return for each op a name of the nearest parametrised ops among its ancestors.
 
-    Sets of parameters are bits of an integer, each bit the parameters of some ops.
+    ``sets`` are the numbers of the parameters of each op. Names are equal where the sets are: None
+    of no ops, the number of one, and a digest of several.
     """
-    nearest: list[int] = []
-    for above in parents:
-        found = 0
-        for parent in above:
-            found |= sets[parent] or nearest[parent]
-        nearest.append(found)
+    nearest: list[Nearest] = []
+    # What each op is to those that read it.
+    handed: list[Nearest] = []
+    unions = _Unions({}, {})
+    for i, above in enumerate(parents):
+        name = handed[above[0]] if above else None
+        if len(above) > 1:
+            names = {handed[parent] for parent in above}
+            if len(names) > 1:
+                name = unions.join(names)
+        nearest.append(name)
+        number = sets[i]
+        handed.append(name if number is None else number)
+        if unions.bits:
+            unions.expect(handed[i], len(readers[i]))
+            unions.expect(name, 0)
+            for parent in above:
+                unions.expect(handed[parent], -1)
     return nearest
+
+
+class _Unions(NamedTuple):
+    """Sets of several parametrised ops by name, as bits of integers.
+
+    They are let go when all ``n_expected`` ops have read them, because together they are as large
+    as the square of the number of ops.
+    """
+
+    bits: dict[Nearest, int]
+    n_expected: dict[Nearest, int]
+
+    def join(self, names: set[Nearest]) -> Nearest:
+        """Return the name of the union of some sets."""
+        parts = {name: self._read_bits(name) for name in names}
+        union = 0
+        for bits in parts.values():
+            union |= bits
+        for name, bits in parts.items():
+            if bits == union:
+                return name
+        content = union.to_bytes(-(-union.bit_length() // 8), "little")
+        digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+        self.bits[digest] = union
+        return digest
+
+    def _read_bits(self, name: Nearest) -> int:
+        if isinstance(name, int):
+            return 1 << name
+        return 0 if name is None else self.bits[name]
+
+    def expect(self, name: Nearest, n_readers: int) -> None:
+        """Count so many more ops that will read a set, and let it go where there are none left."""
+        if name not in self.bits:
+            return
+        left = self.n_expected.get(name, 0) + n_readers
+        self.n_expected[name] = left
+        if not left:
+            del self.bits[name]
+            del self.n_expected[name]

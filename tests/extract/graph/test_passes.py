@@ -4,6 +4,7 @@ import tracemalloc
 from types import SimpleNamespace
 from unittest import mock
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,7 +26,7 @@ def list_programs(draw):
         ahead = draw(st.sets(st.integers(1, 16), max_size=2))
         sources = [number - distance for distance in sorted(ahead) if distance <= number]
         site = draw(st.integers(0, 1))
-        weights = draw(st.sampled_from([(), (), ("a",), ("b",), ("a", "b")]))
+        weights = draw(st.sampled_from([(), (), (), ("a",), ("b",), ("c",), ("a", "b")]))
         ops.append(make_op(number, sources, site, weights))
     return ops
 
@@ -80,10 +81,15 @@ def test_groups_are_those_of_a_slow_version(ops, few):
     assert list(found.values()) == group_slowly(ops, flow, weights)
 
 
-def test_memory_of_groups_grows_with_the_ops():
+@pytest.mark.parametrize("n_read", [1, 2])
+@pytest.mark.parametrize("has_weights", [False, True])
+def test_memory_of_groups_grows_with_the_ops(has_weights, n_read):
     peaks = []
     for n_ops in (4_000, 16_000):
-        ops = [make_op(i, [i - 1] if i else [], i, ()) for i in range(n_ops)]
+        ops = []
+        for i in range(n_ops):
+            names = (f"weight {i}",) if has_weights else ()
+            ops.append(make_op(i, range(max(0, i - n_read), i), i, names))
         weights = passes.list_weights(ops)
         tracemalloc.start()
         passes.group_passes(ops, passes.trace_flow(ops), weights)
