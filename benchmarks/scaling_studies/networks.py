@@ -1,6 +1,7 @@
 """Studies of passes: trace, forecast, activations, Grams and drawings."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -117,7 +118,8 @@ def prepare_drawing(
 ) -> Callable[[int], Callable[[], object]]:
     def prepare(n_ops: int) -> Callable[[], object]:
         graph = nl.trace(build(n_ops).eval(), torch.randn(2, N_FEATURES)).graph
-        return lambda: nl.draw_graph(graph, fold=fold).render_svg()
+        # A copy, because a graph keeps its layers once they are found.
+        return lambda: nl.draw_graph(replace(graph), fold=fold).render_svg()
 
     return prepare
 
