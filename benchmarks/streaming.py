@@ -296,8 +296,9 @@ def open_table(is_kept: bool) -> KeptTable:
     head = (
         f"ResNet-50 where no other is named, images of {SIDE} pixels, batches of {BATCH}.",
         "",
-        "Memory kept: the C library keeps all freed memory, as NeuroLens has it do within the budget,",
-        "in bare passes and hooks too; without, it returns what large results leave to the system.",
+        "Memory kept: the C library keeps all memory that is freed from the start of the run on, as",
+        "NeuroLens has it do within the budget, in bare passes and hooks too; without, it returns what",
+        "large results leave to the system.",
         "",
         f"| run | time / bare forward | both with memory kept | peak MiB | | {WHERE} |",
         "|---|---:|---:|---:|---|---|",
