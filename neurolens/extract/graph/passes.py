@@ -84,17 +84,41 @@ def group_passes(
     return {key: place.groups for key, place in places.items()}
 
 
+class _Positions:
+    """Positions of ops, added in ascending order, as bits of an integer from the first on."""
+
+    __slots__ = ("bits", "first")
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.bits = 1
+
+    def add(self, position: int) -> None:
+        self.bits |= 1 << position - self.first
+
+    def remove(self, position: int) -> None:
+        self.bits ^= 1 << position - self.first
+
+    def list_shared(self, ancestors: int) -> Iterator[int]:
+        """Yield those that are among ancestors, which are bits of an integer."""
+        shared = ancestors >> self.first & self.bits
+        while shared:
+            lowest = shared & -shared
+            yield self.first + lowest.bit_length() - 1
+            shared ^= lowest
+
+
 class _Place(NamedTuple):
     """The executions at one place, in the ``groups`` that follow each other as passes.
 
     An execution follows a group whose last one is among its ancestors and, unless both have
     parameters, has the same nearest parameters ``upstream`` or ``downstream``. Where there are
-    many groups, ``lasts`` are their last executions by these, as bits of integers, so that they
-    are not gone through for an execution that follows none.
+    many groups, ``lasts`` are their last executions by these, so that they are not gone through
+    for an execution that follows none.
     """
 
     groups: list[list[int]]
-    lasts: dict[tuple[str, Nearest], int]
+    lasts: dict[tuple[str, Nearest], _Positions]
     has_weights: bool
     upstream: list[Nearest]
     downstream: list[Nearest]
@@ -110,8 +134,8 @@ class _Place(NamedTuple):
         if self.lasts:
             self._note_last(i)
         elif len(self.groups) > _FEW_GROUPS:
-            for other in self.groups:
-                self._note_last(other[-1])
+            for last in sorted([other[-1] for other in self.groups]):
+                self._note_last(last)
 
     def _find_group(self, i: int, ancestors: int) -> list[int] | None:
         if not self.lasts:
@@ -119,13 +143,13 @@ class _Place(NamedTuple):
                 if ancestors >> group[-1] & 1 and self._is_same(i, group[-1]):
                     return group
             return None
-        followed = 0
+        followed: set[int] = set()
         for key in self._list_keys(i):
-            followed |= self.lasts.get(key, 0)
-        followed &= ancestors
+            if key in self.lasts:
+                followed.update(self.lasts[key].list_shared(ancestors))
         if not followed:
             return None
-        return next(group for group in self.groups if followed >> group[-1] & 1)
+        return next(group for group in self.groups if group[-1] in followed)
 
     def _is_same(self, i: int, last: int) -> bool:
         is_same_above = self.upstream[i] == self.upstream[last]
@@ -138,12 +162,18 @@ class _Place(NamedTuple):
 
     def _note_last(self, i: int) -> None:
         for key in self._list_keys(i):
-            self.lasts[key] = self.lasts.get(key, 0) | 1 << i
+            if key in self.lasts:
+                self.lasts[key].add(i)
+            else:
+                self.lasts[key] = _Positions(i)
 
     def _forget_last(self, i: int) -> None:
-        if self.lasts:
-            for key in self._list_keys(i):
-                self.lasts[key] ^= 1 << i
+        if not self.lasts:
+            return
+        for key in self._list_keys(i):
+            self.lasts[key].remove(i)
+            if not self.lasts[key].bits:
+                del self.lasts[key]
 
 
 def _iterate_ancestors(flow: Flow) -> Iterator[int]:

@@ -4,7 +4,8 @@ import copy
 import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -49,35 +50,36 @@ def load_batches(
         pin_memory=pinned,
         generator=torch.Generator(),
     )
-    for rows, batch in zip(batches, check_processes(loader), strict=True):
+    for rows, batch in zip(batches, loader, strict=True):
         if isinstance(batch, NeuroLensError):
             raise batch
         yield rows, move_batch(batch, device, non_blocking=pinned)
 
 
-def check_processes(loader: Iterable[Any]) -> Iterator[Any]:
-    """Yield what a loader reads.
+@contextmanager
+def telling_ended_processes() -> Iterator[None]:
+    """Say what to type where a process that reads stimuli has ended, while a set is run.
+
+    torch raises that wherever this process is then: as it waits for stimuli, or within the model.
 
     Raises
     ------
     DataError
-        When one of its processes has ended, as where the system has no memory left.
+        As where the system has no memory left.
     """
-    batches = iter(loader)
-    while True:
-        try:
-            batch = next(batches)
-        except StopIteration:
-            return
-        except RuntimeError as error:
-            if not _WORKER_ENDED.search(str(error)):
-                raise
-            raise DataError(
-                f"a process that reads stimuli has ended: {error}. The system ends processes when "
-                "its memory is used up: pass fewer workers=, or workers=0 to read in this process.",
-                anchor="stimulus-unreadable",
-            ) from error
-        yield batch
+    try:
+        yield
+    except RuntimeError as error:
+        cause: BaseException | None = error
+        while cause is not None and not _WORKER_ENDED.match(str(cause)):
+            cause = cause.__cause__
+        if cause is None or isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"a process that reads stimuli has ended: {cause}. The system ends processes when its "
+            "memory is used up: pass fewer workers=, or workers=0 to read in this process.",
+            anchor="stimulus-unreadable",
+        ) from error
 
 
 def _try_reading(stimuli: StimulusSet, rows: Sequence[int]) -> Batch | NeuroLensError:

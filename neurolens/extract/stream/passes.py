@@ -21,6 +21,7 @@ from neurolens.extract.stream.batches import (
     list_versions,
     load_batches,
     read_batch,
+    telling_ended_processes,
 )
 from neurolens.extract.stream.company import CompanyTest
 from neurolens.extract.stream.follow import (
@@ -150,26 +151,27 @@ def run_set(
     sampled = {op: group for op, group in by_op.items() if op in plan.sampled}
     groups = [list(group) for _, group in itertools.groupby(steps, lambda step: step.rows)]
     company = CompanyTest(plan, by_op)
-    for group, batch in _read_groups(plan, groups, resumption):
-        rows = group[0].rows
-        for step in group:
-            try:
-                hand_out = _HandOut(plan, handle, step)
-                wanted = sampled if step.sample else by_op
-                is_last = step is group[-1]
-                ran = _run_batch(plan, batch, wanted, hand_out, is_last, resumption)
-                for name in company.find_mixing(step, ran.reads):
-                    hand_out.refuse(name)
-            except RecordingError as error:
-                raise RecordingError(
-                    f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
-                ) from error
-            unplaced = hand_out.list_unplaced()
-            mixing = tuple(dict.fromkeys(hand_out.mixing))
-            close(step, BatchDeviation(ran.changed, ran.unlisted, unplaced, mixing))
-            plan.check_memory()
-            if progress is not None:
-                progress.update(len(rows))
+    with telling_ended_processes():
+        for group, batch in _read_groups(plan, groups, resumption):
+            rows = group[0].rows
+            for step in group:
+                try:
+                    hand_out = _HandOut(plan, handle, step)
+                    wanted = sampled if step.sample else by_op
+                    is_last = step is group[-1]
+                    ran = _run_batch(plan, batch, wanted, hand_out, is_last, resumption)
+                    for name in company.find_mixing(step, ran.reads):
+                        hand_out.refuse(name)
+                except RecordingError as error:
+                    raise RecordingError(
+                        f"stimuli {ids[rows[0]]!r} to {ids[rows[-1]]!r}: {error}"
+                    ) from error
+                unplaced = hand_out.list_unplaced()
+                mixing = tuple(dict.fromkeys(hand_out.mixing))
+                close(step, BatchDeviation(ran.changed, ran.unlisted, unplaced, mixing))
+                plan.check_memory()
+                if progress is not None:
+                    progress.update(len(rows))
 
 
 class _Ran(NamedTuple):

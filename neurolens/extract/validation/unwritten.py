@@ -1,5 +1,7 @@
 """Results that hold memory which nothing has been written to, or follow from such memory."""
 
+from typing import NamedTuple
+
 import torch
 
 from neurolens.extract.capture.events import Event, Recording, TensorForm, Value
@@ -107,10 +109,11 @@ class _Tracer:
         if _is_overwriting(event, known):
             self._take_recorded(event, known)
             return False
-        results = [_try_running(event, known, side) for side in range(_N_CONTENTS)]
-        ran = [result for result in results if result is not None]
+        runs = [_try_running(event, known, side) for side in range(_N_CONTENTS)]
+        ran = [run for run in runs if run is not None]
         if len(ran) == _N_CONTENTS:
-            return self._take_results(event, list(zip(*ran, strict=True)))
+            self._take_written(ran)
+            return self._take_results(event, list(zip(*[run.results for run in ran], strict=True)))
         if not ran or not _writes_nothing(event):
             self._take_recorded(event, known)
             return False
@@ -118,6 +121,13 @@ class _Tracer:
         for value, form in zip(event.outputs, event.specs, strict=True):
             self._fill(value, form)
         return True
+
+    def _take_written(self, ran: list["_Run"]) -> None:
+        """Take other arguments that an op has written into, such as running statistics."""
+        for key in ran[0].copied:
+            contents = tuple([run.copied[key] for run in ran if key in run.copied])
+            if len(contents) == len(ran) and _may_differ(contents):
+                self._contents[key] = contents
 
     def _take_results(self, event: Event, made: list[Contents]) -> bool:
         """Take what an op gave with all contents; return whether any of its results differ."""
@@ -186,19 +196,26 @@ def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
     return not equal_bits(one, other)
 
 
-def _try_running(event: Event, known: dict[int, Contents], side: int) -> list[torch.Tensor] | None:
-    """Return the results of an op that is run with one content of what is known.
+class _Run(NamedTuple):
+    """What an op gave, and copies of what else it took and may have written into, by value."""
+
+    results: list[torch.Tensor]
+    copied: dict[int, torch.Tensor]
+
+
+def _try_running(event: Event, known: dict[int, Contents], side: int) -> _Run | None:
+    """Run an op with one content of what is known.
 
     None where it cannot be run, or gives another number of results than it did.
     """
     try:
-        results = _run(event, known, side)
+        run = _run(event, known, side)
     except Exception:
         return None
-    return results if len(results) == len(event.outputs) else None
+    return run if len(run.results) == len(event.outputs) else None
 
 
-def _run(event: Event, known: dict[int, Contents], side: int) -> list[torch.Tensor]:
+def _run(event: Event, known: dict[int, Contents], side: int) -> _Run:
     """Run an op with one content of what is known, and draw the same numbers for each."""
     obstacle = find_obstacle(event)
     if obstacle:
@@ -220,7 +237,7 @@ def _run(event: Event, known: dict[int, Contents], side: int) -> list[torch.Tens
         return others[key]
 
     torch.manual_seed(0)
-    return call_event(event, resolve)
+    return _Run(call_event(event, resolve), others if writes else {})
 
 
 def _has_no_elements(value: Value) -> bool:

@@ -81,15 +81,16 @@ def test_groups_are_those_of_a_slow_version(ops, few):
     assert list(found.values()) == group_slowly(ops, flow, weights)
 
 
+# How many ops from one with parameters to the next, 0 for none at all, and how many places there are.
+@pytest.mark.parametrize(("distance", "n_places"), [(0, 16_000), (1, 16_000), (2, 7)])
 @pytest.mark.parametrize("n_read", [1, 2])
-@pytest.mark.parametrize("has_weights", [False, True])
-def test_memory_of_groups_grows_with_the_ops(has_weights, n_read):
+def test_memory_of_groups_grows_with_the_ops(distance, n_places, n_read):
     peaks = []
     for n_ops in (4_000, 16_000):
         ops = []
         for i in range(n_ops):
-            names = (f"weight {i}",) if has_weights else ()
-            ops.append(make_op(i, range(max(0, i - n_read), i), i, names))
+            names = (f"weight {i}",) if distance and i % distance == 0 else ()
+            ops.append(make_op(i, range(max(0, i - n_read), i), i % n_places, names))
         weights = passes.list_weights(ops)
         tracemalloc.start()
         passes.group_passes(ops, passes.trace_flow(ops), weights)

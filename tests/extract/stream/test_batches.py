@@ -1,5 +1,7 @@
 """Stimuli of several inputs go to the model as its arguments, and results are each stimulus's own."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -9,12 +11,13 @@ from torchvision.transforms.functional import pil_to_tensor
 
 import neurolens as nl
 from neurolens.errors import DataError, InputError, RecordingError
+from neurolens.extract.stream import passes
 from neurolens.extract.stream.batches import (
     are_alike,
-    check_processes,
     count_rows,
     move_batch,
     slice_rows,
+    telling_ended_processes,
 )
 
 N = 11
@@ -267,15 +270,37 @@ def test_a_picture_that_cannot_be_read_is_named_without_a_traceback(workers, tmp
     assert caught.value.anchor == "stimulus-unreadable"
 
 
-class Interrupted:
-    """A loader that reads one batch, and then raises as torch's does."""
+class Interrupted(nn.Module):
+    """A model in whose forward torch raises, as it does when a process of a loader has ended."""
 
     def __init__(self, words):
-        self._words = words
+        super().__init__()
+        self.words = words
+        self.is_planned = False
 
-    def __iter__(self):
-        yield torch.zeros(2, 3)
-        raise RuntimeError(self._words)
+    def forward(self, x):
+        y = x * 2
+        if self.is_planned:
+            raise RuntimeError(self.words)
+        return y + 1
+
+
+@pytest.fixture
+def run(rng):
+    """Run a model over a set, where the model is told once planning is done."""
+
+    def run_set(model, **settings):
+        stimuli = nl.load_stimuli(rng.standard_normal((N, 3)).astype(np.float32))
+        real = passes.load_batches
+
+        def load(*args):
+            model.is_planned = True
+            return real(*args)
+
+        with mock.patch.object(passes, "load_batches", load):
+            return nl.extract_activations(model, stimuli, batch_size=3, quiet=True, **settings)
+
+    return run_set
 
 
 @pytest.mark.parametrize(
@@ -285,15 +310,18 @@ class Interrupted:
         "DataLoader worker (pid(s) 7, 8) exited unexpectedly",
     ],
 )
-def test_the_end_of_a_process_that_reads_ahead_is_told_with_what_to_type(words):
-    batches = check_processes(Interrupted(words))
-    assert next(batches).shape == (2, 3)
+def test_the_end_of_a_process_that_reads_ahead_is_told_with_what_to_type(words, run):
     with pytest.raises(DataError, match="has ended: DataLoader worker.* or workers=0 to read"):
-        next(batches)
+        run(Interrupted(words))
+    with (
+        pytest.raises(DataError, match="has ended: DataLoader worker"),
+        telling_ended_processes(),
+    ):
+        raise RuntimeError(words)
 
 
-def test_other_errors_of_a_loader_stay_as_they_are():
-    batches = check_processes(Interrupted("the file of row 3 is gone"))
-    next(batches)
-    with pytest.raises(RuntimeError, match="^the file of row 3 is gone$"):
-        next(batches)
+def test_other_errors_while_a_set_is_run_stay_as_they_are(run):
+    with pytest.raises(RecordingError, match="the file of row 3 is gone"):
+        run(Interrupted("the file of row 3 is gone"))
+    with pytest.raises(RuntimeError, match=r"^no worker$"), telling_ended_processes():
+        raise RuntimeError("no worker")

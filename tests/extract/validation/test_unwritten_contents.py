@@ -158,6 +158,21 @@ def test_results_that_only_some_contents_have_are_found(x):
     assert recording.list_names()[-1] not in found
 
 
+def test_statistics_of_memory_without_values_have_none(x):
+    """They are written into, and are no result of the op that does."""
+
+    def ask(y, make):
+        mean = torch.zeros(4)
+        F.batch_norm(make(5, 4), mean, torch.ones(4), training=True)
+        return y + mean, y * 2
+
+    recording = record_forward(prepare_call(Asking(ask, make_memory).eval(), x))
+    found = find_unwritten(recording)
+    assert "/batch_norm" in found
+    assert "/add" in found
+    assert "/mul" not in found
+
+
 def test_a_view_that_cannot_be_made_again_writes_nothing(x):
     def ask(y, make):
         memory = torch.empty_strided((5, 4), (8, 1))
