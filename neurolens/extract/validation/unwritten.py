@@ -6,13 +6,14 @@ import torch
 
 from neurolens.extract.capture.events import Event, Recording, TensorForm, Value
 from neurolens.extract.capture.restore import open_attention, preserve_random_states
-from neurolens.extract.validation.perturb import SHAPE_ONLY
-from neurolens.extract.validation.replay import (
-    UNINITIALISED,
-    call_event,
-    equal_bits,
-    find_obstacle,
+from neurolens.extract.validation.contents import (
+    N_CONTENTS,
+    Contents,
+    fill_memory,
+    may_differ,
 )
+from neurolens.extract.validation.perturb import SHAPE_ONLY
+from neurolens.extract.validation.replay import UNINITIALISED, call_event, find_obstacle
 
 # Why memory that is handed out, and written to later, is no result.
 NO_VALUES = "has no values of its own: it is memory that holds whatever was there before"
@@ -28,14 +29,6 @@ _SPARSE = frozenset(
 )
 # Of which the first argument gives its shape, or is filled; after a resize it has what it had.
 _OVERWRITES = SHAPE_ONLY - {"resize_"}
-
-
-# Tensors that stand for one, with other values where nothing was written. Views of a tensor, and
-# what is written into it, are those of these.
-Contents = tuple[torch.Tensor, ...]
-# Memory is 0, drawn numbers, or their opposites: no function of all three is the same but one that
-# holds for all numbers of that size.
-_N_CONTENTS = 3
 
 
 def find_unwritten(recording: Recording) -> dict[str, str]:
@@ -91,7 +84,7 @@ class _Tracer:
     def _fill(self, value: Value, form: TensorForm) -> None:
         """Give a value contents of its own, those of memory that nothing was written to."""
         self._n_filled += 1
-        contents = _fill_memory(value, form, self._n_filled)
+        contents = fill_memory(value, form, self._n_filled)
         if contents is not None:
             self._contents[id(value)] = contents
 
@@ -104,14 +97,14 @@ class _Tracer:
             contents = self._find(value)
             if contents is not None:
                 known[id(value)] = contents
-        if not any(map(_may_differ, known.values())):
+        if not any(map(may_differ, known.values())):
             return False
         if _is_overwriting(event, known):
             self._take_recorded(event, known)
             return False
-        runs = [_try_running(event, known, side) for side in range(_N_CONTENTS)]
+        runs = [_try_running(event, known, side) for side in range(N_CONTENTS)]
         ran = [run for run in runs if run is not None]
-        if len(ran) == _N_CONTENTS:
+        if len(ran) == N_CONTENTS:
             self._take_written(ran)
             return self._take_results(event, list(zip(*[run.results for run in ran], strict=True)))
         if not ran or not _writes_nothing(event):
@@ -126,14 +119,14 @@ class _Tracer:
         """Take other arguments that an op has written into, such as running statistics."""
         for key in ran[0].copied:
             contents = tuple([run.copied[key] for run in ran if key in run.copied])
-            if len(contents) == len(ran) and _may_differ(contents):
+            if len(contents) == len(ran) and may_differ(contents):
                 self._contents[key] = contents
 
     def _take_results(self, event: Event, made: list[Contents]) -> bool:
         """Take what an op gave with all contents; return whether any of its results differ."""
         has_unwritten = False
         for value, contents in zip(event.outputs, made, strict=True):
-            if _may_differ(contents):
+            if may_differ(contents):
                 self._contents[id(value)] = contents
                 has_unwritten = True
         return has_unwritten
@@ -176,24 +169,6 @@ def _is_overwriting(event: Event, known: dict[int, Contents]) -> bool:
     if event.call.exact not in _OVERWRITES and event.call.function not in _OVERWRITES:
         return False
     return all(position == "0" for value, position in event.parents if id(value) in known)
-
-
-def _may_differ(contents: Contents) -> bool:
-    """Return whether contents differ; not where they are of a kind that cannot be compared."""
-    try:
-        return any(_differ(contents[0], other) for other in contents[1:])
-    except (NotImplementedError, RuntimeError):
-        return False
-
-
-def _differ(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Return whether two contents differ: whether there is something that was not written."""
-    # The last elements are written last, as a rule.
-    last = (-1,) * one.dim()
-    has_last = one.shape == other.shape and one.numel() > 0
-    if has_last and not equal_bits(one[last], other[last]):
-        return True
-    return not equal_bits(one, other)
 
 
 class _Run(NamedTuple):
@@ -251,41 +226,3 @@ def _is_written_unseen(value: Value) -> bool:
     if tensor is None or tensor is not value.ref() or tensor.is_inference():
         return False
     return tensor._version > 0
-
-
-def _fill_memory(value: Value, form: TensorForm, seed: int) -> Contents | None:
-    """Return contents of memory; None where it has no elements, or numbers of unusual kind."""
-    tensor = value.tensor
-    if not form.shape.numel():
-        return None
-    drawn, opposite = _draw_numbers(form, seed)
-    filled = []
-    try:
-        for numbers in (torch.zeros_like(drawn), drawn, opposite):
-            memory = torch.empty(form.shape, dtype=form.dtype, device=form.device)
-            if tensor is not None:
-                memory = torch.empty_strided(
-                    form.shape, tensor.stride(), dtype=form.dtype, device=form.device
-                )
-            filled.append(memory.copy_(numbers))
-    except (NotImplementedError, RuntimeError):
-        return None
-    contents = tuple(filled)
-    return contents if _may_differ(contents) else None
-
-
-def _draw_numbers(form: TensorForm, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return numbers for memory, and their opposites.
-
-    Whole numbers are 0 and 1, which are indices that are there as a rule; the first is 1, and of
-    several the last is 0.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    if form.dtype.is_floating_point or form.dtype.is_complex:
-        wide = torch.complex64 if form.dtype.is_complex else torch.float32
-        numbers = torch.randn(form.shape, generator=generator, dtype=wide)
-        return numbers, -numbers
-    bits = torch.randint(0, 2, form.shape, generator=generator, dtype=torch.uint8)
-    bits.view(-1)[-1] = 0
-    bits.view(-1)[0] = 1
-    return bits, 1 - bits
