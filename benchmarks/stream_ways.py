@@ -1,4 +1,7 @@
-"""Ways to get results of ResNet-50 over a stimulus set, each timed in a process of its own."""
+"""Ways to get results of ResNet-50 over a stimulus set, each timed in a process of its own.
+
+NeuroLens is imported where it is used, because environments of peers have other versions of torch.
+"""
 
 import contextlib
 import time
@@ -16,7 +19,7 @@ from torch import nn
 SIDE = 224
 ONE_OP = "layer3.2.conv2/conv2d"
 BATCH = 16
-ROUNDS = 3
+ROUNDS = 3  # turns of each method at most
 # Of one process; those of a slow machine take minutes.
 _MOST_SECONDS = 900.0
 
@@ -109,6 +112,8 @@ WAYS: dict[str, Callable[[nn.Module], Way]] = {
     "ReLUs": partial(extract_ours, ops="*relu*", reducer="mean"),
     "ReLUs, hooks": partial(hook_by_hand, one=False),
 }
+# Those that keep freed memory by themselves.
+OURS = frozenset({"one op", "ReLUs"})
 
 
 def time_way(name: str, n: int, is_kept: bool) -> Timed:
@@ -142,7 +147,7 @@ def compare_alone(ways: Sequence[str], n: int, deadline: Deadline) -> dict[str, 
     from processes import fork_call, import_rooms
 
     import_rooms()
-    kept_ways = [way for way in ways if "hook" in way]
+    kept_ways = [way for way in ways if way not in OURS]
     runs = [("bare", False), ("bare", True)]
     runs += [(way, False) for way in ways] + [(way, True) for way in kept_ways]
     found = {way: Ratios([], [], None) for way in ways}
@@ -161,7 +166,7 @@ def compare_alone(ways: Sequence[str], n: int, deadline: Deadline) -> dict[str, 
             kept = timed[way, way in kept_ways].seconds / timed["bare", True].seconds
             found[way].over_bare.append(timed[way, False].seconds / timed["bare", False].seconds)
             found[way].over_kept.append(kept)
-            if way not in kept_ways:
+            if way in OURS:
                 peak = max(found[way].peak or 0, timed[way, False].n_bytes)
                 found[way] = found[way]._replace(peak=peak)
         longest = max(longest, time.perf_counter() - start)

@@ -35,6 +35,7 @@ from machine import read_peak
 from stream_ways import (
     BATCH,
     ONE_OP,
+    ROUNDS,
     SIDE,
     build_resnet,
     compare_alone,
@@ -43,8 +44,6 @@ from stream_ways import (
     run_bare,
 )
 from torch import nn
-
-ROUNDS = 3  # turns of each method at most
 
 
 def measure_ways(

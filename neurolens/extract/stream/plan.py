@@ -298,9 +298,8 @@ def plan_outputs(
                 raise InputError(f"{layout.name!r}: {error}") from None
             layouts.skipped[layout.name] = error.message
     if not outputs:
-        raise InputError(
-            f"none of the selected ops can be kept: {list_names(set(layouts.skipped.values()))}"
-        )
+        reasons = dict.fromkeys(layouts.skipped.values())
+        raise InputError(f"none of the selected ops can be kept: {list_names(reasons)}")
     return tuple(outputs)
 
 
@@ -348,7 +347,7 @@ def choose_layouts(layouts: Layouts, ops: OpSelection) -> list[Layout]:
     selected = set(names)
     chosen = [layout for layout in layouts.by_name.values() if layout.op in selected]
     if not chosen:
-        reasons = {layouts.skipped[name] for name in names if name in layouts.skipped}
+        reasons = dict.fromkeys(layouts.skipped[n] for n in names if n in layouts.skipped)
         why = f": {list_names(reasons)}" if reasons else ""
         raise InputError(
             f"none of the {len(names)} selected ops has a result per stimulus{why}",

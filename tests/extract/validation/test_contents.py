@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from written_memory import Steps
 
 import neurolens as nl
 from neurolens.errors import InputError
@@ -11,20 +12,6 @@ from neurolens.extract.capture.forward import prepare_call, record_forward
 from neurolens.extract.validation.unwritten import find_unwritten
 
 N_FILLINGS = 12
-
-
-class Asking(nn.Module):
-    """A layer, and what is asked of it and of memory that ``make`` gives."""
-
-    def __init__(self, ask, make):
-        super().__init__()
-        torch.manual_seed(0)
-        self.linear = nn.Linear(6, 4)
-        self.ask = ask
-        self.make = make
-
-    def forward(self, x):
-        return self.ask(self.linear(x), self.make)
 
 
 class Filled:
@@ -106,7 +93,7 @@ OF_NUMBERS = {
 def find_differing(ask, x):
     """Return the ops whose results are not the same for all fillings of the memory."""
     recordings = [
-        record_forward(prepare_call(Asking(ask, Filled(seed)).eval(), x))
+        record_forward(prepare_call(Steps(ask, Filled(seed)).eval(), x))
         for seed in range(N_FILLINGS)
     ]
     differing = set()
@@ -119,7 +106,7 @@ def find_differing(ask, x):
 
 
 def find_ops(ask, x):
-    recording = record_forward(prepare_call(Asking(ask, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(ask, make_memory).eval(), x))
     names = recording.list_names()
     return [names.index(name) for name in find_unwritten(recording)]
 
@@ -152,7 +139,7 @@ def test_comparisons_of_places_in_it_are_found(asked, dtype, x):
 
 def test_results_that_only_some_contents_have_are_found(x):
     """With 0 in its last row the matrix is singular."""
-    recording = record_forward(prepare_call(Asking(solve_partly, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(solve_partly, make_memory).eval(), x))
     found = find_unwritten(recording)
     assert "/linalg_solve" in found
     assert recording.list_names()[-1] not in found
@@ -166,7 +153,7 @@ def test_statistics_of_memory_without_values_have_none(x):
         F.batch_norm(make(5, 4), mean, torch.ones(4), training=True)
         return y + mean, y * 2
 
-    recording = record_forward(prepare_call(Asking(ask, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(ask, make_memory).eval(), x))
     found = find_unwritten(recording)
     assert "/batch_norm" in found
     assert "/add" in found
@@ -180,14 +167,14 @@ def test_a_view_that_cannot_be_made_again_writes_nothing(x):
         memory[:, 0] = y[:, 0]
         return beyond.shape[0] * y, memory[:, 1] + 1
 
-    recording = record_forward(prepare_call(Asking(ask, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(ask, make_memory).eval(), x))
     last = recording.list_names()[-1]
     assert last in find_unwritten(recording)
 
 
 def test_functions_of_the_model_are_not_called_again(x):
     CALLS.clear()
-    recording = record_forward(prepare_call(Asking(apply_count, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(apply_count, make_memory).eval(), x))
     assert len(CALLS) == 4
     assert list(find_unwritten(recording)) == ["/empty"]
     assert len(CALLS) == 4
@@ -197,7 +184,7 @@ def test_sparse_memory_holds_nothing_but_what_is_put_into_it(x):
     def ask(y, make):
         return y + torch.empty(5, 4, layout=torch.sparse_coo).to_dense()
 
-    recording = record_forward(prepare_call(Asking(ask, make_memory).eval(), x))
+    recording = record_forward(prepare_call(Steps(ask, make_memory).eval(), x))
     assert find_unwritten(recording) == {}
 
 

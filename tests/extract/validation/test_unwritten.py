@@ -5,24 +5,11 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from written_memory import Steps
 
 import neurolens as nl
 from neurolens.extract.capture.forward import prepare_call, record_forward
 from neurolens.extract.validation.unwritten import find_unwritten
-
-
-class Steps(nn.Module):
-    """A layer, and steps with its output and a function that makes memory."""
-
-    def __init__(self, steps, make=torch.empty_like):
-        super().__init__()
-        torch.manual_seed(0)
-        self.linear = nn.Linear(6, 4)
-        self.steps = steps
-        self.make = make
-
-    def forward(self, x):
-        return self.steps(self.linear(x), self.make)
 
 
 def write_through_views(y, make):
